@@ -1,0 +1,26 @@
+# Every package of the project, found in one place. packages.txt lists the Debian names.
+find_package(Boost 1.74 REQUIRED COMPONENTS iostreams)
+find_package(CLI11 REQUIRED)
+find_package(date REQUIRED)
+find_package(Eigen3 3.4 REQUIRED NO_MODULE)
+find_package(fmt REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(TBB REQUIRED)
+find_package(yaml-cpp 0.7 CONFIG REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(zstd REQUIRED)
+pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+find_path(RANDOM123_INCLUDE_DIR Random123/philox.h REQUIRED)
+find_path(LIBCSV_INCLUDE_DIR csv.h REQUIRED)
+find_library(LIBCSV_LIBRARY csv REQUIRED)
+
+# One Thrust per build tree: Debian's for the CPU device systems (find_package(Thrust) would take the
+# CUDA toolkit's whenever nvcc is on the path), the toolkit's CCCL where CUDA is on (gpu/CMakeLists.txt).
+if(NOT WINDTUNNEL_CUDA)
+    set(Thrust_DIR /usr/share/cmake/thrust CACHE PATH "Debian's Thrust")
+    set(CMAKE_WARN_DEPRECATED OFF)
+    cmake_policy(SET CMP0074 NEW)
+    find_package(Thrust REQUIRED CONFIG)
+    thrust_create_target(windtunnel_thrust HOST CPP DEVICE TBB)
+endif()

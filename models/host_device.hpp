@@ -1,0 +1,10 @@
+#pragma once
+/// The one macro that lets a function run on host and device.
+///
+/// Every function of models/, policies/ and sim/ that a trial calls carries it. g++ sees nothing; nvcc
+/// sees `__host__ __device__`, so the same header is the engine on both.
+#if defined(__CUDACC__)
+#define WT_HD __host__ __device__
+#else
+#define WT_HD
+#endif
