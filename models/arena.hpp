@@ -49,6 +49,17 @@ public:
         if (m_memory == nullptr || m_used > m_size) return ArenaArray<T, Layout>{};
         return ArenaArray<T, Layout>{reinterpret_cast<T*>(m_memory + offset * Layout::lanes) + m_lane};
     }
+    /// An array in one piece even where trials interleave: for the control plane, whose rare calls take
+    /// plain pointers.
+    template <class T>
+    WT_HD T* take_plain(std::size_t count) {
+        static_assert(std::is_trivially_destructible_v<T> && alignof(T) <= 16);
+        const std::size_t offset = (m_used + 15) / 16 * 16;
+        const std::size_t bytes = (count * sizeof(T) + 15) / 16 * 16;
+        m_used = offset + bytes;
+        if (m_memory == nullptr || m_used > m_size) return nullptr;
+        return reinterpret_cast<T*>(m_memory + offset * Layout::lanes + bytes * m_lane);
+    }
     [[nodiscard]] WT_HD std::size_t used() const { return (m_used + 63) / 64 * 64; }
     [[nodiscard]] WT_HD bool overflowed() const { return m_memory != nullptr && m_used > m_size; }
 

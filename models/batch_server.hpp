@@ -69,25 +69,28 @@ public:
     [[nodiscard]] WT_HD std::int64_t free_blocks() const { return m_free; }
     [[nodiscard]] WT_HD std::uint64_t preemptions() const { return m_totals.preemptions; }
 
-    /// A request arrives. An idle engine wakes at the same instant, after everything else that arrives then.
-    WT_HD void arrive(Pool& pool, JobIndex index, Tick now) {
+    /// A request arrives. An idle engine wakes at the same instant, after everything else that arrives then; a
+    /// busy one looks at its queue at the first boundary at or after `seen_from`: `now`, or one tick later when
+    /// a boundary at `now` would already have been passed (it arrived after the steps of this instant).
+    WT_HD void arrive(Pool& pool, JobIndex index, Tick now, Tick seen_from) {
         Job& job = pool[index];
         job.state = JobState::waiting;
+        job.last_token = seen_from;
         const bool alone = m_waiting.empty();
         m_waiting.push_back(pool, index);
         if (m_activity == Activity::idle) {
             m_activity = Activity::waking;
             m_from = m_until = now;
         } else if ((alone && m_running < static_cast<std::uint32_t>(m_config->max_num_seqs)) || m_config->extra_cuts) {
-            cut(now);
+            cut(seen_from);
         }
     }
 
-    /// The client of a job that this server holds has gone: the job leaves at the first boundary from now.
-    WT_HD void abort(Pool& pool, JobIndex index, Tick now) {
+    /// The client of a job that this server holds has gone: the job leaves at the first boundary from `seen_from` on.
+    WT_HD void abort(Pool& pool, JobIndex index, Tick seen_from) {
         pool[index].aborted = 1;
         m_aborts = true;
-        cut(now);
+        cut(seen_from);
     }
 
     /// Does what is due at `next_change()`.
@@ -99,9 +102,18 @@ public:
         plan(pool, fault, now);
     }
 
+    /// Reports the token gaps of the jump's steps that have ended by `now`; the jump is not going to end itself.
+    template <class Sink>
+    WT_HD void settle(Sink& sink, Tick now) const {
+        if (m_activity != Activity::decoding) return;
+        const std::int64_t steps = steps_done_by(now);
+        if (steps > 0) sink.gaps(m_first_step, Tick{m_step_growth}, steps, m_batch);
+    }
+
     /// The process is killed: every job it holds ends as `lost`, and the engine is gone until `start`.
     template <class Sink>
     WT_HD void kill(Pool& pool, Sink& sink, Tick now) {
+        settle(sink, now);
         m_totals = counters_at(now);
         for (std::uint32_t i = 0; i < m_order_size; ++i)
             if (m_order[i] != no_job) sink.lost(m_order[i], now);
@@ -124,7 +136,7 @@ public:
         if (steps > 0) {  // a later boundary of the jump: it saw the arrivals up to then
             const Tick boundary = m_from + duration(steps);
             g.waiting = m_waiting.size;
-            for (JobIndex i = m_waiting.tail; i != no_job && pool[i].arrival > boundary; i = pool[i].previous) --g.waiting;
+            for (JobIndex i = m_waiting.tail; i != no_job && pool[i].last_token > boundary; i = pool[i].previous) --g.waiting;
         }
         // Boundary `steps` has also allocated for the step it started, unless the jump ended there.
         const std::int64_t planned = steps < m_steps ? steps : m_steps - 1;

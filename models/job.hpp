@@ -15,7 +15,8 @@ enum class JobState : std::uint8_t { held, waiting, prefilling, fresh, decoding 
 struct Job {
     Tick arrival;
     Tick first_token;             ///< `never` until there is one; kept across preemptions
-    Tick last_token;              ///< when it was preempted: the end of the step that gave its last token
+    Tick last_token;              ///< when it was preempted: the end of the step that gave its last token;
+                                  ///< before its first token: from when on its server sees it in the queue
     std::uint32_t end_step = 0;   ///< while decoding: the server's step count at which it is done
     JobState state = JobState::waiting;
     std::uint8_t aborted = 0;     ///< its client has gone; it leaves at the next step boundary

@@ -36,7 +36,7 @@ public:
     [[nodiscard]] std::int64_t free_blocks() const { return m_free; }
     [[nodiscard]] std::uint64_t preemptions() const { return m_gauges.preemptions; }
 
-    void arrive(Pool& pool, JobIndex index, Tick now) {
+    void arrive(Pool& pool, JobIndex index, Tick now, Tick) {
         const Job& job = pool[index];
         m_waiting.push_back({index, job.prompt_tokens, job.output_tokens, 0, 0, 0, 0, never});
         if (m_until == never) m_until = now;
@@ -58,6 +58,9 @@ public:
         std::erase_if(m_waiting, let_go);
         begin_step(fault, now);
     }
+
+    template <class Sink>
+    void settle(Sink&, Tick) const {}
 
     template <class Sink>
     void kill(Pool&, Sink& sink, Tick now) {

@@ -160,7 +160,7 @@ Seen observe(const Experiment& e) {
                 pool[j].prompt_tokens = e.arrivals[x.which].prompt;
                 pool[j].output_tokens = e.arrivals[x.which].output;
                 job_of[x.which] = j;
-                server.arrive(pool, j, now);
+                server.arrive(pool, j, now, now);
             } else if (x.rank == 1) {
                 if (job_of[x.which] != no_job && seen.jobs[x.which].end == '?') server.abort(pool, job_of[x.which], now);
             } else {
