@@ -36,6 +36,6 @@ if(windtunnel_compiles_device_code)
     set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER})
     # Machine code for Ampere and Hopper; PTX of the latter for what comes after.
     set(CMAKE_CUDA_ARCHITECTURES 80-real 90)
-    # CMAKE_CUDA_STANDARD stays unset: CMake 3.25 drops 20 without a word with nvcc 13 (gpu/ passes -std=c++20).
+    set(CMAKE_CUDA_FLAGS_RELEASE -O3 CACHE STRING "As for C++: assertions stay on")
     enable_language(CUDA)
 endif()

@@ -1,7 +1,6 @@
 # windtunnel_folder(NAME LINKS...): one static library per folder from all its .cpp files, with the
 # project's warnings, its floating-point rules and its sanitizers.
 add_library(windtunnel_options INTERFACE)
-target_compile_features(windtunnel_options INTERFACE cxx_std_20)
 target_include_directories(windtunnel_options INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
 # No fused multiply-add: CPU and GPU must round alike.
 target_compile_options(windtunnel_options INTERFACE

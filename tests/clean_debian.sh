@@ -16,16 +16,18 @@ mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 2>/
     awk '$2 == "bookworm" && $3 == "main" { print $1; exit }')
 [ -n "$mirror" ] || { echo "skipped: apt here knows no mirror of bookworm (run apt-get update)"; exit 77; }
 
+# In a mount namespace of its own, so that whatever is mounted below goes when the script does.
+if [ "${CLEAN_DEBIAN_UNSHARED:-}" != 1 ]; then
+    unshare --mount true 2>/dev/null || { echo "skipped: this machine does not allow mounts"; exit 77; }
+    exec env CLEAN_DEBIAN_UNSHARED=1 unshare --mount --propagation private "$0" "$@"
+fi
+
 root=$PWD/build/clean-debian
-unmount() {
+clean() {
     for mount in dev/pts dev sys proc; do
         if mountpoint -q "$root/$mount"; then umount "$root/$mount"; fi
     done
-}
-# Never deletes through a mount: if one stays, the folder stays.
-clean() {
-    unmount
-    if ! grep -q " $root/" /proc/mounts; then rm -rf --one-file-system "$root"; fi
+    rm -rf --one-file-system "$root"
 }
 trap clean EXIT
 trap 'exit 130' INT TERM
