@@ -11,7 +11,8 @@ said=$(mktemp)
 "$@" 2>"$said"
 status=$?
 ptxas='^ptxas info|bytes stack frame,|^$'
-[ "$object" = /dev/null ] || grep -E "$ptxas" "$said" | sed '/^$/d' >"$object.ptxas"
+[ "$object" = /dev/null ] ||
+    grep -E 'Compiling entry function|bytes stack frame,|Used [0-9]+ registers' "$said" >"$object.ptxas"
 grep -Ev "$ptxas" "$said" >&2
 rm -f "$said"
 exit $status

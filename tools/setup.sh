@@ -35,8 +35,11 @@ if [ "$(id -u)" != 0 ]; then
         exit 1
     fi
 fi
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 if ! { $as_root apt-get update -qq &&
-       $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; }; then
+       $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } >"$log" 2>&1; then
+    cat "$log"
     echo "setup: apt-get could not install:$missing"
     echo "Is there a network, and does /etc/apt name a Debian mirror with main of bookworm or later?"
     exit 1
