@@ -23,6 +23,7 @@ if [ "${CLEAN_DEBIAN_UNSHARED:-}" != 1 ]; then
 fi
 
 root=$PWD/build/clean-debian
+mkdir -p build
 clean() {
     for mount in dev/pts dev sys proc; do
         if mountpoint -q "$root/$mount"; then umount "$root/$mount"; fi

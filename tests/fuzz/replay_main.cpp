@@ -24,7 +24,8 @@ int main(int argc, char** argv) {
     }
     std::sort(files.begin(), files.end());
     if (files.empty()) {
-        std::fprintf(stderr, "no seeds found; a fuzz target NAME_fuzz.cpp has at least one in corpus/NAME/\n");
+        std::fprintf(stderr,
+                     "no seeds found; a fuzz target NAME_fuzz.cpp has at least one in corpus/NAME/\n");
         return 1;
     }
     for (const fs::path& file : files) {

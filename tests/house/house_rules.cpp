@@ -34,7 +34,9 @@ std::optional<std::ptrdiff_t> floor_of(const std::string& folder) {
 
 /// The target of an include with quotes, or nothing.
 std::optional<std::string> quoted_include(std::string_view line) {
-    const auto skip_blanks = [&] { line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size())); };
+    const auto skip_blanks = [&] {
+        line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
+    };
     skip_blanks();
     if (!line.starts_with('#')) return std::nullopt;
     line.remove_prefix(1);

@@ -6,7 +6,8 @@
 namespace windtunnel::house {
 
 /// The floors, lowest first. A file of one may include files of its own floor and of those below.
-inline const std::vector<std::string> floors = {"models", "policies", "sim", "gpu", "scenarios", "reports", "cli"};
+inline const std::vector<std::string> floors = {"models",    "policies", "sim", "gpu",
+                                                "scenarios", "reports",  "cli"};
 /// No source file is longer.
 inline constexpr int most_lines = 600;
 

@@ -17,7 +17,8 @@ namespace {
 /// A source tree of its own in a temporary folder, gone with the object.
 class PlantedTree {
 public:
-    PlantedTree() : m_root(fs::temp_directory_path() / ("windtunnel-house-" + std::to_string(std::random_device{}()))) {
+    PlantedTree()
+        : m_root(fs::temp_directory_path() / ("windtunnel-house-" + std::to_string(std::random_device{}()))) {
         fs::create_directories(m_root);
     }
     PlantedTree(const PlantedTree&) = delete;
@@ -42,7 +43,8 @@ TEST_CASE("an include of a floor above is found, one of a floor below is not") {
     const PlantedTree tree;
     tree.write("models/node.hpp", "#pragma once\n#include \"policies/hpa.hpp\"\n");
     tree.write("policies/hpa.hpp", "#pragma once\n#include \"models/time.hpp\"\n#include <vector>\n");
-    tree.write("tests/models/node_test.cpp", "  #  include \"sim/trial.hpp\"\n#include \"models/node.hpp\"\n");
+    tree.write("tests/models/node_test.cpp",
+               "  #  include \"sim/trial.hpp\"\n#include \"models/node.hpp\"\n");
     tree.write("tests/golden/all_test.cpp", "#include \"cli/commands.hpp\"\n");
     CHECK(house::includes_that_climb(tree.root()) ==
           Found{"models/node.hpp:2: includes \"policies/hpa.hpp\", models/ is below policies/",
@@ -98,7 +100,9 @@ TEST_CASE("the floors exist, so that the rules below have something to look at")
     for (const std::string& floor : house::floors) CHECK(fs::is_directory(source_root / floor));
 }
 TEST_CASE("includes go down the house") { CHECK(house::includes_that_climb(source_root) == Found{}); }
-TEST_CASE("no header includes itself by a detour") { CHECK(house::includes_in_a_circle(source_root) == Found{}); }
+TEST_CASE("no header includes itself by a detour") {
+    CHECK(house::includes_in_a_circle(source_root) == Found{});
+}
 TEST_CASE("files are short and headers guarded") { CHECK(house::untidy_files(source_root) == Found{}); }
 TEST_CASE("every folder says what lives in it") { CHECK(house::missing_readmes(source_root) == Found{}); }
 TEST_CASE("every gallery scenario is whole") { CHECK(house::unfinished_gallery(source_root) == Found{}); }
