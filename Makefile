@@ -4,8 +4,8 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 DEMO ?= chat-on-l4
 # `make bench BENCH=day_10m` runs the benchmarks of that name only.
 BENCH ?=
-# The preset of the sanitized tree: fuzz (clang++, with libFuzzer) or asan (g++, without).
-SANITIZED ?= fuzz
+# The preset of the sanitized tree: fuzz (clang, with libFuzzer) where that clang is, else asan (g++, without).
+SANITIZED ?= $(shell command -v clang++-19 >/dev/null && echo fuzz || echo asan)
 
 RELEASE := build/release
 # cmake's chatter goes to a log; what it complains about is shown.
@@ -38,12 +38,13 @@ bench: setup-build  ## measure the engine; one JSON object per line; BENCH=NAME 
 	@$(RELEASE)/windtunnel_bench $(if $(BENCH),--filter $(BENCH))
 
 setup:          ## install the Debian packages that are missing (packages.txt)
-	@tools/setup.sh build test
+	@tools/setup.sh build
+	@tools/setup.sh --if-possible test
 
 tidy:           ## clang-tidy over the sources
 	@tools/setup.sh build develop
 	@$(call configure,dev)
-	git ls-files '*.cpp' | xargs -P $(JOBS) -n 4 clang-tidy -p build/dev --quiet
+	git ls-files '*.cpp' | xargs -P $(JOBS) -n 4 clang-tidy-19 -p build/dev --quiet
 
 format:         ## clang-format over the sources
 	@tools/setup.sh develop

@@ -1,11 +1,11 @@
 #!/bin/sh
 # Does the list of packages suffice? Makes a bare Debian (debootstrap) under build/, puts a clean clone of the
-# committed tree into it, and there runs `make setup`, `make demo`, or the targets named as arguments.
+# committed tree into it, and there runs `make demo`, `make test`, or the targets named as arguments.
 # Needs root (or sudo) and a Debian mirror: the one that this machine's apt is set up for. Exits with 77,
 # "skipped" to ctest, where it cannot run.
 set -eu
 cd "$(dirname "$0")/.."
-[ $# -gt 0 ] || set -- setup demo
+[ $# -gt 0 ] || set -- demo test
 
 if [ "$(id -u)" != 0 ]; then
     command -v sudo >/dev/null || { echo "skipped: needs root, to change root"; exit 77; }

@@ -57,6 +57,18 @@ TEST_CASE("an include that does not start at the root is found") {
     CHECK(house::includes_that_climb(tree.root()).size() == 2);
 }
 
+TEST_CASE("test files may include each other by the path from tests/, other files not") {
+    const PlantedTree tree;
+    tree.write("tests/conformance/cases.hpp", "");
+    tree.write("tests/conformance/main.cpp",
+               "#include \"conformance/cases.hpp\"\n#include \"conformance/none.hpp\"\n");
+    tree.write("sim/trial.cpp", "#include \"conformance/cases.hpp\"\n");
+    const Found found = house::includes_that_climb(tree.root());
+    REQUIRE(found.size() == 2);
+    CHECK(found[0].starts_with("sim/trial.cpp:1: "));
+    CHECK(found[1].starts_with("tests/conformance/main.cpp:2: "));
+}
+
 TEST_CASE("headers that include each other are found, a diamond is not") {
     const PlantedTree tree;
     tree.write("models/a.hpp", "#include \"models/b.hpp\"\n#include \"models/c.hpp\"\n");
@@ -69,13 +81,16 @@ TEST_CASE("headers that include each other are found, a diamond is not") {
           Found{"models/d.hpp:2: includes \"models/a.hpp\", which includes this file in turn"});
 }
 
-TEST_CASE("a file one line too long and a header without a guard are found") {
+TEST_CASE("a file one line too long, a header without a guard and unfinished work are found") {
     const PlantedTree tree;
     tree.write("sim/fits.cpp", std::string(house::most_lines, '\n'));
     tree.write("sim/long.cpp", std::string(house::most_lines + 1, '\n'));
     tree.write("sim/bare.hpp", "struct Bare {};\n");
+    tree.write("sim/half.cpp",
+               "int answer();\n// TO"
+               "DO: the answer\n");
     CHECK(house::untidy_files(tree.root()) ==
-          Found{"sim/bare.hpp: has no #pragma once",
+          Found{"sim/bare.hpp: has no #pragma once", "sim/half.cpp:2: leaves something to be done",
                 "sim/long.cpp: has 601 lines, allowed: at most 600; split it along an idea"});
 }
 
