@@ -25,6 +25,8 @@ constexpr Schema schemas[] = {
     {"keda_scale_executor/v1", conformance::run_keda_scale_executor},
     {"keda_cron/v1", conformance::run_keda_cron},
     {"keda_fallback/v1", conformance::run_keda_fallback},
+    {"deployment_rolling/v1", conformance::run_deployment_rolling},
+    {"pdb_status/v1", conformance::run_pdb_status},
 };
 
 bool is_list_of_strings(const Json& value) {
