@@ -1,0 +1,62 @@
+#include "scenarios/trace_reader.hpp"
+
+#include "scenarios/trace_formats.hpp"
+
+#include <fmt/format.h>
+#include <fstream>
+#include <system_error>
+
+namespace windtunnel {
+namespace {
+
+constexpr const char* known_formats =
+    "a trace as CSV (Azure, BurstGPT, ServeGen clients, or columns arrival_s,prompt_tokens,output_tokens), "
+    "JSON lines (Mooncake, vLLM timed_trace) or a vLLM bench result, each plain, gzip or zstd";
+
+char first_meaningful(std::string_view bytes) {
+    const std::size_t at = bytes.find_first_not_of(" \t\r\n");
+    return at == std::string_view::npos ? '\0' : bytes[at];
+}
+
+Result<Trace> read_any(std::istream& in, const std::string& name, const std::filesystem::path& file,
+                       const TraceReadOptions& options) {
+    ByteSource source(in);
+    TextInput text(source);
+    const auto damaged = [&] {
+        return Problem{{name, static_cast<std::int32_t>(text.line() + 1)}, {}, source.error() + ", allowed: complete data"};
+    };
+    const std::string_view first = text.buffered();
+    if (first.empty()) {
+        if (!source.error().empty()) return damaged();
+        return Problem{{name}, {}, std::string("found an empty file, allowed: ") + known_formats};
+    }
+    if (first.find('\0') != std::string_view::npos)
+        return Problem{{name}, {}, std::string("found binary data, allowed: ") + known_formats};
+    const char c = first_meaningful(first);
+    Result<Trace> trace = c == '{' || c == '[' ? read_json_trace(text, name, options)
+                                               : read_csv_trace(text, name, file, options);
+    // Damage to the compression shows itself as a cut row or document; it is the truer message.
+    if (!source.error().empty()) return damaged();
+    return trace;
+}
+
+}  // namespace
+
+Result<Trace> read_trace(std::istream& in, const std::string& name, const TraceReadOptions& options) {
+    return read_any(in, name, {}, options);
+}
+
+Result<Trace> read_trace(const std::filesystem::path& file, const TraceReadOptions& options) {
+    std::error_code ignored;
+    if (std::filesystem::is_directory(file, ignored))
+        return Problem{{file.string()}, {}, "found a folder, allowed: a trace file"};
+    std::ifstream in(file, std::ios::binary);
+    if (!in) {
+        const bool there = std::filesystem::exists(file, ignored);
+        return Problem{{file.string()}, {}, there ? "found a file that cannot be opened, allowed: a readable trace file"
+                                                  : "found no such file, allowed: a trace file"};
+    }
+    return read_any(in, file.string(), file, options);
+}
+
+}  // namespace windtunnel
