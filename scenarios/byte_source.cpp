@@ -2,6 +2,7 @@
 
 #include "models/expects.hpp"
 
+#include <algorithm>
 #include <vector>
 #include <zlib.h>
 #include <zstd.h>
@@ -159,6 +160,7 @@ struct ByteSink::State {
         } else if (encoding == Encoding::zstd) {
             zstd.reset(ZSTD_createCStream());
             WT_EXPECTS(zstd != nullptr);
+            ZSTD_CCtx_setParameter(zstd.get(), ZSTD_c_checksumFlag, 1);
         }
     }
     ~State() {

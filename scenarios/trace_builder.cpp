@@ -10,7 +10,7 @@
 
 namespace windtunnel {
 
-std::string quoted(std::string_view text) {
+std::string shown(std::string_view text) {
     std::string out = "\"";
     for (const char c : text) {
         if (out.size() > 60) {
@@ -95,7 +95,7 @@ bool TraceBuilder::tokens(std::string_view text, const char* column, std::int64_
     }
     const bool number = status == std::errc{} && rest == end;
     if (!number || value > most_tokens || (value == 0 && !zero_allowed)) {
-        return fail(line, column, text.empty() ? "nothing" : quoted(text),
+        return fail(line, column, text.empty() ? "nothing" : shown(text),
                     fmt::format("an integer from {} to {}", zero_allowed ? 0 : 1, most_tokens));
     }
     out = static_cast<std::uint32_t>(value);
@@ -106,14 +106,14 @@ bool TraceBuilder::time(std::string_view text, int unit_exponent, const char* co
     const DecimalError error = parse_decimal_time(text, unit_exponent, out);
     if (error == DecimalError::none) return true;
     const char* unit = unit_exponent == 0 ? "seconds" : unit_exponent == -3 ? "milliseconds" : "time units";
-    return fail(line, column, text.empty() ? "nothing" : quoted(text),
+    return fail(line, column, text.empty() ? "nothing" : shown(text),
                 fmt::format("a decimal number of {}, at least 0 and less than {} s", unit, longest_span_s));
 }
 
 bool TraceBuilder::priority(std::string_view text, std::int64_t line, std::int16_t& out) {
     const auto [stop, status] = std::from_chars(text.data(), text.data() + text.size(), out);
     if (status == std::errc{} && stop == text.data() + text.size()) return true;
-    return fail(line, "priority", quoted(text), "an integer from -32768 to 32767 (lower runs first)");
+    return fail(line, "priority", shown(text), "an integer from -32768 to 32767 (lower runs first)");
 }
 
 bool TraceBuilder::intern(std::string_view name, const char* column, std::int64_t line, Names& known,

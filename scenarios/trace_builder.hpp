@@ -81,6 +81,6 @@ private:
 };
 
 /// What was found, fit for a message: quoted, unprintable bytes as \xNN, at most 60 characters.
-[[nodiscard]] std::string quoted(std::string_view text);
+[[nodiscard]] std::string shown(std::string_view text);
 
 }  // namespace windtunnel

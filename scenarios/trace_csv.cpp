@@ -184,18 +184,18 @@ private:
             std::string hint;
             for (std::size_t i = 0; i < m_names.size(); ++i)
                 if (m_layout.columns[i] == Column::ignored && distance(m_names[i], want.normalised) <= 3)
-                    hint = fmt::format("; did you mean {} by {}?", want.name, quoted(m_header[i]));
+                    hint = fmt::format("; did you mean {} by {}?", want.name, shown(m_header[i]));
             return fail_here(want.name, fmt::format(
                 "found no such column among {}, allowed: a header with arrival_s, prompt_tokens and output_tokens (or that of "
-                "an Azure, BurstGPT or ServeGen file){}", quoted(fmt::format("{}", fmt::join(m_header, ","))), hint));
+                "an Azure, BurstGPT or ServeGen file){}", shown(fmt::format("{}", fmt::join(m_header, ","))), hint));
         }
         for (std::size_t i = 0; i < m_names.size(); ++i)
             if (m_layout.columns[i] != Column::ignored && count(m_layout.columns[i]) > 1)
-                return fail_here("header", fmt::format("found {} and another column of the same meaning, allowed: one", quoted(m_header[i])));
+                return fail_here("header", fmt::format("found {} and another column of the same meaning, allowed: one", shown(m_header[i])));
         if (m_layout.clock == Clock::none) {
             for (std::size_t i = 0; i < m_names.size(); ++i)
                 if (distance(m_names[i], "arrivals") <= 2)
-                    return fail_here("arrival_s", fmt::format("found no such column; did you mean arrival_s by {}?", quoted(m_header[i])));
+                    return fail_here("arrival_s", fmt::format("found no such column; did you mean arrival_s by {}?", shown(m_header[i])));
         }
         return true;
     }
@@ -296,9 +296,9 @@ private:
         if (m_layout.clock == Clock::seconds) return builder.time(text, 0, "arrival", line, out);
         if (m_layout.clock == Clock::milliseconds) return builder.time(text, -3, "arrival", line, out);
         if (!m_parser.parse(text, out))
-            return builder.fail(line, "arrival", text.empty() ? "nothing" : quoted(text),
+            return builder.fail(line, "arrival", text.empty() ? "nothing" : shown(text),
                                 "an ISO 8601 date and time such as 2023-11-16 18:15:46.68 or 2024-05-10T00:00:00+00:00");
-        m_zoned = m_zoned || text.size() > 19 && text.find_first_of("+-Z", 19) != std::string_view::npos;
+        m_zoned = m_zoned || (text.size() > 19 && text.find_first_of("+-Z", 19) != std::string_view::npos);
         return true;
     }
 
@@ -313,7 +313,7 @@ private:
             const auto [stop, status] = std::from_chars(from, text.data() + text.size(), hash, hex ? 16 : 10);
             text.remove_prefix(static_cast<std::size_t>(stop - text.data()));
             if (status != std::errc{} || (!text.empty() && std::string_view(" ,;|\t").find(text.front()) == std::string_view::npos))
-                return builder.fail(line, "prefix_hashes", quoted(text), "unsigned 64-bit numbers with spaces between");
+                return builder.fail(line, "prefix_hashes", shown(text), "unsigned 64-bit numbers with spaces between");
             if (!builder.prefix_hash(hash, line, request)) return false;
         }
     }
@@ -333,6 +333,11 @@ private:
 };
 
 }  // namespace
+
+Result<Trace> read_csv_trace(TextInput& text, const std::string& name, const std::filesystem::path& file,
+                             const TraceReadOptions& options) {
+    return CsvReader(text, name, file, options).read();
+}
 
 std::string normalised_column(std::string_view name) {
     std::string out;

@@ -87,7 +87,7 @@ public:
             if (m_text.at_end()) break;
             const char c = m_text.peek();
             if (c != '{' && c != '[') {
-                m_problem = {{m_name, here()}, {}, fmt::format("found {}, allowed: a JSON object per line", quoted(std::string(1, c)))};
+                m_problem = {{m_name, here()}, {}, fmt::format("found {}, allowed: a JSON object per line", shown(std::string(1, c)))};
                 return m_problem;
             }
             m_depth = 0;
@@ -120,7 +120,7 @@ public:
             else if (m_field == Field::tenant) m_record.tenant = value;
             else if (m_field != Field::none) return number(value);
         } else if (m_field == Field::hash_ids && m_depth == record_depth() + 1) {
-            return wrong("hash_ids", quoted(value), "unsigned 64-bit integers");
+            return wrong("hash_ids", shown(value), "unsigned 64-bit integers");
         }
         return true;
     }
@@ -164,7 +164,7 @@ public:
         const std::size_t colon = detail.find("column");
         const std::size_t message = colon == std::string::npos ? std::string::npos : detail.find(": ", colon);
         m_problem = {{m_name, here()}, {}, fmt::format("found {}, allowed: JSON ({})",
-                     m_text.at_end() ? std::string("the end of the file inside a JSON value") : quoted(token.substr(token.size() > 60 ? token.size() - 60 : 0)),
+                     m_text.at_end() ? std::string("the end of the file inside a JSON value") : shown(token.substr(token.size() > 60 ? token.size() - 60 : 0)),
                      message == std::string::npos ? detail : detail.substr(message + 2))};
         return false;
     }

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <fstream>
 #include <system_error>
+#include <vector>
 
 namespace windtunnel {
 namespace {
@@ -35,7 +36,13 @@ Result<Trace> read_any(std::istream& in, const std::string& name, const std::fil
     const char c = first_meaningful(first);
     Result<Trace> trace = c == '{' || c == '[' ? read_json_trace(text, name, options)
                                                : read_csv_trace(text, name, file, options);
-    // Damage to the compression shows itself as a cut row or document; it is the truer message.
+    // Damage to compressed data shows itself as a cut or senseless row, and by its checksum at the end only; it
+    // is the truer message, so the rest is decompressed to see.
+    if (!trace.ok() && source.encoding() != "plain") {
+        std::vector<char> rest(1 << 16);
+        while (source.read(rest.data(), rest.size()) > 0) {
+        }
+    }
     if (!source.error().empty()) return damaged();
     return trace;
 }

@@ -67,7 +67,7 @@ private:
     [[nodiscard]] bool number(std::string_view text, const char* column, double& out) {
         const auto [stop, status] = std::from_chars(text.data(), text.data() + text.size(), out);
         if (status == std::errc{} && stop == text.data() + text.size() && std::isfinite(out) && out >= 0) return true;
-        return m_builder.fail(m_text.line(), column, quoted(text), "a number of at least 0");
+        return m_builder.fail(m_text.line(), column, shown(text), "a number of at least 0");
     }
 
     [[nodiscard]] bool read_rates() {
@@ -99,7 +99,7 @@ private:
                 if (pattern == "Gamma") window.family = GapFamily::gamma;
                 else if (pattern == "Weibull") window.family = GapFamily::weibull;
                 else if (pattern != "Exponential" && pattern != "Poisson")
-                    return m_builder.fail(m_text.line(), "pattern", quoted(pattern), "Gamma, Weibull or Exponential (empty only where the rate is 0)");
+                    return m_builder.fail(m_text.line(), "pattern", shown(pattern), "Gamma, Weibull or Exponential (empty only where the rate is 0)");
                 if (!(window.shape >= 1e-3 && window.shape <= 1e4) && window.family != GapFamily::exponential)
                     return m_builder.fail(m_text.line(), "shape", fields[at[4]], "a number from 0.001 to 10000");
             }
@@ -182,7 +182,7 @@ private:
             for (const auto& [key, value] : document.items()) {
                 LengthWindow window;
                 const auto [stop, status] = std::from_chars(key.data(), key.data() + key.size(), window.start_s);
-                if (status != std::errc{} || stop != key.data() + key.size()) return bad("window " + quoted(key));
+                if (status != std::errc{} || stop != key.data() + key.size()) return bad("window " + shown(key));
                 const auto text = [&](const char* field) {
                     return value.is_object() && value.contains(field) && value[field].is_string() ? value[field].get<std::string>() : std::string("?");
                 };
