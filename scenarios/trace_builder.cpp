@@ -25,15 +25,30 @@ std::string shown(std::string_view text) {
     return out + '"';
 }
 
+std::string joined(const std::vector<std::string>& names) {
+    std::string out;
+    for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
+    return out;
+}
+
+Problem problem_at(std::string file, std::int64_t line, std::string path, std::string message) {
+    Problem problem;
+    problem.where.file = std::move(file);
+    problem.where.line = static_cast<std::int32_t>(std::min<std::int64_t>(line, std::numeric_limits<std::int32_t>::max()));
+    problem.path = std::move(path);
+    problem.message = std::move(message);
+    return problem;
+}
+
+void TraceBuilder::note(std::string message) { m_trace.notes.push_back(problem_at(m_file, 0, {}, std::move(message))); }
+
 TraceBuilder::TraceBuilder(std::string file, const TraceReadOptions& options, bool rebase)
     : m_options(options), m_file(std::move(file)), m_rebase(rebase) {
     if (options.tokens_per_hash != 0) m_trace.tokens_per_hash = options.tokens_per_hash;
 }
 
 bool TraceBuilder::fail(std::int64_t line, const char* column, std::string_view found, const std::string& allowed) {
-    m_problem = {{m_file, static_cast<std::int32_t>(std::min<std::int64_t>(line, INT32_MAX)), 0},
-                 column,
-                 fmt::format("row {}: found {}, allowed: {}", m_row, found, allowed)};
+    m_problem = problem_at(m_file, line, column, fmt::format("row {}: found {}, allowed: {}", m_row, found, allowed));
     return false;
 }
 
@@ -69,14 +84,14 @@ bool TraceBuilder::add_without_arrival(Request request, std::int64_t line) {
         return fail(line, "arrival", "no arrival time", "one in every row, as in the rows above it");
     m_without_arrivals = true;
     if (!m_options.arrival_rate_rps) {
-        m_problem = {{m_file, static_cast<std::int32_t>(line), 0}, "arrival",
+        m_problem = problem_at(m_file, line, "arrival",
                      "found token counts without arrival times, allowed: a source with arrival times, or an arrival "
-                     "rate given beside it (arrival_rate_rps) at which Poisson arrivals are drawn"};
+                     "rate given beside it (arrival_rate_rps) at which Poisson arrivals are drawn");
         return false;
     }
     const double rate = *m_options.arrival_rate_rps;
     if (!(rate > 0) || !std::isfinite(rate)) {
-        m_problem = {{m_file}, "arrival_rate_rps", fmt::format("found {}, allowed: a number above 0", rate)};
+        m_problem = problem_at(m_file, 0, "arrival_rate_rps", fmt::format("found {}, allowed: a number above 0", rate));
         return false;
     }
     m_trace.requests.push_back(request);
@@ -160,8 +175,9 @@ void TraceBuilder::draw_arrivals() {
     const double mean_gap_s = 1.0 / *m_options.arrival_rate_rps;
     const double bound = static_cast<double>(longest_span_s);
     if (mean_gap_s * static_cast<double>(m_trace.requests.size()) > bound / 2) {
-        m_problem = {{m_file}, "arrival_rate_rps", fmt::format("found {}, at which {} requests last longer than {} s, allowed: a higher rate",
-                                 *m_options.arrival_rate_rps, m_trace.requests.size(), longest_span_s / 2)};
+        m_problem = problem_at(m_file, 0, "arrival_rate_rps",
+                               fmt::format("found {}, at which {} requests last longer than {} s, allowed: a higher rate",
+                                           *m_options.arrival_rate_rps, m_trace.requests.size(), longest_span_s / 2));
         return;
     }
     const QuantileTable gaps = exponential_table(mean_gap_s * static_cast<double>(ticks_per_second));
@@ -180,7 +196,7 @@ Result<Trace> TraceBuilder::finish() {
     if (failed()) return m_problem;
     if (m_trace.requests.empty()) {
         const std::string found = m_failed > 0 ? fmt::format("{} failed requests and no other", m_failed) : "a header and no rows";
-        return Problem{{m_file}, {}, "found " + found + ", allowed: at least one request"};
+        return problem_at(m_file, 0, {}, "found " + found + ", allowed: at least one request");
     }
     if (m_without_arrivals) draw_arrivals();
     if (failed()) return m_problem;

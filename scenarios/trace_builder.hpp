@@ -46,7 +46,7 @@ public:
         ++m_failed;
         return !m_options.keep_failed;
     }
-    void note(const std::string& message) { m_trace.notes.push_back({{m_file}, {}, message}); }
+    void note(std::string message);
 
     [[nodiscard]] Trace& trace() { return m_trace; }
     [[nodiscard]] const Problem& problem() const { return m_problem; }
@@ -80,7 +80,12 @@ private:
     std::uint16_t m_last_tenant_index = 0, m_last_model_index = 0;
 };
 
+/// A problem at `line` of `file` (0 = no line).
+[[nodiscard]] Problem problem_at(std::string file, std::int64_t line, std::string path, std::string message);
+
 /// What was found, fit for a message: quoted, unprintable bytes as \xNN, at most 60 characters.
 [[nodiscard]] std::string shown(std::string_view text);
+/// "a, b, c".
+[[nodiscard]] std::string joined(const std::vector<std::string>& names);
 
 }  // namespace windtunnel

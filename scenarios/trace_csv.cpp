@@ -6,7 +6,6 @@
 #include <charconv>
 #include <csv.h>
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 namespace windtunnel {
 namespace {
@@ -121,7 +120,7 @@ public:
 
     Result<Trace> read() {
         if (!read_header()) {
-            if (m_problem.message.empty()) m_problem = {{m_name}, {}, "found no rows, allowed: a header and at least one request"};
+            if (m_problem.message.empty()) m_problem = problem_at(m_name, 0, {}, "found no rows, allowed: a header and at least one request");
             return m_problem;
         }
         if (contains(m_names, "client") && contains(m_names, "raterps") && contains(m_names, "pattern"))
@@ -141,7 +140,7 @@ public:
 
 private:
     bool fail_here(const char* path, const std::string& message) {
-        m_problem = {{m_name, static_cast<std::int32_t>(std::min<std::int64_t>(m_text.line(), INT32_MAX))}, path, message};
+        m_problem = problem_at(m_name, m_text.line(), path, message);
         return false;
     }
 
@@ -187,7 +186,7 @@ private:
                     hint = fmt::format("; did you mean {} by {}?", want.name, shown(m_header[i]));
             return fail_here(want.name, fmt::format(
                 "found no such column among {}, allowed: a header with arrival_s, prompt_tokens and output_tokens (or that of "
-                "an Azure, BurstGPT or ServeGen file){}", shown(fmt::format("{}", fmt::join(m_header, ","))), hint));
+                "an Azure, BurstGPT or ServeGen file){}", shown(joined(m_header)), hint));
         }
         for (std::size_t i = 0; i < m_names.size(); ++i)
             if (m_layout.columns[i] != Column::ignored && count(m_layout.columns[i]) > 1)
@@ -204,7 +203,7 @@ private:
         std::vector<std::string> ignored;
         for (std::size_t i = 0; i < m_names.size(); ++i)
             if (m_layout.columns[i] == Column::ignored) ignored.push_back(m_header[i]);
-        if (!ignored.empty()) builder.note(fmt::format("columns without meaning here, ignored: {}", fmt::join(ignored, ", ")));
+        if (!ignored.empty()) builder.note(fmt::format("columns without meaning here, ignored: {}", joined(ignored)));
     }
 
     /// Room for as many rows as the file's size and the rows in the buffer suggest.

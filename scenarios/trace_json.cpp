@@ -87,7 +87,7 @@ public:
             if (m_text.at_end()) break;
             const char c = m_text.peek();
             if (c != '{' && c != '[') {
-                m_problem = {{m_name, here()}, {}, fmt::format("found {}, allowed: a JSON object per line", shown(std::string(1, c)))};
+                m_problem = problem_at(m_name, here(), {}, fmt::format("found {}, allowed: a JSON object per line", shown(std::string(1, c))));
                 return m_problem;
             }
             m_depth = 0;
@@ -163,15 +163,16 @@ public:
         std::string detail = error.what();
         const std::size_t colon = detail.find("column");
         const std::size_t message = colon == std::string::npos ? std::string::npos : detail.find(": ", colon);
-        m_problem = {{m_name, here()}, {}, fmt::format("found {}, allowed: JSON ({})",
-                     m_text.at_end() ? std::string("the end of the file inside a JSON value") : shown(token.substr(token.size() > 60 ? token.size() - 60 : 0)),
-                     message == std::string::npos ? detail : detail.substr(message + 2))};
+        const std::string found = m_text.at_end() ? "the end of the file inside a JSON value"
+                                                  : shown(token.substr(token.size() > 60 ? token.size() - 60 : 0));
+        if (message != std::string::npos) detail.erase(0, message + 2);
+        m_problem = problem_at(m_name, here(), {}, fmt::format("found {}, allowed: JSON ({})", found, detail));
         return false;
     }
 
 private:
     [[nodiscard]] int record_depth() const { return m_top_array ? 2 : 1; }
-    [[nodiscard]] std::int32_t here() const { return static_cast<std::int32_t>(std::min<std::int64_t>(m_text.line() + 1, INT32_MAX)); }
+    [[nodiscard]] std::int64_t here() const { return m_text.line() + 1; }
     TraceBuilder& builder() { return m_use_absolute ? m_absolute : m_builder; }
     bool wrong(const char* path, const std::string& found, const std::string& allowed) {
         return builder().fail(here(), path, found, allowed);
@@ -284,7 +285,7 @@ private:
     Field m_field = Field::none;
     Record m_record;
     std::optional<Record> m_bench;
-    std::int32_t m_line = 0;
+    std::int64_t m_line = 0;
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "scenarios/trace_reader.hpp"
 
+#include "scenarios/trace_builder.hpp"
 #include "scenarios/trace_formats.hpp"
 
 #include <fmt/format.h>
@@ -24,15 +25,15 @@ Result<Trace> read_any(std::istream& in, const std::string& name, const std::fil
     ByteSource source(in);
     TextInput text(source);
     const auto damaged = [&] {
-        return Problem{{name, static_cast<std::int32_t>(text.line() + 1)}, {}, source.error() + ", allowed: complete data"};
+        return problem_at(name, text.line() + 1, {}, source.error() + ", allowed: complete data");
     };
     const std::string_view first = text.buffered();
     if (first.empty()) {
         if (!source.error().empty()) return damaged();
-        return Problem{{name}, {}, std::string("found an empty file, allowed: ") + known_formats};
+        return problem_at(name, 0, {}, std::string("found an empty file, allowed: ") + known_formats);
     }
     if (first.find('\0') != std::string_view::npos)
-        return Problem{{name}, {}, std::string("found binary data, allowed: ") + known_formats};
+        return problem_at(name, 0, {}, std::string("found binary data, allowed: ") + known_formats);
     const char c = first_meaningful(first);
     Result<Trace> trace = c == '{' || c == '[' ? read_json_trace(text, name, options)
                                                : read_csv_trace(text, name, file, options);
@@ -56,12 +57,12 @@ Result<Trace> read_trace(std::istream& in, const std::string& name, const TraceR
 Result<Trace> read_trace(const std::filesystem::path& file, const TraceReadOptions& options) {
     std::error_code ignored;
     if (std::filesystem::is_directory(file, ignored))
-        return Problem{{file.string()}, {}, "found a folder, allowed: a trace file"};
+        return problem_at(file.string(), 0, {}, "found a folder, allowed: a trace file");
     std::ifstream in(file, std::ios::binary);
     if (!in) {
         const bool there = std::filesystem::exists(file, ignored);
-        return Problem{{file.string()}, {}, there ? "found a file that cannot be opened, allowed: a readable trace file"
-                                                  : "found no such file, allowed: a trace file"};
+        return problem_at(file.string(), 0, {}, there ? "found a file that cannot be opened, allowed: a readable trace file"
+                                                  : "found no such file, allowed: a trace file");
     }
     return read_any(in, file.string(), file, options);
 }
