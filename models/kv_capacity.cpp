@@ -210,6 +210,14 @@ std::int64_t longest_request(const KvCapacity& c) {
     return low;
 }
 
+/// One piecewise graph per captured size and, up to max_num_seqs, a full one for pure decodes.
+std::size_t graphs_captured(const KvCapacity& c, std::optional<int> ceiling) {
+    std::size_t graphs = 0;
+    for (const int size : captured_batch_sizes(c.profile, c.limits, ceiling))
+        graphs += c.profile.full_graphs && size <= c.limits.max_num_seqs ? 2 : 1;
+    return graphs;
+}
+
 /// The stage whose pool holds the fewest blocks: what is left for the pool in bytes (may be negative).
 struct TightestStage {
     double pool = 0;
@@ -217,14 +225,14 @@ struct TightestStage {
 };
 
 /// Fills the ledger of the tightest stage.
-TightestStage tightest_stage(KvCapacity& c, std::size_t captured) {
+TightestStage tightest_stage(KvCapacity& c, std::size_t graphs) {
     const ModelParallelism parallelism{c.tensor_parallel, c.pipeline_parallel};
     TightestStage tightest;
     double tightest_per_layer = INFINITY;
     for (int stage = 0; stage < c.pipeline_parallel; ++stage) {
         const StageWeights w = stage_weights(c.shape, c.weights_type, parallelism, stage);
         const StartupMemory m = startup_memory(c.shape, c.gpu, c.profile, c.limits, parallelism, w.layers,
-                                               stage == c.pipeline_parallel - 1, captured);
+                                               stage == c.pipeline_parallel - 1, graphs);
         const double pool = c.gpu_memory_utilization * static_cast<double>(c.gpu.memory_bytes) - w.total() - m.activation -
                             m.non_torch - m.cuda_graphs;
         if (pool / w.layers >= tightest_per_layer) continue;
@@ -316,8 +324,7 @@ Result<KvCapacity> kv_capacity(const KvRequest& request) {
     c.layout = layer_layout(c);
     c.total_gib = static_cast<double>(c.gpu.memory_bytes) / gib;
 
-    const std::size_t captured = request.enforce_eager ? 0 : captured_batch_sizes(c.profile, c.limits, request.max_cudagraph_capture_size).size();
-    TightestStage stage = tightest_stage(c, captured);
+    TightestStage stage = tightest_stage(c, request.enforce_eager ? 0 : graphs_captured(c, request.max_cudagraph_capture_size));
     if (request.kv_cache_gib) {
         stage = {*request.kv_cache_gib * gib, 0};
         for (int s = 0; s < c.pipeline_parallel; ++s) stage.layers = std::max(stage.layers, layers_of_stage(c.shape.layers, c.pipeline_parallel, s));

@@ -41,24 +41,24 @@ double non_torch(const LlmShape& shape, const Gpu& gpu, const EngineProfile& pro
     return (tp == 2 ? 0.55 : 0.60) * gib;
 }
 
-/// From 0.21 the pool is charged with first graph + (n - 1) times a marginal cost, per mode. Of the marginal
-/// cost few logs speak: 0.83 MiB per layer for a 62-layer MoE at TP 2 (vLLM 0.29 pre-release on GB10, 2026);
-/// dense models in older logs 0.4 to 0.8 (real growth, 67 sizes). An estimate, and it is named so.
-double cuda_graph_charge(const LlmShape& shape, const EngineProfile& profile, int layers, std::size_t captured) {
-    if (profile.capacity != CapacityProfile::p7 || captured == 0) return 0;
+/// From 0.21 the pool is charged with a marginal cost per graph (the graphs share one pool, so this is more
+/// than they take). Few logs tell that cost: 0.98 MiB per layer of a 62-layer MoE at TP 2 (0.80 acted as 0.758
+/// of 120 GiB with 86 graphs, GB10, 2026-06); dense models grew by 0.4 to 0.8 MiB per layer and graph in logs
+/// of 0.8 to 0.10. An estimate, and reports name it so.
+double cuda_graph_charge(const LlmShape& shape, const EngineProfile& profile, int layers, std::size_t graphs) {
+    if (profile.capacity != CapacityProfile::p7) return 0;
     constexpr double mib = 1048576.0;
-    const double marginal = std::max(1.0, (shape.moe ? 0.83 : 0.4) * layers) * mib;
-    const double modes = profile.full_graphs ? 2 : 1;
-    return modes * marginal * static_cast<double>(captured);
+    const double marginal = std::max(1.0, (shape.moe ? 0.98 : 0.4) * layers) * mib;
+    return marginal * static_cast<double>(graphs);
 }
 
 }  // namespace
 
 StartupMemory startup_memory(const LlmShape& shape, const Gpu& gpu, const EngineProfile& profile, const BatchLimits& limits,
-                             ModelParallelism parallelism, int layers_on_rank, bool last_stage, std::size_t captured_sizes) {
+                             ModelParallelism parallelism, int layers_on_rank, bool last_stage, std::size_t graphs) {
     return {activation_peak(shape, gpu, profile, limits, parallelism, last_stage),
             non_torch(shape, gpu, profile, parallelism),
-            cuda_graph_charge(shape, profile, layers_on_rank, captured_sizes)};
+            cuda_graph_charge(shape, profile, layers_on_rank, graphs)};
 }
 
 }  // namespace windtunnel

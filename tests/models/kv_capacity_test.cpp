@@ -305,7 +305,7 @@ TEST_CASE("logged start-ups: predicted from model and GPU alone, blocks are with
         const KvCapacity c = answer(from_arguments(e2e.at("args")));
         const double logged = e2e.at("num_gpu_blocks");
         const double error = std::abs(static_cast<double>(c.num_gpu_blocks) / logged - 1);
-        std::printf("%s %ld vs %.0f: %.2f%%\n", one.at("id").get<std::string>().c_str(), c.num_gpu_blocks, logged, 100*error);UNSCOPED_INFO(one.at("id") << ": " << c.num_gpu_blocks << " against " << logged << ", " << 100 * error << " %");
+        UNSCOPED_INFO(one.at("id") << ": " << c.num_gpu_blocks << " against " << logged << ", " << 100 * error << " %");
         if (e2e.at("judged").get<bool>()) errors.push_back(error);
     }
     REQUIRE(errors.size() >= 5);
