@@ -1,5 +1,7 @@
 #include "policies/promql_codegen.hpp"
 
+#include "policies/promql_functions.hpp"
+
 #include <algorithm>
 #include <cmath>
 
@@ -28,12 +30,20 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-/// A number, or minus a number.
+bool is_small_power(double exponent) {
+    return exponent == 0.5 || (exponent == std::floor(exponent) && std::abs(exponent) <= 64);
+}
+
+/// The value of an expression of numbers alone.
 std::optional<double> literal(const PromqlNode& node) {
     if (node.kind == PromqlNodeKind::number) return node.number;
-    if (node.kind != PromqlNodeKind::unary_minus) return std::nullopt;
-    const std::optional<double> inner = literal(*node.children[0]);
-    return inner ? std::optional<double>(-*inner) : std::nullopt;
+    if (node.kind != PromqlNodeKind::unary_minus && node.kind != PromqlNodeKind::binary) return std::nullopt;
+    const std::optional<double> a = literal(*node.children[0]);
+    if (!a) return std::nullopt;
+    if (node.kind == PromqlNodeKind::unary_minus) return -*a;
+    const std::optional<double> b = literal(*node.children[1]);
+    if (!b || (node.op == PromqlBinary::power && !is_small_power(*b))) return std::nullopt;
+    return apply_binary(node.op, *a, *b);
 }
 
 }  // namespace
@@ -493,8 +503,7 @@ PromqlFlow PromqlCodeGenerator::binary(const PromqlNode& node) {
         return give_up("found a comparison of two scalars without bool, allowed: == bool, > bool ...");
     if (node.op == PromqlBinary::power) {
         const std::optional<double> exponent = literal(*node.children[1]);
-        const bool small = exponent && ((*exponent == std::floor(*exponent) && std::abs(*exponent) <= 64) || *exponent == 0.5);
-        if (!small) return give_up("found ^ with another exponent, allowed: a literal integer from -64 to 64, or 0.5");
+        if (!exponent || !is_small_power(*exponent)) return give_up("found ^ with another exponent, allowed: a constant integer from -64 to 64, or 0.5");
     }
     if (is_set) return set_binary(node, left, right);
     if (!left.is_scalar && !right.is_scalar) return joined(node, left, right);
