@@ -3,6 +3,7 @@
 #include "models/quantile_table.hpp"
 #include "models/server_config.hpp"
 #include "models/time.hpp"
+#include "sim/autoscaler_plan.hpp"
 
 #include <cstdint>
 
@@ -57,6 +58,9 @@ struct WorkloadPlan {
     std::uint32_t per_replica_limit = 0;  ///< requests a replica takes at once; 0 = no limit
     std::uint32_t first_stage = 0;
     std::uint32_t stage_count = 0;
+    std::uint32_t container_stage = 0;  ///< from this stage on its containers run (phase Running)
+    std::uint32_t padding_ = 0;
+    CpuUsePlan cpu;
     Resources needs;                    ///< of one pod
     std::uint64_t pools = 0;            ///< bit p: its pods may run on pool p (selectors, taints)
     Tick pre_stop;                      ///< between deletion and SIGTERM
@@ -118,6 +122,17 @@ struct Blueprint {
     BlobSpan<StagePlan> stages;
     BlobSpan<QuantileTable> tables;
     BlobSpan<PoolPlan> pools;
+    ScrapePlan scrape;
+    BlobSpan<StreamPlan> streams;            ///< what is scraped: the series that some query reads
+    BlobSpan<StreamSource> stream_sources;   ///< [streams]
+    BlobSpan<HistogramPlan> histograms;
+    BlobSpan<Tick> histogram_bounds;
+    BlobSpan<QueryPlan> queries;
+    BlobSpan<PromqlInstruction> instructions;
+    BlobSpan<std::int32_t> words;
+    BlobSpan<double> numbers;
+    BlobSpan<ActiveInterval> intervals;
+    BlobSpan<AutoscalerPlan> autoscalers;
 };
 
 /// Which future: the same seed and trial are the same weather, whatever the configuration.

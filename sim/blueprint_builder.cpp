@@ -52,7 +52,6 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     std::vector<StagePlan> stages;
     std::uint32_t pods = 0;
     for (std::size_t w = 0; w < workloads.size(); ++w) {
-        workloads[w].pod_slots *= growth;
         workloads[w].first_pod = pods;
         pods += workloads[w].pod_slots;
         workloads[w].first_stage = static_cast<std::uint32_t>(stages.size());
@@ -87,6 +86,17 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     out.fill(b ? &b->stages : nullptr, stages);
     out.fill(b ? &b->tables : nullptr, parts.tables);
     out.fill(b ? &b->pools : nullptr, pools);
+    if (b != nullptr) b->scrape = parts.scrape;
+    out.fill(b ? &b->streams : nullptr, parts.streams);
+    out.fill(b ? &b->stream_sources : nullptr, parts.stream_sources);
+    out.fill(b ? &b->histograms : nullptr, parts.histograms);
+    out.fill(b ? &b->histogram_bounds : nullptr, parts.histogram_bounds);
+    out.fill(b ? &b->queries : nullptr, parts.queries);
+    out.fill(b ? &b->instructions : nullptr, parts.instructions);
+    out.fill(b ? &b->words : nullptr, parts.words);
+    out.fill(b ? &b->numbers : nullptr, parts.numbers);
+    out.fill(b ? &b->intervals : nullptr, parts.intervals);
+    out.fill(b ? &b->autoscalers : nullptr, parts.autoscalers);
     auto* servers = out.place<ServerConfig>(parts.servers.size());
     if (b != nullptr) Layouter::link(b->servers, servers, parts.servers.size());
     for (std::size_t i = 0; i < parts.servers.size(); ++i) {
@@ -157,6 +167,11 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
     for (const WorkloadPlan& w : parts.workloads) {
         WT_EXPECTS(w.server < parts.servers.size() && w.pod_slots >= 1);
         WT_EXPECTS(w.per_replica_limit == 0 || w.routing == Routing::least_requests);
+    }
+    WT_EXPECTS(parts.streams.size() == parts.stream_sources.size());
+    for (const AutoscalerPlan& a : parts.autoscalers) {
+        WT_EXPECTS(a.workload < parts.workloads.size() && a.trigger_count == static_cast<std::uint32_t>(a.hpa.metric_count));
+        WT_EXPECTS(a.hpa.sync_period.count > 0 && a.keda.polling_interval.count > 0);
     }
     for (const std::uint32_t w : parts.workload_of_model) WT_EXPECTS(w < parts.workloads.size());
 

@@ -32,6 +32,17 @@ struct BlueprintParts {
     std::vector<ServerParts> servers;
     std::vector<QuantileTable> tables;
     std::vector<PoolPlan> pools;
+    ScrapePlan scrape;
+    std::vector<StreamPlan> streams;
+    std::vector<StreamSource> stream_sources;
+    std::vector<HistogramPlan> histograms;
+    std::vector<Tick> histogram_bounds;
+    std::vector<QueryPlan> queries;
+    std::vector<PromqlInstruction> instructions;
+    std::vector<std::int32_t> words;
+    std::vector<double> numbers;
+    std::vector<ActiveInterval> intervals;
+    std::vector<AutoscalerPlan> autoscalers;
 };
 
 /// A blueprint and the memory it stands in.
@@ -49,7 +60,7 @@ private:
 };
 
 /// Lays the parts out in one block, checks the engine's bounds (throws InternalError: the compiler of scenarios
-/// has to refuse such input before) and hashes it. `growth` multiplies the capacities that nothing bounds.
+/// has to refuse such input before) and hashes it. `growth` multiplies the room for requests in flight.
 [[nodiscard]] BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth = 1);
 
 /// The longest step that a server with these limits can take.

@@ -1,5 +1,6 @@
 #pragma once
 #include "models/request.hpp"
+#include "sim/autoscaling.hpp"
 #include "sim/fleet.hpp"
 #include "sim/observer.hpp"
 #include "sim/replica_ranking.hpp"
@@ -26,7 +27,7 @@ public:
     /// Takes every array, in a fixed order. With a dry arena this gives the trial's size.
     WT_HD void take_memory(Arena<Layout>& arena) {
         const Blueprint& b = m_blueprint;
-        m_slots = ControlSlots::of(b, 0);
+        m_slots = ControlSlots::of(b, static_cast<std::uint32_t>(b.autoscalers.size()));
         m_sketches.take_memory(arena);
         m_jobs.capacity = b.job_capacity;
         m_jobs.jobs = arena.template take<Job>(b.job_capacity);
@@ -43,6 +44,8 @@ public:
             r.deadlines = arena.template take<Deadline>(b.workloads[w].request_timeout == never ? 0 : b.job_capacity);
         }
         m_releases = arena.template take<Tick>(b.max_concurrency);
+        m_board.take_memory(arena, b);
+        m_autoscaling.take_memory(arena, b);
     }
 
     WT_HD void run(Tally& tally) {
@@ -68,7 +71,12 @@ public:
 
     // ---- what the servers tell (Sink) -----------------------------------------------------------------
 
-    WT_HD void first_token(JobIndex, Tick) {}
+    WT_HD void first_token(JobIndex index, Tick now) {
+        if (m_board.enabled()) {
+            const Job& job = m_jobs[index];
+            m_board.observe(job.replica, HistogramKind::time_to_first_token, now - job.arrival);
+        }
+    }
     WT_HD void gaps(Tick first, Tick increment, std::int64_t steps, std::uint64_t rows) {
         m_sketches.itl.add_progression(first, increment, steps, rows);
     }
@@ -87,6 +95,11 @@ public:
         m_tally->good += ttft <= g.ttft && tpot <= g.tpot && e2el <= g.e2el ? 1 : 0;
         m_tally->prompt_tokens += job.prompt_tokens;
         m_tally->output_tokens += job.output_tokens;
+        if (m_board.enabled()) {
+            m_board.count_success(job.replica);
+            m_board.observe(job.replica, HistogramKind::e2e_request_latency, e2el);
+            if (job.output_tokens > 1) m_board.observe(job.replica, HistogramKind::request_time_per_output_token, tpot);
+        }
         end_job(index, RequestEnd::completed, now);
     }
     WT_HD void aborted(JobIndex index, Tick now) { end_job(index, RequestEnd::timed_out, now); }
@@ -98,6 +111,7 @@ public:
         const Pod& pod = m_fleet.pod(p);
         const WorkloadPlan& plan = m_blueprint.workloads[pod.workload];
         m_servers[p].start(m_blueprint.servers[plan.server]);
+        if (m_board.enabled()) m_board.pod_started(p);
         Router& router = m_routers[pod.workload];
         const std::uint32_t local = p - plan.first_pod;
         router.ranking.insert(local);
@@ -123,10 +137,37 @@ public:
     }
     [[nodiscard]] WT_HD std::uint32_t requests_of(std::uint32_t p) const { return m_servers[p].in_flight(); }
     WT_HD void pod_changed(std::uint32_t p, Tick now) {
-        if constexpr (Observer::enabled) m_observer.pod_changed(p, m_fleet.pod(p), now);
+        const Pod& pod = m_fleet.pod(p);
+        if (pod.state == PodState::none && m_board.enabled()) m_board.pod_gone(p, pod.workload, now);
+        if constexpr (Observer::enabled) m_observer.pod_changed(p, pod, now);
     }
     WT_HD void node_changed(std::uint32_t n, Tick now) {
         if constexpr (Observer::enabled) m_observer.node_changed(n, m_fleet.node(n), now);
+    }
+
+    // ---- what the metrics and the autoscalers ask (Host) ------------------------------------------------
+
+    [[nodiscard]] WT_HD const Pod& pod(std::uint32_t p) const { return m_fleet.pod(p); }
+    [[nodiscard]] WT_HD const WorkloadState& workload(std::uint32_t w) const { return m_fleet.workload(w); }
+    [[nodiscard]] WT_HD ServerGauges gauges_of(std::uint32_t p, Tick now) const { return m_servers[p].gauges(m_jobs, now); }
+    [[nodiscard]] WT_HD double workload_reading(MetricSource source, std::uint32_t w) const {
+        switch (source) {
+            case MetricSource::queue_length: return static_cast<double>(m_routers[w].held.size);
+            case MetricSource::queue_in_flight: return static_cast<double>(m_routers[w].sent);
+            case MetricSource::requests_total: return static_cast<double>(m_routers[w].arrived);
+            case MetricSource::replicas_desired: return static_cast<double>(m_fleet.workload(w).desired);
+            case MetricSource::replicas_active: return static_cast<double>(m_fleet.workload(w).active);
+            case MetricSource::replicas_ready: return static_cast<double>(m_fleet.workload(w).ready);
+            default: return 0;
+        }
+    }
+    WT_HD void scale(std::uint32_t w, std::int32_t replicas, std::int32_t metric, Tick now) {
+        const std::uint32_t from = m_fleet.workload(w).desired;
+        const auto to = static_cast<std::uint32_t>(replicas);
+        if (to > from) ++m_tally->scale_ups;
+        if (to < from) ++m_tally->scale_downs;
+        if constexpr (Observer::enabled) m_observer.scaled({w, from, to, metric, now});
+        m_fleet.set_replicas(w, to, now, m_fault);
     }
 
 private:
@@ -144,6 +185,8 @@ private:
         JobQueue<Layout> held;                        ///< requests without a replica to go to
         ArenaArray<Deadline, Layout> deadlines;       ///< when clients give up: a ring in order of arrival
         std::uint32_t deadline_head = 0, deadline_count = 0;
+        std::uint64_t arrived = 0;                    ///< requests that came to this workload
+        std::uint32_t sent = 0;                       ///< requests at its replicas
         std::uint8_t dispatch_due = 0;
     };
     static constexpr std::uint32_t no_request = 0xffffffffu;
@@ -176,13 +219,18 @@ private:
             r.held = {};
             r.dispatch_due = 0;
             r.deadline_head = r.deadline_count = 0;
+            r.arrived = 0;
+            r.sent = 0;
         }
         m_release_head = 0;
         m_release_count = b.max_concurrency;
         for (std::uint32_t i = 0; i < b.max_concurrency; ++i) m_releases[i] = Tick{};
+        m_board.start(b);
         m_fleet.start(b, m_key, *this, m_control_calendar, *m_tally, m_slots);
         m_fleet.populate(m_fault);
         if (b.pools.size() > 0) m_control_calendar.set(m_slots.node_scaling, b.node_scaling.scan_interval);
+        if (m_board.enabled()) m_control_calendar.set(m_slots.scrape, Tick{});
+        m_autoscaling.start(b, m_key, m_control_calendar, m_slots);
         m_control_calendar.set(m_slots.span_end, b.span);
         find_next_arrival();
     }
@@ -266,6 +314,7 @@ private:
 
     WT_HD void route(JobIndex index, std::uint32_t w) {
         Router& router = m_routers[w];
+        ++router.arrived;
         const WorkloadPlan& plan = m_blueprint.workloads[w];
         const std::uint32_t local = router.held.empty() ? choose(router, plan, m_jobs[index].request) : no_index;
         if (local != no_index) return send(index, router, plan, local);
@@ -291,6 +340,7 @@ private:
     WT_HD void send(JobIndex index, Router& router, const WorkloadPlan& plan, std::uint32_t local) {
         const std::uint32_t p = plan.first_pod + local;
         router.ranking.add_request(local);
+        ++router.sent;
         m_jobs[index].replica = static_cast<std::uint16_t>(p);
         m_servers[p].arrive(m_jobs, index, m_now, seen_from(p));
         m_server_calendar.set(p, m_servers[p].next_change());
@@ -327,6 +377,7 @@ private:
         if (job.replica != held_by_router) {
             const std::uint32_t w = m_fleet.pod(job.replica).workload;
             Router& router = m_routers[w];
+            --router.sent;
             router.ranking.drop_request(job.replica - m_blueprint.workloads[w].first_pod);
             if (!router.held.empty() && !router.dispatch_due) {
                 router.dispatch_due = 1;
@@ -415,6 +466,17 @@ private:
         m_last_replica = no_index;
         if (slot < m_slots.first_timer) {
             m_fleet.advance(slot, m_now, m_fault);
+        } else if (slot == m_slots.scrape) {
+            m_control_calendar.set(slot, m_now + m_blueprint.scrape.interval);
+            m_board.scrape(*this, m_now);
+        } else if (slot < m_slots.hpa) {
+            const std::uint32_t a = slot - m_slots.keda;
+            m_control_calendar.set(slot, m_now + m_blueprint.autoscalers[a].keda.polling_interval);
+            m_autoscaling.poll(a, *this, m_board, m_now, m_fault);
+        } else if (slot < m_slots.node_scaling) {
+            const std::uint32_t a = slot - m_slots.hpa;
+            m_control_calendar.set(slot, m_now + m_blueprint.autoscalers[a].hpa.sync_period);
+            m_autoscaling.sync(a, *this, m_board, m_now, m_fault);
         } else if (slot == m_slots.node_scaling) {
             m_control_calendar.set(slot, m_now + m_blueprint.node_scaling.scan_interval);
             m_fleet.scale_nodes(m_now, m_fault);
@@ -449,6 +511,8 @@ private:
     Calendar<Layout> m_server_calendar;
     Calendar<Layout> m_control_calendar;
     Fleet<Layout, Trial> m_fleet;
+    MetricsBoard<Layout> m_board;
+    Autoscaling<Layout> m_autoscaling;
     ArenaArray<Router, Layout> m_routers;
     ArenaArray<Tick, Layout> m_releases;      ///< closed loop: when the client may send again, a ring
     Tick m_now;
