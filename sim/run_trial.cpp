@@ -45,15 +45,4 @@ TrialOutcome run_trial(const Blueprint& blueprint, WorkloadView workload, TrialK
     return run_trial<ContiguousLayout, ArenaBank<ContiguousLayout>>(blueprint, workload, key, arena, observer);
 }
 
-TrialOutcome run_trial_growing(const BlueprintParts& parts, const Blueprint& first, WorkloadView workload, TrialKey key,
-                               TrialArena& arena, ServerKind server) {
-    TrialOutcome outcome = run_trial(first, workload, key, arena, server);
-    for (std::uint32_t growth = 4; outcome.tally.status == TrialStatus::outgrew_arena; growth *= 4) {
-        if (growth > (1u << 20)) throw InternalError("a trial outgrew every arena");
-        const BlueprintBlock larger = build(parts, growth);
-        outcome = run_trial(larger.blueprint(), workload, key, arena, server);
-    }
-    return outcome;
-}
-
 }  // namespace windtunnel

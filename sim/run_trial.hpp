@@ -74,8 +74,4 @@ template <class Layout, class Bank, class Observer>
 [[nodiscard]] TrialOutcome run_trial(const Blueprint& blueprint, WorkloadView workload, TrialKey key, TrialArena& arena,
                                      ServerKind server = ServerKind::fast);
 
-/// Runs a trial, again with larger capacities while it outgrows its arena. `first` is build(parts).
-[[nodiscard]] TrialOutcome run_trial_growing(const BlueprintParts& parts, const Blueprint& first, WorkloadView workload,
-                                             TrialKey key, TrialArena& arena, ServerKind server = ServerKind::fast);
-
 }  // namespace windtunnel
