@@ -9,7 +9,8 @@ namespace windtunnel {
 /// What one entry of a series' history is.
 enum class SampleKind : std::uint8_t {
     value,
-    stale,  ///< the target answered without this series, or did not answer: the series has no value from here on
+    stale,  ///< the target answered without this series, or did not answer: the series has no value from here
+            ///< on
     gone,   ///< the pod vanished: stale, and what follows in the slot belongs to another pod (another series)
 };
 
@@ -97,7 +98,8 @@ WT_HD inline const MetricSample& sample_from_newest(const SampleStoreView& store
         if (time_ms == newest.time_ms() && newest.kind() != SampleKind::gone && kind == SampleKind::value)
             return false;
     }
-    MetricSample& place = store.samples[stream.first_sample + std::int64_t{slot} * stream.capacity + state.next];
+    MetricSample& place =
+        store.samples[stream.first_sample + std::int64_t{slot} * stream.capacity + state.next];
     if (state.count == static_cast<std::uint32_t>(stream.capacity)) {
         state.newest_lost_ms = place.time_ms();
     } else {
