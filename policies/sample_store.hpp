@@ -81,7 +81,8 @@ WT_HD inline const MetricSample& sample_from_newest(const SampleStoreView& store
                                                     std::int32_t slot, std::uint32_t back) {
     const SeriesState& state = store.series[stream.first_series + slot];
     const std::uint32_t capacity = static_cast<std::uint32_t>(stream.capacity);
-    const std::uint32_t at = (state.next + capacity - 1 - back) % capacity;
+    std::uint32_t at = state.next + capacity - 1 - back;
+    if (at >= capacity) at -= capacity;
     return store.samples[stream.first_sample + std::int64_t{slot} * stream.capacity + at];
 }
 
