@@ -24,11 +24,14 @@ struct Refused {
 
 class TreeBuilder : public YAML::EventHandler {
 public:
-    TreeBuilder(std::string file, const DocumentLimits& limits) : m_file(std::move(file)), m_limits(limits) {}
+    TreeBuilder(std::string file, std::string_view source, const DocumentLimits& limits)
+        : m_file(std::move(file)), m_source(source), m_limits(limits) {}
 
     void OnDocumentStart(const YAML::Mark& mark) override {
         // yaml-cpp does not consume a token that cannot start a document and would call for ever.
         if (mark.pos == m_last_start) refuse(mark, "found text that belongs to nothing before it");
+        if (m_last_start >= 0 && !is_separated(mark.line))
+            refuse(mark, "found a second value where the first one has ended, allowed: one in each document (--- between them)");
         m_last_start = mark.pos;
         m_root = Node{};
         m_anchors.clear();
@@ -104,6 +107,21 @@ private:
         node.column = mark.column + 1;
         return node;
     }
+    /// Whether a document that starts in this line (from 0) has `---` there, or `...` before it.
+    [[nodiscard]] bool is_separated(int line) const {
+        std::size_t at = 0;
+        for (int i = 0; i < line && at < m_source.size(); ++i) at = std::min(m_source.find('\n', at), m_source.size() - 1) + 1;
+        if (m_source.substr(at).starts_with("---")) return true;
+        while (at > 0) {  // back over blank lines and comments
+            const std::size_t start = at < 2 ? 0 : m_source.rfind('\n', at - 2) + 1;
+            const std::string_view row = m_source.substr(start, at - start);
+            if (row.starts_with("...")) return true;
+            const std::size_t first = row.find_first_not_of(" \t\r\n");
+            if (first != std::string_view::npos && row[first] != '#') return false;
+            at = start;
+        }
+        return true;
+    }
     void count(std::size_t nodes, const YAML::Mark& mark) {
         m_nodes += nodes;
         if (m_nodes > m_limits.nodes)
@@ -134,7 +152,7 @@ private:
 
     void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, Node::Kind kind) {
         if (expects_key())
-            refuse(mark, kind == Node::Kind::map ? "found a map as a key, allowed: text" : "found a list as a key, allowed: text");
+            refuse(mark, std::string("found ") + (kind == Node::Kind::map ? "a map" : "a list") + " as a key (or a bracket that is never closed), allowed: text");
         const bool plain = tag == "?" || tag.empty() || tag == "!" ||
                            tag == (kind == Node::Kind::map ? "tag:yaml.org,2002:map" : "tag:yaml.org,2002:seq");
         if (!plain) refuse(mark, "found the tag " + tag + ", allowed: plain lists and maps");
@@ -223,6 +241,7 @@ private:
     static inline const std::string merge_marker = std::string("\0<<", 3);
 
     std::string m_file;
+    std::string_view m_source;
     DocumentLimits m_limits;
     std::vector<Document> m_documents;
     Problems m_problems;
@@ -362,7 +381,8 @@ Result<std::vector<Document>> parse_documents(std::string_view text, const std::
     const std::size_t first = text.find_first_not_of(" \t\r\n");
     if (first != std::string_view::npos && (text[first] == '{' || text[first] == '[') && nlohmann::json::accept(text))
         source = json_as_yaml(text);
-    TreeBuilder builder(file, limits);
+    source += source.ends_with('\n') ? "...\n" : "\n...\n";  // yaml-cpp takes a quoted text that the end of the file cuts off for a whole one
+    TreeBuilder builder(file, source, limits);
     try {
         std::istringstream in(source);
         YAML::Parser parser(in);

@@ -122,7 +122,7 @@ Result<Quantity> parse_quantity(std::string_view text) {
     }
     if (suffix[0] == 'e' || suffix[0] == 'E') {
         const Decimal exponent = read_decimal(suffix.substr(1));
-        if (exponent.length == suffix.size() - 1 && exponent.scale == 0 && suffix.back() != '.' && exponent.digits < 100) {
+        if (exponent.length > 0 && exponent.length == suffix.size() - 1 && exponent.scale == 0 && suffix.back() != '.' && exponent.digits < 100) {
             const int power = static_cast<int>(exponent.digits) * (exponent.negative ? -1 : 1);
             if (!to_quantity(d, 1, power, out)) return bad(text, "a quantity below 2^63");
             return out;

@@ -37,6 +37,17 @@ std::string nearest_name(std::string_view found, const std::vector<std::string>&
             best_distance = d;
         }
     }
+    if (!best.empty()) return best;
+    // maxReplicas for maxReplicaCount: far by letters, but most of the word is its beginning.
+    std::size_t longest_prefix = std::max<std::size_t>(4, (found.size() * 3 + 3) / 4) - 1;
+    for (const std::string& name : allowed) {
+        std::size_t same = 0;
+        while (same < found.size() && same < name.size() && lower(found[same]) == lower(name[same])) ++same;
+        if (same > longest_prefix) {
+            best = name;
+            longest_prefix = same;
+        }
+    }
     return best;
 }
 

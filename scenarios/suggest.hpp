@@ -8,7 +8,7 @@ namespace windtunnel {
 
 /// The allowed name nearest to `found` by edit distance (insertions, deletions, replacements, swapped
 /// neighbours; case ignored), or "" when none is near enough to have been meant: at most a third of the
-/// letters differ.
+/// letters differ, or three quarters of the name begin an allowed one.
 [[nodiscard]] std::string nearest_name(std::string_view found, const std::vector<std::string>& allowed);
 
 /// "; did you mean X?" or "".
