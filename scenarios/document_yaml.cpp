@@ -120,7 +120,7 @@ private:
             if (first != std::string_view::npos && row[first] != '#') return false;
             at = start;
         }
-        return true;
+        return false;
     }
     void count(std::size_t nodes, const YAML::Mark& mark) {
         m_nodes += nodes;

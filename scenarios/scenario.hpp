@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <istream>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -47,6 +48,7 @@ struct WorkloadSpec {
     std::string trace;                           ///< file, resolved beside the scenario; "" = synthetic
     std::optional<SyntheticSpec> synthetic;
     double rate_scale = 1;                       ///< arrivals of a trace come this much faster
+    std::optional<std::int32_t> max_tokens;      ///< the clients' limit, for requests whose trace gives none
     std::string target_kind;                     ///< "Deployment", "StatefulSet", "ReplicaSet"; "" = left out
     std::string target_name;                     ///< "" = left out: the only workload with a model server
     Routing routing = Routing::random;           ///< kube-proxy's choice
@@ -127,6 +129,27 @@ struct GoodputSpec {
 
 enum class StartState : std::uint8_t { warm, cold };
 
+/// Something that happens to the cluster at a fixed time.
+enum class EventKind : std::uint8_t {
+    rollout,      ///< a new revision of a workload starts to roll out
+    scale,        ///< somebody sets a workload's replicas by hand
+    lose_node,    ///< nodes of a pool die without notice
+    drain_node,   ///< nodes of a pool are drained and removed
+    add_node,     ///< nodes are added to a pool by hand, beyond what autoscaling asks for
+    no_capacity,  ///< for a while the cloud gives no nodes for a pool
+    no_metrics,   ///< for a while Prometheus answers nothing
+};
+
+struct ScenarioEvent {
+    EventKind kind = EventKind::rollout;
+    Tick at;
+    Tick duration{0};                            ///< of no_capacity and no_metrics
+    std::string target;                          ///< a workload ("Deployment/chat") or a pool's name; "" for no_metrics
+    std::int32_t count = 1;                      ///< nodes, or replicas to scale to
+    SourcePosition where;
+    std::string path;                            ///< `events[0]`
+};
+
 /// Everything that one run is made from, typed and named; the compiler turns it into a blueprint.
 struct Scenario {
     std::string name;
@@ -139,6 +162,7 @@ struct Scenario {
     PrometheusSpec prometheus;
     std::vector<Threshold> thresholds;
     GoodputSpec goodput;
+    std::vector<ScenarioEvent> events;           ///< in the order of the file
     StartState start = StartState::warm;
     std::optional<std::int64_t> start_unix_s;    ///< wall clock of t = 0; empty: the trace's first timestamp
     std::string time_zone = "Etc/UTC";
@@ -146,6 +170,7 @@ struct Scenario {
     Tick drain_limit = seconds(600);             ///< after the span, for what is in flight
     std::int32_t trials = 1;
     std::uint64_t seed = 1;
+    Document document;                           ///< the scenario file after --set, for hashing and diffs
     Problems notes;                              ///< of reading: what was ignored and why
 
     /// The workload object a workload's requests go to, or nullptr.
@@ -167,6 +192,13 @@ struct ScenarioInputs {
 /// For `validate`: the same without stopping at the first broken layer; what could be read is in
 /// `scenario`, all errors and notes are in `findings`.
 void read_scenario_into(const ScenarioInputs& inputs, std::istream& standard_input, Scenario& scenario, Findings& findings);
+
+/// Scenario and manifests as they were decoded (after --set), without positions: what a hash or a
+/// difference between two runs is made from.
+[[nodiscard]] nlohmann::ordered_json canonical_json(const Scenario& scenario);
+
+/// Decodes one scenario document; manifests are not read. The tests and read_scenario use it.
+void decode_scenario(const Document& document, Scenario& out, Findings& findings);
 
 /// Decodes `synthetic:` (scenarios/synthetic_spec.hpp). Calls `finish`.
 [[nodiscard]] SyntheticSpec decode_synthetic(Decoder& synthetic);

@@ -1,6 +1,7 @@
 // Reads scenario file and manifests into one Scenario.
 #include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "scenarios/assignment.hpp"
 #include "scenarios/scenario.hpp"
@@ -47,6 +48,7 @@ WorkloadSpec decode_workload(Decoder& workload, const std::string& scenario_file
         out.synthetic = decode_synthetic(synthetic);
     }
     workload.quiet({"synthetic"});
+    out.max_tokens = workload.int32("max_tokens", 1);
     out.rate_scale = workload.number("rate_scale", 1e-6, 1e6).value_or(1);
     if (workload.has("rate_scale") && workload.has("synthetic")) workload.error("rate_scale", "stands beside synthetic, allowed: only with trace (write rate_rps)");
     decode_target(workload, out);
@@ -195,49 +197,40 @@ void decode_thresholds(Decoder& root, Scenario& out) {
     }
 }
 
-void decode_scenario(const Document& document, Scenario& out, Findings& findings) {
-    Decoder root(document.root, "", document.file, findings);
-    const std::string version = root.required_text("apiVersion");
-    if (!version.empty() && version != "windtunnel/v1") root.error("apiVersion", "found \"" + version + "\", allowed: windtunnel/v1");
-    const std::string kind = root.required_text("kind");
-    if (!kind.empty() && kind != "Scenario") root.error("kind", "found \"" + kind + "\", allowed: Scenario");
-    out.name = root.text("name").value_or("");
-    root.text("description");
-    for (const std::string& path : root.text_or_texts("manifests")) out.manifest_paths.push_back(beside(document.file, path));
-    const Node* workload = root.take("workload");
-    if (workload && workload->is_list()) {
-        for (Decoder& item : root.children("workload")) out.workloads.push_back(decode_workload(item, document.file));
-    } else if (workload) {
-        Decoder one = root.child("workload");
-        out.workloads.push_back(decode_workload(one, document.file));
+/// `{at_s: 60, rollout: Deployment/chat}`: exactly one of the kinds, with what it is about.
+void decode_events(Decoder& root, Scenario& out) {
+    const std::vector<std::pair<std::string, EventKind>> kinds = {{"rollout", EventKind::rollout},       {"scale", EventKind::scale},
+                                                                  {"lose_node", EventKind::lose_node},   {"drain_node", EventKind::drain_node},
+                                                                  {"add_node", EventKind::add_node},     {"no_capacity", EventKind::no_capacity},
+                                                                  {"no_metrics", EventKind::no_metrics}};
+    std::vector<std::string> names;
+    for (const auto& [name, kind] : kinds) names.push_back(name);
+    for (Decoder& item : root.children("events")) {
+        ScenarioEvent event;
+        event.where = item.where();
+        event.path = item.path();
+        if (!item.has("at_s")) item.missing("at_s", "a number of seconds");
+        event.at = item.duration("at_s", 0, longest_s).value_or(Tick{0});
+        int given = 0;
+        for (const auto& [name, kind] : kinds) {
+            if (!item.has(name)) continue;
+            ++given;
+            event.kind = kind;
+            if (kind == EventKind::no_metrics) item.boolean(name);
+            else event.target = item.text(name).value_or("");
+        }
+        item.quiet(names);
+        if (given != 1) item.error("", "says " + std::to_string(given) + " things that happen, allowed: exactly one of " + join(names));
+        const bool lasts = event.kind == EventKind::no_capacity || event.kind == EventKind::no_metrics;
+        if (lasts && !item.has("duration_s")) item.missing("duration_s", "a number of seconds");
+        if (lasts) event.duration = item.duration("duration_s", 0, longest_s).value_or(Tick{0});
+        if (event.kind == EventKind::scale && !item.has("replicas")) item.missing("replicas", "an integer of at least 0");
+        if (event.kind == EventKind::scale) event.count = item.int32("replicas", 0).value_or(0);
+        if (event.kind == EventKind::lose_node || event.kind == EventKind::drain_node || event.kind == EventKind::add_node)
+            event.count = item.int32("count", 1, 100'000).value_or(1);
+        item.finish();
+        out.events.push_back(std::move(event));
     }
-    out.cluster = decode_cluster(root.child("cluster"));
-    Decoder metrics = root.child("metrics");
-    for (const Node& member : metrics.node().children)
-        if (const auto expression = metrics.text(member.key)) out.metrics.push_back({member.key, *expression, metrics.where(member.key)});
-    Decoder prometheus = root.child("prometheus");
-    out.prometheus.scrape_interval = prometheus.duration("scrape_interval_s", 1e-3, 86400).value_or(seconds(15));
-    out.prometheus.evaluation_delay = prometheus.duration("delay_s", 0, 86400).value_or(Tick{0});
-    out.prometheus.adapter_interval = prometheus.duration("adapter_interval_s", 0, 86400).value_or(seconds(30));
-    prometheus.finish();
-    decode_goodput(root.child("goodput"), out.goodput);
-    decode_thresholds(root, out);
-    out.start = root.choice<StartState>("start", {{"warm", StartState::warm}, {"cold", StartState::cold}}).value_or(StartState::warm);
-    out.time_zone = root.text("time_zone").value_or("Etc/UTC");
-    if (!is_time_zone(out.time_zone)) {
-        root.error("time_zone", "found \"" + out.time_zone + "\", allowed: an IANA time zone such as Asia/Kolkata");
-        out.time_zone = "Etc/UTC";
-    }
-    if (const auto start = root.text("start_time")) {
-        auto time = parse_wall_clock(*start, out.time_zone);
-        if (time) out.start_unix_s = *time;
-        else root.error("start_time", time.problems()[0].message);
-    }
-    out.duration = root.duration("duration_s", 1e-3, longest_s);
-    out.drain_limit = root.duration("drain_limit_s", 0, longest_s).value_or(seconds(600));
-    out.trials = root.int32("trials", 1, 10'000'000).value_or(1);
-    out.seed = static_cast<std::uint64_t>(root.integer("seed", 0).value_or(1));
-    root.finish();
 }
 
 /// Node groups of the manifests join the scenario's pools.
@@ -310,11 +303,73 @@ void resolve_targets(Scenario& scenario, Findings& findings) {
         }
 }
 
+/// The workloads and pools that events name must be there.
+void check_events(const Scenario& scenario, Findings& findings) {
+    std::vector<std::string> workloads, pools;
+    for (const WorkloadObject& object : scenario.manifests.workloads) workloads.push_back(object.meta.title());
+    for (const PoolSpec& pool : scenario.cluster.pools) pools.push_back(pool.name);
+    for (const ScenarioEvent& event : scenario.events) {
+        if (event.kind == EventKind::no_metrics) continue;
+        const bool of_workload = event.kind == EventKind::rollout || event.kind == EventKind::scale;
+        const std::vector<std::string>& known = of_workload ? workloads : pools;
+        if (std::find(known.begin(), known.end(), event.target) == known.end())
+            findings.errors.push_back({event.where, event.path, "found \"" + event.target + "\", which is no " + (of_workload ? "workload of the manifests" : "pool") +
+                                                                    did_you_mean(event.target, known) + (known.empty() ? "" : ", allowed: " + join(known))});
+    }
+}
+
 void take_problems(Problems problems, Findings& findings) {
     for (Problem& p : problems) findings.errors.push_back(std::move(p));
 }
 
 }  // namespace
+
+void decode_scenario(const Document& document, Scenario& out, Findings& findings) {
+    Decoder root(document.root, "", document.file, findings);
+    out.document = document;
+    const std::string version = root.required_text("apiVersion");
+    if (!version.empty() && version != "windtunnel/v1") root.error("apiVersion", "found \"" + version + "\", allowed: windtunnel/v1");
+    const std::string kind = root.required_text("kind");
+    if (!kind.empty() && kind != "Scenario") root.error("kind", "found \"" + kind + "\", allowed: Scenario");
+    out.name = root.text("name").value_or("");
+    root.text("description");
+    for (const std::string& path : root.text_or_texts("manifests")) out.manifest_paths.push_back(beside(document.file, path));
+    const Node* workload = root.take("workload");
+    if (workload && workload->is_list()) {
+        for (Decoder& item : root.children("workload")) out.workloads.push_back(decode_workload(item, document.file));
+    } else if (workload) {
+        Decoder one = root.child("workload");
+        out.workloads.push_back(decode_workload(one, document.file));
+    }
+    out.cluster = decode_cluster(root.child("cluster"));
+    Decoder metrics = root.child("metrics");
+    for (const Node& member : metrics.node().children)
+        if (const auto expression = metrics.text(member.key)) out.metrics.push_back({member.key, *expression, metrics.where(member.key)});
+    Decoder prometheus = root.child("prometheus");
+    out.prometheus.scrape_interval = prometheus.duration("scrape_interval_s", 1e-3, 86400).value_or(seconds(15));
+    out.prometheus.evaluation_delay = prometheus.duration("delay_s", 0, 86400).value_or(Tick{0});
+    out.prometheus.adapter_interval = prometheus.duration("adapter_interval_s", 0, 86400).value_or(seconds(30));
+    prometheus.finish();
+    decode_goodput(root.child("goodput"), out.goodput);
+    decode_thresholds(root, out);
+    decode_events(root, out);
+    out.start = root.choice<StartState>("start", {{"warm", StartState::warm}, {"cold", StartState::cold}}).value_or(StartState::warm);
+    out.time_zone = root.text("time_zone").value_or("Etc/UTC");
+    if (!is_time_zone(out.time_zone)) {
+        root.error("time_zone", "found \"" + out.time_zone + "\", allowed: an IANA time zone such as Asia/Kolkata");
+        out.time_zone = "Etc/UTC";
+    }
+    if (const auto start = root.text("start_time")) {
+        auto time = parse_wall_clock(*start, out.time_zone);
+        if (time) out.start_unix_s = *time;
+        else root.error("start_time", time.problems()[0].message);
+    }
+    out.duration = root.duration("duration_s", 1e-3, longest_s);
+    out.drain_limit = root.duration("drain_limit_s", 0, longest_s).value_or(seconds(600));
+    out.trials = root.int32("trials", 1, 10'000'000).value_or(1);
+    out.seed = static_cast<std::uint64_t>(root.integer("seed", 0).value_or(1));
+    root.finish();
+}
 
 const WorkloadObject* Scenario::target_of(const WorkloadSpec& workload) const {
     for (const WorkloadObject& object : manifests.workloads)
@@ -401,9 +456,19 @@ void read_scenario_into(const ScenarioInputs& inputs, std::istream& standard_inp
     if (scenario.workloads.empty() && inputs.workload_required)
         findings.errors.push_back({document.where(), "workload", "is missing, allowed: a trace or synthetic, and its target (or -t)"});
     resolve_targets(scenario, findings);
+    check_events(scenario, findings);
     if (scenario.cluster.pools.empty() && inputs.workload_required)
         findings.errors.push_back({document.where(), "cluster.pools", "is missing, and the manifests bring no node groups, allowed: {name, instance_type, capacity_type, min, max}"});
     scenario.notes = findings.notes;
+}
+
+nlohmann::ordered_json canonical_json(const Scenario& scenario) {
+    auto manifests = nlohmann::ordered_json::array();
+    for (const Document& document : scenario.manifests.documents) manifests.push_back(to_json(document.root));
+    nlohmann::ordered_json out;
+    out["scenario"] = to_json(scenario.document.root);
+    out["manifests"] = std::move(manifests);
+    return out;
 }
 
 Result<Scenario> read_scenario(const ScenarioInputs& inputs, std::istream& standard_input) {

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "scenarios/scenario.hpp"
@@ -481,4 +482,42 @@ TEST_CASE("scenario: what is wrong is said all at once, each with its line") {
     CHECK_THAT(errors("price_usd_per_hour: 4.6016", "price_usd_per_hour: -4"), Contains("an amount of at least 0"));
     const std::string two = errors("routing: least-requests\n  timeout_s: 60", "routing: best\n  timeout_s: soon");
     CHECK_THAT(two, Contains("workload.routing") && Contains("workload.timeout_s"));
+}
+
+TEST_CASE("scenario: events name workloads and pools that are there") {
+    const auto errors = [](const std::string& events) { return ScenarioFolder(scenario_text + "events: " + events + "\n", deployment).errors(); };
+    CHECK(errors("[{at_s: 60, rollout: Deployment/chat}, {at_s: 5, scale: Deployment/chat, replicas: 4}, {at_s: 9, lose_node: g6, count: 2}, {at_s: 1, no_metrics: true, duration_s: 30}]").empty());
+    CHECK_THAT(errors("[{at_s: 60, rollout: Deployment/chatt}]"), Contains("did you mean Deployment/chat"));
+    CHECK_THAT(errors("[{at_s: 60, lose_node: g5}]"), Contains("which is no pool") && Contains("events[0]"));
+    CHECK_THAT(errors("[{at_s: 60, lose_node: g6, rollout: Deployment/chat}]"), Contains("says 2 things"));
+    CHECK_THAT(errors("[{at_s: 60, no_capacity: g6}]"), Contains("duration_s: is missing"));
+    CHECK_THAT(errors("[{lose_node: g6, cuont: 1}]"), Contains("at_s: is missing") && Contains("did you mean count"));
+}
+
+TEST_CASE("scenario: flags stand in for the file's manifests and trace, and no file is needed") {
+    const ScenarioFolder folder(scenario_text, deployment);
+    std::istringstream manifests(deployment);
+    ScenarioInputs inputs;
+    inputs.manifests = {"-"};
+    inputs.trace = "day.csv";
+    inputs.assignments = {"cluster.pools[0]={name: p, instance_type: g6.12xlarge, max: 3}"};
+    auto none = read_scenario(inputs, manifests);
+    REQUIRE_FALSE(none.ok());  // there is no list of pools to add to
+    CHECK_THAT(none.problems()[0].message, Contains("allowed there: a list"));
+    inputs.assignments = {"cluster.pools=[{name: p, instance_type: g6.12xlarge, max: 3}]"};
+    std::istringstream again(deployment);
+    const auto result = read_scenario(inputs, again);
+    REQUIRE(result.ok());
+    CHECK(result->workloads[0].trace == "day.csv");
+    CHECK(result->workloads[0].target_name == "chat");
+    CHECK(result->manifests.workloads[0].meta.where.file == "<stdin>");
+
+    inputs.scenario_file = (folder.folder / "scenario.yaml").string();
+    inputs.manifests.clear();
+    inputs.assignments.clear();
+    const auto replaced_trace = read_scenario(inputs, again);
+    REQUIRE(replaced_trace.ok());
+    CHECK_FALSE(replaced_trace->workloads[0].synthetic.has_value());
+    CHECK(replaced_trace->workloads[0].trace == "day.csv");
+    CHECK(canonical_json(*replaced_trace).dump() == canonical_json(*read_scenario(inputs, again)).dump());
 }
