@@ -49,6 +49,10 @@ void Decoder::error(const std::string& key, const std::string& message) {
     m_findings->errors.push_back({where(key), path_of(key), message});
 }
 
+void Decoder::warn(const std::string& key, const std::string& message) {
+    m_findings->warnings.push_back({where(key), path_of(key), message});
+}
+
 void Decoder::note(const std::string& key, const std::string& message) {
     m_findings->notes.push_back({where(key), path_of(key), message});
 }

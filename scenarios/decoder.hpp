@@ -16,10 +16,11 @@
 
 namespace windtunnel {
 
-/// What reading the user's files brought to light: what stops the run, and what is worth saying.
+/// What reading the user's files brought to light.
 struct Findings {
-    Problems errors;
-    Problems notes;
+    Problems errors;    ///< stop the run
+    Problems warnings;  ///< probably not what was meant; `validate --strict` fails on them
+    Problems notes;     ///< fields and objects that were left aside because they cannot change the result
 };
 
 /// The strict decoder: reads one map of a document into typed values and keeps a list of every key that
@@ -85,6 +86,7 @@ public:
     void finish();
 
     void error(const std::string& key, const std::string& message);
+    void warn(const std::string& key, const std::string& message);
     void note(const std::string& key, const std::string& message);
     [[nodiscard]] Findings& findings() { return *m_findings; }
     [[nodiscard]] const std::string& file() const { return m_file; }

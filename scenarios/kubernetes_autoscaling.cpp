@@ -202,7 +202,7 @@ void decode_cron(Decoder& metadata, Trigger& out) {
             metadata.error(key, "found \"" + expression + "\", allowed: five cron fields (minute hour day month weekday)");
     }
     if (!out.start.empty() && out.start == out.end) metadata.error("end", "found the same schedule as start, allowed: another one");
-    out.threshold = 1;  // kubernetes.md, 2.7.5: value = desiredReplicas, target AverageValue 1
+    out.threshold = 1;  // value = desiredReplicas, target AverageValue 1
 }
 
 void decode_resource_trigger(Decoder& trigger, Decoder& metadata, Trigger& out) {
@@ -384,7 +384,7 @@ ScaledObject decode_scaled_object(Decoder& object, ObjectMeta meta) {
         return t.kind == TriggerKind::cpu || t.kind == TriggerKind::memory;
     });
     if (!out.triggers.empty() && only_resources && out.min_replicas == 0)
-        spec.note("triggers", "scales on cpu or memory alone, so KEDA never reaches zero: minReplicaCount counts as 1");
+        spec.warn("triggers", "scales on cpu or memory alone, so KEDA never reaches zero: minReplicaCount counts as 1");
     spec.finish();
     out.paused = is_set(out.meta, "paused");
     out.paused_scale_in = is_set(out.meta, "paused-scale-in");

@@ -44,7 +44,7 @@ struct ScalingPolicy {
     Tick period;
 };
 
-/// One direction of `behavior`; what is absent is defaulted by the policy (kubernetes.md, 1.2.1).
+/// One direction of `behavior`; what is absent is defaulted by the policy.
 struct ScalingRules {
     std::optional<Tick> stabilization_window;
     std::optional<SelectPolicy> select_policy;

@@ -27,7 +27,10 @@ public:
                 error(budget.meta, "spec.selector", "matches no pod template of the manifests, allowed: labels that pods carry");
             note(budget.meta, "", budget.meta.title() + " governs evictions only: rollouts, scale-down and lost nodes do not ask it");
         }
-        for (const auto& workload : m_manifests.workloads) check_pod(workload);
+        for (const auto& workload : m_manifests.workloads) {
+            check_pod(workload);
+            lint(workload);
+        }
         check_ambiguous_selectors();
     }
 
@@ -149,11 +152,30 @@ private:
                     m_findings.errors.push_back({(*probe)->where, c.path, "found the port name " + port + ", which the container does not declare, allowed: a number or one of its ports' names"});
             }
             if (c.pre_stop_sleep && *c.pre_stop_sleep >= workload.pod.termination_grace)
-                m_findings.notes.push_back({c.where, c.path, "sleeps in preStop as long as terminationGracePeriodSeconds or longer: the server is killed without time to drain"});
+                m_findings.warnings.push_back({c.where, c.path, "sleeps in preStop as long as terminationGracePeriodSeconds or longer: the server is killed without time to drain"});
         }
     }
 
-    /// kubernetes.md, 1.4.1: an HPA whose target's selector also matches another HPA's pods does nothing.
+    void warn(const SourcePosition& where, const std::string& path, const std::string& message) { m_findings.warnings.push_back({where, path, message}); }
+
+    /// What practitioners' guides warn of; each is simulated as it stands.
+    void lint(const WorkloadObject& workload) {
+        if (!workload.server || workload.server_container >= workload.pod.containers.size()) return;
+        const Container& c = workload.pod.containers[workload.server_container];
+        if (!c.readiness_probe) warn(c.where, c.path, "has no readinessProbe: requests reach it as soon as its container runs, before the model is loaded");
+        if (c.liveness_probe && !c.startup_probe) {
+            const Probe& p = *c.liveness_probe;
+            const Tick allowed = p.initial_delay + p.period * p.failure_threshold;
+            if (allowed < seconds(300))
+                warn(p.where, c.path + ".livenessProbe", "kills the server about " + std::to_string(allowed.count / ticks_per_second) +
+                                                             " s after its container starts, which is often before a model is loaded; a startupProbe prevents that");
+        }
+        const auto scaled = m_scaled.find(&workload);
+        if (scaled != m_scaled.end() && workload.replicas_given)
+            warn(m_manifests.where(workload.meta, "spec.replicas"), "spec.replicas", "is set although " + scaled->second->title() + " scales it: each apply resets the replicas");
+    }
+
+    /// An HPA whose target's selector also matches another HPA's pods does nothing.
     void check_ambiguous_selectors() {
         for (const auto& [workload, scaler] : m_scaled)
             for (const auto& [other, other_scaler] : m_scaled) {

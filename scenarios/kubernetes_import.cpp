@@ -90,7 +90,14 @@ const Node* find_template(const Node& node) {
 
 class Importer {
 public:
-    Importer(Manifests& out, Findings& findings) : m_out(out), m_findings(findings) {}
+    Importer(Manifests& out, Findings& findings) : m_out(out), m_findings(findings) {
+        for (const Document& document : out.documents) {
+            if (document.root.text_at({"kind"}) != "ConfigMap") continue;
+            const std::string name_space = document.root.text_at({"metadata", "namespace"});
+            const Node* data = document.root.find("data");
+            if (data) m_config_maps[(name_space.empty() ? "default" : name_space) + "|" + document.root.text_at({"metadata", "name"})] = data;
+        }
+    }
 
     void read(std::size_t index) {
         const Document& document = m_out.documents[index];
@@ -181,6 +188,7 @@ private:
     }
 
     WorkloadObject decode_workload(Decoder& object, ObjectMeta meta);
+    void fill_environment(Container& container, const std::string& name_space) const;
     static Service decode_service(Decoder& object, ObjectMeta meta);
 
     void other(Decoder& object, const std::string& kind, const Document& document) {
@@ -202,7 +210,30 @@ private:
     Manifests& m_out;
     Findings& m_findings;
     std::map<std::string, SourcePosition> m_seen;
+    std::map<std::string, const Node*> m_config_maps;  ///< "namespace|name" -> data
 };
+
+/// Variables that come from ConfigMaps among the manifests get their values.
+void Importer::fill_environment(Container& container, const std::string& name_space) const {
+    const auto data_of = [&](const std::string& name) -> const Node* {
+        const auto found = m_config_maps.find(name_space + "|" + name);
+        return found == m_config_maps.end() ? nullptr : found->second;
+    };
+    for (EnvironmentVariable& variable : container.environment) {
+        const Node* data = variable.known ? nullptr : data_of(variable.config_map);
+        const Node* value = data ? data->find(variable.config_key) : nullptr;
+        if (!value || !value->is_text()) continue;
+        variable.value = value->text;
+        variable.known = true;
+    }
+    std::vector<EnvironmentVariable> all;
+    for (const std::string& name : container.config_maps)
+        if (const Node* data = data_of(name))
+            for (const Node& member : data->children)
+                if (member.is_text()) all.push_back({member.key, member.text, true, name, member.key});
+    all.insert(all.end(), container.environment.begin(), container.environment.end());  // `env` wins: it comes later
+    container.environment = std::move(all);
+}
 
 WorkloadObject Importer::decode_workload(Decoder& object, ObjectMeta meta) {
     WorkloadObject out;
@@ -250,6 +281,7 @@ WorkloadObject Importer::decode_workload(Decoder& object, ObjectMeta meta) {
     spec.finish();
 
     for (std::size_t i = 0; i < out.pod.containers.size() && !out.server; ++i) {
+        fill_environment(out.pod.containers[i], out.meta.name_space);
         out.server = read_model_server(out.pod.containers[i], m_findings);
         out.server_container = i;
     }
@@ -264,7 +296,7 @@ WorkloadObject Importer::decode_workload(Decoder& object, ObjectMeta meta) {
             if (out.pod.containers[i].resources.gpus() > 0) out.server_container = i;
     }
     if (!out.server && out.pod.gpus() > 0)
-        object.note("", out.meta.title() + " uses GPUs and is no model server that is known; declare it with workload.server in the scenario or windtunnel.dev/model annotations");
+        object.warn("", out.meta.title() + " uses GPUs and is no model server that is known; declare it with workload.server in the scenario or windtunnel.dev/model annotations");
     return out;
 }
 

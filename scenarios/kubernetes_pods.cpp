@@ -118,7 +118,7 @@ void decode_resource_list(Decoder list, bool limits, Resources& out) {
         } else if (name == "memory") {
             (limits ? out.memory_limit_bytes : out.memory_request_bytes) = quantity->ceil();
             if (!quantity->is_integer() || (quantity->whole > 0 && quantity->whole < (1 << 20)))
-                list.note(name, "found " + describe(member) + ", less than 1 MiB; was Mi or Gi meant?");
+                list.warn(name, "found " + describe(member) + ", less than 1 MiB; was Mi or Gi meant?");
         } else if (name == "ephemeral-storage") {
             out.ephemeral_storage_bytes = quantity->ceil();
         } else if (name.starts_with("hugepages-")) {
@@ -199,8 +199,12 @@ std::vector<EnvironmentVariable> decode_environment(Decoder& container) {
         EnvironmentVariable variable;
         variable.name = item.required_text("name");
         variable.value = item.text("value").value_or("");
-        if (item.has("valueFrom")) variable.known = false;
-        item.quiet({"valueFrom"});
+        if (item.has("valueFrom")) {
+            variable.known = false;
+            const Node& source = *item.take("valueFrom");
+            variable.config_map = source.text_at({"configMapKeyRef", "name"});
+            variable.config_key = source.text_at({"configMapKeyRef", "key"});
+        }
         item.finish();
         out.push_back(std::move(variable));
     }
@@ -216,6 +220,12 @@ Container decode_container(Decoder& container) {
     out.command = container.texts("command");
     out.args = container.texts("args");
     out.environment = decode_environment(container);
+    for (const Decoder& source : container.children("envFrom"))
+        if (const std::string name = source.node().text_at({"configMapRef", "name"}); !name.empty()) out.config_maps.push_back(name);
+    for (const char* key : {"command", "args"})
+        if (const Node* list = container.take(key); list && list->is_list())
+            for (std::size_t i = 0; i < list->children.size(); ++i)
+                out.word_places.push_back({{container.file(), list->children[i].line, list->children[i].column}, container.path_of(key) + "[" + std::to_string(i) + "]"});
     out.resources = decode_resources(container.child("resources"));
     for (Decoder& port : container.children("ports")) {
         const auto number = port.int32("containerPort", 1, 65535);
@@ -230,7 +240,7 @@ Container decode_container(Decoder& container) {
     out.pre_stop_sleep = decode_pre_stop(container);
     out.restartable_init = container.text("restartPolicy").value_or("") == "Always";
     out.image_pull_policy = container.text("imagePullPolicy").value_or("");
-    container.harmless({"envFrom", "volumeMounts", "volumeDevices", "securityContext", "workingDir", "stdin", "tty", "stdinOnce",
+    container.harmless({"volumeMounts", "volumeDevices", "securityContext", "workingDir", "stdin", "tty", "stdinOnce",
                         "terminationMessagePath", "terminationMessagePolicy"});
     container.quiet({"resizePolicy"});
     container.finish();

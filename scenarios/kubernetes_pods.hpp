@@ -99,7 +99,15 @@ struct Resources {
 struct EnvironmentVariable {
     std::string name;
     std::string value;
-    bool known = true;  ///< false: it comes from a Secret, ConfigMap or field that is not in the files' text
+    bool known = true;       ///< false: it comes from a Secret, a field, or a ConfigMap that is not among the manifests
+    std::string config_map;  ///< the ConfigMap and key that it comes from
+    std::string config_key;
+};
+
+/// A word of a container's command or args, and where it stands.
+struct WordPlace {
+    SourcePosition where;
+    std::string path;
 };
 
 struct Container {
@@ -107,7 +115,9 @@ struct Container {
     std::string image;
     std::vector<std::string> command;
     std::vector<std::string> args;
+    std::vector<WordPlace> word_places;         ///< of the words of command, then args
     std::vector<EnvironmentVariable> environment;
+    std::vector<std::string> config_maps;       ///< envFrom
     Resources resources;
     std::map<std::string, std::int32_t> ports;  ///< named ports
     std::optional<Probe> startup_probe;

@@ -47,7 +47,9 @@ std::optional<std::int64_t> human_integer(const std::string& text) {
 /// Reads flags into a server and reports what is wrong with them.
 class FlagReader {
 public:
-    FlagReader(ModelServer& server, Findings& findings) : m_server(server), m_findings(findings) {}
+    /// `places`: where each word of the flags stands; empty = all where the server does.
+    FlagReader(ModelServer& server, const std::vector<WordPlace>& places, Findings& findings)
+        : m_server(server), m_places(places), m_findings(findings) {}
 
     void read(const std::vector<GivenFlag>& flags) {
         for (const GivenFlag& given : flags) {
@@ -75,10 +77,13 @@ private:
         return numeric(a) && numeric(b) && !(a.number < b.number) && !(a.number > b.number);
     }
     void error(const GivenFlag& given, const std::string& message) {
-        m_findings.errors.push_back({m_server.where, m_server.path, "--" + given.name + " " + message});
+        m_findings.errors.push_back({place(given).where, place(given).path, "--" + given.name + " " + message});
     }
     void note(const GivenFlag& given, const std::string& message) {
-        m_findings.notes.push_back({m_server.where, m_server.path, "--" + given.name + " " + message});
+        m_findings.notes.push_back({place(given).where, place(given).path, "--" + given.name + " " + message});
+    }
+    [[nodiscard]] WordPlace place(const GivenFlag& given) const {
+        return given.word < m_places.size() ? m_places[given.word] : WordPlace{m_server.where, m_server.path};
     }
     bool one_value(const GivenFlag& given, const std::string& allowed) {
         if (given.values.size() == 1 && !given.values[0].empty()) return true;
@@ -118,6 +123,7 @@ private:
     void use(const GivenFlag& given);
 
     ModelServer& m_server;
+    const std::vector<WordPlace>& m_places;
     Findings& m_findings;
 };
 
@@ -204,22 +210,31 @@ std::optional<ModelServer> read_model_server(const Container& container, Finding
     std::vector<std::string> words = container.command;
     words.insert(words.end(), container.args.begin(), container.args.end());
     std::vector<std::string> command = find_command(words, environment, [](const auto& c) { return vllm_flags_begin(c) > 0; });
+    // Where the first flag stands among the container's words; nothing in a shell's script.
+    std::size_t first_place = command.size() == words.size() ? vllm_flags_begin(command) : container.word_places.size();
     if (command.empty()) {
         // The official image's entry point is the server itself; args are its flags.
         if (!vllm_image || !container.command.empty()) return std::nullopt;
+        first_place = 0;
         command = {"vllm", "serve"};
         for (const std::string& arg : container.args) command.push_back(expand_kubernetes(arg, environment));
-        if (command.size() > 3 && command[2] == "serve") command.erase(command.begin() + 2);
+        if (command.size() > 3 && command[2] == "serve") {
+            command.erase(command.begin() + 2);
+            first_place = 1;
+        }
     }
 
     ModelServer server;
     server.where = container.where;
     server.path = container.path + (container.args.empty() ? ".command" : ".args");
+    if (!container.word_places.empty()) server.where = container.word_places[container.args.empty() ? 0 : container.word_places.size() - container.args.size()].where;
+    std::vector<WordPlace> places;
+    for (std::size_t i = first_place; i < container.word_places.size(); ++i) places.push_back(container.word_places[i]);
     const auto report = [&](const std::string& message) { findings.errors.push_back({server.where, server.path, message}); };
     std::vector<std::string> positional;
     const std::size_t begin = vllm_flags_begin(command);
     const std::vector<std::string> flag_words(command.begin() + static_cast<std::ptrdiff_t>(begin), command.end());
-    FlagReader(server, findings).read(split_flags(flag_words, positional));
+    FlagReader(server, places, findings).read(split_flags(flag_words, positional));
     if (!positional.empty() && server.model.empty()) {
         server.model = positional[0];
         positional.erase(positional.begin());
@@ -232,7 +247,7 @@ std::optional<ModelServer> read_model_server(const Container& container, Finding
     if (server.model.empty()) report("names no model, allowed: vllm serve MODEL or --model MODEL");
     server.vllm_version = vllm_image ? version_of_image(container.image) : "";
     if (server.vllm_version.empty())
-        findings.notes.push_back({container.where, container.path + ".image", "\"" + container.image + "\" names no vLLM version; the newest profile is used"});
+        findings.warnings.push_back({container.where, container.path + ".image", "\"" + container.image + "\" names no vLLM version; the newest profile is used"});
     if (const auto v1 = environment.find("VLLM_USE_V1"); v1 != environment.end()) server.engine_generation = v1->second == "0" ? "v0" : "v1";
 
     const std::int64_t needed = std::int64_t{server.tensor_parallel} * server.pipeline_parallel * server.data_parallel;
@@ -242,7 +257,7 @@ std::optional<ModelServer> read_model_server(const Container& container, Finding
     else if (gpus < needed)
         report("found tensor x pipeline x data parallel = " + std::to_string(needed) + " on " + std::to_string(gpus) + " GPUs, allowed: at most the GPUs in resources.limits");
     else if (gpus > needed)
-        findings.notes.push_back({server.where, server.path, "uses " + std::to_string(needed) + " of the " + std::to_string(gpus) + " GPUs its container asks for"});
+        findings.warnings.push_back({server.where, server.path, "uses " + std::to_string(needed) + " of the " + std::to_string(gpus) + " GPUs its container asks for"});
     return server;
 }
 

@@ -57,7 +57,7 @@ struct WorkloadSpec {
     QueueSpec queue;
     OnNoEndpoints on_no_endpoints = OnNoEndpoints::fail;
     std::optional<std::int64_t> hold_limit;      ///< requests held without endpoints; empty: no bound
-    Tick endpoint_delay = seconds(1);            ///< readiness to router, kubernetes.md 4.10
+    Tick endpoint_delay = seconds(1);            ///< readiness to router
     std::optional<ModelServer> server;           ///< declared by the scenario; wins over the manifest's
     std::vector<ColdStartStage> cold_start;      ///< empty: the model's own
     SourcePosition where;
@@ -171,7 +171,8 @@ struct Scenario {
     std::int32_t trials = 1;
     std::uint64_t seed = 1;
     Document document;                           ///< the scenario file after --set, for hashing and diffs
-    Problems notes;                              ///< of reading: what was ignored and why
+    Problems warnings;                           ///< of reading: probably not what was meant
+    Problems notes;                              ///< of reading: what was left aside and why
 
     /// The workload object a workload's requests go to, or nullptr.
     [[nodiscard]] const WorkloadObject* target_of(const WorkloadSpec& workload) const;

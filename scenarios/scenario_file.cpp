@@ -459,6 +459,7 @@ void read_scenario_into(const ScenarioInputs& inputs, std::istream& standard_inp
     check_events(scenario, findings);
     if (scenario.cluster.pools.empty() && inputs.workload_required)
         findings.errors.push_back({document.where(), "cluster.pools", "is missing, and the manifests bring no node groups, allowed: {name, instance_type, capacity_type, min, max}"});
+    scenario.warnings = findings.warnings;
     scenario.notes = findings.notes;
 }
 

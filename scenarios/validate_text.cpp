@@ -145,9 +145,10 @@ std::string validate_text(const Scenario& scenario, const Findings& findings, bo
         out += fmt::format("  runs on    {}\n", pools.empty() ? "no pool that is named" : join(pools));
     }
     for (const Problem& p : findings.errors) out += "error: " + to_string(p) + "\n";
+    for (const Problem& p : findings.warnings) out += "warning: " + to_string(p) + "\n";
     if (with_notes)
         for (const Problem& p : findings.notes) out += "note: " + to_string(p) + "\n";
-    out += fmt::format("errors: {}, notes: {}\n", findings.errors.size(), findings.notes.size());
+    out += fmt::format("errors: {}, warnings: {}, notes: {}\n", findings.errors.size(), findings.warnings.size(), findings.notes.size());
     return out;
 }
 

@@ -13,7 +13,7 @@ namespace windtunnel {
 ///       serves     vllm 0.8.5, meta-llama/Llama-3.1-8B-Instruct, tp 1
 ///       scaled by  ScaledObject/chat (k8s/keda.yaml:1): 1 to 8 replicas on prometheus: sum(vllm:num_requests_waiting) / 5
 ///       runs on    g6 (g6.xlarge, on-demand, 0 to 8 nodes)
-///     errors: 0, notes: 2
+///     errors: 0, warnings: 1, notes: 2
 [[nodiscard]] std::string validate_text(const Scenario& scenario, const Findings& findings, bool with_notes);
 
 /// Whether a pod's selector, required affinity and tolerations let it run on a pool's nodes. GPU counts

@@ -152,6 +152,7 @@ std::vector<GivenFlag> split_flags(const std::vector<std::string>& words, std::v
             continue;
         }
         GivenFlag given;
+        given.word = i;
         const bool is_long = words[i].starts_with("--");
         std::string name = words[i].substr(is_long ? 2 : 1);
         if (const std::size_t equals = name.find('='); equals != std::string::npos) {

@@ -41,6 +41,7 @@ struct GivenFlag {
     std::string name;                  ///< as given, without dashes
     std::vector<std::string> values;
     bool negated = false;              ///< --no-NAME
+    std::size_t word = 0;              ///< index of the word that it stood in
 };
 
 /// Takes the words after `vllm serve` (or the module's name) apart, the way vLLM's parser does: both

@@ -158,6 +158,40 @@ TEST_CASE("kubernetes: flags that vLLM does not know, or whose effect is not sim
     CHECK_THAT(errors_of(server_with("        image: vllm/vllm-openai\n")), Contains("names no model"));
 }
 
+TEST_CASE("kubernetes: a wrong flag is reported where its word stands") {
+    const std::string text = server_with("        image: vllm/vllm-openai:v0.9.1\n        args:\n        - --model=m\n        - --max-num-seq\n        - \"8\"\n");
+    CHECK_THAT(errors_of(text), Contains("k8s.yaml:15:11: spec.template.spec.containers[0].args[1]: --max-num-seq"));
+    const std::string command = server_with("        image: x\n        command: [vllm, serve]\n        args:\n        - m\n        - --max-num-seq=8\n");
+    CHECK_THAT(errors_of(command), Contains("k8s.yaml:16:11: spec.template.spec.containers[0].args[1]: --max-num-seq"));
+}
+
+TEST_CASE("kubernetes: variables are looked up in the ConfigMaps that are there") {
+    const std::string config = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: cm}\ndata: {MODEL: org/m, len: \"4096\"}\n";
+    const std::string text = server_with("        image: vllm/vllm-openai:v0.9.1\n        args: [--model=$(MODEL), --max-model-len=$(LEN)]\n"
+                                         "        envFrom: [{configMapRef: {name: cm}}]\n        env: [{name: LEN, valueFrom: {configMapKeyRef: {name: cm, key: len}}}]\n");
+    const Imported imported = import_text(text + config);
+    CHECK(imported.findings.errors.empty());
+    CHECK(imported.manifests.workloads[0].server->model == "org/m");
+    CHECK(imported.manifests.workloads[0].server->max_model_len == 4096);
+    CHECK_THAT(errors_of(text), Contains("whose variable has no value"));
+}
+
+TEST_CASE("kubernetes: what guides warn of is a warning") {
+    const auto warnings = [](const std::string& text) {
+        std::string out;
+        for (const Problem& p : import_text(text).findings.warnings) out += to_string(p) + "\n";
+        return out;
+    };
+    CHECK(warnings(deployment).empty());
+    const std::string server = server_with("        image: vllm/vllm-openai:v0.9.1\n        args: [--model=m]\n        livenessProbe: {httpGet: {path: /health, port: 8000}, initialDelaySeconds: 30}\n");
+    CHECK_THAT(warnings(server), Contains("has no readinessProbe"));
+    CHECK_THAT(warnings(server), Contains("about 60 s after its container starts"));  // 30 s + 3 x 10 s
+    CHECK_THAT(warnings(replaced(server, "v0.9.1", "latest")), Contains("names no vLLM version"));
+    CHECK_THAT(warnings(replaced(deployment, "sleep 15", "sleep 120")), Contains("without time to drain"));
+    const std::string hpa = "---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: a}\nspec: {scaleTargetRef: {kind: Deployment, name: chat}, maxReplicas: 3}\n";
+    CHECK_THAT(warnings(deployment + hpa), Contains("k8s.yaml:5:13: spec.replicas: is set although HorizontalPodAutoscaler/a scales it"));
+}
+
 TEST_CASE("kubernetes: a server that is not recognised can be declared by annotations") {
     const std::string text = replaced(server_with("        image: my/server\n        command: [serve]\n"), "metadata: {labels: {a: b}}",
                                       "metadata: {labels: {a: b}, annotations: {windtunnel.dev/model: org/m, windtunnel.dev/tp: \"2\", windtunnel.dev/max-num-seqs: \"32\"}}");
