@@ -200,9 +200,7 @@ WT_HD inline bool sorts_before(double a, double b) { return a < b || (is_nan(a) 
 /// Sorts by value, ascending, NaN first: heap sort, in place, no recursion.
 WT_HD inline void sort_by_value(PromqlPoint* points, std::int32_t count) {
     auto sift = [points](std::int64_t root, std::int64_t end) {
-        while (true) {
-            std::int64_t child = 2 * root + 1;
-            if (child >= end) return;
+        for (std::int64_t child = 2 * root + 1; child < end; child = 2 * root + 1) {
             if (child + 1 < end && sorts_before(points[child].value, points[child + 1].value)) ++child;
             if (!sorts_before(points[root].value, points[child].value)) return;
             const PromqlPoint kept = points[root];
