@@ -179,7 +179,9 @@ private:
                 return false;
             };
             if (!document.is_object()) return bad("no JSON object");
-            for (const auto& [key, value] : document.items()) {
+            for (const auto& item : document.items()) {
+                const std::string& key = item.key();
+                const nlohmann::json& value = item.value();
                 LengthWindow window;
                 const auto [stop, status] = std::from_chars(key.data(), key.data() + key.size(), window.start_s);
                 if (status != std::errc{} || stop != key.data() + key.size()) return bad("window " + shown(key));

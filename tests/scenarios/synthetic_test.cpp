@@ -74,28 +74,27 @@ TEST_CASE("synthetic: rate and variation of each arrival process are those asked
     };
     for (const Case c : {Case{ArrivalProcess::poisson, 1}, Case{ArrivalProcess::gamma, 2.5}, Case{ArrivalProcess::gamma, 0.4},
                          Case{ArrivalProcess::weibull, 1.7}, Case{ArrivalProcess::constant, 0}}) {
-        SyntheticSpec spec = base_spec(20, 10'000);
+        SyntheticSpec spec = base_spec(20, 3'000);
         spec.process = c.process;
         if (c.process == ArrivalProcess::gamma || c.process == ArrivalProcess::weibull) spec.cv = c.cv;
         const Trace trace = drawn(spec);
-        // 200,000 expected; the count's deviation is cv * sqrt(200000) = 450 cv: allow 4 of them.
-        CHECK(std::abs(static_cast<double>(trace.requests.size()) - 200'000) <= 4 * 448 * c.cv);
-        CHECK(trace_stats(trace).gap_s.cv() == Approx(c.cv).epsilon(0.03).margin(1e-6));
-        CHECK(trace.span == seconds(10'000));
+        // 60,000 expected; the count's deviation is cv * sqrt(60000) = 245 cv: allow 4 of them.
+        CHECK(std::abs(static_cast<double>(trace.requests.size()) - 60'000) <= 4 * 245 * c.cv);
+        CHECK(trace_stats(trace).gap_s.cv() == Approx(c.cv).epsilon(0.04).margin(1e-6));
+        CHECK(trace.span == seconds(3'000));
     }
 }
 
-TEST_CASE("synthetic: a bursty process has its full rate from the first moment on") {
-    // 400 starts of 10 s at 1 rps with CV 5: an ordinary renewal process would begin with up to (25-1)/2 = 12 more.
-    double total = 0;
-    for (std::uint32_t trial = 0; trial < 2000; ++trial) {
-        SyntheticSpec spec = base_spec(1, 30);
-        spec.process = ArrivalProcess::gamma;
-        spec.cv = 3;
-        const Result<Trace> trace = synthesise(spec, 5, trial);
-        if (trace.ok()) total += static_cast<double>(trace->requests.size());  // none at all is refused
+TEST_CASE("renewal: a bursty process has its full rate from the first moment on") {
+    // Arrivals in the first 30 mean gaps, CV 3: an ordinary renewal process would have up to (9 - 1)/2 = 4 more.
+    for (const GapFamily family : {GapFamily::gamma, GapFamily::weibull}) {
+        const UnitGaps gaps(family, shape_of_cv(family, 3));
+        RandomStream stream(5, 0, StreamPurpose::arrivals, 0);
+        int total = 0;
+        for (int start = 0; start < 20'000; ++start)
+            for (double at = gaps.first(stream); at < 30; at += gaps.next(stream)) ++total;
+        CHECK(total / 20'000.0 == Approx(30).margin(0.5));  // sd of the mean: sqrt(9 * 30 / 20000) = 0.12
     }
-    CHECK(total / 2000 == Approx(30).epsilon(0.05));  // sd of the mean: sqrt(9 * 30 / 2000) = 0.37
 }
 
 TEST_CASE("synthetic: constant gaps begin at zero and fill the duration") {
@@ -284,7 +283,7 @@ TEST_CASE("presets: quantiles ascend and means are those of the traces they are 
         SyntheticSpec spec;
         spec.preset = m.name;
         spec.rate_rps = 100;
-        spec.requests = 100'000;
+        spec.requests = 50'000;
         const TraceStats stats = trace_stats(drawn(spec));
         CHECK(stats.prompt.mean == Approx(m.prompt).epsilon(0.025));
         CHECK(stats.output.mean == Approx(m.output).epsilon(0.025));

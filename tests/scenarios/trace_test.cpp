@@ -366,6 +366,10 @@ TEST_CASE("public traces: sums are those that their publishers' files hold") {
         CHECK(trace->requests.size() == 28'257);
         CHECK(prompt_sum(*trace) == 73'131'321);
     }
+    if (const auto file = shared("measured/lss-rtxpro6000-llama8b/requests.jsonl")) CHECK(read_trace(*file)->requests.size() == 300);
+}
+
+TEST_CASE("public servegen service: a sampled day has the rates' requests and the distributions' lengths", "[long]") {
     if (const auto file = shared("requests/servegen/reason_deepseek-r1_clients.csv")) {
         const Result<Trace> trace = read_trace(*file);
         REQUIRE(trace.ok());
@@ -375,5 +379,4 @@ TEST_CASE("public traces: sums are those that their publishers' files hold") {
         CHECK(static_cast<double>(prompt_sum(*trace)) / n == Approx(1268.25).epsilon(0.02));
         CHECK(static_cast<double>(output_sum(*trace)) / n == Approx(1527.42).epsilon(0.02));
     }
-    if (const auto file = shared("measured/lss-rtxpro6000-llama8b/requests.jsonl")) CHECK(read_trace(*file).ok());
 }
