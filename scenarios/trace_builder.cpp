@@ -68,6 +68,9 @@ bool TraceBuilder::add(Instant arrival, Request request, std::int64_t line) {
         return fail(line, "", "more than 4294967295 requests", "at most 4294967295");
     }
     const std::int64_t whole = arrival.seconds - m_zero.seconds;
+    if (whole < -1)  // so far back that it need not fit into a tick
+        return fail(line, "arrival", fmt::format("{} s before the first row", -whole),
+                    "times that never go backward");
     if (whole >= longest_span_s)
         return fail(line, "arrival", fmt::format("{} s after the start", whole),
                     fmt::format("less than {} s (1.46 years) after it", longest_span_s));

@@ -7,7 +7,7 @@ namespace windtunnel {
 namespace {
 
 // Quantiles of token counts (the smallest count that at least the probability's share of requests does not
-// exceed), computed from the named public files in 2025. Between them lengths are linear; the means agree
+// exceed), computed from the named public files. Between them lengths are linear; the means agree
 // with the files' within 0.5%.
 constexpr double probabilities[] = {0,    0.001, 0.0025, 0.005,  0.01,  0.02,   0.03,  0.04,   0.05,   0.075,
                                     0.1,  0.125, 0.15,   0.175,  0.2,   0.225,  0.25,  0.275,  0.3,    0.325,

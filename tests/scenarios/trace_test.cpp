@@ -212,6 +212,13 @@ TEST_CASE("azure csv: 2023 and 2024 differ in the zone; t = 0 is the first row's
                Contains("row 1: found \"2024-05-10\", allowed: an ISO 8601"));
 }
 
+TEST_CASE("azure csv: a row centuries before the first is refused like any that goes backward") {
+    CHECK_THAT(
+        refusal(
+            "TIMESTAMP,ContextTokens,GeneratedTokens\n5001-01-01 00:00:00,10,5\n2001-01-01 00:00:00,11,6\n"),
+        Contains("row 2: found 94670812800 s before the first row, allowed: times that never go backward"));
+}
+
 TEST_CASE("burstgpt csv: failed requests are left out with a count, or kept when asked for") {
     const std::string text =
         "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
