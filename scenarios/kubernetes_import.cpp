@@ -288,9 +288,11 @@ WorkloadObject Importer::decode_workload(Decoder& object, ObjectMeta meta) {
     for (const auto* annotations : {&out.meta.annotations, &out.pod.annotations}) {
         const bool template_ones = annotations == &out.pod.annotations;
         const std::string path = template_ones ? "spec.template.metadata.annotations" : "metadata.annotations";
-        auto declared = read_server_annotations(*annotations, m_out.where(out.meta, path), path, m_findings);
+        auto declared = read_server_annotations(*annotations, out.server.value_or(ModelServer{}), m_out.where(out.meta, path), path, m_findings);
         if (!declared) continue;
+        const bool recognised = out.server.has_value();
         out.server = std::move(declared);
+        if (recognised) continue;
         out.server_container = 0;
         for (std::size_t i = 0; i < out.pod.containers.size(); ++i)
             if (out.pod.containers[i].resources.gpus() > 0) out.server_container = i;

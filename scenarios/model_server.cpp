@@ -200,6 +200,20 @@ std::string version_of_image(const std::string& image) {
 
 }  // namespace
 
+std::optional<KvShape> parse_kv_shape(const std::string& text) {
+    std::int32_t parts[3] = {0, 0, 0};
+    std::size_t count = 0;
+    std::string rest = text + ",";
+    for (std::size_t comma = rest.find(','); comma != std::string::npos; comma = rest.find(',')) {
+        const auto number = human_integer(rest.substr(0, comma));
+        if (count == 3 || !number || *number <= 0 || *number >= 1'000'000) return std::nullopt;
+        parts[count++] = static_cast<std::int32_t>(*number);
+        rest.erase(0, comma + 1);
+    }
+    if (count != 3) return std::nullopt;
+    return KvShape{parts[0], parts[1], parts[2]};
+}
+
 std::optional<ModelServer> read_model_server(const Container& container, Findings& findings) {
     Environment environment;
     for (const EnvironmentVariable& variable : container.environment)
@@ -261,67 +275,70 @@ std::optional<ModelServer> read_model_server(const Container& container, Finding
     return server;
 }
 
-ModelServer decode_model_server(Decoder& server) {
-    ModelServer out;
+ModelServer decode_model_server(Decoder& server, const ModelServer& base) {
+    ModelServer out = base;
     out.where = server.where();
     out.path = server.path();
-    out.engine_generation = server.choice<std::string>("engine", {{"v0", "v0"}, {"v1", "v1"}, {"vllm", ""}}).value_or("");
-    out.model = server.text("model").value_or("");
-    out.gpu = server.text("gpu").value_or("");
-    out.vllm_version = server.text("vllm_version").value_or("");
-    out.tensor_parallel = server.int32("tp", 1, 1024).value_or(1);
-    out.pipeline_parallel = server.int32("pp", 1, 1024).value_or(1);
-    out.data_parallel = server.int32("dp", 1, 1024).value_or(1);
-    out.expert_parallel = server.boolean("ep").value_or(false);
-    const auto dtype = [&](const char* key, bool kv, std::string& value) {
-        const auto text = server.text(key);
-        if (!text) return;
-        const auto plain = plain_dtype(*text, kv);
-        if (plain) value = *plain;
-        else server.error(key, "found \"" + *text + "\", allowed: " + (kv ? "auto, bf16, fp16, fp8" : "auto, bf16, fp16, fp8, mxfp4, nvfp4, int4"));
+    const auto text = [&](const char* key, std::string& value) {
+        if (auto given = server.text(key)) value = std::move(*given);
     };
+    const auto dtype = [&](const char* key, bool kv, std::string& value) {
+        const auto given = server.text(key);
+        if (!given) return;
+        const auto plain = plain_dtype(*given, kv);
+        if (plain) value = *plain;
+        else server.error(key, "found \"" + *given + "\", allowed: " + (kv ? "auto, bf16, fp16, fp8" : "auto, bf16, fp16, fp8, mxfp4, nvfp4, int4"));
+    };
+    const auto count = [&](const char* key, auto& value, std::int32_t least, std::int32_t most) {
+        if (const auto given = server.int32(key, least, most)) value = *given;
+    };
+    const auto on_off = [&](const char* key, auto& value) {
+        if (const auto given = server.boolean(key)) value = *given;
+    };
+    const auto number = [&](const char* key, std::optional<double>& value, double least, double most) {
+        if (const auto given = server.number(key, least, most)) value = given;
+    };
+    text("model", out.model);
+    text("gpu", out.gpu);
+    text("vllm_version", out.vllm_version);
+    text("quantization", out.quantization);
+    text("load_format", out.load_format);
+    if (const auto engine = server.choice<std::string>("engine", {{"v0", "v0"}, {"v1", "v1"}})) out.engine_generation = *engine;
+    if (const auto policy = server.choice<bool>("scheduling_policy", {{"fcfs", false}, {"priority", true}})) out.priority_scheduling = *policy;
     dtype("dtype", false, out.dtype);
     dtype("kv_cache_dtype", true, out.kv_cache_dtype);
-    out.quantization = server.text("quantization").value_or("");
-    out.gpu_memory_utilization = server.number("gpu_memory_utilization", 1e-6, 1);
-    out.max_model_len = server.integer("max_model_len", 1, 100'000'000);
-    out.max_num_seqs = server.int32("max_num_seqs", 1, 1'000'000);
-    out.max_num_batched_tokens = server.int32("max_num_batched_tokens", 1, 100'000'000);
-    out.block_size = server.int32("block_size", 1, 4096);
-    out.gpu_memory_bytes = server.integer("gpu_memory_bytes", 1);
+    count("tp", out.tensor_parallel, 1, 1024);
+    count("pp", out.pipeline_parallel, 1, 1024);
+    count("dp", out.data_parallel, 1, 1024);
+    count("max_num_seqs", out.max_num_seqs, 1, 1'000'000);
+    count("max_num_batched_tokens", out.max_num_batched_tokens, 1, 100'000'000);
+    count("block_size", out.block_size, 1, 4096);
+    count("max_cudagraph_capture_size", out.max_cudagraph_capture_size, 0, 1'000'000);
+    count("long_prefill_token_threshold", out.long_prefill_token_threshold, 0, 100'000'000);
+    count("stream_interval", out.stream_interval, 1, 1'000'000);
+    count("port", out.port, 1, 65535);
+    on_off("ep", out.expert_parallel);
+    on_off("enable_prefix_caching", out.prefix_caching);
+    on_off("enable_chunked_prefill", out.chunked_prefill);
+    on_off("async_scheduling", out.async_scheduling);
+    on_off("enforce_eager", out.enforce_eager);
+    number("gpu_memory_utilization", out.gpu_memory_utilization, 1e-6, 1);
+    number("swap_space", out.swap_space_gib, 0, 1e6);
+    if (const auto given = server.integer("max_model_len", 1, 100'000'000)) out.max_model_len = given;
+    if (const auto given = server.integer("num_gpu_blocks_override", 1, 1'000'000'000)) out.num_gpu_blocks_override = given;
+    if (const auto given = server.integer("gpu_memory_bytes", 1)) out.gpu_memory_bytes = given;
     if (const auto gib = server.number("kv_cache_gib", 0, 1e6)) out.kv_cache_bytes = std::llround(*gib * 1073741824.0);
-    if (const auto shape = server.text("kv_shape")) {
-        KvShape value;
-        std::int32_t* parts[] = {&value.layers, &value.kv_heads, &value.head_dim};
-        std::size_t count = 0;
-        std::string rest = *shape + ",";
-        for (std::size_t comma; (comma = rest.find(',')) != std::string::npos; rest.erase(0, comma + 1)) {
-            const auto number = human_integer(rest.substr(0, comma));
-            if (count < 3 && number && *number > 0 && *number < 1'000'000) *parts[count] = static_cast<std::int32_t>(*number);
-            else count = 3;
-            ++count;
-        }
-        if (count == 3) out.kv_shape = value;
-        else server.error("kv_shape", "found \"" + *shape + "\", allowed: LAYERS,KV_HEADS,HEAD_DIM");
+    if (const auto given = server.text("kv_shape")) {
+        out.kv_shape = parse_kv_shape(*given);
+        if (!out.kv_shape) server.error("kv_shape", "found \"" + *given + "\", allowed: LAYERS,KV_HEADS,HEAD_DIM");
     }
-    out.prefix_caching = server.boolean("enable_prefix_caching");
-    out.chunked_prefill = server.boolean("enable_chunked_prefill");
-    out.async_scheduling = server.boolean("async_scheduling");
-    out.enforce_eager = server.boolean("enforce_eager");
-    out.swap_space_gib = server.number("swap_space", 0, 1e6);
-    out.num_gpu_blocks_override = server.integer("num_gpu_blocks_override", 1, 1'000'000'000);
-    out.max_cudagraph_capture_size = server.int32("max_cudagraph_capture_size", 0, 1'000'000);
-    out.long_prefill_token_threshold = server.int32("long_prefill_token_threshold", 0, 100'000'000);
-    out.stream_interval = server.int32("stream_interval", 1, 1'000'000);
-    out.priority_scheduling = server.choice<bool>("scheduling_policy", {{"fcfs", false}, {"priority", true}}).value_or(false);
-    out.load_format = server.text("load_format").value_or("");
-    out.port = server.int32("port", 1, 65535).value_or(8000);
     server.finish();
     return out;
 }
 
 std::optional<ModelServer> read_server_annotations(const std::map<std::string, std::string>& annotations,
-                                                   const SourcePosition& where, const std::string& path, Findings& findings) {
+                                                   const ModelServer& base, const SourcePosition& where, const std::string& path,
+                                                   Findings& findings) {
     const std::string prefix = "windtunnel.dev/";
     Node map;
     map.kind = Node::Kind::map;
@@ -340,7 +357,7 @@ std::optional<ModelServer> read_server_annotations(const std::map<std::string, s
     }
     if (map.children.empty()) return std::nullopt;
     Decoder decoder(map, path, where.file, findings);
-    return decode_model_server(decoder);
+    return decode_model_server(decoder, base);
 }
 
 }  // namespace windtunnel

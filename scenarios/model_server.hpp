@@ -61,13 +61,16 @@ struct ModelServer {
 /// flags that cannot change the result are notes.
 [[nodiscard]] std::optional<ModelServer> read_model_server(const Container& container, Findings& findings);
 
-/// Reads a `server:` block; its keys are the flags of `windtunnel kv` with underscores
-/// (`model`, `gpu`, `tp`, `max_model_len`, ...). Calls `finish` on the decoder.
-[[nodiscard]] ModelServer decode_model_server(Decoder& server);
+/// `LAYERS,KV_HEADS,HEAD_DIM`, each above 0.
+[[nodiscard]] std::optional<KvShape> parse_kv_shape(const std::string& text);
 
-/// Reads `windtunnel.dev/KEY: value` annotations with the keys of a `server:` block. Empty: none is there.
+/// Reads a `server:` block; its keys are the flags of `windtunnel kv` with underscores
+/// (`model`, `gpu`, `tp`, `max_model_len`, ...). What it does not say stays as in `base`. Calls `finish`.
+[[nodiscard]] ModelServer decode_model_server(Decoder& server, const ModelServer& base);
+
+/// Reads `windtunnel.dev/KEY: value` annotations with the keys of a `server:` block, over `base`. Empty: none is there.
 [[nodiscard]] std::optional<ModelServer> read_server_annotations(const std::map<std::string, std::string>& annotations,
-                                                                 const SourcePosition& where, const std::string& path,
+                                                                 const ModelServer& base, const SourcePosition& where, const std::string& path,
                                                                  Findings& findings);
 
 }  // namespace windtunnel

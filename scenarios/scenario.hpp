@@ -59,7 +59,7 @@ struct WorkloadSpec {
     OnNoEndpoints on_no_endpoints = OnNoEndpoints::fail;
     std::optional<std::int64_t> hold_limit;      ///< requests held without endpoints; empty: no bound
     Tick endpoint_delay = seconds(1);            ///< readiness to router
-    std::optional<ModelServer> server;           ///< declared by the scenario; wins over the manifest's
+    std::optional<ModelServer> server;           ///< declared by the scenario, over what the manifest says
     std::vector<ColdStartStage> cold_start;      ///< empty: the model's own
     SourcePosition where;
     std::string path;                            ///< `workload` or `workload[1]`
@@ -176,6 +176,12 @@ struct Scenario {
 
     /// The workload object a workload's requests go to, or nullptr.
     [[nodiscard]] const WorkloadObject* target_of(const WorkloadSpec& workload) const;
+    /// What a workload's replicas serve: the scenario's declaration, else the manifest's. Never nullptr in a
+    /// scenario that was read without errors.
+    [[nodiscard]] const ModelServer* server_of(const WorkloadSpec& workload) const;
+    /// How often a workload's pods are scraped: the shortest interval of the monitors that select them,
+    /// else Prometheus' own.
+    [[nodiscard]] Tick scrape_interval_of(const WorkloadObject& object) const;
 };
 
 /// What the command line adds to a scenario file.

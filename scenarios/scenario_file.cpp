@@ -81,7 +81,7 @@ WorkloadSpec decode_workload(Decoder& workload, const std::string& scenario_file
     out.endpoint_delay = workload.duration("endpoint_delay_s", 0, 3600).value_or(seconds(1));
     if (workload.has("server")) {
         Decoder server = workload.child("server");
-        out.server = decode_model_server(server);
+        out.server = decode_model_server(server, ModelServer{});
     }
     workload.quiet({"server"});
     for (Decoder& item : workload.children("cold_start")) {
@@ -261,6 +261,22 @@ void add_node_groups(Scenario& scenario, Findings& findings) {
     }
 }
 
+/// `workload.server` speaks over what the manifest says: decoded once more, with that as its base.
+void complete_server(const Scenario& scenario, WorkloadSpec& workload, const WorkloadObject& target, Findings& findings) {
+    const Node* node = scenario.document.root.find("workload");
+    if (node && node->is_list())
+        for (const Node& item : node->children)
+            if (item.line == workload.where.line && item.column == workload.where.column && item.find("server")) node = &item;
+    node = node ? node->find("server") : nullptr;
+    if (node && target.server) {
+        Findings already_reported;
+        Decoder decoder(*node, workload.path + ".server", scenario.document.file, already_reported);
+        workload.server = decode_model_server(decoder, *target.server);
+    }
+    if (workload.server->model.empty())
+        findings.errors.push_back({workload.server->where, workload.path + ".server.model", "is missing, and the manifest names none, allowed: a model's Hugging Face id"});
+}
+
 /// Workloads without a target get the only workload that serves a model; every target must exist and serve one.
 void resolve_targets(Scenario& scenario, Findings& findings) {
     std::vector<std::string> titles, serving;
@@ -291,6 +307,7 @@ void resolve_targets(Scenario& scenario, Findings& findings) {
         if (!target) error("found " + title + ", which no manifest has" + did_you_mean(title, titles) + (titles.empty() ? "" : ", allowed: " + join(titles)));
         else if (!target->server && !workload.server)
             error("found " + title + ", which has no model server that is known, allowed: a vLLM container, or workload.server: {model: ..., gpu: ...}");
+        if (target && workload.server) complete_server(scenario, workload, *target, findings);
         if (workload.name.empty()) workload.name = workload.target_name;
     }
     for (std::size_t i = 0; i < scenario.workloads.size(); ++i)
@@ -375,6 +392,27 @@ const WorkloadObject* Scenario::target_of(const WorkloadSpec& workload) const {
     for (const WorkloadObject& object : manifests.workloads)
         if (object.meta.kind == workload.target_kind && object.meta.name == workload.target_name) return &object;
     return nullptr;
+}
+
+const ModelServer* Scenario::server_of(const WorkloadSpec& workload) const {
+    if (workload.server) return &*workload.server;
+    const WorkloadObject* object = target_of(workload);
+    return object && object->server ? &*object->server : nullptr;
+}
+
+Tick Scenario::scrape_interval_of(const WorkloadObject& object) const {
+    std::optional<Tick> shortest;
+    for (const MetricsMonitor& monitor : manifests.monitors) {
+        if (!monitor.interval) continue;
+        bool selected = !monitor.selects_services && monitor.selector.matches(object.pod.labels);
+        for (const Service& service : manifests.services) {
+            LabelSelector pods;
+            pods.match_labels = service.selector;
+            selected = selected || (monitor.selects_services && !pods.empty() && monitor.selector.matches(service.meta.labels) && pods.matches(object.pod.labels));
+        }
+        if (selected) shortest = shortest ? min(*shortest, *monitor.interval) : *monitor.interval;
+    }
+    return shortest.value_or(prometheus.scrape_interval);
 }
 
 void read_scenario_into(const ScenarioInputs& inputs, std::istream& standard_input, Scenario& scenario, Findings& findings) {

@@ -59,9 +59,10 @@ std::string server_text(const ModelServer& server) {
     return text;
 }
 
-std::string pool_text(const PoolSpec& pool) {
+std::string pool_text(const PoolSpec& pool, const std::function<std::string(const PoolSpec&)>& price_text) {
     std::string text = fmt::format("{} ({}, {}, {} to {} nodes", pool.name, join(pool.instance_types, "|"), pool.capacity == CapacityType::spot ? "spot" : "on-demand", pool.min_nodes, pool.max_nodes);
     if (pool.price_nano_usd_per_hour) text += fmt::format(", {} USD/h", static_cast<double>(*pool.price_nano_usd_per_hour) / 1e9);
+    else if (const std::string price = price_text ? price_text(pool) : ""; !price.empty()) text += ", " + price;
     return text + ")";
 }
 
@@ -127,21 +128,22 @@ bool may_run_on(const PodTemplate& pod, const PoolSpec& pool, const ClusterSpec&
     return false;
 }
 
-std::string validate_text(const Scenario& scenario, const Findings& findings, bool with_notes) {
+std::string validate_text(const Scenario& scenario, const Findings& findings, bool with_notes,
+                          const std::function<std::string(const PoolSpec&)>& price_text) {
     std::string out;
     for (const WorkloadObject& workload : scenario.manifests.workloads) {
         out += fmt::format("{} {}\n", workload.meta.title(), at(workload.meta.where));
-        const std::optional<ModelServer>* server = &workload.server;
+        const ModelServer* server = workload.server ? &*workload.server : nullptr;
         for (const WorkloadSpec& spec : scenario.workloads) {
             if (scenario.target_of(spec) != &workload) continue;
             out += fmt::format("  requests   {}, routing {}\n", spec.synthetic ? "synthetic" + (spec.synthetic->preset.empty() ? "" : " " + spec.synthetic->preset) : spec.trace, routing_text(spec.routing));
-            if (spec.server) server = &spec.server;
+            server = scenario.server_of(spec);
         }
-        if (*server) out += fmt::format("  serves     {}\n", server_text(**server));
+        if (server) out += fmt::format("  serves     {}\n", server_text(*server));
         out += fmt::format("  scaled by  {}\n", scaler_text(scenario, workload));
         std::vector<std::string> pools;
         for (const PoolSpec& pool : scenario.cluster.pools)
-            if (may_run_on(workload.pod, pool, scenario.cluster)) pools.push_back(pool_text(pool));
+            if (may_run_on(workload.pod, pool, scenario.cluster)) pools.push_back(pool_text(pool, price_text));
         out += fmt::format("  runs on    {}\n", pools.empty() ? "no pool that is named" : join(pools));
     }
     for (const Problem& p : findings.errors) out += "error: " + to_string(p) + "\n";

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <string>
 
 #include "scenarios/scenario.hpp"
@@ -14,7 +15,10 @@ namespace windtunnel {
 ///       scaled by  ScaledObject/chat (k8s/keda.yaml:1): 1 to 8 replicas on prometheus: sum(vllm:num_requests_waiting) / 5
 ///       runs on    g6 (g6.xlarge, on-demand, 0 to 8 nodes)
 ///     errors: 0, warnings: 1, notes: 2
-[[nodiscard]] std::string validate_text(const Scenario& scenario, const Findings& findings, bool with_notes);
+///
+/// `price_text` says what a node of a pool costs ("0.8048 USD/h", or ""), for those without their own price.
+[[nodiscard]] std::string validate_text(const Scenario& scenario, const Findings& findings, bool with_notes,
+                                        const std::function<std::string(const PoolSpec&)>& price_text = {});
 
 /// Whether a pod's selector, required affinity and tolerations let it run on a pool's nodes. GPU counts
 /// and instance types are for the compiler, which has the catalogue.

@@ -555,3 +555,31 @@ TEST_CASE("scenario: flags stand in for the file's manifests and trace, and no f
     CHECK(replaced_trace->workloads[0].trace == "day.csv");
     CHECK(canonical_json(*replaced_trace).dump() == canonical_json(*read_scenario(inputs, again)).dump());
 }
+
+TEST_CASE("scenario: workload.server speaks over what the manifest says") {
+    const ScenarioFolder folder(replaced(scenario_text, "  timeout_s: 60", "  server: {gpu: l4, max_num_seqs: 8, kv_shape: \"32,8,128\"}"), deployment);
+    const auto result = folder.read();
+    REQUIRE(result.ok());
+    const ModelServer& server = *result->server_of(result->workloads[0]);
+    CHECK(server.gpu == "l4");
+    CHECK(server.max_num_seqs == 8);
+    CHECK(server.kv_shape->kv_heads == 8);
+    CHECK(server.model == "meta-llama/Llama-3.1-8B-Instruct");  // the manifest's
+    CHECK(server.tensor_parallel == 2);
+    CHECK_THAT(ScenarioFolder(replaced(scenario_text, "  timeout_s: 60", "  server: {gpux: l4, kv_shape: \"32,8\"}"), deployment).errors(),
+               Contains("workload.server.gpux") && Contains("LAYERS,KV_HEADS,HEAD_DIM"));
+    const std::string plain = replaced(replaced(deployment, "image: vllm/vllm-openai:v0.8.5.post1", "image: mine"), "args:", "args: []\n        command:");
+    CHECK_THAT(ScenarioFolder(replaced(scenario_text, "  timeout_s: 60", "  server: {gpu: l4}"), plain).errors(), Contains("workload.server.model: is missing"));
+    CHECK_THAT(ScenarioFolder(scenario_text, plain).errors(), Contains("no container of the manifests is a model server that is known (Deployment/chat)"));
+}
+
+TEST_CASE("scenario: a monitor that selects the pods sets their scrape interval") {
+    const std::string service = "---\napiVersion: v1\nkind: Service\nmetadata: {name: chat, labels: {m: y1}}\nspec: {selector: {app: chat}}\n";
+    const std::string monitor = "---\napiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata: {name: m}\nspec: {selector: {matchLabels: {m: y1}}, endpoints: [{interval: 5s}]}\n";
+    const auto with = ScenarioFolder(scenario_text, deployment + service + monitor).read();
+    REQUIRE(with.ok());
+    CHECK(with->scrape_interval_of(with->manifests.workloads[0]) == seconds(5));
+    const auto other = ScenarioFolder(scenario_text, deployment + service + replaced(monitor, "m: y1", "m: other")).read();
+    REQUIRE(other.ok());
+    CHECK(other->scrape_interval_of(other->manifests.workloads[0]) == seconds(15));
+}
