@@ -12,9 +12,9 @@ namespace windtunnel {
 
 /// One stage of a cold start: log-normal, `median_s * exp(sigma * z)`.
 struct ColdStartStage {
-    std::string name;    ///< "node_provisioning", "image_pull", "weights_load", ...
+    std::string name;  ///< "node_provisioning", "image_pull", "weights_load", ...
     double median_s = 0;
-    double sigma = 0;    ///< standard deviation of the logarithm; 0 = always the median
+    double sigma = 0;  ///< standard deviation of the logarithm; 0 = always the median
     std::string source;
 };
 
@@ -26,9 +26,9 @@ enum class WeightStorage { hub, object_store, network_disk, network_disk_streame
 /// What a start has to go through.
 struct ColdStartOptions {
     std::string cloud = "aws";
-    bool new_node = true;         ///< a node has to be provisioned and its GPU driver to come up
-    bool image_cached = false;    ///< on the node already; else it is pulled
-    bool image_streamed = false;  ///< lazily, by the registry's streaming
+    bool new_node = true;                     ///< a node has to be provisioned and its GPU driver to come up
+    bool image_cached = false;                ///< on the node already; else it is pulled
+    bool image_streamed = false;              ///< lazily, by the registry's streaming
     std::optional<std::int64_t> image_bytes;  ///< compressed; default in models/data/cold_start.json
     WeightStorage storage = WeightStorage::network_disk;
     bool compile_cached = false;  ///< torch.compile's cache is on the volume
@@ -40,6 +40,7 @@ struct ColdStartOptions {
 /// the weights are first downloaded to disk, then loaded as from local NVMe. Weights are read once per
 /// replica from shared storage, by every rank its own share from the page cache. Stages that do not happen
 /// are left out. An unknown cloud is a problem.
-[[nodiscard]] Result<std::vector<ColdStartStage>> default_cold_start(const KvCapacity& capacity, const ColdStartOptions& options);
+[[nodiscard]] Result<std::vector<ColdStartStage>> default_cold_start(const KvCapacity& capacity,
+                                                                     const ColdStartOptions& options);
 
 }  // namespace windtunnel

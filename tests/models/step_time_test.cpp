@@ -1,5 +1,5 @@
-#include "models/cold_start_facts.hpp"
 #include "models/step_time.hpp"
+#include "models/cold_start_facts.hpp"
 #include "tests/models/shared_data.hpp"
 
 #include <catch2/catch.hpp>
@@ -14,8 +14,9 @@ using namespace windtunnel;
 
 namespace {
 
-KvCapacity replica(const std::string& model, const std::string& gpu, int tp, const std::string& version = "0.12.0",
-                   int seqs = 256, int batched = 8192, int length = 4096) {
+KvCapacity replica(const std::string& model, const std::string& gpu, int tp,
+                   const std::string& version = "0.12.0", int seqs = 256, int batched = 8192,
+                   int length = 4096) {
     KvRequest r;
     r.model = model;
     r.gpu = gpu;
@@ -32,11 +33,12 @@ KvCapacity replica(const std::string& model, const std::string& gpu, int tp, con
 /// Everything at data-sheet speed and nothing besides: what is left can be worked out by hand.
 StepTimeOptions ideal() {
     StepTimeCoefficients k;
-    for (double* share : {&k.weight_bandwidth, &k.kv_bandwidth, &k.gemm_16bit, &k.gemm_8bit, &k.gemm_experts, &k.gemm_experts_16bit,
-                          &k.attention_flops, &k.link_bandwidth})
+    for (double* share : {&k.weight_bandwidth, &k.kv_bandwidth, &k.gemm_16bit, &k.gemm_8bit, &k.gemm_experts,
+                          &k.gemm_experts_16bit, &k.attention_flops, &k.link_bandwidth})
         *share = 1;
-    for (double* seconds : {&k.all_reduce_s, &k.step_s, &k.layer_s, &k.layer_piecewise_s, &k.layer_uncaptured_s, &k.expert_layer_s,
-                            &k.expert_layer_uncaptured_s, &k.narrow_layer_s, &k.row_s, &k.host_step_s, &k.host_row_s, &k.host_overlapped_s})
+    for (double* seconds : {&k.all_reduce_s, &k.step_s, &k.layer_s, &k.layer_piecewise_s,
+                            &k.layer_uncaptured_s, &k.expert_layer_s, &k.expert_layer_uncaptured_s,
+                            &k.narrow_layer_s, &k.row_s, &k.host_step_s, &k.host_row_s, &k.host_overlapped_s})
         *seconds = 0;
     StepTimeOptions options;
     options.coefficients = k;
@@ -115,8 +117,10 @@ TEST_CASE("synchronous scheduling adds the host's time, asynchronous hides it") 
 }
 
 TEST_CASE("tables have the sizes of the batch limits, never fall with the batch, and stay within bounds") {
-    for (const char* gpu : {"t4-16gb", "a100-sxm-80gb", "h100-sxm-80gb", "b200-sxm-180gb", "mi300x-192gb", "a100-sxm-80gb/3g.40gb"})
-        for (const char* model : {"Qwen/Qwen2.5-1.5B-Instruct", "deepseek-ai/DeepSeek-V2-Lite", "google/gemma-3-1b-it"}) {
+    for (const char* gpu : {"t4-16gb", "a100-sxm-80gb", "h100-sxm-80gb", "b200-sxm-180gb", "mi300x-192gb",
+                            "a100-sxm-80gb/3g.40gb"})
+        for (const char* model :
+             {"Qwen/Qwen2.5-1.5B-Instruct", "deepseek-ai/DeepSeek-V2-Lite", "google/gemma-3-1b-it"}) {
             INFO(gpu << " " << model);
             const KvCapacity c = replica(model, gpu, 1, "0.19.0", 128, 2048);
             const StepCostTable t = step_cost_table(c);
@@ -141,23 +145,30 @@ TEST_CASE("a pipeline of two is no faster per token than the whole, and its stag
     const KvCapacity two = *kv_capacity(r);
     r.pipeline_parallel = 1;
     const KvCapacity one = *kv_capacity(r);
-    CHECK(seconds_of(step_cost_table(two, ideal()).decode_step[1]) == Approx(seconds_of(step_cost_table(one, ideal()).decode_step[1])).epsilon(0.01));
+    CHECK(seconds_of(step_cost_table(two, ideal()).decode_step[1]) ==
+          Approx(seconds_of(step_cost_table(one, ideal()).decode_step[1])).epsilon(0.01));
 }
 
 TEST_CASE("coefficients are read strictly and say where they come from") {
     const StepTimeCoefficients base;
-    CHECK(read_step_time_coefficients(R"({"layer_us": 12, "source": "mine"})", base)->layer_s == Approx(12e-6));
+    CHECK(read_step_time_coefficients(R"({"layer_us": 12, "source": "mine"})", base)->layer_s ==
+          Approx(12e-6));
     CHECK(read_step_time_coefficients(R"({"layer_us": 12})", base)->gemm_8bit == base.gemm_8bit);
-    const auto wrong = read_step_time_coefficients(R"({"layer_use": 12, "kv_bandwidth": 0, "step_us": -1})", base);
+    const auto wrong =
+        read_step_time_coefficients(R"({"layer_use": 12, "kv_bandwidth": 0, "step_us": -1})", base);
     REQUIRE_FALSE(wrong.ok());
     CHECK(wrong.problems().size() == 3);
     CHECK_FALSE(step_time_coefficients(get_gpu("h100-sxm-80gb")->gpu).source.empty());
-    CHECK(step_time_coefficients(get_gpu("t4-16gb")->gpu).source != step_time_coefficients(get_gpu("h100-sxm-80gb")->gpu).source);
+    CHECK(step_time_coefficients(get_gpu("t4-16gb")->gpu).source !=
+          step_time_coefficients(get_gpu("h100-sxm-80gb")->gpu).source);
 }
 
 TEST_CASE("measured closed loops: the tables explain TPOT of dense models on Hopper") {
     const std::string path = shared_data_file("measured/vllm_closed_loop.csv");
-    if (path.empty()) { WARN("shared data not found: skipped"); return; }
+    if (path.empty()) {
+        WARN("shared data not found: skipped");
+        return;
+    }
     std::ifstream in(path);
     std::string line;
     std::getline(in, line);
@@ -169,7 +180,8 @@ TEST_CASE("measured closed loops: the tables explain TPOT of dense models on Hop
         for (std::string cell; std::getline(cells, cell, ',');) f.push_back(cell);
         const bool llama = f[2] == "meta-llama/Llama-3.1-70B", qwen = f[2] == "Qwen/Qwen3-32B";
         if ((!llama && !qwen) || f[3][0] != 'h' || f[4] == "fp4" || f[9] != "1") continue;
-        const int isl = std::stoi(f[5]), osl = std::stoi(f[6]), clients = std::stoi(f[7]), tp = std::stoi(f[8]);
+        const int isl = std::stoi(f[5]), osl = std::stoi(f[6]), clients = std::stoi(f[7]),
+                  tp = std::stoi(f[8]);
         if (osl < 500) continue;  // short outputs: the closed form below knows no queueing
         KvRequest r;
         r.model = llama ? "nvidia/Llama-3.3-70B-Instruct-FP8" : f[2];
@@ -188,10 +200,13 @@ TEST_CASE("measured closed loops: the tables explain TPOT of dense models on Hop
         const StepCostTable t = step_cost_table(c, o);
         // A decode step with every client aboard at half its output, and the others' prefills spread over it.
         const double context = clients * (prompt + output / 2);
-        const double decode = seconds_of(t.decode_step[static_cast<std::size_t>(clients)]) + 1e-11 * static_cast<double>(t.attention[0].ticks_per_token) * context;
-        const double prefill = seconds_of(t.mixed_step[static_cast<std::size_t>(std::min(8192.0, prompt))]) +
-                               1e-11 * prompt * prompt / 2 * static_cast<double>(t.prefill_ticks_per_pair_q16) / 65536;
-        const double tpot = 1e3 * (decode + (clients - 1) / output * std::max(0.0, prefill - seconds_of(t.decode_step[1])));
+        const double decode = seconds_of(t.decode_step[static_cast<std::size_t>(clients)]) +
+                              1e-11 * static_cast<double>(t.attention[0].ticks_per_token) * context;
+        const double prefill =
+            seconds_of(t.mixed_step[static_cast<std::size_t>(std::min(8192.0, prompt))]) +
+            1e-11 * prompt * prompt / 2 * static_cast<double>(t.prefill_ticks_per_pair_q16) / 65536;
+        const double tpot =
+            1e3 * (decode + (clients - 1) / output * std::max(0.0, prefill - seconds_of(t.decode_step[1])));
         errors.push_back(std::abs(tpot / std::stod(f[14]) - 1));
     }
     REQUIRE(errors.size() > 40);
