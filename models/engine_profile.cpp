@@ -11,9 +11,8 @@ namespace {
 constexpr std::int64_t gib = std::int64_t{1} << 30;
 
 Problem bad_version(std::string_view text) {
-    return {{},
-            "vllm-version",
-            fmt::format("found '{}', allowed: 0.1 to {}, as 0.11 or 0.11.0", text, to_string(newest_engine))};
+    return {
+        {}, "vllm-version", fmt::format("found '{}', allowed: a release of vLLM, as 0.11 or 0.11.0", text)};
 }
 
 CapacityProfile capacity_profile(EngineVersion v, EngineGeneration g) {
@@ -44,8 +43,7 @@ Result<EngineVersion> read_engine_version(std::string_view text) {
     EngineVersion version{0, 0};
     const char* const end = rest.data() + rest.size();
     auto [after_minor, bad_minor] = std::from_chars(rest.data(), end, version.minor);
-    if (bad_minor != std::errc() || version.minor < 1 || version.minor > newest_engine.minor)
-        return bad_version(text);
+    if (bad_minor != std::errc() || version.minor < 1 || version.minor > 99) return bad_version(text);
     const char* at = after_minor;
     if (at != end && *at == '.') {
         auto [after_patch, bad_patch] = std::from_chars(at + 1, end, version.patch);

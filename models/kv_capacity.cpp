@@ -204,6 +204,9 @@ Result<KvCapacity> kv_capacity(const KvRequest& request) {
     c.max_concurrency = max_concurrency(c.profile, c.groups, c.num_gpu_blocks, c.block_size, c.max_model_len,
                                         c.limits.max_num_batched_tokens);
     c.kv_cache_tokens = c.num_gpu_blocks / group_count(c.groups) * c.block_size;
+    // Newer releases report for hybrid models what requests of full length would hold.
+    if (group_count(c.groups) > 1 && c.profile.version.minor >= 20)
+        c.kv_cache_tokens = static_cast<std::int64_t>(c.max_concurrency * c.max_model_len);
     judge(c, request);
     return c;
 }

@@ -73,6 +73,9 @@ private:
         if (take(engine_profile(version, generation), out.profile) && !version)
             out.notes.push_back(
                 fmt::format("no version given: vLLM {} is modelled", to_string(out.profile.version)));
+        if (out.profile.version > newest_engine)
+            out.notes.push_back(fmt::format("vLLM {} is newer than what is modelled: taken as {}",
+                                            to_string(out.profile.version), to_string(newest_engine)));
         refuse_unless(
             m_problems, !out.shape.encoder_only, "model",
             fmt::format("found {}, an encoder without a KV cache, allowed: a decoder", out.shape.id));

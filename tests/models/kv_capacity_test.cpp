@@ -182,10 +182,14 @@ TEST_CASE("hybrid models: Gemma-3 is cut into seven groups of ten layers") {
     CHECK(c.kv_cache_tokens == c.num_gpu_blocks / 7 * 16);
     // A request of 131072 tokens: 8192 blocks, and six times ceil((1023 + 8192)/16) + 1 = 577: 11,654.
     CHECK(blocks_per_request(c.groups, 16, 131072, 8192) == 8192 + 6 * 577);
-    // Start-up log, vLLM 0.11.0: 89,994 blocks, 205,696 tokens. Its 50.05x is reached with 2048 batched
-    // tokens per step at 8192 tokens per request: 512 + 6 * (ceil(3071/16) + 1) = 512 + 6 * 193 = 1670;
-    // others fit too.
-    CHECK(89994 / 7 * 16 == 205696);
+    // Start-up log, vLLM 0.11.0: 89,994 blocks, 205,696 tokens, 50.05x for requests of 4096 tokens:
+    // 256 + 6 * (256 + 1) = 1798 blocks each.
+    r.kv_cache_gib = 89994.5 * 1310720 / 1073741824.0;
+    r.max_model_len = 4096;
+    const KvCapacity logged = answer(r);
+    CHECK(logged.num_gpu_blocks == 89994);
+    CHECK(logged.kv_cache_tokens == 205696);
+    CHECK(logged.max_concurrency == Approx(50.05).margin(0.005));
     r.vllm_version = "0.10.0";
     CHECK(answer(r).groups.size() == 1);
     CHECK(answer(r).bytes_per_block == 62 * 2 * 16 * 16 * 128 * 2);
@@ -254,6 +258,8 @@ TEST_CASE("usage errors name the flag, what was found and what is allowed") {
     r.vllm_version = "0.19.0";
     CHECK(only_problem(r).find("before 0.11") != std::string::npos);
     r.engine.clear();
+    r.vllm_version = "0.29.1rc1";
+    CHECK(answer(r).notes.back().find("newer than what is modelled") != std::string::npos);
     r.vllm_version = "1.2";
     CHECK(only_problem(r).starts_with("vllm-version: found '1.2'"));
     r.vllm_version.clear();
