@@ -16,22 +16,23 @@ class ConfigReader {
 public:
     ConfigReader(const json& config, std::string file) : m_config(config), m_file(std::move(file)) {}
 
-    std::optional<int> optional_int(std::initializer_list<const char*> keys, int least = 0) {
+    std::optional<int> optional_int(std::initializer_list<const char*> keys, int least = 0,
+                                    int most = 1'000'000) {
         for (const char* key : keys) {
             if (!m_config.contains(key) || m_config.at(key).is_null()) continue;
             const json& value = m_config.at(key);
             if (!value.is_number_integer() || value.get<std::int64_t>() < least ||
-                value.get<std::int64_t>() > 1'000'000'000) {
+                value.get<std::int64_t>() > most) {
                 add(key,
-                    fmt::format("found {}, allowed: an integer from {} to 1000000000", value.dump(), least));
+                    fmt::format("found {}, allowed: an integer from {} to {}", value.dump(), least, most));
                 return least;
             }
             return value.get<int>();
         }
         return std::nullopt;
     }
-    int required_int(std::initializer_list<const char*> keys) {
-        if (const auto value = optional_int(keys, 1)) return *value;
+    int required_int(std::initializer_list<const char*> keys, int most = 1'000'000) {
+        if (const auto value = optional_int(keys, 1, most)) return *value;
         add(*keys.begin(), "found nothing, allowed: an integer of at least 1");
         return 1;
     }
@@ -110,15 +111,16 @@ std::int64_t counted_parameters(const LlmShape& s) {
     const double norms = (2.0 * s.layers + 1) * s.hidden_size;
     const double tables =
         static_cast<double>(s.vocabulary_size) * s.hidden_size * (s.tied_embeddings ? 1 : 2);
-    return static_cast<std::int64_t>(tables + norms + p.attention * s.layers + p.mlp * (s.layers - routed) +
-                                     (p.experts + p.shared + p.router) * routed);
+    const double count = tables + norms + p.attention * s.layers + p.mlp * (s.layers - routed) +
+                         (p.experts + p.shared + p.router) * routed;
+    return static_cast<std::int64_t>(std::min(count, 9e18));  // absurd shapes must not overflow
 }
 
 std::int64_t counted_active(const LlmShape& s) {
     if (!s.moe) return s.parameters;
     const LayerParameters p = layer_parameters(s, 1);
-    return s.parameters - static_cast<std::int64_t>((p.experts - p.one_expert * s.moe->experts_per_token) *
-                                                    expert_layers(s));
+    const double idle = (p.experts - p.one_expert * s.moe->experts_per_token) * expert_layers(s);
+    return s.parameters - static_cast<std::int64_t>(std::min(idle, static_cast<double>(s.parameters)));
 }
 
 Result<LlmShape> read_config(const json& whole, const std::string& file) {
@@ -133,22 +135,23 @@ Result<LlmShape> read_config(const json& whole, const std::string& file) {
     s.id = file;
     s.source = file;
     s.multimodal = wrapped;
-    s.layers = reader.required_int({"num_hidden_layers", "n_layer", "num_layers"});
+    s.layers = reader.required_int({"num_hidden_layers", "n_layer", "num_layers"}, 10'000);
     s.hidden_size = reader.required_int({"hidden_size", "n_embd", "d_model"});
-    s.attention_heads = reader.required_int({"num_attention_heads", "n_head"});
-    s.kv_heads = reader.optional_int({"num_key_value_heads", "num_kv_heads", "multi_query_group_num"}, 1)
-                     .value_or(s.attention_heads);
+    s.attention_heads = reader.required_int({"num_attention_heads", "n_head"}, 65'536);
+    s.kv_heads =
+        reader.optional_int({"num_key_value_heads", "num_kv_heads", "multi_query_group_num"}, 1, 65'536)
+            .value_or(s.attention_heads);
     if (family == "falcon" && config.value("multi_query", false) &&
         !config.value("new_decoder_architecture", false))
         s.kv_heads = 1;
     s.head_dim =
-        reader.optional_int({"head_dim"}, 1).value_or(std::max(1, s.hidden_size / s.attention_heads));
+        reader.optional_int({"head_dim"}, 1, 65'536).value_or(std::max(1, s.hidden_size / s.attention_heads));
     s.intermediate_size =
         reader.optional_int({"intermediate_size", "ffn_hidden_size", "ffn_dim", "n_inner"}, 1)
             .value_or(4 * s.hidden_size);
-    s.vocabulary_size = reader.required_int({"vocab_size", "padded_vocab_size"});
-    s.max_positions =
-        reader.required_int({"max_position_embeddings", "n_positions", "seq_length", "max_seq_len"});
+    s.vocabulary_size = reader.required_int({"vocab_size", "padded_vocab_size"}, 100'000'000);
+    s.max_positions = reader.required_int(
+        {"max_position_embeddings", "n_positions", "seq_length", "max_seq_len"}, 1'000'000'000);
     s.gated_mlp =
         family != "opt" && family != "gpt2" && family != "falcon" && family != "bert" && family != "gpt_neox";
     s.encoder_only = family == "bert" || family == "roberta" || family == "xlm-roberta";
@@ -193,6 +196,9 @@ Result<LlmShape> read_config(const json& whole, const std::string& file) {
         chunk && family.starts_with("llama4"))
         s.chunked_attention = WindowedLayers{*chunk, s.layers - s.layers / 4};
 
+    if (reader.problems().empty() && s.moe && s.moe->experts_per_token > s.moe->experts)
+        reader.add("num_experts_per_tok", fmt::format("found {}, allowed: at most the {} experts",
+                                                      s.moe->experts_per_token, s.moe->experts));
     if (reader.problems().empty() && s.attention_heads % s.kv_heads != 0)
         reader.add("num_key_value_heads",
                    fmt::format("found {}, allowed: a divisor of num_attention_heads ({})", s.kv_heads,

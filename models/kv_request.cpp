@@ -13,10 +13,10 @@ void refuse_unless(Problems& problems, bool condition, const char* path, std::st
 }
 
 template <class Number>
-void require_at_least(Problems& problems, const std::optional<Number>& value, Number least,
-                      const char* path) {
-    if (value && !(*value >= least))
-        problems.push_back({{}, path, fmt::format("found {}, allowed: at least {}", *value, least)});
+void require_between(Problems& problems, const std::optional<Number>& value, Number least, Number most,
+                     const char* path) {
+    if (value && !(*value >= least && *value <= most))
+        problems.push_back({{}, path, fmt::format("found {}, allowed: {} to {}", *value, least, most)});
 }
 
 /// Everything about a request that needs no arithmetic: names, ranges, divisibility.
@@ -118,11 +118,12 @@ private:
 
     void read_limits(KvCapacity& out) {
         const KvRequest& r = m_request;
-        require_at_least(m_problems, r.max_model_len, 1, "max-model-len");
-        require_at_least(m_problems, r.max_num_seqs, 1, "max-num-seqs");
-        require_at_least(m_problems, r.max_num_batched_tokens, 1, "max-num-batched-tokens");
-        require_at_least(m_problems, r.max_cudagraph_capture_size, 0, "max-cudagraph-capture-size");
-        require_at_least<std::int64_t>(m_problems, r.gpu_memory_bytes, 1, "gpu-memory-bytes");
+        require_between(m_problems, r.max_model_len, 1, 100'000'000, "max-model-len");
+        require_between(m_problems, r.max_num_seqs, 1, 1'000'000, "max-num-seqs");
+        require_between(m_problems, r.max_num_batched_tokens, 1, 4'000'000, "max-num-batched-tokens");
+        require_between(m_problems, r.max_cudagraph_capture_size, 0, 65'536, "max-cudagraph-capture-size");
+        require_between<std::int64_t>(m_problems, r.gpu_memory_bytes, 1, std::int64_t{1} << 50,
+                                      "gpu-memory-bytes");
         if (r.kv_cache_gib)
             refuse_unless(m_problems, *r.kv_cache_gib > 0 && *r.kv_cache_gib < 1e6, "kv-cache-gib",
                           fmt::format("found {}, allowed: above 0, below 1000000", *r.kv_cache_gib));

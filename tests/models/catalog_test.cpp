@@ -188,6 +188,13 @@ TEST_CASE("a broken config.json lists everything that is wrong with it") {
     CHECK_FALSE(read_huggingface_config("not json", "c.json").ok());
     CHECK_FALSE(read_huggingface_config(R"({"quantization_config": {"quant_method": 4}})", "c.json").ok());
     CHECK_FALSE(get_llm("/nonexistent/config.json").ok());
+    // Numbers that no model has are refused before they can overflow anything.
+    const auto absurd =
+        read_huggingface_config(R"({"num_hidden_layers": 99999999, "hidden_size": 1000000000000,
+        "num_attention_heads": -3, "vocab_size": 1.5, "max_position_embeddings": 4096})",
+                                "c.json");
+    REQUIRE_FALSE(absurd.ok());
+    CHECK(absurd.problems().size() == 4);
 }
 
 TEST_CASE("weights of all ranks add up to the model, in 16 bits") {

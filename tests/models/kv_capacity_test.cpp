@@ -263,6 +263,9 @@ TEST_CASE("usage errors name the flag, what was found and what is allowed") {
     r.vllm_version = "1.2";
     CHECK(only_problem(r).starts_with("vllm-version: found '1.2'"));
     r.vllm_version.clear();
+    r.max_num_seqs = 2'000'000'000;
+    CHECK(only_problem(r) == "max-num-seqs: found 2000000000, allowed: 1 to 1000000");
+    r.max_num_seqs.reset();
     r.dtype = "fp7";
     CHECK(only_problem(r).starts_with("dtype: found 'fp7'"));
     r.dtype = "bf16";
