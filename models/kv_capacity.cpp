@@ -140,8 +140,7 @@ void judge(KvCapacity& c, const KvRequest& request) {
         c.fits = false;
         c.refusal = fmt::format(
             "does not fit: one request of {} tokens needs {:.2f} GiB of KV cache per GPU and {:.2f} GiB are "
-            "there ({}); "
-            "the longest that fits is {} tokens (--max-model-len {})",
+            "there ({}); the longest that fits is {} tokens (--max-model-len {})",
             c.max_model_len, needed, c.kv_cache_gib, request.kv_cache_gib ? "as given" : ledger(c),
             c.longest_that_fits, c.longest_that_fits);
     }

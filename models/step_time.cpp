@@ -15,7 +15,7 @@ constexpr int filled_window = 1024;
 /// either). The exponent 4 keeps the excess at 19 % where both are equal and below 2 % from twice on.
 double overlapped(double a, double b) { return std::pow(std::pow(a, 4) + std::pow(b, 4), 0.25); }
 
-/// Everything about one rank of the slowest stage that does not depend on the batch, in seconds and shares.
+/// What one rank of each stage spends, in seconds, before anything is rounded.
 class RankCost {
 public:
     RankCost(const KvCapacity& c, const StepTimeOptions& o)
