@@ -88,7 +88,7 @@ WT_HD constexpr void place(CaPodGroup& group, CaNode& node) {
 
 WT_HD constexpr double size_score(const Resources& request, const Resources& allocatable) {
     double score = 0.0;
-    for (const std::int32_t kind : {resource_cpu_milli, resource_memory_bytes})
+    for (std::int32_t kind = resource_cpu_milli; kind <= resource_memory_bytes; ++kind)
         if (allocatable[kind] > 0) score += static_cast<double>(request[kind]) / static_cast<double>(allocatable[kind]);
     return score;
 }
@@ -175,7 +175,7 @@ struct CaOption {
 /// Cpu and memory that the option would leave idle, as shares; GPUs are not looked at.
 WT_HD constexpr double waste_score(const CaOption& option) {
     double waste = 0.0;
-    for (const std::int32_t kind : {resource_cpu_milli, resource_memory_bytes}) {
+    for (std::int32_t kind = resource_cpu_milli; kind <= resource_memory_bytes; ++kind) {
         const auto available = static_cast<double>(option.node[kind] * option.node_count);
         waste += (available - static_cast<double>(option.pods[kind])) / available;
     }
