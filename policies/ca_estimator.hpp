@@ -22,12 +22,12 @@ struct SpreadConstraint {
 
 /// Pending pods that are alike.
 struct CaPodGroup {
-    Resources request;              ///< resource_pods must be 1
+    Resources request;  ///< resource_pods must be 1
     std::int32_t count = 0;
-    std::uint64_t host_ports = 0;   ///< one bit per distinct host port of the estimation
+    std::uint64_t host_ports = 0;  ///< one bit per distinct host port of the estimation
     SpreadConstraint spread;
-    std::int32_t label = 0;         ///< 0 .. ca_spread_labels-1: pods that spread counts together
-    std::int32_t scheduled = 0;     ///< result: how many of them found room
+    std::int32_t label = 0;      ///< 0 .. ca_spread_labels-1: pods that spread counts together
+    std::int32_t scheduled = 0;  ///< result: how many of them found room
 };
 
 /// A node of the estimation: existing ones first, opened ones after them.
@@ -35,24 +35,26 @@ struct CaNode {
     Resources free;
     std::uint64_t host_ports = 0;
     std::int32_t zone = 0;
-    bool opened = false;            ///< added by this estimation
-    bool used = false;              ///< received a pod in this estimation
+    bool opened = false;  ///< added by this estimation
+    bool used = false;    ///< received a pod in this estimation
     std::int32_t labelled[ca_spread_labels] = {};
 };
 
 struct CaEstimate {
-    std::int32_t nodes = 0;           ///< distinct nodes that received a pod, existing ones included
+    std::int32_t nodes = 0;  ///< distinct nodes that received a pod, existing ones included
     std::int32_t scheduled_pods = 0;
-    bool node_memory_full = false;    ///< the caller's node array was too small: the trial needs more
+    bool node_memory_full = false;  ///< the caller's node array was too small: the trial needs more
 };
 
 namespace ca_detail {
 
 enum class Refusal : std::uint8_t { none, resources, spread };
 
-WT_HD constexpr Refusal check_node(const CaPodGroup& group, const CaNode* nodes, std::int32_t count, std::int32_t at) {
+WT_HD constexpr Refusal check_node(const CaPodGroup& group, const CaNode* nodes, std::int32_t count,
+                                   std::int32_t at) {
     const CaNode& node = nodes[at];
-    if (!fits(group.request, node.free) || (group.host_ports & node.host_ports) != 0) return Refusal::resources;
+    if (!fits(group.request, node.free) || (group.host_ports & node.host_ports) != 0)
+        return Refusal::resources;
     if (group.spread.key == SpreadKey::none) return Refusal::none;
     std::int32_t here = 0, least = 2147483647, domains = 0;
     if (group.spread.key == SpreadKey::hostname) {
@@ -89,7 +91,8 @@ WT_HD constexpr void place(CaPodGroup& group, CaNode& node) {
 WT_HD constexpr double size_score(const Resources& request, const Resources& allocatable) {
     double score = 0.0;
     for (std::int32_t kind = resource_cpu_milli; kind <= resource_memory_bytes; ++kind)
-        if (allocatable[kind] > 0) score += static_cast<double>(request[kind]) / static_cast<double>(allocatable[kind]);
+        if (allocatable[kind] > 0)
+            score += static_cast<double>(request[kind]) / static_cast<double>(allocatable[kind]);
     return score;
 }
 
@@ -101,9 +104,9 @@ WT_HD constexpr double size_score(const Resources& request, const Resources& all
 ///
 /// A group first fills nodes opened for earlier groups, then the newest node, then new ones. It stops when
 /// a pod does not even fit on an empty node; the estimation stops when no more nodes may be opened.
-WT_HD constexpr CaEstimate estimate_nodes(CaPodGroup* groups, std::int32_t group_count, const CaNode& template_node,
-                                          CaNode* nodes, std::int32_t existing, std::int32_t capacity,
-                                          std::int32_t max_nodes) {
+WT_HD constexpr CaEstimate estimate_nodes(CaPodGroup* groups, std::int32_t group_count,
+                                          const CaNode& template_node, CaNode* nodes, std::int32_t existing,
+                                          std::int32_t capacity, std::int32_t max_nodes) {
     using ca_detail::Refusal;
     for (std::int32_t i = 1; i < group_count; ++i)  // stable insertion sort
         for (std::int32_t j = i; j > 0 && ca_detail::size_score(groups[j - 1].request, template_node.free) <
@@ -130,7 +133,8 @@ WT_HD constexpr CaEstimate estimate_nodes(CaPodGroup* groups, std::int32_t group
     for (std::int32_t g = 0; g < group_count && may_open; ++g) {
         CaPodGroup& group = groups[g];
         group.scheduled = 0;
-        while (group.scheduled < group.count && try_range(group, existing, count)) {}
+        while (group.scheduled < group.count && try_range(group, existing, count)) {
+        }
         while (group.scheduled < group.count) {
             const std::int32_t newest = count - 1;
             bool found = false;
@@ -138,7 +142,8 @@ WT_HD constexpr CaEstimate estimate_nodes(CaPodGroup* groups, std::int32_t group
                 const Refusal refusal = try_at(group, newest);
                 found = refusal == Refusal::none;
                 // A pod that spreads over hosts may still find room on any other node, old ones included.
-                if (refusal == Refusal::spread && group.spread.key == SpreadKey::hostname) found = try_range(group, 0, newest);
+                if (refusal == Refusal::spread && group.spread.key == SpreadKey::hostname)
+                    found = try_range(group, 0, newest);
             }
             if (found) continue;
             if (count > existing && !nodes[newest].used) break;
@@ -163,9 +168,9 @@ WT_HD constexpr CaEstimate estimate_nodes(CaPodGroup* groups, std::int32_t group
 
 /// One way to scale up.
 struct CaOption {
-    Resources node;              ///< capacity of one node of the group
+    Resources node;  ///< capacity of one node of the group
     std::int32_t node_count = 0;
-    Resources pods;              ///< sum of the requests that it would schedule
+    Resources pods;  ///< sum of the requests that it would schedule
     std::int32_t pod_count = 0;
     std::int64_t price_micro_usd = 0;  ///< of all its nodes for an hour; expander price
     std::int32_t priority = 0;         ///< of the first matching regular expression; expander priority
@@ -187,17 +192,26 @@ enum class CaExpander : std::uint8_t { least_waste, most_pods, least_nodes, pric
 
 /// Keeps the options that an expander finds best, exact ties included, as a bit mask over `options`.
 /// `kept` = the options that earlier expanders of the chain left. The caller draws among what remains.
-WT_HD constexpr std::uint64_t expand(CaExpander expander, const CaOption* options, std::int32_t count, std::uint64_t kept) {
+WT_HD constexpr std::uint64_t expand(CaExpander expander, const CaOption* options, std::int32_t count,
+                                     std::uint64_t kept) {
     std::uint64_t best = 0;
     double best_score = 0.0;
     for (std::int32_t i = 0; i < count; ++i) {
         if ((kept >> i & 1) == 0) continue;
         double score = 0.0;  // smaller is better
         switch (expander) {
-            case CaExpander::least_waste: score = waste_score(options[i]); break;
-            case CaExpander::most_pods: score = -static_cast<double>(options[i].pod_count); break;
-            case CaExpander::least_nodes: score = static_cast<double>(options[i].node_count); break;
-            case CaExpander::price: score = static_cast<double>(options[i].price_micro_usd); break;
+            case CaExpander::least_waste:
+                score = waste_score(options[i]);
+                break;
+            case CaExpander::most_pods:
+                score = -static_cast<double>(options[i].pod_count);
+                break;
+            case CaExpander::least_nodes:
+                score = static_cast<double>(options[i].node_count);
+                break;
+            case CaExpander::price:
+                score = static_cast<double>(options[i].price_micro_usd);
+                break;
             case CaExpander::priority:
                 if (!options[i].has_priority) continue;
                 score = -static_cast<double>(options[i].priority);

@@ -15,8 +15,8 @@ struct CaPod {
     bool daemonset = false;
     bool mirror = false;
     bool deleting = false;
-    Tick deletion_timestamp;       ///< counts only while deleting
-    Tick grace = seconds(30);      ///< its terminationGracePeriodSeconds
+    Tick deletion_timestamp;   ///< counts only while deleting
+    Tick grace = seconds(30);  ///< its terminationGracePeriodSeconds
 };
 
 /// A node as scale-down looks at it. `gpu` is the place of its GPU resource, -1 for a node without one.
@@ -24,8 +24,8 @@ struct CaNodeView {
     Resources allocatable;
     std::int32_t gpu = -1;
     bool ready = true;
-    bool scale_down_disabled = false;    ///< annotation scale-down-disabled
-    bool autoscaled = true;              ///< belongs to an autoscaled group
+    bool scale_down_disabled = false;  ///< annotation scale-down-disabled
+    bool autoscaled = true;            ///< belongs to an autoscaled group
     bool marked_for_deletion = false;
     Tick marked_at;
     const CaPod* pods = nullptr;
@@ -37,7 +37,7 @@ struct CaScaleDownRules {
     double gpu_utilization_threshold = 0.5;
     bool ignore_daemonsets = false;
     bool ignore_mirror_pods = false;
-    bool unready_enabled = true;                 ///< scale-down-unready-enabled
+    bool unready_enabled = true;  ///< scale-down-unready-enabled
     Tick unneeded_time = seconds(600);
     Tick unready_time = seconds(1200);
     Tick delay_after_add = seconds(600);
@@ -46,7 +46,7 @@ struct CaScaleDownRules {
 };
 
 struct CaUtilization {
-    bool error = false;      ///< a resource is not allocatable at all
+    bool error = false;  ///< a resource is not allocatable at all
     double cpu = 0.0;
     double memory = 0.0;
     double gpu = 0.0;
@@ -62,7 +62,8 @@ WT_HD constexpr bool is_long_terminating(const CaPod& pod, Tick now) {
 namespace ca_detail {
 
 /// Requests over allocatable of one resource; negative where nothing is allocatable.
-WT_HD constexpr double share_of(const CaNodeView& node, const CaScaleDownRules& rules, std::int32_t kind, Tick now) {
+WT_HD constexpr double share_of(const CaNodeView& node, const CaScaleDownRules& rules, std::int32_t kind,
+                                Tick now) {
     if (node.allocatable[kind] <= 0) return -1.0;
     std::int64_t requested = 0, left_out = 0;
     for (std::int32_t i = 0; i < node.pod_count; ++i) {
@@ -77,7 +78,8 @@ WT_HD constexpr double share_of(const CaNodeView& node, const CaScaleDownRules& 
 
 }  // namespace ca_detail
 
-WT_HD constexpr CaUtilization node_utilization(const CaNodeView& node, const CaScaleDownRules& rules, Tick now) {
+WT_HD constexpr CaUtilization node_utilization(const CaNodeView& node, const CaScaleDownRules& rules,
+                                               Tick now) {
     CaUtilization result;
     if (node.gpu >= 0) {
         // A GPU label without an allocatable GPU (driver not up yet, or broken) counts as idle.
@@ -93,14 +95,21 @@ WT_HD constexpr CaUtilization node_utilization(const CaNodeView& node, const CaS
 }
 
 enum class CaUnremovable : std::uint8_t {
-    no_reason, currently_being_deleted, scale_down_disabled_annotation, not_autoscaled, scale_down_unready_disabled,
-    unexpected_error, not_underutilized
+    no_reason,
+    currently_being_deleted,
+    scale_down_disabled_annotation,
+    not_autoscaled,
+    scale_down_unready_disabled,
+    unexpected_error,
+    not_underutilized
 };
 
 /// Whether a node may be considered for removal at all; placing its pods elsewhere is checked after this.
-WT_HD constexpr CaUnremovable scale_down_eligibility(const CaNodeView& node, const CaScaleDownRules& rules, Tick now) {
+WT_HD constexpr CaUnremovable scale_down_eligibility(const CaNodeView& node, const CaScaleDownRules& rules,
+                                                     Tick now) {
     // A deletion mark older than 5 min is taken as failed (MaxCloudProviderNodeDeletionTime).
-    if (node.marked_for_deletion && now - node.marked_at < seconds(300)) return CaUnremovable::currently_being_deleted;
+    if (node.marked_for_deletion && now - node.marked_at < seconds(300))
+        return CaUnremovable::currently_being_deleted;
     if (node.scale_down_disabled) return CaUnremovable::scale_down_disabled_annotation;
     if (!node.autoscaled) return CaUnremovable::not_autoscaled;
     if (!rules.unready_enabled && !node.ready) return CaUnremovable::scale_down_unready_disabled;
@@ -118,7 +127,8 @@ WT_HD constexpr bool scale_down_cooled(const CaScaleDownRules& rules, Tick last_
 }
 
 /// Whether a node has been unneeded for long enough; strict.
-WT_HD constexpr bool unneeded_long_enough(const CaScaleDownRules& rules, bool ready, Tick unneeded_since, Tick now) {
+WT_HD constexpr bool unneeded_long_enough(const CaScaleDownRules& rules, bool ready, Tick unneeded_since,
+                                          Tick now) {
     return unneeded_since + (ready ? rules.unneeded_time : rules.unready_time) < now;
 }
 
@@ -137,13 +147,16 @@ struct CaBackoff {
     Tick last_failure;
 };
 
-WT_HD constexpr bool is_backed_off(const CaBackoff& backoff, Tick now) { return backoff.known && backoff.until >= now; }
+WT_HD constexpr bool is_backed_off(const CaBackoff& backoff, Tick now) {
+    return backoff.known && backoff.until >= now;
+}
 
 /// A scale-up failed. The duration doubles only if the group was not resting any more, so that several
 /// failures at once count as one.
 WT_HD constexpr void back_off(const CaBackoffRules& rules, CaBackoff& backoff, Tick now) {
     Tick duration = rules.initial;
-    if (backoff.known) duration = backoff.until < now ? min(2 * backoff.duration, rules.longest) : backoff.duration;
+    if (backoff.known)
+        duration = backoff.until < now ? min(2 * backoff.duration, rules.longest) : backoff.duration;
     backoff = {true, duration, now + duration, now};
 }
 

@@ -42,19 +42,19 @@ struct OfferingSet {
 enum class CapacityType : std::uint8_t { reserved, spot, on_demand };
 
 struct KarpenterOffering {
-    Resources capacity;       ///< of the whole instance; limits count this
-    Resources allocatable;    ///< less overhead and daemon sets; pods fit into this
+    Resources capacity;     ///< of the whole instance; limits count this
+    Resources allocatable;  ///< less overhead and daemon sets; pods fit into this
     std::int64_t price_nano_usd_per_hour = 0;
     CapacityType capacity_type = CapacityType::on_demand;
     std::int32_t zone = 0;
-    std::int32_t type = 0;    ///< instance type; equal prices are ordered by it (the order of names)
+    std::int32_t type = 0;  ///< instance type; equal prices are ordered by it (the order of names)
 };
 
 /// A node pool; pools come by weight descending, equal weights by name descending.
 struct KarpenterPool {
-    OfferingSet offerings;          ///< that its requirements allow; unavailable ones are left out by the caller
-    std::uint32_t limited = 0;      ///< bit per ResourceKind that `remaining` limits
-    Resources remaining;            ///< limits less the capacity of its nodes, launching ones included
+    OfferingSet offerings;      ///< that its requirements allow; unavailable ones are left out by the caller
+    std::uint32_t limited = 0;  ///< bit per ResourceKind that `remaining` limits
+    Resources remaining;        ///< limits less the capacity of its nodes, launching ones included
     bool limits_nodes = false;
     std::int64_t remaining_nodes = 0;
 };
@@ -63,10 +63,11 @@ inline constexpr std::int32_t karpenter_unplaced = -1;
 
 /// A pending pod, or one of a node that is being deleted.
 struct KarpenterPod {
-    Resources request;                ///< resource_pods must be 1
-    OfferingSet allowed;              ///< by its selectors, affinity and tolerations
-    std::uint64_t exclusive = 0;      ///< bits of groups of which a node takes one pod at most (hostname anti-affinity)
-    std::int64_t created = 0;         ///< breaks ties of size
+    Resources request;    ///< resource_pods must be 1
+    OfferingSet allowed;  ///< by its selectors, affinity and tolerations
+    std::uint64_t exclusive =
+        0;  ///< bits of groups of which a node takes one pod at most (hostname anti-affinity)
+    std::int64_t created = 0;                 ///< breaks ties of size
     std::int32_t node = karpenter_unplaced;   ///< result: index of an existing node
     std::int32_t claim = karpenter_unplaced;  ///< result: index of a planned node
 };
@@ -80,8 +81,8 @@ struct KarpenterNode {
 
 /// A planned node.
 struct KarpenterClaim {
-    OfferingSet offerings;        ///< that suit all its pods
-    Resources request;            ///< sum of its pods
+    OfferingSet offerings;  ///< that suit all its pods
+    Resources request;      ///< sum of its pods
     std::uint64_t exclusive = 0;
     std::int32_t pool = 0;
     std::int32_t pod_count = 0;
@@ -96,23 +97,27 @@ struct ProvisioningPlan {
 namespace karpenter_detail {
 
 /// The offerings of `from` that hold `request`.
-WT_HD constexpr OfferingSet fitting(const KarpenterOffering* offerings, std::int32_t count, OfferingSet from, const Resources& request) {
+WT_HD constexpr OfferingSet fitting(const KarpenterOffering* offerings, std::int32_t count, OfferingSet from,
+                                    const Resources& request) {
     for (std::int32_t i = 0; i < count; ++i)
         if (from.has(i) && !fits(request, offerings[i].allocatable)) from.remove(i);
     return from;
 }
 
 /// The offerings of `from` whose whole capacity the pool's limits still allow.
-WT_HD constexpr OfferingSet within_limits(const KarpenterOffering* offerings, std::int32_t count, OfferingSet from, const KarpenterPool& pool) {
+WT_HD constexpr OfferingSet within_limits(const KarpenterOffering* offerings, std::int32_t count,
+                                          OfferingSet from, const KarpenterPool& pool) {
     if (pool.limits_nodes && pool.remaining_nodes < 1) return {};
     for (std::int32_t i = 0; i < count; ++i)
         for (std::int32_t kind = 0; kind < resource_kinds && from.has(i); ++kind)
-            if ((pool.limited >> kind & 1) != 0 && offerings[i].capacity[kind] > pool.remaining[kind]) from.remove(i);
+            if ((pool.limited >> kind & 1) != 0 && offerings[i].capacity[kind] > pool.remaining[kind])
+                from.remove(i);
     return from;
 }
 
 /// Charges the largest capacity that a planned node may still become.
-WT_HD constexpr void charge(const KarpenterOffering* offerings, std::int32_t count, const OfferingSet& set, KarpenterPool& pool) {
+WT_HD constexpr void charge(const KarpenterOffering* offerings, std::int32_t count, const OfferingSet& set,
+                            KarpenterPool& pool) {
     for (std::int32_t kind = 0; kind < resource_kinds; ++kind) {
         std::int64_t largest = 0;
         for (std::int32_t i = 0; i < count; ++i)
@@ -137,13 +142,13 @@ WT_HD constexpr bool planned_before(const KarpenterPod& a, const KarpenterPod& b
 struct ProvisioningBatch {
     const KarpenterOffering* offerings = nullptr;
     std::int32_t offering_count = 0;
-    KarpenterPool* pools = nullptr;       ///< limits are charged
+    KarpenterPool* pools = nullptr;  ///< limits are charged
     std::int32_t pool_count = 0;
-    KarpenterPod* pods = nullptr;         ///< reordered by planned_before; results are written
+    KarpenterPod* pods = nullptr;  ///< reordered by planned_before; results are written
     std::int32_t pod_count = 0;
-    KarpenterNode* nodes = nullptr;       ///< free room is charged
+    KarpenterNode* nodes = nullptr;  ///< free room is charged
     std::int32_t node_count = 0;
-    KarpenterClaim* claims = nullptr;     ///< [claim_capacity] written
+    KarpenterClaim* claims = nullptr;  ///< [claim_capacity] written
     std::int32_t claim_capacity = 0;
 };
 
@@ -162,7 +167,9 @@ WT_HD constexpr ProvisioningPlan plan_batch(const ProvisioningBatch& batch) {
     const auto try_nodes = [&](KarpenterPod& pod) {
         for (std::int32_t n = 0; n < batch.node_count; ++n) {
             KarpenterNode& node = batch.nodes[n];
-            if (!pod.allowed.has(node.offering) || (pod.exclusive & node.exclusive) != 0 || !fits(pod.request, node.free)) continue;
+            if (!pod.allowed.has(node.offering) || (pod.exclusive & node.exclusive) != 0 ||
+                !fits(pod.request, node.free))
+                continue;
             node.free -= pod.request;
             node.exclusive |= pod.exclusive;
             pod.node = n;
@@ -222,7 +229,8 @@ WT_HD constexpr ProvisioningPlan plan_batch(const ProvisioningBatch& batch) {
 /// The offering that a planned node is launched from: the preferred capacity type that any remaining
 /// offering has, and of those the cheapest (equal prices: the earlier type). -1 for an empty set. Spot
 /// allocation may choose dearer ones by capacity; a spot market model passes the set it allows.
-WT_HD constexpr std::int32_t choose_offering(const KarpenterOffering* offerings, std::int32_t count, const OfferingSet& set) {
+WT_HD constexpr std::int32_t choose_offering(const KarpenterOffering* offerings, std::int32_t count,
+                                             const OfferingSet& set) {
     std::int32_t best = -1;
     for (std::int32_t i = 0; i < count; ++i) {
         if (!set.has(i)) continue;

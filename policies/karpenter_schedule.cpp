@@ -2,7 +2,8 @@
 
 namespace windtunnel {
 
-Result<BudgetSchedule> parse_budget_schedule(const std::optional<std::string>& schedule, std::optional<std::chrono::seconds> duration,
+Result<BudgetSchedule> parse_budget_schedule(const std::optional<std::string>& schedule,
+                                             std::optional<std::chrono::seconds> duration,
                                              const SourcePosition& where, const std::string& path) {
     BudgetSchedule result;
     if (!schedule && !duration) return result;
@@ -20,12 +21,13 @@ bool is_active(const BudgetSchedule& schedule, UtcSeconds now) {
     return hit && *hit <= now;
 }
 
-std::vector<ActiveInterval> active_intervals(const BudgetSchedule& schedule, UtcSeconds origin, Tick origin_fraction, Tick span) {
+std::vector<ActiveInterval> active_intervals(const BudgetSchedule& schedule, UtcSeconds origin,
+                                             Tick origin_fraction, Tick span) {
     if (schedule.always) return {{Tick{0}, span}};
     std::vector<ActiveInterval> intervals;
     const auto tick_of = [&](UtcSeconds t) { return seconds((t - origin).count()) - origin_fraction; };
-    for (auto hit = schedule.hits.next_after(origin - schedule.duration, nullptr); hit && tick_of(*hit) < span;
-         hit = schedule.hits.next_after(*hit, nullptr)) {
+    for (auto hit = schedule.hits.next_after(origin - schedule.duration, nullptr);
+         hit && tick_of(*hit) < span; hit = schedule.hits.next_after(*hit, nullptr)) {
         const Tick from = max(tick_of(*hit), Tick{0});
         const Tick to = min(tick_of(*hit + schedule.duration), span);
         if (to <= from) continue;

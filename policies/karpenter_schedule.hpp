@@ -14,14 +14,15 @@ struct BudgetSchedule {
 /// Reads a budget's schedule and duration; descriptors such as @daily are allowed.
 [[nodiscard]] Result<BudgetSchedule> parse_budget_schedule(const std::optional<std::string>& schedule,
                                                            std::optional<std::chrono::seconds> duration,
-                                                           const SourcePosition& where = {}, const std::string& path = {});
+                                                           const SourcePosition& where = {},
+                                                           const std::string& path = {});
 
 /// Whether some hit lies in (now - duration, now].
 [[nodiscard]] bool is_active(const BudgetSchedule& schedule, UtcSeconds now);
 
 /// When the budget holds within [0, span) of a simulation that starts at `origin`; overlapping stretches
 /// are joined.
-[[nodiscard]] std::vector<ActiveInterval> active_intervals(const BudgetSchedule& schedule, UtcSeconds origin, Tick origin_fraction,
-                                                           Tick span);
+[[nodiscard]] std::vector<ActiveInterval> active_intervals(const BudgetSchedule& schedule, UtcSeconds origin,
+                                                           Tick origin_fraction, Tick span);
 
 }  // namespace windtunnel

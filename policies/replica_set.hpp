@@ -10,7 +10,7 @@ namespace windtunnel {
 
 /// What the order of deletion looks at.
 struct DeletionCandidate {
-    bool assigned = false;           ///< to a node
+    bool assigned = false;  ///< to a node
     PodPhase phase = PodPhase::pending;
     bool ready = false;
     std::int32_t deletion_cost = 0;  ///< annotation controller.kubernetes.io/pod-deletion-cost
@@ -18,7 +18,7 @@ struct DeletionCandidate {
     std::int32_t restarts = 0;       ///< the largest of its containers
     Tick ready_since;
     Tick created;
-    std::uint64_t uid = 0;           ///< drawn at random per pod: breaks ties of age
+    std::uint64_t uid = 0;  ///< drawn at random per pod: breaks ties of age
 };
 
 namespace replica_set_detail {

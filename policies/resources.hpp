@@ -11,7 +11,7 @@ enum ResourceKind : std::int32_t {
     resource_cpu_milli,
     resource_memory_bytes,
     resource_pods,
-    resource_extended,         ///< the first extended resource; the others follow
+    resource_extended,  ///< the first extended resource; the others follow
     resource_kinds = 8,
 };
 
@@ -29,7 +29,7 @@ struct Resources {
         for (std::int32_t i = 0; i < resource_kinds; ++i) amount[i] -= other.amount[i];
         return *this;
     }
-    WT_HD constexpr bool operator==(const Resources&) const = default;
+    constexpr bool operator==(const Resources&) const = default;
 };
 
 WT_HD constexpr Resources operator+(Resources a, const Resources& b) { return a += b; }

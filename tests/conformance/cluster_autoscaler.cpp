@@ -11,7 +11,9 @@ namespace {
 /// Small numbers for names, in order of appearance.
 struct Names {
     std::map<std::string, std::int32_t> known;
-    std::int32_t of(const std::string& name) { return known.try_emplace(name, static_cast<std::int32_t>(known.size())).first->second; }
+    std::int32_t of(const std::string& name) {
+        return known.try_emplace(name, static_cast<std::int32_t>(known.size())).first->second;
+    }
 };
 
 CaNode read_node(const Json& json, Names& zones) {
@@ -34,8 +36,9 @@ CaPodGroup read_group(const Json& json, Names& ports, std::int32_t label) {
     if (given(json, "topology_spread")) {
         const Json& spread = json["topology_spread"];
         if (value_or<std::string>(spread, "when_unsatisfiable", "DoNotSchedule") == "DoNotSchedule")
-            group.spread = {spread["topology_key"] == "kubernetes.io/hostname" ? SpreadKey::hostname : SpreadKey::zone,
-                            value_or(spread, "max_skew", 1), value_or(spread, "min_domains", 1)};
+            group.spread = {
+                spread["topology_key"] == "kubernetes.io/hostname" ? SpreadKey::hostname : SpreadKey::zone,
+                value_or(spread, "max_skew", 1), value_or(spread, "min_domains", 1)};
     }
     return group;
 }
@@ -44,23 +47,27 @@ Json run_estimate(const Json& input) {
     Names zones, ports;
     const CaNode template_node = read_node(input["template"], zones);
     std::vector<CaNode> nodes;
-    for (const Json& node : input.value("existing_nodes", Json::array())) nodes.push_back(read_node(node, zones));
+    for (const Json& node : input.value("existing_nodes", Json::array()))
+        nodes.push_back(read_node(node, zones));
     const auto existing = static_cast<std::int32_t>(nodes.size());
     std::vector<CaPodGroup> groups;
     std::size_t pods = 0;
     for (const Json& json : input["pod_groups"]) {
-        if (groups.size() == ca_spread_labels) throw std::runtime_error("more pod groups than the program can tell apart");
+        if (groups.size() == ca_spread_labels)
+            throw std::runtime_error("more pod groups than the program can tell apart");
         groups.push_back(read_group(json, ports, static_cast<std::int32_t>(groups.size())));
         pods += static_cast<std::size_t>(groups.back().count);
     }
     nodes.resize(nodes.size() + pods + 1);
     const CaEstimate estimate =
-        estimate_nodes(groups.data(), static_cast<std::int32_t>(groups.size()), template_node, nodes.data(), existing,
-                       static_cast<std::int32_t>(nodes.size()), value_or(input, "max_nodes", 0));
+        estimate_nodes(groups.data(), static_cast<std::int32_t>(groups.size()), template_node, nodes.data(),
+                       existing, static_cast<std::int32_t>(nodes.size()), value_or(input, "max_nodes", 0));
     Json only;  // the label is the group's place in the input
     for (const CaPodGroup& group : groups)
         if (group.scheduled > 0 && group.scheduled == estimate.scheduled_pods) only = group.label;
-    return {{"nodes", estimate.nodes}, {"scheduled_pods", estimate.scheduled_pods}, {"scheduled_only_from_group", only}};
+    return {{"nodes", estimate.nodes},
+            {"scheduled_pods", estimate.scheduled_pods},
+            {"scheduled_only_from_group", only}};
 }
 
 Json run_least_waste(const Json& input) {
@@ -74,7 +81,8 @@ Json run_least_waste(const Json& input) {
         option.pods[resource_memory_bytes] = json["pods_memory"].get<std::int64_t>();
         options.push_back(option);
     }
-    const std::uint64_t best = expand(CaExpander::least_waste, options.data(), static_cast<std::int32_t>(options.size()), ~std::uint64_t{0});
+    const std::uint64_t best = expand(CaExpander::least_waste, options.data(),
+                                      static_cast<std::int32_t>(options.size()), ~std::uint64_t{0});
     Json names = Json::array();
     for (std::size_t i = 0; i < options.size(); ++i)
         if ((best >> i & 1) != 0) names.push_back(input["options"][i]["group"]);
@@ -110,7 +118,8 @@ NodeScene read_node_scene(const Json& input) {
     CaNodeView& node = scene.node;
     node.allocatable[resource_cpu_milli] = value_or<std::int64_t>(json, "cpu_milli", 0);
     node.allocatable[resource_memory_bytes] = value_or<std::int64_t>(json, "memory", 0);
-    node.allocatable[resource_extended] = truthy(json, "gpu_label_only") ? 0 : value_or<std::int64_t>(json, "gpu", 0);
+    node.allocatable[resource_extended] =
+        truthy(json, "gpu_label_only") ? 0 : value_or<std::int64_t>(json, "gpu", 0);
     node.gpu = given(json, "gpu") || truthy(json, "gpu_label_only") ? resource_extended : -1;
     node.ready = value_or(json, "ready", true);
     node.scale_down_disabled = truthy(json, "no_scale_down_annotation");
@@ -128,13 +137,20 @@ Json unremovable_reason(const Json& input) {
     scene.node.pods = scene.pods.data();
     scene.node.pod_count = static_cast<std::int32_t>(scene.pods.size());
     switch (scale_down_eligibility(scene.node, scene.rules, Tick{0})) {
-        case CaUnremovable::no_reason: return nullptr;
-        case CaUnremovable::currently_being_deleted: return "CurrentlyBeingDeleted";
-        case CaUnremovable::scale_down_disabled_annotation: return "ScaleDownDisabledAnnotation";
-        case CaUnremovable::not_autoscaled: return "NotAutoscaled";
-        case CaUnremovable::scale_down_unready_disabled: return "ScaleDownUnreadyDisabled";
-        case CaUnremovable::unexpected_error: return "UnexpectedError";
-        case CaUnremovable::not_underutilized: return "NotUnderutilized";
+        case CaUnremovable::no_reason:
+            return nullptr;
+        case CaUnremovable::currently_being_deleted:
+            return "CurrentlyBeingDeleted";
+        case CaUnremovable::scale_down_disabled_annotation:
+            return "ScaleDownDisabledAnnotation";
+        case CaUnremovable::not_autoscaled:
+            return "NotAutoscaled";
+        case CaUnremovable::scale_down_unready_disabled:
+            return "ScaleDownUnreadyDisabled";
+        case CaUnremovable::unexpected_error:
+            return "UnexpectedError";
+        case CaUnremovable::not_underutilized:
+            return "NotUnderutilized";
     }
     return nullptr;
 }
@@ -150,7 +166,8 @@ Json run_utilization(const Json& input) {
 
 /// The operations stand among the expectations, each with its result where it has one.
 Json run_backoff(const Case& c) {
-    const CaBackoffRules rules{ticks(c.input["initial_s"]), ticks(c.input["max_s"]), ticks(c.input["reset_timeout_s"])};
+    const CaBackoffRules rules{ticks(c.input["initial_s"]), ticks(c.input["max_s"]),
+                               ticks(c.input["reset_timeout_s"])};
     std::map<std::string, CaBackoff> groups;
     Json steps = Json::array();
     for (Json step : c.expected["steps"]) {

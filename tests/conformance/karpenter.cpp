@@ -31,7 +31,8 @@ DisruptionReason read_reason(const std::string& name) {
 
 KarpenterBudget read_budget(const Json& json, UtcSeconds now) {
     KarpenterBudget budget;
-    const std::string nodes = json["nodes"].is_string() ? json["nodes"].get<std::string>() : json["nodes"].dump();
+    const std::string nodes =
+        json["nodes"].is_string() ? json["nodes"].get<std::string>() : json["nodes"].dump();
     std::int32_t number = 0;
     const auto [end, error] = std::from_chars(nodes.data(), nodes.data() + nodes.size(), number);
     const std::string_view unit(end, static_cast<std::size_t>(nodes.data() + nodes.size() - end));
@@ -40,13 +41,15 @@ KarpenterBudget read_budget(const Json& json, UtcSeconds now) {
     std::optional<std::string> schedule;
     std::optional<std::chrono::seconds> duration;
     if (given(json, "schedule")) schedule = json["schedule"].get<std::string>();
-    if (given(json, "duration_s")) duration = std::chrono::seconds(std::llround(json["duration_s"].get<double>()));
+    if (given(json, "duration_s"))
+        duration = std::chrono::seconds(std::llround(json["duration_s"].get<double>()));
     const auto parsed = parse_budget_schedule(schedule, duration);
     budget.valid = budget.valid && parsed.ok();
     budget.active = parsed.ok() && is_active(*parsed, now);
     if (given(json, "reasons"))
         for (const Json& reason : json["reasons"])
-            budget.reasons = static_cast<std::uint8_t>(budget.reasons | static_cast<std::uint8_t>(read_reason(reason.get<std::string>())));
+            budget.reasons = static_cast<std::uint8_t>(
+                budget.reasons | static_cast<std::uint8_t>(read_reason(reason.get<std::string>())));
     return budget;
 }
 
@@ -59,8 +62,11 @@ Resources read_resources(const Json& json, std::map<std::string, std::int32_t>& 
     result[resource_memory_bytes] = std::llround(value_or(json, "memory", 0.0));
     result[resource_pods] = value_or<std::int64_t>(json, "pods", 0);
     const auto put = [&](const std::string& name, double amount) {
-        const auto place = extended.try_emplace(name, resource_extended + static_cast<std::int32_t>(extended.size())).first->second;
-        if (place >= resource_kinds) throw std::runtime_error("more extended resources than there are places");
+        const auto place =
+            extended.try_emplace(name, resource_extended + static_cast<std::int32_t>(extended.size()))
+                .first->second;
+        if (place >= resource_kinds)
+            throw std::runtime_error("more extended resources than there are places");
         result[place] = std::llround(amount);
     };
     for (const char* name : {"gpu_a", "gpu_b"})
@@ -76,7 +82,8 @@ struct Catalog {
     std::vector<std::string> names, arches;
 };
 
-Catalog read_catalog(const Json& file, const std::string& name, std::map<std::string, std::int32_t>& extended) {
+Catalog read_catalog(const Json& file, const std::string& name,
+                     std::map<std::string, std::int32_t>& extended) {
     Catalog catalog;
     std::vector<Json> types = file["catalogs"][name].get<std::vector<Json>>();
     std::sort(types.begin(), types.end(), [](const Json& a, const Json& b) { return a["name"] < b["name"]; });
@@ -94,7 +101,8 @@ Catalog read_catalog(const Json& file, const std::string& name, std::map<std::st
     return catalog;
 }
 
-std::vector<KarpenterPod> read_pods(const Json& input, const Catalog& catalog, std::map<std::string, std::int32_t>& extended) {
+std::vector<KarpenterPod> read_pods(const Json& input, const Catalog& catalog,
+                                    std::map<std::string, std::int32_t>& extended) {
     std::vector<KarpenterPod> pods;
     for (const Json& group : input["pod_groups"]) {
         KarpenterPod pod;
@@ -102,7 +110,8 @@ std::vector<KarpenterPod> read_pods(const Json& input, const Catalog& catalog, s
         pod.request[resource_pods] = 1;
         if (value_or(input, "hostname_anti_affinity", false)) pod.exclusive = 1;
         for (std::size_t i = 0; i < catalog.offerings.size(); ++i)
-            if (!given(group, "arch") || group["arch"] == catalog.arches[i]) pod.allowed.add(static_cast<std::int32_t>(i));
+            if (!given(group, "arch") || group["arch"] == catalog.arches[i])
+                pod.allowed.add(static_cast<std::int32_t>(i));
         for (int i = 0; i < group["count"].get<int>(); ++i) {
             pod.created = static_cast<std::int64_t>(pods.size());
             pods.push_back(pod);
@@ -127,7 +136,8 @@ KarpenterPool read_pool(const Json& input, std::size_t offerings) {
     limit("memory", resource_memory_bytes, 1.0);
     limit("pods", resource_pods, 1.0);
     pool.limits_nodes = given(limits, "nodes");
-    pool.remaining_nodes = value_or<std::int64_t>(limits, "nodes", 0) - value_or<std::int64_t>(used, "nodes", 0);
+    pool.remaining_nodes =
+        value_or<std::int64_t>(limits, "nodes", 0) - value_or<std::int64_t>(used, "nodes", 0);
     return pool;
 }
 
@@ -140,15 +150,19 @@ Json run_provision(const Case& c) {
     std::vector<KarpenterNode> nodes;
     std::vector<KarpenterClaim> claims(pods.size());
     std::int32_t unscheduled = 0;
-    const std::size_t batch_size = value_or(c.input, "one_pod_per_round", false) ? 1 : std::max<std::size_t>(pods.size(), 1);
+    const std::size_t batch_size =
+        value_or(c.input, "one_pod_per_round", false) ? 1 : std::max<std::size_t>(pods.size(), 1);
     for (std::size_t first = 0; first < pods.size(); first += batch_size) {
-        KarpenterPool planned = pool;  // what planning charges is only planned; launched nodes count as they are
-        const ProvisioningPlan plan =
-            plan_batch({catalog.offerings.data(), count, &planned, 1, &pods[first], static_cast<std::int32_t>(batch_size),
-                        nodes.data(), static_cast<std::int32_t>(nodes.size()), claims.data(), static_cast<std::int32_t>(claims.size())});
+        KarpenterPool planned =
+            pool;  // what planning charges is only planned; launched nodes count as they are
+        const ProvisioningPlan plan = plan_batch({catalog.offerings.data(), count, &planned, 1, &pods[first],
+                                                  static_cast<std::int32_t>(batch_size), nodes.data(),
+                                                  static_cast<std::int32_t>(nodes.size()), claims.data(),
+                                                  static_cast<std::int32_t>(claims.size())});
         unscheduled += plan.unscheduled;
         for (std::int32_t i = 0; i < plan.claim_count; ++i) {
-            const std::int32_t chosen = choose_offering(catalog.offerings.data(), count, claims[static_cast<std::size_t>(i)].offerings);
+            const std::int32_t chosen = choose_offering(catalog.offerings.data(), count,
+                                                        claims[static_cast<std::size_t>(i)].offerings);
             const KarpenterOffering& offering = catalog.offerings[static_cast<std::size_t>(chosen)];
             nodes.push_back({offering.allocatable - claims[static_cast<std::size_t>(i)].request,
                              claims[static_cast<std::size_t>(i)].exclusive, chosen});
@@ -157,7 +171,8 @@ Json run_provision(const Case& c) {
         }
     }
     std::set<std::string> types;
-    for (const KarpenterNode& node : nodes) types.insert(catalog.names[static_cast<std::size_t>(node.offering)]);
+    for (const KarpenterNode& node : nodes)
+        types.insert(catalog.names[static_cast<std::size_t>(node.offering)]);
     return {{"nodes", nodes.size()},
             {"unscheduled", unscheduled},
             {"instance_types", types},
@@ -173,11 +188,14 @@ std::optional<Json> run_karpenter_budgets(const Case& c) {
     const auto count = static_cast<std::int32_t>(budgets.size());
     const auto nodes = value_or(c.input, "num_nodes", 0);
     if (c.kind == "allowed_by_reason")
-        return Json{{"allowed", allowed_disruptions(budgets.data(), count, read_reason(c.input["reason"].get<std::string>()), nodes)}};
+        return Json{
+            {"allowed", allowed_disruptions(budgets.data(), count,
+                                            read_reason(c.input["reason"].get<std::string>()), nodes)}};
     if (c.kind == "budget_mapping")
-        return Json{{"allowed", remaining_disruptions(budgets.data(), count, DisruptionReason::underutilized,
-                                                      c.input["managed_initialized_nodes"].get<std::int32_t>(),
-                                                      value_or(c.input, "of_which_not_ready_or_marked_for_deletion", 0))}};
+        return Json{{"allowed", remaining_disruptions(
+                                    budgets.data(), count, DisruptionReason::underutilized,
+                                    c.input["managed_initialized_nodes"].get<std::int32_t>(),
+                                    value_or(c.input, "of_which_not_ready_or_marked_for_deletion", 0))}};
     if (c.kind == "single_budget")
         return Json{{"allowed", allowed_disruptions(budgets.at(0), nodes)}, {"error", !budgets.at(0).valid}};
     if (c.kind == "is_active") return Json{{"active", budgets.at(0).active}, {"error", !budgets.at(0).valid}};

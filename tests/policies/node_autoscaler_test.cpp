@@ -27,18 +27,19 @@ CaNode node_of(const Resources& free, std::int32_t zone = 0) {
     return node;
 }
 
-CaEstimate estimate(std::vector<CaPodGroup>& groups, const CaNode& shape, std::vector<CaNode> existing, std::int32_t max_nodes,
-                    std::int32_t room = 50) {
+CaEstimate estimate(std::vector<CaPodGroup>& groups, const CaNode& shape, std::vector<CaNode> existing,
+                    std::int32_t max_nodes, std::int32_t room = 50) {
     const auto count = static_cast<std::int32_t>(existing.size());
     existing.resize(static_cast<std::size_t>(count + room));
-    return estimate_nodes(groups.data(), static_cast<std::int32_t>(groups.size()), shape, existing.data(), count, count + room,
-                          max_nodes);
+    return estimate_nodes(groups.data(), static_cast<std::int32_t>(groups.size()), shape, existing.data(),
+                          count, count + room, max_nodes);
 }
 
 }  // namespace
 
 TEST_CASE("cluster autoscaler: larger groups are packed first and small ones fill their gaps") {
-    // Nodes of 1000 m: three pods of 600 m take three nodes; four of 200 m go two each into the 400 m left of two.
+    // Nodes of 1000 m: three pods of 600 m take three nodes; four of 200 m go two each into the 400 m left of
+    // two.
     std::vector<CaPodGroup> groups(2);
     groups[0].request = amounts(200, 10, 1);
     groups[0].count = 4;
@@ -77,7 +78,8 @@ TEST_CASE("cluster autoscaler: a spread over hosts may use an old node, which th
     groups[0].request = amounts(200, 10, 1);
     groups[0].count = 3;
     groups[0].spread = {SpreadKey::hostname, 1, 1};
-    const CaEstimate result = estimate(groups, node_of(amounts(1000, 1000, 10)), {node_of(amounts(1000, 1000, 10))}, 1);
+    const CaEstimate result =
+        estimate(groups, node_of(amounts(1000, 1000, 10)), {node_of(amounts(1000, 1000, 10))}, 1);
     // One new node takes a pod (1-0 <= 1), the second must go to the old node, the third anywhere again.
     CHECK(result.nodes == 2);
     CHECK(result.scheduled_pods == 3);
@@ -112,7 +114,8 @@ TEST_CASE("cluster autoscaler: a GPU node is judged by its GPUs alone") {
     const CaScaleDownRules rules;
     CHECK(scale_down_eligibility(node, rules, Tick{0}) == CaUnremovable::not_underutilized);  // 90 % cpu
     node.gpu = resource_extended;
-    CHECK(scale_down_eligibility(node, rules, Tick{0}) == CaUnremovable::no_reason);  // 4 of 8 is not above one half
+    CHECK(scale_down_eligibility(node, rules, Tick{0}) ==
+          CaUnremovable::no_reason);          // 4 of 8 is not above one half
     node.allocatable[resource_extended] = 0;  // driver not up: idle
     CHECK(node_utilization(node, rules, Tick{0}).utilization == 0.0);
 }
@@ -129,8 +132,8 @@ TEST_CASE("cluster autoscaler: timers are strict and any scale-up holds deletion
 TEST_CASE("cluster autoscaler: back-off doubles only after it has ended") {
     const CaBackoffRules rules;
     CaBackoff backoff;
-    back_off(rules, backoff, seconds(0));      // until 300
-    back_off(rules, backoff, seconds(100));    // still resting: 300 again, until 400
+    back_off(rules, backoff, seconds(0));    // until 300
+    back_off(rules, backoff, seconds(100));  // still resting: 300 again, until 400
     CHECK(is_backed_off(backoff, seconds(400)));
     CHECK_FALSE(is_backed_off(backoff, seconds(401)));
     back_off(rules, backoff, seconds(401));
@@ -142,7 +145,9 @@ TEST_CASE("cluster autoscaler: back-off doubles only after it has ended") {
 }
 
 TEST_CASE("karpenter: budgets round up, the smallest active one counts, a broken one allows nothing") {
-    KarpenterBudget budgets[] = {{percent(10), 0, true, true}, {integer(5), static_cast<std::uint8_t>(DisruptionReason::drifted), true, true}};
+    KarpenterBudget budgets[] = {
+        {percent(10), 0, true, true},
+        {integer(5), static_cast<std::uint8_t>(DisruptionReason::drifted), true, true}};
     CHECK(allowed_disruptions(budgets, 2, DisruptionReason::empty, 91) == 10);  // 9.1 up
     CHECK(allowed_disruptions(budgets, 2, DisruptionReason::drifted, 91) == 5);
     CHECK(remaining_disruptions(budgets, 2, DisruptionReason::drifted, 91, 7) == 0);
@@ -191,8 +196,9 @@ struct Batch {
     std::vector<KarpenterClaim> claims{8};
 
     ProvisioningPlan run() {
-        return plan_batch({offerings.data(), 3, &pool, 1, pods.data(), static_cast<std::int32_t>(pods.size()), nodes.data(),
-                           static_cast<std::int32_t>(nodes.size()), claims.data(), static_cast<std::int32_t>(claims.size())});
+        return plan_batch({offerings.data(), 3, &pool, 1, pods.data(), static_cast<std::int32_t>(pods.size()),
+                           nodes.data(), static_cast<std::int32_t>(nodes.size()), claims.data(),
+                           static_cast<std::int32_t>(claims.size())});
     }
 };
 
@@ -224,7 +230,7 @@ TEST_CASE("karpenter: an existing node is filled first and limits charge the lar
     }
     const ProvisioningPlan plan = batch.run();
     CHECK(batch.pods[0].node == 0);
-    CHECK(plan.claim_count == 1);   // charged 4 GPUs although one would do
+    CHECK(plan.claim_count == 1);  // charged 4 GPUs although one would do
     CHECK(plan.unscheduled == 1);
     CHECK(batch.pool.remaining[resource_extended] == 0);
 }

@@ -1,6 +1,6 @@
+#include "policies/rollout.hpp"
 #include "policies/disruption_budget.hpp"
 #include "policies/replica_set.hpp"
-#include "policies/rollout.hpp"
 
 #include <catch2/catch.hpp>
 #include <vector>
@@ -71,7 +71,8 @@ TEST_CASE("rollout: one replica without a spare GPU waits for its surge pod") {
 TEST_CASE("rollout: unhealthy old pods go first and do not need new ones") {
     Deployment deployment = rolling(10, integer(0), integer(2));
     deployment.old[0].available = 7;
-    // Total 10 - at least 8 - 0 = 2 may go; 3 are unhealthy, so 2 of them go; 7 available are below 8: no more.
+    // Total 10 - at least 8 - 0 = 2 may go; 3 are unhealthy, so 2 of them go; 7 available are below 8: no
+    // more.
     CHECK(reconcile_old_sets(deployment.spec, deployment.sets()));
     CHECK(deployment.old[0].replicas == 8);
 }
@@ -151,13 +152,17 @@ TEST_CASE("disruption budget: a pod without controller is left out, or blocks in
 
 TEST_CASE("disruption budget: an eviction is charged, refused, or free of charge for a sick pod") {
     DisruptionBudgetStatus status{3, 2, 3, 1};
-    const auto ask = [&](bool sick, UnhealthyEvictionPolicy policy) { return request_eviction(&status, 1, false, sick, policy); };
+    const auto ask = [&](bool sick, UnhealthyEvictionPolicy policy) {
+        return request_eviction(&status, 1, false, sick, policy);
+    };
     CHECK(ask(false, UnhealthyEvictionPolicy::if_healthy_budget) == EvictionAnswer::evict_and_count);
     CHECK(ask(false, UnhealthyEvictionPolicy::if_healthy_budget) == EvictionAnswer::too_many_requests);
     CHECK(ask(true, UnhealthyEvictionPolicy::if_healthy_budget) == EvictionAnswer::evict);
     status.current_healthy = 1;
     CHECK(ask(true, UnhealthyEvictionPolicy::if_healthy_budget) == EvictionAnswer::too_many_requests);
     CHECK(ask(true, UnhealthyEvictionPolicy::always_allow) == EvictionAnswer::evict);
-    CHECK(request_eviction(&status, 2, false, false, UnhealthyEvictionPolicy::always_allow) == EvictionAnswer::two_budgets);
-    CHECK(request_eviction(&status, 2, true, false, UnhealthyEvictionPolicy::always_allow) == EvictionAnswer::evict);
+    CHECK(request_eviction(&status, 2, false, false, UnhealthyEvictionPolicy::always_allow) ==
+          EvictionAnswer::two_budgets);
+    CHECK(request_eviction(&status, 2, true, false, UnhealthyEvictionPolicy::always_allow) ==
+          EvictionAnswer::evict);
 }
