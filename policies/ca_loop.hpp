@@ -1,19 +1,18 @@
 #pragma once
 #include "models/time.hpp"
-#include "policies/ca_estimator.hpp"
 
 #include <cstdint>
 
-/// cluster-autoscaler's loop: when an iteration runs, which pods it helps, how far a group may grow, and
-/// whether a node's pods find room elsewhere (main.go, loop/trigger.go, static_autoscaler.go,
-/// core/scaledown; kubernetes/autoscaler cluster-autoscaler-release-1.37, a16f0ae8).
+/// cluster-autoscaler's loop: when an iteration runs, which pods it helps, how far a group may grow and
+/// how many nodes may go at once (main.go, loop/trigger.go, static_autoscaler.go, core/scaledown;
+/// kubernetes/autoscaler cluster-autoscaler-release-1.37, a16f0ae8).
 namespace windtunnel {
 
 /// Defaults: config/flags/flags.go.
 struct CaLoopRules {
     Tick scan_interval = seconds(10);
-    bool frequent_loops = true;              ///< default true since 1.35
-    Tick young_pod = seconds(2);             ///< the oldest pending pod must be at least this old
+    bool frequent_loops = true;   ///< default true since 1.35
+    Tick young_pod = seconds(2);  ///< the oldest pending pod must be at least this old
     Tick new_pod_scale_up_delay = seconds(0);
     std::int32_t expendable_priority = -10;  ///< pods below it are ignored
     std::int32_t max_nodes_per_scale_up = 1000;
@@ -22,7 +21,8 @@ struct CaLoopRules {
 
 /// When the next iteration starts. `productive` = the last one scaled up or deleted a node;
 /// `unschedulable_at` = when a pod was last found unschedulable, `never` if none since the last iteration.
-WT_HD constexpr Tick next_iteration(const CaLoopRules& rules, Tick ended, bool productive, Tick unschedulable_at) {
+WT_HD constexpr Tick next_iteration(const CaLoopRules& rules, Tick ended, bool productive,
+                                    Tick unschedulable_at) {
     const Tick plain = ended + rules.scan_interval;
     if (!rules.frequent_loops) return plain;
     if (productive) return ended;
@@ -41,28 +41,12 @@ WT_HD constexpr bool pods_old_enough(const CaLoopRules& rules, Tick oldest, Tick
 }
 
 /// How many nodes a scale-up really asks for.
-WT_HD constexpr std::int32_t capped_scale_up(const CaLoopRules& rules, std::int32_t wanted, std::int32_t target_size,
-                                             std::int32_t max_size) {
+WT_HD constexpr std::int32_t capped_scale_up(const CaLoopRules& rules, std::int32_t wanted,
+                                             std::int32_t target_size, std::int32_t max_size) {
     std::int32_t allowed = max_size - target_size;
     if (rules.max_nodes_per_scale_up < allowed) allowed = rules.max_nodes_per_scale_up;
     if (allowed < 0) allowed = 0;
     return wanted < allowed ? wanted : allowed;
-}
-
-/// Whether a node's pods all find room on other nodes, placed first fit; on success `nodes` shows them
-/// there, on failure it is as before for every node but those before the pod that failed, so pass a copy.
-WT_HD constexpr bool pods_fit_elsewhere(const Resources* requests, std::int32_t pod_count, CaNode* nodes,
-                                        std::int32_t node_count, std::int32_t removed) {
-    for (std::int32_t p = 0; p < pod_count; ++p) {
-        bool placed = false;
-        for (std::int32_t n = 0; n < node_count && !placed; ++n) {
-            if (n == removed || !fits(requests[p], nodes[n].free)) continue;
-            nodes[n].free -= requests[p];
-            placed = true;
-        }
-        if (!placed) return false;
-    }
-    return true;
 }
 
 /// How many of a group's empty and of its occupied unneeded nodes may be deleted now: bulk for empty ones,
@@ -72,8 +56,9 @@ struct CaDeletionQuota {
     std::int32_t empty = 0;
     std::int32_t occupied = 0;
 };
-WT_HD constexpr CaDeletionQuota deletion_quota(std::int32_t empty, std::int32_t occupied, std::int32_t target_size,
-                                               std::int32_t min_size, std::int32_t deleting, std::int32_t draining,
+WT_HD constexpr CaDeletionQuota deletion_quota(std::int32_t empty, std::int32_t occupied,
+                                               std::int32_t target_size, std::int32_t min_size,
+                                               std::int32_t deleting, std::int32_t draining,
                                                std::int32_t max_parallel = 10, std::int32_t max_drain = 1) {
     std::int32_t room = target_size - min_size;
     if (max_parallel - deleting < room) room = max_parallel - deleting;

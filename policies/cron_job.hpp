@@ -14,11 +14,11 @@ struct CronJobSpec {
     std::int32_t hit_count = 0;
     CronConcurrency concurrency = CronConcurrency::allow;
     bool has_starting_deadline = false;
-    Tick starting_deadline;      ///< startingDeadlineSeconds
+    Tick starting_deadline;  ///< startingDeadlineSeconds
 };
 
 struct CronJobState {
-    Tick last_schedule{-1};      ///< nominal time of the last started run, or creation
+    Tick last_schedule{-1};  ///< nominal time of the last started run, or creation
 };
 
 struct CronJobDecision {
@@ -33,7 +33,8 @@ inline constexpr Tick cron_job_delay = milliseconds(100);
 
 /// One sync: at a hit, at a Job's end, or after an edit. Only the most recent missed hit is started. A hit
 /// that Forbid holds back stays due, so the end of the running Job starts it.
-WT_HD constexpr CronJobDecision sync_cron_job(const CronJobSpec& spec, CronJobState& state, bool job_active, Tick now) {
+WT_HD constexpr CronJobDecision sync_cron_job(const CronJobSpec& spec, CronJobState& state, bool job_active,
+                                              Tick now) {
     CronJobDecision decision;
     std::int32_t due = -1;
     for (std::int32_t i = 0; i < spec.hit_count; ++i) {

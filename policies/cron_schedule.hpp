@@ -42,10 +42,10 @@ private:
     bool m_any_day = false, m_any_weekday = false;
 };
 
-/// Every match within [0, span) of a simulation whose t = 0 is at `origin` plus `origin_fraction` (less than a
-/// second), ascending: the hits of a CronJob.
-[[nodiscard]] std::vector<Tick> cron_hits(const CronSchedule& schedule, const date::time_zone* zone, UtcSeconds origin,
-                                          Tick origin_fraction, Tick span);
+/// Every match within [0, span) of a simulation whose t = 0 is at `origin` plus `origin_fraction` (less than
+/// a second), ascending: the hits of a CronJob.
+[[nodiscard]] std::vector<Tick> cron_hits(const CronSchedule& schedule, const date::time_zone* zone,
+                                          UtcSeconds origin, Tick origin_fraction, Tick span);
 
 /// A time zone of the system's database by its IANA name, or a problem that names what was found.
 [[nodiscard]] Result<const date::time_zone*> find_time_zone(std::string_view name,

@@ -10,8 +10,8 @@ namespace windtunnel {
 
 /// controllers/disruption constants.
 struct KarpenterDisruptionRules {
-    Tick poll = seconds(10);               ///< the loop, when idle
-    Tick validation_delay = seconds(15);   ///< between finding a command and carrying it out
+    Tick poll = seconds(10);              ///< the loop, when idle
+    Tick validation_delay = seconds(15);  ///< between finding a command and carrying it out
     std::int32_t multi_node_candidates = 100;
     bool spot_to_spot = false;             ///< gate SpotToSpotConsolidation
     std::int32_t spot_to_spot_types = 15;  ///< cheaper types that a single-node spot replacement needs
@@ -22,27 +22,29 @@ struct DisruptionNode {
     std::int32_t pool = 0;
     bool initialized = true;
     bool deleting = false;
-    bool nominated = false;         ///< planned for pods within the last 20 s
-    bool do_not_disrupt = false;    ///< the annotation, on the node or on a running pod
-    bool budget_blocked = false;    ///< a pod with a PDB that allows nothing, or under two PDBs
-    bool consolidate_never = false; ///< consolidateAfter: Never
-    bool only_when_empty = false;   ///< consolidationPolicy WhenEmpty
+    bool nominated = false;          ///< planned for pods within the last 20 s
+    bool do_not_disrupt = false;     ///< the annotation, on the node or on a running pod
+    bool budget_blocked = false;     ///< a pod with a PDB that allows nothing, or under two PDBs
+    bool consolidate_never = false;  ///< consolidateAfter: Never
+    bool only_when_empty = false;    ///< consolidationPolicy WhenEmpty
     Tick consolidate_after;
-    Tick last_pod_event;            ///< a pod bound, removed or ended; before any, the initialisation
-    std::int32_t first_pod = 0;     ///< its reschedulable pods in the scene's array
+    Tick last_pod_event;         ///< a pod bound, removed or ended; before any, the initialisation
+    std::int32_t first_pod = 0;  ///< its reschedulable pods in the scene's array
     std::int32_t pod_count = 0;
-    double eviction_cost = 0.0;     ///< sum of max(0, eviction_cost(pod)) over these
+    double eviction_cost = 0.0;  ///< sum of max(0, eviction_cost(pod)) over these
 };
 
 /// What evicting one pod counts: 1 for an ordinary one, in [-10, 10].
 WT_HD constexpr double eviction_cost(std::int32_t deletion_cost, std::int32_t priority) {
-    const double cost = 1.0 + static_cast<double>(deletion_cost) / 134217728.0 + static_cast<double>(priority) / 33554432.0;
+    const double cost =
+        1.0 + static_cast<double>(deletion_cost) / 134217728.0 + static_cast<double>(priority) / 33554432.0;
     return cost < -10.0 ? -10.0 : cost > 10.0 ? 10.0 : cost;
 }
 
 /// Whether a node may be disrupted voluntarily at all.
 WT_HD constexpr bool is_candidate(const DisruptionNode& node) {
-    return node.initialized && !node.deleting && !node.nominated && !node.do_not_disrupt && !node.budget_blocked;
+    return node.initialized && !node.deleting && !node.nominated && !node.do_not_disrupt &&
+           !node.budget_blocked;
 }
 
 /// Whether nothing has happened on the node for consolidateAfter.
@@ -64,29 +66,29 @@ struct ConsolidationScene {
     std::int32_t offering_count = 0;
     const KarpenterPool* pools = nullptr;
     std::int32_t pool_count = 0;
-    const KarpenterNode* nodes = nullptr;      ///< [node_count]
-    const DisruptionNode* views = nullptr;     ///< [node_count]
+    const KarpenterNode* nodes = nullptr;   ///< [node_count]
+    const DisruptionNode* views = nullptr;  ///< [node_count]
     std::int32_t node_count = 0;
-    const KarpenterPod* pods = nullptr;        ///< reschedulable pods, contiguous per node
-    KarpenterPool* scratch_pools = nullptr;    ///< [pool_count]
-    KarpenterNode* scratch_nodes = nullptr;    ///< [node_count]
-    KarpenterPod* scratch_pods = nullptr;      ///< [all pods]
+    const KarpenterPod* pods = nullptr;      ///< reschedulable pods, contiguous per node
+    KarpenterPool* scratch_pools = nullptr;  ///< [pool_count]
+    KarpenterNode* scratch_nodes = nullptr;  ///< [node_count]
+    KarpenterPod* scratch_pods = nullptr;    ///< [all pods]
 };
 
 enum class ConsolidationAction : std::uint8_t { none, remove, replace };
 
 struct Consolidation {
     ConsolidationAction action = ConsolidationAction::none;
-    OfferingSet replacement;         ///< what the replacement may be launched from
-    std::int32_t pool = 0;           ///< and from which pool
+    OfferingSet replacement;  ///< what the replacement may be launched from
+    std::int32_t pool = 0;    ///< and from which pool
 };
 
 namespace karpenter_detail {
 
 /// The dearest offering of a type in the capacity type that a launch would use: reserved, then spot, then
 /// on-demand; -1 where the set has none.
-WT_HD constexpr std::int64_t worst_price(const KarpenterOffering* offerings, std::int32_t count, const OfferingSet& set,
-                                         std::int32_t type) {
+WT_HD constexpr std::int64_t worst_price(const KarpenterOffering* offerings, std::int32_t count,
+                                         const OfferingSet& set, std::int32_t type) {
     std::int64_t price = -1;
     CapacityType used = CapacityType::on_demand;
     for (std::int32_t i = 0; i < count; ++i) {
@@ -102,35 +104,37 @@ WT_HD constexpr std::int64_t worst_price(const KarpenterOffering* offerings, std
 }
 
 /// The types of `set` whose worst launch price lies strictly below `limit`.
-WT_HD constexpr OfferingSet cheaper_than(const KarpenterOffering* offerings, std::int32_t count, const OfferingSet& set,
-                                         std::int64_t limit) {
+WT_HD constexpr OfferingSet cheaper_than(const KarpenterOffering* offerings, std::int32_t count,
+                                         const OfferingSet& set, std::int64_t limit) {
     OfferingSet kept = set;
     for (std::int32_t i = 0; i < count; ++i)
         if (kept.has(i) && worst_price(offerings, count, set, offerings[i].type) >= limit) kept.remove(i);
     return kept;
 }
 
-WT_HD constexpr bool has_capacity_type(const KarpenterOffering* offerings, std::int32_t count, const OfferingSet& set,
-                                       CapacityType type) {
+WT_HD constexpr bool has_capacity_type(const KarpenterOffering* offerings, std::int32_t count,
+                                       const OfferingSet& set, CapacityType type) {
     for (std::int32_t i = 0; i < count; ++i)
         if (set.has(i) && offerings[i].capacity_type == type) return true;
     return false;
 }
 
-WT_HD constexpr OfferingSet only_spot(const KarpenterOffering* offerings, std::int32_t count, OfferingSet set) {
+WT_HD constexpr OfferingSet only_spot(const KarpenterOffering* offerings, std::int32_t count,
+                                      OfferingSet set) {
     for (std::int32_t i = 0; i < count; ++i)
         if (set.has(i) && offerings[i].capacity_type != CapacityType::spot) set.remove(i);
     return set;
 }
 
 /// Keeps the `wanted` cheapest types; nothing where there are fewer.
-WT_HD constexpr OfferingSet cheapest_types(const KarpenterOffering* offerings, std::int32_t count, const OfferingSet& set,
-                                           std::int32_t wanted) {
+WT_HD constexpr OfferingSet cheapest_types(const KarpenterOffering* offerings, std::int32_t count,
+                                           const OfferingSet& set, std::int32_t wanted) {
     OfferingSet left = set, kept;
     for (; wanted > 0; --wanted) {
         std::int32_t best = -1;
         for (std::int32_t i = 0; i < count; ++i)
-            if (left.has(i) && (best < 0 || offerings[i].price_nano_usd_per_hour < offerings[best].price_nano_usd_per_hour))
+            if (left.has(i) &&
+                (best < 0 || offerings[i].price_nano_usd_per_hour < offerings[best].price_nano_usd_per_hour))
                 best = i;
         if (best < 0) return {};
         for (std::int32_t i = 0; i < count; ++i) {
@@ -147,8 +151,10 @@ WT_HD constexpr OfferingSet cheapest_types(const KarpenterOffering* offerings, s
 /// What would become of the cluster without `candidates` (node indices): everything fits elsewhere
 /// (remove), everything fits with one new node that is surely cheaper than all candidates together
 /// (replace), or neither. Nodes that are not settled receive no pods. Limits count the candidates as gone.
-WT_HD constexpr Consolidation try_consolidation(const ConsolidationScene& scene, const KarpenterDisruptionRules& rules,
-                                                const std::int32_t* candidates, std::int32_t candidate_count, Tick now) {
+WT_HD constexpr Consolidation try_consolidation(const ConsolidationScene& scene,
+                                                const KarpenterDisruptionRules& rules,
+                                                const std::int32_t* candidates, std::int32_t candidate_count,
+                                                Tick now) {
     using namespace karpenter_detail;
     const auto* offerings = scene.offerings;
     const std::int32_t count = scene.offering_count;
@@ -169,11 +175,13 @@ WT_HD constexpr Consolidation try_consolidation(const ConsolidationScene& scene,
         all_spot = all_spot && offering.capacity_type == CapacityType::spot;
         scene.scratch_pools[view.pool].remaining += offering.capacity;
         ++scene.scratch_pools[view.pool].remaining_nodes;
-        for (std::int32_t p = 0; p < view.pod_count; ++p) scene.scratch_pods[pods++] = scene.pods[view.first_pod + p];
+        for (std::int32_t p = 0; p < view.pod_count; ++p)
+            scene.scratch_pods[pods++] = scene.pods[view.first_pod + p];
     }
     KarpenterClaim claim;
-    const ProvisioningPlan plan = plan_batch({offerings, count, scene.scratch_pools, scene.pool_count, scene.scratch_pods, pods,
-                                              scene.scratch_nodes, nodes, &claim, 1});
+    const ProvisioningPlan plan =
+        plan_batch({offerings, count, scene.scratch_pools, scene.pool_count, scene.scratch_pods, pods,
+                    scene.scratch_nodes, nodes, &claim, 1});
     // A second new node would not find room among the claims, so it shows as unscheduled pods.
     if (plan.unscheduled > 0) return {};
     if (plan.claim_count == 0) return {ConsolidationAction::remove, {}, 0};
@@ -203,7 +211,8 @@ WT_HD constexpr OfferingSet without_same_type(const ConsolidationScene& scene, c
     std::int64_t limit = INT64_MAX;
     for (std::int32_t c = 0; c < candidate_count; ++c) {
         const KarpenterOffering& held = scene.offerings[scene.nodes[candidates[c]].offering];
-        if (karpenter_detail::worst_price(scene.offerings, scene.offering_count, set, held.type) < 0) continue;
+        if (karpenter_detail::worst_price(scene.offerings, scene.offering_count, set, held.type) < 0)
+            continue;
         if (held.price_nano_usd_per_hour < limit) limit = held.price_nano_usd_per_hour;
     }
     return karpenter_detail::cheaper_than(scene.offerings, scene.offering_count, set, limit);
@@ -212,13 +221,15 @@ WT_HD constexpr OfferingSet without_same_type(const ConsolidationScene& scene, c
 /// The longest prefix (of at least two) of `candidates` that can be removed or replaced together, by
 /// bisection as upstream does it; `taken` = its length, 0 where there is none. `candidates` are sorted by
 /// candidate_value descending and already cut to the budgets.
-WT_HD constexpr Consolidation consolidate_many(const ConsolidationScene& scene, const KarpenterDisruptionRules& rules,
-                                               const std::int32_t* candidates, std::int32_t candidate_count, Tick now,
-                                               std::int32_t& taken) {
+WT_HD constexpr Consolidation consolidate_many(const ConsolidationScene& scene,
+                                               const KarpenterDisruptionRules& rules,
+                                               const std::int32_t* candidates, std::int32_t candidate_count,
+                                               Tick now, std::int32_t& taken) {
     Consolidation found;
     taken = 0;
     std::int32_t low = 1;
-    std::int32_t high = (candidate_count < rules.multi_node_candidates ? candidate_count : rules.multi_node_candidates) - 1;
+    std::int32_t high =
+        (candidate_count < rules.multi_node_candidates ? candidate_count : rules.multi_node_candidates) - 1;
     while (low <= high) {
         const std::int32_t middle = (low + high) / 2;
         Consolidation tried = try_consolidation(scene, rules, candidates, middle + 1, now);

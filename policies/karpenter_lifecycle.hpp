@@ -32,12 +32,16 @@ WT_HD constexpr void note_pending_pod(BatchWindow& window, Tick now) {
 
 /// When the window closes if no further pod comes; `never` while closed.
 WT_HD constexpr Tick batch_closes_at(const BatchWindow& window) {
-    return window.open ? min(window.last_new_pod + karpenter_batch_idle, window.opened + karpenter_batch_longest) : never;
+    return window.open
+               ? min(window.last_new_pod + karpenter_batch_idle, window.opened + karpenter_batch_longest)
+               : never;
 }
 
 /// Pods are evicted tier by tier; a tier starts when the one before is gone: non-critical pods, then
 /// non-critical daemons, then critical pods, then critical daemons.
-WT_HD constexpr std::int32_t drain_tier(bool critical, bool daemon) { return (critical ? 2 : 0) + (daemon ? 1 : 0); }
+WT_HD constexpr std::int32_t drain_tier(bool critical, bool daemon) {
+    return (critical ? 2 : 0) + (daemon ? 1 : 0);
+}
 
 /// With a terminationGracePeriod on the node, when a pod is deleted whatever its PDB says: early enough for
 /// its own grace.

@@ -11,10 +11,10 @@ namespace windtunnel {
 
 /// One quota over one kind of sum: requests (GPUs have no other) and the number of pods.
 struct ResourceQuota {
-    std::uint32_t limited = 0;   ///< bit per ResourceKind that `hard` limits
+    std::uint32_t limited = 0;  ///< bit per ResourceKind that `hard` limits
     Resources hard;
     Resources used;
-    bool computed = true;        ///< false until its usage is first known: everything is refused
+    bool computed = true;  ///< false until its usage is first known: everything is refused
 };
 
 /// Whether one pod more has room.
@@ -28,7 +28,8 @@ WT_HD constexpr bool has_room(const ResourceQuota& quota, const Resources& reque
 }
 
 /// Charges all matching quotas or none. A false return is an ordinary event and changes nothing.
-[[nodiscard]] WT_HD constexpr bool try_admit(ResourceQuota* quotas, std::int32_t count, const Resources& request) {
+[[nodiscard]] WT_HD constexpr bool try_admit(ResourceQuota* quotas, std::int32_t count,
+                                             const Resources& request) {
     for (std::int32_t i = 0; i < count; ++i)
         if (!has_room(quotas[i], request)) return false;
     for (std::int32_t i = 0; i < count; ++i) quotas[i].used += request;
@@ -37,6 +38,8 @@ WT_HD constexpr bool has_room(const ResourceQuota& quota, const Resources& reque
 
 /// When a deleted pod that does not end by itself is no longer charged. The deletion timestamp already
 /// contains the grace period, so it is two graces after the request.
-WT_HD constexpr Tick uncharged_at(Tick deletion_requested, Tick grace) { return deletion_requested + 2 * grace; }
+WT_HD constexpr Tick uncharged_at(Tick deletion_requested, Tick grace) {
+    return deletion_requested + 2 * grace;
+}
 
 }  // namespace windtunnel

@@ -1,6 +1,7 @@
 #include "policies/ca_estimator.hpp"
 #include "policies/ca_scale_down.hpp"
 #include "policies/karpenter_budget.hpp"
+#include "policies/karpenter_disruption.hpp"
 #include "policies/karpenter_provisioning.hpp"
 #include "policies/karpenter_schedule.hpp"
 
@@ -244,4 +245,123 @@ TEST_CASE("karpenter: a marked offering is not planned and a full claim array is
     const ProvisioningPlan plan = batch.run();
     CHECK(choose_offering(batch.offerings.data(), 3, batch.claims[0].offerings) == 1);
     CHECK(plan.claim_memory_full);
+}
+
+namespace {
+
+/// Nodes with pods on them, and the memory that consolidation needs.
+struct Cluster {
+    std::vector<KarpenterOffering> offerings = gpu_offerings();
+    KarpenterPool pool;
+    std::vector<KarpenterNode> nodes, scratch_nodes;
+    std::vector<DisruptionNode> views;
+    std::vector<KarpenterPod> pods, scratch_pods;
+    KarpenterPool scratch_pool;
+
+    Cluster() { pool.offerings = OfferingSet::first(3); }
+    void add(std::int32_t offering, std::int32_t pods_of_one_gpu) {
+        KarpenterNode node{offerings[static_cast<std::size_t>(offering)].allocatable, 0, offering};
+        DisruptionNode view;
+        view.first_pod = static_cast<std::int32_t>(pods.size());
+        view.pod_count = pods_of_one_gpu;
+        for (int i = 0; i < pods_of_one_gpu; ++i) {
+            pods.push_back(gpu_pod(1, i));
+            node.free -= pods.back().request;
+            view.eviction_cost += eviction_cost(0, 0);
+        }
+        nodes.push_back(node);
+        views.push_back(view);
+    }
+    ConsolidationScene scene() {
+        scratch_nodes.resize(nodes.size());
+        scratch_pods.resize(pods.size());
+        return {offerings.data(),
+                3,
+                &pool,
+                1,
+                nodes.data(),
+                views.data(),
+                static_cast<std::int32_t>(nodes.size()),
+                pods.data(),
+                &scratch_pool,
+                scratch_nodes.data(),
+                scratch_pods.data()};
+    }
+};
+
+}  // namespace
+
+TEST_CASE("karpenter: a node whose pods fit elsewhere is removed, unless the others are not settled") {
+    Cluster cluster;
+    cluster.add(1, 2);
+    cluster.add(1, 2);
+    const std::int32_t candidate[] = {0};
+    CHECK(try_consolidation(cluster.scene(), {}, candidate, 1, seconds(100)).action ==
+          ConsolidationAction::remove);
+    cluster.views[1].last_pod_event = seconds(95);
+    cluster.views[1].consolidate_after = seconds(30);
+    cluster.pool.offerings = OfferingSet::first(2);
+    // Two GPUs need a large node again, on-demand at the same price: no strict gain.
+    CHECK(try_consolidation(cluster.scene(), {}, candidate, 1, seconds(100)).action ==
+          ConsolidationAction::none);
+}
+
+TEST_CASE("karpenter: a replacement must be strictly cheaper and is pinned to spot where that was judged") {
+    Cluster cluster;
+    cluster.add(1, 1);  // one pod on a large on-demand node at 3500
+    const std::int32_t candidate[] = {0};
+    const Consolidation found = try_consolidation(cluster.scene(), {}, candidate, 1, seconds(100));
+    CHECK(found.action == ConsolidationAction::replace);
+    CHECK(found.replacement.has(2));        // large, spot, 1200
+    CHECK_FALSE(found.replacement.has(0));  // small, on-demand, 1000: dropped by the pin
+    cluster.pool.offerings.remove(2);
+    CHECK(try_consolidation(cluster.scene(), {}, candidate, 1, seconds(100)).replacement.has(0));
+    // A spot node is not exchanged for spot without the gate, nor with fewer than fifteen cheaper types.
+    Cluster spot;
+    spot.add(2, 1);
+    CHECK(try_consolidation(spot.scene(), {}, candidate, 1, seconds(100)).action ==
+          ConsolidationAction::none);
+    KarpenterDisruptionRules rules;
+    rules.spot_to_spot = true;
+    CHECK(try_consolidation(spot.scene(), rules, candidate, 1, seconds(100)).action ==
+          ConsolidationAction::none);
+}
+
+TEST_CASE("karpenter: several small nodes become one large one, the longest prefix that pays") {
+    Cluster cluster;
+    cluster.pool.offerings = OfferingSet::first(2);  // on-demand only: small 1000, large 3500
+    for (int i = 0; i < 4; ++i) cluster.add(0, 1);
+    const std::int32_t candidates[] = {0, 1, 2, 3};
+    std::int32_t taken = 0;
+    // Four small nodes cost 4000 and fit one large node at 3500; three cost 3000 and do not pay, nor do two,
+    // so the bisection (it tries three first) finds nothing.
+    CHECK(try_consolidation(cluster.scene(), {}, candidates, 4, seconds(100)).action ==
+          ConsolidationAction::replace);
+    CHECK(consolidate_many(cluster.scene(), {}, candidates, 4, seconds(100), taken).action ==
+          ConsolidationAction::none);
+    CHECK(taken == 0);
+    // At 1500 each three cost 4500 and pay, so the bisection goes on to all four.
+    for (KarpenterOffering& offering : cluster.offerings)
+        if (offering.type == 0) offering.price_nano_usd_per_hour = 1'500;
+    CHECK(consolidate_many(cluster.scene(), {}, candidates, 4, seconds(100), taken).action ==
+          ConsolidationAction::replace);
+    CHECK(taken == 4);
+}
+
+TEST_CASE("karpenter: what may be disrupted, and in which order") {
+    DisruptionNode node;
+    CHECK(is_candidate(node));
+    CHECK(is_empty(node));
+    node.nominated = true;
+    CHECK_FALSE(is_candidate(node));
+    node.consolidate_after = seconds(30);
+    node.last_pod_event = seconds(10);
+    CHECK_FALSE(is_settled(node, seconds(39)));
+    CHECK(is_settled(node, seconds(40)));
+    CHECK(eviction_cost(134217728, 0) == 2.0);
+    CHECK(eviction_cost(0, -2'000'000'000) == -10.0);
+    KarpenterOffering offering;
+    offering.price_nano_usd_per_hour = 3'000;
+    node.eviction_cost = 2.0;
+    CHECK(candidate_value(node, offering) == 1'000.0);
 }
