@@ -185,6 +185,41 @@ WT_HD constexpr KedaMetricAnswer metric_with_fallback(const KedaFallback& fallba
     return {false, true, total / ready_pods};
 }
 
+/// One trigger as a poll found it.
+struct KedaTriggerReading {
+    bool resource = false;   ///< a cpu or memory trigger: only a metric of the HPA
+    bool active = false;     ///< value above its activation threshold
+    bool error = false;      ///< the scaler failed and no fallback stands in
+    bool fell_back = false;  ///< a fallback stands in: counts as activity
+};
+
+struct KedaObjectActivity {
+    bool active = false;
+    bool error = false;
+};
+
+/// What a poll hands to `request_scale`: active if any trigger is. cpu and memory triggers never wake a
+/// target by themselves; an object that has nothing else is always active, unless in error.
+WT_HD constexpr KedaObjectActivity object_activity(const KedaTriggerReading* triggers, std::int32_t count) {
+    KedaObjectActivity result;
+    bool only_resources = count > 0;
+    for (std::int32_t i = 0; i < count; ++i) {
+        const KedaTriggerReading& trigger = triggers[i];
+        result.error = result.error || trigger.error;
+        if (trigger.resource) continue;
+        only_resources = false;
+        result.active = result.active || trigger.active || trigger.fell_back;
+    }
+    if (only_resources) result.active = !result.error;
+    return result;
+}
+
+/// Whether the counts of a ScaledObject agree: idle below min (a missing min is 0), min at most max.
+WT_HD constexpr bool has_valid_bounds(const KedaScaledObject& object) {
+    return object.min_replicas <= object.max_replicas &&
+           (!object.has_idle_replicas || object.idle_replicas < object.min_replicas);
+}
+
 /// The HPA that KEDA creates: never below one replica (zero is KEDA's own business), one External metric
 /// per trigger, `behavior` only where the ScaledObject gives one. The caller adds metrics with
 /// `add_external_metric` and copies behavior and tolerances.

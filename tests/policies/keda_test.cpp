@@ -84,6 +84,24 @@ TEST_CASE("keda: the fallback value makes an AverageValue target ask for the fal
     CHECK(health.failures == 0);
 }
 
+TEST_CASE("keda: any trigger wakes the object, cpu alone keeps it awake") {
+    KedaTriggerReading triggers[2];
+    triggers[0].resource = true;
+    triggers[0].active = true;
+    CHECK(object_activity(triggers, 1).active);
+    CHECK_FALSE(object_activity(triggers, 2).active);  // cpu says nothing beside an external trigger
+    triggers[1].fell_back = true;
+    CHECK(object_activity(triggers, 2).active);
+    triggers[0].error = true;
+    CHECK_FALSE(object_activity(triggers, 1).active);
+    CHECK_FALSE(object_activity(triggers, 0).active);
+    KedaScaledObject object;
+    object.has_idle_replicas = true;
+    CHECK_FALSE(has_valid_bounds(object));  // idle 0 is not below min 0
+    object.min_replicas = 1;
+    CHECK(has_valid_bounds(object));
+}
+
 TEST_CASE("keda: published values are whole milli-units of at least zero") {
     CHECK(keda_metric_milli(2.0009) == 2000);
     CHECK(keda_metric_milli(-3.0) == 0);
