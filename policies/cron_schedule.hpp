@@ -1,6 +1,7 @@
 #pragma once
 #include "models/problem.hpp"
 #include "models/time.hpp"
+#include "policies/active_interval.hpp"
 
 #include <date/tz.h>
 #include <cstdint>
@@ -80,13 +81,6 @@ struct CronTriggerText {
 
 /// What the HPA divides an active trigger's replica count by: the count is the answer.
 inline constexpr std::int64_t cron_target_average = 1;
-
-/// A half-open span of simulated time.
-struct ActiveInterval {
-    Tick from, to;
-    bool operator==(const ActiveInterval&) const = default;
-};
-
 /// When the trigger is active within [0, span), for a simulation whose t = 0 is at `origin` plus
 /// `origin_fraction` (less than a second). Sorted, disjoint and not touching.
 [[nodiscard]] std::vector<ActiveInterval> active_intervals(const CronTrigger& trigger, UtcSeconds origin,
