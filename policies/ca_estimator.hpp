@@ -22,7 +22,7 @@ struct SpreadConstraint {
 
 /// Pending pods that are alike.
 struct CaPodGroup {
-    Resources request;  ///< resource_pods must be 1
+    ResourceAmounts request;  ///< resource_pods must be 1
     std::int32_t count = 0;
     std::uint64_t host_ports = 0;  ///< one bit per distinct host port of the estimation
     SpreadConstraint spread;
@@ -32,7 +32,7 @@ struct CaPodGroup {
 
 /// A node of the estimation: existing ones first, opened ones after them.
 struct CaNode {
-    Resources free;
+    ResourceAmounts free;
     std::uint64_t host_ports = 0;
     std::int32_t zone = 0;
     bool opened = false;  ///< added by this estimation
@@ -88,7 +88,7 @@ WT_HD constexpr void place(CaPodGroup& group, CaNode& node) {
     ++group.scheduled;
 }
 
-WT_HD constexpr double size_score(const Resources& request, const Resources& allocatable) {
+WT_HD constexpr double size_score(const ResourceAmounts& request, const ResourceAmounts& allocatable) {
     double score = 0.0;
     for (std::int32_t kind = resource_cpu_milli; kind <= resource_memory_bytes; ++kind)
         if (allocatable[kind] > 0)
@@ -168,9 +168,9 @@ WT_HD constexpr CaEstimate estimate_nodes(CaPodGroup* groups, std::int32_t group
 
 /// One way to scale up.
 struct CaOption {
-    Resources node;  ///< capacity of one node of the group
+    ResourceAmounts node;  ///< capacity of one node of the group
     std::int32_t node_count = 0;
-    Resources pods;  ///< sum of the requests that it would schedule
+    ResourceAmounts pods;  ///< sum of the requests that it would schedule
     std::int32_t pod_count = 0;
     std::int64_t price_micro_usd = 0;  ///< of all its nodes for an hour; expander price
     std::int32_t priority = 0;         ///< of the first matching regular expression; expander priority

@@ -11,7 +11,7 @@ namespace windtunnel {
 
 /// A pod as scale-down looks at it.
 struct CaPod {
-    Resources request;
+    ResourceAmounts request;
     bool daemonset = false;
     bool mirror = false;
     bool deleting = false;
@@ -21,7 +21,7 @@ struct CaPod {
 
 /// A node as scale-down looks at it. `gpu` is the place of its GPU resource, -1 for a node without one.
 struct CaNodeView {
-    Resources allocatable;
+    ResourceAmounts allocatable;
     std::int32_t gpu = -1;
     bool ready = true;
     bool scale_down_disabled = false;  ///< annotation scale-down-disabled

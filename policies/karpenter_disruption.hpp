@@ -90,14 +90,14 @@ namespace karpenter_detail {
 WT_HD constexpr std::int64_t worst_price(const KarpenterOffering* offerings, std::int32_t count,
                                          const OfferingSet& set, std::int32_t type) {
     std::int64_t price = -1;
-    CapacityType used = CapacityType::on_demand;
+    OfferingKind used = OfferingKind::on_demand;
     for (std::int32_t i = 0; i < count; ++i) {
         if (!set.has(i) || offerings[i].type != type) continue;
         const KarpenterOffering& offering = offerings[i];
-        if (price < 0 || offering.capacity_type < used ||
-            (offering.capacity_type == used && offering.price_nano_usd_per_hour > price)) {
+        if (price < 0 || offering.kind < used ||
+            (offering.kind == used && offering.price_nano_usd_per_hour > price)) {
             price = offering.price_nano_usd_per_hour;
-            used = offering.capacity_type;
+            used = offering.kind;
         }
     }
     return price;
@@ -112,17 +112,17 @@ WT_HD constexpr OfferingSet cheaper_than(const KarpenterOffering* offerings, std
     return kept;
 }
 
-WT_HD constexpr bool has_capacity_type(const KarpenterOffering* offerings, std::int32_t count,
-                                       const OfferingSet& set, CapacityType type) {
+WT_HD constexpr bool has_offering_kind(const KarpenterOffering* offerings, std::int32_t count,
+                                       const OfferingSet& set, OfferingKind type) {
     for (std::int32_t i = 0; i < count; ++i)
-        if (set.has(i) && offerings[i].capacity_type == type) return true;
+        if (set.has(i) && offerings[i].kind == type) return true;
     return false;
 }
 
 WT_HD constexpr OfferingSet only_spot(const KarpenterOffering* offerings, std::int32_t count,
                                       OfferingSet set) {
     for (std::int32_t i = 0; i < count; ++i)
-        if (set.has(i) && offerings[i].capacity_type != CapacityType::spot) set.remove(i);
+        if (set.has(i) && offerings[i].kind != OfferingKind::spot) set.remove(i);
     return set;
 }
 
@@ -172,7 +172,7 @@ WT_HD constexpr Consolidation try_consolidation(const ConsolidationScene& scene,
         }
         const KarpenterOffering& offering = offerings[scene.nodes[n].offering];
         price += offering.price_nano_usd_per_hour;
-        all_spot = all_spot && offering.capacity_type == CapacityType::spot;
+        all_spot = all_spot && offering.kind == OfferingKind::spot;
         scene.scratch_pools[view.pool].remaining += offering.capacity;
         ++scene.scratch_pools[view.pool].remaining_nodes;
         for (std::int32_t p = 0; p < view.pod_count; ++p)
@@ -187,7 +187,7 @@ WT_HD constexpr Consolidation try_consolidation(const ConsolidationScene& scene,
     if (plan.claim_count == 0) return {ConsolidationAction::remove, {}, 0};
 
     OfferingSet set = claim.offerings;
-    const bool may_be_spot = has_capacity_type(offerings, count, set, CapacityType::spot);
+    const bool may_be_spot = has_offering_kind(offerings, count, set, OfferingKind::spot);
     if (all_spot && may_be_spot) {
         if (!rules.spot_to_spot) return {};
         set = cheaper_than(offerings, count, only_spot(offerings, count, set), price);
@@ -196,8 +196,8 @@ WT_HD constexpr Consolidation try_consolidation(const ConsolidationScene& scene,
     } else {
         set = cheaper_than(offerings, count, set, price);
         // Prices were judged as spot; launching on-demand instead could cost more than what is replaced.
-        if (has_capacity_type(offerings, count, set, CapacityType::spot) &&
-            has_capacity_type(offerings, count, set, CapacityType::on_demand))
+        if (has_offering_kind(offerings, count, set, OfferingKind::spot) &&
+            has_offering_kind(offerings, count, set, OfferingKind::on_demand))
             set = only_spot(offerings, count, set);
     }
     if (set.empty()) return {};

@@ -39,13 +39,13 @@ struct OfferingSet {
 };
 
 /// In the order in which Karpenter prefers them.
-enum class CapacityType : std::uint8_t { reserved, spot, on_demand };
+enum class OfferingKind : std::uint8_t { reserved, spot, on_demand };
 
 struct KarpenterOffering {
-    Resources capacity;     ///< of the whole instance; limits count this
-    Resources allocatable;  ///< less overhead and daemon sets; pods fit into this
+    ResourceAmounts capacity;     ///< of the whole instance; limits count this
+    ResourceAmounts allocatable;  ///< less overhead and daemon sets; pods fit into this
     std::int64_t price_nano_usd_per_hour = 0;
-    CapacityType capacity_type = CapacityType::on_demand;
+    OfferingKind kind = OfferingKind::on_demand;
     std::int32_t zone = 0;
     std::int32_t type = 0;  ///< instance type; equal prices are ordered by it (the order of names)
 };
@@ -54,7 +54,7 @@ struct KarpenterOffering {
 struct KarpenterPool {
     OfferingSet offerings;      ///< that its requirements allow; unavailable ones are left out by the caller
     std::uint32_t limited = 0;  ///< bit per ResourceKind that `remaining` limits
-    Resources remaining;        ///< limits less the capacity of its nodes, launching ones included
+    ResourceAmounts remaining;  ///< limits less the capacity of its nodes, launching ones included
     bool limits_nodes = false;
     std::int64_t remaining_nodes = 0;
 };
@@ -63,8 +63,8 @@ inline constexpr std::int32_t karpenter_unplaced = -1;
 
 /// A pending pod, or one of a node that is being deleted.
 struct KarpenterPod {
-    Resources request;    ///< resource_pods must be 1
-    OfferingSet allowed;  ///< by its selectors, affinity and tolerations
+    ResourceAmounts request;  ///< resource_pods must be 1
+    OfferingSet allowed;      ///< by its selectors, affinity and tolerations
     std::uint64_t exclusive =
         0;  ///< bits of groups of which a node takes one pod at most (hostname anti-affinity)
     std::int64_t created = 0;                 ///< breaks ties of size
@@ -74,15 +74,15 @@ struct KarpenterPod {
 
 /// A node that exists or is being launched: initialised ones first, then by name.
 struct KarpenterNode {
-    Resources free;
+    ResourceAmounts free;
     std::uint64_t exclusive = 0;  ///< groups that its pods belong to
     std::int32_t offering = 0;
 };
 
 /// A planned node.
 struct KarpenterClaim {
-    OfferingSet offerings;  ///< that suit all its pods
-    Resources request;      ///< sum of its pods
+    OfferingSet offerings;    ///< that suit all its pods
+    ResourceAmounts request;  ///< sum of its pods
     std::uint64_t exclusive = 0;
     std::int32_t pool = 0;
     std::int32_t pod_count = 0;
@@ -98,7 +98,7 @@ namespace karpenter_detail {
 
 /// The offerings of `from` that hold `request`.
 WT_HD constexpr OfferingSet fitting(const KarpenterOffering* offerings, std::int32_t count, OfferingSet from,
-                                    const Resources& request) {
+                                    const ResourceAmounts& request) {
     for (std::int32_t i = 0; i < count; ++i)
         if (from.has(i) && !fits(request, offerings[i].allocatable)) from.remove(i);
     return from;
@@ -240,7 +240,7 @@ WT_HD constexpr std::int32_t choose_offering(const KarpenterOffering* offerings,
         }
         const KarpenterOffering& a = offerings[i];
         const KarpenterOffering& b = offerings[best];
-        const bool better = a.capacity_type != b.capacity_type ? a.capacity_type < b.capacity_type
+        const bool better = a.kind != b.kind ? a.kind < b.kind
                             : a.price_nano_usd_per_hour != b.price_nano_usd_per_hour
                                 ? a.price_nano_usd_per_hour < b.price_nano_usd_per_hour
                                 : a.type < b.type;

@@ -9,7 +9,7 @@
 namespace windtunnel {
 
 /// What the order of deletion looks at.
-struct DeletionCandidate {
+struct ReplicaSetPod {
     bool assigned = false;  ///< to a node
     PodPhase phase = PodPhase::pending;
     bool ready = false;
@@ -38,7 +38,7 @@ WT_HD constexpr std::int32_t phase_order(PodPhase phase) {
 }  // namespace replica_set_detail
 
 /// Whether `a` is deleted before `b`. A strict weak order for distinct uids at one instant.
-WT_HD constexpr bool deleted_before(const DeletionCandidate& a, const DeletionCandidate& b, Tick now) {
+WT_HD constexpr bool deleted_before(const ReplicaSetPod& a, const ReplicaSetPod& b, Tick now) {
     using replica_set_detail::age_class;
     using replica_set_detail::phase_order;
     if (a.assigned != b.assigned) return !a.assigned;

@@ -12,13 +12,13 @@ namespace windtunnel {
 /// One quota over one kind of sum: requests (GPUs have no other) and the number of pods.
 struct ResourceQuota {
     std::uint32_t limited = 0;  ///< bit per ResourceKind that `hard` limits
-    Resources hard;
-    Resources used;
+    ResourceAmounts hard;
+    ResourceAmounts used;
     bool computed = true;  ///< false until its usage is first known: everything is refused
 };
 
 /// Whether one pod more has room.
-WT_HD constexpr bool has_room(const ResourceQuota& quota, const Resources& request) {
+WT_HD constexpr bool has_room(const ResourceQuota& quota, const ResourceAmounts& request) {
     if (!quota.computed) return false;
     for (std::int32_t kind = 0; kind < resource_kinds; ++kind)
         if ((quota.limited >> kind & 1) != 0 && request[kind] > 0 &&
@@ -29,7 +29,7 @@ WT_HD constexpr bool has_room(const ResourceQuota& quota, const Resources& reque
 
 /// Charges all matching quotas or none. A false return is an ordinary event and changes nothing.
 [[nodiscard]] WT_HD constexpr bool try_admit(ResourceQuota* quotas, std::int32_t count,
-                                             const Resources& request) {
+                                             const ResourceAmounts& request) {
     for (std::int32_t i = 0; i < count; ++i)
         if (!has_room(quotas[i], request)) return false;
     for (std::int32_t i = 0; i < count; ++i) quotas[i].used += request;

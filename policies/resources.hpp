@@ -16,27 +16,27 @@ enum ResourceKind : std::int32_t {
 };
 
 /// An amount of every resource: a request, a capacity, what is free.
-struct Resources {
+struct ResourceAmounts {
     std::int64_t amount[resource_kinds] = {};
 
     WT_HD constexpr std::int64_t& operator[](std::int32_t kind) { return amount[kind]; }
     WT_HD constexpr std::int64_t operator[](std::int32_t kind) const { return amount[kind]; }
-    WT_HD constexpr Resources& operator+=(const Resources& other) {
+    WT_HD constexpr ResourceAmounts& operator+=(const ResourceAmounts& other) {
         for (std::int32_t i = 0; i < resource_kinds; ++i) amount[i] += other.amount[i];
         return *this;
     }
-    WT_HD constexpr Resources& operator-=(const Resources& other) {
+    WT_HD constexpr ResourceAmounts& operator-=(const ResourceAmounts& other) {
         for (std::int32_t i = 0; i < resource_kinds; ++i) amount[i] -= other.amount[i];
         return *this;
     }
-    constexpr bool operator==(const Resources&) const = default;
+    constexpr bool operator==(const ResourceAmounts&) const = default;
 };
 
-WT_HD constexpr Resources operator+(Resources a, const Resources& b) { return a += b; }
-WT_HD constexpr Resources operator-(Resources a, const Resources& b) { return a -= b; }
+WT_HD constexpr ResourceAmounts operator+(ResourceAmounts a, const ResourceAmounts& b) { return a += b; }
+WT_HD constexpr ResourceAmounts operator-(ResourceAmounts a, const ResourceAmounts& b) { return a -= b; }
 
 /// Whether `request` finds room in `free`. What is not requested is not looked at.
-WT_HD constexpr bool fits(const Resources& request, const Resources& free) {
+WT_HD constexpr bool fits(const ResourceAmounts& request, const ResourceAmounts& free) {
     for (std::int32_t i = 0; i < resource_kinds; ++i)
         if (request.amount[i] > 0 && request.amount[i] > free.amount[i]) return false;
     return true;

@@ -56,8 +56,8 @@ KarpenterBudget read_budget(const Json& json, UtcSeconds now) {
 std::int64_t milli(double cores) { return std::llround(cores * 1000.0); }
 
 /// Cpu in cores, the rest in its own unit; `extended` gives every other resource its place.
-Resources read_resources(const Json& json, std::map<std::string, std::int32_t>& extended) {
-    Resources result;
+ResourceAmounts read_resources(const Json& json, std::map<std::string, std::int32_t>& extended) {
+    ResourceAmounts result;
     result[resource_cpu_milli] = milli(value_or(json, "cpu", 0.0));
     result[resource_memory_bytes] = std::llround(value_or(json, "memory", 0.0));
     result[resource_pods] = value_or<std::int64_t>(json, "pods", 0);
@@ -87,7 +87,8 @@ Catalog read_catalog(const Json& file, const std::string& name,
     Catalog catalog;
     std::vector<Json> types = file["catalogs"][name].get<std::vector<Json>>();
     std::sort(types.begin(), types.end(), [](const Json& a, const Json& b) { return a["name"] < b["name"]; });
-    const Resources overhead = read_resources(file.value("overhead_per_node", Json::object()), extended);
+    const ResourceAmounts overhead =
+        read_resources(file.value("overhead_per_node", Json::object()), extended);
     for (const Json& type : types) {
         KarpenterOffering offering;
         offering.capacity = read_resources(type, extended);

@@ -10,8 +10,8 @@ using namespace windtunnel;
 
 namespace {
 
-Resources gpus(std::int64_t count) {
-    Resources result;
+ResourceAmounts gpus(std::int64_t count) {
+    ResourceAmounts result;
     result[resource_pods] = 1;
     result[resource_extended] = count;
     return result;

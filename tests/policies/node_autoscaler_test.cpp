@@ -12,8 +12,8 @@ using namespace windtunnel;
 
 namespace {
 
-Resources amounts(std::int64_t cpu, std::int64_t memory, std::int64_t pods, std::int64_t gpus = 0) {
-    Resources result;
+ResourceAmounts amounts(std::int64_t cpu, std::int64_t memory, std::int64_t pods, std::int64_t gpus = 0) {
+    ResourceAmounts result;
     result[resource_cpu_milli] = cpu;
     result[resource_memory_bytes] = memory;
     result[resource_pods] = pods;
@@ -21,7 +21,7 @@ Resources amounts(std::int64_t cpu, std::int64_t memory, std::int64_t pods, std:
     return result;
 }
 
-CaNode node_of(const Resources& free, std::int32_t zone = 0) {
+CaNode node_of(const ResourceAmounts& free, std::int32_t zone = 0) {
     CaNode node;
     node.free = free;
     node.zone = zone;
@@ -175,10 +175,10 @@ namespace {
 
 /// Two GPU types, the larger one with spot capacity too.
 std::vector<KarpenterOffering> gpu_offerings() {
-    const Resources one = amounts(8000, 64'000, 50, 1), four = amounts(48'000, 384'000, 200, 4);
-    return {{one, one, 1'000, CapacityType::on_demand, 0, 0},
-            {four, four, 3'500, CapacityType::on_demand, 0, 1},
-            {four, four, 1'200, CapacityType::spot, 0, 1}};
+    const ResourceAmounts one = amounts(8000, 64'000, 50, 1), four = amounts(48'000, 384'000, 200, 4);
+    return {{one, one, 1'000, OfferingKind::on_demand, 0, 0},
+            {four, four, 3'500, OfferingKind::on_demand, 0, 1},
+            {four, four, 1'200, OfferingKind::spot, 0, 1}};
 }
 
 KarpenterPod gpu_pod(std::int64_t gpus, std::int64_t created) {

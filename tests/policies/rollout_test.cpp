@@ -101,10 +101,10 @@ TEST_CASE("rollout: a resize in the middle is shared in proportion and the rest 
 }
 
 TEST_CASE("replica set: what is deleted first") {
-    DeletionCandidate base{true, PodPhase::running, true, 0, 1, 0, seconds(0), seconds(0), 5};
+    ReplicaSetPod base{true, PodPhase::running, true, 0, 1, 0, seconds(0), seconds(0), 5};
     const Tick now = seconds(4000);
     const auto earlier = [&](auto change) {
-        DeletionCandidate other = base;
+        ReplicaSetPod other = base;
         change(other);
         CHECK(deleted_before(other, base, now));
         CHECK_FALSE(deleted_before(base, other, now));
@@ -117,7 +117,7 @@ TEST_CASE("replica set: what is deleted first") {
     earlier([](auto& pod) { pod.restarts = 3; });
     earlier([](auto& pod) { pod.ready_since = seconds(3900); });
     // Ages of 4000 s and 3000 s: 2^41 ns = 2199 s, 2^42 = 4398 s, one class; the uid decides, not the age.
-    DeletionCandidate younger = base;
+    ReplicaSetPod younger = base;
     younger.ready_since = seconds(1000);
     younger.uid = 9;
     CHECK(deleted_before(base, younger, now));
