@@ -199,9 +199,9 @@ WT_HD inline bool sorts_before(double a, double b) { return a < b || (is_nan(a) 
 
 /// Sorts by value, ascending, NaN first: heap sort, in place, no recursion.
 WT_HD inline void sort_by_value(PromqlPoint* points, std::int32_t count) {
-    auto sift = [points](std::int32_t root, std::int32_t end) {
+    auto sift = [points](std::uint32_t root, std::uint32_t end) {
         while (true) {
-            std::int32_t child = 2 * root + 1;
+            std::uint32_t child = 2 * root + 1;
             if (child >= end) return;
             if (child + 1 < end && sorts_before(points[child].value, points[child + 1].value)) ++child;
             if (!sorts_before(points[root].value, points[child].value)) return;
@@ -211,8 +211,9 @@ WT_HD inline void sort_by_value(PromqlPoint* points, std::int32_t count) {
             root = child;
         }
     };
-    for (std::int32_t root = count / 2 - 1; root >= 0; --root) sift(root, count);
-    for (std::int32_t end = count - 1; end > 0; --end) {
+    const auto size = static_cast<std::uint32_t>(count < 0 ? 0 : count);
+    for (std::uint32_t root = size / 2; root-- > 0;) sift(root, size);
+    for (std::uint32_t end = size; end-- > 1;) {
         const PromqlPoint largest = points[0];
         points[0] = points[end];
         points[end] = largest;
