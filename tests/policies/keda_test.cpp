@@ -209,3 +209,29 @@ TEST_CASE("cron: intervals begin inside an active window and are cut at the span
         CHECK(is_active(night, utc("2026-01-01T23:00:00Z") +
                                    std::chrono::seconds((interval.to.count - 1) / ticks_per_second)));
 }
+
+TEST_CASE("cron: the intervals say at every instant what a look at that instant says") {
+    const struct {
+        const char *zone, *start, *end, *origin;
+    } looks[] = {
+        {"Europe/Berlin", "30 2 * * *", "15 4 * * *", "2026-03-27T00:00:00Z"},  // the hour that is skipped
+        {"America/New_York", "30 1 * * *", "45 1 * * *",
+         "2026-10-31T00:00:00Z"},                                            // the hour that comes twice
+        {"Asia/Beirut", "0 0 * * *", "30 0 * * *", "2026-03-27T00:00:00Z"},  // the midnight that is skipped
+        {"Australia/Lord_Howe", "*/20 1-3 * * *", "10 2 * * *", "2026-04-03T00:00:00Z"},  // half an hour only
+        {"Etc/UTC", "0 0 1 * Mon", "0 12 * * *", "2026-05-30T00:00:00Z"},
+        {"Asia/Kolkata", "0 0 30 2 *", "0 6 * * *", "2026-01-01T00:00:00Z"},  // a start that never comes
+    };
+    for (const auto& look : looks) {
+        const CronTrigger one = trigger(look.zone, look.start, look.end);
+        const UtcSeconds origin = utc(look.origin);
+        const auto intervals = active_intervals(one, origin, Tick{0}, seconds(4 * 86'400));
+        for (std::int64_t s = 0; s < 4 * 86'400; s += 299) {
+            bool inside = false;
+            for (const ActiveInterval& interval : intervals)
+                inside = inside || (interval.from <= seconds(s) && seconds(s) < interval.to);
+            INFO(look.zone << " " << look.start << " at second " << s);
+            REQUIRE(inside == is_active(one, origin + std::chrono::seconds(s)));
+        }
+    }
+}
