@@ -51,12 +51,10 @@ struct SampleLayout {
 /// series that some query selects, each with the history that the longest query needs. Ask for the layout
 /// after the last one.
 ///
-/// The language is PromQL as Prometheus 2.42 evaluates it in an instant query, checked against its own
-/// engine.
+/// The language is PromQL as Prometheus 2.42 evaluates it in an instant query, checked against its engine.
 /// - *Refused*, because labels and numbers are fixed before a trial or must be the same on every processor:
 ///   label_replace, label_join, count_values, transcendental functions, ^ with anything but a constant
-///   integer
-///   (-64 to 64) or 0.5, the @ modifier, native histograms.
+///   integer (-64 to 64) or 0.5, the @ modifier, native histograms.
 /// - *Matchers* are resolved here. A label with a value for each pod takes patterns that accept all or none
 /// of a
 ///   workload's pods (`pod=~"chat-.*"`); what would tell pods apart is refused. Regular expressions are the

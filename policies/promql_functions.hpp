@@ -199,10 +199,8 @@ WT_HD inline bool sorts_before(double a, double b) { return a < b || (is_nan(a) 
 
 /// Sorts by value, ascending, NaN first: heap sort, in place, no recursion.
 WT_HD inline void sort_by_value(PromqlPoint* points, std::int32_t count) {
-    auto sift = [points](std::uint32_t root, std::uint32_t end) {
-        while (true) {
-            std::uint32_t child = 2 * root + 1;
-            if (child >= end) return;
+    auto sift = [points](std::int64_t root, std::int64_t end) {
+        for (std::int64_t child = 2 * root + 1; child < end; child = 2 * root + 1) {
             if (child + 1 < end && sorts_before(points[child].value, points[child + 1].value)) ++child;
             if (!sorts_before(points[root].value, points[child].value)) return;
             const PromqlPoint kept = points[root];
@@ -211,9 +209,8 @@ WT_HD inline void sort_by_value(PromqlPoint* points, std::int32_t count) {
             root = child;
         }
     };
-    const auto size = static_cast<std::uint32_t>(count < 0 ? 0 : count);
-    for (std::uint32_t root = size / 2; root-- > 0;) sift(root, size);
-    for (std::uint32_t end = size; end-- > 1;) {
+    for (std::int64_t root = count / 2 - 1; root >= 0; --root) sift(root, count);
+    for (std::int64_t end = count - 1; end > 0; --end) {
         const PromqlPoint largest = points[0];
         points[0] = points[end];
         points[end] = largest;

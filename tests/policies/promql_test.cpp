@@ -414,7 +414,8 @@ TEST_CASE("promql: a damaged query is understood or refused with a column, and n
     const std::string whole =
         "histogram_quantile(0.9, sum by (le, pod) "
         "(rate(vllm:time_to_first_token_seconds_bucket{tier=~\"g.*\"}[5m] "
-        "offset 1m))) > bool on(pod) group_left(tier) max_over_time((-replica_limit)[5m:30s]) or vector(0x1f) "
+        "offset 1m))) > bool on(pod) group_left(tier) max_over_time((-replica_limit)[5m:30s]) or "
+        "vector(0x1f) "
         "# end";
     std::mt19937 random(7);
     int understood = 0, refused = 0;
