@@ -1,5 +1,5 @@
 #pragma once
-#include "policies/int_or_percent.hpp"
+#include "policies/count_or_percent.hpp"
 
 #include <cstdint>
 
@@ -10,8 +10,8 @@ namespace windtunnel {
 
 /// One of the two is given.
 struct DisruptionBudgetSpec {
-    IntOrPercent min_available;
-    IntOrPercent max_unavailable;
+    CountOrPercent min_available;
+    CountOrPercent max_unavailable;
     /// Releases before about 1.20 refuse every disruption where a matching pod has no controller and the
     /// budget needs the controllers' scale; later ones leave such pods out of the scale.
     bool unowned_pods_block = false;
@@ -39,7 +39,7 @@ WT_HD constexpr DisruptionBudgetStatus budget_status(const DisruptionBudgetSpec&
     DisruptionBudgetStatus status;
     status.current_healthy = input.healthy_pods;
     const bool by_scale =
-        spec.max_unavailable.is_given() || spec.min_available.kind == IntOrPercent::Kind::percent;
+        spec.max_unavailable.is_given() || spec.min_available.kind == CountOrPercent::Kind::percent;
     if (by_scale && input.has_unowned_pod && spec.unowned_pods_block) return status;
     status.expected_pods = by_scale ? input.controller_scale : input.matching_pods;
     if (spec.max_unavailable.is_given())

@@ -1,5 +1,5 @@
 #pragma once
-#include "policies/int_or_percent.hpp"
+#include "policies/count_or_percent.hpp"
 #include "policies/rounding.hpp"
 
 #include <cstdint>
@@ -11,7 +11,7 @@ namespace windtunnel {
 enum class DisruptionReason : std::uint8_t { underutilized = 1, empty = 2, drifted = 4 };
 
 struct KarpenterBudget {
-    IntOrPercent nodes = percent(10);
+    CountOrPercent nodes = percent(10);
     std::uint8_t reasons = 0;  ///< bits of DisruptionReason; 0 = all
     bool valid = true;         ///< an invalid budget allows nothing
     bool active = true;        ///< its schedule holds now (karpenter_schedule.hpp)

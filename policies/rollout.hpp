@@ -1,5 +1,5 @@
 #pragma once
-#include "policies/int_or_percent.hpp"
+#include "policies/count_or_percent.hpp"
 
 #include <cstdint>
 
@@ -18,8 +18,8 @@ enum class RolloutStrategy : std::uint8_t { rolling_update, recreate };
 struct RolloutSpec {
     std::int32_t replicas = 1;
     RolloutStrategy strategy = RolloutStrategy::rolling_update;
-    IntOrPercent max_surge = percent(25);
-    IntOrPercent max_unavailable = percent(25);
+    CountOrPercent max_surge = percent(25);
+    CountOrPercent max_unavailable = percent(25);
 };
 
 struct ReplicaSetState {
@@ -43,7 +43,7 @@ struct Fenceposts {
 };
 
 /// Surge rounds up, unavailability down; were both nothing, the rollout could not move, so one may miss.
-WT_HD constexpr Fenceposts resolve_fenceposts(IntOrPercent max_surge, IntOrPercent max_unavailable,
+WT_HD constexpr Fenceposts resolve_fenceposts(CountOrPercent max_surge, CountOrPercent max_unavailable,
                                               std::int32_t replicas) {
     Fenceposts posts{max_surge.resolve(replicas, true), max_unavailable.resolve(replicas, false)};
     if (posts.surge == 0 && posts.unavailable == 0) posts.unavailable = 1;

@@ -10,8 +10,8 @@ namespace windtunnel::conformance {
 namespace {
 
 /// An integer, "NN%" or null; nothing for any other text.
-std::optional<IntOrPercent> read_int_or_percent(const Json& object, const char* key) {
-    if (!given(object, key)) return IntOrPercent{};
+std::optional<CountOrPercent> read_count_or_percent(const Json& object, const char* key) {
+    if (!given(object, key)) return CountOrPercent{};
     const Json& value = object[key];
     if (value.is_number()) return integer(value.get<std::int32_t>());
     const std::string text = value.get<std::string>();
@@ -61,8 +61,8 @@ Sets read_sets(const Json& input) {
 
 std::optional<Json> run_deployment_rolling(const Case& c) {
     const Json& input = c.input;
-    const auto surge = read_int_or_percent(input, "max_surge");
-    const auto unavailable = read_int_or_percent(input, "max_unavailable");
+    const auto surge = read_count_or_percent(input, "max_surge");
+    const auto unavailable = read_count_or_percent(input, "max_unavailable");
     if (!surge || !unavailable) return Json{{"error", true}};
     RolloutSpec spec{value_or(input, "replicas", 0),
                      value_or<std::string>(input, "strategy", "RollingUpdate") == "Recreate"
@@ -101,8 +101,8 @@ std::optional<Json> run_deployment_rolling(const Case& c) {
 
 std::optional<Json> run_pdb_status(const Case& c) {
     if (c.kind != "pdb_status") return std::nullopt;
-    const auto least = read_int_or_percent(c.input, "min_available");
-    const auto most = read_int_or_percent(c.input, "max_unavailable");
+    const auto least = read_count_or_percent(c.input, "min_available");
+    const auto most = read_count_or_percent(c.input, "max_unavailable");
     if (!least || !most) return Json{{"error", true}};
     DisruptionBudgetInput input{c.input["matching_pods"].get<std::int32_t>(),
                                 c.input["healthy_pods"].get<std::int32_t>(), 0,

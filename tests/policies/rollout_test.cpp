@@ -22,7 +22,7 @@ struct Deployment {
     }
 };
 
-Deployment rolling(std::int32_t replicas, IntOrPercent surge, IntOrPercent unavailable) {
+Deployment rolling(std::int32_t replicas, CountOrPercent surge, CountOrPercent unavailable) {
     Deployment result;
     result.spec = {replicas, RolloutStrategy::rolling_update, surge, unavailable};
     result.newest = {0, 0, 2, replicas, replicas};
