@@ -15,12 +15,16 @@ find_path(RANDOM123_INCLUDE_DIR Random123/philox.h REQUIRED)
 find_path(LIBCSV_INCLUDE_DIR csv.h REQUIRED)
 find_library(LIBCSV_LIBRARY csv REQUIRED)
 
-# One Thrust per build tree: Debian's for the CPU device systems (find_package(Thrust) would take the
-# CUDA toolkit's whenever nvcc is on the path), the toolkit's CCCL where CUDA is on (gpu/CMakeLists.txt).
-if(NOT WINDTUNNEL_CUDA)
+# One Thrust per build tree, compiled by g++ for the TBB device system: the toolkit's (CCCL) where device
+# code is linked, so that both halves of the program hold the same Thrust, else Debian's, named outright
+# since find_package(Thrust) would take the toolkit's whenever nvcc is on the path.
+if(windtunnel_links_device_code)
+    get_filename_component(cuda_bin ${CMAKE_CUDA_COMPILER} DIRECTORY)
+    find_package(CCCL REQUIRED CONFIG HINTS ${cuda_bin}/../lib/cmake ${CMAKE_CUDA_COMPILER_TOOLKIT_ROOT}/lib64/cmake)
+else()
     set(Thrust_DIR /usr/share/cmake/thrust CACHE PATH "Debian's Thrust")
     set(CMAKE_WARN_DEPRECATED OFF)
     cmake_policy(SET CMP0074 NEW)
     find_package(Thrust REQUIRED CONFIG)
-    thrust_create_target(windtunnel_thrust HOST CPP DEVICE TBB)
 endif()
+thrust_create_target(windtunnel_thrust HOST CPP DEVICE TBB)

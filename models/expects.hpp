@@ -4,7 +4,7 @@
 #include <string>
 
 /// States what must be true on the host; always on. Throws InternalError: our mistake, never the user's.
-/// Inside a trial use `WT_CHECK` (sim/fault.hpp), which works on a device too.
+/// Inside a trial use `WT_CHECK` (models/fault.hpp), which works on a device too.
 #define WT_EXPECTS(condition)                                                                          \
     do {                                                                                               \
         if (!(condition))                                                                              \

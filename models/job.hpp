@@ -1,0 +1,102 @@
+#pragma once
+#include "models/arena.hpp"
+#include "models/time.hpp"
+
+#include <cstdint>
+
+namespace windtunnel {
+
+using JobIndex = std::uint32_t;
+inline constexpr JobIndex no_job = 0xffffffffu;
+
+enum class JobState : std::uint8_t { held, waiting, prefilling, fresh, decoding };
+
+/// A request in flight: from its arrival until it has ended. 64 bytes, in a pool shared by all replicas.
+struct Job {
+    Tick arrival;
+    Tick first_token;             ///< `never` until there is one; kept across preemptions
+    Tick last_token;              ///< when it was preempted: the end of the step that gave its last token;
+                                  ///< before its first token: from when on its server sees it in the queue
+    std::uint32_t end_step = 0;   ///< while decoding: the server's step count at which it is done
+    JobState state = JobState::waiting;
+    std::uint8_t aborted = 0;     ///< its client has gone; it leaves at the next step boundary
+    std::uint16_t replica = 0;    ///< the server that holds it
+    std::uint32_t request = 0;    ///< index into the workload
+    std::uint32_t prompt_tokens = 0;
+    std::uint32_t output_tokens = 0;  ///< where it will stop. Read when a token is made, never by a decision
+    std::uint32_t outputs = 0;    ///< tokens made so far; up to date while it is not decoding
+    std::uint32_t computed = 0;   ///< tokens whose KV exists; up to date while it is in prefill
+    JobIndex next = no_job;       ///< in a queue or the free list
+    JobIndex previous = no_job;
+    std::uint32_t place = 0;      ///< in its replica's order of admission
+};
+static_assert(sizeof(Job) == 64);
+
+/// The jobs of a trial. A pool that runs out is reported (the trial outgrew its arena), never hidden.
+template <class Layout>
+struct JobPool {
+    ArenaArray<Job, Layout> jobs;
+    std::uint32_t capacity = 0;
+    std::uint32_t fresh = 0;  ///< jobs from here on were never used
+    JobIndex free_list = no_job;
+
+    WT_HD Job& operator[](JobIndex i) const { return jobs[i]; }
+
+    /// A job with undefined content, or `no_job` when the pool is used up.
+    [[nodiscard]] WT_HD JobIndex take() {
+        if (free_list != no_job) {
+            const JobIndex i = free_list;
+            free_list = jobs[i].next;
+            return i;
+        }
+        return fresh < capacity ? fresh++ : no_job;
+    }
+    WT_HD void give_back(JobIndex i) {
+        jobs[i].next = free_list;
+        free_list = i;
+    }
+};
+
+/// A first-come-first-served queue of jobs, linked through them; a preempted job goes back to the front.
+template <class Layout>
+struct JobQueue {
+    JobIndex head = no_job;
+    JobIndex tail = no_job;
+    std::uint32_t size = 0;
+
+    [[nodiscard]] WT_HD bool empty() const { return head == no_job; }
+    WT_HD void push_back(const JobPool<Layout>& pool, JobIndex i) {
+        Job& job = pool[i];
+        job.next = no_job;
+        job.previous = tail;
+        if (tail != no_job) pool[tail].next = i;
+        else head = i;
+        tail = i;
+        ++size;
+    }
+    WT_HD void push_front(const JobPool<Layout>& pool, JobIndex i) {
+        Job& job = pool[i];
+        job.previous = no_job;
+        job.next = head;
+        if (head != no_job) pool[head].previous = i;
+        else tail = i;
+        head = i;
+        ++size;
+    }
+    /// Takes `i` out, wherever it stands. Requires that it is in this queue.
+    WT_HD void remove(const JobPool<Layout>& pool, JobIndex i) {
+        const JobIndex before = pool[i].previous, after = pool[i].next;
+        if (before != no_job) pool[before].next = after;
+        else head = after;
+        if (after != no_job) pool[after].previous = before;
+        else tail = before;
+        --size;
+    }
+    WT_HD JobIndex pop_front(const JobPool<Layout>& pool) {
+        const JobIndex i = head;
+        remove(pool, i);
+        return i;
+    }
+};
+
+}  // namespace windtunnel

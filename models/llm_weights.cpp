@@ -1,0 +1,61 @@
+#include "models/llm_weights.hpp"
+
+#include "models/expects.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace windtunnel {
+
+int layers_of_stage(int layers, int pipeline, int stage) {
+    WT_EXPECTS(pipeline >= 1 && pipeline <= layers && stage >= 0 && stage < pipeline);
+    const int extra = layers % pipeline;
+    // Extra layers go to the stages before the last one, from the right.
+    const bool longer = stage >= pipeline - 1 - extra && stage < pipeline - 1;
+    return layers / pipeline + (longer ? 1 : 0);
+}
+
+StageWeights stage_weights(const LlmShape& shape, NumberType type, ModelParallelism parallelism, int stage) {
+    const int tp = parallelism.tensor, pp = parallelism.pipeline;
+    LayerParameters p = layer_parameters(shape, tp);
+    StageWeights w;
+    w.layers = layers_of_stage(shape.layers, pp, stage);
+    int before = 0;
+    for (int s = 0; s < stage; ++s) before += layers_of_stage(shape.layers, pp, s);
+    const int dense_total = shape.layers - expert_layers(shape);
+    const int dense = std::clamp(dense_total - before, 0, w.layers);
+    w.routed_layers = w.layers - dense;
+
+    const double sixteen = type == NumberType::fp32 ? 4.0 : 2.0;
+    const double quantised = bytes_per_weight(type);
+    const bool experts_only = shape.moe && (type == NumberType::mxfp4 || (type == NumberType::int4 && shape.mla));
+    const double linear = experts_only ? 2.0 : quantised;
+    if (shape.moe && type == NumberType::mxfp4) {
+        // The kernels pad each rank's share of an expert to 256 rows: 2880 becomes 3072, which is the
+        // 64.4 GiB that gpt-oss-120b logs on an H100 (llm-d-planner, vLLM 0.11.0, 2025-12).
+        const double share = static_cast<double>(shape.moe->expert_intermediate_size) / tp;
+        const double padded = std::ceil(share / 256) * 256;
+        p.one_expert *= padded / share;
+        p.experts *= padded / share;
+    }
+    w.attention = p.attention * linear * w.layers;
+    w.dense_mlp = (p.mlp * dense + p.shared * w.routed_layers) * linear;
+    w.one_expert = p.one_expert * quantised;
+    w.experts = p.experts * quantised * w.routed_layers;
+    w.router = p.router * sixteen * w.routed_layers;
+    const bool first = stage == 0, last = stage == pp - 1;
+    const double table = embedding_parameters(shape, tp) * sixteen;
+    if (first || (last && shape.tied_embeddings)) w.embedding = table;
+    if (last && !shape.tied_embeddings) w.head = table;
+    w.other = other_parameters(shape) * sixteen * w.layers / shape.layers / (shape.multimodal ? tp : 1);
+    const int rotary_width = shape.mla ? shape.mla->rope_head_dim : shape.head_dim;
+    // Contexts of millions of tokens compute their angles instead (Llama 4).
+    if (shape.max_positions <= 1 << 20) w.rotary = 2.0 * shape.max_positions * rotary_width;
+    if (shape.mla)
+        w.absorbed = 2.0 * shape.mla->kv_lora_rank * (shape.mla->nope_head_dim + shape.mla->value_head_dim) *
+                     shape.attention_heads / tp * w.layers;
+    w.read_every_step = w.attention + w.dense_mlp + w.router + (last ? table : 0.0) + (shape.multimodal ? 0.0 : w.other);
+    return w;
+}
+
+}  // namespace windtunnel

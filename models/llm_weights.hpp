@@ -1,0 +1,45 @@
+#pragma once
+#include "models/llm_shape.hpp"
+
+#include <cstdint>
+
+namespace windtunnel {
+
+/// How a model is cut: each of `pipeline` stages holds a run of layers, each layer is split over `tensor`
+/// ranks; with `expert_parallel` the experts are dealt out whole over the tensor ranks (the same bytes).
+struct ModelParallelism {
+    int tensor = 1;
+    int pipeline = 1;
+};
+
+/// Layers of pipeline stage `stage` (from 0): as even as can be, the longer stages in the middle and none
+/// of the extra ones on the last stage, which also holds the LM head (vLLM 0.6 to 0.24).
+[[nodiscard]] int layers_of_stage(int layers, int pipeline, int stage);
+
+/// Bytes of weights that one rank of one stage keeps on its GPU.
+struct StageWeights {
+    int layers = 0;
+    int routed_layers = 0;    ///< of them with experts
+    double attention = 0;     ///< all layers
+    double dense_mlp = 0;     ///< dense layers and shared experts
+    double experts = 0;       ///< all routed experts of all layers
+    double one_expert = 0;    ///< one expert of one layer
+    double router = 0;
+    double embedding = 0;     ///< the table, where this stage holds it
+    double head = 0;          ///< the LM head where it is not the table
+    double other = 0;         ///< norms, biases, vision tower
+    double rotary = 0;        ///< cached cosines and sines, max_positions rows
+    double absorbed = 0;      ///< latent attention: 16-bit copies of the up-projections
+    [[nodiscard]] double total() const {
+        return attention + dense_mlp + experts + router + embedding + head + other + rotary + absorbed;
+    }
+    /// Bytes that every step reads whatever the batch is: not the embedding table (rows are looked up),
+    /// not the experts. A tied table is read as the head.
+    double read_every_step = 0;
+};
+
+/// `type` is the weights' type; embeddings, head, norms and routers stay in 16 bits. mxfp4 quantises experts
+/// only where there are any (gpt-oss, 2025-08), int4 with latent attention likewise (Kimi K2.5, 2026).
+[[nodiscard]] StageWeights stage_weights(const LlmShape& shape, NumberType type, ModelParallelism parallelism, int stage);
+
+}  // namespace windtunnel

@@ -1,0 +1,29 @@
+#pragma once
+#include "models/host_device.hpp"
+
+#include <cstdint>
+
+namespace windtunnel {
+
+/// Kubernetes' IntOrString as a number: absent, an integer, or whole percent of a total.
+struct IntOrPercent {
+    enum class Kind : std::uint8_t { absent, integer, percent };
+    Kind kind = Kind::absent;
+    std::int32_t value = 0;
+
+    [[nodiscard]] WT_HD constexpr bool is_given() const { return kind != Kind::absent; }
+
+    /// The number for `total`; a percentage is rounded as asked, an absent value is 0. Integers only, so
+    /// there is nothing to round twice.
+    [[nodiscard]] WT_HD constexpr std::int32_t resolve(std::int32_t total, bool round_up) const {
+        if (kind == Kind::absent) return 0;
+        if (kind == Kind::integer) return value;
+        const std::int64_t product = std::int64_t{value} * total;
+        return static_cast<std::int32_t>((product + (round_up ? 99 : 0)) / 100);
+    }
+};
+
+WT_HD constexpr IntOrPercent integer(std::int32_t value) { return {IntOrPercent::Kind::integer, value}; }
+WT_HD constexpr IntOrPercent percent(std::int32_t value) { return {IntOrPercent::Kind::percent, value}; }
+
+}  // namespace windtunnel

@@ -1,0 +1,55 @@
+#pragma once
+#include "models/kv_capacity.hpp"
+#include "sim/blueprint_builder.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace windtunnel {
+
+/// Names and prices of a node pool, at the index it has in the blueprint.
+struct CompiledPool {
+    std::string name;
+    std::string instance_type;
+    std::string capacity_type;               ///< "on-demand" or "spot"
+    std::int64_t nano_usd_per_hour = 0;      ///< of one node
+    std::int64_t gpus_per_node = 0;
+    std::int64_t minimum = 0, maximum = 0;   ///< nodes
+    std::string price_source;                ///< where the price is from, and its date
+};
+
+/// Names and facts of a workload, at the index it has in the blueprint.
+struct CompiledWorkload {
+    std::string name;                        ///< "chat"
+    std::string target;                      ///< "Deployment/chat"
+    std::string name_space;
+    std::string autoscaler;                  ///< "ScaledObject/chat", "HorizontalPodAutoscaler/chat" or ""
+    std::int32_t minimum_replicas = 0, maximum_replicas = 0;
+    std::string model, gpu;                  ///< catalogue names
+    KvCapacity capacity;
+    std::string step_time_source;            ///< which coefficients
+    SourcePosition where;
+};
+
+/// A run's wall clock: what t = 0 is, for people.
+struct WallClock {
+    std::int64_t start_unix_s = 0;
+    std::string time_zone = "Etc/UTC";
+};
+
+/// A scenario as the engine runs it, with everything that turns indices back into names.
+struct CompiledScenario {
+    std::string name;
+    BlueprintParts parts;
+    std::uint64_t hash = 0;                  ///< of the blueprint and the requests of trial 0
+    std::vector<CompiledPool> pools;
+    std::vector<CompiledWorkload> workloads;
+    WallClock clock;
+    Problems warnings;                       ///< shown in every result
+    bool has_goodput = false;                ///< the scenario says what a good request is
+};
+
+}  // namespace windtunnel

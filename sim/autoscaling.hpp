@@ -1,0 +1,215 @@
+#pragma once
+#include "policies/hpa_reconcile.hpp"
+#include "policies/keda_scalers.hpp"
+#include "sim/metrics_board.hpp"
+
+namespace windtunnel {
+
+/// The autoscalers of a trial: reads their metrics, lets the HPA and KEDA policies decide, says what they want.
+///
+/// `Host` is the trial: fleet(), workload_reading(…), scale(workload, replicas, metric, now).
+template <class Layout>
+class Autoscaling {
+public:
+    WT_HD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
+        m_states = arena.template take_plain<State>(b.autoscalers.size());
+        for (std::uint32_t a = 0; a < b.autoscalers.size(); ++a) {
+            const HpaLogCapacity& log = b.autoscalers[a].log;
+            auto* recommendations = arena.template take_plain<HpaRecommendation>(static_cast<std::size_t>(log.recommendations));
+            auto* ups = arena.template take_plain<HpaScaleEvent>(static_cast<std::size_t>(log.scale_ups));
+            auto* downs = arena.template take_plain<HpaScaleEvent>(static_cast<std::size_t>(log.scale_downs));
+            if (m_states == nullptr) continue;
+            m_states[a] = State{};
+            m_states[a].hpa.recommendations = {recommendations, log.recommendations, 0};
+            m_states[a].hpa.scale_ups = {ups, log.scale_ups, 0};
+            m_states[a].hpa.scale_downs = {downs, log.scale_downs, 0};
+        }
+        std::uint32_t most = 0;
+        for (const WorkloadPlan& w : b.workloads)
+            if (w.autoscaler >= 0 && w.pod_slots > most) most = w.pod_slots;
+        m_pods = arena.template take_plain<HpaPod>(most);
+        m_samples = arena.template take_plain<HpaPodSample>(std::size_t{most} * hpa_max_metrics);
+        m_pod_capacity = most;
+    }
+
+    /// The controllers have run before t = 0; where in their periods they are is random.
+    WT_HD void start(const Blueprint& b, TrialKey key, Calendar<Layout>& calendar, const ControlSlots& slots) {
+        m_blueprint = &b;
+        for (std::uint32_t a = 0; a < b.autoscalers.size(); ++a) {
+            const AutoscalerPlan& plan = b.autoscalers[a];
+            State& s = m_states[a];
+            s.hpa.recommendations.count = s.hpa.scale_ups.count = s.hpa.scale_downs.count = 0;
+            s.hpa.scaled_to_zero = false;
+            s.keda = {};
+            s.keda.ever_active = b.workloads[plan.workload].initial_replicas > 0;
+            for (KedaHealth& h : s.health) h = {};
+            RandomStream phase(key.seed, key.trial, StreamPurpose::controller_phase, a);
+            const auto sync = static_cast<std::uint64_t>(plan.hpa.sync_period.count), poll = static_cast<std::uint64_t>(plan.keda.polling_interval.count);
+            calendar.set(slots.hpa + a, plan.paused ? never : Tick{static_cast<std::int64_t>(phase.below(sync))});
+            calendar.set(slots.keda + a, plan.is_keda && !plan.paused ? Tick{static_cast<std::int64_t>(phase.below(poll))} : never);
+        }
+    }
+
+    /// One poll of KEDA's loop: between zero (or idle) and the minimum.
+    template <class Host>
+    WT_HD void poll(std::uint32_t a, Host& host, MetricsBoard<Layout>& board, Tick now, Fault& fault) {
+        const AutoscalerPlan& plan = m_blueprint->autoscalers[a];
+        State& s = m_states[a];
+        const auto current = static_cast<std::int32_t>(host.workload(plan.workload).desired);
+        bool active = plan.only_resource_triggers != 0, error = false;
+        for (std::uint32_t t = 0; t < plan.trigger_count; ++t) {
+            if (plan.triggers[t].kind == TriggerKind::pod_cpu) continue;
+            const KedaScalerReading r = read(plan.triggers[t], host, board, now, fault);
+            const KedaMetricAnswer answer = answer_of(plan, s, t, r, host, current);
+            active = active || (!r.error && r.active) || answer.fell_back;
+            error = error || r.error;
+        }
+        const KedaDecision d = request_scale(plan.keda, s.keda, current, active, error, now);
+        if (d.rescale) host.scale(plan.workload, d.replicas, -1, now);
+    }
+
+    /// One sync of an HPA.
+    template <class Host>
+    WT_HD void sync(std::uint32_t a, Host& host, MetricsBoard<Layout>& board, Tick now, Fault& fault) {
+        const AutoscalerPlan& plan = m_blueprint->autoscalers[a];
+        State& s = m_states[a];
+        const WorkloadState& w = host.workload(plan.workload);
+        HpaSnapshot snapshot;
+        snapshot.spec_replicas = static_cast<std::int32_t>(w.desired);
+        snapshot.status_replicas = static_cast<std::int32_t>(w.active);
+        list_pods(plan.workload, host, snapshot);
+        std::int64_t values[hpa_max_metrics];
+        for (std::uint32_t t = 0; t < plan.trigger_count; ++t) {
+            HpaMetricInput& input = snapshot.metrics[t];
+            const TriggerPlan& trigger = plan.triggers[t];
+            if (trigger.kind == TriggerKind::pod_query || trigger.kind == TriggerKind::pod_cpu) {
+                input.samples = m_samples + std::size_t{t} * m_pod_capacity;
+                sample_pods(trigger, plan.workload, host, board, now, m_samples + std::size_t{t} * m_pod_capacity, fault);
+                continue;
+            }
+            const KedaScalerReading r = read(trigger, host, board, now, fault);
+            if (plan.is_keda) {
+                const KedaMetricAnswer answer = answer_of(plan, s, t, r, host, snapshot.spec_replicas);
+                input.failed = answer.error;
+                values[t] = answer.value_milli;
+            } else {
+                input.failed = r.error;
+                values[t] = keda_metric_milli(r.value);
+            }
+            input.values_milli = values + t;
+            input.value_count = input.failed ? 0 : 1;
+        }
+        const HpaDecision d = reconcile_hpa(plan.hpa, s.hpa, snapshot, now);
+        if (!WT_CHECK(fault, !d.log_full)) return;
+        if (d.rescale) host.scale(plan.workload, d.desired_replicas, d.winning_metric, now);
+    }
+
+private:
+    struct State {
+        HpaState hpa;
+        KedaState keda;
+        KedaHealth health[hpa_max_metrics];
+    };
+
+    template <class Host>
+    WT_HD KedaMetricAnswer answer_of(const AutoscalerPlan& plan, State& s, std::uint32_t t, const KedaScalerReading& r,
+                                     const Host& host, std::int32_t current) {
+        const HpaMetricSpec& metric = plan.hpa.metrics[t];
+        return metric_with_fallback(plan.keda.fallback, s.health[t], !r.error, keda_metric_milli(r.value), metric.target_milli,
+                                    metric.target == HpaTargetKind::average_value, current,
+                                    static_cast<std::int32_t>(host.workload(plan.workload).ready));
+    }
+
+    /// What a trigger's source says now, one number for the whole workload.
+    template <class Host>
+    WT_HD KedaScalerReading read(const TriggerPlan& t, const Host& host, MetricsBoard<Layout>& board, Tick now, Fault& fault) {
+        switch (t.kind) {
+            case TriggerKind::query: {
+                const PromqlResult r = board.ask(t.query, now);
+                if (r.status != PromqlStatus::ok) {
+                    (void)WT_CHECK(fault, is_query_error(r.status));  // a workspace or history that is too small is our mistake
+                    return {true, false, 0};
+                }
+                if (r.is_scalar) return keda_reading(r.scalar, t.activation);
+                double value = r.count > 0 ? r.elements[0].value : 0;
+                for (std::int32_t i = 1; t.sums_series && i < r.count; ++i) value += r.elements[i].value;
+                return keda_prometheus(t.sums_series && r.count > 1 ? 1 : r.count, value, t.ignore_null_values != 0, t.activation);
+            }
+            case TriggerKind::queue: {
+                double length = host.workload_reading(MetricSource::queue_length, t.workload);
+                if (t.counts_in_flight) length += host.workload_reading(MetricSource::queue_in_flight, t.workload);
+                return keda_reading(length, t.activation);
+            }
+            case TriggerKind::cron: {
+                for (std::uint32_t i = 0; i < t.interval_count; ++i) {
+                    const ActiveInterval& interval = m_blueprint->intervals[t.first_interval + i];
+                    if (interval.from <= now && now < interval.to) return {false, true, t.value};
+                }
+                return {false, false, 0};
+            }
+            default: return {true, false, 0};
+        }
+    }
+
+    template <class Host>
+    WT_HD void list_pods(std::uint32_t workload, const Host& host, HpaSnapshot& snapshot) {
+        const WorkloadPlan& plan = m_blueprint->workloads[workload];
+        std::int32_t n = 0;
+        for (std::uint32_t p = plan.first_pod; p < plan.first_pod + plan.pod_slots; ++p) {
+            const Pod& pod = host.pod(p);
+            if (pod.state == PodState::none) continue;
+            HpaPod& seen = m_pods[n++];
+            seen = HpaPod{};
+            const bool created = pod.state == PodState::pending || (pod.state == PodState::starting && pod.stage < plan.container_stage);
+            seen.phase = created ? PodPhase::pending : PodPhase::running;
+            seen.deleting = pod.state >= PodState::terminating;
+            seen.started = pod.node != no_index;
+            seen.start = pod.bound;
+            seen.ready = pod.state == PodState::ready || seen.deleting ? ReadyCondition::yes : ReadyCondition::no;
+            seen.ready_transition = pod.state >= PodState::ready ? pod.ready_since : pod.bound;
+        }
+        snapshot.pods = m_pods;
+        snapshot.pod_count = n;
+        snapshot.ready_pods = count_ready_pods(m_pods, n);
+    }
+
+    /// A Pods or Resource metric: one sample for each pod that list_pods has listed, in the same order.
+    template <class Host>
+    WT_HD void sample_pods(const TriggerPlan& t, std::uint32_t workload, const Host& host, MetricsBoard<Layout>& board, Tick now,
+                           HpaPodSample* samples, Fault& fault) {
+        const WorkloadPlan& plan = m_blueprint->workloads[workload];
+        PromqlResult r;
+        if (t.kind == TriggerKind::pod_query) {
+            r = board.ask(t.query, now);
+            if (r.status != PromqlStatus::ok && !WT_CHECK(fault, is_query_error(r.status))) return;
+        }
+        std::int32_t n = 0;
+        for (std::uint32_t p = plan.first_pod; p < plan.first_pod + plan.pod_slots; ++p) {
+            if (host.pod(p).state == PodState::none) continue;
+            HpaPodSample& sample = samples[n++];
+            sample = HpaPodSample{};
+            sample.timestamp = now;
+            sample.window = m_blueprint->scrape.interval;
+            sample.request_milli = t.request_milli;
+            sample.has_request = t.request_milli > 0;
+            if (t.kind == TriggerKind::pod_cpu) {
+                sample.present = host.pod(p).state >= PodState::ready && board.has_cpu(p);
+                sample.value_milli = board.cpu_milli(p);
+            } else {
+                for (std::int32_t i = 0; r.status == PromqlStatus::ok && i < r.count; ++i)
+                    if (r.elements[i].pod == static_cast<std::int32_t>(p)) {
+                        sample.present = true;
+                        sample.value_milli = keda_metric_milli(r.elements[i].value);
+                    }
+            }
+        }
+    }
+
+    const Blueprint* m_blueprint = nullptr;
+    State* m_states = nullptr;
+    HpaPod* m_pods = nullptr;           ///< scratch of one sync
+    HpaPodSample* m_samples = nullptr;  ///< scratch: [metric][pod]
+    std::uint32_t m_pod_capacity = 0;
+};
+
+}  // namespace windtunnel

@@ -1,0 +1,190 @@
+#include "sim/blueprint_builder.hpp"
+
+#include "models/expects.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <xxhash.h>
+
+namespace windtunnel {
+
+namespace {
+
+constexpr std::size_t alignment = 64;
+
+/// Two passes over the same description: the first, without memory, measures.
+class Layouter {
+public:
+    explicit Layouter(unsigned char* memory) : m_memory(memory) {}
+
+    template <class T>
+    T* place(std::size_t count) {
+        m_used = (m_used + alignof(std::max_align_t) - 1) / alignof(std::max_align_t) * alignof(std::max_align_t);
+        T* at = m_memory == nullptr ? nullptr : reinterpret_cast<T*>(m_memory + m_used);
+        m_used += count * sizeof(T);
+        return at;
+    }
+    /// Copies `values` into the block and lets `span`, which stands in the block, point to them.
+    template <class T>
+    void fill(BlobSpan<T>* span, const std::vector<T>& values) {
+        T* at = place<T>(values.size());
+        if (at == nullptr) return;
+        std::copy(values.begin(), values.end(), at);
+        link(*span, at, values.size());
+    }
+    template <class T>
+    static void link(BlobSpan<T>& span, const T* first, std::size_t count) {
+        span.distance = reinterpret_cast<const unsigned char*>(first) - reinterpret_cast<const unsigned char*>(&span);
+        span.count = count;
+    }
+    [[nodiscard]] std::size_t used() const { return m_used; }
+
+private:
+    unsigned char* m_memory;
+    std::size_t m_used = 0;
+};
+
+void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
+    auto* b = out.place<Blueprint>(1);
+    std::vector<WorkloadPlan> workloads = parts.workloads;
+    std::vector<StagePlan> stages;
+    std::uint32_t pods = 0;
+    for (std::size_t w = 0; w < workloads.size(); ++w) {
+        workloads[w].first_pod = pods;
+        pods += workloads[w].pod_slots;
+        workloads[w].first_stage = static_cast<std::uint32_t>(stages.size());
+        workloads[w].stage_count = 0;
+        if (w < parts.stages.size()) {
+            workloads[w].stage_count = static_cast<std::uint32_t>(parts.stages[w].size());
+            stages.insert(stages.end(), parts.stages[w].begin(), parts.stages[w].end());
+        }
+    }
+    std::vector<PoolPlan> pools = parts.pools;
+    std::uint32_t nodes = 0;
+    for (PoolPlan& p : pools) {
+        p.first_node = nodes;
+        nodes += p.node_slots;
+    }
+    if (b != nullptr) {
+        new (b) Blueprint;
+        b->span = parts.span;
+        b->drain_limit = parts.drain_limit;
+        b->job_capacity = parts.job_capacity * growth;
+        b->pod_slots = pods;
+        b->node_slots = nodes;
+        b->max_concurrency = parts.max_concurrency;
+        b->cold = parts.cold;
+        b->turnaround = parts.turnaround;
+        b->goodput = parts.goodput;
+        b->node_scaling = parts.node_scaling;
+        b->epoch_ms = parts.epoch_ms;
+    }
+    out.fill(b ? &b->workload_of_model : nullptr, parts.workload_of_model);
+    out.fill(b ? &b->workloads : nullptr, workloads);
+    out.fill(b ? &b->stages : nullptr, stages);
+    out.fill(b ? &b->tables : nullptr, parts.tables);
+    out.fill(b ? &b->pools : nullptr, pools);
+    if (b != nullptr) b->scrape = parts.scrape;
+    out.fill(b ? &b->streams : nullptr, parts.streams);
+    out.fill(b ? &b->stream_sources : nullptr, parts.stream_sources);
+    out.fill(b ? &b->histograms : nullptr, parts.histograms);
+    out.fill(b ? &b->histogram_bounds : nullptr, parts.histogram_bounds);
+    out.fill(b ? &b->queries : nullptr, parts.queries);
+    out.fill(b ? &b->instructions : nullptr, parts.instructions);
+    out.fill(b ? &b->words : nullptr, parts.words);
+    out.fill(b ? &b->numbers : nullptr, parts.numbers);
+    out.fill(b ? &b->intervals : nullptr, parts.intervals);
+    out.fill(b ? &b->autoscalers : nullptr, parts.autoscalers);
+    auto* servers = out.place<ServerConfig>(parts.servers.size());
+    if (b != nullptr) Layouter::link(b->servers, servers, parts.servers.size());
+    for (std::size_t i = 0; i < parts.servers.size(); ++i) {
+        const ServerParts& from = parts.servers[i];
+        ServerConfig* to = servers == nullptr ? nullptr : new (servers + i) ServerConfig;
+        if (to != nullptr) {
+            to->max_num_seqs = from.max_num_seqs;
+            to->max_num_batched_tokens = from.max_num_batched_tokens;
+            to->block_size = from.block_size;
+            to->max_model_len = from.max_model_len;
+            to->usable_blocks = from.usable_blocks;
+            to->watermark_blocks = from.watermark_blocks;
+            to->chunked_prefill = from.chunked_prefill;
+            to->reserve_full_sequence = from.reserve_full_sequence;
+            to->extra_cuts = from.extra_cuts;
+            to->per_sampled_row = from.cost.per_sampled_row;
+            to->prefill_ticks_per_pair_q16 = from.cost.prefill_ticks_per_pair_q16;
+        }
+        out.fill(to ? &to->decode_step : nullptr, from.cost.decode_step);
+        out.fill(to ? &to->mixed_step : nullptr, from.cost.mixed_step);
+        out.fill(to ? &to->attention : nullptr, from.cost.attention);
+    }
+}
+
+void check(const ServerParts& s) {
+    WT_EXPECTS(s.max_num_seqs >= 1 && s.max_num_batched_tokens >= s.max_num_seqs);
+    WT_EXPECTS(s.block_size >= 1 && s.block_size <= 1024 && s.max_model_len >= 1);
+    WT_EXPECTS(s.usable_blocks >= (s.max_model_len + s.block_size - 1) / s.block_size);
+    WT_EXPECTS(s.watermark_blocks >= 0 && s.watermark_blocks < s.usable_blocks);
+    WT_EXPECTS(s.cost.decode_step.size() == static_cast<std::size_t>(s.max_num_seqs) + 1);
+    WT_EXPECTS(s.cost.mixed_step.size() == static_cast<std::size_t>(s.max_num_batched_tokens) + 1);
+    WT_EXPECTS(!s.cost.attention.empty() && s.cost.attention.front().from_tokens == 0);
+    WT_EXPECTS(longest_step_of(s) <= longest_step);
+    for (std::size_t n = 1; n < s.cost.decode_step.size(); ++n) WT_EXPECTS(s.cost.decode_step[n].count > 0);
+    for (std::size_t n = 1; n < s.cost.mixed_step.size(); ++n) WT_EXPECTS(s.cost.mixed_step[n].count > 0);
+}
+
+}  // namespace
+
+Tick longest_step_of(const ServerParts& s) {
+    Tick base;
+    for (const Tick t : s.cost.decode_step) base = max(base, t);
+    for (const Tick t : s.cost.mixed_step) base = max(base, t);
+    const double context = static_cast<double>(std::min<std::int64_t>(
+        s.usable_blocks * s.block_size, std::int64_t{s.max_num_seqs} * s.max_model_len));
+    const double tokens = s.max_num_batched_tokens;
+    const double pairs = tokens * std::min<double>(s.max_model_len, context);
+    double attention = 0;
+    for (const ContextSegment& c : s.cost.attention)
+        attention = std::max(attention, static_cast<double>(c.at_from.count) +
+                                            static_cast<double>(c.ticks_per_token) *
+                                                std::max(0.0, context - static_cast<double>(c.from_tokens)));
+    const double all = static_cast<double>(base.count) + static_cast<double>(s.cost.per_sampled_row.count) * s.max_num_seqs +
+                       pairs * static_cast<double>(s.cost.prefill_ticks_per_pair_q16) / 65536.0 + attention;
+    return all < 4e18 ? Tick{static_cast<std::int64_t>(all)} : never;
+}
+
+BlueprintBlock::BlueprintBlock(std::size_t bytes)
+    : m_memory(static_cast<unsigned char*>(::operator new(bytes, std::align_val_t{alignment}))) {
+    std::memset(m_memory.get(), 0, bytes);
+}
+void BlueprintBlock::Free::operator()(unsigned char* p) const { ::operator delete(p, std::align_val_t{alignment}); }
+
+BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
+    WT_EXPECTS(parts.span.count >= 0 && parts.drain_limit.count >= 0 && parts.span + parts.drain_limit < end_of_time);
+    WT_EXPECTS(!parts.workloads.empty() && parts.workloads.size() <= max_workloads && parts.pools.size() <= max_pools);
+    for (const ServerParts& s : parts.servers) check(s);
+    for (const WorkloadPlan& w : parts.workloads) {
+        WT_EXPECTS(w.server < parts.servers.size() && w.pod_slots >= 1);
+        WT_EXPECTS(w.per_replica_limit == 0 || w.routing == Routing::least_requests);
+    }
+    WT_EXPECTS(parts.streams.size() == parts.stream_sources.size());
+    for (const AutoscalerPlan& a : parts.autoscalers) {
+        WT_EXPECTS(a.workload < parts.workloads.size() && a.trigger_count == static_cast<std::uint32_t>(a.hpa.metric_count));
+        WT_EXPECTS(a.hpa.sync_period.count > 0 && a.keda.polling_interval.count > 0);
+    }
+    for (const std::uint32_t w : parts.workload_of_model) WT_EXPECTS(w < parts.workloads.size());
+
+    Layouter measure(nullptr);
+    lay_out(measure, parts, growth);
+    BlueprintBlock block(measure.used());
+    Layouter fill(block.bytes());
+    lay_out(fill, parts, growth);
+    auto* b = reinterpret_cast<Blueprint*>(block.bytes());
+    WT_EXPECTS(b->pod_slots < 0xffff);
+    b->bytes = fill.used();
+    b->hash = XXH3_64bits(block.bytes(), fill.used());
+    return block;
+}
+
+}  // namespace windtunnel

@@ -1,0 +1,69 @@
+#pragma once
+#include "sim/blueprint.hpp"
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+namespace windtunnel {
+
+/// A server as the host describes it, before it is laid out.
+struct ServerParts {
+    std::int32_t max_num_seqs = 1, max_num_batched_tokens = 1, block_size = 16, max_model_len = 1;
+    std::int64_t usable_blocks = 1, watermark_blocks = 0;
+    bool chunked_prefill = true, reserve_full_sequence = false, extra_cuts = false;
+    StepCostTable cost;
+};
+
+/// Everything of a blueprint as vectors; plain structs without their spans. `first_pod`, `first_node` and
+/// the like are filled in by build().
+struct BlueprintParts {
+    Tick span, drain_limit;
+    std::uint32_t job_capacity = 4096;
+    std::uint32_t max_concurrency = 0;
+    bool cold = false;
+    Tick turnaround;
+    GoodputPlan goodput;
+    NodeScalingPlan node_scaling;
+    std::int64_t epoch_ms = 0;
+    std::vector<std::uint32_t> workload_of_model{0};
+    std::vector<WorkloadPlan> workloads;
+    std::vector<std::vector<StagePlan>> stages;  ///< per workload
+    std::vector<ServerParts> servers;
+    std::vector<QuantileTable> tables;
+    std::vector<PoolPlan> pools;
+    ScrapePlan scrape;
+    std::vector<StreamPlan> streams;
+    std::vector<StreamSource> stream_sources;
+    std::vector<HistogramPlan> histograms;
+    std::vector<Tick> histogram_bounds;
+    std::vector<QueryPlan> queries;
+    std::vector<PromqlInstruction> instructions;
+    std::vector<std::int32_t> words;
+    std::vector<double> numbers;
+    std::vector<ActiveInterval> intervals;
+    std::vector<AutoscalerPlan> autoscalers;
+};
+
+/// A blueprint and the memory it stands in.
+class BlueprintBlock {
+public:
+    explicit BlueprintBlock(std::size_t bytes);
+    [[nodiscard]] const Blueprint& blueprint() const { return *reinterpret_cast<const Blueprint*>(m_memory.get()); }
+    [[nodiscard]] unsigned char* bytes() { return m_memory.get(); }
+
+private:
+    struct Free {
+        void operator()(unsigned char* p) const;
+    };
+    std::unique_ptr<unsigned char, Free> m_memory;
+};
+
+/// Lays the parts out in one block, checks the engine's bounds (throws InternalError: the compiler of scenarios
+/// has to refuse such input before) and hashes it. `growth` multiplies the room for requests in flight.
+[[nodiscard]] BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth = 1);
+
+/// The longest step that a server with these limits can take.
+[[nodiscard]] Tick longest_step_of(const ServerParts& parts);
+
+}  // namespace windtunnel

@@ -1,0 +1,36 @@
+#pragma once
+#include "sim/observer.hpp"
+#include "sim/run_trial.hpp"
+
+#include <string>
+#include <vector>
+
+namespace windtunnel {
+
+/// Checks the laws of sim/LAWS.md that a finished trial's sums must keep. Gives one line per broken law,
+/// with its number. Tests call it for every scenario, policy and seed; `run` calls it after every trial.
+[[nodiscard]] std::vector<std::string> broken_laws(const Blueprint& blueprint, const TrialOutcome& outcome);
+
+/// Sees every change of a trial and keeps count of what a law forbids.
+class LawObserver : public NullObserver {
+public:
+    static constexpr bool enabled = true;
+    explicit LawObserver(const Blueprint& blueprint);
+
+    void request_ended(const RequestRecord& r);
+    void pod_changed(std::uint32_t p, const Pod& pod, Tick now);
+    void node_changed(std::uint32_t n, const Node& node, Tick now);
+
+    std::vector<std::string> broken;  ///< at most 20 lines
+    std::vector<std::uint8_t> ends;   ///< per request: how often it ended
+
+private:
+    void expect(bool holds, const char* law, Tick now);
+    const Blueprint& m_blueprint;
+    std::vector<Pod> m_pods;
+    std::vector<Resources> m_used;    ///< per node
+    std::vector<NodeState> m_nodes;
+    Tick m_last;
+};
+
+}  // namespace windtunnel

@@ -1,0 +1,170 @@
+#pragma once
+#include "policies/promql_eval.hpp"
+#include "sim/fleet.hpp"
+
+namespace windtunnel {
+
+/// The trial's Prometheus: what pods count, what is scraped, what queries answer.
+///
+/// `Host` gives readings: gauges_of(pod, now), workload_reading(source, workload), and the fleet.
+template <class Layout>
+class MetricsBoard {
+public:
+    WT_HD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
+        const auto series = static_cast<std::size_t>(b.scrape.series_count);
+        m_store.series = arena.template take_plain<SeriesState>(series);
+        m_store.samples = arena.template take_plain<MetricSample>(static_cast<std::size_t>(b.scrape.sample_count));
+        m_workspace.elements = arena.template take_plain<PromqlElement>(static_cast<std::size_t>(b.scrape.workspace.elements));
+        m_workspace.points = arena.template take_plain<PromqlPoint>(static_cast<std::size_t>(b.scrape.workspace.points));
+        const bool scraped = b.streams.size() > 0;
+        m_pods = arena.template take<PodCounters>(scraped ? b.pod_slots : 0);
+        m_buckets = arena.template take<std::uint64_t>(scraped ? std::size_t{b.pod_slots} * (b.histogram_bounds.size() + b.histograms.size()) : 0);
+        m_sums = arena.template take<std::int64_t>(scraped ? std::size_t{b.pod_slots} * b.histograms.size() : 0);
+    }
+
+    WT_HD void start(const Blueprint& b) {
+        m_blueprint = &b;
+        m_store.streams = b.streams.data();
+        m_store.stream_count = static_cast<std::int32_t>(b.streams.size());
+        m_store.epoch_ms = b.epoch_ms;
+        m_workspace.element_capacity = b.scrape.workspace.elements;
+        m_workspace.point_capacity = b.scrape.workspace.points;
+        for (std::int32_t i = 0; i < b.scrape.series_count; ++i) m_store.series[i] = SeriesState{};
+        if (enabled())
+            for (std::uint32_t p = 0; p < b.pod_slots; ++p) pod_started(p);
+    }
+
+    /// Whether anything is scraped at all.
+    [[nodiscard]] WT_HD bool enabled() const { return m_blueprint->streams.size() > 0; }
+
+    // ---- what pods count themselves ---------------------------------------------------------------------
+
+    WT_HD void pod_started(std::uint32_t p) {
+        m_pods[p] = PodCounters{};
+        const std::size_t width = m_blueprint->histogram_bounds.size() + m_blueprint->histograms.size();
+        for (std::size_t i = 0; i < width; ++i) m_buckets[p * width + i] = 0;
+        for (std::size_t h = 0; h < m_blueprint->histograms.size(); ++h) m_sums[p * m_blueprint->histograms.size() + h] = 0;
+    }
+    WT_HD void count_success(std::uint32_t p) { ++m_pods[p].successes; }
+    WT_HD void observe(std::uint32_t p, HistogramKind kind, Tick value) {
+        const Blueprint& b = *m_blueprint;
+        for (std::size_t h = 0; h < b.histograms.size(); ++h) {
+            const HistogramPlan& plan = b.histograms[h];
+            if (plan.kind != kind) continue;
+            std::uint32_t i = 0;
+            while (i < plan.bound_count && b.histogram_bounds[plan.first_bound + i] < value) ++i;
+            ++m_buckets[bucket_index(p, h, i)];
+            m_sums[p * b.histograms.size() + h] += value.count;
+        }
+    }
+
+    /// Its pod is gone: the series end at once, the slot's next pod starts new ones.
+    WT_HD void pod_gone(std::uint32_t p, std::uint32_t workload, Tick now) {
+        end_pod(m_store, static_cast<std::int32_t>(workload), static_cast<std::int32_t>(p - m_blueprint->workloads[workload].first_pod), now);
+    }
+
+    // ---- scraping and asking ----------------------------------------------------------------------------
+
+    template <class Host>
+    WT_HD void scrape(const Host& host, Tick now) {
+        const Blueprint& b = *m_blueprint;
+        for (std::uint32_t p = 0; p < b.pod_slots; ++p)
+            if (host.pod(p).state >= PodState::ready) look_at(host, p, now);
+        for (std::int32_t s = 0; s < m_store.stream_count; ++s) {
+            const StreamPlan& stream = b.streams[static_cast<std::size_t>(s)];
+            const StreamSource& source = b.stream_sources[static_cast<std::size_t>(s)];
+            if (stream.first_pod < 0) {
+                (void)try_append(m_store, s, 0, now, host.workload_reading(source.source, source.workload));
+                continue;
+            }
+            const WorkloadPlan& plan = b.workloads[source.workload];
+            for (std::int32_t slot = 0; slot < stream.slots; ++slot) {
+                const std::uint32_t p = plan.first_pod + static_cast<std::uint32_t>(slot);
+                if (host.pod(p).state >= PodState::ready) (void)try_append(m_store, s, slot, now, value_of(source, p));
+            }
+        }
+    }
+
+    [[nodiscard]] WT_HD PromqlResult ask(std::uint32_t query, Tick now) {
+        const Blueprint& b = *m_blueprint;
+        const QueryPlan& q = b.queries[query];
+        PromqlProgramView view;
+        view.instructions = b.instructions.data() + q.first_instruction;
+        view.words = b.words.data() + q.first_word;
+        view.numbers = b.numbers.data() + q.first_number;
+        view.instruction_count = q.instruction_count;
+        view.semantics = q.semantics;
+        view.is_scalar = q.is_scalar != 0;
+        view.workspace = q.workspace;
+        return evaluate(view, m_store.view(), now, m_workspace);
+    }
+
+    /// CPU use of a pod at the last scrape, in milli-cores.
+    [[nodiscard]] WT_HD std::int64_t cpu_milli(std::uint32_t p) const { return m_pods[p].cpu_milli; }
+    [[nodiscard]] WT_HD bool has_cpu(std::uint32_t p) const { return m_pods[p].scrapes > 1; }
+
+private:
+    struct PodCounters {
+        ServerGauges gauges;          ///< at the last scrape
+        Tick busy_before, scraped_at;
+        std::uint64_t successes = 0;
+        std::uint64_t scrapes = 0;
+        double utilization = 0;       ///< between the last two scrapes, 0..1
+        std::int64_t cpu_milli = 0;
+        std::int64_t blocks = 1;
+    };
+
+    [[nodiscard]] WT_HD std::size_t bucket_index(std::uint32_t p, std::size_t histogram, std::uint32_t bucket) const {
+        const std::size_t width = m_blueprint->histogram_bounds.size() + m_blueprint->histograms.size();
+        return p * width + m_blueprint->histograms[histogram].first_bound + histogram + bucket;
+    }
+
+    template <class Host>
+    WT_HD void look_at(const Host& host, std::uint32_t p, Tick now) {
+        PodCounters& c = m_pods[p];
+        const WorkloadPlan& plan = m_blueprint->workloads[host.pod(p).workload];
+        c.gauges = host.gauges_of(p, now);
+        c.blocks = m_blueprint->servers[plan.server].usable_blocks;
+        const Tick since = c.scrapes > 0 ? c.scraped_at : host.pod(p).ready_since;
+        if (now > since)
+            c.utilization = static_cast<double>((c.gauges.busy - c.busy_before).count) / static_cast<double>((now - since).count);
+        c.cpu_milli = plan.cpu.idle_milli + static_cast<std::int64_t>(static_cast<double>(plan.cpu.busy_milli - plan.cpu.idle_milli) * c.utilization);
+        c.busy_before = c.gauges.busy;
+        c.scraped_at = now;
+        ++c.scrapes;
+    }
+
+    [[nodiscard]] WT_HD double value_of(const StreamSource& s, std::uint32_t p) const {
+        const PodCounters& c = m_pods[p];
+        switch (s.source) {
+            case MetricSource::requests_running: return static_cast<double>(c.gauges.running);
+            case MetricSource::requests_waiting: return static_cast<double>(c.gauges.waiting);
+            case MetricSource::kv_cache_usage: return static_cast<double>(c.gauges.used_blocks) / static_cast<double>(c.blocks);
+            case MetricSource::preemptions_total: return static_cast<double>(c.gauges.preemptions);
+            case MetricSource::prompt_tokens_total: return static_cast<double>(c.gauges.prompt_tokens);
+            case MetricSource::generation_tokens_total: return static_cast<double>(c.gauges.generation_tokens);
+            case MetricSource::request_success_total: return static_cast<double>(c.successes);
+            case MetricSource::gpu_utilization: return c.utilization * 100.0;
+            case MetricSource::cpu_usage_milli: return static_cast<double>(c.cpu_milli);
+            case MetricSource::histogram_bucket: return static_cast<double>(count_up_to(s.histogram, p, static_cast<std::uint32_t>(s.extra)));
+            case MetricSource::histogram_count:
+                return static_cast<double>(count_up_to(s.histogram, p, m_blueprint->histograms[s.histogram].bound_count));
+            case MetricSource::histogram_sum: return to_seconds(Tick{m_sums[p * m_blueprint->histograms.size() + s.histogram]});
+            default: return 0;
+        }
+    }
+    [[nodiscard]] WT_HD std::uint64_t count_up_to(std::size_t histogram, std::uint32_t p, std::uint32_t bucket) const {
+        std::uint64_t n = 0;
+        for (std::uint32_t i = 0; i <= bucket; ++i) n += m_buckets[bucket_index(p, histogram, i)];
+        return n;
+    }
+
+    const Blueprint* m_blueprint = nullptr;
+    SampleStore m_store;
+    PromqlWorkspace m_workspace;
+    ArenaArray<PodCounters, Layout> m_pods;
+    ArenaArray<std::uint64_t, Layout> m_buckets;  ///< [pod][histogram bounds and +Inf], not cumulative
+    ArenaArray<std::int64_t, Layout> m_sums;      ///< [pod][histogram], ticks
+};
+
+}  // namespace windtunnel

@@ -1,0 +1,37 @@
+#pragma once
+#include "models/host_device.hpp"
+#include "models/time.hpp"
+#include "sim/fleet.hpp"
+
+#include <cstdint>
+
+namespace windtunnel {
+
+/// How one request went, for those who want it request by request.
+struct RequestRecord {
+    std::uint32_t request = 0;
+    std::uint32_t prompt_tokens = 0, output_tokens = 0;
+    Tick arrival;
+    Tick first_token;  ///< `never` without one
+    Tick finish;       ///< when it ended, however it ended
+    RequestEnd end = RequestEnd::completed;
+};
+
+/// A decision of an autoscaler.
+struct ScaleRecord {
+    std::uint32_t workload = 0;
+    std::uint32_t from = 0, to = 0;
+    std::int32_t metric = -1;  ///< which of its metrics won; -1 = none (a minimum, a poll)
+    Tick at;
+};
+
+/// What runs on a GPU and in bulk: nothing. Derive to see changes; results never depend on an observer.
+struct NullObserver {
+    static constexpr bool enabled = false;
+    WT_HD void request_ended(const RequestRecord&) {}
+    WT_HD void pod_changed(std::uint32_t, const Pod&, Tick) {}
+    WT_HD void node_changed(std::uint32_t, const Node&, Tick) {}
+    WT_HD void scaled(const ScaleRecord&) {}
+};
+
+}  // namespace windtunnel

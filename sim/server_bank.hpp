@@ -1,0 +1,44 @@
+#pragma once
+#include "models/batch_server.hpp"
+#include "models/stepwise_server.hpp"
+#include "sim/blueprint.hpp"
+
+#include <memory>
+#include <vector>
+
+namespace windtunnel {
+
+/// The servers of a trial, one per pod slot, in the trial's arena.
+template <class Layout>
+class ArenaBank {
+public:
+    WT_HD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
+        m_servers = arena.template take<BatchServer<Layout>>(b.pod_slots);
+        for (std::uint32_t w = 0; w < b.workloads.size(); ++w) {
+            const WorkloadPlan& plan = b.workloads[w];
+            const ServerConfig& config = b.servers[plan.server];
+            for (std::uint32_t p = plan.first_pod; p < plan.first_pod + plan.pod_slots; ++p) {
+                BatchServer<Layout> dry;
+                BatchServer<Layout>& server = m_servers.valid() ? m_servers[p] : dry;
+                if (m_servers.valid()) server = BatchServer<Layout>{};
+                server.take_memory(arena, config.max_num_seqs, config.block_size);
+            }
+        }
+    }
+    WT_HD BatchServer<Layout>& operator[](std::uint32_t p) const { return m_servers[p]; }
+
+private:
+    ArenaArray<BatchServer<Layout>, Layout> m_servers;
+};
+
+/// Step-by-step servers, on the host's heap: the reference.
+class StepwiseBank {
+public:
+    void take_memory(Arena<ContiguousLayout>&, const Blueprint& b) { m_servers.resize(b.pod_slots); }
+    StepwiseServer<ContiguousLayout>& operator[](std::uint32_t p) { return m_servers[p]; }
+
+private:
+    std::vector<StepwiseServer<ContiguousLayout>> m_servers;
+};
+
+}  // namespace windtunnel

@@ -1,0 +1,93 @@
+#pragma once
+#include "models/fault.hpp"
+#include "sim/blueprint.hpp"
+#include "sim/latency_sketch.hpp"
+
+namespace windtunnel {
+
+enum class TrialStatus : std::uint8_t {
+    complete,
+    outgrew_arena,  ///< needs a larger arena: run again with one, nothing was dropped silently
+    broken,         ///< an expectation failed; see `fault`
+};
+
+/// A request's end. Every request that arrived has exactly one (law L1).
+enum class RequestEnd : std::uint8_t { completed, rejected, timed_out, failed, unfinished };
+
+struct RequestCounts {
+    std::uint64_t arrived = 0, completed = 0, rejected = 0, timed_out = 0, failed = 0, unfinished = 0;
+    bool operator==(const RequestCounts&) const = default;
+};
+
+/// The integral over time of a count that changes in steps, up to the end of the span.
+struct TimeIntegral {
+    WideSum ticks;
+    Tick since;
+    std::int64_t value = 0;
+    std::int64_t most = 0;
+
+    WT_HD void change(Tick now, Tick span, std::int64_t by) {
+        settle(now, span);
+        value += by;
+        if (now < span && value > most) most = value;
+    }
+    WT_HD void settle(Tick now, Tick span) {
+        const Tick until = min(now, span);
+        if (until > since) {
+            ticks.add_product(static_cast<std::uint64_t>((until - since).count), static_cast<std::uint64_t>(value));
+            since = until;
+        }
+    }
+    bool operator==(const TimeIntegral&) const = default;
+};
+
+struct PoolTally {
+    TimeIntegral nodes;      ///< from launch to termination
+    WideSum minimum_extra;   ///< node-ticks billed beyond the lifetime, for the minimum billing time
+    std::uint64_t launched = 0;
+    bool operator==(const PoolTally&) const = default;
+};
+
+/// What a trial adds up, besides its sketches' buckets. Plain integers, merged and compared exactly.
+struct Tally {
+    TrialStatus status = TrialStatus::complete;
+    Fault fault;
+    Tick fault_at;
+    Tick ended_at;                 ///< the span's end or the last request's, whichever is later
+    RequestCounts requests;
+    std::uint64_t prompt_tokens = 0;  ///< of completed requests
+    std::uint64_t output_tokens = 0;
+    std::uint64_t good = 0;        ///< completed within all goodput objectives
+    LatencyTotals ttft, tpot, itl, e2el;
+    std::uint64_t kv_preemptions = 0;
+    std::uint64_t cold_starts = 0;
+    std::uint64_t spot_evictions = 0;
+    std::uint64_t scale_ups = 0, scale_downs = 0;
+    TimeIntegral ready_replicas;
+    TimeIntegral nodes;
+    TimeIntegral gpus;             ///< of all nodes
+    WideSum gpu_busy;              ///< GPU-ticks inside engine steps, within the span
+    std::uint64_t events = 0;
+    PoolTally pools[max_pools];
+};
+
+/// The four latency distributions of a trial.
+template <class Layout>
+struct Sketches {
+    LatencySketch<Layout> ttft, tpot, itl, e2el;
+
+    WT_HD void take_memory(Arena<Layout>& arena) {
+        ttft.take_memory(arena);
+        tpot.take_memory(arena);
+        itl.take_memory(arena);
+        e2el.take_memory(arena);
+    }
+    WT_HD void clear() {
+        ttft.clear();
+        tpot.clear();
+        itl.clear();
+        e2el.clear();
+    }
+};
+
+}  // namespace windtunnel

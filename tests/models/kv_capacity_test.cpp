@@ -1,0 +1,315 @@
+#include "models/kv_capacity.hpp"
+#include "tests/models/shared_data.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+
+using namespace windtunnel;
+using nlohmann::json;
+
+namespace {
+
+KvRequest ask(std::string model, std::string gpu) {
+    KvRequest request;
+    request.model = std::move(model);
+    request.gpu = std::move(gpu);
+    return request;
+}
+
+KvCapacity answer(const KvRequest& request) {
+    Result<KvCapacity> result = kv_capacity(request);
+    if (!result) {
+        for (const Problem& p : result.problems()) UNSCOPED_INFO(to_string(p));
+    }
+    REQUIRE(result.ok());
+    return std::move(*result);
+}
+
+std::string only_problem(const KvRequest& request) {
+    const Result<KvCapacity> result = kv_capacity(request);
+    REQUIRE_FALSE(result.ok());
+    REQUIRE(result.problems().size() == 1);
+    return to_string(result.problems()[0]);
+}
+
+/// The flags of `windtunnel kv` as the shared cases spell them.
+KvRequest from_arguments(const json& args) {
+    KvRequest r;
+    for (std::size_t i = 0; i + 1 < args.size(); i += 2) {
+        const std::string flag = args[i], value = args[i + 1];
+        if (flag == "--model") r.model = value;
+        else if (flag == "--gpu") r.gpu = value;
+        else if (flag == "--tp") r.tensor_parallel = std::stoi(value);
+        else if (flag == "--pp") r.pipeline_parallel = std::stoi(value);
+        else if (flag == "--dtype") r.dtype = value;
+        else if (flag == "--kv-cache-dtype") r.kv_cache_dtype = value;
+        else if (flag == "--engine") r.engine = value;
+        else if (flag == "--vllm-version") r.vllm_version = value;
+        else if (flag == "--gpu-memory-utilization") r.gpu_memory_utilization = std::stod(value);
+        else if (flag == "--max-model-len") r.max_model_len = std::stoi(value);
+        else if (flag == "--max-num-seqs") r.max_num_seqs = std::stoi(value);
+        else if (flag == "--max-num-batched-tokens") r.max_num_batched_tokens = std::stoi(value);
+        else if (flag == "--block-size") r.block_size = std::stoi(value);
+        else if (flag == "--gpu-memory-bytes") r.gpu_memory_bytes = std::stoll(value);
+        else if (flag == "--kv-cache-gib") r.kv_cache_gib = std::stod(value);
+        else if (flag == "--kv-shape") r.kv_shape = *read_kv_shape(value);
+        else FAIL("unknown flag " << flag);
+    }
+    return r;
+}
+
+/// The logged start-ups of the shared data, or null where they are not there.
+json logged_cases() {
+    const std::string path = shared_data_file("measured/kv_capacity_cases.json");
+    if (path.empty()) return nullptr;
+    std::ifstream in(path);
+    return json::parse(in).at("cases");
+}
+
+}  // namespace
+
+TEST_CASE("a block's bytes follow from heads, dimension, element size and tensor parallelism") {
+    // Llama-3-8B, 16 tokens: 2 (K, V) * 16 * 8 heads * 128 * 2 bytes = 65,536 per layer, 2 MiB over 32 layers.
+    KvBlockLayout gqa{16, 8, 128, 0, 2};
+    CHECK(gqa.bytes_per_block() == 65536);
+    CHECK(gqa.bytes_per_token() == 4096);
+    CHECK(gqa.value_offset() == 16 * 8 * 128);
+    CHECK(gqa.key_offset(1, 0, 0) == 2 * 16 * 8 * 128);
+    CHECK(gqa.key_offset(0, 3, 2) == 3 * 1024 + 2 * 128);
+    // DeepSeek: 576 elements a token whatever TP is: 16 * 576 * 2 = 18,432 per layer.
+    KvBlockLayout latent{16, 0, 0, 576, 2};
+    CHECK(latent.bytes_per_block() == 18432);
+    CHECK(latent.value_offset() == 0);
+    CHECK(kv_heads_per_rank(8, 2) == 4);
+    CHECK(kv_heads_per_rank(8, 16) == 1);
+    static_assert(KvBlockLayout{16, 8, 128, 0, 1}.bytes_per_block() == 32768, "fp8 halves it");
+}
+
+TEST_CASE("Llama-3.1-8B on an H100: the ledger by hand") {
+    KvRequest r = ask("meta-llama/Llama-3.1-8B-Instruct", "h100-sxm-80gb");
+    r.vllm_version = "0.11.0";
+    const KvCapacity c = answer(r);
+    // 8,030,261,248 parameters * 2 B = 14.957 GiB, and 131072 * 128 * 2 B of rotary cache = 0.031: logs say 14.9889.
+    CHECK(c.weights_gib == Approx(14.9889).margin(0.002));
+    // The sampler's 38.6 B * 1024 rows * 128256 words = 4.721 GiB; 8192 * 6 * (14336 + 4096) B = 0.84 GiB is less.
+    CHECK(c.activation_gib == Approx(38.6 * 1024 * 128256 / 1073741824.0));
+    CHECK(c.non_torch_gib == Approx(0.13));
+    CHECK(c.cuda_graph_gib == 0);
+    CHECK(c.kv_cache_gib == Approx(0.9 * 79.18 - c.weights_gib - c.activation_gib - 0.13).margin(0.01));
+    CHECK(c.bytes_per_block == 2097152);
+    CHECK(c.num_gpu_blocks == static_cast<std::int64_t>(c.kv_cache_gib * 1073741824.0 / 2097152));
+    CHECK(c.kv_cache_tokens == 16 * c.num_gpu_blocks);
+    CHECK(c.max_concurrency == Approx(static_cast<double>(c.num_gpu_blocks) / 8192));
+    CHECK(c.fits);
+}
+
+TEST_CASE("fp8 halves the cache and, where asked, the linear layers") {
+    KvRequest r = ask("Llama-3.1-8B", "l40s-48gb");
+    r.vllm_version = "0.11.0";
+    r.max_model_len = 8192;
+    const KvCapacity half = answer(r);
+    r.kv_cache_dtype = "fp8";
+    CHECK(answer(r).bytes_per_block * 2 == half.bytes_per_block);
+    r.dtype = "fp8";
+    // 2 tables of 128256 * 4096 stay in 16 bits: (8.030e9 - 1.051e9) * 1 B + 1.051e9 * 2 B = 8.457 GiB, + 0.03.
+    CHECK(answer(r).weights_gib == Approx(8.49).margin(0.01));
+}
+
+TEST_CASE("latent attention is the same on every rank, and replicated heads never fall below one") {
+    KvRequest r = ask("deepseek-ai/DeepSeek-R1", "h200-sxm-141gb");
+    r.tensor_parallel = 8;
+    r.block_size = 16;
+    r.vllm_version = "0.12.0";
+    r.max_model_len = 8192;
+    const KvCapacity r1 = answer(r);
+    CHECK(r1.bytes_per_block == 61 * 16 * 576 * 2);
+    CHECK(r1.weights_type == NumberType::fp8);
+    CHECK(r1.weights_gib == Approx(80).margin(2.5));  // 79.74 logged by 0.12 on eight ranks
+    KvRequest wide = ask("Qwen/Qwen2.5-7B-Instruct", "l4-24gb");  // 4 KV heads, 28 heads
+    wide.tensor_parallel = 4;
+    const std::int64_t four = answer(wide).bytes_per_block;
+    CHECK(four == 28 * 2 * 16 * 1 * 128 * 2);
+    wide.model = "Llama-3.1-8B";
+    wide.tensor_parallel = 16;  // 8 KV heads over 16 ranks: one each, twice
+    CHECK(answer(wide).bytes_per_block == 32 * 2 * 16 * 1 * 128 * 2);
+}
+
+TEST_CASE("hybrid models: Gemma-3 is cut into seven groups of ten layers") {
+    KvRequest r = ask("google/gemma-3-27b-it", "b200-sxm-180gb");
+    r.vllm_version = "0.11.0";
+    const KvCapacity c = answer(r);
+    // 10 full layers and 52 with a window of 1024: groups of 10 -> 1 + ceil(52/10) = 6. A block covers ten layers.
+    REQUIRE(c.groups.size() == 2);
+    CHECK(c.groups[0].count == 1);
+    CHECK(c.groups[1].count == 6);
+    CHECK(c.bytes_per_block == 10 * 2 * 16 * 16 * 128 * 2);
+    CHECK(c.kv_cache_tokens == c.num_gpu_blocks / 7 * 16);
+    // A request of 131072 tokens: 8192 blocks, and six times ceil((1023 + 8192)/16) + 1 = 577: 11,654.
+    CHECK(blocks_per_request(c.groups, 16, 131072, 8192) == 8192 + 6 * 577);
+    // Start-up log, vLLM 0.11.0: 89,994 blocks, 205,696 tokens. Its 50.05x is reached with 2048 batched tokens
+    // per step at 8192 tokens per request: 512 + 6 * (ceil(3071/16) + 1) = 512 + 6 * 193 = 1670; others fit too.
+    CHECK(89994 / 7 * 16 == 205696);
+    r.vllm_version = "0.10.0";
+    CHECK(answer(r).groups.size() == 1);
+    CHECK(answer(r).bytes_per_block == 62 * 2 * 16 * 16 * 128 * 2);
+}
+
+TEST_CASE("EXAONE-4 has four groups, and windows of all layers make one") {
+    KvRequest r = ask("LGAI-EXAONE/EXAONE-4.0-32B", "h100-sxm-80gb");
+    r.vllm_version = "0.11.0";
+    r.max_model_len = 32768;
+    const KvCapacity exaone = answer(r);
+    REQUIRE(exaone.groups.size() == 2);
+    CHECK(exaone.groups[0].count + exaone.groups[1].count == 4);
+    r.model = "mistralai/Mistral-7B-v0.1";
+    const KvCapacity mistral = answer(r);
+    REQUIRE(mistral.groups.size() == 1);
+    CHECK(mistral.groups[0].window_tokens == 4096);
+}
+
+TEST_CASE("a pipeline stage holds its share of the layers and the tightest stage decides") {
+    KvRequest r = ask("Qwen/Qwen3-30B-A3B", "gh200-96gb");
+    r.tensor_parallel = 4;
+    r.pipeline_parallel = 2;
+    const KvCapacity c = answer(r);
+    CHECK(c.bytes_per_block == 24 * 2 * 16 * 1 * 128 * 2);
+    CHECK(layers_of_stage(10, 3, 0) == 3);
+    CHECK(layers_of_stage(10, 3, 1) == 4);
+    CHECK(layers_of_stage(10, 3, 2) == 3);
+}
+
+TEST_CASE("what does not fit says the arithmetic and what would fit") {
+    const KvCapacity whole = answer(ask("meta-llama/Llama-3.1-70B-Instruct", "h100-sxm-80gb"));
+    CHECK_FALSE(whole.fits);
+    CHECK(whole.refusal.find("less weights 131.") != std::string::npos);
+    CHECK(whole.refusal.find("TP 4 would fit") != std::string::npos);
+    // Llama-3-8B with its whole context on 24 GB: 131072 tokens * 128 KiB = 16 GiB.
+    KvRequest r = ask("meta-llama/Llama-3.1-8B-Instruct", "l4-24gb");
+    const KvCapacity length = answer(r);
+    CHECK_FALSE(length.fits);
+    CHECK(length.refusal.find("needs 16.00 GiB") != std::string::npos);
+    r.max_model_len = static_cast<int>(length.longest_that_fits);
+    CHECK(answer(r).fits);
+    r.max_model_len = static_cast<int>(length.longest_that_fits) + 1;
+    CHECK_FALSE(answer(r).fits);
+    // A 70B in 8 bits alone on an H100: 67.7 GiB of weights leave less than nothing (log: -1.44 GiB).
+    KvRequest fp8 = ask("RedHatAI/Llama-3.3-70B-Instruct-FP8-dynamic", "h100-sxm-80gb");
+    fp8.vllm_version = "0.11.0";
+    fp8.max_model_len = 16000;
+    CHECK_FALSE(answer(fp8).fits);
+    CHECK(answer(fp8).kv_cache_gib == Approx(-1.44).margin(0.2));
+}
+
+TEST_CASE("usage errors name the flag, what was found and what is allowed") {
+    KvRequest r = ask("meta-llama/Llama-3.1-8B", "h100-sxm-80gb");
+    r.tensor_parallel = 3;
+    CHECK_FALSE(kv_capacity(r).ok());
+    r.tensor_parallel = 1;
+    r.max_model_len = 200000;
+    CHECK(only_problem(r) == "max-model-len: found 200000, allowed: at most 131072, the longest context of meta-llama/Llama-3.1-8B");
+    r.max_model_len = 4096;
+    r.gpu_memory_utilization = 1.5;
+    CHECK(only_problem(r).starts_with("gpu-memory-utilization: found 1.5"));
+    r.gpu_memory_utilization.reset();
+    r.engine = "v0";
+    r.vllm_version = "0.19.0";
+    CHECK(only_problem(r).find("before 0.11") != std::string::npos);
+    r.engine.clear();
+    r.vllm_version = "1.2";
+    CHECK(only_problem(r).starts_with("vllm-version: found '1.2'"));
+    r.vllm_version.clear();
+    r.dtype = "fp7";
+    CHECK(only_problem(r).starts_with("dtype: found 'fp7'"));
+    r.dtype = "bf16";
+    r.gpu = "t4-16gb";
+    CHECK(only_problem(r).find("allowed: fp16") != std::string::npos);
+    CHECK_FALSE(read_kv_shape("32,8").ok());
+    CHECK_FALSE(read_kv_shape("32,8,128,").ok());
+    CHECK(read_kv_shape("32,8,128")->head_dim == 128);
+    CHECK_FALSE(kv_capacity(ask("BAAI/bge-large-en-v1.5", "l4-24gb")).ok());
+    CHECK(kv_capacity(ask("no-such-model", "no-such-gpu")).problems().size() == 2);
+}
+
+TEST_CASE("batch limits and captured sizes follow the release and the card") {
+    const Gpu h100 = get_gpu("h100-sxm-80gb")->gpu, a100 = get_gpu("a100-sxm-80gb")->gpu, a10g = get_gpu("a10g-24gb")->gpu;
+    const auto limits = [](const char* version, const Gpu& gpu, std::optional<int> seqs = {}) {
+        return default_batch_limits(*engine_profile(*read_engine_version(version), std::nullopt), gpu, 8192, seqs, std::nullopt);
+    };
+    CHECK(limits("0.11.0", h100).max_num_seqs == 1024);
+    CHECK(limits("0.11.0", h100).max_num_batched_tokens == 8192);
+    CHECK(limits("0.11.0", a100).max_num_seqs == 256);
+    CHECK(limits("0.8.5", a100).max_num_seqs == 1024);
+    CHECK(limits("0.11.0", a10g).max_num_batched_tokens == 2048);
+    CHECK(limits("0.6.3", h100).max_num_batched_tokens == 8192);
+    const EngineProfile now = *engine_profile(std::nullopt, std::nullopt);
+    CHECK(captured_batch_sizes(now, {4, 8192}, {}) == std::vector<int>{1, 2, 4, 8});
+    CHECK(captured_batch_sizes(now, {1024, 8192}, {}).size() == 51);
+    CHECK(captured_batch_sizes(now, {1024, 8192}, {}).back() == 512);
+    CHECK(captured_batch_sizes(now, {1024, 8192}, 257).back() == 256);
+    CHECK(captured_batch_sizes(*engine_profile(EngineVersion{8, 5}, {}), {1024, 8192}, {}).size() == 67);
+    CHECK(now.capacity == CapacityProfile::p7);
+    CHECK(now.gpu_memory_utilization == 0.92);
+    CHECK(engine_profile(EngineVersion{7, 3}, {})->capacity == CapacityProfile::p3);
+}
+
+TEST_CASE("logged start-ups: given the cache's size, the blocks are exact") {
+    const json cases = logged_cases();
+    if (cases.is_null()) { WARN("shared data not found: skipped"); return; }
+    int checked = 0;
+    for (const json& one : cases) {
+        if (!one.contains("cli") || !one.at("cli").contains("exact")) continue;
+        const json& exact = one.at("cli").at("exact");
+        const KvCapacity c = answer(from_arguments(exact.at("args")));
+        INFO(one.at("id") << " " << c.num_gpu_blocks << " in " << exact.at("num_gpu_blocks_between"));
+        CHECK(c.fits);
+        CHECK(c.num_gpu_blocks >= exact.at("num_gpu_blocks_between")[0].get<std::int64_t>());
+        CHECK(c.num_gpu_blocks <= exact.at("num_gpu_blocks_between")[1].get<std::int64_t>());
+        ++checked;
+    }
+    CHECK(checked >= 10);
+}
+
+TEST_CASE("logged start-ups: page bytes, CPU blocks and concurrency lines are exact") {
+    const json cases = logged_cases();
+    if (cases.is_null()) { WARN("shared data not found: skipped"); return; }
+    int lines = 0;
+    for (const json& one : cases) {
+        if (!one.contains("max_concurrency") || one.at("model").get<std::string>().find("hybrid") != std::string::npos) continue;
+        const std::int64_t tokens = one.at("max_concurrency").at("tokens_per_request");
+        const int block_size = one.at("block_size");
+        const std::int64_t blocks = one.contains("num_gpu_blocks") ? one.at("num_gpu_blocks").get<std::int64_t>()
+                                                                   : one.at("kv_cache_tokens").get<std::int64_t>() / block_size;
+        EngineProfile profile = *engine_profile(std::nullopt, std::nullopt);
+        const std::string version = one.at("vllm_version");
+        if (const auto read = read_engine_version(version.substr(0, version.find_first_of(" /,-"))); read.ok())
+            profile.concurrency_in_blocks = *read >= EngineVersion{9, 1};
+        const double x = max_concurrency(profile, {{0, 1}}, blocks, block_size, tokens, 2048);
+        INFO(one.at("id") << " " << x);
+        CHECK(std::abs(x - one.at("max_concurrency").at("x").get<double>()) <= 0.0101);
+        ++lines;
+    }
+    CHECK(lines >= 20);
+}
+
+TEST_CASE("logged start-ups: predicted from model and GPU alone, blocks are within a few percent") {
+    const json cases = logged_cases();
+    if (cases.is_null()) { WARN("shared data not found: skipped"); return; }
+    std::vector<double> errors;
+    for (const json& one : cases) {
+        if (!one.contains("cli") || !one.at("cli").contains("end_to_end")) continue;
+        const json& e2e = one.at("cli").at("end_to_end");
+        const KvCapacity c = answer(from_arguments(e2e.at("args")));
+        const double logged = e2e.at("num_gpu_blocks");
+        const double error = std::abs(static_cast<double>(c.num_gpu_blocks) / logged - 1);
+        UNSCOPED_INFO(one.at("id") << ": " << c.num_gpu_blocks << " against " << logged << ", " << 100 * error << " %");
+        if (e2e.at("judged").get<bool>()) errors.push_back(error);
+    }
+    REQUIRE(errors.size() >= 5);
+    std::sort(errors.begin(), errors.end());
+    CHECK(errors[errors.size() / 2] < 0.03);
+    CHECK(errors.back() < 0.10);
+}

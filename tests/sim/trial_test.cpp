@@ -1,0 +1,308 @@
+#include "sim/laws.hpp"
+#include "tests/support/server_lab.hpp"
+
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <map>
+
+using namespace windtunnel;
+
+namespace {
+
+/// Engine rates that tests can compute with: every decode step one `step`, prefill `prefill` per step.
+ServerParts clockwork(std::int32_t seqs, Tick step, Tick prefill, std::int32_t max_model_len = 1 << 20) {
+    ServerParts s;
+    s.max_num_seqs = seqs;
+    s.max_num_batched_tokens = std::max(seqs, 64);
+    s.max_model_len = max_model_len;
+    s.usable_blocks = std::int64_t{seqs} * ((max_model_len + 15) / 16);
+    s.cost.decode_step.assign(static_cast<std::size_t>(seqs) + 1, step);
+    s.cost.mixed_step.assign(static_cast<std::size_t>(s.max_num_batched_tokens) + 1, prefill);
+    s.cost.attention = {{0, Tick{}, 0}};
+    return s;
+}
+
+BlueprintParts cluster(ServerParts server, std::uint32_t replicas) {
+    BlueprintParts parts;
+    WorkloadPlan w;
+    w.pod_slots = w.initial_replicas = replicas;
+    w.routing = Routing::least_requests;
+    w.needs = {1, 1000, 1 << 20, 1};
+    w.pools = 1;
+    w.hold = 1;
+    PoolPlan p;
+    p.node_slots = p.initial = p.minimum = replicas;
+    p.capacity = {1, 2000, 1 << 21, 10};
+    parts.workloads = {w};
+    parts.pools = {p};
+    parts.servers = {std::move(server)};
+    parts.job_capacity = 1 << 16;
+    parts.drain_limit = seconds(1'000'000);
+    return parts;
+}
+
+struct Collector : LawObserver {
+    using LawObserver::LawObserver;
+    std::map<std::uint32_t, RequestRecord> records;
+    void request_ended(const RequestRecord& r) {
+        LawObserver::request_ended(r);
+        records[r.request] = r;
+    }
+};
+
+template <class Layout, class Bank>
+TrialOutcome observe(const BlueprintParts& parts, const std::vector<Request>& requests, Collector& seen, const Blueprint& b) {
+    TrialArena arena;
+    (void)parts;
+    return run_trial<Layout, Bank>(b, {requests.data(), requests.size(), b.span}, {7, 3}, arena, seen);
+}
+
+/// A random cluster of one or two workloads under random requests, from one seed.
+BlueprintParts random_cluster(std::uint64_t seed, std::vector<Request>& requests) {
+    const lab::Experiment e = lab::random_experiment(seed);
+    std::mt19937_64 rng(seed * 77);
+    const auto pick = [&](std::int64_t low, std::int64_t high) {
+        return low + static_cast<std::int64_t>(rng() % static_cast<std::uint64_t>(high - low + 1));
+    };
+    ServerParts s;
+    s.max_num_seqs = e.limits.max_num_seqs;
+    s.max_num_batched_tokens = e.limits.max_num_batched_tokens;
+    s.block_size = e.limits.block_size;
+    s.max_model_len = e.limits.max_model_len;
+    s.usable_blocks = e.limits.usable_blocks;
+    s.watermark_blocks = e.limits.watermark_blocks;
+    s.chunked_prefill = e.limits.chunked_prefill;
+    s.reserve_full_sequence = e.limits.reserve_full_sequence;
+    s.cost = e.cost;
+    BlueprintParts parts;
+    parts.servers = {s};
+    parts.workload_of_model = {0, 1};
+    parts.job_capacity = 8;  // small: trials outgrow it and are run again
+    for (int i = 0; i < 2; ++i) {
+        WorkloadPlan w;
+        w.pod_slots = static_cast<std::uint32_t>(pick(1, 4));
+        w.initial_replicas = static_cast<std::uint32_t>(pick(1, w.pod_slots));
+        w.routing = static_cast<Routing>(pick(0, 2));
+        w.needs = {pick(1, 2), pick(100, 900), pick(1, 100), 1};
+        w.pools = static_cast<std::uint64_t>(pick(1, 3));
+        w.hold = static_cast<std::uint8_t>(pick(0, 1));
+        if (w.routing == Routing::least_requests && pick(0, 1)) w.per_replica_limit = static_cast<std::uint32_t>(pick(1, 5));
+        if (pick(0, 2) == 0) w.request_timeout = Tick{pick(1, 100) * e.cost.mixed_step[1].count};
+        parts.workloads.push_back(w);
+        parts.stages.push_back({{-1, 0, {}, Tick{pick(1, 50) * e.cost.mixed_step[1].count}}, {-1, 1, {}, Tick{pick(1, 50)}}});
+        PoolPlan p;
+        p.node_slots = static_cast<std::uint32_t>(pick(1, 6));
+        p.initial = p.minimum = static_cast<std::uint32_t>(pick(0, p.node_slots));
+        p.capacity = {pick(1, 4), 2000, 300, 110};
+        p.provisioning = Tick{pick(1, 100) * e.cost.mixed_step[1].count};
+        p.price_rank = pick(0, 3);
+        parts.pools.push_back(p);
+    }
+    parts.node_scaling.scan_interval = Tick{20 * e.cost.mixed_step[1].count};
+    parts.cold = pick(0, 3) == 0;
+    requests.clear();
+    for (const lab::Arrival& a : e.arrivals) {
+        Request r;
+        r.arrival = Tick{a.at};
+        r.prompt_tokens = a.prompt;
+        r.output_tokens = a.output;
+        if (pick(0, 9) == 0) r.max_tokens = static_cast<std::uint32_t>(pick(1, 300));
+        r.model = static_cast<std::uint16_t>(pick(0, 1));
+        requests.push_back(r);
+    }
+    parts.span = requests.back().arrival + Tick{pick(0, 100)};
+    parts.drain_limit = Tick{pick(0, 1) * 1000 * e.cost.mixed_step[1].count};
+    return parts;
+}
+
+/// The parts in which two outcomes of one trial differ; none may.
+std::string differences(const TrialOutcome& a, const TrialOutcome& b) {
+    const Tally &x = a.tally, &y = b.tally;
+    std::string out;
+    const auto compare = [&](const char* name, const auto& l, const auto& r) {
+        if (!(l == r)) out += std::string(" ") + name;
+    };
+    compare("status", x.status, y.status);
+    compare("requests", x.requests, y.requests);
+    compare("prompt_tokens", x.prompt_tokens, y.prompt_tokens);
+    compare("output_tokens", x.output_tokens, y.output_tokens);
+    compare("good", x.good, y.good);
+    compare("kv_preemptions", x.kv_preemptions, y.kv_preemptions);
+    compare("cold_starts", x.cold_starts, y.cold_starts);
+    compare("gpu_busy", x.gpu_busy, y.gpu_busy);
+    compare("ready_replicas", x.ready_replicas, y.ready_replicas);
+    compare("nodes", x.nodes, y.nodes);
+    compare("gpus", x.gpus, y.gpus);
+    compare("ended_at", x.ended_at, y.ended_at);
+    for (std::uint32_t p = 0; p < max_pools; ++p) compare("pools", x.pools[p], y.pools[p]);
+    compare("ttft", a.ttft, b.ttft);
+    compare("tpot", a.tpot, b.tpot);
+    compare("itl", a.itl, b.itl);
+    compare("e2el", a.e2el, b.e2el);
+    return out;
+}
+
+std::vector<Request> poisson(std::uint64_t count, double mean_gap_ticks, const QuantileTable& output, std::uint64_t seed) {
+    const QuantileTable gap = exponential_table(mean_gap_ticks);
+    RandomStream gaps(seed, 0, StreamPurpose::arrivals, 0), lengths(seed, 0, StreamPurpose::output_length, 0);
+    std::vector<Request> requests(count);
+    Tick now;
+    for (Request& r : requests) {
+        r.arrival = now;
+        now.count += gap.sample(gaps.next_u64());
+        r.prompt_tokens = 1;
+        r.output_tokens = static_cast<std::uint32_t>(std::max<std::int64_t>(1, output.sample(lengths.next_u64())));
+    }
+    return requests;
+}
+
+/// Mean waiting time over mean service time, from a queue of single-slot servers with one central queue.
+/// A service is a prefill of 1 tick and output - 1 steps of 100 ticks.
+double waiting_over_service(std::uint32_t servers, double load, const QuantileTable& output, double mean_output, std::uint64_t seed) {
+    BlueprintParts parts = cluster(clockwork(1, Tick{100}, Tick{1}), servers);
+    parts.workloads[0].per_replica_limit = 1;
+    const double service = 100 * (mean_output - 1) + 1;
+    const std::vector<Request> requests = poisson(400'000, service / (load * servers), output, seed);
+    parts.span = requests.back().arrival;
+    const BlueprintBlock block = build(parts);
+    TrialArena arena;
+    const TrialOutcome o = run_trial(block.blueprint(), {requests.data(), requests.size(), parts.span}, {seed, 0}, arena);
+    CHECK(broken_laws(block.blueprint(), o).empty());
+    return (o.ttft.mean_ticks() - 1) / service;  // first token - arrival = wait + 1 tick of prefill
+}
+
+double erlang_c(int c, double load) {  // probability to wait, offered load a = c * load
+    const double a = c * load;
+    double term = 1, sum = 1;
+    for (int k = 1; k < c; ++k) sum += term *= a / k;
+    const double last = term * a / c / (1 - load);
+    return last / (sum + last);
+}
+
+}  // namespace
+
+TEST_CASE("trial: fast and stepwise servers, contiguous and interleaved arenas give the same trial, and the laws hold") {
+    const std::uint64_t trials = std::getenv("WINDTUNNEL_LONG") ? 20'000 : 600;
+    std::uint64_t ends[6] = {}, grown = 0;
+    for (std::uint64_t seed = 1; seed <= trials; ++seed) {
+        INFO("seed " << seed);
+        std::vector<Request> requests;
+        const BlueprintParts parts = random_cluster(seed, requests);
+        std::uint32_t growth = 1;
+        for (;; growth *= 4) {
+            const BlueprintBlock block = build(parts, growth);
+            const Blueprint& b = block.blueprint();
+            Collector fast(b), slow(b), laned(b);
+            const TrialOutcome one = observe<ContiguousLayout, ArenaBank<ContiguousLayout>>(parts, requests, fast, b);
+            if (one.tally.status == TrialStatus::outgrew_arena) {
+                ++grown;
+                continue;
+            }
+            const TrialOutcome two = observe<ContiguousLayout, StepwiseBank>(parts, requests, slow, b);
+            const TrialOutcome three = observe<InterleavedLayout, ArenaBank<InterleavedLayout>>(parts, requests, laned, b);
+            const std::vector<std::string> laws = broken_laws(b, one);
+            if (!laws.empty()) FAIL(laws.front());
+            if (!fast.broken.empty()) FAIL(fast.broken.front());
+            if (!differences(one, two).empty()) FAIL("stepwise servers differ in" << differences(one, two));
+            if (!differences(one, three).empty()) FAIL("an interleaved arena differs in" << differences(one, three));
+            if (fast.records.size() != requests.size()) FAIL("a request was not reported");
+            for (const auto& [id, r] : fast.records) {
+                const RequestRecord& other = slow.records.at(id);
+                if (r.first_token != other.first_token || r.finish != other.finish || r.end != other.end) FAIL("request " << id << " differs");
+                ++ends[static_cast<int>(r.end)];
+            }
+            break;
+        }
+    }
+    WARN("completed " << ends[0] << ", rejected " << ends[1] << ", timed out " << ends[2] << ", failed " << ends[3] << ", unfinished "
+                      << ends[4] << "; arenas outgrown " << grown);
+    for (int i = 0; i < 5; ++i) CHECK(ends[i] > 0);
+    CHECK(grown > 0);
+}
+
+TEST_CASE("theory: M/M/1 waits rho/(1-rho) services") {
+    const double rho = 0.7;
+    const double w = waiting_over_service(1, rho, exponential_table(1000), 1000, 11);
+    CHECK(w == Approx(rho / (1 - rho)).epsilon(0.05));
+}
+TEST_CASE("theory: M/D/1 waits half as long as M/M/1") {
+    const double rho = 0.8;
+    const double w = waiting_over_service(1, rho, constant_table(1000), 1000, 12);
+    CHECK(w == Approx(rho / (2 * (1 - rho))).epsilon(0.05));
+}
+TEST_CASE("theory: M/M/c waits as Erlang C says") {
+    const double rho = 0.85;
+    const double w = waiting_over_service(4, rho, exponential_table(1000), 1000, 13);
+    CHECK(w == Approx(erlang_c(4, rho) / (4 * (1 - rho))).epsilon(0.05));
+}
+TEST_CASE("theory: Little's law, requests in the system = rate x time in it, over a batching fleet") {
+    // L by integration of what the observer saw, W from the sketch's exact sum: equal to the tick once all ended.
+    BlueprintParts parts = cluster(clockwork(16, Tick{1000}, Tick{5000}, 4096), 3);
+    const std::vector<Request> requests = poisson(20'000, 3'000, exponential_table(50), 14);
+    parts.span = requests.back().arrival;
+    const BlueprintBlock block = build(parts);
+    Collector seen(block.blueprint());
+    const TrialOutcome o = observe<ContiguousLayout, ArenaBank<ContiguousLayout>>(parts, requests, seen, block.blueprint());
+    std::map<std::int64_t, int> steps;
+    for (const auto& [id, r] : seen.records) {
+        ++steps[r.arrival.count];
+        --steps[r.finish.count];
+    }
+    WideSum area;
+    std::int64_t last = 0, inside = 0;
+    for (const auto& [at, by] : steps) {
+        area.add_product(static_cast<std::uint64_t>(at - last), static_cast<std::uint64_t>(inside));
+        inside += by;
+        last = at;
+    }
+    CHECK(inside == 0);
+    CHECK(area == o.e2el.totals.ticks);
+}
+
+TEST_CASE("sketch: buckets tile the line, keep 0.4% and merge exactly") {
+    for (std::uint32_t i = 0; i + 2 < SketchBuckets::count; ++i) {
+        REQUIRE(SketchBuckets::upper_bound(i) == SketchBuckets::lower_bound(i + 1));
+        REQUIRE(SketchBuckets::index_of(SketchBuckets::lower_bound(i)) == i);
+        REQUIRE(SketchBuckets::index_of(SketchBuckets::upper_bound(i) - Tick{1}) == i);
+        if (SketchBuckets::lower_bound(i) > milliseconds(1))
+            REQUIRE(to_seconds(SketchBuckets::upper_bound(i)) / to_seconds(SketchBuckets::lower_bound(i)) < 1.004);
+    }
+}
+TEST_CASE("sketch: a progression entered at once equals its terms entered one by one") {
+    std::mt19937_64 rng(5);
+    std::vector<std::uint64_t> memory(2 * SketchBuckets::count + 64);
+    for (int round = 0; round < 300; ++round) {
+        Arena<ContiguousLayout> arena(memory.data(), memory.size() * 8, 0);
+        LatencySketch<ContiguousLayout> at_once, one_by_one;
+        at_once.take_memory(arena);
+        one_by_one.take_memory(arena);
+        at_once.clear();
+        one_by_one.clear();
+        const Tick first{static_cast<std::int64_t>(rng() % 1'000'000'000'000)}, increment{static_cast<std::int64_t>(rng() % 10'000'000)};
+        const auto n = static_cast<std::int64_t>(1 + rng() % 500);
+        at_once.add_progression(first, increment, n, 3);
+        for (std::int64_t i = 0; i < n; ++i) one_by_one.add(first + increment * i, 3);
+        REQUIRE(at_once.totals() == one_by_one.totals());
+        for (std::uint32_t i = 0; i < SketchBuckets::count; ++i) REQUIRE(at_once.bucket(i) == one_by_one.bucket(i));
+    }
+}
+TEST_CASE("calendar: the earliest slot comes first and the lower slot wins a tie, as a sorted list says") {
+    std::mt19937_64 rng(6);
+    for (const std::uint32_t slots : {1u, 2u, 7u, 64u}) {
+        std::vector<std::uint64_t> memory(4096);
+        Arena<ContiguousLayout> arena(memory.data(), memory.size() * 8, 0);
+        Calendar<ContiguousLayout> calendar;
+        calendar.take_memory(arena, slots);
+        calendar.clear();
+        std::vector<Tick> plain(slots, never);
+        for (int i = 0; i < 2000; ++i) {
+            const auto slot = static_cast<std::uint32_t>(rng() % slots);
+            const Tick at = rng() % 5 == 0 ? never : Tick{static_cast<std::int64_t>(rng() % 50)};
+            calendar.set(slot, at);
+            plain[slot] = at;
+            const auto least = std::min_element(plain.begin(), plain.end());
+            REQUIRE(calendar.first_time() == *least);
+            if (*least != never) REQUIRE(calendar.first() == static_cast<std::uint32_t>(least - plain.begin()));
+        }
+    }
+}

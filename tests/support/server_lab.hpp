@@ -1,0 +1,309 @@
+#pragma once
+#include "models/batch_server.hpp"
+#include "models/stepwise_server.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <random>
+#include <sstream>
+#include <string>
+#include <vector>
+
+/// A bench for one server alone: random engines, random requests, and everything that can be observed.
+namespace windtunnel::lab {
+
+/// A ServerConfig together with the arrays its spans point to.
+class EngineUnderTest {
+public:
+    struct Limits {
+        std::int32_t max_num_seqs = 8, max_num_batched_tokens = 64, block_size = 16, max_model_len = 256;
+        std::int64_t usable_blocks = 64, watermark_blocks = 0;
+        bool chunked_prefill = true, reserve_full_sequence = false, extra_cuts = false;
+    };
+
+    EngineUnderTest(const Limits& limits, const StepCostTable& cost) {
+        // One block: the config, then its arrays, so that the spans' distances hold.
+        const std::size_t bytes = sizeof(ServerConfig) + (cost.decode_step.size() + cost.mixed_step.size()) * sizeof(Tick) +
+                                  cost.attention.size() * sizeof(ContextSegment);
+        m_block.resize((bytes + 7) / 8);
+        m_config = new (m_block.data()) ServerConfig;
+        m_config->max_num_seqs = limits.max_num_seqs;
+        m_config->max_num_batched_tokens = limits.max_num_batched_tokens;
+        m_config->block_size = limits.block_size;
+        m_config->max_model_len = limits.max_model_len;
+        m_config->usable_blocks = limits.usable_blocks;
+        m_config->watermark_blocks = limits.watermark_blocks;
+        m_config->chunked_prefill = limits.chunked_prefill;
+        m_config->reserve_full_sequence = limits.reserve_full_sequence;
+        m_config->extra_cuts = limits.extra_cuts;
+        m_config->per_sampled_row = cost.per_sampled_row;
+        m_config->prefill_ticks_per_pair_q16 = cost.prefill_ticks_per_pair_q16;
+        unsigned char* at = reinterpret_cast<unsigned char*>(m_block.data()) + sizeof(ServerConfig);
+        place(m_config->decode_step, cost.decode_step, at);
+        place(m_config->mixed_step, cost.mixed_step, at);
+        place(m_config->attention, cost.attention, at);
+    }
+    [[nodiscard]] const ServerConfig& config() const { return *m_config; }
+
+private:
+    template <class T>
+    static void place(BlobSpan<T>& span, const std::vector<T>& values, unsigned char*& at) {
+        std::copy(values.begin(), values.end(), reinterpret_cast<T*>(at));
+        span.distance = at - reinterpret_cast<unsigned char*>(&span);
+        span.count = values.size();
+        at += values.size() * sizeof(T);
+    }
+    std::vector<std::uint64_t> m_block;
+    ServerConfig* m_config;
+};
+
+struct Arrival {
+    std::int64_t at = 0;  ///< ticks
+    std::uint32_t prompt = 1, output = 1;
+    std::int64_t abort_at = -1;  ///< ticks; -1 = the client stays
+};
+
+struct Experiment {
+    EngineUnderTest::Limits limits;
+    StepCostTable cost;
+    std::vector<Arrival> arrivals;
+    std::vector<std::int64_t> scrapes;  ///< ticks at which the gauges are read
+};
+
+/// All that a run of one server shows, as numbers that compare exactly.
+struct Seen {
+    struct Job {
+        std::int64_t first = -1, finish = -1;
+        char end = '?';
+        bool operator==(const Job&) const = default;
+    };
+    std::vector<Job> jobs;
+    std::vector<ServerGauges> gauges;
+    std::uint64_t gap_count = 0, gap_ticks = 0, gap_squares = 0;  ///< mod 2^64: exact whatever the order
+    std::uint64_t preemptions = 0;
+    std::int64_t free_at_end = 0;
+    bool broken = false;
+    bool operator==(const Seen&) const = default;
+};
+
+template <template <class> class Server>
+Seen observe(const Experiment& e) {
+    using Layout = ContiguousLayout;
+    const EngineUnderTest engine(e.limits, e.cost);
+    const auto make = [&](Arena<Layout>& arena, JobPool<Layout>& pool, Server<Layout>& server) {
+        pool.capacity = static_cast<std::uint32_t>(e.arrivals.size());
+        pool.jobs = arena.take<Job>(pool.capacity);
+        server.take_memory(arena, e.limits.max_num_seqs, e.limits.block_size);
+    };
+    JobPool<Layout> pool;
+    Server<Layout> server;
+    Arena<Layout> dry;
+    make(dry, pool, server);
+    std::vector<std::uint64_t> memory(dry.used() / 8 + 8);
+    Arena<Layout> arena(memory.data(), memory.size() * 8, 0);
+    make(arena, pool, server);
+    server.start(engine.config());
+
+    Seen seen;
+    seen.jobs.resize(e.arrivals.size());
+    struct Sink {
+        Seen& seen;
+        JobPool<Layout>& pool;
+        void first_token(JobIndex j, Tick t) { seen.jobs[pool[j].request].first = t.count; }
+        void gaps(Tick first, Tick increment, std::int64_t steps, std::uint64_t rows) {
+            for (std::int64_t i = 0; i < steps; ++i) {
+                const auto gap = static_cast<std::uint64_t>(first.count + i * increment.count);
+                seen.gap_count += rows;
+                seen.gap_ticks += gap * rows;
+                seen.gap_squares += gap * gap * rows;
+            }
+        }
+        void finished(JobIndex j, Tick t) { end(j, t, 'f'); }
+        void aborted(JobIndex j, Tick t) { end(j, t, 'a'); }
+        void lost(JobIndex j, Tick t) { end(j, t, 'l'); }
+        void end(JobIndex j, Tick t, char how) {
+            seen.jobs[pool[j].request].finish = t.count;
+            seen.jobs[pool[j].request].end = how;
+        }
+    } sink{seen, pool};
+    Fault fault;
+
+    struct External {
+        std::int64_t at;
+        int rank;  // arrivals, then aborts, then the server, then scrapes
+        std::size_t which;
+    };
+    std::vector<External> events;
+    for (std::size_t i = 0; i < e.arrivals.size(); ++i) {
+        events.push_back({e.arrivals[i].at, 0, i});
+        if (e.arrivals[i].abort_at >= 0) events.push_back({e.arrivals[i].abort_at, 1, i});
+    }
+    for (std::size_t i = 0; i < e.scrapes.size(); ++i) events.push_back({e.scrapes[i], 3, i});
+    std::stable_sort(events.begin(), events.end(), [](const External& a, const External& b) {
+        return a.at != b.at ? a.at < b.at : a.rank < b.rank;
+    });
+    std::vector<JobIndex> job_of(e.arrivals.size(), no_job);
+    std::size_t next = 0;
+    while (!fault.broken()) {
+        const Tick change = server.next_change();
+        const bool external = next < events.size() &&
+                              (events[next].at < change.count || (events[next].at == change.count && events[next].rank < 2));
+        if (external) {
+            const External& x = events[next++];
+            const Tick now{x.at};
+            if (x.rank == 0) {
+                const JobIndex j = pool.take();
+                pool[j] = Job{};
+                pool[j].arrival = now;
+                pool[j].first_token = never;
+                pool[j].request = static_cast<std::uint32_t>(x.which);
+                pool[j].prompt_tokens = e.arrivals[x.which].prompt;
+                pool[j].output_tokens = e.arrivals[x.which].output;
+                job_of[x.which] = j;
+                server.arrive(pool, j, now, now);
+            } else if (x.rank == 1) {
+                if (job_of[x.which] != no_job && seen.jobs[x.which].end == '?') server.abort(pool, job_of[x.which], now);
+            } else {
+                seen.gauges.push_back(server.gauges(pool, now));
+            }
+        } else if (change != never) {
+            server.advance(pool, sink, fault);
+        } else {
+            break;
+        }
+    }
+    seen.preemptions = server.preemptions();
+    seen.free_at_end = server.free_blocks();
+    seen.broken = fault.broken();
+    return seen;
+}
+
+/// A random engine under random load: block sizes 1 to 48, small pools (preemption), half of them with
+/// tiny integer times so that arrivals and boundaries tie.
+inline Experiment random_experiment(std::uint64_t seed) {
+    std::mt19937_64 rng(seed);
+    const auto pick = [&](std::int64_t low, std::int64_t high) {
+        return low + static_cast<std::int64_t>(rng() % static_cast<std::uint64_t>(high - low + 1));
+    };
+    Experiment e;
+    auto& l = e.limits;
+    const bool tiny = pick(0, 1) == 0;
+    l.block_size = static_cast<std::int32_t>(pick(0, 2) == 0 ? 16 : pick(1, 48));
+    l.max_num_seqs = static_cast<std::int32_t>(pick(1, 24));
+    l.max_num_batched_tokens = static_cast<std::int32_t>(l.max_num_seqs + pick(0, 3) * pick(0, 40));
+    l.max_model_len = static_cast<std::int32_t>(pick(2, 200));
+    const std::int64_t least = (l.max_model_len + l.block_size - 1) / l.block_size;
+    l.usable_blocks = least + pick(0, 3) * pick(0, least * l.max_num_seqs / 2 + 1);
+    l.watermark_blocks = pick(0, 3) == 0 ? pick(0, (l.usable_blocks - least) / 2) : 0;
+    l.reserve_full_sequence = pick(0, 3) == 0;
+    l.chunked_prefill = pick(0, 7) != 0;
+    if (!l.chunked_prefill) l.max_num_batched_tokens = std::max(l.max_num_batched_tokens, l.max_model_len);
+
+    const std::int64_t scale = tiny ? 1 : pick(100, 100'000);
+    Tick grow{pick(1, 3) * scale};
+    for (std::int32_t b = 0; b <= l.max_num_seqs; ++b) {
+        e.cost.decode_step.push_back(grow);
+        grow.count += pick(0, tiny ? 1 : scale / 10);
+    }
+    grow = Tick{pick(1, 4) * scale};
+    for (std::int32_t n = 0; n <= l.max_num_batched_tokens; ++n) {
+        e.cost.mixed_step.push_back(grow);
+        grow.count += pick(0, tiny ? 1 : scale / 10);
+    }
+    e.cost.per_sampled_row = Tick{pick(0, 2)};
+    e.cost.prefill_ticks_per_pair_q16 = pick(0, 1) * pick(0, 1 << (tiny ? 14 : 18));
+    Tick at{pick(0, 2)};
+    std::int64_t from = 0;
+    for (std::int64_t i = 0, n = pick(1, 4); i < n; ++i) {
+        const std::int64_t slope = pick(0, tiny ? 2 : scale / 50 + 1), width = pick(1, 300);
+        e.cost.attention.push_back({from, at, slope});
+        from += width;
+        at.count += slope * width;
+    }
+    const std::int64_t count = pick(1, 80), gap = pick(0, 3) * pick(1, 30) * scale;
+    std::int64_t now = 0;
+    for (std::int64_t i = 0; i < count; ++i) {
+        if (pick(0, 2) != 0) now += pick(0, gap);
+        Arrival a;
+        a.at = now;
+        const std::int64_t whole = pick(2, l.max_model_len);
+        a.output = static_cast<std::uint32_t>(pick(1, pick(1, whole - 1)));
+        a.prompt = static_cast<std::uint32_t>(whole - a.output);
+        if (a.prompt == 0) a.prompt = 1;
+        if (pick(0, 15) == 0) a.abort_at = now + pick(0, 200) * scale;
+        e.arrivals.push_back(a);
+    }
+    for (std::int64_t i = 0, n = pick(0, 20); i < n; ++i) e.scrapes.push_back(pick(0, now + 300 * scale));
+    std::sort(e.scrapes.begin(), e.scrapes.end());
+    return e;
+}
+
+/// True when the fast server shows something else than the stepwise one.
+inline bool differs(const Experiment& e) {
+    const Seen fast = observe<BatchServer>(e);
+    return fast.broken || fast != observe<StepwiseServer>(e);
+}
+
+/// The smallest experiment found that still fails: requests, scrapes and aborts are left out while it does.
+template <class Fails>
+Experiment shrink(Experiment e, const Fails& fails) {
+    for (bool smaller = true; smaller;) {
+        smaller = false;
+        const auto attempt = [&](const Experiment& candidate) {
+            if (!fails(candidate)) return false;
+            e = candidate;
+            return smaller = true;
+        };
+        for (std::size_t i = e.arrivals.size(); i-- > 0;) {
+            Experiment c = e;
+            c.arrivals.erase(c.arrivals.begin() + static_cast<std::ptrdiff_t>(i));
+            attempt(c);
+        }
+        for (std::size_t i = e.scrapes.size(); i-- > 0;) {
+            Experiment c = e;
+            c.scrapes.erase(c.scrapes.begin() + static_cast<std::ptrdiff_t>(i));
+            attempt(c);
+        }
+        for (std::size_t i = 0; i < e.arrivals.size(); ++i) {
+            Experiment c = e;
+            if (c.arrivals[i].abort_at >= 0) {
+                c.arrivals[i].abort_at = -1;
+                attempt(c);
+            }
+            for (std::uint32_t Arrival::*part : {&Arrival::prompt, &Arrival::output}) {
+                for (const std::uint32_t value : {1u, e.arrivals[i].*part / 2, e.arrivals[i].*part - 1}) {
+                    c = e;
+                    if (value == 0 || value >= c.arrivals[i].*part) continue;
+                    c.arrivals[i].*part = value;
+                    if (attempt(c)) break;
+                }
+            }
+        }
+    }
+    return e;
+}
+
+inline std::string describe(const Experiment& e) {
+    std::ostringstream out;
+    out << "seqs " << e.limits.max_num_seqs << " tokens " << e.limits.max_num_batched_tokens << " block "
+        << e.limits.block_size << " blocks " << e.limits.usable_blocks << " watermark " << e.limits.watermark_blocks
+        << " guard " << e.limits.reserve_full_sequence << " chunked " << e.limits.chunked_prefill << " segments "
+        << e.cost.attention.size() << "\n";
+    for (const Arrival& a : e.arrivals)
+        out << "  at " << a.at << " prompt " << a.prompt << " output " << a.output << " abort " << a.abort_at << "\n";
+    for (const auto s : e.scrapes) out << "  scrape " << s << "\n";
+    const auto show = [&](const char* name, const Seen& s) {
+        out << name << (s.broken ? " BROKEN" : "") << " preemptions " << s.preemptions << " free " << s.free_at_end
+            << " gaps " << s.gap_count << "/" << s.gap_ticks << "/" << s.gap_squares << "\n";
+        for (const auto& j : s.jobs) out << "   " << j.end << " first " << j.first << " finish " << j.finish << "\n";
+        for (const auto& g : s.gauges)
+            out << "   running " << g.running << " waiting " << g.waiting << " blocks " << g.used_blocks << " prompt "
+                << g.prompt_tokens << " generation " << g.generation_tokens << " preempted " << g.preemptions << " busy "
+                << g.busy.count << "\n";
+    };
+    show("fast", observe<BatchServer>(e));
+    show("stepwise", observe<StepwiseServer>(e));
+    return out.str();
+}
+
+}  // namespace windtunnel::lab
