@@ -1,5 +1,7 @@
 #include "gpu/replay.hpp"
 
+#include "models/problem.hpp"
+
 #include <atomic>
 #include <exception>
 #include <mutex>
