@@ -29,7 +29,7 @@ test: build-tests   ## build everything and run the tests, under sanitizers too
 	ctest --test-dir $(RELEASE) -LE long -j $(JOBS) --output-on-failure --no-tests=error
 
 test-all: build-tests  ## the long tests as well: more random workloads, longer fuzzing, a bare Debian
-	tools/setup.sh test-all
+	@tools/setup.sh --if-possible test-all
 	WINDTUNNEL_LONG=1 WINDTUNNEL_FUZZ_SECONDS=600 ctest --test-dir $(RELEASE) -j $(JOBS) --output-on-failure --no-tests=error
 
 bench: setup-build  ## measure the engine; one JSON object per line; BENCH=NAME for one

@@ -11,7 +11,8 @@ namespace {
 constexpr std::int64_t gib = std::int64_t{1} << 30;
 
 Problem bad_version(std::string_view text) {
-    return {{}, "vllm-version", fmt::format("found '{}', allowed: 0.1 to {}, as 0.11 or 0.11.0", text, to_string(newest_engine))};
+    return {
+        {}, "vllm-version", fmt::format("found '{}', allowed: a release of vLLM, as 0.11 or 0.11.0", text)};
 }
 
 CapacityProfile capacity_profile(EngineVersion v, EngineGeneration g) {
@@ -42,7 +43,7 @@ Result<EngineVersion> read_engine_version(std::string_view text) {
     EngineVersion version{0, 0};
     const char* const end = rest.data() + rest.size();
     auto [after_minor, bad_minor] = std::from_chars(rest.data(), end, version.minor);
-    if (bad_minor != std::errc() || version.minor < 1 || version.minor > newest_engine.minor) return bad_version(text);
+    if (bad_minor != std::errc() || version.minor < 1 || version.minor > 99) return bad_version(text);
     const char* at = after_minor;
     if (at != end && *at == '.') {
         auto [after_patch, bad_patch] = std::from_chars(at + 1, end, version.patch);
@@ -57,15 +58,22 @@ Result<EngineVersion> read_engine_version(std::string_view text) {
     return version;
 }
 
-Result<EngineProfile> engine_profile(std::optional<EngineVersion> version, std::optional<EngineGeneration> generation) {
+Result<EngineProfile> engine_profile(std::optional<EngineVersion> version,
+                                     std::optional<EngineGeneration> generation) {
     const EngineGeneration g =
         generation.value_or(!version || version->minor >= 8 ? EngineGeneration::v1 : EngineGeneration::v0);
     // The last release that still contained V0 was 0.10.
     const EngineVersion v = version.value_or(g == EngineGeneration::v0 ? EngineVersion{9, 2} : newest_engine);
     if (g == EngineGeneration::v0 && v.minor >= 11)
-        return Problem{{}, "engine", fmt::format("found v0 with vLLM {}, allowed: v1, or a version before 0.11", to_string(v))};
+        return Problem{
+            {},
+            "engine",
+            fmt::format("found v0 with vLLM {}, allowed: v1, or a version before 0.11", to_string(v))};
     if (g == EngineGeneration::v1 && v.minor < 7)
-        return Problem{{}, "engine", fmt::format("found v1 with vLLM {}, allowed: v0, or a version from 0.7", to_string(v))};
+        return Problem{
+            {},
+            "engine",
+            fmt::format("found v1 with vLLM {}, allowed: v0, or a version from 0.7", to_string(v))};
     EngineProfile p;
     p.version = v;
     p.generation = g;
@@ -91,7 +99,8 @@ BatchLimits default_batch_limits(const EngineProfile& profile, const Gpu& gpu, i
         // Chunked prefill turns itself on above 32768 tokens from 0.5.4 on, with 512 tokens, 2048 from 0.6.4.
         const bool chunked = v >= EngineVersion{5, 4} && max_model_len > 32768;
         limits.max_num_seqs = 256;
-        limits.max_num_batched_tokens = chunked ? (v >= EngineVersion{6, 4} ? 2048 : 512) : std::max(max_model_len, 2048);
+        limits.max_num_batched_tokens =
+            chunked ? (v >= EngineVersion{6, 4} ? 2048 : 512) : std::max(max_model_len, 2048);
     } else {
         const bool a100 = gpu.name.starts_with("a100");
         const bool large = gpu.memory_bytes >= 70 * gib;
@@ -111,14 +120,17 @@ BatchLimits default_batch_limits(const EngineProfile& profile, const Gpu& gpu, i
         limits.max_num_batched_tokens = *max_num_batched_tokens;
     } else if (profile.generation == EngineGeneration::v1) {
         const std::int64_t most = std::int64_t{limits.max_num_seqs} * std::max(1, max_model_len);
-        limits.max_num_batched_tokens = static_cast<int>(std::min<std::int64_t>(limits.max_num_batched_tokens, most));
-        limits.max_num_batched_tokens = std::max(limits.max_num_batched_tokens, max_num_seqs ? *max_num_seqs : 1);
+        limits.max_num_batched_tokens =
+            static_cast<int>(std::min<std::int64_t>(limits.max_num_batched_tokens, most));
+        limits.max_num_batched_tokens =
+            std::max(limits.max_num_batched_tokens, max_num_seqs ? *max_num_seqs : 1);
     }
     if (!max_num_seqs) limits.max_num_seqs = std::min(limits.max_num_seqs, limits.max_num_batched_tokens);
     return limits;
 }
 
-std::vector<int> captured_batch_sizes(const EngineProfile& profile, const BatchLimits& limits, std::optional<int> ceiling) {
+std::vector<int> captured_batch_sizes(const EngineProfile& profile, const BatchLimits& limits,
+                                      std::optional<int> ceiling) {
     std::vector<int> sizes = {1, 2, 4};
     if (profile.generation == EngineGeneration::v0 || profile.version.minor < 11) {
         const int most = ceiling.value_or(profile.generation == EngineGeneration::v0 ? 256 : 512);

@@ -20,7 +20,8 @@ struct EngineVersion {
 /// The newest release whose behaviour is modelled (read in June 2026); used when none is asked for.
 inline constexpr EngineVersion newest_engine{24, 0};
 [[nodiscard]] std::string to_string(EngineVersion version);
-/// "0.11", "0.11.0", "v0.11.0", "0.11.1rc2", "0.10.0+cu128"; anything but 0.1 to `newest_engine` is a problem.
+/// "0.11", "0.11.0", "v0.11.0", "0.11.1rc2", "0.10.0+cu128"; anything but 0.1 to `newest_engine` is a
+/// problem.
 [[nodiscard]] Result<EngineVersion> read_engine_version(std::string_view text);
 
 enum class EngineGeneration { v0, v1 };
@@ -60,8 +61,9 @@ struct BatchLimits {
 };
 /// Depends on the release and on the GPU: V1 from 0.8 has larger limits from 70 GiB on, from 0.9.2 except on
 /// an A100. `max_model_len` bounds what V0 batches.
-[[nodiscard]] BatchLimits default_batch_limits(const EngineProfile& profile, const Gpu& gpu, int max_model_len,
-                                               std::optional<int> max_num_seqs, std::optional<int> max_num_batched_tokens);
+[[nodiscard]] BatchLimits default_batch_limits(const EngineProfile& profile, const Gpu& gpu,
+                                               int max_model_len, std::optional<int> max_num_seqs,
+                                               std::optional<int> max_num_batched_tokens);
 
 /// Batch sizes that are captured as CUDA graphs, ascending. `ceiling` is max_cudagraph_capture_size when
 /// given. Empty when the engine runs eagerly.

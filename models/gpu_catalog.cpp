@@ -43,7 +43,8 @@ Gpu read_gpu(const json& entry) {
         for (const json& row : entry.at("mig").at("profiles")) {
             MigProfile profile;
             profile.name = row.at("name");
-            profile.memory_bytes = static_cast<std::int64_t>(row.at("memory_gib").get<double>() * (1LL << 30));
+            profile.memory_bytes =
+                static_cast<std::int64_t>(row.at("memory_gib").get<double>() * (1LL << 30));
             profile.multiprocessors = row.at("multiprocessors");
             profile.memory_slices = row.at("memory_slices");
             profile.compute_slices = row.at("compute_slices");
@@ -61,7 +62,8 @@ const Catalog& catalog() {
             const std::size_t index = c.gpus.size();
             c.gpus.push_back(read_gpu(entry));
             c.by_name.emplace(c.gpus.back().name, index);
-            for (const json& alias : entry.at("aliases")) c.by_name.emplace(folded_name(alias.get<std::string>()), index);
+            for (const json& alias : entry.at("aliases"))
+                c.by_name.emplace(folded_name(alias.get<std::string>()), index);
         }
         return c;
     }();
@@ -78,7 +80,8 @@ Gpu slice_of(const Gpu& whole, const MigProfile& profile) {
     slice.memory_bytes = profile.memory_bytes;
     slice.bytes_per_second *= memory_share;
     slice.l2_mib = static_cast<int>(whole.l2_mib * memory_share);
-    for (double* peak : {&slice.fp16_flops, &slice.bf16_flops, &slice.fp8_flops, &slice.fp4_flops, &slice.int8_ops})
+    for (double* peak :
+         {&slice.fp16_flops, &slice.bf16_flops, &slice.fp8_flops, &slice.fp4_flops, &slice.int8_ops})
         *peak *= compute_share;
     slice.multiprocessors = profile.multiprocessors;
     slice.link_bytes_per_second = 0;
@@ -92,10 +95,14 @@ Problem unknown(std::string_view name) {
     std::vector<std::string> nearest;
     for (const std::string& alias : nearest_names(name, known, 6)) {
         const std::string& canonical = catalog().gpus[catalog().by_name.at(alias)].name;
-        if (std::find(nearest.begin(), nearest.end(), canonical) == nearest.end()) nearest.push_back(canonical);
+        if (std::find(nearest.begin(), nearest.end(), canonical) == nearest.end())
+            nearest.push_back(canonical);
     }
     if (nearest.size() > 3) nearest.resize(3);
-    return {{}, "gpu", fmt::format("found '{}', which is no GPU of the catalogue; did you mean {}?", name, spoken_list(nearest))};
+    return {{},
+            "gpu",
+            fmt::format("found '{}', which is no GPU of the catalogue; did you mean {}?", name,
+                        spoken_list(nearest))};
 }
 
 }  // namespace
@@ -110,14 +117,19 @@ int Gpu::compute_capability() const {
 double Gpu::flops(NumberType type) const {
     const double sixteen = bf16_flops > 0 && type != NumberType::fp16 ? bf16_flops : fp16_flops;
     switch (type) {
-        case NumberType::fp8: return fp8_flops > 0 ? fp8_flops : sixteen;
-        case NumberType::int8: return int8_ops > 0 ? int8_ops : sixteen;
-        case NumberType::nvfp4: return fp4_flops > 0 ? fp4_flops : sixteen;
-        case NumberType::fp32: return sixteen / 2;
+        case NumberType::fp8:
+            return fp8_flops > 0 ? fp8_flops : sixteen;
+        case NumberType::int8:
+            return int8_ops > 0 ? int8_ops : sixteen;
+        case NumberType::nvfp4:
+            return fp4_flops > 0 ? fp4_flops : sixteen;
+        case NumberType::fp32:
+            return sixteen / 2;
         case NumberType::bf16:
         case NumberType::fp16:
         case NumberType::int4:
-        case NumberType::mxfp4: return sixteen;
+        case NumberType::mxfp4:
+            return sixteen;
     }
     return sixteen;
 }
@@ -132,7 +144,8 @@ Result<ResolvedGpu> get_gpu(std::string_view name) {
     const Gpu& whole = catalog().gpus[found->second];
     ResolvedGpu resolved{whole, {}};
     if (card == "a100" || card == "v100" || card == "h100")
-        resolved.note = fmt::format("'{}' is made in several sizes; taken as {}, as clouds name it", name, whole.name);
+        resolved.note =
+            fmt::format("'{}' is made in several sizes; taken as {}, as clouds name it", name, whole.name);
     if (slash == std::string_view::npos) return resolved;
 
     const std::string wanted = folded_name(name.substr(slash + 1));
@@ -144,7 +157,10 @@ Result<ResolvedGpu> get_gpu(std::string_view name) {
         }
         profiles.push_back(profile.name);
     }
-    return Problem{{}, "gpu", fmt::format("found MIG profile '{}' of {}, allowed: {}", wanted, whole.name, spoken_list(profiles))};
+    return Problem{
+        {},
+        "gpu",
+        fmt::format("found MIG profile '{}' of {}, allowed: {}", wanted, whole.name, spoken_list(profiles))};
 }
 
 }  // namespace windtunnel

@@ -21,12 +21,12 @@ struct MigProfile {
 
 /// What one accelerator (or one MIG slice of it) is. From models/data/gpus.json, which names the sources.
 struct Gpu {
-    std::string name;             ///< "h100-sxm-80gb"; "a100-sxm-80gb/1g.10gb" for a slice
-    std::string vendor;           ///< "nvidia", "amd"
-    std::string architecture;     ///< "sm90", "gfx942"
+    std::string name;               ///< "h100-sxm-80gb"; "a100-sxm-80gb/1g.10gb" for a slice
+    std::string vendor;             ///< "nvidia", "amd"
+    std::string architecture;       ///< "sm90", "gfx942"
     std::int64_t memory_bytes = 0;  ///< total as the driver reports it to a program, not the marketing size
-    double bytes_per_second = 0;  ///< memory bandwidth of the data sheet
-    double fp16_flops = 0;        ///< dense matrix throughput per second; 0 = not supported
+    double bytes_per_second = 0;    ///< memory bandwidth of the data sheet
+    double fp16_flops = 0;          ///< dense matrix throughput per second; 0 = not supported
     double bf16_flops = 0;
     double fp8_flops = 0;
     double fp4_flops = 0;

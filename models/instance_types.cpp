@@ -109,15 +109,19 @@ Result<const InstanceType*> get_instance_type(std::string_view cloud, std::strin
         if (folded_name(type.name) == folded) return &type;
         known.push_back(type.name);
     }
-    return Problem{{}, "instance_type", fmt::format("found '{}', which is no GPU instance type of {} in the catalogue; did you mean {}?",
-                                                    name, (*found)->name, spoken_list(nearest_names(name, known)))};
+    return Problem{
+        {},
+        "instance_type",
+        fmt::format("found '{}', which is no GPU instance type of {} in the catalogue; did you mean {}?",
+                    name, (*found)->name, spoken_list(nearest_names(name, known)))};
 }
 
 std::string region_of_zone(std::string_view cloud, std::string_view zone) {
     const std::string folded = folded_name(cloud);
     const std::size_t dash = zone.rfind('-');
     if (folded == "aws" || folded == "eks") {
-        const bool lettered = zone.size() >= 2 && zone.back() >= 'a' && zone.back() <= 'z' && is_digit(zone[zone.size() - 2]);
+        const bool lettered =
+            zone.size() >= 2 && zone.back() >= 'a' && zone.back() <= 'z' && is_digit(zone[zone.size() - 2]);
         if (lettered) return std::string(zone.substr(0, zone.size() - 1));
     } else if (dash != std::string_view::npos && dash + 2 == zone.size()) {
         const char last = zone.back();
@@ -131,35 +135,47 @@ Result<std::int64_t> instance_price(const InstanceType& type, std::string_view p
     const std::string region = region_of_zone(type.cloud, place);
     const auto price = type.prices.find(region);
     if (price == type.prices.end())
-        return Problem{{}, "region", fmt::format("found no {} price of {} in '{}', allowed: {}", to_string(capacity), type.name, region,
-                                                 spoken_list(regions_with_price(type, capacity)))};
+        return Problem{{},
+                       "region",
+                       fmt::format("found no {} price of {} in '{}', allowed: {}", to_string(capacity),
+                                   type.name, region, spoken_list(regions_with_price(type, capacity)))};
     const auto zones = type.zones.find(region);
     if (region != place && zones != type.zones.end()) {
         const std::string suffix(place.substr(region.size() + 1));
         if (std::find(zones->second.begin(), zones->second.end(), suffix) == zones->second.end()) {
             std::vector<std::string> offered;
             for (const std::string& each : zones->second) offered.push_back(region + "-" + each);
-            return Problem{{}, "zone", fmt::format("found '{}', where {} is not offered, allowed: {}", place, type.name, spoken_list(offered))};
+            return Problem{{},
+                           "zone",
+                           fmt::format("found '{}', where {} is not offered, allowed: {}", place, type.name,
+                                       spoken_list(offered))};
         }
     }
     if (capacity == CapacityType::on_demand) return price->second.on_demand;
     if (!price->second.spot)
-        return Problem{{}, "capacity_type", fmt::format("found no spot price of {} in '{}', allowed: on-demand there, or spot in {}; or give a price",
-                                                        type.name, region, spoken_list(regions_with_price(type, capacity)))};
+        return Problem{
+            {},
+            "capacity_type",
+            fmt::format(
+                "found no spot price of {} in '{}', allowed: on-demand there, or spot in {}; or give a price",
+                type.name, region, spoken_list(regions_with_price(type, capacity)))};
     return *price->second.spot;
 }
 
-std::vector<const InstanceType*> instance_types_with(std::string_view cloud, std::string_view gpu, int gpu_count, std::string_view region) {
+std::vector<const InstanceType*> instance_types_with(std::string_view cloud, std::string_view gpu,
+                                                     int gpu_count, std::string_view region) {
     std::vector<const InstanceType*> out;
     const Result<const Cloud*> found = get_cloud(cloud);
     if (!found) return out;
     for (const InstanceType& type : all_instance_types())
-        if (type.cloud == (*found)->name && type.gpu == gpu && type.gpu_count >= gpu_count) out.push_back(&type);
+        if (type.cloud == (*found)->name && type.gpu == gpu && type.gpu_count >= gpu_count)
+            out.push_back(&type);
     const auto rank = [&](const InstanceType* type) {
         const auto price = type->prices.find(std::string(region));
         return std::tuple(type->gpu_count, price == type->prices.end() ? INT64_MAX : price->second.on_demand);
     };
-    std::stable_sort(out.begin(), out.end(), [&](const InstanceType* a, const InstanceType* b) { return rank(a) < rank(b); });
+    std::stable_sort(out.begin(), out.end(),
+                     [&](const InstanceType* a, const InstanceType* b) { return rank(a) < rank(b); });
     return out;
 }
 

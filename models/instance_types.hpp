@@ -11,7 +11,8 @@
 namespace windtunnel {
 
 enum class CapacityType { on_demand, spot };
-[[nodiscard]] std::string_view to_string(CapacityType type);  ///< "on-demand", "spot" (Karpenter's label values)
+[[nodiscard]] std::string_view to_string(
+    CapacityType type);  ///< "on-demand", "spot" (Karpenter's label values)
 [[nodiscard]] std::optional<CapacityType> find_capacity_type(std::string_view name);
 
 /// Micro-USD per hour, whole instance.
@@ -28,17 +29,18 @@ struct InstanceType {
     int gpu_count = 0;
     int vcpus = 0;
     double memory_gib = 0;
-    int local_nvme_gb = 0;              ///< 10^9 bytes; 0 = none
-    double network_gbits_per_s = 0;     ///< the most the vendor states
-    std::map<std::string, InstancePrice> prices;          ///< by region
-    std::map<std::string, std::vector<std::string>> zones;  ///< region -> zone suffixes where offered; empty = not known
+    int local_nvme_gb = 0;                        ///< 10^9 bytes; 0 = none
+    double network_gbits_per_s = 0;               ///< the most the vendor states
+    std::map<std::string, InstancePrice> prices;  ///< by region
+    std::map<std::string, std::vector<std::string>>
+        zones;  ///< region -> zone suffixes where offered; empty = not known
 };
 
 /// What holds for a whole cloud.
 struct Cloud {
     std::string name;
-    int spot_notice_s = 0;      ///< warning before a spot instance is taken away
-    int minimum_billing_s = 0;  ///< an instance costs at least this much time, then by the second
+    int spot_notice_s = 0;             ///< warning before a spot instance is taken away
+    int minimum_billing_s = 0;         ///< an instance costs at least this much time, then by the second
     std::vector<std::string> regions;  ///< that the catalogue has prices for
     std::string price_source;
 };
@@ -58,11 +60,13 @@ struct Cloud {
 /// Micro-USD per hour of one instance. `place` is a region or a zone. A region without a price, a zone
 /// where the type is not offered or a capacity type that is not sold there is a problem that says where it
 /// is to be had.
-[[nodiscard]] Result<std::int64_t> instance_price(const InstanceType& type, std::string_view place, CapacityType capacity);
+[[nodiscard]] Result<std::int64_t> instance_price(const InstanceType& type, std::string_view place,
+                                                  CapacityType capacity);
 
 /// Types of a cloud with at least `gpu_count` GPUs of kind `gpu`, fewest GPUs first, then cheapest on demand
 /// in `region` (types without a price there last).
-[[nodiscard]] std::vector<const InstanceType*> instance_types_with(std::string_view cloud, std::string_view gpu, int gpu_count,
+[[nodiscard]] std::vector<const InstanceType*> instance_types_with(std::string_view cloud,
+                                                                   std::string_view gpu, int gpu_count,
                                                                    std::string_view region);
 
 }  // namespace windtunnel

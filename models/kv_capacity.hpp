@@ -59,21 +59,22 @@ struct KvCapacity {
     std::int64_t num_gpu_blocks = 0;  ///< null block included (V1 keeps one)
     std::int64_t num_cpu_blocks = 0;  ///< V0's swap space
     std::int64_t kv_cache_tokens = 0;
-    double max_concurrency = 0;       ///< requests of max_model_len tokens
-    std::int64_t bytes_per_block = 0; ///< over all layers of a rank (of a group, in hybrid models)
+    double max_concurrency = 0;          ///< requests of max_model_len tokens
+    std::int64_t bytes_per_block = 0;    ///< over all layers of a rank (of a group, in hybrid models)
     std::int64_t longest_that_fits = 0;  ///< tokens of one request that the pool can hold
 
-    double total_gib = 0, kv_cache_gib = 0, weights_gib = 0, activation_gib = 0, non_torch_gib = 0, cuda_graph_gib = 0;
+    double total_gib = 0, kv_cache_gib = 0, weights_gib = 0, activation_gib = 0, non_torch_gib = 0,
+           cuda_graph_gib = 0;
     double gpu_memory_utilization = 0;
     int block_size = 16, max_model_len = 0, tensor_parallel = 1, pipeline_parallel = 1;
     BatchLimits limits;
     EngineProfile profile;
     NumberType weights_type = NumberType::bf16;
     NumberType kv_type = NumberType::bf16;
-    KvBlockLayout layout;          ///< of one layer on one rank
-    std::vector<KvGroup> groups;   ///< one of full attention unless the model is hybrid
-    LlmShape shape;                ///< kv_shape applied
-    Gpu gpu;                       ///< gpu_memory_bytes applied
+    KvBlockLayout layout;         ///< of one layer on one rank
+    std::vector<KvGroup> groups;  ///< one of full attention unless the model is hybrid
+    LlmShape shape;               ///< kv_shape applied
+    Gpu gpu;                      ///< gpu_memory_bytes applied
     std::vector<std::string> notes;
 };
 
@@ -82,12 +83,13 @@ struct KvCapacity {
 [[nodiscard]] Result<KvCapacity> kv_capacity(const KvRequest& request);
 
 /// Blocks that one request of `tokens` tokens needs at most, over all groups.
-[[nodiscard]] std::int64_t blocks_per_request(const std::vector<KvGroup>& groups, int block_size, std::int64_t tokens,
-                                              int max_num_batched_tokens);
+[[nodiscard]] std::int64_t blocks_per_request(const std::vector<KvGroup>& groups, int block_size,
+                                              std::int64_t tokens, int max_num_batched_tokens);
 
 /// vLLM's "maximum concurrency for M tokens per request".
-[[nodiscard]] double max_concurrency(const EngineProfile& profile, const std::vector<KvGroup>& groups, std::int64_t blocks,
-                                     int block_size, std::int64_t tokens_per_request, int max_num_batched_tokens);
+[[nodiscard]] double max_concurrency(const EngineProfile& profile, const std::vector<KvGroup>& groups,
+                                     std::int64_t blocks, int block_size, std::int64_t tokens_per_request,
+                                     int max_num_batched_tokens);
 
 /// The answer as JSON, the contract's keys first; ends with a newline.
 [[nodiscard]] std::string kv_capacity_json(const KvCapacity& capacity);

@@ -8,7 +8,9 @@
 namespace windtunnel {
 namespace {
 
-double rounded(double value, double steps_per_unit) { return std::round(value * steps_per_unit) / steps_per_unit; }
+double rounded(double value, double steps_per_unit) {
+    return std::round(value * steps_per_unit) / steps_per_unit;
+}
 
 }  // namespace
 
@@ -45,7 +47,8 @@ std::string kv_capacity_json(const KvCapacity& c) {
     out["kv_groups"] = nlohmann::ordered_json::array();
     for (const KvGroup& g : c.groups) {
         nlohmann::ordered_json group;
-        group["window_tokens"] = g.window_tokens > 0 ? nlohmann::ordered_json(g.window_tokens) : nlohmann::ordered_json(nullptr);
+        group["window_tokens"] =
+            g.window_tokens > 0 ? nlohmann::ordered_json(g.window_tokens) : nlohmann::ordered_json(nullptr);
         group["count"] = g.count;
         out["kv_groups"].push_back(std::move(group));
     }
@@ -55,22 +58,31 @@ std::string kv_capacity_json(const KvCapacity& c) {
 
 std::string kv_capacity_table(const KvCapacity& c) {
     std::string out;
-    const auto line = [&out](std::string_view name, const std::string& value) { out += fmt::format(" {:<26}{}\n", name, value); };
-    const auto gib_line = [&](std::string_view name, double value) { out += fmt::format(" {:<26}{:>10.2f} GiB\n", name, value); };
-    line("model", fmt::format("{} ({}), TP {}, PP {}", c.shape.id, to_string(c.weights_type), c.tensor_parallel, c.pipeline_parallel));
+    const auto line = [&out](std::string_view name, const std::string& value) {
+        out += fmt::format(" {:<26}{}\n", name, value);
+    };
+    const auto gib_line = [&](std::string_view name, double value) {
+        out += fmt::format(" {:<26}{:>10.2f} GiB\n", name, value);
+    };
+    line("model", fmt::format("{} ({}), TP {}, PP {}", c.shape.id, to_string(c.weights_type),
+                              c.tensor_parallel, c.pipeline_parallel));
     line("GPU", c.gpu.name);
     line("engine", fmt::format("vLLM {} ({}, memory profile {})", to_string(c.profile.version),
-                               c.profile.generation == EngineGeneration::v0 ? "V0" : "V1", to_string(c.profile.capacity)));
+                               c.profile.generation == EngineGeneration::v0 ? "V0" : "V1",
+                               to_string(c.profile.capacity)));
     gib_line("memory of one GPU", c.total_gib);
-    gib_line(fmt::format("x utilisation {:.2f}", c.gpu_memory_utilization), c.total_gib * c.gpu_memory_utilization);
+    gib_line(fmt::format("x utilisation {:.2f}", c.gpu_memory_utilization),
+             c.total_gib * c.gpu_memory_utilization);
     gib_line("- weights", c.weights_gib);
     gib_line("- activation peak", c.activation_gib);
     gib_line("- non-torch", c.non_torch_gib);
     if (c.cuda_graph_gib > 0) gib_line("- CUDA graphs (estimate)", c.cuda_graph_gib);
     gib_line("= KV cache", c.kv_cache_gib);
-    line("blocks", fmt::format("{:>10} of {} tokens, {:.3f} MiB each", c.num_gpu_blocks, c.block_size, static_cast<double>(c.bytes_per_block) / 1048576.0));
+    line("blocks", fmt::format("{:>10} of {} tokens, {:.3f} MiB each", c.num_gpu_blocks, c.block_size,
+                               static_cast<double>(c.bytes_per_block) / 1048576.0));
     line("tokens", fmt::format("{:>10}", c.kv_cache_tokens));
-    line("max concurrency", fmt::format("{:>10.2f}x requests of {} tokens", c.max_concurrency, c.max_model_len));
+    line("max concurrency",
+         fmt::format("{:>10.2f}x requests of {} tokens", c.max_concurrency, c.max_model_len));
     for (const std::string& note : c.notes) out += " note: " + note + "\n";
     if (!c.fits) out += " " + c.refusal + "\n";
     return out;

@@ -22,7 +22,9 @@ struct KvBlockLayout {
         return latent_elements > 0 ? latent_elements : std::int64_t{kv_heads} * head_dim;
     }
     /// Elements from the keys of a block to its values; 0 when latent.
-    WT_HD constexpr std::int64_t value_offset() const { return latent_elements > 0 ? 0 : block_size * row_elements(); }
+    WT_HD constexpr std::int64_t value_offset() const {
+        return latent_elements > 0 ? 0 : block_size * row_elements();
+    }
     /// Elements from one block to the next.
     WT_HD constexpr std::int64_t block_stride() const {
         return block_size * row_elements() * (latent_elements > 0 ? 1 : 2);
@@ -31,7 +33,9 @@ struct KvBlockLayout {
     WT_HD constexpr std::int64_t key_offset(std::int64_t block, std::int32_t slot, std::int32_t head) const {
         return block * block_stride() + slot * row_elements() + std::int64_t{head} * head_dim;
     }
-    WT_HD constexpr std::int64_t bytes_per_token() const { return block_stride() / block_size * element_bytes; }
+    WT_HD constexpr std::int64_t bytes_per_token() const {
+        return block_stride() / block_size * element_bytes;
+    }
     WT_HD constexpr std::int64_t bytes_per_block() const { return block_stride() * element_bytes; }
 };
 

@@ -12,10 +12,11 @@ struct StartupMemory {
 };
 
 /// The closed forms that were fitted to 23 logged ledgers (vLLM start-up logs, 2024-01 to 2026-06).
-/// `graphs` counts captured graphs over all modes. The activation peak
-/// is the larger of the dummy sampler over max_num_seqs rows and the widest MLP over max_num_batched_tokens.
-[[nodiscard]] StartupMemory startup_memory(const LlmShape& shape, const Gpu& gpu, const EngineProfile& profile,
-                                           const BatchLimits& limits, ModelParallelism parallelism, int layers_on_rank,
-                                           bool last_stage, std::size_t graphs);
+/// The activation peak is the larger of the dummy sampler over max_num_seqs rows and the widest MLP over
+/// max_num_batched_tokens. `graphs` counts captured graphs over all modes.
+[[nodiscard]] StartupMemory startup_memory(const LlmShape& shape, const Gpu& gpu,
+                                           const EngineProfile& profile, const BatchLimits& limits,
+                                           ModelParallelism parallelism, int layers_on_rank, bool last_stage,
+                                           std::size_t graphs);
 
 }  // namespace windtunnel

@@ -51,14 +51,15 @@ LlmShape read_entry(const json& entry) {
     }
     if (entry.contains("mla")) {
         const json& a = entry.at("mla");
-        s.mla = LatentAttention{a.at("kv_lora_rank"), a.at("q_lora_rank"), a.at("nope_head_dim"), a.at("rope_head_dim"),
-                                a.at("value_head_dim")};
+        s.mla = LatentAttention{a.at("kv_lora_rank"), a.at("q_lora_rank"), a.at("nope_head_dim"),
+                                a.at("rope_head_dim"), a.at("value_head_dim")};
     }
     s.sliding_window = read_window(entry, "sliding_window");
     s.chunked_attention = read_window(entry, "chunked_attention");
     if (entry.contains("measured_activation"))
         for (const json& row : entry.at("measured_activation"))
-            s.measured_activations.push_back({row.at("gib"), row.at("tensor_parallel"), row.at("max_num_batched_tokens")});
+            s.measured_activations.push_back(
+                {row.at("gib"), row.at("tensor_parallel"), row.at("max_num_batched_tokens")});
     s.source = entry.at("source");
     return s;
 }
@@ -73,8 +74,8 @@ std::string shape_key(std::string name) {
     name = without_organisation(folded_name(name));
     if (name.starts_with("meta-llama-")) name.erase(0, 5);
     static constexpr std::array<std::string_view, 17> suffixes = {
-        "-instruct", "-chat", "-it", "-hf", "-base", "-pt", "-v1.0", "-thinking", "-gguf", "-2507", "-2407", "-2411",
-        "-2501", "-2503", "-2506", "-0528", "-preview"};
+        "-instruct", "-chat", "-it",   "-hf",   "-base", "-pt",   "-v1.0", "-thinking", "-gguf",
+        "-2507",     "-2407", "-2411", "-2501", "-2503", "-2506", "-0528", "-preview"};
     for (bool cut = true; cut;) {
         cut = false;
         for (const std::string_view suffix : suffixes)
@@ -92,22 +93,39 @@ struct QuantisedSuffix {
     NumberType type;
 };
 constexpr std::array<QuantisedSuffix, 26> quantised_suffixes = {{
-    {"-quantized.w4a16", NumberType::int4}, {"-quantized.w8a8", NumberType::int8}, {"-quantized.w8a16", NumberType::int8},
-    {"-fp8-dynamic", NumberType::fp8},      {"-fp8-block", NumberType::fp8},       {"-fp8-kv", NumberType::fp8},
-    {"-awq-int4", NumberType::int4},        {"-gptq-int4", NumberType::int4},      {"-gptq-int8", NumberType::int8},
-    {"-awq-4bit", NumberType::int4},        {"-gptq-4bit", NumberType::int4},      {"-bnb-4bit", NumberType::int4},
-    {"-unsloth-bnb-4bit", NumberType::int4}, {"-nvfp4", NumberType::nvfp4},        {"-mxfp4", NumberType::mxfp4},
-    {"-fp4", NumberType::nvfp4},            {"-fp8", NumberType::fp8},             {"-awq", NumberType::int4},
-    {"-gptq", NumberType::int4},            {"-int4", NumberType::int4},           {"-int8", NumberType::int8},
-    {"-w4a16", NumberType::int4},           {"-w8a8", NumberType::int8},           {"-4bit", NumberType::int4},
-    {"-bf16", NumberType::bf16},            {"-fp16", NumberType::fp16},
+    {"-quantized.w4a16", NumberType::int4},
+    {"-quantized.w8a8", NumberType::int8},
+    {"-quantized.w8a16", NumberType::int8},
+    {"-fp8-dynamic", NumberType::fp8},
+    {"-fp8-block", NumberType::fp8},
+    {"-fp8-kv", NumberType::fp8},
+    {"-awq-int4", NumberType::int4},
+    {"-gptq-int4", NumberType::int4},
+    {"-gptq-int8", NumberType::int8},
+    {"-awq-4bit", NumberType::int4},
+    {"-gptq-4bit", NumberType::int4},
+    {"-bnb-4bit", NumberType::int4},
+    {"-unsloth-bnb-4bit", NumberType::int4},
+    {"-nvfp4", NumberType::nvfp4},
+    {"-mxfp4", NumberType::mxfp4},
+    {"-fp4", NumberType::nvfp4},
+    {"-fp8", NumberType::fp8},
+    {"-awq", NumberType::int4},
+    {"-gptq", NumberType::int4},
+    {"-int4", NumberType::int4},
+    {"-int8", NumberType::int8},
+    {"-w4a16", NumberType::int4},
+    {"-w8a8", NumberType::int8},
+    {"-4bit", NumberType::int4},
+    {"-bf16", NumberType::bf16},
+    {"-fp16", NumberType::fp16},
 }};
 
 struct Catalog {
     std::vector<LlmShape> models;
     std::vector<std::string> ids;
-    std::map<std::string, std::size_t> by_id;    ///< folded, with and without organisation
-    std::map<std::string, std::size_t> by_key;   ///< shape_key; the first of the file wins
+    std::map<std::string, std::size_t> by_id;   ///< folded, with and without organisation
+    std::map<std::string, std::size_t> by_key;  ///< shape_key; the first of the file wins
 };
 
 const Catalog& catalog() {
@@ -152,7 +170,9 @@ std::optional<std::size_t> find_exact(const std::string& folded) {
 
 Result<ResolvedLlm> read_file(const std::string& path) {
     std::ifstream in(path, std::ios::binary);
-    if (!in) return Problem{{path, 0, 0}, "model", "found no readable file there, allowed: a Hugging Face config.json"};
+    if (!in)
+        return Problem{
+            {path, 0, 0}, "model", "found no readable file there, allowed: a Hugging Face config.json"};
     std::stringstream text;
     text << in.rdbuf();
     Result<LlmShape> shape = read_huggingface_config(text.str(), path);
@@ -168,7 +188,8 @@ Result<ResolvedLlm> get_llm(std::string_view name) {
     const std::string path(name);
     std::error_code ignored;
     if (name.ends_with(".json")) return read_file(path);
-    if (!name.empty() && std::filesystem::is_directory(path, ignored) && std::filesystem::exists(path + "/config.json", ignored))
+    if (!name.empty() && std::filesystem::is_directory(path, ignored) &&
+        std::filesystem::exists(path + "/config.json", ignored))
         return read_file(path + "/config.json");
 
     std::string folded = folded_name(name);
@@ -195,13 +216,17 @@ Result<ResolvedLlm> get_llm(std::string_view name) {
         }
     }
     if (!index)
-        return Problem{{}, "model",
-                       fmt::format("found '{}', which is no model of the catalogue; did you mean {}? A model that it lacks "
-                                   "can be given as the path of its Hugging Face config.json",
-                                   name, spoken_list(nearest_names(name, catalog().ids)))};
+        return Problem{
+            {},
+            "model",
+            fmt::format(
+                "found '{}', which is no model of the catalogue; did you mean {}? A model that it lacks "
+                "can be given as the path of its Hugging Face config.json",
+                name, spoken_list(nearest_names(name, catalog().ids)))};
     ResolvedLlm resolved{catalog().models[*index], {}};
     if (type) resolved.shape.stored_type = *type;
-    if (renamed) resolved.note = fmt::format("'{}' read as '{}', which has the same shape", name, resolved.shape.id);
+    if (renamed)
+        resolved.note = fmt::format("'{}' read as '{}', which has the same shape", name, resolved.shape.id);
     if (type) {
         if (!resolved.note.empty()) resolved.note += "; ";
         resolved.note += fmt::format("weights in {} by its suffix", to_string(*type));

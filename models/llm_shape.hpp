@@ -68,12 +68,12 @@ struct LlmShape {
 
 /// Weights of one layer of one of `tensor_parallel` ranks, in parameters.
 struct LayerParameters {
-    double attention = 0;  ///< KV projections count replicated heads
-    double mlp = 0;        ///< of a dense layer
-    double experts = 0;    ///< all routed experts of an MoE layer
-    double one_expert = 0; ///< of them, the share of one expert
-    double shared = 0;     ///< shared experts
-    double router = 0;     ///< replicated on every rank, 16 bits
+    double attention = 0;   ///< KV projections count replicated heads
+    double mlp = 0;         ///< of a dense layer
+    double experts = 0;     ///< all routed experts of an MoE layer
+    double one_expert = 0;  ///< of them, the share of one expert
+    double shared = 0;      ///< shared experts
+    double router = 0;      ///< replicated on every rank, 16 bits
 };
 [[nodiscard]] LayerParameters layer_parameters(const LlmShape& shape, int tensor_parallel);
 

@@ -28,7 +28,8 @@ StageWeights stage_weights(const LlmShape& shape, NumberType type, ModelParallel
 
     const double sixteen = type == NumberType::fp32 ? 4.0 : 2.0;
     const double quantised = bytes_per_weight(type);
-    const bool experts_only = shape.moe && (type == NumberType::mxfp4 || (type == NumberType::int4 && shape.mla));
+    const bool experts_only =
+        shape.moe && (type == NumberType::mxfp4 || (type == NumberType::int4 && shape.mla));
     const double linear = experts_only ? 2.0 : quantised;
     if (shape.moe && type == NumberType::mxfp4) {
         // The kernels pad each rank's share of an expert to 256 rows: 2880 becomes 3072, which is the
@@ -54,7 +55,8 @@ StageWeights stage_weights(const LlmShape& shape, NumberType type, ModelParallel
     if (shape.mla)
         w.absorbed = 2.0 * shape.mla->kv_lora_rank * (shape.mla->nope_head_dim + shape.mla->value_head_dim) *
                      shape.attention_heads / tp * w.layers;
-    w.read_every_step = w.attention + w.dense_mlp + w.router + (last ? table : 0.0) + (shape.multimodal ? 0.0 : w.other);
+    w.read_every_step =
+        w.attention + w.dense_mlp + w.router + (last ? table : 0.0) + (shape.multimodal ? 0.0 : w.other);
     return w;
 }
 

@@ -19,17 +19,17 @@ struct ModelParallelism {
 /// Bytes of weights that one rank of one stage keeps on its GPU.
 struct StageWeights {
     int layers = 0;
-    int routed_layers = 0;    ///< of them with experts
-    double attention = 0;     ///< all layers
-    double dense_mlp = 0;     ///< dense layers and shared experts
-    double experts = 0;       ///< all routed experts of all layers
-    double one_expert = 0;    ///< one expert of one layer
+    int routed_layers = 0;  ///< of them with experts
+    double attention = 0;   ///< all layers
+    double dense_mlp = 0;   ///< dense layers and shared experts
+    double experts = 0;     ///< all routed experts of all layers
+    double one_expert = 0;  ///< one expert of one layer
     double router = 0;
-    double embedding = 0;     ///< the table, where this stage holds it
-    double head = 0;          ///< the LM head where it is not the table
-    double other = 0;         ///< norms, biases, vision tower
-    double rotary = 0;        ///< cached cosines and sines, max_positions rows
-    double absorbed = 0;      ///< latent attention: 16-bit copies of the up-projections
+    double embedding = 0;  ///< the table, where this stage holds it
+    double head = 0;       ///< the LM head where it is not the table
+    double other = 0;      ///< norms, biases, vision tower
+    double rotary = 0;     ///< cached cosines and sines, max_positions rows
+    double absorbed = 0;   ///< latent attention: 16-bit copies of the up-projections
     [[nodiscard]] double total() const {
         return attention + dense_mlp + experts + router + embedding + head + other + rotary + absorbed;
     }
@@ -40,6 +40,7 @@ struct StageWeights {
 
 /// `type` is the weights' type; embeddings, head, norms and routers stay in 16 bits. mxfp4 quantises experts
 /// only where there are any (gpt-oss, 2025-08), int4 with latent attention likewise (Kimi K2.5, 2026).
-[[nodiscard]] StageWeights stage_weights(const LlmShape& shape, NumberType type, ModelParallelism parallelism, int stage);
+[[nodiscard]] StageWeights stage_weights(const LlmShape& shape, NumberType type, ModelParallelism parallelism,
+                                         int stage);
 
 }  // namespace windtunnel

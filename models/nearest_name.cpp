@@ -37,7 +37,8 @@ std::vector<std::string> nearest_names(std::string_view name, const std::vector<
     for (std::size_t i = 0; i < known.size(); ++i) {
         const std::string candidate = folded_name(known[i]);
         int distance = 2 * edit_distance(wanted, candidate);
-        const bool nested = candidate.find(wanted) != std::string::npos || wanted.find(candidate) != std::string::npos;
+        const bool nested =
+            candidate.find(wanted) != std::string::npos || wanted.find(candidate) != std::string::npos;
         if (nested && !wanted.empty()) distance /= 2;
         ranked.emplace_back(distance, i);
     }

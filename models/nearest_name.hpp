@@ -13,7 +13,8 @@ namespace windtunnel {
 
 /// Up to `count` of `known`, nearest to `name` first (by edit distance of the folded names; a known name
 /// that contains `name`, or is contained in it, counts as half as far; ties in the order of `known`).
-[[nodiscard]] std::vector<std::string> nearest_names(std::string_view name, const std::vector<std::string>& known,
+[[nodiscard]] std::vector<std::string> nearest_names(std::string_view name,
+                                                     const std::vector<std::string>& known,
                                                      std::size_t count = 3);
 
 /// "'a', 'b' or 'c'"; "(nothing)" for no names.

@@ -12,14 +12,20 @@ enum class NumberType { fp32, bf16, fp16, fp8, int8, int4, mxfp4, nvfp4 };
 /// byte per 32 values (OCP MX specification, 2023); nvfp4: 4 bits and one byte per 16 values (NVIDIA, 2025).
 [[nodiscard]] constexpr double bytes_per_weight(NumberType type) {
     switch (type) {
-        case NumberType::fp32: return 4.0;
+        case NumberType::fp32:
+            return 4.0;
         case NumberType::bf16:
-        case NumberType::fp16: return 2.0;
+        case NumberType::fp16:
+            return 2.0;
         case NumberType::fp8:
-        case NumberType::int8: return 1.0;
-        case NumberType::int4: return 0.53;
-        case NumberType::mxfp4: return 0.53125;
-        case NumberType::nvfp4: return 0.5625;
+        case NumberType::int8:
+            return 1.0;
+        case NumberType::int4:
+            return 0.53;
+        case NumberType::mxfp4:
+            return 0.53125;
+        case NumberType::nvfp4:
+            return 0.5625;
     }
     return 2.0;
 }
@@ -31,14 +37,22 @@ enum class NumberType { fp32, bf16, fp16, fp8, int8, int4, mxfp4, nvfp4 };
 
 [[nodiscard]] constexpr std::string_view to_string(NumberType type) {
     switch (type) {
-        case NumberType::fp32: return "fp32";
-        case NumberType::bf16: return "bf16";
-        case NumberType::fp16: return "fp16";
-        case NumberType::fp8: return "fp8";
-        case NumberType::int8: return "int8";
-        case NumberType::int4: return "int4";
-        case NumberType::mxfp4: return "mxfp4";
-        case NumberType::nvfp4: return "nvfp4";
+        case NumberType::fp32:
+            return "fp32";
+        case NumberType::bf16:
+            return "bf16";
+        case NumberType::fp16:
+            return "fp16";
+        case NumberType::fp8:
+            return "fp8";
+        case NumberType::int8:
+            return "int8";
+        case NumberType::int4:
+            return "int4";
+        case NumberType::mxfp4:
+            return "mxfp4";
+        case NumberType::nvfp4:
+            return "nvfp4";
     }
     return "?";
 }

@@ -34,8 +34,8 @@ TableProbability table_probability(int index) {
     return upper ? TableProbability{1 - tail, tail} : TableProbability{tail, 1 - tail};
 }
 
-QuantileTable make_quantile_table(const std::function<double(double, double)>& quantile, std::int64_t smallest,
-                                  std::int64_t largest) {
+QuantileTable make_quantile_table(const std::function<double(double, double)>& quantile,
+                                  std::int64_t smallest, std::int64_t largest) {
     WT_EXPECTS(smallest <= largest);
     QuantileTable table{};
     std::int64_t previous = smallest;
@@ -71,12 +71,14 @@ QuantileTable uniform_table(std::int64_t smallest, std::int64_t largest) {
 
 QuantileTable exponential_table(double mean) {
     return make_quantile_table(
-        [mean](double p, double q) { return -mean * (p < q ? std::log1p(-p) : std::log(q)); }, 0, largest_table_value);
+        [mean](double p, double q) { return -mean * (p < q ? std::log1p(-p) : std::log(q)); }, 0,
+        largest_table_value);
 }
 
 QuantileTable lognormal_table(double median, double sigma, std::int64_t smallest, std::int64_t largest) {
     return make_quantile_table(
-        [=](double p, double q) { return median * std::exp(sigma * normal_quantile(p, q)); }, smallest, largest);
+        [=](double p, double q) { return median * std::exp(sigma * normal_quantile(p, q)); }, smallest,
+        largest);
 }
 
 QuantileTable gamma_table(double shape, double scale) {

@@ -59,15 +59,16 @@ struct TableProbability {
 };
 [[nodiscard]] TableProbability table_probability(int index);
 
-/// A table of any distribution. `quantile(p, q)` with q = 1 - p returns the quantile in the caller's unit; it is
-/// called for 0 < p < 1 only, the ends being taken at an eighth of the outermost probability. Values are
+/// A table of any distribution. `quantile(p, q)` with q = 1 - p returns the quantile in the caller's unit; it
+/// is called for 0 < p < 1 only, the ends being taken at an eighth of the outermost probability. Values are
 /// rounded to integers and held within [smallest, largest].
 [[nodiscard]] QuantileTable make_quantile_table(const std::function<double(double p, double q)>& quantile,
                                                 std::int64_t smallest, std::int64_t largest);
 
 inline constexpr std::int64_t largest_table_value = (std::int64_t{1} << 62) - 1;
 
-// All parameters in the unit of the values. Requires finite, positive parameters (sigma and stddev: at least 0).
+// All parameters in the unit of the values. Requires finite, positive parameters (sigma and stddev: at least
+// 0).
 [[nodiscard]] QuantileTable constant_table(std::int64_t value);
 [[nodiscard]] QuantileTable uniform_table(std::int64_t smallest, std::int64_t largest);
 [[nodiscard]] QuantileTable exponential_table(double mean);
@@ -84,8 +85,8 @@ struct QuantilePoint {
     double probability = 0;
     double value = 0;
 };
-/// Linear between the points. Requires at least one point, probabilities strictly ascending within [0, 1] and values
-/// ascending; outside the first and last point their values hold.
+/// Linear between the points. Requires at least one point, probabilities strictly ascending within [0, 1] and
+/// values ascending; outside the first and last point their values hold.
 [[nodiscard]] QuantileTable points_table(const std::vector<QuantilePoint>& points);
 
 /// The mean of what sample() draws, before rounding to integers.

@@ -1,20 +1,20 @@
 #pragma once
 #include "models/host_device.hpp"
 
-#include <cstdint>
 #include <Random123/philox.h>
+#include <cstdint>
 
 namespace windtunnel {
 
 /// What a random stream is for. Values are part of every result's reproducibility: append, never renumber.
 enum class StreamPurpose : std::uint32_t {
-    arrivals = 1,        ///< entity: index of the workload
-    prompt_length = 2,   ///< entity: index of the workload
-    output_length = 3,   ///< entity: index of the workload
-    thinning = 4,        ///< which requests of a trace are kept
-    client_choice = 5,   ///< ServeGen: whose lengths a client without its own borrows
-    cold_start = 6,      ///< entity: node or pod
-    image_pull = 7,      ///< entity: node or pod
+    arrivals = 1,           ///< entity: index of the workload
+    prompt_length = 2,      ///< entity: index of the workload
+    output_length = 3,      ///< entity: index of the workload
+    thinning = 4,           ///< which requests of a trace are kept
+    client_choice = 5,      ///< ServeGen: whose lengths a client without its own borrows
+    cold_start = 6,         ///< entity: node or pod
+    image_pull = 7,         ///< entity: node or pod
     node_provisioning = 8,  ///< entity: node
     spot_market = 9,     ///< entity: zone or pool
     spot_eviction = 10,  ///< entity: node
@@ -23,6 +23,7 @@ enum class StreamPurpose : std::uint32_t {
     speculation = 13,    ///< entity: request
     scheduling_tie = 14, ///< entity: pod
     controller_phase = 15,  ///< entity: autoscaler
+    tenant_choice = 16,     ///< entity: index of the workload
 };
 
 /// The high 64 bits of a 64 x 64 bit product, in plain integers on host and device.
@@ -57,7 +58,8 @@ public:
             return m_second;
         }
         philox4x32_ctr_t counter = {{m_block, m_entity, m_purpose, m_trial}};
-        philox4x32_key_t key = {{static_cast<std::uint32_t>(m_seed), static_cast<std::uint32_t>(m_seed >> 32)}};
+        philox4x32_key_t key = {
+            {static_cast<std::uint32_t>(m_seed), static_cast<std::uint32_t>(m_seed >> 32)}};
         const philox4x32_ctr_t out = philox4x32_R(10, counter, key);
         ++m_block;
         m_second = static_cast<std::uint64_t>(out.v[3]) << 32 | out.v[2];

@@ -15,7 +15,7 @@ constexpr int filled_window = 1024;
 /// either). The exponent 4 keeps the excess at 19 % where both are equal and below 2 % from twice on.
 double overlapped(double a, double b) { return std::pow(std::pow(a, 4) + std::pow(b, 4), 0.25); }
 
-/// Everything about one rank of the slowest stage that does not depend on the batch, in seconds and shares.
+/// What one rank of each stage spends, in seconds, before anything is rounded.
 class RankCost {
 public:
     RankCost(const KvCapacity& c, const StepTimeOptions& o)
@@ -29,7 +29,8 @@ public:
         if (!m_eager) m_captured = captured_batch_sizes(c.profile, c.limits, o.max_cudagraph_capture_size);
     }
 
-    /// Seconds of a step of n tokens, of which `rows` are decodes and sampled; nothing that depends on context.
+    /// Seconds of a step of n tokens, of which `rows` are decodes and sampled; nothing that depends on
+    /// context.
     [[nodiscard]] double step(int tokens, int rows, bool decodes_only) const {
         const int pp = m_c.pipeline_parallel;
         const int n = (tokens + pp - 1) / pp, r = (rows + pp - 1) / pp;
@@ -49,8 +50,10 @@ public:
     /// Seconds per query-key pair of a prefill chunk, over all layers.
     [[nodiscard]] double seconds_per_pair() const {
         const LlmShape& s = m_c.shape;
-        const double width = s.mla ? s.mla->nope_head_dim + s.mla->rope_head_dim + s.mla->value_head_dim : 2.0 * s.head_dim;
-        const double flops = 2.0 * width * s.attention_heads / m_c.tensor_parallel * layers_of_full_attention();
+        const double width =
+            s.mla ? s.mla->nope_head_dim + s.mla->rope_head_dim + s.mla->value_head_dim : 2.0 * s.head_dim;
+        const double flops =
+            2.0 * width * s.attention_heads / m_c.tensor_parallel * layers_of_full_attention();
         return flops / (m_c.gpu.flops(NumberType::bf16) * m_k.attention_flops) / m_c.pipeline_parallel;
     }
     [[nodiscard]] double seconds_per_sampled_row() const { return m_k.row_s + logits_seconds(); }
@@ -69,12 +72,15 @@ private:
                (m_c.gpu.bytes_per_second * m_k.kv_bandwidth);
     }
     /// The fp32 logits of one row pass through memory about ten times (copy, softmax, sort or argmax).
-    [[nodiscard]] double logits_seconds() const { return 40.0 * m_c.shape.vocabulary_size / m_c.gpu.bytes_per_second; }
+    [[nodiscard]] double logits_seconds() const {
+        return 40.0 * m_c.shape.vocabulary_size / m_c.gpu.bytes_per_second;
+    }
     [[nodiscard]] double activation_bytes(int n) const { return 2.0 * n * m_c.shape.hidden_size; }
     [[nodiscard]] double link() const {
         // One direction of NVLink; PCIe 3, 4, 5 x16 carry 16, 32, 64 GB/s one way.
-        const double one_way = m_c.gpu.link_bytes_per_second > 0 ? m_c.gpu.link_bytes_per_second / 2
-                                                                 : 16e9 * std::pow(2.0, m_c.gpu.pcie_generation - 3);
+        const double one_way = m_c.gpu.link_bytes_per_second > 0
+                                   ? m_c.gpu.link_bytes_per_second / 2
+                                   : 16e9 * std::pow(2.0, m_c.gpu.pcie_generation - 3);
         return one_way * m_k.link_bandwidth;
     }
     /// Whether products of weights of this type run faster than in 16 bits on this GPU.
@@ -87,7 +93,9 @@ private:
         const bool graph = captured != m_captured.end();
         const bool full = graph && decodes_only && m_full_graphs && *captured <= padded_limit();
         const int n = graph ? *captured : tokens;
-        const double layer = full ? m_k.layer_s : graph ? m_k.layer_piecewise_s : m_k.layer_uncaptured_s * (m_eager ? 2 : 1);
+        const double layer = full    ? m_k.layer_s
+                             : graph ? m_k.layer_piecewise_s
+                                     : m_k.layer_uncaptured_s * (m_eager ? 2 : 1);
         const double experts = graph ? m_k.expert_layer_s : m_k.expert_layer_uncaptured_s * (m_eager ? 2 : 1);
         double seconds = w.layers * layer + w.routed_layers * experts;
         if (narrow_arithmetic(m_c.weights_type)) seconds += w.layers * m_k.narrow_layer_s;
@@ -105,11 +113,14 @@ private:
         return at == m_captured.end() ? m_c.limits.max_num_seqs : *at;
     }
     /// Without NVLink there is no custom all-reduce: NCCL over PCIe starts in about three times the time.
-    [[nodiscard]] double latency() const { return m_k.all_reduce_s * (m_c.gpu.link_bytes_per_second > 0 ? 1 : 3); }
+    [[nodiscard]] double latency() const {
+        return m_k.all_reduce_s * (m_c.gpu.link_bytes_per_second > 0 ? 1 : 3);
+    }
 
     [[nodiscard]] double linear_seconds(const StageWeights& w, int n) const {
         const double read = w.read_every_step / (m_c.gpu.bytes_per_second * m_k.weight_bandwidth);
-        const bool experts_only = m_c.shape.moe && (m_c.weights_type == NumberType::mxfp4 || (m_c.weights_type == NumberType::int4 && m_c.shape.mla));
+        const bool experts_only = m_c.shape.moe && (m_c.weights_type == NumberType::mxfp4 ||
+                                                    (m_c.weights_type == NumberType::int4 && m_c.shape.mla));
         const NumberType type = experts_only ? NumberType::bf16 : m_c.weights_type;
         const double peak = m_c.gpu.flops(type) * (narrow_arithmetic(type) ? m_k.gemm_8bit : m_k.gemm_16bit);
         const double parameters = (w.attention + w.dense_mlp) / bytes_per_weight(type);
@@ -120,7 +131,8 @@ private:
         const MixtureOfExperts& moe = *m_c.shape.moe;
         const double chosen = static_cast<double>(moe.experts_per_token) / moe.experts;
         const double touched = moe.experts * (1 - std::pow(1 - chosen, n));
-        const double read = w.routed_layers * touched * w.one_expert / (m_c.gpu.bytes_per_second * m_k.weight_bandwidth);
+        const double read =
+            w.routed_layers * touched * w.one_expert / (m_c.gpu.bytes_per_second * m_k.weight_bandwidth);
         // Each expert's rows are padded to tiles of 64: half a tile is wasted, or at most as much again.
         const double copies = static_cast<double>(n) * moe.experts_per_token;
         const double rows = copies + std::min(32.0 * touched, copies);
@@ -152,7 +164,8 @@ StepCostTable step_cost_table(const KvCapacity& capacity, const StepTimeOptions&
     table.per_sampled_row = from_seconds(cost.seconds_per_sampled_row());
     const Tick per_token = from_seconds(cost.seconds_per_context_token());
     table.attention.push_back({0, Tick{}, per_token.count});
-    table.prefill_ticks_per_pair_q16 = std::llround(cost.seconds_per_pair() * static_cast<double>(ticks_per_second) * 65536.0);
+    table.prefill_ticks_per_pair_q16 =
+        std::llround(cost.seconds_per_pair() * static_cast<double>(ticks_per_second) * 65536.0);
     return table;
 }
 

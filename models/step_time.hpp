@@ -12,26 +12,26 @@ namespace windtunnel {
 /// What a GPU reaches of its data sheet under one engine, and what a step costs besides. Fitted to public
 /// measurements (models/data/step_time.json says to which) or measured by calibration on the GPU itself.
 struct StepTimeCoefficients {
-    double weight_bandwidth = 0.85;  ///< share of the memory bandwidth reached when reading weights
-    double kv_bandwidth = 0.6;       ///< ... when decode attention reads the KV cache
-    double gemm_16bit = 0.6;         ///< share of the dense 16-bit peak in large matrix products
-    double gemm_8bit = 0.5;          ///< share of the dense peak of 8 and 4 bits
-    double gemm_experts = 0.25;      ///< ... in the grouped products of experts, 8 and 4 bits
-    double gemm_experts_16bit = 0.4; ///< ... of experts that compute in 16 bits (bf16 and weight-only types)
-    double attention_flops = 0.5;    ///< share of the 16-bit peak in prefill attention
-    double all_reduce_s = 10e-6;     ///< latency of one all-reduce
-    double link_bandwidth = 0.67;    ///< share of the one-way link bandwidth in an all-reduce
-    double step_s = 0.5e-3;          ///< fixed GPU time per step: embedding, sampling, gaps
-    double layer_s = 10e-6;          ///< fixed GPU time per layer in a fully captured step
-    double layer_piecewise_s = 20e-6;  ///< ... when attention is launched on its own (piecewise graphs)
-    double layer_uncaptured_s = 40e-6; ///< ... when every kernel is launched on its own
-    double expert_layer_s = 20e-6;   ///< additional, per layer that routes to experts
+    double weight_bandwidth = 0.85;   ///< share of the memory bandwidth reached when reading weights
+    double kv_bandwidth = 0.6;        ///< ... when decode attention reads the KV cache
+    double gemm_16bit = 0.6;          ///< share of the dense 16-bit peak in large matrix products
+    double gemm_8bit = 0.5;           ///< share of the dense peak of 8 and 4 bits
+    double gemm_experts = 0.25;       ///< ... in the grouped products of experts, 8 and 4 bits
+    double gemm_experts_16bit = 0.4;  ///< ... of experts that compute in 16 bits (bf16 and weight-only types)
+    double attention_flops = 0.5;     ///< share of the 16-bit peak in prefill attention
+    double all_reduce_s = 10e-6;      ///< latency of one all-reduce
+    double link_bandwidth = 0.67;     ///< share of the one-way link bandwidth in an all-reduce
+    double step_s = 0.5e-3;           ///< fixed GPU time per step: embedding, sampling, gaps
+    double layer_s = 10e-6;           ///< fixed GPU time per layer in a fully captured step
+    double layer_piecewise_s = 20e-6;   ///< ... when attention is launched on its own (piecewise graphs)
+    double layer_uncaptured_s = 40e-6;  ///< ... when every kernel is launched on its own
+    double expert_layer_s = 20e-6;      ///< additional, per layer that routes to experts
     double expert_layer_uncaptured_s = 60e-6;  ///< ... when every kernel is launched on its own
-    double narrow_layer_s = 5e-6;    ///< additional, per layer that quantises its activations (8 and 4 bits)
-    double row_s = 5e-6;             ///< per sampled row: logits, sampling
-    double host_step_s = 2e-3;       ///< host time per step
-    double host_row_s = 15e-6;       ///< host time per row of a step
-    double host_overlapped_s = 0.2e-3; ///< what is left of it in a step under asynchronous scheduling
+    double narrow_layer_s = 5e-6;  ///< additional, per layer that quantises its activations (8 and 4 bits)
+    double row_s = 5e-6;           ///< per sampled row: logits, sampling
+    double host_step_s = 2e-3;     ///< host time per step
+    double host_row_s = 15e-6;     ///< host time per row of a step
+    double host_overlapped_s = 0.2e-3;  ///< what is left of it in a step under asynchronous scheduling
     std::string source = "roofline";
 };
 
@@ -40,7 +40,8 @@ struct StepTimeCoefficients {
 [[nodiscard]] StepTimeCoefficients step_time_coefficients(const Gpu& gpu);
 /// Reads one object of the schema of models/data/step_time.json; keys that are missing keep `base`'s value.
 /// Unknown keys and values out of range are problems.
-[[nodiscard]] Result<StepTimeCoefficients> read_step_time_coefficients(std::string_view json_text, const StepTimeCoefficients& base);
+[[nodiscard]] Result<StepTimeCoefficients> read_step_time_coefficients(std::string_view json_text,
+                                                                       const StepTimeCoefficients& base);
 
 /// Engine flags that change what a step costs; unset = the release's default.
 struct StepTimeOptions {

@@ -12,7 +12,8 @@ namespace {
 
 using nlohmann::json;
 
-/// A key of the file: the member it sets, what one unit of the file is in the member's, and the largest value.
+/// A key of the file: the member it sets, what one unit of the file is in the member's, and the largest
+/// value.
 struct Coefficient {
     const char* key;
     double StepTimeCoefficients::*member;
@@ -52,15 +53,22 @@ Result<StepTimeCoefficients> read_object(const json& object, const StepTimeCoeff
             out.source = value.get<std::string>();
             continue;
         }
-        const auto* const c = std::find_if(std::begin(coefficient_keys), std::end(coefficient_keys), [&](const Coefficient& one) { return key == one.key; });
+        const auto* const c = std::find_if(std::begin(coefficient_keys), std::end(coefficient_keys),
+                                           [&](const Coefficient& one) { return key == one.key; });
         if (c == std::end(coefficient_keys)) {
-            problems.push_back({{}, key, fmt::format("found an unknown key, did you mean {}?", spoken_list(nearest_names(key, known)))});
+            problems.push_back({{},
+                                key,
+                                fmt::format("found an unknown key, did you mean {}?",
+                                            spoken_list(nearest_names(key, known)))});
             continue;
         }
         const bool is_share = c->unit == 1;
         const double number = value.is_number() ? value.get<double>() : -1;
         if (!(number >= 0) || number > c->most || (is_share && number == 0)) {
-            problems.push_back({{}, key, fmt::format("found {}, allowed: a number {} 0, at most {}", value.dump(), is_share ? "above" : "from", c->most)});
+            problems.push_back({{},
+                                key,
+                                fmt::format("found {}, allowed: a number {} 0, at most {}", value.dump(),
+                                            is_share ? "above" : "from", c->most)});
             continue;
         }
         out.*(c->member) = number * c->unit;
@@ -71,9 +79,11 @@ Result<StepTimeCoefficients> read_object(const json& object, const StepTimeCoeff
 
 }  // namespace
 
-Result<StepTimeCoefficients> read_step_time_coefficients(std::string_view json_text, const StepTimeCoefficients& base) {
+Result<StepTimeCoefficients> read_step_time_coefficients(std::string_view json_text,
+                                                         const StepTimeCoefficients& base) {
     const json object = json::parse(json_text, nullptr, false);
-    if (object.is_discarded() || !object.is_object()) return Problem{{}, "", "found text that is no JSON object, allowed: step-time coefficients"};
+    if (object.is_discarded() || !object.is_object())
+        return Problem{{}, "", "found text that is no JSON object, allowed: step-time coefficients"};
     return read_object(object, base);
 }
 
@@ -82,7 +92,9 @@ StepTimeCoefficients step_time_coefficients(const Gpu& gpu) {
     const std::string card = gpu.name.substr(0, gpu.name.find('/'));
     Result<StepTimeCoefficients> out = read_object(file.at("default"), {});
     WT_EXPECTS(out.ok());
-    for (const auto& [section, name] : {std::pair<const char*, const std::string&>{"by_architecture", gpu.architecture}, {"by_gpu", card}}) {
+    for (const auto& [section, name] :
+         {std::pair<const char*, const std::string&>{"by_architecture", gpu.architecture},
+          {"by_gpu", card}}) {
         if (!file.at(section).contains(name)) continue;
         out = read_object(file.at(section).at(name), *out);
         WT_EXPECTS(out.ok());

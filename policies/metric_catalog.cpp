@@ -8,9 +8,10 @@ namespace windtunnel {
 std::int32_t MetricCatalog::add_workload(std::string name, LabelSet labels, std::int32_t pod_slots) {
     MetricWorkload workload;
     workload.pod_name_prefix = name + "-";
-    // Names as a ReplicaSet makes them (hash of the template, five random characters); letters and digits that
-    // Kubernetes uses for them, so that a pattern for "any pod of this Deployment" accepts all three.
-    workload.pod_labels["pod"] = {name + "-5d8f7c9b6d-x2k8z", name + "-7b9c5d4f6-hjq4v", name + "-c6f4d8b5b9-9mzwt"};
+    // Names as a ReplicaSet makes them (hash of the template, five random characters); letters and digits
+    // that Kubernetes uses for them, so that a pattern for "any pod of this Deployment" accepts all three.
+    workload.pod_labels["pod"] = {name + "-5d8f7c9b6d-x2k8z", name + "-7b9c5d4f6-hjq4v",
+                                  name + "-c6f4d8b5b9-9mzwt"};
     workload.pod_labels["instance"] = {"10.0.3.17:8000", "172.31.44.201:8000", "192.168.5.6:8000"};
     workload.name = std::move(name);
     workload.labels = std::move(labels);
@@ -19,7 +20,8 @@ std::int32_t MetricCatalog::add_workload(std::string name, LabelSet labels, std:
     return static_cast<std::int32_t>(workloads.size()) - 1;
 }
 
-std::int32_t MetricCatalog::add(std::string name, MetricKind kind, MetricScope scope, std::vector<LabelSet> extras) {
+std::int32_t MetricCatalog::add(std::string name, MetricKind kind, MetricScope scope,
+                                std::vector<LabelSet> extras) {
     MetricFamily family;
     family.name = std::move(name);
     family.kind = kind;

@@ -17,12 +17,12 @@ struct MetricFamily {
     std::string name;
     MetricKind kind = MetricKind::gauge;
     MetricScope scope = MetricScope::per_pod;
-    /// The family's own dimension: one label set for each series that a pod (or workload) exposes: the buckets'
-    /// `le`, the reasons. One empty set when there is none.
+    /// The family's own dimension: one label set for each series that a pod (or workload) exposes: the
+    /// buckets' `le`, the reasons. One empty set when there is none.
     std::vector<LabelSet> extras = {{}};
-    std::vector<std::int32_t> workloads;    ///< which workloads expose it; empty = all. Unused for global ones
-    std::vector<std::string> hidden_labels; ///< labels of the workload that this exporter does not carry
-    LabelSet constant_labels;               ///< labels of its own, which win over the workload's
+    std::vector<std::int32_t> workloads;  ///< which workloads expose it; empty = all. Unused for global ones
+    std::vector<std::string> hidden_labels;  ///< labels of the workload that this exporter does not carry
+    LabelSet constant_labels;                ///< labels of its own, which win over the workload's
     std::int64_t scrape_interval_ms = 15'000;
 };
 
@@ -42,10 +42,12 @@ struct MetricCatalog {
     std::vector<MetricFamily> families;
     std::vector<MetricWorkload> workloads;
 
-    /// Adds a workload with the labels `pod` and `instance` and names as a Deployment gives them. Returns its index.
+    /// Adds a workload with the labels `pod` and `instance` and names as a Deployment gives them. Returns its
+    /// index.
     std::int32_t add_workload(std::string name, LabelSet labels, std::int32_t pod_slots);
     /// Adds a gauge or counter. Returns the family's index.
-    std::int32_t add(std::string name, MetricKind kind, MetricScope scope, std::vector<LabelSet> extras = {{}});
+    std::int32_t add(std::string name, MetricKind kind, MetricScope scope,
+                     std::vector<LabelSet> extras = {{}});
     /// Adds `name_bucket` (labels `le` as Python's client writes them: "0.5", "1.0", "+Inf"), `name_sum` and
     /// `name_count`, at consecutive indices. `bounds` ascend, without +Inf. Returns the index of the buckets.
     std::int32_t add_histogram(const std::string& name, const std::vector<double>& bounds,

@@ -10,48 +10,95 @@ namespace {
 
 const std::map<std::string, PromqlRangeFunction>& range_functions() {
     using F = PromqlRangeFunction;
-    static const std::map<std::string, F> table = {
-        {"rate", F::rate}, {"increase", F::increase}, {"delta", F::delta}, {"irate", F::irate}, {"idelta", F::idelta},
-        {"deriv", F::deriv}, {"predict_linear", F::predict_linear}, {"avg_over_time", F::avg},
-        {"min_over_time", F::min}, {"max_over_time", F::max}, {"sum_over_time", F::sum}, {"count_over_time", F::count},
-        {"last_over_time", F::last}, {"present_over_time", F::present}, {"stddev_over_time", F::stddev},
-        {"stdvar_over_time", F::stdvar}, {"quantile_over_time", F::quantile}, {"changes", F::changes}, {"resets", F::resets}};
+    static const std::map<std::string, F> table = {{"rate", F::rate},
+                                                   {"increase", F::increase},
+                                                   {"delta", F::delta},
+                                                   {"irate", F::irate},
+                                                   {"idelta", F::idelta},
+                                                   {"deriv", F::deriv},
+                                                   {"predict_linear", F::predict_linear},
+                                                   {"avg_over_time", F::avg},
+                                                   {"min_over_time", F::min},
+                                                   {"max_over_time", F::max},
+                                                   {"sum_over_time", F::sum},
+                                                   {"count_over_time", F::count},
+                                                   {"last_over_time", F::last},
+                                                   {"present_over_time", F::present},
+                                                   {"stddev_over_time", F::stddev},
+                                                   {"stdvar_over_time", F::stdvar},
+                                                   {"quantile_over_time", F::quantile},
+                                                   {"changes", F::changes},
+                                                   {"resets", F::resets}};
     return table;
 }
 
 const std::map<std::string, PromqlMap>& map_functions() {
     using M = PromqlMap;
-    static const std::map<std::string, M> table = {
-        {"abs", M::abs}, {"ceil", M::ceil}, {"floor", M::floor}, {"round", M::round}, {"sqrt", M::sqrt}, {"sgn", M::sgn},
-        {"clamp", M::clamp}, {"clamp_min", M::clamp_min}, {"clamp_max", M::clamp_max}, {"timestamp", M::timestamp},
-        {"minute", M::minute}, {"hour", M::hour}, {"day_of_week", M::day_of_week}, {"day_of_month", M::day_of_month},
-        {"days_in_month", M::days_in_month}, {"month", M::month}, {"year", M::year}};
+    static const std::map<std::string, M> table = {{"abs", M::abs},
+                                                   {"ceil", M::ceil},
+                                                   {"floor", M::floor},
+                                                   {"round", M::round},
+                                                   {"sqrt", M::sqrt},
+                                                   {"sgn", M::sgn},
+                                                   {"clamp", M::clamp},
+                                                   {"clamp_min", M::clamp_min},
+                                                   {"clamp_max", M::clamp_max},
+                                                   {"timestamp", M::timestamp},
+                                                   {"minute", M::minute},
+                                                   {"hour", M::hour},
+                                                   {"day_of_week", M::day_of_week},
+                                                   {"day_of_month", M::day_of_month},
+                                                   {"days_in_month", M::days_in_month},
+                                                   {"month", M::month},
+                                                   {"year", M::year}};
     return table;
 }
 
 const std::map<std::string, PromqlAggregate>& aggregates() {
     using A = PromqlAggregate;
     static const std::map<std::string, A> table = {
-        {"sum", A::sum}, {"avg", A::avg}, {"min", A::min}, {"max", A::max}, {"count", A::count}, {"group", A::group},
-        {"stddev", A::stddev}, {"stdvar", A::stdvar}, {"quantile", A::quantile}, {"topk", A::topk}, {"bottomk", A::bottomk}};
+        {"sum", A::sum},           {"avg", A::avg},     {"min", A::min},        {"max", A::max},
+        {"count", A::count},       {"group", A::group}, {"stddev", A::stddev},  {"stdvar", A::stdvar},
+        {"quantile", A::quantile}, {"topk", A::topk},   {"bottomk", A::bottomk}};
     return table;
 }
 
 /// Functions of Prometheus that are refused, and why.
 const std::map<std::string, std::string>& refused_functions() {
     static const std::string transcendental =
-        "needs a transcendental function, whose last bit differs between processors, so it cannot be used in a trial";
-    static const std::string labels = "makes labels while it runs, and labels are fixed before a trial starts; group by "
-                                      "an existing label instead";
-    static const std::string native = "is for native histograms, which are not simulated; use the _bucket series";
+        "needs a transcendental function, whose last bit differs between processors, so it cannot be used in "
+        "a trial";
+    static const std::string labels =
+        "makes labels while it runs, and labels are fixed before a trial starts; group by "
+        "an existing label instead";
+    static const std::string native =
+        "is for native histograms, which are not simulated; use the _bucket series";
     static const std::map<std::string, std::string> table = {
-        {"label_replace", labels}, {"label_join", labels}, {"exp", transcendental}, {"ln", transcendental},
-        {"log2", transcendental}, {"log10", transcendental}, {"sin", transcendental}, {"cos", transcendental},
-        {"tan", transcendental}, {"asin", transcendental}, {"acos", transcendental}, {"atan", transcendental},
-        {"sinh", transcendental}, {"cosh", transcendental}, {"tanh", transcendental}, {"asinh", transcendental},
-        {"acosh", transcendental}, {"atanh", transcendental}, {"histogram_count", native}, {"histogram_sum", native},
-        {"histogram_avg", native}, {"histogram_fraction", native}, {"histogram_stddev", native},
-        {"histogram_stdvar", native}, {"holt_winters", "is not supported; predict_linear() and deriv() are"},
+        {"label_replace", labels},
+        {"label_join", labels},
+        {"exp", transcendental},
+        {"ln", transcendental},
+        {"log2", transcendental},
+        {"log10", transcendental},
+        {"sin", transcendental},
+        {"cos", transcendental},
+        {"tan", transcendental},
+        {"asin", transcendental},
+        {"acos", transcendental},
+        {"atan", transcendental},
+        {"sinh", transcendental},
+        {"cosh", transcendental},
+        {"tanh", transcendental},
+        {"asinh", transcendental},
+        {"acosh", transcendental},
+        {"atanh", transcendental},
+        {"histogram_count", native},
+        {"histogram_sum", native},
+        {"histogram_avg", native},
+        {"histogram_fraction", native},
+        {"histogram_stddev", native},
+        {"histogram_stdvar", native},
+        {"holt_winters", "is not supported; predict_linear() and deriv() are"},
         {"double_exponential_smoothing", "is not supported; predict_linear() and deriv() are"},
         {"day_of_year", "is not supported; day_of_month() and month() are"}};
     return table;
@@ -62,14 +109,18 @@ const std::map<std::string, std::string>& refused_functions() {
 bool PromqlCodeGenerator::argument_count(const PromqlNode& node, std::size_t least, std::size_t most) {
     const std::size_t given = node.children.size();
     if (given >= least && given <= most) return true;
-    const std::string allowed = least == most ? std::to_string(least) : std::to_string(least) + " to " + std::to_string(most);
-    problem(node.column, "found " + std::to_string(given) + " arguments of " + node.name + "(), allowed: " + allowed);
+    const std::string allowed =
+        least == most ? std::to_string(least) : std::to_string(least) + " to " + std::to_string(most);
+    problem(node.column,
+            "found " + std::to_string(given) + " arguments of " + node.name + "(), allowed: " + allowed);
     return false;
 }
 
 PromqlFlow PromqlCodeGenerator::call(const PromqlNode& node) {
-    if (const auto f = range_functions().find(node.name); f != range_functions().end()) return range_call(node, f->second);
-    if (const auto f = map_functions().find(node.name); f != map_functions().end()) return map_call(node, f->second);
+    if (const auto f = range_functions().find(node.name); f != range_functions().end())
+        return range_call(node, f->second);
+    if (const auto f = map_functions().find(node.name); f != map_functions().end())
+        return map_call(node, f->second);
     const std::string user = node.name + "()";
     if (node.name == "time" || node.name == "pi") {
         if (!argument_count(node, 0, 0)) return push({true, {}, 0});
@@ -104,8 +155,8 @@ PromqlFlow PromqlCodeGenerator::call(const PromqlNode& node) {
         problem(node.column, "found " + user + ", which " + refused->second);
         return push({});
     }
-    std::vector<std::string> names = {"time", "pi", "absent", "absent_over_time", "histogram_quantile", "scalar",
-                                      "vector", "sort", "sort_desc"};
+    std::vector<std::string> names = {"time",   "pi",     "absent", "absent_over_time", "histogram_quantile",
+                                      "scalar", "vector", "sort",   "sort_desc"};
     for (const auto& [name, function] : range_functions()) names.push_back(name);
     for (const auto& [name, function] : map_functions()) names.push_back(name);
     for (const auto& [name, function] : aggregates()) names.push_back(name);
@@ -115,7 +166,8 @@ PromqlFlow PromqlCodeGenerator::call(const PromqlNode& node) {
 }
 
 PromqlFlow PromqlCodeGenerator::range_call(const PromqlNode& node, PromqlRangeFunction function) {
-    const bool first = function == PromqlRangeFunction::quantile, second = function == PromqlRangeFunction::predict_linear;
+    const bool first = function == PromqlRangeFunction::quantile,
+               second = function == PromqlRangeFunction::predict_linear;
     const std::size_t count = first || second ? 2 : 1;
     if (!argument_count(node, count, count)) return push({});
     if (first || second) scalar(*node.children[second ? 1 : 0], node.name + "()");
@@ -176,8 +228,10 @@ PromqlFlow PromqlCodeGenerator::absent(const PromqlNode& node, bool over_time) {
     for (const PromqlMatcher& m : inner.matchers) {
         if (m.label == "__name__") continue;
         const bool repeated = !seen.insert(m.label).second;
-        if (m.type == PromqlMatch::equal && !repeated && !m.value.empty()) labels[m.label] = m.value;
-        else labels.erase(m.label);
+        if (m.type == PromqlMatch::equal && !repeated && !m.value.empty())
+            labels[m.label] = m.value;
+        else
+            labels.erase(m.label);
     }
     const PromqlFlow flow = over_time ? range(inner, "absent_over_time()", PromqlRangeFunction::present)
                                       : vector(inner, "absent()");
@@ -192,7 +246,8 @@ PromqlFlow PromqlCodeGenerator::histogram_quantile(const PromqlNode& node) {
     scalar(*node.children[0], "histogram_quantile()");
     PromqlFlow flow = vector(*node.children[1], "histogram_quantile()");
     const std::int32_t bounds = static_cast<std::int32_t>(m_program.numbers.size());
-    m_program.numbers.resize(m_program.numbers.size() + (flow.labels.empty() ? 0 : static_cast<std::size_t>(flow.labels.back()) + 1));
+    m_program.numbers.resize(m_program.numbers.size() +
+                             (flow.labels.empty() ? 0 : static_cast<std::size_t>(flow.labels.back()) + 1));
     bool any = flow.labels.empty();
     for (const std::int32_t id : flow.labels) {
         const auto le = m_table.at(id).find("le");
@@ -201,15 +256,17 @@ PromqlFlow PromqlCodeGenerator::histogram_quantile(const PromqlNode& node) {
         m_program.numbers[static_cast<std::size_t>(bounds + id)] = std::strtod(le->second.c_str(), nullptr);
     }
     if (!any)
-        warning(node.column, "found histogram_quantile() of series without the label 'le', so it is always empty; "
-                             "keep it in the grouping: sum by (le) (rate(..._bucket[5m]))");
-    const LabelMapping mapping = map_labels(flow.labels, [](const LabelSet& before) -> std::optional<LabelSet> {
-        if (before.count("le") == 0) return std::nullopt;
-        LabelSet labels = before;
-        labels.erase("le");
-        labels.erase("__name__");
-        return labels;
-    });
+        warning(node.column,
+                "found histogram_quantile() of series without the label 'le', so it is always empty; "
+                "keep it in the grouping: sum by (le) (rate(..._bucket[5m]))");
+    const LabelMapping mapping =
+        map_labels(flow.labels, [](const LabelSet& before) -> std::optional<LabelSet> {
+            if (before.count("le") == 0) return std::nullopt;
+            LabelSet labels = before;
+            labels.erase("le");
+            labels.erase("__name__");
+            return labels;
+        });
     pop(flow);
     --m_stack;
     PromqlInstruction& op = emit(PromqlOp::histogram_quantile);
@@ -222,8 +279,9 @@ PromqlFlow PromqlCodeGenerator::histogram_quantile(const PromqlNode& node) {
 PromqlFlow PromqlCodeGenerator::aggregation(const PromqlNode& node) {
     const auto known = aggregates().find(node.name);
     if (known == aggregates().end()) {
-        problem(node.column, "found " + node.name + "(), allowed: sum, avg, min, max, count, group, stddev, stdvar, "
-                             "quantile, topk, bottomk");
+        problem(node.column, "found " + node.name +
+                                 "(), allowed: sum, avg, min, max, count, group, stddev, stdvar, "
+                                 "quantile, topk, bottomk");
         return push({});
     }
     const PromqlAggregate function = known->second;
@@ -234,14 +292,16 @@ PromqlFlow PromqlCodeGenerator::aggregation(const PromqlNode& node) {
     if (has_parameter) scalar(*node.children[0], node.name + "()");
     PromqlFlow flow = vector(*node.children[count - 1], node.name + "()");
     warn_of_unknown_labels(node, flow.labels);
-    const LabelMapping mapping = map_labels(flow.labels, [&](const LabelSet& before) -> std::optional<LabelSet> {
-        LabelSet labels;
-        for (const auto& [name, value] : before) {
-            const bool named = std::find(node.labels.begin(), node.labels.end(), name) != node.labels.end();
-            if (node.groups_without ? (!named && name != "__name__") : named) labels[name] = value;
-        }
-        return labels;
-    });
+    const LabelMapping mapping =
+        map_labels(flow.labels, [&](const LabelSet& before) -> std::optional<LabelSet> {
+            LabelSet labels;
+            for (const auto& [name, value] : before) {
+                const bool named =
+                    std::find(node.labels.begin(), node.labels.end(), name) != node.labels.end();
+                if (node.groups_without ? (!named && name != "__name__") : named) labels[name] = value;
+            }
+            return labels;
+        });
     PromqlInstruction& op = emit(PromqlOp::aggregate);
     op.function = static_cast<std::uint8_t>(function);
     op.table = mapping.table;
@@ -252,7 +312,9 @@ PromqlFlow PromqlCodeGenerator::aggregation(const PromqlNode& node) {
     }
     pop(flow);
     flow.labels = mapping.labels;
-    if (!mapping.keeps_pods) flow.cardinality = std::min<std::int64_t>(flow.cardinality, static_cast<std::int64_t>(mapping.labels.size()));
+    if (!mapping.keeps_pods)
+        flow.cardinality =
+            std::min<std::int64_t>(flow.cardinality, static_cast<std::int64_t>(mapping.labels.size()));
     return push(std::move(flow));
 }
 

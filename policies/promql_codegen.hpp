@@ -3,6 +3,7 @@
 #include "policies/promql_labels.hpp"
 #include "policies/promql_parser.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -12,6 +13,29 @@
 
 namespace windtunnel {
 
+/// A node that stands for a range of samples of each series.
+inline bool is_range(const PromqlNode& node) {
+    return node.kind == PromqlNodeKind::subquery || (node.kind == PromqlNodeKind::selector && node.is_range);
+}
+
+inline std::optional<LabelSet> without_name(const LabelSet& labels) {
+    LabelSet out = labels;
+    out.erase("__name__");
+    return out;
+}
+
+/// The union of two ascending runs of label sets.
+inline std::vector<std::int32_t> merged(const std::vector<std::int32_t>& a,
+                                        const std::vector<std::int32_t>& b) {
+    std::set<std::int32_t> all(a.begin(), a.end());
+    all.insert(b.begin(), b.end());
+    return {all.begin(), all.end()};
+}
+
+inline bool contains(const std::vector<std::string>& names, const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 /// What the compiler knows of an expression's value: the label sets that its elements may have and how many
 /// elements there can be. A scalar has none.
 struct PromqlFlow {
@@ -20,8 +44,8 @@ struct PromqlFlow {
     std::int64_t cardinality = 0;
 };
 
-/// Turns one parsed query into a program: checks types, resolves matchers to streams, turns every change of labels
-/// into a table, and adds up the memory that an evaluation needs.
+/// Turns one parsed query into a program: checks types, resolves matchers to streams, turns every change of
+/// labels into a table, and adds up the memory that an evaluation needs.
 class PromqlCodeGenerator {
 public:
     PromqlCodeGenerator(PromqlCompiler& compiler, SourcePosition where, std::string path)
@@ -49,7 +73,7 @@ private:
     LabelSetTable m_table;
     Problems m_problems;
     std::vector<std::string> m_metrics_open;  ///< recorded metrics being expanded, outermost first
-    std::int64_t m_history_ms = 0;            ///< how much further back than `now` the current expression may look
+    std::int64_t m_history_ms = 0;  ///< how much further back than `now` the current expression may look
     std::int64_t m_elements = 0, m_peak_elements = 0, m_points = 1;
     std::int32_t m_stack = 0, m_peak_stack = 0, m_subqueries = 0;
 
@@ -71,6 +95,7 @@ private:
 
     std::vector<SelectedStream> resolve(const PromqlNode& node);
     void warn_of_empty_selection(const PromqlNode& node, const std::vector<std::int32_t>& families);
+    std::int32_t require_stream(const PromqlNode& node, const SelectedStream& s, std::int64_t history_ms);
     PromqlFlow selector(const PromqlNode& node);
     PromqlFlow recorded_metric(const PromqlNode& node);
     PromqlFlow range(const PromqlNode& node, const std::string& user, PromqlRangeFunction function);

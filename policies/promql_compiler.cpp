@@ -1,5 +1,6 @@
 #include "policies/promql_compiler.hpp"
 
+#include "models/expects.hpp"
 #include "policies/promql_codegen.hpp"
 
 #include <algorithm>
@@ -8,11 +9,12 @@ namespace windtunnel {
 
 PromqlProgramView PromqlProgram::view() const {
     return {instructions.data(), words.data(), numbers.data(), static_cast<std::int32_t>(instructions.size()),
-            semantics, is_scalar, workspace};
+            semantics,           is_scalar,    workspace};
 }
 
 PromqlCompiler::PromqlCompiler(MetricCatalog catalog, PromqlOptions options)
     : m_catalog(std::move(catalog)), m_options(std::move(options)) {
+    for (const MetricFamily& family : m_catalog.families) WT_EXPECTS(family.scrape_interval_ms > 0);
     std::int32_t pods = 0;
     for (const MetricWorkload& workload : m_catalog.workloads) {
         m_first_pod.push_back(pods);
@@ -48,10 +50,13 @@ std::int32_t PromqlCompiler::require_stream(std::int32_t family, std::int32_t wo
 
 SampleLayout PromqlCompiler::layout() const {
     SampleLayout layout;
+    layout.first_pod = m_first_pod;
     for (const Stream& stream : m_streams) {
         StreamPlan plan = stream.plan;
-        const std::int64_t interval = m_catalog.families[static_cast<std::size_t>(plan.family)].scrape_interval_ms;
-        // Both ends of the history and one scrape that is just out of it; a marker or two for each pod that came and went.
+        const std::int64_t interval =
+            m_catalog.families[static_cast<std::size_t>(plan.family)].scrape_interval_ms;
+        // Both ends of the history and one scrape that is just out of it; a marker or two for each pod that
+        // came and went.
         const std::int64_t markers = plan.first_pod < 0 ? 2 : 2 * std::int64_t{m_options.pods_per_slot};
         plan.capacity = static_cast<std::int32_t>(stream.history_ms / interval + 3 + markers);
         plan.first_series = layout.series_count;

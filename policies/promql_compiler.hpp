@@ -14,11 +14,11 @@ namespace windtunnel {
 
 struct PromqlOptions {
     PromqlSemantics semantics = PromqlSemantics::prometheus_2;
-    std::int64_t lookback_ms = 300'000;               ///< Prometheus' query.lookback-delta
-    std::int64_t default_subquery_step_ms = 60'000;   ///< [5m:]: Prometheus' global evaluation_interval
+    std::int64_t lookback_ms = 300'000;              ///< Prometheus' query.lookback-delta
+    std::int64_t default_subquery_step_ms = 60'000;  ///< [5m:]: Prometheus' global evaluation_interval
     std::int32_t pods_per_slot = 3;  ///< pods that may follow one another in a slot within one query's window
-    /// Further metrics, as recording rules make them: name -> expression. A use of the name is replaced by the
-    /// expression, evaluated when the query is; a range of it is a subquery with the default step.
+    /// Further metrics, as recording rules make them: name -> expression. A use of the name is replaced by
+    /// the expression, evaluated when the query is; a range of it is a subquery with the default step.
     std::map<std::string, std::string> metrics;
 };
 
@@ -41,18 +41,37 @@ struct SampleLayout {
     std::vector<StreamPlan> streams;
     std::int32_t series_count = 0;  ///< how many SeriesState a store has
     std::int64_t sample_count = 0;  ///< how many MetricSample
+    /// By workload: PromqlElement::pod of its slot 0; slot s is first_pod + s.
+    std::vector<std::int32_t> first_pod;
 };
 
 /// Compiles the queries of a scenario against what its cluster exposes.
 ///
-/// All queries of a scenario go through one compiler, because they share the sample store: it holds just the series
-/// that some query selects, each with the history that the longest query needs. Ask for the layout after the last one.
+/// All queries of a scenario go through one compiler, because they share the sample store: it holds just the
+/// series that some query selects, each with the history that the longest query needs. Ask for the layout
+/// after the last one.
+///
+/// The language is PromQL as Prometheus 2.42 evaluates it in an instant query, checked against its engine.
+/// - *Refused*, because labels and numbers are fixed before a trial or must be the same on every processor:
+///   label_replace, label_join, count_values, transcendental functions, ^ with anything but a constant
+///   integer (-64 to 64) or 0.5, the @ modifier, native histograms.
+/// - *Matchers* are resolved here. A label with a value for each pod takes patterns that accept all or none
+/// of a
+///   workload's pods (`pod=~"chat-.*"`); what would tell pods apart is refused. Regular expressions are the
+///   standard library's ECMAScript ones, anchored, with an optional leading (?i).
+/// - *Staleness*: a selector finds the latest sample of the lookback, and nothing once the series has ended.
+/// A
+///   pod that takes over the slot of another is a new series.
+/// - *Rounding*: sum() adds and avg() averages plainly in the order of the series (family, workload, own
+///   dimension, slot), which Prometheus 2.x leaves to chance; functions over time compensate
+///   (Kahan-Neumaier), as do sum() and avg() under the semantics of Prometheus 3.
+/// - *Equal values* in topk(), bottomk() and sort(): the order of the series decides.
 class PromqlCompiler {
 public:
     explicit PromqlCompiler(MetricCatalog catalog, PromqlOptions options = {});
 
-    /// A program, or all that is wrong with the query. Messages start with "query column N"; `where` and `path`
-    /// go into the problems as they are.
+    /// A program, or all that is wrong with the query. Messages start with "query column N"; `where` and
+    /// `path` go into the problems as they are.
     [[nodiscard]] Result<PromqlProgram> compile(std::string_view query, const SourcePosition& where = {},
                                                 const std::string& path = {});
 
@@ -60,7 +79,8 @@ public:
     [[nodiscard]] const MetricCatalog& catalog() const { return m_catalog; }
     [[nodiscard]] const PromqlOptions& options() const { return m_options; }
     /// Index of a stream, made when it is not there yet, with at least this much history.
-    std::int32_t require_stream(std::int32_t family, std::int32_t workload, std::int32_t extra, std::int64_t history_ms);
+    std::int32_t require_stream(std::int32_t family, std::int32_t workload, std::int32_t extra,
+                                std::int64_t history_ms);
 
 private:
     struct Stream {

@@ -67,51 +67,78 @@ private:
         return m_status == PromqlStatus::ok;
     }
     WT_HD bool is_before_start(std::int64_t time_ms, std::int64_t start_ms) const {
-        return m_program.semantics == PromqlSemantics::prometheus_2 ? time_ms < start_ms : time_ms <= start_ms;
+        return m_program.semantics == PromqlSemantics::prometheus_2 ? time_ms < start_ms
+                                                                    : time_ms <= start_ms;
     }
 
     WT_HD std::int32_t step(const PromqlInstruction& op, std::int32_t pc) {
         switch (op.op) {
-            case PromqlOp::number: push_scalar(op.number); break;
-            case PromqlOp::time: push_scalar(static_cast<double>(m_now_ms) / 1000); break;
-            case PromqlOp::empty: push_vector(m_elements); break;
-            case PromqlOp::select: select(op); break;
-            case PromqlOp::range_select: range_select(op); break;
-            case PromqlOp::subquery_begin: return subquery_begin(op, pc);
-            case PromqlOp::subquery_end: return subquery_end(op, pc);
-            case PromqlOp::shift_time: m_now_ms -= op.offset_ms; break;
-            case PromqlOp::scalar_negate: top().scalar = -top().scalar; break;
+            case PromqlOp::number:
+                push_scalar(op.number);
+                break;
+            case PromqlOp::time:
+                push_scalar(static_cast<double>(m_now_ms) / 1000);
+                break;
+            case PromqlOp::empty:
+                push_vector(m_elements);
+                break;
+            case PromqlOp::select:
+                select(op);
+                break;
+            case PromqlOp::range_select:
+                range_select(op);
+                break;
+            case PromqlOp::subquery_begin:
+                return subquery_begin(op, pc);
+            case PromqlOp::subquery_end:
+                return subquery_end(op, pc);
+            case PromqlOp::shift_time:
+                m_now_ms -= op.offset_ms;
+                break;
+            case PromqlOp::scalar_negate:
+                top().scalar = -top().scalar;
+                break;
             case PromqlOp::scalar_binary: {
                 const double b = pop_scalar();
                 top().scalar = apply_binary(static_cast<PromqlBinary>(op.function), top().scalar, b);
                 break;
             }
-            case PromqlOp::vector_scalar: vector_scalar(op); break;
+            case PromqlOp::vector_scalar:
+                vector_scalar(op);
+                break;
             case PromqlOp::vector_vector: {
                 const PromqlStackValue right = m_workspace.stack[--m_depth];
                 std::int32_t count = 0;
-                const PromqlStatus status = join(op, m_program, elements_of(top()), top().count, right.count, count);
+                const PromqlStatus status =
+                    join(op, m_program, elements_of(top()), top().count, right.count, count);
                 if (status != PromqlStatus::ok) fail(status);
                 resize(top(), count);
                 break;
             }
             case PromqlOp::set_binary: {
                 const PromqlStackValue right = m_workspace.stack[--m_depth];
-                resize(top(), set_operation(static_cast<PromqlBinary>(op.function), elements_of(top()), top().count,
-                                            right.count, label_map(m_program, op.left_match),
+                resize(top(), set_operation(static_cast<PromqlBinary>(op.function), elements_of(top()),
+                                            top().count, right.count, label_map(m_program, op.left_match),
                                             label_map(m_program, op.right_match)));
                 break;
             }
-            case PromqlOp::aggregate: aggregate_top(op); break;
-            case PromqlOp::map_values: map_values(op); break;
-            case PromqlOp::relabel: relabel(op); break;
+            case PromqlOp::aggregate:
+                aggregate_top(op);
+                break;
+            case PromqlOp::map_values:
+                map_values(op);
+                break;
+            case PromqlOp::relabel:
+                relabel(op);
+                break;
             case PromqlOp::histogram_quantile: {
                 const PromqlStackValue buckets = m_workspace.stack[--m_depth];
                 const double q = pop_scalar();
                 if (!fits(buckets.count)) break;
-                m_elements = buckets.first + histogram_quantiles(q, elements_of(buckets), buckets.count,
-                                                                 label_map(m_program, op.table),
-                                                                 m_program.numbers + op.target, m_workspace.points);
+                m_elements =
+                    buckets.first + histogram_quantiles(q, elements_of(buckets), buckets.count,
+                                                        label_map(m_program, op.table),
+                                                        m_program.numbers + op.target, m_workspace.points);
                 push_vector(buckets.first);
                 break;
             }
@@ -144,7 +171,9 @@ private:
                 push_vector(v.first);
                 break;
             }
-            case PromqlOp::sort: sort_elements(elements_of(top()), top().count, op.swap); break;
+            case PromqlOp::sort:
+                sort_elements(elements_of(top()), top().count, op.swap);
+                break;
         }
         return pc;
     }
@@ -196,7 +225,8 @@ private:
 
     /// One slot's window: cut into one series for each pod that lived in it, oldest first.
     WT_HD void range_of_series(PromqlRangeFunction function, double parameter, const StreamPlan& stream,
-                               std::int32_t slot, std::int32_t labels, std::int64_t start_ms, std::int64_t end_ms) {
+                               std::int32_t slot, std::int32_t labels, std::int64_t start_ms,
+                               std::int64_t end_ms) {
         const SeriesState& state = m_store.series[stream.first_series + slot];
         if (!is_before_start(state.newest_lost_ms, start_ms)) return fail(PromqlStatus::history_too_short);
         std::uint32_t newest = 0, generation = state.generation;
@@ -220,10 +250,14 @@ private:
             }
             const bool gone = sample.kind() == SampleKind::gone;
             if (count > 0 && (gone || back - 1 == newest)) {
-                PromqlElement e{labels, stream.first_pod < 0 ? -1 : stream.first_pod + slot,
-                                stream.first_pod < 0 ? 0 : generation, 0, 0, m_now_ms};
-                if (apply_range_function(function, m_workspace.points, count, start_ms, end_ms, m_now_ms, parameter,
-                                         m_program.semantics, e.value))
+                PromqlElement e{labels,
+                                stream.first_pod < 0 ? -1 : stream.first_pod + slot,
+                                stream.first_pod < 0 ? 0 : generation,
+                                0,
+                                0,
+                                m_now_ms};
+                if (apply_range_function(function, m_workspace.points, count, start_ms, end_ms, m_now_ms,
+                                         parameter, m_program.semantics, e.value))
                     add_element(e);
                 count = 0;
             }
@@ -261,7 +295,8 @@ private:
     }
 
     /// Groups what the body gave into series and applies the range function to each.
-    WT_HD void reduce_subquery(const PromqlInstruction& op, const PromqlInstruction& begin, const PromqlFrame& frame) {
+    WT_HD void reduce_subquery(const PromqlInstruction& op, const PromqlInstruction& begin,
+                               const PromqlFrame& frame) {
         const PromqlRangeFunction function = static_cast<PromqlRangeFunction>(op.function);
         const bool has_parameter =
             function == PromqlRangeFunction::quantile || function == PromqlRangeFunction::predict_linear;
@@ -307,8 +342,8 @@ private:
         std::int32_t out = 0;
         for (std::int32_t i = 0; i < v.count; ++i) {
             PromqlElement e = elements[i];
-            const double result = op.swap ? apply_binary(function, scalar, e.value)
-                                          : apply_binary(function, e.value, scalar);
+            const double result =
+                op.swap ? apply_binary(function, scalar, e.value) : apply_binary(function, e.value, scalar);
             if (is_comparison(function) && !op.returns_bool) {
                 if (result == 0) continue;  // a filter: the element keeps its own value
             } else {
@@ -331,8 +366,9 @@ private:
         if (!fits(v.count)) return;
         if (selects && v.first + 2 * v.count > m_workspace.element_capacity)
             return fail(PromqlStatus::workspace_overflow);
-        m_elements = v.first + aggregate(function, elements_of(v), v.count, label_map(m_program, op.table), parameter,
-                                         elements_of(v) + v.count, m_workspace.points, m_program.semantics);
+        m_elements =
+            v.first + aggregate(function, elements_of(v), v.count, label_map(m_program, op.table), parameter,
+                                elements_of(v) + v.count, m_workspace.points, m_program.semantics);
         push_vector(v.first);
     }
 
@@ -369,15 +405,16 @@ private:
     }
 
     WT_HD void check_duplicates(const PromqlInstruction& op) {
-        if (m_status == PromqlStatus::ok && op.check_duplicates && has_duplicates(elements_of(top()), top().count))
+        if (m_status == PromqlStatus::ok && op.check_duplicates &&
+            has_duplicates(elements_of(top()), top().count))
             fail(PromqlStatus::duplicate_series);
     }
 };
 
 /// The value of a query at one time, as an instant query at `now` would return it.
 ///
-/// `workspace` has at least the program's `workspace` elements and points. The result's elements lie in it until it is
-/// used again. Order of elements: that of the series (family, workload, own dimension, slot).
+/// `workspace` has at least the program's `workspace` elements and points. The result's elements lie in it
+/// until it is used again. Order of elements: that of the series (family, workload, own dimension, slot).
 WT_HD inline PromqlResult evaluate(const PromqlProgramView& program, const SampleStoreView& store, Tick now,
                                    PromqlWorkspace& workspace) {
     PromqlMachine machine(program, store, to_unix_ms(store.epoch_ms, now), workspace);

@@ -55,8 +55,10 @@ struct RunningMean {
             if (!is_infinite(value) && !is_nan(value)) return;
         }
         const double step = value / count - mean.sum / count;
-        if (compensated) mean.add(step);
-        else mean.sum += step;
+        if (compensated)
+            mean.add(step);
+        else
+            mean.sum += step;
     }
     WT_HD double result() const { return mean.result(); }
 };
@@ -75,19 +77,32 @@ WT_HD inline double small_power(double x, double exponent) {
 /// The value of an operator. For comparisons 1 or 0: whether it holds.
 WT_HD inline double apply_binary(PromqlBinary op, double a, double b) {
     switch (op) {
-        case PromqlBinary::add: return a + b;
-        case PromqlBinary::subtract: return a - b;
-        case PromqlBinary::multiply: return a * b;
-        case PromqlBinary::divide: return a / b;
-        case PromqlBinary::modulo: return std::fmod(a, b);
-        case PromqlBinary::power: return small_power(a, b);
-        case PromqlBinary::equal: return a == b ? 1 : 0;
-        case PromqlBinary::not_equal: return a != b ? 1 : 0;
-        case PromqlBinary::less: return a < b ? 1 : 0;
-        case PromqlBinary::less_equal: return a <= b ? 1 : 0;
-        case PromqlBinary::greater: return a > b ? 1 : 0;
-        case PromqlBinary::greater_equal: return a >= b ? 1 : 0;
-        default: return promql_nan;
+        case PromqlBinary::add:
+            return a + b;
+        case PromqlBinary::subtract:
+            return a - b;
+        case PromqlBinary::multiply:
+            return a * b;
+        case PromqlBinary::divide:
+            return a / b;
+        case PromqlBinary::modulo:
+            return std::fmod(a, b);
+        case PromqlBinary::power:
+            return small_power(a, b);
+        case PromqlBinary::equal:
+            return a == b ? 1 : 0;
+        case PromqlBinary::not_equal:
+            return a != b ? 1 : 0;
+        case PromqlBinary::less:
+            return a < b ? 1 : 0;
+        case PromqlBinary::less_equal:
+            return a <= b ? 1 : 0;
+        case PromqlBinary::greater:
+            return a > b ? 1 : 0;
+        case PromqlBinary::greater_equal:
+            return a >= b ? 1 : 0;
+        default:
+            return promql_nan;
     }
 }
 WT_HD inline bool is_comparison(PromqlBinary op) {
@@ -140,7 +155,8 @@ WT_HD inline bool extrapolated_rate(const PromqlPoint* points, std::int32_t coun
 }
 
 /// irate() and idelta(): the last two samples.
-WT_HD inline bool instant_change(const PromqlPoint* points, std::int32_t count, bool is_rate, double& result) {
+WT_HD inline bool instant_change(const PromqlPoint* points, std::int32_t count, bool is_rate,
+                                 double& result) {
     if (count < 2) return false;
     const PromqlPoint& last = points[count - 1];
     const PromqlPoint& previous = points[count - 2];
@@ -183,10 +199,8 @@ WT_HD inline bool sorts_before(double a, double b) { return a < b || (is_nan(a) 
 
 /// Sorts by value, ascending, NaN first: heap sort, in place, no recursion.
 WT_HD inline void sort_by_value(PromqlPoint* points, std::int32_t count) {
-    auto sift = [points](std::int32_t root, std::int32_t end) {
-        while (true) {
-            std::int32_t child = 2 * root + 1;
-            if (child >= end) return;
+    auto sift = [points](std::int64_t root, std::int64_t end) {
+        for (std::int64_t child = 2 * root + 1; child < end; child = 2 * root + 1) {
             if (child + 1 < end && sorts_before(points[child].value, points[child + 1].value)) ++child;
             if (!sorts_before(points[root].value, points[child].value)) return;
             const PromqlPoint kept = points[root];
@@ -195,8 +209,8 @@ WT_HD inline void sort_by_value(PromqlPoint* points, std::int32_t count) {
             root = child;
         }
     };
-    for (std::int32_t root = count / 2 - 1; root >= 0; --root) sift(root, count);
-    for (std::int32_t end = count - 1; end > 0; --end) {
+    for (std::int64_t root = count / 2 - 1; root >= 0; --root) sift(root, count);
+    for (std::int64_t end = count - 1; end > 0; --end) {
         const PromqlPoint largest = points[0];
         points[0] = points[end];
         points[end] = largest;
@@ -238,11 +252,16 @@ WT_HD inline bool apply_range_function(PromqlRangeFunction function, PromqlPoint
                                        double parameter, PromqlSemantics semantics, double& result) {
     using F = PromqlRangeFunction;
     switch (function) {
-        case F::rate: return extrapolated_rate(points, count, start_ms, end_ms, true, true, semantics, result);
-        case F::increase: return extrapolated_rate(points, count, start_ms, end_ms, true, false, semantics, result);
-        case F::delta: return extrapolated_rate(points, count, start_ms, end_ms, false, false, semantics, result);
-        case F::irate: return instant_change(points, count, true, result);
-        case F::idelta: return instant_change(points, count, false, result);
+        case F::rate:
+            return extrapolated_rate(points, count, start_ms, end_ms, true, true, semantics, result);
+        case F::increase:
+            return extrapolated_rate(points, count, start_ms, end_ms, true, false, semantics, result);
+        case F::delta:
+            return extrapolated_rate(points, count, start_ms, end_ms, false, false, semantics, result);
+        case F::irate:
+            return instant_change(points, count, true, result);
+        case F::idelta:
+            return instant_change(points, count, false, result);
         case F::deriv:
         case F::predict_linear: {
             if (count < 2) return false;
@@ -274,12 +293,24 @@ WT_HD inline bool apply_range_function(PromqlRangeFunction function, PromqlPoint
             }
             return true;
         }
-        case F::count: result = static_cast<double>(count); return true;
-        case F::last: result = points[count - 1].value; return true;
-        case F::present: result = 1; return true;
-        case F::stddev: result = std::sqrt(variance_over_time(points, count)); return true;
-        case F::stdvar: result = variance_over_time(points, count); return true;
-        case F::quantile: result = quantile_of(parameter, points, count); return true;
+        case F::count:
+            result = static_cast<double>(count);
+            return true;
+        case F::last:
+            result = points[count - 1].value;
+            return true;
+        case F::present:
+            result = 1;
+            return true;
+        case F::stddev:
+            result = std::sqrt(variance_over_time(points, count));
+            return true;
+        case F::stdvar:
+            result = variance_over_time(points, count);
+            return true;
+        case F::quantile:
+            result = quantile_of(parameter, points, count);
+            return true;
         case F::changes:
         case F::resets: {
             std::int32_t n = 0;
@@ -303,7 +334,8 @@ WT_HD inline double calendar_part(PromqlMap part, double unix_seconds) {
     const std::int64_t in_day = second - day * 86400;
     if (part == PromqlMap::minute) return static_cast<double>(in_day / 60 % 60);
     if (part == PromqlMap::hour) return static_cast<double>(in_day / 3600);
-    if (part == PromqlMap::day_of_week) return static_cast<double>(((day + 4) % 7 + 7) % 7);  // day 0: a Thursday
+    if (part == PromqlMap::day_of_week)
+        return static_cast<double>(((day + 4) % 7 + 7) % 7);  // day 0: a Thursday
     // Civil date of a day count: years start in March, 400-year eras of 146,097 days.
     const std::int64_t shifted = day + 719468;
     const std::int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
@@ -315,7 +347,8 @@ WT_HD inline double calendar_part(PromqlMap part, double unix_seconds) {
     const std::int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
     if (part == PromqlMap::year) return static_cast<double>(year);
     if (part == PromqlMap::month) return static_cast<double>(month);
-    if (part == PromqlMap::day_of_month) return static_cast<double>(in_year - (153 * march_month + 2) / 5 + 1);
+    if (part == PromqlMap::day_of_month)
+        return static_cast<double>(in_year - (153 * march_month + 2) / 5 + 1);
     if (month == 2) return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28;
     return month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
 }
@@ -323,22 +356,33 @@ WT_HD inline double calendar_part(PromqlMap part, double unix_seconds) {
 /// The functions that change one value at a time. `a`, `b`: their scalar parameters.
 WT_HD inline double apply_map(PromqlMap function, double v, double a, double b) {
     switch (function) {
-        case PromqlMap::negate: return -v;
-        case PromqlMap::abs: return absolute(v) == 0 ? 0 : absolute(v);
-        case PromqlMap::ceil: return std::ceil(v);
-        case PromqlMap::floor: return std::floor(v);
+        case PromqlMap::negate:
+            return -v;
+        case PromqlMap::abs:
+            return absolute(v) == 0 ? 0 : absolute(v);
+        case PromqlMap::ceil:
+            return std::ceil(v);
+        case PromqlMap::floor:
+            return std::floor(v);
         case PromqlMap::round: {  // to the nearest multiple of a, halves upwards
             const double inverse = 1.0 / a;
             return std::floor(v * inverse + 0.5) / inverse;
         }
-        case PromqlMap::sqrt: return std::sqrt(v);
-        case PromqlMap::sgn: return v < 0 ? -1 : (v > 0 ? 1 : v);
-        case PromqlMap::clamp: return greater_of(a, lesser(b, v));
-        case PromqlMap::clamp_min: return greater_of(a, v);
-        case PromqlMap::clamp_max: return lesser(a, v);
+        case PromqlMap::sqrt:
+            return std::sqrt(v);
+        case PromqlMap::sgn:
+            return v < 0 ? -1 : (v > 0 ? 1 : v);
+        case PromqlMap::clamp:
+            return greater_of(a, lesser(b, v));
+        case PromqlMap::clamp_min:
+            return greater_of(a, v);
+        case PromqlMap::clamp_max:
+            return lesser(a, v);
         case PromqlMap::timestamp:
-        case PromqlMap::evaluation_time: return v;
-        default: return calendar_part(function, v);
+        case PromqlMap::evaluation_time:
+            return v;
+        default:
+            return calendar_part(function, v);
     }
 }
 

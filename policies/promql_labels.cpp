@@ -1,3 +1,7 @@
+// g++ 12's <regex> under the address sanitizer sets off this warning by itself.
+#if !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include "policies/promql_labels.hpp"
 
 #include <algorithm>
@@ -9,7 +13,9 @@ namespace windtunnel {
 namespace {
 
 bool is_regex(PromqlMatch type) { return type == PromqlMatch::regex || type == PromqlMatch::not_regex; }
-bool is_negative(PromqlMatch type) { return type == PromqlMatch::not_equal || type == PromqlMatch::not_regex; }
+bool is_negative(PromqlMatch type) {
+    return type == PromqlMatch::not_equal || type == PromqlMatch::not_regex;
+}
 
 /// Tests values against one matcher; the expression is compiled once.
 class ValueTest {
@@ -31,7 +37,8 @@ public:
     bool is_bad() const { return m_is_bad; }
     bool accepts(const std::string& value) const {
         if (m_is_bad) return false;
-        const bool same = is_regex(m_matcher.type) ? std::regex_match(value, *m_regex) : value == m_matcher.value;
+        const bool same =
+            is_regex(m_matcher.type) ? std::regex_match(value, *m_regex) : value == m_matcher.value;
         return same != is_negative(m_matcher.type);
     }
 
@@ -46,7 +53,8 @@ std::string literal_start(std::string_view pattern) {
     std::string out;
     for (std::size_t i = 0; i < pattern.size(); ++i) {
         char c = pattern[i];
-        if (c == '\\' && i + 1 < pattern.size() && !std::isalnum(static_cast<unsigned char>(pattern[i + 1]))) {
+        if (c == '\\' && i + 1 < pattern.size() &&
+            !std::isalnum(static_cast<unsigned char>(pattern[i + 1]))) {
             out += pattern[++i];
             continue;
         }
@@ -60,9 +68,9 @@ std::string literal_start(std::string_view pattern) {
     return out;
 }
 
-/// Whether `rest` can be how a pod's own part of its name goes on: an ordinal, or the hash of a template (at least six
-/// of the letters and digits that Kubernetes' SafeEncodeString uses, which leaves out vowels, 0, 1 and 3:
-/// apimachinery/pkg/util/rand, 2024). Otherwise it is more of another workload's name.
+/// Whether `rest` can be how a pod's own part of its name goes on: an ordinal, or the hash of a template (at
+/// least six of the letters and digits that Kubernetes' SafeEncodeString uses, which leaves out vowels, 0, 1
+/// and 3: apimachinery/pkg/util/rand, 2024). Otherwise it is more of another workload's name.
 bool may_name_a_pod(std::string_view rest) {
     const std::string_view segment = rest.substr(0, rest.find('-'));
     if (segment.find_first_not_of("0123456789") == std::string_view::npos) return true;
@@ -70,16 +78,19 @@ bool may_name_a_pod(std::string_view rest) {
     return segment.size() == rest.size() || segment.size() >= 6;
 }
 
-/// True when some alternative of the pattern starts with the workload's pod prefix and then spells out more: it
-/// means particular pods.
+/// True when some alternative of the pattern starts with the workload's pod prefix and then spells out more:
+/// it means particular pods.
 bool spells_out_a_pod(const std::string& pattern, const std::string& prefix) {
     std::vector<std::string_view> alternatives;
     int depth = 0;
     std::size_t start = 0;
     for (std::size_t i = 0; i < pattern.size(); ++i) {
-        if (pattern[i] == '\\') ++i;
-        else if (pattern[i] == '(') ++depth;
-        else if (pattern[i] == ')') --depth;
+        if (pattern[i] == '\\')
+            ++i;
+        else if (pattern[i] == '(')
+            ++depth;
+        else if (pattern[i] == ')')
+            --depth;
         else if (pattern[i] == '|' && depth == 0) {
             alternatives.push_back(std::string_view(pattern).substr(start, i - start));
             start = i + 1;
@@ -93,14 +104,17 @@ bool spells_out_a_pod(const std::string& pattern, const std::string& prefix) {
     });
 }
 
-LabelVerdict judge_pod_label(const PromqlMatcher& matcher, const ValueTest& test, const MetricWorkload& workload) {
+LabelVerdict judge_pod_label(const PromqlMatcher& matcher, const ValueTest& test,
+                             const MetricWorkload& workload) {
     const auto found = workload.pod_labels.find(matcher.label);
     if (found == workload.pod_labels.end()) return LabelVerdict::depends_on_pod;
     if (!is_regex(matcher.type))
-        return matcher.value.empty() ? (is_negative(matcher.type) ? LabelVerdict::accepted : LabelVerdict::rejected)
-                                     : LabelVerdict::depends_on_pod;
+        return matcher.value.empty()
+                   ? (is_negative(matcher.type) ? LabelVerdict::accepted : LabelVerdict::rejected)
+                   : LabelVerdict::depends_on_pod;
     const auto& examples = found->second;
-    const auto accepted = std::count_if(examples.begin(), examples.end(), [&](const std::string& e) { return test.accepts(e); });
+    const auto accepted = std::count_if(examples.begin(), examples.end(),
+                                        [&](const std::string& e) { return test.accepts(e); });
     const bool all = accepted == static_cast<std::ptrdiff_t>(examples.size());
     if (!all && accepted > 0) return LabelVerdict::depends_on_pod;
     const bool matches = all != is_negative(matcher.type);
@@ -119,7 +133,8 @@ std::int32_t LabelSetTable::intern(const LabelSet& labels) {
 
 bool LabelSetTable::names_pod(std::int32_t id) const {
     const LabelSet& labels = at(id);
-    return std::any_of(labels.begin(), labels.end(), [](const auto& l) { return l.second == pod_label_placeholder; });
+    return std::any_of(labels.begin(), labels.end(),
+                       [](const auto& l) { return l.second == pod_label_placeholder; });
 }
 
 LabelVerdict judge(const PromqlMatcher& matcher, const LabelSet& labels, const MetricWorkload* workload) {

@@ -35,10 +35,11 @@ enum class LabelVerdict : std::uint8_t {
     bad_pattern,     ///< not a regular expression
 };
 
-/// Judges a matcher against a label set. Regular expressions are anchored on both sides. For a label with a value per
-/// pod, a pattern decides by workload: `chat-.*` accepts every pod of the workload `chat` and no other.
-/// `workload` may be null (a series of no workload).
-[[nodiscard]] LabelVerdict judge(const PromqlMatcher& matcher, const LabelSet& labels, const MetricWorkload* workload);
+/// Judges a matcher against a label set. Regular expressions are anchored on both sides. For a label with a
+/// value per pod, a pattern decides by workload: `chat-.*` accepts every pod of the workload `chat` and no
+/// other. `workload` may be null (a series of no workload).
+[[nodiscard]] LabelVerdict judge(const PromqlMatcher& matcher, const LabelSet& labels,
+                                 const MetricWorkload* workload);
 
 /// Whether a matcher accepts the empty value, as a label has that is not there.
 [[nodiscard]] bool accepts_empty(const PromqlMatcher& matcher);

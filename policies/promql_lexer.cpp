@@ -14,7 +14,8 @@ bool is_letter(char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0
 bool read_number(const std::string& text, double& value) {
     const std::string name = lower_case(text);
     if (name == "inf" || name == "nan") {
-        value = name == "inf" ? std::numeric_limits<double>::infinity() : std::numeric_limits<double>::quiet_NaN();
+        value = name == "inf" ? std::numeric_limits<double>::infinity()
+                              : std::numeric_limits<double>::quiet_NaN();
         return true;
     }
     if (text.empty() || (!is_digit(text[0]) && text[0] != '.')) return false;
@@ -46,7 +47,9 @@ private:
     std::size_t m_at = 0;
     bool m_in_brackets = false;  // between [ and ] a colon separates, elsewhere it is part of a metric name
 
-    char peek(std::size_t ahead = 0) const { return m_at + ahead < m_query.size() ? m_query[m_at + ahead] : '\0'; }
+    char peek(std::size_t ahead = 0) const {
+        return m_at + ahead < m_query.size() ? m_query[m_at + ahead] : '\0';
+    }
 
     void fail(std::size_t at, std::string message) {
         m_error = {static_cast<std::int32_t>(at) + 1, std::move(message)};
@@ -103,8 +106,8 @@ private:
         const std::size_t start = m_at;
         const bool hex = peek() == '0' && (peek(1) == 'x' || peek(1) == 'X');
         while (is_letter(peek()) || is_digit(peek()) || peek() == '.') {
-            const bool exponent = !hex && (peek() == 'e' || peek() == 'E') && (peek(1) == '+' || peek(1) == '-') &&
-                                  is_digit(peek(2));
+            const bool exponent = !hex && (peek() == 'e' || peek() == 'E') &&
+                                  (peek(1) == '+' || peek(1) == '-') && is_digit(peek(2));
             m_at += exponent ? 2 : 1;
         }
         PromqlToken& token = add(PromqlTokenKind::number, start);
@@ -133,9 +136,10 @@ private:
             const std::size_t which = escapes.find(c);
             const bool wrong_quote = (c == '"' || c == '\'') && c != quote;
             if (which == std::string_view::npos || wrong_quote)
-                return fail(m_at - 2, std::string("found the escape \\") + c +
-                                          R"( in a string, allowed: \a \b \f \n \r \t \v \\ and the quote itself)" +
-                                          (c == '.' || c == 'd' ? "; write \\\\ for a backslash, or use `...`" : ""));
+                return fail(m_at - 2,
+                            std::string("found the escape \\") + c +
+                                R"( in a string, allowed: \a \b \f \n \r \t \v \\ and the quote itself)" +
+                                (c == '.' || c == 'd' ? "; write \\\\ for a backslash, or use `...`" : ""));
             out += meanings[which];
         }
         if (peek() != quote) return fail(start, std::string("found a string without its closing ") + quote);
@@ -157,15 +161,20 @@ bool read_promql_duration(std::string_view text, std::int64_t& ms) {
         std::string_view name;
         std::int64_t ms;
     };
-    static constexpr std::array<Unit, 7> units = {{{"y", 365LL * 86'400'000}, {"w", 7LL * 86'400'000},
-                                                   {"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000},
-                                                   {"s", 1000}, {"ms", 1}}};
+    static constexpr std::array<Unit, 7> units = {{{"y", 365LL * 86'400'000},
+                                                   {"w", 7LL * 86'400'000},
+                                                   {"d", 86'400'000},
+                                                   {"h", 3'600'000},
+                                                   {"m", 60'000},
+                                                   {"s", 1000},
+                                                   {"ms", 1}}};
     ms = 0;
     std::size_t at = 0, next_unit = 0;
     while (at < text.size()) {
         std::int64_t value = 0;
         const std::size_t digits = at;
-        while (at < text.size() && is_digit(text[at]) && value < 1'000'000'000) value = value * 10 + (text[at++] - '0');
+        while (at < text.size() && is_digit(text[at]) && value < 1'000'000'000)
+            value = value * 10 + (text[at++] - '0');
         if (at == digits) return false;
         const std::size_t letters = at;
         while (at < text.size() && !is_digit(text[at])) ++at;

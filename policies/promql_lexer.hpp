@@ -25,7 +25,8 @@ struct PromqlLexerError {
 /// Cuts a query into tokens, the last of which is `end`. On an error returns what came before it.
 std::vector<PromqlToken> lex_promql(std::string_view query, PromqlLexerError& error);
 
-/// "1h30m" and the like: units ms s m h d w y, each at most once, from large to small. False when `text` is no duration.
+/// "1h30m" and the like: units ms s m h d w y, each at most once, from large to small. False when `text` is
+/// no duration.
 [[nodiscard]] bool read_promql_duration(std::string_view text, std::int64_t& ms);
 
 /// ASCII letters in lower case (PromQL's keywords do not mind theirs).

@@ -18,17 +18,27 @@ struct BinaryOperator {
 
 // Prometheus' table: or < and, unless < comparisons < + - < * / % < ^. All from the left but ^.
 constexpr std::array<BinaryOperator, 15> binary_operators = {{
-    {"or", PromqlBinary::set_or, 1}, {"and", PromqlBinary::set_and, 2}, {"unless", PromqlBinary::set_unless, 2},
-    {"==", PromqlBinary::equal, 3}, {"!=", PromqlBinary::not_equal, 3}, {"<", PromqlBinary::less, 3},
-    {"<=", PromqlBinary::less_equal, 3}, {">", PromqlBinary::greater, 3}, {">=", PromqlBinary::greater_equal, 3},
-    {"+", PromqlBinary::add, 4}, {"-", PromqlBinary::subtract, 4}, {"*", PromqlBinary::multiply, 5},
-    {"/", PromqlBinary::divide, 5}, {"%", PromqlBinary::modulo, 5}, {"^", PromqlBinary::power, 6},
+    {"or", PromqlBinary::set_or, 1},
+    {"and", PromqlBinary::set_and, 2},
+    {"unless", PromqlBinary::set_unless, 2},
+    {"==", PromqlBinary::equal, 3},
+    {"!=", PromqlBinary::not_equal, 3},
+    {"<", PromqlBinary::less, 3},
+    {"<=", PromqlBinary::less_equal, 3},
+    {">", PromqlBinary::greater, 3},
+    {">=", PromqlBinary::greater_equal, 3},
+    {"+", PromqlBinary::add, 4},
+    {"-", PromqlBinary::subtract, 4},
+    {"*", PromqlBinary::multiply, 5},
+    {"/", PromqlBinary::divide, 5},
+    {"%", PromqlBinary::modulo, 5},
+    {"^", PromqlBinary::power, 6},
 }};
 constexpr int power_precedence = 6;
 
 constexpr std::array<std::string_view, 14> aggregations = {
-    "sum", "avg", "min", "max", "count", "group", "stddev", "stdvar", "topk", "bottomk", "quantile",
-    "count_values", "limitk", "limit_ratio"};
+    "sum",    "avg",  "min",     "max",      "count",        "group",  "stddev",
+    "stdvar", "topk", "bottomk", "quantile", "count_values", "limitk", "limit_ratio"};
 
 bool is_aggregation(std::string_view name) {
     return std::find(aggregations.begin(), aggregations.end(), name) != aggregations.end();
@@ -54,6 +64,7 @@ private:
     std::vector<PromqlToken> m_tokens;
     std::size_t m_at = 0;
     int m_depth = 0;
+    int m_nodes = 0;  // bounds the height of the tree, which is walked by recursion
 
     const PromqlToken& peek(std::size_t ahead = 0) const {
         return m_tokens[std::min(m_at + ahead, m_tokens.size() - 1)];
@@ -83,7 +94,8 @@ private:
         if (!accept(symbol)) fail("'" + std::string(symbol) + "'");
     }
 
-    NodePointer make(PromqlNodeKind kind, std::int32_t column) const {
+    NodePointer make(PromqlNodeKind kind, std::int32_t column) {
+        if (++m_nodes > 1000) throw SyntaxError{column, "found more than 1000 parts, allowed: 1000"};
         auto node = std::make_unique<PromqlNode>();
         node->kind = kind;
         node->column = column;
@@ -107,7 +119,8 @@ private:
             NodePointer node = make(PromqlNodeKind::binary, take().column);
             node->op = op->op;
             modifiers(*node, *op);
-            NodePointer right = expression(op->op == PromqlBinary::power ? op->precedence : op->precedence + 1);
+            NodePointer right =
+                expression(op->op == PromqlBinary::power ? op->precedence : op->precedence + 1);
             node->children.push_back(std::move(left));
             node->children.push_back(std::move(right));
             left = std::move(node);
@@ -132,11 +145,13 @@ private:
         if (!is_word("group_left") && !is_word("group_right")) return;
         if (set_operator) fail("and, or, unless without group_left or group_right");
         node.cardinality = lower_case(take().text) == "group_left" ? PromqlCardinality::many_to_one
-                                                              : PromqlCardinality::one_to_many;
+                                                                   : PromqlCardinality::one_to_many;
         if (is_symbol("(")) node.include = label_list();
         for (const std::string& label : node.include)
-            if (node.matches_on && std::find(node.labels.begin(), node.labels.end(), label) != node.labels.end())
-                fail("in group_left/group_right only labels that on() does not name ('" + label + "' is in both)");
+            if (node.matches_on &&
+                std::find(node.labels.begin(), node.labels.end(), label) != node.labels.end())
+                fail("in group_left/group_right only labels that on() does not name ('" + label +
+                     "' is in both)");
     }
 
     /// A sign binds as * does: -2^2 is -(2^2).
@@ -162,7 +177,8 @@ private:
                 node = brackets(std::move(node));
                 has_offset = false;
             } else if (is_word("offset")) {
-                const bool fits = node->kind == PromqlNodeKind::selector || node->kind == PromqlNodeKind::subquery;
+                const bool fits =
+                    node->kind == PromqlNodeKind::selector || node->kind == PromqlNodeKind::subquery;
                 if (!fits || node->in_parentheses) fail("offset only after a selector or a subquery");
                 if (has_offset) fail("one offset");
                 take();
@@ -195,7 +211,9 @@ private:
         }
         if (!is_symbol(":")) {
             if (inner->kind != PromqlNodeKind::selector || inner->is_range || inner->in_parentheses)
-                fail("':' and a step (a subquery such as [5m:30s]); [5m] stands only behind a metric selector");
+                fail(
+                    "':' and a step (a subquery such as [5m:30s]); [5m] stands only behind a metric "
+                    "selector");
             require("]");
             inner->is_range = true;
             inner->range_ms = range;
@@ -239,7 +257,8 @@ private:
         const std::int32_t column = token.column;
         const std::string name = take().text;
         const bool grouping = is_word("by") || is_word("without");
-        if (is_aggregation(lower_case(name)) && (is_symbol("(") || grouping)) return aggregation(column, lower_case(name));
+        if (is_aggregation(lower_case(name)) && (is_symbol("(") || grouping))
+            return aggregation(column, lower_case(name));
         if (is_symbol("(")) return call(column, name);
         return selector(column, name);
     }

@@ -11,7 +11,14 @@
 namespace windtunnel {
 
 enum class PromqlNodeKind : std::uint8_t {
-    number, string, selector, subquery, call, aggregation, unary_minus, binary,
+    number,
+    string,
+    selector,
+    subquery,
+    call,
+    aggregation,
+    unary_minus,
+    binary,
 };
 
 enum class PromqlMatch : std::uint8_t { equal, not_equal, regex, not_regex };
@@ -28,8 +35,8 @@ struct PromqlNode {
     PromqlNodeKind kind = PromqlNodeKind::number;
     std::int32_t column = 1;  ///< where it starts in the query, from 1
 
-    double number = 0;                    ///< number
-    std::string name;                     ///< metric ("" = none given), function or aggregation name, string text
+    double number = 0;  ///< number
+    std::string name;   ///< metric ("" = none given), function or aggregation name, string text
     std::vector<PromqlMatcher> matchers;  ///< selector, without the one for the name
     bool is_range = false;                ///< selector with [range]
     bool in_parentheses = false;          ///< takes no [range] or offset
@@ -52,7 +59,8 @@ struct PromqlNode {
 
 /// Parses a query with Prometheus' grammar and precedences. A problem's message starts with "query column N".
 /// `where` and `path` say where the query stands and go into the problem unchanged.
-[[nodiscard]] Result<std::unique_ptr<PromqlNode>> parse_promql(std::string_view query, const SourcePosition& where = {},
+[[nodiscard]] Result<std::unique_ptr<PromqlNode>> parse_promql(std::string_view query,
+                                                               const SourcePosition& where = {},
                                                                const std::string& path = {});
 
 }  // namespace windtunnel

@@ -10,43 +10,100 @@ namespace windtunnel {
 /// A vector's elements lie in the workspace's element stack, in the order of the value stack. Scalar
 /// parameters lie below the vector they belong to, in the order in which the function takes them.
 enum class PromqlOp : std::uint8_t {
-    number,             ///< push `number`
-    time,               ///< push the evaluation time in seconds
-    empty,              ///< push an empty vector
-    select,             ///< latest sample of each series within the lookback (`range_ms`)
-    range_select,       ///< PromqlRangeFunction over the samples of each series within `range_ms`
-    subquery_begin,     ///< run the body at each `step_ms` of `range_ms`; the body ends at subquery_end
-    subquery_end,       ///< `target` = the matching begin; PromqlRangeFunction over what the body gave
-    shift_time,         ///< evaluate what follows `offset_ms` earlier (undone by the opposite shift)
+    number,          ///< push `number`
+    time,            ///< push the evaluation time in seconds
+    empty,           ///< push an empty vector
+    select,          ///< latest sample of each series within the lookback (`range_ms`)
+    range_select,    ///< PromqlRangeFunction over the samples of each series within `range_ms`
+    subquery_begin,  ///< run the body at each `step_ms` of `range_ms`; the body ends at subquery_end
+    subquery_end,    ///< `target` = the matching begin; PromqlRangeFunction over what the body gave
+    shift_time,      ///< evaluate what follows `offset_ms` earlier (undone by the opposite shift)
     scalar_negate,
-    scalar_binary,      ///< PromqlBinary on two scalars
-    vector_scalar,      ///< PromqlBinary on a vector and a scalar; flag `swap`: the scalar is on the left
-    vector_vector,      ///< PromqlBinary with vector matching
-    set_binary,         ///< and, or, unless
-    aggregate,          ///< PromqlAggregate over groups
-    map_values,         ///< PromqlMap element by element
-    relabel,            ///< new labels by `table`; elements mapped to -1 are dropped
+    scalar_binary,  ///< PromqlBinary on two scalars
+    vector_scalar,  ///< PromqlBinary on a vector and a scalar; flag `swap`: the scalar is on the left
+    vector_vector,  ///< PromqlBinary with vector matching
+    set_binary,     ///< and, or, unless
+    aggregate,      ///< PromqlAggregate over groups
+    map_values,     ///< PromqlMap element by element
+    relabel,        ///< new labels by `table`; elements mapped to -1 are dropped
     histogram_quantile,
     scalar_of_vector,
     vector_of_scalar,
-    absent,             ///< `target`: the labels of the answer
-    sort,               ///< flag `swap`: descending
+    absent,  ///< `target`: the labels of the answer
+    sort,    ///< flag `swap`: descending
 };
 
 enum class PromqlRangeFunction : std::uint8_t {
-    rate, increase, delta, irate, idelta, deriv, predict_linear, avg, min, max, sum, count, last, present,
-    stddev, stdvar, quantile, changes, resets,
+    rate,
+    increase,
+    delta,
+    irate,
+    idelta,
+    deriv,
+    predict_linear,
+    avg,
+    min,
+    max,
+    sum,
+    count,
+    last,
+    present,
+    stddev,
+    stdvar,
+    quantile,
+    changes,
+    resets,
 };
 enum class PromqlBinary : std::uint8_t {
-    add, subtract, multiply, divide, modulo, power, equal, not_equal, less, less_equal, greater, greater_equal,
-    set_and, set_or, set_unless,
+    add,
+    subtract,
+    multiply,
+    divide,
+    modulo,
+    power,
+    equal,
+    not_equal,
+    less,
+    less_equal,
+    greater,
+    greater_equal,
+    set_and,
+    set_or,
+    set_unless,
 };
 enum class PromqlAggregate : std::uint8_t {
-    sum, avg, min, max, count, group, stddev, stdvar, quantile, topk, bottomk,
+    sum,
+    avg,
+    min,
+    max,
+    count,
+    group,
+    stddev,
+    stdvar,
+    quantile,
+    topk,
+    bottomk,
 };
 enum class PromqlMap : std::uint8_t {
-    negate, abs, ceil, floor, round, sqrt, sgn, clamp, clamp_min, clamp_max, timestamp, evaluation_time,
-    minute, hour, day_of_week, day_of_month, days_in_month, month, year,
+    negate,
+    abs,
+    ceil,
+    floor,
+    round,
+    sqrt,
+    sgn,
+    clamp,
+    clamp_min,
+    clamp_max,
+    timestamp,
+    evaluation_time,
+    minute,
+    hour,
+    day_of_week,
+    day_of_month,
+    days_in_month,
+    month,
+    year,
 };
 
 /// Which Prometheus is imitated. They differ in whether a sample exactly at the start of a range (or of
@@ -67,13 +124,13 @@ struct PromqlInstruction {
     bool swap = false;
     bool check_duplicates = false;  ///< the label map may make two elements equal: an error, as in Prometheus
     PromqlCardinality cardinality = PromqlCardinality::one_to_one;
-    std::int32_t table = -1;        ///< select: pairs (stream, label set); else the label map; -1 = keep labels
-    std::int32_t count = 0;         ///< select: number of pairs
+    std::int32_t table = -1;  ///< select: pairs (stream, label set); else the label map; -1 = keep labels
+    std::int32_t count = 0;   ///< select: number of pairs
     std::int32_t left_match = -1;   ///< label map to match groups, left side
     std::int32_t right_match = -1;  ///< the same, right side
     std::int32_t include = -1;      ///< group_left(labels): result by [many * include_width + one]
     std::int32_t include_width = 0;
-    std::int32_t target = -1;       ///< jump target, label set or index of bucket bounds, by operation
+    std::int32_t target = -1;  ///< jump target, label set or index of bucket bounds, by operation
     std::int64_t range_ms = 0;
     std::int64_t offset_ms = 0;
     std::int64_t step_ms = 0;
@@ -128,7 +185,7 @@ struct PromqlFrame {
     std::int32_t collected = 0;
 };
 
-inline constexpr std::int32_t promql_stack_limit = 24;    ///< values; deeper nesting is refused by the compiler
+inline constexpr std::int32_t promql_stack_limit = 24;  ///< values; deeper nesting is refused by the compiler
 inline constexpr std::int32_t promql_subquery_limit = 4;  ///< subqueries inside subqueries
 
 /// Memory of one evaluation, lent by the caller; nothing in it outlives the use of the result.
@@ -144,9 +201,9 @@ struct PromqlWorkspace {
 enum class PromqlStatus : std::uint8_t {
     ok,
     // What Prometheus answers with an error:
-    duplicate_series,   ///< the result would hold two elements with the same labels
-    many_to_many,       ///< a match group has several elements on a side that must have one
-    bad_parameter,      ///< topk() of a number that is no integer
+    duplicate_series,  ///< the result would hold two elements with the same labels
+    many_to_many,      ///< a match group has several elements on a side that must have one
+    bad_parameter,     ///< topk() of a number that is no integer
     // What would make our answer wrong, and is therefore none:
     workspace_overflow,
     history_too_short,  ///< a ring has lost samples that the query looks at

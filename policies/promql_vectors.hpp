@@ -58,8 +58,8 @@ WT_HD inline void sort_elements(PromqlElement* elements, std::int32_t count, boo
     }
 }
 
-/// The binary heap of topk() and bottomk(): points carry a value and, as time, the element's index. Its root is
-/// the value that is given up first; among equals that is the one Prometheus' heap gives up.
+/// The binary heap of topk() and bottomk(): points carry a value and, as time, the element's index. Its root
+/// is the value that is given up first; among equals that is the one Prometheus' heap gives up.
 struct PromqlHeap {
     PromqlPoint* points = nullptr;
     std::int32_t count = 0;
@@ -134,8 +134,10 @@ WT_HD inline double aggregate_values(PromqlAggregate function, PromqlPoint* poin
             }
             return best;
         }
-        case PromqlAggregate::count: return static_cast<double>(count);
-        case PromqlAggregate::group: return 1;
+        case PromqlAggregate::count:
+            return static_cast<double>(count);
+        case PromqlAggregate::group:
+            return 1;
         case PromqlAggregate::stddev:
         case PromqlAggregate::stdvar: {
             double mean = 0, squares = 0;
@@ -147,13 +149,15 @@ WT_HD inline double aggregate_values(PromqlAggregate function, PromqlPoint* poin
             const double variance = squares / static_cast<double>(count);
             return function == PromqlAggregate::stddev ? std::sqrt(variance) : variance;
         }
-        case PromqlAggregate::quantile: return quantile_of(parameter, points, count);
-        default: return promql_nan;
+        case PromqlAggregate::quantile:
+            return quantile_of(parameter, points, count);
+        default:
+            return promql_nan;
     }
 }
 
-/// Any aggregation. `scratch` has room for `count` elements (topk and bottomk use it). Returns how many elements
-/// are left.
+/// Any aggregation. `scratch` has room for `count` elements (topk and bottomk use it). Returns how many
+/// elements are left.
 WT_HD inline std::int32_t aggregate(PromqlAggregate function, PromqlElement* elements, std::int32_t count,
                                     PromqlLabelMap groups, double parameter, PromqlElement* scratch,
                                     PromqlPoint* points, PromqlSemantics semantics) {
@@ -177,8 +181,10 @@ WT_HD inline std::int32_t aggregate(PromqlAggregate function, PromqlElement* ele
             (void)groups.apply(other);
             if (!same_labels(group, other)) continue;
             elements[j].mark = 1;
-            if (selects) heap.offer({j, elements[j].value}, limit);
-            else points[members++] = {j, elements[j].value};
+            if (selects)
+                heap.offer({j, elements[j].value}, limit);
+            else
+                points[members++] = {j, elements[j].value};
         }
         if (selects) {
             const std::int32_t first = out;
@@ -194,11 +200,12 @@ WT_HD inline std::int32_t aggregate(PromqlAggregate function, PromqlElement* ele
     return out;
 }
 
-/// histogram_quantile(): groups by all labels but `le`, by `groups` (-1: an element that is no bucket), with the
-/// upper bounds by label set. The quantile lies by linear interpolation in the first bucket whose cumulative count
-/// reaches the rank; in the last bucket it is the last finite bound.
+/// histogram_quantile(): groups by all labels but `le`, by `groups` (-1: an element that is no bucket), with
+/// the upper bounds by label set. The quantile lies by linear interpolation in the first bucket whose
+/// cumulative count reaches the rank; in the last bucket it is the last finite bound.
 WT_HD inline std::int32_t histogram_quantiles(double q, PromqlElement* elements, std::int32_t count,
-                                              PromqlLabelMap groups, const double* bounds, PromqlPoint* points) {
+                                              PromqlLabelMap groups, const double* bounds,
+                                              PromqlPoint* points) {
     for (std::int32_t i = 0; i < count; ++i) elements[i].mark = 0;
     std::int32_t out = 0;
     for (std::int32_t i = 0; i < count; ++i) {
@@ -274,8 +281,8 @@ struct PromqlSide {
     }
 };
 
-/// and, or, unless on adjacent vectors (left at elements[0], right behind it). Returns the count of the result,
-/// which starts at elements[0].
+/// and, or, unless on adjacent vectors (left at elements[0], right behind it). Returns the count of the
+/// result, which starts at elements[0].
 WT_HD inline std::int32_t set_operation(PromqlBinary op, PromqlElement* elements, std::int32_t left_count,
                                         std::int32_t right_count, PromqlLabelMap left_match,
                                         PromqlLabelMap right_match) {
@@ -300,7 +307,8 @@ WT_HD inline std::int32_t set_operation(PromqlBinary op, PromqlElement* elements
     return out;
 }
 
-/// An arithmetic or comparison operator on adjacent vectors, with vector matching. The result starts at elements[0].
+/// An arithmetic or comparison operator on adjacent vectors, with vector matching. The result starts at
+/// elements[0].
 WT_HD inline PromqlStatus join(const PromqlInstruction& op, const PromqlProgramView& program,
                                PromqlElement* elements, std::int32_t left_count, std::int32_t right_count,
                                std::int32_t& out) {
@@ -312,7 +320,8 @@ WT_HD inline PromqlStatus join(const PromqlInstruction& op, const PromqlProgramV
     const PromqlSide right{elements + left_count, right_count, label_map(program, op.right_match)};
     const PromqlSide many = swapped ? right : left;
     const PromqlSide one = swapped ? left : right;
-    // The result may overwrite the `one` side, so with sides swapped it is written over `many` and moved at the end.
+    // The result may overwrite the `one` side, so with sides swapped it is written over `many` and moved at
+    // the end.
     PromqlElement* result = elements + (swapped ? left_count : 0);
     for (std::int32_t j = 0; j < one.count; ++j) {
         PromqlElement key = one.elements[j];

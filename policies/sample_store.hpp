@@ -9,7 +9,8 @@ namespace windtunnel {
 /// What one entry of a series' history is.
 enum class SampleKind : std::uint8_t {
     value,
-    stale,  ///< the target answered without this series, or did not answer: the series has no value from here on
+    stale,  ///< the target answered without this series, or did not answer: the series has no value from here
+            ///< on
     gone,   ///< the pod vanished: stale, and what follows in the slot belongs to another pod (another series)
 };
 
@@ -80,7 +81,8 @@ WT_HD inline const MetricSample& sample_from_newest(const SampleStoreView& store
                                                     std::int32_t slot, std::uint32_t back) {
     const SeriesState& state = store.series[stream.first_series + slot];
     const std::uint32_t capacity = static_cast<std::uint32_t>(stream.capacity);
-    const std::uint32_t at = (state.next + capacity - 1 - back) % capacity;
+    std::uint32_t at = state.next + capacity - 1 - back;
+    if (at >= capacity) at -= capacity;
     return store.samples[stream.first_sample + std::int64_t{slot} * stream.capacity + at];
 }
 
@@ -97,7 +99,8 @@ WT_HD inline const MetricSample& sample_from_newest(const SampleStoreView& store
         if (time_ms == newest.time_ms() && newest.kind() != SampleKind::gone && kind == SampleKind::value)
             return false;
     }
-    MetricSample& place = store.samples[stream.first_sample + std::int64_t{slot} * stream.capacity + state.next];
+    MetricSample& place =
+        store.samples[stream.first_sample + std::int64_t{slot} * stream.capacity + state.next];
     if (state.count == static_cast<std::uint32_t>(stream.capacity)) {
         state.newest_lost_ms = place.time_ms();
     } else {

@@ -2,10 +2,10 @@
 
 #include "models/expects.hpp"
 
-#include <algorithm>
-#include <vector>
 #include <zlib.h>
 #include <zstd.h>
+#include <algorithm>
+#include <vector>
 
 namespace windtunnel {
 namespace {
@@ -19,7 +19,7 @@ bool starts_with(std::string_view bytes, std::string_view magic) {
 
 Encoding recognise(std::string_view first) {
     using namespace std::string_view_literals;
-    if (starts_with(first, "\x1f\x8b"sv)) return Encoding::gzip;           // RFC 1952, section 2.3.1
+    if (starts_with(first, "\x1f\x8b"sv)) return Encoding::gzip;          // RFC 1952, section 2.3.1
     if (starts_with(first, "\x28\xb5\x2f\xfd"sv)) return Encoding::zstd;  // RFC 8878, section 3.1.1
     return Encoding::plain;
 }
@@ -127,9 +127,12 @@ ByteSource::~ByteSource() = default;
 std::size_t ByteSource::read(char* into, std::size_t capacity) {
     if (!m_state->error.empty() || capacity == 0) return 0;
     switch (m_state->encoding) {
-        case Encoding::plain: return m_state->read_plain(into, capacity);
-        case Encoding::gzip: return m_state->read_gzip(into, capacity);
-        case Encoding::zstd: return m_state->read_zstd(into, capacity);
+        case Encoding::plain:
+            return m_state->read_plain(into, capacity);
+        case Encoding::gzip:
+            return m_state->read_gzip(into, capacity);
+        case Encoding::zstd:
+            return m_state->read_zstd(into, capacity);
     }
     return 0;
 }
@@ -138,9 +141,12 @@ const std::string& ByteSource::error() const { return m_state->error; }
 
 std::string_view ByteSource::encoding() const {
     switch (m_state->encoding) {
-        case Encoding::gzip: return "gzip";
-        case Encoding::zstd: return "zstd";
-        case Encoding::plain: break;
+        case Encoding::gzip:
+            return "gzip";
+        case Encoding::zstd:
+            return "zstd";
+        case Encoding::plain:
+            break;
     }
     return "plain";
 }
@@ -200,9 +206,15 @@ ByteSink::~ByteSink() = default;
 void ByteSink::write(std::string_view bytes) {
     if (bytes.empty()) return;
     switch (m_state->encoding) {
-        case Encoding::plain: m_state->out.write(bytes.data(), static_cast<std::streamsize>(bytes.size())); break;
-        case Encoding::gzip: m_state->write_gzip(bytes, Z_NO_FLUSH); break;
-        case Encoding::zstd: m_state->write_zstd(bytes, ZSTD_e_continue); break;
+        case Encoding::plain:
+            m_state->out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+            break;
+        case Encoding::gzip:
+            m_state->write_gzip(bytes, Z_NO_FLUSH);
+            break;
+        case Encoding::zstd:
+            m_state->write_zstd(bytes, ZSTD_e_continue);
+            break;
     }
 }
 

@@ -35,7 +35,7 @@ struct CompiledWorkload {
 };
 
 /// A run's wall clock: what t = 0 is, for people.
-struct WallClock {
+struct StartClock {
     std::int64_t start_unix_s = 0;
     std::string time_zone = "Etc/UTC";
 };
@@ -47,7 +47,7 @@ struct CompiledScenario {
     std::uint64_t hash = 0;                  ///< of the blueprint and the requests of trial 0
     std::vector<CompiledPool> pools;
     std::vector<CompiledWorkload> workloads;
-    WallClock clock;
+    StartClock clock;
     Problems warnings;                       ///< shown in every result
     bool has_goodput = false;                ///< the scenario says what a good request is
 };

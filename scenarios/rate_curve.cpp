@@ -30,10 +30,14 @@ double custom_factor(const std::vector<ProfilePoint>& points, double at_s) {
 
 double profile_factor(const SyntheticSpec& spec, double at_s) {
     switch (spec.profile) {
-        case RateProfile::daily: return hourly_factor(daily_profile(), at_s);
-        case RateProfile::weekly: return hourly_factor(weekly_profile(), at_s);
-        case RateProfile::custom: return custom_factor(spec.points, at_s);
-        case RateProfile::flat: break;
+        case RateProfile::daily:
+            return hourly_factor(daily_profile(), at_s);
+        case RateProfile::weekly:
+            return hourly_factor(weekly_profile(), at_s);
+        case RateProfile::custom:
+            return custom_factor(spec.points, at_s);
+        case RateProfile::flat:
+            break;
     }
     return 1;
 }
@@ -48,7 +52,8 @@ double ramp_factor(const Ramp& ramp, double at_s) {
 double smooth_factor(const SyntheticSpec& spec, double at_s) {
     double factor = profile_factor(spec, at_s);
     for (const Ramp& ramp : spec.ramps) {
-        // A ramp of no duration is a step; at its instant both sides are asked for from within their segments.
+        // A ramp of no duration is a step; at its instant both sides are asked for from within their
+        // segments.
         if (ramp.duration_s > 0) factor *= ramp_factor(ramp, at_s);
     }
     return factor;
@@ -66,7 +71,8 @@ double step_factor(const SyntheticSpec& spec, double within_s) {
 }  // namespace
 
 double RateSegment::time_of(double part) const {
-    // from x + (to - from) / (2 length) x^2 = part, solved so that it holds for equal ends and for a zero end.
+    // from x + (to - from) / (2 length) x^2 = part, solved so that it holds for equal ends and for a zero
+    // end.
     const double length = to_s - from_s;
     const double root = std::sqrt(std::max(0.0, from * from + 2 * (to - from) / length * part));
     const double x = part > 0 ? 2 * part / (from + root) : 0;
@@ -94,7 +100,8 @@ std::vector<RateSegment> rate_segments(const SyntheticSpec& spec, double from_s,
     std::vector<RateSegment> segments;
     for (std::size_t i = 0; i + 1 < cuts.size(); ++i) {
         const double step = step_factor(spec, cuts[i] + (cuts[i + 1] - cuts[i]) / 2);
-        segments.push_back({cuts[i], cuts[i + 1], step * smooth_factor(spec, cuts[i]), step * smooth_factor(spec, cuts[i + 1])});
+        segments.push_back({cuts[i], cuts[i + 1], step * smooth_factor(spec, cuts[i]),
+                            step * smooth_factor(spec, cuts[i + 1])});
     }
     return segments;
 }

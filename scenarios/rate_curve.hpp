@@ -16,8 +16,8 @@ struct RateSegment {
     [[nodiscard]] double time_of(double part) const;
 };
 
-/// The factor of a spec's rate over [from_s, to_s) as segments, back to back. Profiles, ramps and bursts multiply; where
-/// two of them change at once the product's parabola is cut into short chords.
+/// The factor of a spec's rate over [from_s, to_s) as segments, back to back. Profiles, ramps and bursts
+/// multiply; where two of them change at once the product's parabola is cut into short chords.
 [[nodiscard]] std::vector<RateSegment> rate_segments(const SyntheticSpec& spec, double from_s, double to_s);
 
 }  // namespace windtunnel

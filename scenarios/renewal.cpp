@@ -15,10 +15,14 @@ double weibull_cv(double shape) {
 
 QuantileTable gap_table(GapFamily family, double shape, double mean) {
     switch (family) {
-        case GapFamily::exponential: return exponential_table(mean);
-        case GapFamily::gamma: return gamma_table(shape, mean / shape);
-        case GapFamily::weibull: return weibull_table(shape, mean / std::tgamma(1 + 1 / shape));
-        case GapFamily::constant: break;
+        case GapFamily::exponential:
+            return exponential_table(mean);
+        case GapFamily::gamma:
+            return gamma_table(shape, mean / shape);
+        case GapFamily::weibull:
+            return weibull_table(shape, mean / std::tgamma(1 + 1 / shape));
+        case GapFamily::constant:
+            break;
     }
     return constant_table(static_cast<std::int64_t>(mean));
 }
@@ -26,19 +30,23 @@ QuantileTable gap_table(GapFamily family, double shape, double mean) {
 /// The same distribution weighted by the gap's own length.
 QuantileTable biased_table(GapFamily family, double shape, double mean) {
     switch (family) {
-        case GapFamily::exponential: return gamma_table(2, mean);
-        case GapFamily::gamma: return gamma_table(shape + 1, mean / shape);
+        case GapFamily::exponential:
+            return gamma_table(2, mean);
+        case GapFamily::gamma:
+            return gamma_table(shape + 1, mean / shape);
         case GapFamily::weibull: {
             // With density ~ x^k exp(-(x/s)^k), (x/s)^k is Gamma(1 + 1/k).
             const double weibull_scale = mean / std::tgamma(1 + 1 / shape), order = 1 + 1 / shape;
             return make_quantile_table(
                 [=](double p, double q) {
-                    const double y = p < q ? boost::math::gamma_p_inv(order, p) : boost::math::gamma_q_inv(order, q);
+                    const double y =
+                        p < q ? boost::math::gamma_p_inv(order, p) : boost::math::gamma_q_inv(order, q);
                     return weibull_scale * std::pow(y, 1 / shape);
                 },
                 0, largest_table_value);
         }
-        case GapFamily::constant: break;
+        case GapFamily::constant:
+            break;
     }
     return constant_table(0);
 }

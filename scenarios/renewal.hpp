@@ -12,9 +12,9 @@ namespace windtunnel {
 enum class GapFamily { exponential, gamma, weibull, constant };
 
 /// Gaps of mean 1 of one family and shape. The first gap of a stationary renewal process is another one: an
-/// observer who arrives at a random time sees a length-biased gap and a uniform part of it. Drawing it so makes
-/// the expected number of arrivals in any interval exactly its length (Cox, "Renewal Theory", 1962, chapter 2);
-/// starting with an ordinary gap would bias short bursty traces by (CV^2 - 1) / 2 requests.
+/// observer who arrives at a random time sees a length-biased gap and a uniform part of it. Drawing it so
+/// makes the expected number of arrivals in any interval exactly its length (Cox, "Renewal Theory", 1962,
+/// chapter 2); starting with an ordinary gap would bias short bursty traces by (CV^2 - 1) / 2 requests.
 class UnitGaps {
 public:
     UnitGaps(GapFamily family, double shape);
@@ -22,7 +22,9 @@ public:
     /// Until the first arrival. Constant gaps start at 0: their first arrival is at once.
     [[nodiscard]] double first(RandomStream& stream) const;
     /// Between two arrivals.
-    [[nodiscard]] double next(RandomStream& stream) const { return unit * static_cast<double>(m_gaps.sample(stream.next_u64())); }
+    [[nodiscard]] double next(RandomStream& stream) const {
+        return unit * static_cast<double>(m_gaps.sample(stream.next_u64()));
+    }
 
 private:
     static constexpr std::int64_t scale = std::int64_t{1} << 40;  // table units per gap

@@ -6,9 +6,9 @@
 #include "scenarios/trace_builder.hpp"
 #include "scenarios/workload_presets.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
-#include <fmt/format.h>
 
 namespace windtunnel {
 namespace {
@@ -23,10 +23,14 @@ public:
     Checker(Problems& problems, std::string path) : m_problems(problems), m_path(std::move(path)) {}
 
     void require(bool good, const std::string& key, const std::string& found, const std::string& allowed) {
-        if (!good) m_problems.push_back(problem_at({}, 0, m_path + "." + key, "found " + found + ", allowed: " + allowed));
+        if (!good)
+            m_problems.push_back(
+                problem_at({}, 0, m_path + "." + key, "found " + found + ", allowed: " + allowed));
     }
-    void number(double value, const std::string& key, double above_or_at, double most, const std::string& allowed) {
-        require(std::isfinite(value) && value >= above_or_at && value <= most, key, fmt::format("{}", value), allowed);
+    void number(double value, const std::string& key, double above_or_at, double most,
+                const std::string& allowed) {
+        require(std::isfinite(value) && value >= above_or_at && value <= most, key, fmt::format("{}", value),
+                allowed);
     }
 
 private:
@@ -34,28 +38,35 @@ private:
     std::string m_path;
 };
 
-void check_length(const LengthSpec& length, const std::string& preset, const std::string& key, Checker& check) {
+void check_length(const LengthSpec& length, const std::string& preset, const std::string& key,
+                  Checker& check) {
     const auto tokens = [&](std::int64_t value, const char* what) {
-        check.require(value >= 1 && value <= static_cast<std::int64_t>(most_tokens), key + what, fmt::format("{}", value),
-                      fmt::format("an integer from 1 to {}", most_tokens));
+        check.require(value >= 1 && value <= static_cast<std::int64_t>(most_tokens), key + what,
+                      fmt::format("{}", value), fmt::format("an integer from 1 to {}", most_tokens));
     };
     switch (length.kind) {
         case LengthKind::preset: {
             const std::string& name = length.preset.empty() ? preset : length.preset;
-            if (name.empty()) check.require(false, key, "neither a distribution nor a preset", "one of them");
+            if (name.empty())
+                check.require(false, key, "neither a distribution nor a preset", "one of them");
             else if (!length.preset.empty())
                 check.require(find_preset(name) != nullptr, key + ".preset", shown(name), preset_names());
             break;
         }
-        case LengthKind::fixed: tokens(length.tokens, ".tokens"); break;
+        case LengthKind::fixed:
+            tokens(length.tokens, ".tokens");
+            break;
         case LengthKind::lognormal:
-            check.number(length.median, key + ".median", 1, static_cast<double>(most_tokens), "tokens, at least 1");
+            check.number(length.median, key + ".median", 1, static_cast<double>(most_tokens),
+                         "tokens, at least 1");
             check.number(length.sigma, key + ".sigma", 0, 10, "a number from 0 to 10");
             [[fallthrough]];
         case LengthKind::uniform:
             tokens(length.smallest, ".smallest");
             tokens(length.largest, ".largest");
-            check.require(length.smallest <= length.largest, key, fmt::format("smallest {} above largest {}", length.smallest, length.largest), "smallest <= largest");
+            check.require(length.smallest <= length.largest, key,
+                          fmt::format("smallest {} above largest {}", length.smallest, length.largest),
+                          "smallest <= largest");
             break;
         case LengthKind::quantiles:
             check.require(!length.quantiles.empty(), key + ".quantiles", "none", "at least one point");
@@ -63,11 +74,16 @@ void check_length(const LengthSpec& length, const std::string& preset, const std
                 const QuantilePoint& point = length.quantiles[i];
                 const std::string at = fmt::format("{}.quantiles[{}]", key, i);
                 check.number(point.probability, at + ".probability", 0, 1, "a number from 0 to 1");
-                check.number(point.value, at + ".value", 1, static_cast<double>(most_tokens), "tokens, at least 1");
+                check.number(point.value, at + ".value", 1, static_cast<double>(most_tokens),
+                             "tokens, at least 1");
                 if (i > 0)
-                    check.require(point.probability > length.quantiles[i - 1].probability && point.value >= length.quantiles[i - 1].value, at,
-                                  fmt::format("({}, {}) after ({}, {})", point.probability, point.value, length.quantiles[i - 1].probability, length.quantiles[i - 1].value),
-                                  "points that ascend");
+                    check.require(
+                        point.probability > length.quantiles[i - 1].probability &&
+                            point.value >= length.quantiles[i - 1].value,
+                        at,
+                        fmt::format("({}, {}) after ({}, {})", point.probability, point.value,
+                                    length.quantiles[i - 1].probability, length.quantiles[i - 1].value),
+                        "points that ascend");
             }
             break;
     }
@@ -97,10 +113,17 @@ Resolved resolve(const SyntheticSpec& spec) {
         out.rate_rps = out.preset->rate_rps;
     const double cv = spec.cv ? *spec.cv : out.preset && !spec.process ? out.preset->cv : 1;
     switch (process_of(spec, out.preset)) {
-        case ArrivalProcess::poisson: break;
-        case ArrivalProcess::constant: out.family = GapFamily::constant; break;
-        case ArrivalProcess::gamma: out.family = GapFamily::gamma; break;
-        case ArrivalProcess::weibull: out.family = GapFamily::weibull; break;
+        case ArrivalProcess::poisson:
+            break;
+        case ArrivalProcess::constant:
+            out.family = GapFamily::constant;
+            break;
+        case ArrivalProcess::gamma:
+            out.family = GapFamily::gamma;
+            break;
+        case ArrivalProcess::weibull:
+            out.family = GapFamily::weibull;
+            break;
     }
     out.shape = shape_of_cv(out.family, cv);
     out.prompt = spec.prompt.value_or(LengthSpec{});
@@ -125,7 +148,9 @@ public:
     std::uint32_t next() {
         if (m_spec.kind == LengthKind::fixed) return static_cast<std::uint32_t>(m_spec.tokens);
         if (m_spec.kind == LengthKind::uniform)
-            return static_cast<std::uint32_t>(m_spec.smallest + static_cast<std::int64_t>(m_stream.below(static_cast<std::uint64_t>(m_spec.largest - m_spec.smallest + 1))));
+            return static_cast<std::uint32_t>(
+                m_spec.smallest + static_cast<std::int64_t>(m_stream.below(
+                                      static_cast<std::uint64_t>(m_spec.largest - m_spec.smallest + 1))));
         return static_cast<std::uint32_t>(std::max<std::int64_t>(1, m_table.sample(m_stream.next_u64())));
     }
 
@@ -138,7 +163,8 @@ private:
 double area_of(const SyntheticSpec& spec, double to_s) {
     double area = 0;
     for (double from = 0; from < to_s; from += window_s)
-        for (const RateSegment& segment : rate_segments(spec, from, std::min(from + window_s, to_s))) area += segment.area();
+        for (const RateSegment& segment : rate_segments(spec, from, std::min(from + window_s, to_s)))
+            area += segment.area();
     return area;
 }
 
@@ -149,54 +175,71 @@ Problems problems_of(const SyntheticSpec& spec, const std::string& path) {
     Checker check(problems, path);
     const WorkloadPreset* preset = find_preset(spec.preset);
     check.require(spec.preset.empty() || preset != nullptr, "preset", shown(spec.preset), preset_names());
-    if (spec.rate_rps) check.number(*spec.rate_rps, "rate_rps", 1e-9, 1e9, "requests per second, from 1e-9 to 1e9");
-    if (spec.duration_s) check.number(*spec.duration_s, "duration_s", 1e-9, longest_s, fmt::format("seconds, above 0 and at most {}", longest_span_s));
-    if (spec.requests) check.require(*spec.requests >= 1 && static_cast<double>(*spec.requests) <= most_requests, "requests", fmt::format("{}", *spec.requests), "an integer from 1 to 4294967295");
+    if (spec.rate_rps)
+        check.number(*spec.rate_rps, "rate_rps", 1e-9, 1e9, "requests per second, from 1e-9 to 1e9");
+    if (spec.duration_s)
+        check.number(*spec.duration_s, "duration_s", 1e-9, longest_s,
+                     fmt::format("seconds, above 0 and at most {}", longest_span_s));
+    if (spec.requests)
+        check.require(*spec.requests >= 1 && static_cast<double>(*spec.requests) <= most_requests, "requests",
+                      fmt::format("{}", *spec.requests), "an integer from 1 to 4294967295");
     const bool rate_known = spec.rate_rps || (preset && preset->rate_rps > 0);
     const int known = (rate_known ? 1 : 0) + (spec.duration_s ? 1 : 0) + (spec.requests ? 1 : 0);
     check.require(known >= 2, "rate_rps", "too little", "two of rate_rps, duration_s and requests");
     const ArrivalProcess process = process_of(spec, preset);
     if (spec.cv) {
         check.number(*spec.cv, "cv", 0.05, 20, "a number from 0.05 to 20");
-        check.require(process == ArrivalProcess::gamma || process == ArrivalProcess::weibull, "cv", "a cv for poisson or constant arrivals", "one for gamma or weibull");
+        check.require(process == ArrivalProcess::gamma || process == ArrivalProcess::weibull, "cv",
+                      "a cv for poisson or constant arrivals", "one for gamma or weibull");
     } else if (spec.process && (process == ArrivalProcess::gamma || process == ArrivalProcess::weibull)) {
         check.require(false, "cv", "none", "a number for gamma or weibull arrivals");
     }
     check.require((spec.profile == RateProfile::custom) == !spec.points.empty(), "points",
-                  spec.points.empty() ? "none" : "some", "at least one for profile custom, none for the others");
+                  spec.points.empty() ? "none" : "some",
+                  "at least one for profile custom, none for the others");
     for (std::size_t i = 0; i < spec.points.size(); ++i) {
         const std::string at = fmt::format("points[{}]", i);
         check.number(spec.points[i].at_s, at + ".at_s", 0, longest_s, "seconds, at least 0");
         check.number(spec.points[i].factor, at + ".factor", 0, 1e6, "a number from 0 to 1000000");
-        if (i > 0) check.require(spec.points[i].at_s > spec.points[i - 1].at_s, at + ".at_s", fmt::format("{} after {}", spec.points[i].at_s, spec.points[i - 1].at_s), "times that ascend");
+        if (i > 0)
+            check.require(spec.points[i].at_s > spec.points[i - 1].at_s, at + ".at_s",
+                          fmt::format("{} after {}", spec.points[i].at_s, spec.points[i - 1].at_s),
+                          "times that ascend");
     }
     const auto change = [&](const std::string& at, double at_s, double duration_s, double factor) {
         check.number(at_s, at + ".at_s", 0, longest_s, "seconds, at least 0");
         check.number(duration_s, at + ".duration_s", 0, longest_s, "seconds, at least 0");
         check.number(factor, at + ".factor", 0, 1e6, "a number from 0 to 1000000");
     };
-    for (std::size_t i = 0; i < spec.bursts.size(); ++i) change(fmt::format("bursts[{}]", i), spec.bursts[i].at_s, spec.bursts[i].duration_s, spec.bursts[i].factor);
-    for (std::size_t i = 0; i < spec.ramps.size(); ++i) change(fmt::format("ramps[{}]", i), spec.ramps[i].at_s, spec.ramps[i].duration_s, spec.ramps[i].factor);
+    for (std::size_t i = 0; i < spec.bursts.size(); ++i)
+        change(fmt::format("bursts[{}]", i), spec.bursts[i].at_s, spec.bursts[i].duration_s,
+               spec.bursts[i].factor);
+    for (std::size_t i = 0; i < spec.ramps.size(); ++i)
+        change(fmt::format("ramps[{}]", i), spec.ramps[i].at_s, spec.ramps[i].duration_s,
+               spec.ramps[i].factor);
     check_length(spec.prompt.value_or(LengthSpec{}), spec.preset, "prompt", check);
     check_length(spec.output.value_or(LengthSpec{}), spec.preset, "output", check);
     if (problems.empty() && spec.duration_s) {
         const double area = area_of(spec, *spec.duration_s);
         const double expected = area * resolve(spec).rate_rps.value_or(0);
-        check.require(expected < most_requests || spec.requests, "rate_rps", fmt::format("{:.0f} requests in all", expected), "at most 4294967295");
+        check.require(expected < most_requests || spec.requests, "rate_rps",
+                      fmt::format("{:.0f} requests in all", expected), "at most 4294967295");
         check.require(area > 0, "factor", "a rate of 0 throughout", "a rate above 0 somewhere");
     }
     return problems;
 }
 
-Result<Trace> synthesise(const SyntheticSpec& spec, std::uint64_t seed, std::uint32_t trial, std::uint32_t workload,
-                         const std::string& path) {
+Result<Trace> synthesise(const SyntheticSpec& spec, std::uint64_t seed, std::uint32_t trial,
+                         std::uint32_t workload, const std::string& path) {
     Problems problems = problems_of(spec, path);
     if (!problems.empty()) return problems;
     const Resolved resolved = resolve(spec);
     const UnitGaps gaps(resolved.family, resolved.shape);
     const RandomStream arrivals(seed, trial, StreamPurpose::arrivals, workload);
-    LengthSampler prompts(resolved.prompt, spec.preset, true, {seed, trial, StreamPurpose::prompt_length, workload});
-    LengthSampler outputs(resolved.output, spec.preset, false, {seed, trial, StreamPurpose::output_length, workload});
+    LengthSampler prompts(resolved.prompt, spec.preset, true,
+                          {seed, trial, StreamPurpose::prompt_length, workload});
+    LengthSampler outputs(resolved.output, spec.preset, false,
+                          {seed, trial, StreamPurpose::output_length, workload});
 
     const std::uint64_t most = spec.requests.value_or(static_cast<std::uint64_t>(most_requests));
     const double end_s = spec.duration_s.value_or(longest_s);
@@ -218,6 +261,21 @@ Result<Trace> synthesise(const SyntheticSpec& spec, std::uint64_t seed, std::uin
 
     Trace trace;
     trace.format = "synthetic";
+    RandomStream tenant_draws(seed, trial, StreamPurpose::tenant_choice, workload);
+    double shares = 0;
+    if (!spec.tenants.empty()) trace.tenants.clear();
+    for (const TenantShare& tenant : spec.tenants) {
+        shares += tenant.share;
+        trace.tenants.push_back(tenant.name);
+    }
+    const auto choose_tenant = [&](Request& request) {
+        if (spec.tenants.empty()) return;
+        double left_share = tenant_draws.uniform_open() * shares;
+        std::size_t i = 0;
+        while (i + 1 < spec.tenants.size() && left_share >= spec.tenants[i].share) left_share -= spec.tenants[i++].share;
+        request.tenant = static_cast<std::uint16_t>(i);
+        request.priority = spec.tenants[i].priority;
+    };
     double expected = static_cast<double>(most);
     if (spec.duration_s && !exact) expected = std::min(expected, rate * area_of(spec, end_s) * 1.02 + 64);
     trace.requests.reserve(static_cast<std::size_t>(expected));
@@ -230,6 +288,7 @@ Result<Trace> synthesise(const SyntheticSpec& spec, std::uint64_t seed, std::uin
                 request.arrival = {std::min(from_seconds(segment.time_of(left / rate)).count, last_tick)};
                 request.prompt_tokens = prompts.next();
                 request.output_tokens = outputs.next();
+                choose_tenant(request);
                 trace.requests.push_back(request);
                 left += gaps.next(stream);
             }
@@ -242,21 +301,25 @@ Result<Trace> synthesise(const SyntheticSpec& spec, std::uint64_t seed, std::uin
         request.arrival = {last_tick};
         request.prompt_tokens = prompts.next();
         request.output_tokens = outputs.next();
+        choose_tenant(request);
         trace.requests.push_back(request);
     }
     const bool unfinished = spec.requests && !spec.duration_s && trace.requests.size() < most;
     if (unfinished || trace.requests.empty()) {
-        return problem_at({}, 0, path + (spec.requests ? ".requests" : ".rate_rps"),
-                          fmt::format("found {} requests in {} s at this rate, allowed: {}", trace.requests.size(), end_s,
-                                      spec.requests ? "a number that is reached within 1.46 years" : "at least one"));
+        return problem_at(
+            {}, 0, path + (spec.requests ? ".requests" : ".rate_rps"),
+            fmt::format("found {} requests in {} s at this rate, allowed: {}", trace.requests.size(), end_s,
+                        spec.requests ? "a number that is reached within 1.46 years" : "at least one"));
     }
     const bool whole = spec.duration_s && (!spec.requests || exact || trace.requests.size() < most);
     trace.span = whole ? from_seconds(end_s) : trace.requests.back().arrival;
-    if (resolved.preset && resolved.prompt.kind == LengthKind::preset && resolved.output.kind == LengthKind::preset &&
-        !std::isnan(resolved.preset->correlation)) {
-        trace.notes.push_back(problem_at({}, 0, path + ".preset",
-                                         fmt::format("prompt and output lengths are drawn independently; in the trace behind {} their "
-                                                     "correlation is {:.2f}", resolved.preset->name, resolved.preset->correlation)));
+    if (resolved.preset && resolved.prompt.kind == LengthKind::preset &&
+        resolved.output.kind == LengthKind::preset && !std::isnan(resolved.preset->correlation)) {
+        trace.notes.push_back(problem_at(
+            {}, 0, path + ".preset",
+            fmt::format("prompt and output lengths are drawn independently; in the trace behind {} their "
+                        "correlation is {:.2f}",
+                        resolved.preset->name, resolved.preset->correlation)));
     }
     return trace;
 }

@@ -27,7 +27,7 @@ struct Trace {
     std::vector<std::string> models{""};       ///< never empty; "" = unnamed
     std::optional<WallClock> start;            ///< the civil time of t = 0, where the source knows it
     std::string format;                        ///< what it was recognised as: "azure-2023", "plain-csv", ...
-    Problems notes;  ///< what was left out or assumed, with counts; never an error
+    Problems notes;                            ///< what was left out or assumed, with counts; never an error
 
     /// What the engine reads; valid while this trace lives and does not change.
     [[nodiscard]] WorkloadView view() const { return {requests.data(), requests.size(), span}; }

@@ -31,7 +31,8 @@ public:
     [[nodiscard]] bool tokens(std::string_view text, const char* column, std::int64_t line, bool zero_allowed,
                               std::uint32_t& out);
     /// Reads a time; `unit_exponent` as in parse_decimal_time.
-    [[nodiscard]] bool time(std::string_view text, int unit_exponent, const char* column, std::int64_t line, Instant& out);
+    [[nodiscard]] bool time(std::string_view text, int unit_exponent, const char* column, std::int64_t line,
+                            Instant& out);
     [[nodiscard]] bool priority(std::string_view text, std::int64_t line, std::int16_t& out);
     [[nodiscard]] bool tenant(std::string_view name, std::int64_t line, std::uint16_t& out);
     [[nodiscard]] bool model(std::string_view name, std::int64_t line, std::uint16_t& out);

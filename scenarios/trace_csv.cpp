@@ -1,11 +1,11 @@
 #include "scenarios/trace_builder.hpp"
 #include "scenarios/trace_formats.hpp"
 
+#include <csv.h>
+#include <fmt/format.h>
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <csv.h>
-#include <fmt/format.h>
 
 namespace windtunnel {
 namespace {
@@ -30,18 +30,30 @@ struct ColumnName {
 
 /// Names of plain CSV. The second names are those of other simulators' and benchmarks' files.
 constexpr ColumnName plain_names[] = {
-    {"arrivals", Column::arrival},           {"arrivalms", Column::arrival},
-    {"arrivaltimes", Column::arrival},       {"arrivaltime", Column::arrival},
-    {"arrivedat", Column::arrival},          {"timestamp", Column::arrival},
-    {"prompttokens", Column::prompt},        {"inputtokens", Column::prompt},
-    {"numprefilltokens", Column::prompt},    {"inputlength", Column::prompt},
-    {"inputlen", Column::prompt},            {"promptlen", Column::prompt},
-    {"outputtokens", Column::output},        {"completiontokens", Column::output},
-    {"numdecodetokens", Column::output},     {"outputlength", Column::output},
-    {"outputlen", Column::output},           {"maxtokens", Column::max_tokens},
-    {"model", Column::model},                {"tenant", Column::tenant},
-    {"priority", Column::priority},          {"prefixhashes", Column::prefix_hashes},
-    {"prefix", Column::prefix_hashes},       {"hashids", Column::prefix_hashes},
+    {"arrivals", Column::arrival},
+    {"arrivalms", Column::arrival},
+    {"arrivaltimes", Column::arrival},
+    {"arrivaltime", Column::arrival},
+    {"arrivedat", Column::arrival},
+    {"timestamp", Column::arrival},
+    {"prompttokens", Column::prompt},
+    {"inputtokens", Column::prompt},
+    {"numprefilltokens", Column::prompt},
+    {"inputlength", Column::prompt},
+    {"inputlen", Column::prompt},
+    {"promptlen", Column::prompt},
+    {"outputtokens", Column::output},
+    {"completiontokens", Column::output},
+    {"numdecodetokens", Column::output},
+    {"outputlength", Column::output},
+    {"outputlen", Column::output},
+    {"maxtokens", Column::max_tokens},
+    {"model", Column::model},
+    {"tenant", Column::tenant},
+    {"priority", Column::priority},
+    {"prefixhashes", Column::prefix_hashes},
+    {"prefix", Column::prefix_hashes},
+    {"hashids", Column::prefix_hashes},
 };
 
 Column plain_column(const std::string& normalised) {
@@ -62,13 +74,15 @@ Layout recognise(const std::vector<std::string>& names) {
         const auto at = std::find(names.begin(), names.end(), name);
         if (at != names.end()) layout.columns[static_cast<std::size_t>(at - names.begin())] = column;
     };
-    if (contains(names, "timestamp") && contains(names, "contexttokens") && contains(names, "generatedtokens")) {
+    if (contains(names, "timestamp") && contains(names, "contexttokens") &&
+        contains(names, "generatedtokens")) {
         layout.format = "azure";
         layout.clock = Clock::civil;
         assign("timestamp", Column::arrival);
         assign("contexttokens", Column::prompt);
         assign("generatedtokens", Column::output);
-    } else if (contains(names, "timestamp") && contains(names, "requesttokens") && contains(names, "responsetokens")) {
+    } else if (contains(names, "timestamp") && contains(names, "requesttokens") &&
+               contains(names, "responsetokens")) {
         layout.format = "burstgpt";
         layout.clock = Clock::seconds;
         layout.failures = true;
@@ -120,7 +134,9 @@ public:
 
     Result<Trace> read() {
         if (!read_header()) {
-            if (m_problem.message.empty()) m_problem = problem_at(m_name, 0, {}, "found no rows, allowed: a header and at least one request");
+            if (m_problem.message.empty())
+                m_problem =
+                    problem_at(m_name, 0, {}, "found no rows, allowed: a header and at least one request");
             return m_problem;
         }
         if (contains(m_names, "client") && contains(m_names, "raterps") && contains(m_names, "pattern"))
@@ -133,8 +149,10 @@ public:
         if (!read_rows(builder)) return builder.failed() ? builder.problem() : m_problem;
         if (m_span) builder.set_span(*m_span);
         if (m_start) builder.trace().start = m_start;
-        if (m_tokens_per_hash != 0 && m_options.tokens_per_hash == 0) builder.trace().tokens_per_hash = m_tokens_per_hash;
-        builder.trace().format = m_layout.format == "azure" ? (m_zoned ? "azure-2024" : "azure-2023") : m_layout.format;
+        if (m_tokens_per_hash != 0 && m_options.tokens_per_hash == 0)
+            builder.trace().tokens_per_hash = m_tokens_per_hash;
+        builder.trace().format =
+            m_layout.format == "azure" ? (m_zoned ? "azure-2024" : "azure-2023") : m_layout.format;
         return builder.finish();
     }
 
@@ -156,9 +174,11 @@ private:
         Instant at;
         if (key == "start" && m_parser.parse(value, at))
             m_start = WallClock{at.seconds, static_cast<std::int32_t>(at.ticks / 100)};
-        if (key == "span_s" && parse_decimal_time(value, 0, at) == DecimalError::none && at.seconds < longest_span_s)
+        if (key == "span_s" && parse_decimal_time(value, 0, at) == DecimalError::none &&
+            at.seconds < longest_span_s)
             m_span = Tick{at.seconds * ticks_per_second + at.ticks};
-        if (key == "tokens_per_hash") std::from_chars(value.data(), value.data() + value.size(), m_tokens_per_hash);
+        if (key == "tokens_per_hash")
+            std::from_chars(value.data(), value.data() + value.size(), m_tokens_per_hash);
         return true;
     }
 
@@ -169,32 +189,45 @@ private:
         } while (skipped(line));
         std::string error;
         if (!split_csv_record(m_text, line, m_header, error)) return fail_here("", error);
-        if (m_header.size() > most_columns) return fail_here("", fmt::format("found {} columns, allowed: at most {}", m_header.size(), most_columns));
+        if (m_header.size() > most_columns)
+            return fail_here(
+                "", fmt::format("found {} columns, allowed: at most {}", m_header.size(), most_columns));
         for (const std::string& name : m_header) m_names.push_back(normalised_column(name));
         return true;
     }
 
     bool check_columns() {
-        const auto count = [&](Column column) { return std::count(m_layout.columns.begin(), m_layout.columns.end(), column); };
-        const struct { Column column; const char* name; const char* normalised; } wanted[] = {
-            {Column::prompt, "prompt_tokens", "prompttokens"}, {Column::output, "output_tokens", "outputtokens"}};
+        const auto count = [&](Column column) {
+            return std::count(m_layout.columns.begin(), m_layout.columns.end(), column);
+        };
+        const struct {
+            Column column;
+            const char* name;
+            const char* normalised;
+        } wanted[] = {{Column::prompt, "prompt_tokens", "prompttokens"},
+                      {Column::output, "output_tokens", "outputtokens"}};
         for (const auto& want : wanted) {
             if (count(want.column) > 0) continue;
             std::string hint;
             for (std::size_t i = 0; i < m_names.size(); ++i)
                 if (m_layout.columns[i] == Column::ignored && distance(m_names[i], want.normalised) <= 3)
                     hint = fmt::format("; did you mean {} by {}?", want.name, shown(m_header[i]));
-            return fail_here(want.name, fmt::format(
-                "found no such column among {}, allowed: a header with arrival_s, prompt_tokens and output_tokens (or that of "
-                "an Azure, BurstGPT or ServeGen file){}", shown(joined(m_header)), hint));
+            return fail_here(want.name, fmt::format("found no such column among {}, allowed: a header with "
+                                                    "arrival_s, prompt_tokens and output_tokens (or that of "
+                                                    "an Azure, BurstGPT or ServeGen file){}",
+                                                    shown(joined(m_header)), hint));
         }
         for (std::size_t i = 0; i < m_names.size(); ++i)
             if (m_layout.columns[i] != Column::ignored && count(m_layout.columns[i]) > 1)
-                return fail_here("header", fmt::format("found {} and another column of the same meaning, allowed: one", shown(m_header[i])));
+                return fail_here("header",
+                                 fmt::format("found {} and another column of the same meaning, allowed: one",
+                                             shown(m_header[i])));
         if (m_layout.clock == Clock::none) {
             for (std::size_t i = 0; i < m_names.size(); ++i)
                 if (distance(m_names[i], "arrivals") <= 2)
-                    return fail_here("arrival_s", fmt::format("found no such column; did you mean arrival_s by {}?", shown(m_header[i])));
+                    return fail_here("arrival_s",
+                                     fmt::format("found no such column; did you mean arrival_s by {}?",
+                                                 shown(m_header[i])));
         }
         return true;
     }
@@ -203,7 +236,8 @@ private:
         std::vector<std::string> ignored;
         for (std::size_t i = 0; i < m_names.size(); ++i)
             if (m_layout.columns[i] == Column::ignored) ignored.push_back(m_header[i]);
-        if (!ignored.empty()) builder.note(fmt::format("columns without meaning here, ignored: {}", joined(ignored)));
+        if (!ignored.empty())
+            builder.note(fmt::format("columns without meaning here, ignored: {}", joined(ignored)));
     }
 
     /// Room for as many rows as the file's size and the rows in the buffer suggest.
@@ -213,7 +247,8 @@ private:
         const std::string_view ahead = m_text.buffered();
         if (error || ahead.empty() || m_text.source().encoding() != "plain") return;
         const auto lines = static_cast<std::uint64_t>(std::count(ahead.begin(), ahead.end(), '\n')) + 1;
-        const double rows = static_cast<double>(bytes) / static_cast<double>(ahead.size()) * static_cast<double>(lines);
+        const double rows =
+            static_cast<double>(bytes) / static_cast<double>(ahead.size()) * static_cast<double>(lines);
         if (rows < 4e9) builder.trace().requests.reserve(static_cast<std::size_t>(rows * 1.01) + 16);
     }
 
@@ -231,10 +266,12 @@ private:
             std::size_t count = 0;
             if (std::memchr(line.data(), '"', line.size()) != nullptr) {
                 std::string error;
-                if (!split_csv_record(m_text, line, unquoted, error)) return builder.fail(m_text.line(), "", error, "RFC 4180 quoting");
+                if (!split_csv_record(m_text, line, unquoted, error))
+                    return builder.fail(m_text.line(), "", error, "RFC 4180 quoting");
                 count = unquoted.size();
                 for (std::size_t i = 0; i < std::min(count, columns); ++i) fields[i] = unquoted[i];
-                for (std::size_t i = columns; open_ended && i < count; ++i) unquoted[columns - 1] += ' ' + unquoted[i];
+                for (std::size_t i = columns; open_ended && i < count; ++i)
+                    unquoted[columns - 1] += ' ' + unquoted[i];
                 if (open_ended && count > columns) fields[columns - 1] = unquoted[columns - 1];
             } else {
                 const char *from = line.data(), *const end = from + line.size();
@@ -248,7 +285,8 @@ private:
                 }
             }
             if (count != columns && !(open_ended && count > columns))
-                return builder.fail(m_text.line(), "", fmt::format("{} fields", count), fmt::format("the header's {}", columns));
+                return builder.fail(m_text.line(), "", fmt::format("{} fields", count),
+                                    fmt::format("the header's {}", columns));
             if (!read_row(builder, fields.data())) return false;
         }
         return true;
@@ -265,21 +303,34 @@ private:
             if (!text.empty() && (text.front() <= ' ' || text.back() <= ' ')) text = trimmed(text);
             bool good = true;
             switch (column) {
-                case Column::arrival: good = read_arrival(builder, text, line, arrival); break;
+                case Column::arrival:
+                    good = read_arrival(builder, text, line, arrival);
+                    break;
                 case Column::prompt:
-                    good = builder.tokens(text, m_header[i].c_str(), line, m_layout.failures, request.prompt_tokens);
+                    good = builder.tokens(text, m_header[i].c_str(), line, m_layout.failures,
+                                          request.prompt_tokens);
                     break;
                 case Column::output:
-                    good = builder.tokens(text, m_header[i].c_str(), line, m_layout.failures, request.output_tokens);
+                    good = builder.tokens(text, m_header[i].c_str(), line, m_layout.failures,
+                                          request.output_tokens);
                     break;
                 case Column::max_tokens:
                     good = text.empty() || builder.tokens(text, "max_tokens", line, true, request.max_tokens);
                     break;
-                case Column::model: good = builder.model(text, line, request.model); break;
-                case Column::tenant: good = builder.tenant(text, line, request.tenant); break;
-                case Column::priority: good = text.empty() || builder.priority(text, line, request.priority); break;
-                case Column::prefix_hashes: good = read_hashes(builder, text, line, request); break;
-                case Column::ignored: break;
+                case Column::model:
+                    good = builder.model(text, line, request.model);
+                    break;
+                case Column::tenant:
+                    good = builder.tenant(text, line, request.tenant);
+                    break;
+                case Column::priority:
+                    good = text.empty() || builder.priority(text, line, request.priority);
+                    break;
+                case Column::prefix_hashes:
+                    good = read_hashes(builder, text, line, request);
+                    break;
+                case Column::ignored:
+                    break;
             }
             if (!good) return false;
         }
@@ -288,20 +339,23 @@ private:
             request.output_tokens = std::max(request.output_tokens, 1u);
             request.prompt_tokens = std::max(request.prompt_tokens, 1u);
         }
-        return m_layout.clock == Clock::none ? builder.add_without_arrival(request, line) : builder.add(arrival, request, line);
+        return m_layout.clock == Clock::none ? builder.add_without_arrival(request, line)
+                                             : builder.add(arrival, request, line);
     }
 
     bool read_arrival(TraceBuilder& builder, std::string_view text, std::int64_t line, Instant& out) {
         if (m_layout.clock == Clock::seconds) return builder.time(text, 0, "arrival", line, out);
         if (m_layout.clock == Clock::milliseconds) return builder.time(text, -3, "arrival", line, out);
         if (!m_parser.parse(text, out))
-            return builder.fail(line, "arrival", text.empty() ? "nothing" : shown(text),
-                                "an ISO 8601 date and time such as 2023-11-16 18:15:46.68 or 2024-05-10T00:00:00+00:00");
+            return builder.fail(
+                line, "arrival", text.empty() ? "nothing" : shown(text),
+                "an ISO 8601 date and time such as 2023-11-16 18:15:46.68 or 2024-05-10T00:00:00+00:00");
         m_zoned = m_zoned || (text.size() > 19 && text.find_first_of("+-Z", 19) != std::string_view::npos);
         return true;
     }
 
-    static bool read_hashes(TraceBuilder& builder, std::string_view text, std::int64_t line, Request& request) {
+    static bool read_hashes(TraceBuilder& builder, std::string_view text, std::int64_t line,
+                            Request& request) {
         while (true) {
             const std::size_t at = text.find_first_not_of(" ,;|\t");
             if (at == std::string_view::npos) return true;
@@ -311,8 +365,10 @@ private:
             const char* from = text.data() + (hex ? 2 : 0);
             const auto [stop, status] = std::from_chars(from, text.data() + text.size(), hash, hex ? 16 : 10);
             text.remove_prefix(static_cast<std::size_t>(stop - text.data()));
-            if (status != std::errc{} || (!text.empty() && std::string_view(" ,;|\t").find(text.front()) == std::string_view::npos))
-                return builder.fail(line, "prefix_hashes", shown(text), "unsigned 64-bit numbers with spaces between");
+            if (status != std::errc{} ||
+                (!text.empty() && std::string_view(" ,;|\t").find(text.front()) == std::string_view::npos))
+                return builder.fail(line, "prefix_hashes", shown(text),
+                                    "unsigned 64-bit numbers with spaces between");
             if (!builder.prefix_hash(hash, line, request)) return false;
         }
     }
@@ -341,13 +397,16 @@ Result<Trace> read_csv_trace(TextInput& text, const std::string& name, const std
 std::string normalised_column(std::string_view name) {
     std::string out;
     for (const char c : name) {
-        if (c >= 'A' && c <= 'Z') out += static_cast<char>(c - 'A' + 'a');
-        else if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) out += c;
+        if (c >= 'A' && c <= 'Z')
+            out += static_cast<char>(c - 'A' + 'a');
+        else if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
+            out += c;
     }
     return out;
 }
 
-bool split_csv_record(TextInput& text, std::string_view line, std::vector<std::string>& fields, std::string& error) {
+bool split_csv_record(TextInput& text, std::string_view line, std::vector<std::string>& fields,
+                      std::string& error) {
     struct Record {
         std::vector<std::string>& fields;
         bool complete = false;

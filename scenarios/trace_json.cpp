@@ -1,8 +1,8 @@
 #include "scenarios/trace_builder.hpp"
 #include "scenarios/trace_formats.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -11,8 +11,21 @@ namespace windtunnel {
 namespace {
 
 enum class Field {
-    none, timestamp_ms, arrival_s, arrival_ms, prompt, output, max_tokens, model, tenant, priority, hash_ids,
-    input_lens, output_lens, start_times, request_rate,
+    none,
+    timestamp_ms,
+    arrival_s,
+    arrival_ms,
+    prompt,
+    output,
+    max_tokens,
+    model,
+    tenant,
+    priority,
+    hash_ids,
+    input_lens,
+    output_lens,
+    start_times,
+    request_rate,
 };
 
 struct FieldName {
@@ -21,19 +34,32 @@ struct FieldName {
 };
 
 constexpr FieldName field_names[] = {
-    {"timestamp", Field::timestamp_ms},      {"arrivals", Field::arrival_s},
-    {"arrivaltime", Field::arrival_s},       {"arrivaltimes", Field::arrival_s},
-    {"arrivedat", Field::arrival_s},         {"arrivalms", Field::arrival_ms},
-    {"inputlength", Field::prompt},          {"prompttokens", Field::prompt},
-    {"inputtokens", Field::prompt},          {"inputtoks", Field::prompt},
-    {"inputlen", Field::prompt},             {"promptlen", Field::prompt},
-    {"outputlength", Field::output},         {"outputtokens", Field::output},
-    {"completiontokens", Field::output},     {"outputtoks", Field::output},
-    {"outputlen", Field::output},            {"maxtokens", Field::max_tokens},
-    {"model", Field::model},                 {"tenant", Field::tenant},
-    {"priority", Field::priority},           {"hashids", Field::hash_ids},
-    {"prefixhashes", Field::hash_ids},       {"inputlens", Field::input_lens},
-    {"outputlens", Field::output_lens},      {"starttimes", Field::start_times},
+    {"timestamp", Field::timestamp_ms},
+    {"arrivals", Field::arrival_s},
+    {"arrivaltime", Field::arrival_s},
+    {"arrivaltimes", Field::arrival_s},
+    {"arrivedat", Field::arrival_s},
+    {"arrivalms", Field::arrival_ms},
+    {"inputlength", Field::prompt},
+    {"prompttokens", Field::prompt},
+    {"inputtokens", Field::prompt},
+    {"inputtoks", Field::prompt},
+    {"inputlen", Field::prompt},
+    {"promptlen", Field::prompt},
+    {"outputlength", Field::output},
+    {"outputtokens", Field::output},
+    {"completiontokens", Field::output},
+    {"outputtoks", Field::output},
+    {"outputlen", Field::output},
+    {"maxtokens", Field::max_tokens},
+    {"model", Field::model},
+    {"tenant", Field::tenant},
+    {"priority", Field::priority},
+    {"hashids", Field::hash_ids},
+    {"prefixhashes", Field::hash_ids},
+    {"inputlens", Field::input_lens},
+    {"outputlens", Field::output_lens},
+    {"starttimes", Field::start_times},
     {"requestrate", Field::request_rate},
 };
 
@@ -83,16 +109,20 @@ public:
 
     Result<Trace> read() {
         while (true) {
-            while (!m_text.at_end() && std::isspace(static_cast<unsigned char>(m_text.peek()))) m_text.advance();
+            while (!m_text.at_end() && std::isspace(static_cast<unsigned char>(m_text.peek())))
+                m_text.advance();
             if (m_text.at_end()) break;
             const char c = m_text.peek();
             if (c != '{' && c != '[') {
-                m_problem = problem_at(m_name, here(), {}, fmt::format("found {}, allowed: a JSON object per line", shown(std::string(1, c))));
+                m_problem = problem_at(
+                    m_name, here(), {},
+                    fmt::format("found {}, allowed: a JSON object per line", shown(std::string(1, c))));
                 return m_problem;
             }
             m_depth = 0;
             m_top_array = false;
-            if (!nlohmann::json::sax_parse(TextIterator{&m_text}, TextIterator{}, this, nlohmann::json::input_format_t::json, false))
+            if (!nlohmann::json::sax_parse(TextIterator{&m_text}, TextIterator{}, this,
+                                           nlohmann::json::input_format_t::json, false))
                 return builder().failed() ? builder().problem() : m_problem;
         }
         if (m_bench) {
@@ -116,9 +146,12 @@ public:
     bool number_float(double, const std::string& text) { return number(text); }
     bool string(std::string& value) {
         if (m_depth == record_depth()) {
-            if (m_field == Field::model) m_record.model = value;
-            else if (m_field == Field::tenant) m_record.tenant = value;
-            else if (m_field != Field::none) return number(value);
+            if (m_field == Field::model)
+                m_record.model = value;
+            else if (m_field == Field::tenant)
+                m_record.tenant = value;
+            else if (m_field != Field::none)
+                return number(value);
         } else if (m_field == Field::hash_ids && m_depth == record_depth() + 1) {
             return wrong("hash_ids", shown(value), "unsigned 64-bit integers");
         }
@@ -145,7 +178,8 @@ public:
     }
     bool start_array(std::size_t) {
         ++m_depth;
-        if (m_depth == 1) m_top_array = true;
+        if (m_depth == 1)
+            m_top_array = true;
         else if (m_depth == record_depth() + 1) {
             m_record.has_input_lens |= m_field == Field::input_lens;
             m_record.has_output_lens |= m_field == Field::output_lens;
@@ -163,10 +197,12 @@ public:
         std::string detail = error.what();
         const std::size_t colon = detail.find("column");
         const std::size_t message = colon == std::string::npos ? std::string::npos : detail.find(": ", colon);
-        const std::string found = m_text.at_end() ? "the end of the file inside a JSON value"
-                                                  : shown(token.substr(token.size() > 60 ? token.size() - 60 : 0));
+        const std::string found = m_text.at_end()
+                                      ? "the end of the file inside a JSON value"
+                                      : shown(token.substr(token.size() > 60 ? token.size() - 60 : 0));
         if (message != std::string::npos) detail.erase(0, message + 2);
-        m_problem = problem_at(m_name, here(), {}, fmt::format("found {}, allowed: JSON ({})", found, detail));
+        m_problem =
+            problem_at(m_name, here(), {}, fmt::format("found {}, allowed: JSON ({})", found, detail));
         return false;
     }
 
@@ -180,10 +216,14 @@ private:
 
     bool number(const std::string& text) {
         if (m_depth == record_depth() + 1 && m_nested == 0) {
-            if (m_field == Field::input_lens) m_record.input_lens.push_back(text);
-            else if (m_field == Field::output_lens) m_record.output_lens.push_back(text);
-            else if (m_field == Field::start_times) m_record.start_times.push_back(text);
-            else if (m_field == Field::hash_ids) return wrong("hash_ids", text, "unsigned 64-bit integers");
+            if (m_field == Field::input_lens)
+                m_record.input_lens.push_back(text);
+            else if (m_field == Field::output_lens)
+                m_record.output_lens.push_back(text);
+            else if (m_field == Field::start_times)
+                m_record.start_times.push_back(text);
+            else if (m_field == Field::hash_ids)
+                return wrong("hash_ids", text, "unsigned 64-bit integers");
             return true;
         }
         if (m_depth != record_depth()) return true;
@@ -194,12 +234,23 @@ private:
                 m_record.arrival = text;
                 m_record.arrival_field = m_field;
                 break;
-            case Field::prompt: m_record.prompt = text; break;
-            case Field::output: m_record.output = text; break;
-            case Field::max_tokens: m_record.max_tokens = text; break;
-            case Field::priority: m_record.priority = text; break;
-            case Field::request_rate: m_record.request_rate = text; break;
-            default: break;
+            case Field::prompt:
+                m_record.prompt = text;
+                break;
+            case Field::output:
+                m_record.output = text;
+                break;
+            case Field::max_tokens:
+                m_record.max_tokens = text;
+                break;
+            case Field::priority:
+                m_record.priority = text;
+                break;
+            case Field::request_rate:
+                m_record.request_rate = text;
+                break;
+            default:
+                break;
         }
         return true;
     }
@@ -213,9 +264,13 @@ private:
         }
         if (m_bench) return wrong("", "a further record behind a benchmark result", "one result a file");
         builder().next_row();
-        const auto missing = [&](const char* what, const char* names) { return builder().fail(m_line, what, "no such key", names); };
-        if (!m_record.prompt) return missing("input_length", "input_length (or prompt_tokens), an integer of at least 1");
-        if (!m_record.output) return missing("output_length", "output_length (or output_tokens), an integer of at least 1");
+        const auto missing = [&](const char* what, const char* names) {
+            return builder().fail(m_line, what, "no such key", names);
+        };
+        if (!m_record.prompt)
+            return missing("input_length", "input_length (or prompt_tokens), an integer of at least 1");
+        if (!m_record.output)
+            return missing("output_length", "output_length (or output_tokens), an integer of at least 1");
         Request request;
         Instant at;
         if (m_record.arrival) {
@@ -229,15 +284,21 @@ private:
             }
         }
         m_any_record = true;
-        if (!builder().tokens(*m_record.prompt, "input_length", m_line, false, request.prompt_tokens)) return false;
-        if (!builder().tokens(*m_record.output, "output_length", m_line, false, request.output_tokens)) return false;
-        if (m_record.max_tokens && !builder().tokens(*m_record.max_tokens, "max_tokens", m_line, true, request.max_tokens)) return false;
-        if (m_record.priority && !builder().priority(*m_record.priority, m_line, request.priority)) return false;
+        if (!builder().tokens(*m_record.prompt, "input_length", m_line, false, request.prompt_tokens))
+            return false;
+        if (!builder().tokens(*m_record.output, "output_length", m_line, false, request.output_tokens))
+            return false;
+        if (m_record.max_tokens &&
+            !builder().tokens(*m_record.max_tokens, "max_tokens", m_line, true, request.max_tokens))
+            return false;
+        if (m_record.priority && !builder().priority(*m_record.priority, m_line, request.priority))
+            return false;
         if (!builder().model(m_record.model, m_line, request.model)) return false;
         if (!builder().tenant(m_record.tenant, m_line, request.tenant)) return false;
         for (const std::uint64_t hash : m_record.hashes)
             if (!builder().prefix_hash(hash, m_line, request)) return false;
-        return m_record.arrival ? builder().add(at, request, m_line) : builder().add_without_arrival(request, m_line);
+        return m_record.arrival ? builder().add(at, request, m_line)
+                                : builder().add_without_arrival(request, m_line);
     }
 
     /// A vLLM bench result: one array per quantity, one entry per request in the order of the data set. Start
@@ -248,16 +309,21 @@ private:
         TraceBuilder& to = builder();
         const std::size_t n = bench.input_lens.size();
         if (bench.output_lens.size() != n || (bench.has_start_times && bench.start_times.size() != n))
-            return wrong("output_lens", fmt::format("{} output_lens and {} start_times", bench.output_lens.size(), bench.start_times.size()),
+            return wrong("output_lens",
+                         fmt::format("{} output_lens and {} start_times", bench.output_lens.size(),
+                                     bench.start_times.size()),
                          fmt::format("as many as input_lens: {}", n));
         std::vector<std::pair<Instant, Request>> rows;
         for (std::size_t i = 0; i < n; ++i) {
             to.next_row();
             Request request;
             Instant at;
-            if (bench.has_start_times && !to.time(bench.start_times[i], 0, "start_times", m_line, at)) return false;
-            if (!to.tokens(bench.input_lens[i], "input_lens", m_line, true, request.prompt_tokens)) return false;
-            if (!to.tokens(bench.output_lens[i], "output_lens", m_line, true, request.output_tokens)) return false;
+            if (bench.has_start_times && !to.time(bench.start_times[i], 0, "start_times", m_line, at))
+                return false;
+            if (!to.tokens(bench.input_lens[i], "input_lens", m_line, true, request.prompt_tokens))
+                return false;
+            if (!to.tokens(bench.output_lens[i], "output_lens", m_line, true, request.output_tokens))
+                return false;
             if (request.output_tokens == 0 || request.prompt_tokens == 0) {
                 if (to.drop_failed()) continue;
                 request.output_tokens = std::max(request.output_tokens, 1u);
@@ -265,9 +331,11 @@ private:
             }
             rows.emplace_back(at, request);
         }
-        std::stable_sort(rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+        std::stable_sort(rows.begin(), rows.end(),
+                         [](const auto& a, const auto& b) { return a.first < b.first; });
         for (const auto& [at, request] : rows) {
-            if (bench.has_start_times ? !to.add(at, request, m_line) : !to.add_without_arrival(request, m_line)) {
+            if (bench.has_start_times ? !to.add(at, request, m_line)
+                                      : !to.add_without_arrival(request, m_line)) {
                 return false;
             }
         }

@@ -37,8 +37,8 @@ Result<Trace> read_any(std::istream& in, const std::string& name, const std::fil
     const char c = first_meaningful(first);
     Result<Trace> trace = c == '{' || c == '[' ? read_json_trace(text, name, options)
                                                : read_csv_trace(text, name, file, options);
-    // Damage to compressed data shows itself as a cut or senseless row, and by its checksum at the end only; it
-    // is the truer message, so the rest is decompressed to see.
+    // Damage to compressed data shows itself as a cut or senseless row, and by its checksum at the end only;
+    // it is the truer message, so the rest is decompressed to see.
     if (!trace.ok() && source.encoding() != "plain") {
         std::vector<char> rest(1 << 16);
         while (source.read(rest.data(), rest.size()) > 0) {
@@ -61,8 +61,9 @@ Result<Trace> read_trace(const std::filesystem::path& file, const TraceReadOptio
     std::ifstream in(file, std::ios::binary);
     if (!in) {
         const bool there = std::filesystem::exists(file, ignored);
-        return problem_at(file.string(), 0, {}, there ? "found a file that cannot be opened, allowed: a readable trace file"
-                                                  : "found no such file, allowed: a trace file");
+        return problem_at(file.string(), 0, {},
+                          there ? "found a file that cannot be opened, allowed: a readable trace file"
+                                : "found no such file, allowed: a trace file");
     }
     return read_any(in, file.string(), file, options);
 }

@@ -22,7 +22,8 @@ DistributionSummary summarise(std::vector<T>& values, double unit) {
     for (const T value : values) sum += static_cast<double>(value);
     const auto n = static_cast<double>(values.size());
     const double mean = sum / n;
-    for (const T value : values) squares += (static_cast<double>(value) - mean) * (static_cast<double>(value) - mean);
+    for (const T value : values)
+        squares += (static_cast<double>(value) - mean) * (static_cast<double>(value) - mean);
     out.mean = mean * unit;
     out.stddev = std::sqrt(squares / n) * unit;
     for (std::size_t i = 0; i < out.quantiles.size(); ++i) {
@@ -35,7 +36,8 @@ DistributionSummary summarise(std::vector<T>& values, double unit) {
     return out;
 }
 
-/// Calls `each(index, count)` for every window that holds an arrival, in order; returns how many windows there are.
+/// Calls `each(index, count)` for every window that holds an arrival, in order; returns how many windows
+/// there are.
 template <class Each>
 std::uint64_t count_windows(const std::vector<Request>& requests, Tick width, Each each) {
     const Tick first = requests.front().arrival;
@@ -77,7 +79,8 @@ double correlation(const std::vector<Request>& requests, double prompt_mean, dou
     return prompts > 0 && outputs > 0 ? both / std::sqrt(prompts * outputs) : 0;
 }
 
-std::size_t names_in_use(const std::vector<Request>& requests, std::uint16_t Request::*member, std::size_t names) {
+std::size_t names_in_use(const std::vector<Request>& requests, std::uint16_t Request::*member,
+                         std::size_t names) {
     std::vector<bool> used(names, false);
     for (const Request& r : requests) used[r.*member] = true;
     return static_cast<std::size_t>(std::count(used.begin(), used.end(), true));
@@ -106,7 +109,8 @@ TraceStats trace_stats(const Trace& trace) {
             ++out.prompt_histogram[static_cast<std::size_t>(std::bit_width(r.prompt_tokens) - 1)];
             ++out.output_histogram[static_cast<std::size_t>(std::bit_width(r.output_tokens) - 1)];
             out.prefix_hashes += r.prefix_count;
-            for (std::uint32_t i = 0; i < r.prefix_count; ++i) distinct.insert(trace.prefix_hashes[r.prefix - 1 + i]);
+            for (std::uint32_t i = 0; i < r.prefix_count; ++i)
+                distinct.insert(trace.prefix_hashes[r.prefix - 1 + i]);
         }
         out.prompt = summarise(tokens, 1);
         tokens.clear();

@@ -11,7 +11,8 @@ namespace windtunnel {
 
 /// One quantity over all requests (or gaps). Quantiles interpolate linearly, as numpy's default does.
 struct DistributionSummary {
-    static constexpr std::array<double, 12> levels{0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 99.9, 100};  ///< percent
+    static constexpr std::array<double, 12> levels{0,  1,  5,  10, 25,   50,
+                                                   75, 90, 95, 99, 99.9, 100};  ///< percent
 
     std::uint64_t count = 0;
     double mean = 0, stddev = 0;  ///< stddev of the population (divided by count)
@@ -20,10 +21,11 @@ struct DistributionSummary {
     [[nodiscard]] double cv() const { return mean > 0 ? stddev / mean : 0; }
 };
 
-/// Arrivals counted in windows of one width, from the first arrival on; the last window may reach past the end.
+/// Arrivals counted in windows of one width, from the first arrival on; the last window may reach past the
+/// end.
 struct WindowSummary {
-    std::uint64_t peak = 0;           ///< most arrivals in one window
-    double index_of_dispersion = 0;   ///< variance / mean of the counts; 1 for Poisson
+    std::uint64_t peak = 0;          ///< most arrivals in one window
+    double index_of_dispersion = 0;  ///< variance / mean of the counts; 1 for Poisson
 };
 
 /// What `windtunnel trace stats` says.
@@ -35,7 +37,8 @@ struct TraceStats {
     double first_arrival_s = 0;  ///< behind t = 0
     double covered_s = 0;        ///< the workload's span: what a simulation of it covers
     DistributionSummary prompt, output, gap_s;
-    std::array<std::uint64_t, 32> prompt_histogram{}, output_histogram{};  ///< [i]: requests of 2^i .. 2^(i+1)-1 tokens
+    std::array<std::uint64_t, 32> prompt_histogram{},
+        output_histogram{};  ///< [i]: requests of 2^i .. 2^(i+1)-1 tokens
     std::uint64_t ties = 0;  ///< gaps of exactly 0
     WindowSummary window_1s, window_10s, window_60s;
     std::vector<double> rate_per_5min_rps;

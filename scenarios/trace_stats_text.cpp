@@ -1,8 +1,8 @@
 #include "scenarios/trace_stats.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
-#include <fmt/format.h>
 
 namespace windtunnel {
 namespace {
@@ -56,7 +56,8 @@ std::string number(double value) {
 }
 
 /// Bars over token counts in steps of two.
-std::string histogram(const char* title, const std::array<std::uint64_t, 32>& counts, std::uint64_t requests) {
+std::string histogram(const char* title, const std::array<std::uint64_t, 32>& counts,
+                      std::uint64_t requests) {
     std::string out = fmt::format("\n {}\n", title);
     const auto used = [](std::uint64_t count) { return count > 0; };
     const auto first = std::find_if(counts.begin(), counts.end(), used);
@@ -64,7 +65,8 @@ std::string histogram(const char* title, const std::array<std::uint64_t, 32>& co
     for (auto it = first; it != last; ++it) {
         const std::uint64_t from = std::uint64_t{1} << (it - counts.begin());
         const double share = static_cast<double>(*it) / static_cast<double>(requests);
-        out += fmt::format("  {:>8} – {:<8} {:>5.1f}%  {}\n", from, 2 * from - 1, share * 100, bar(share, 40));
+        out +=
+            fmt::format("  {:>8} – {:<8} {:>5.1f}%  {}\n", from, 2 * from - 1, share * 100, bar(share, 40));
     }
     return out;
 }
@@ -83,7 +85,8 @@ ordered_json to_json(const TraceStats& stats) {
     out["covered_s"] = rounded(stats.covered_s, 1e9);
     const bool spans = stats.span_s > 0;
     const auto rate = [&](std::uint64_t count) {
-        return spans ? ordered_json(rounded(static_cast<double>(count) / stats.span_s, 1e6)) : ordered_json(nullptr);
+        return spans ? ordered_json(rounded(static_cast<double>(count) / stats.span_s, 1e6))
+                     : ordered_json(nullptr);
     };
     out["request_rate_rps"] = rate(stats.requests);
     out["prompt_tokens_per_s"] = rate(stats.prompt_tokens);
@@ -99,14 +102,17 @@ ordered_json to_json(const TraceStats& stats) {
     out["index_of_dispersion_10s"] = rounded(stats.window_10s.index_of_dispersion, 1e6);
     out["index_of_dispersion_60s"] = rounded(stats.window_60s.index_of_dispersion, 1e6);
     out["rate_per_5min_rps"] = ordered_json::array();
-    for (const double value : stats.rate_per_5min_rps) out["rate_per_5min_rps"].push_back(rounded(value, 1e6));
+    for (const double value : stats.rate_per_5min_rps)
+        out["rate_per_5min_rps"].push_back(rounded(value, 1e6));
     out["tenants"] = stats.tenants;
     out["models"] = stats.models;
     out["prefix_hashes"] = stats.prefix_hashes;
-    out["prefix_reuse_ratio"] = stats.prefix_hashes == 0
-                                    ? ordered_json(nullptr)
-                                    : ordered_json(rounded(1 - static_cast<double>(stats.distinct_prefix_hashes) /
-                                                                   static_cast<double>(stats.prefix_hashes), 1e6));
+    out["prefix_reuse_ratio"] =
+        stats.prefix_hashes == 0
+            ? ordered_json(nullptr)
+            : ordered_json(rounded(1 - static_cast<double>(stats.distinct_prefix_hashes) /
+                                           static_cast<double>(stats.prefix_hashes),
+                                   1e6));
     out["notes"] = ordered_json::array();
     for (const Problem& note : stats.notes) out["notes"].push_back(note.message);
     return out;
@@ -114,22 +120,32 @@ ordered_json to_json(const TraceStats& stats) {
 
 std::string to_table(const TraceStats& stats) {
     std::string out = fmt::format(" Trace     {} requests over {} s", stats.requests, number(stats.span_s));
-    if (stats.span_s > 0) out += fmt::format(" ({} requests/s)", number(static_cast<double>(stats.requests) / stats.span_s));
+    if (stats.span_s > 0)
+        out += fmt::format(" ({} requests/s)", number(static_cast<double>(stats.requests) / stats.span_s));
     out += fmt::format(", format {}\n", stats.format);
     if (!stats.start.empty()) out += fmt::format(" Start     {}\n", stats.start);
-    out += fmt::format(" Tokens    {} prompt, {} output; correlation {:.2f}\n", stats.prompt_tokens, stats.output_tokens, stats.prompt_output_correlation);
-    out += fmt::format(" Arrivals  peak {} in 1 s, {} in 60 s; gap CV {}; index of dispersion {} (1 s), {} (60 s); {} ties\n",
-                       stats.window_1s.peak, stats.window_60s.peak, number(stats.gap_s.cv()),
-                       number(stats.window_1s.index_of_dispersion), number(stats.window_60s.index_of_dispersion), stats.ties);
-    if (stats.tenants > 1 || stats.models > 1) out += fmt::format(" Names     {} models, {} tenants\n", stats.models, stats.tenants);
+    out += fmt::format(" Tokens    {} prompt, {} output; correlation {:.2f}\n", stats.prompt_tokens,
+                       stats.output_tokens, stats.prompt_output_correlation);
+    out += fmt::format(
+        " Arrivals  peak {} in 1 s, {} in 60 s; gap CV {}; index of dispersion {} (1 s), {} (60 s); {} "
+        "ties\n",
+        stats.window_1s.peak, stats.window_60s.peak, number(stats.gap_s.cv()),
+        number(stats.window_1s.index_of_dispersion), number(stats.window_60s.index_of_dispersion),
+        stats.ties);
+    if (stats.tenants > 1 || stats.models > 1)
+        out += fmt::format(" Names     {} models, {} tenants\n", stats.models, stats.tenants);
     if (stats.prefix_hashes > 0)
-        out += fmt::format(" Prefixes  {} hashes, {} distinct ({:.1f}% seen before)\n", stats.prefix_hashes, stats.distinct_prefix_hashes,
-                           100 - 100 * static_cast<double>(stats.distinct_prefix_hashes) / static_cast<double>(stats.prefix_hashes));
-    out += fmt::format("\n {:<16}{:>11}{:>11}{:>11}{:>11}{:>11}{:>11}{:>11}\n", "", "mean", "p1", "p50", "p90", "p99", "p99.9", "max");
+        out += fmt::format(" Prefixes  {} hashes, {} distinct ({:.1f}% seen before)\n", stats.prefix_hashes,
+                           stats.distinct_prefix_hashes,
+                           100 - 100 * static_cast<double>(stats.distinct_prefix_hashes) /
+                                     static_cast<double>(stats.prefix_hashes));
+    out += fmt::format("\n {:<16}{:>11}{:>11}{:>11}{:>11}{:>11}{:>11}{:>11}\n", "", "mean", "p1", "p50",
+                       "p90", "p99", "p99.9", "max");
     const auto row = [&](const char* name, const DistributionSummary& s) {
         if (s.count == 0) return;
-        out += fmt::format(" {:<16}{:>11}{:>11}{:>11}{:>11}{:>11}{:>11}{:>11}\n", name, number(s.mean), number(s.quantiles[1]), number(s.quantiles[5]),
-                           number(s.quantiles[7]), number(s.quantiles[9]), number(s.quantiles[10]), number(s.quantiles[11]));
+        out += fmt::format(" {:<16}{:>11}{:>11}{:>11}{:>11}{:>11}{:>11}{:>11}\n", name, number(s.mean),
+                           number(s.quantiles[1]), number(s.quantiles[5]), number(s.quantiles[7]),
+                           number(s.quantiles[9]), number(s.quantiles[10]), number(s.quantiles[11]));
     };
     row("prompt_tokens", stats.prompt);
     row("output_tokens", stats.output);
@@ -137,8 +153,10 @@ std::string to_table(const TraceStats& stats) {
     out += histogram("Prompt tokens", stats.prompt_histogram, stats.requests) +
            histogram("Output tokens", stats.output_histogram, stats.requests);
     if (stats.rate_per_5min_rps.size() > 1) {
-        out += fmt::format("\n Requests/s over time, most {} in 5 minutes\n  {}\n",
-                           number(*std::max_element(stats.rate_per_5min_rps.begin(), stats.rate_per_5min_rps.end())), sparkline(stats.rate_per_5min_rps, 72));
+        out += fmt::format(
+            "\n Requests/s over time, most {} in 5 minutes\n  {}\n",
+            number(*std::max_element(stats.rate_per_5min_rps.begin(), stats.rate_per_5min_rps.end())),
+            sparkline(stats.rate_per_5min_rps, 72));
     }
     for (const Problem& note : stats.notes) out += fmt::format("\n Note: {}", note.message);
     return stats.notes.empty() ? out : out + "\n";

@@ -1,18 +1,18 @@
 #include "scenarios/trace_time.hpp"
 
-#include <algorithm>
-#include <charconv>
 #include <date/date.h>
 #include <fmt/format.h>
+#include <algorithm>
+#include <charconv>
 #include <limits>
 
 namespace windtunnel {
 namespace {
 
 constexpr int tick_digits = 11;  // a second is 10^11 ticks
-constexpr std::int64_t powers_of_ten[] = {1,          10,          100,           1'000,          10'000,
-                                          100'000,    1'000'000,   10'000'000,    100'000'000,    1'000'000'000,
-                                          10'000'000'000, 100'000'000'000, 1'000'000'000'000};
+constexpr std::int64_t powers_of_ten[] = {
+    1,          10,          100,           1'000,          10'000,          100'000,          1'000'000,
+    10'000'000, 100'000'000, 1'000'000'000, 10'000'000'000, 100'000'000'000, 1'000'000'000'000};
 constexpr std::int64_t most_seconds = 1'000'000'000'000;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -25,10 +25,13 @@ DecimalError assemble(std::uint64_t whole, std::string_view fraction, int unit_e
     const int digits = tick_digits + unit_exponent;
     std::int64_t ticks = static_cast<std::int64_t>(whole % units_per_second) * powers_of_ten[digits];
     std::int64_t part = 0;
-    const int given = static_cast<int>(std::min<std::size_t>(fraction.size(), static_cast<std::size_t>(digits)));
+    const int given =
+        static_cast<int>(std::min<std::size_t>(fraction.size(), static_cast<std::size_t>(digits)));
     for (int i = 0; i < given; ++i) part = part * 10 + (fraction[static_cast<std::size_t>(i)] - '0');
     ticks += part * powers_of_ten[digits - given];
-    if (fraction.size() > static_cast<std::size_t>(digits) && fraction[static_cast<std::size_t>(digits)] >= '5') ++ticks;
+    if (fraction.size() > static_cast<std::size_t>(digits) &&
+        fraction[static_cast<std::size_t>(digits)] >= '5')
+        ++ticks;
     out.seconds = static_cast<std::int64_t>(whole_seconds);
     out.ticks = ticks;
     if (out.ticks >= ticks_per_second) {  // rounding carried into the next second
@@ -39,16 +42,19 @@ DecimalError assemble(std::uint64_t whole, std::string_view fraction, int unit_e
 }
 
 /// Numbers with an exponent, rare: the point is moved in the text, then they are as any other.
-DecimalError parse_scientific(std::string_view mantissa, std::string_view exponent, int unit_exponent, Instant& out) {
+DecimalError parse_scientific(std::string_view mantissa, std::string_view exponent, int unit_exponent,
+                              Instant& out) {
     int power = 0;
     if (!exponent.empty() && exponent.front() == '+') exponent.remove_prefix(1);
     const auto [end, status] = std::from_chars(exponent.data(), exponent.data() + exponent.size(), power);
-    if (status == std::errc::result_out_of_range) return exponent.front() == '-' ? parse_decimal_time("0", 0, out) : DecimalError::too_large;
+    if (status == std::errc::result_out_of_range)
+        return exponent.front() == '-' ? parse_decimal_time("0", 0, out) : DecimalError::too_large;
     if (status != std::errc{} || end != exponent.data() + exponent.size()) return DecimalError::not_a_number;
     const std::size_t point = std::min(mantissa.find('.'), mantissa.size());
     std::string digits(mantissa);
     if (point < digits.size()) digits.erase(point, 1);
-    if (digits.empty() || !std::all_of(digits.begin(), digits.end(), is_digit)) return DecimalError::not_a_number;
+    if (digits.empty() || !std::all_of(digits.begin(), digits.end(), is_digit))
+        return DecimalError::not_a_number;
     if (digits.find_first_not_of('0') == std::string::npos) return parse_decimal_time("0", 0, out);
     const std::int64_t moved = static_cast<std::int64_t>(point) + power;
     if (moved > 64) return DecimalError::too_large;
@@ -57,8 +63,10 @@ DecimalError parse_scientific(std::string_view mantissa, std::string_view expone
     if (moved <= 0) {
         plain = "0." + std::string(static_cast<std::size_t>(-moved), '0') + digits;
     } else {
-        if (digits.size() < static_cast<std::size_t>(moved)) digits.resize(static_cast<std::size_t>(moved), '0');
-        plain = digits.substr(0, static_cast<std::size_t>(moved)) + "." + digits.substr(static_cast<std::size_t>(moved));
+        if (digits.size() < static_cast<std::size_t>(moved))
+            digits.resize(static_cast<std::size_t>(moved), '0');
+        plain = digits.substr(0, static_cast<std::size_t>(moved)) + "." +
+                digits.substr(static_cast<std::size_t>(moved));
     }
     return parse_decimal_time(plain, unit_exponent, out);
 }
@@ -114,7 +122,8 @@ DecimalError parse_decimal_time(std::string_view text, int unit_exponent, Instan
     if (p != end) {
         if (*p != 'e' && *p != 'E') return DecimalError::not_a_number;
         const auto size = static_cast<std::size_t>(p - first);
-        status = parse_scientific({first, size}, {p + 1, static_cast<std::size_t>(end - p - 1)}, unit_exponent, out);
+        status = parse_scientific({first, size}, {p + 1, static_cast<std::size_t>(end - p - 1)},
+                                  unit_exponent, out);
     } else {
         status = overflow ? DecimalError::too_large : assemble(whole, fraction, unit_exponent, out);
     }
@@ -141,7 +150,8 @@ bool TimestampParser::parse(std::string_view text, Instant& out) {
         m_date = day_text;
     }
     int hour = 0, minute = 0, second = 0;
-    if (!two_digits(text, 11, hour) || !two_digits(text, 14, minute) || !two_digits(text, 17, second)) return false;
+    if (!two_digits(text, 11, hour) || !two_digits(text, 14, minute) || !two_digits(text, 17, second))
+        return false;
     if (hour > 23 || minute > 59 || second > 59) return false;
     std::size_t at = 19;
     std::string_view fraction;

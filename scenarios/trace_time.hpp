@@ -20,8 +20,8 @@ struct Instant {
 enum class DecimalError { none, not_a_number, negative, too_large };
 
 /// Reads "12", "0.5", "1e-3", "+7." exactly, by integers: digits beyond 10 ps are rounded, halves up.
-/// `unit_exponent` is 0 for seconds, -3 for milliseconds, -6 and -9. Refuses NaN, infinities and signs below 0
-/// (but takes "-0"), and more than 10^12 s.
+/// `unit_exponent` is 0 for seconds, -3 for milliseconds, -6 and -9. Refuses NaN, infinities and signs below
+/// 0 (but takes "-0"), and more than 10^12 s.
 [[nodiscard]] DecimalError parse_decimal_time(std::string_view text, int unit_exponent, Instant& out);
 
 /// Reads ISO 8601 dates with a time of day: `2023-11-16 18:15:46.6805900`, `2024-05-10T00:00:00+00:00`,

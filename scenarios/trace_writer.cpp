@@ -5,11 +5,11 @@
 #include "scenarios/trace_builder.hpp"
 #include "scenarios/trace_time.hpp"
 
+#include <csv.h>
+#include <fmt/format.h>
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <csv.h>
-#include <fmt/format.h>
 #include <fstream>
 #include <system_error>
 
@@ -57,29 +57,43 @@ private:
 
 Result<Trace> edit_trace(Trace trace, const TraceEdit& edit) {
     Problems problems;
-    const auto refuse = [&](const char* path, std::string message) { problems.push_back(problem_at({}, 0, path, std::move(message))); };
-    if (!(edit.keep > 0 && edit.keep <= 1)) refuse("keep", fmt::format("found {}, allowed: a number above 0 and at most 1", edit.keep));
-    if (!(edit.rate_scale >= 1e-6 && edit.rate_scale <= 1e6)) refuse("rate_scale", fmt::format("found {}, allowed: a number from 0.000001 to 1000000", edit.rate_scale));
+    const auto refuse = [&](const char* path, std::string message) {
+        problems.push_back(problem_at({}, 0, path, std::move(message)));
+    };
+    if (!(edit.keep > 0 && edit.keep <= 1))
+        refuse("keep", fmt::format("found {}, allowed: a number above 0 and at most 1", edit.keep));
+    if (!(edit.rate_scale >= 1e-6 && edit.rate_scale <= 1e6))
+        refuse("rate_scale",
+               fmt::format("found {}, allowed: a number from 0.000001 to 1000000", edit.rate_scale));
     const Tick from = edit.from.value_or(Tick{}), to = edit.to.value_or(trace.span + Tick{1});
-    if (from < Tick{} || from >= to) refuse("from", fmt::format("found {} s, allowed: at least 0 and before the end at {} s", format_seconds(from), format_seconds(to)));
+    if (from < Tick{} || from >= to)
+        refuse("from", fmt::format("found {} s, allowed: at least 0 and before the end at {} s",
+                                   format_seconds(from), format_seconds(to)));
     if (problems.empty() && to_seconds(trace.span) / edit.rate_scale >= static_cast<double>(longest_span_s))
-        refuse("rate_scale", fmt::format("found {}, at which the trace lasts {:.0f} s, allowed: less than {} s", edit.rate_scale, to_seconds(trace.span) / edit.rate_scale, longest_span_s));
+        refuse("rate_scale",
+               fmt::format("found {}, at which the trace lasts {:.0f} s, allowed: less than {} s",
+                           edit.rate_scale, to_seconds(trace.span) / edit.rate_scale, longest_span_s));
     if (!problems.empty()) return problems;
 
     RandomStream stream(edit.seed, 0, StreamPurpose::thinning, 0);
     const auto scaled = [&](Tick time) {
         if (edit.rate_scale == 1) return time;
-        return Tick{static_cast<std::int64_t>(std::floor(static_cast<double>(time.count) / edit.rate_scale + 0.5))};
+        return Tick{
+            static_cast<std::int64_t>(std::floor(static_cast<double>(time.count) / edit.rate_scale + 0.5))};
     };
     std::size_t kept = 0;
     for (Request request : trace.requests) {
-        const bool chosen = edit.keep == 1 || stream.uniform_open() < edit.keep;  // one draw each, clipped or not
+        const bool chosen =
+            edit.keep == 1 || stream.uniform_open() < edit.keep;  // one draw each, clipped or not
         if (request.arrival < from || request.arrival >= to || !chosen) continue;
         request.arrival = scaled(request.arrival - from);
         trace.requests[kept++] = request;
     }
     trace.requests.resize(kept);
-    if (kept == 0) return problem_at({}, 0, "from", fmt::format("found no request from {} s to {} s, allowed: a range that holds one", format_seconds(from), format_seconds(to)));
+    if (kept == 0)
+        return problem_at({}, 0, "from",
+                          fmt::format("found no request from {} s to {} s, allowed: a range that holds one",
+                                      format_seconds(from), format_seconds(to)));
     trace.span = scaled(min(to, trace.span) - from);
     if (trace.start && from > Tick{}) {
         const std::int64_t nanoseconds = trace.start->nanoseconds + from.count % ticks_per_second / 100;
@@ -91,9 +105,11 @@ Result<Trace> edit_trace(Trace trace, const TraceEdit& edit) {
 
 bool write_trace(std::ostream& out, const Trace& trace, std::string_view encoding) {
     const auto any = [&](auto member) {
-        return std::any_of(trace.requests.begin(), trace.requests.end(), [&](const Request& r) { return r.*member != 0; });
+        return std::any_of(trace.requests.begin(), trace.requests.end(),
+                           [&](const Request& r) { return r.*member != 0; });
     };
-    const bool model = any(&Request::model), tenant = any(&Request::tenant), priority = any(&Request::priority);
+    const bool model = any(&Request::model), tenant = any(&Request::tenant),
+               priority = any(&Request::priority);
     const bool limit = any(&Request::max_tokens), prefix = any(&Request::prefix_count);
 
     ByteSink sink(out, encoding);
@@ -148,7 +164,9 @@ Problems write_trace(const std::filesystem::path& file, const Trace& trace) {
     std::error_code error;
     {
         std::ofstream out(beside, std::ios::binary);
-        if (!out) return {problem_at(file.string(), 0, {}, "found a place that cannot be written, allowed: a file in a writable folder")};
+        if (!out)
+            return {problem_at(file.string(), 0, {},
+                               "found a place that cannot be written, allowed: a file in a writable folder")};
         if (!write_trace(out, trace, encoding)) {
             out.close();
             std::filesystem::remove(beside, error);
@@ -159,7 +177,8 @@ Problems write_trace(const std::filesystem::path& file, const Trace& trace) {
     if (!error) return {};
     const std::string reason = error.message();
     std::filesystem::remove(beside, error);
-    return {problem_at(file.string(), 0, {}, "found a name that cannot be written (" + reason + "), allowed: a file")};
+    return {problem_at(file.string(), 0, {},
+                       "found a name that cannot be written (" + reason + "), allowed: a file")};
 }
 
 }  // namespace windtunnel

@@ -9,8 +9,8 @@
 
 namespace windtunnel {
 
-/// What is known of a public trace, as a workload to draw from. Prompt and output lengths are drawn independently;
-/// their correlation in the trace is given so that this can be judged.
+/// What is known of a public trace, as a workload to draw from. Prompt and output lengths are drawn
+/// independently; their correlation in the trace is given so that this can be judged.
 struct WorkloadPreset {
     const char* name;
     const char* source;

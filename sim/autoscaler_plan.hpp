@@ -12,7 +12,7 @@
 namespace windtunnel {
 
 /// What a scraped series shows. Per pod unless said otherwise.
-enum class MetricSource : std::uint8_t {
+enum class SeriesKind : std::uint8_t {
     requests_running,
     requests_waiting,
     kv_cache_usage,           ///< 0..1
@@ -45,7 +45,7 @@ struct HistogramPlan {
 
 /// Where the values of stream i of the sample store come from.
 struct StreamSource {
-    MetricSource source = MetricSource::requests_waiting;
+    SeriesKind source = SeriesKind::requests_waiting;
     std::uint8_t padding = 0;
     std::uint16_t histogram = 0;  ///< index into Blueprint::histograms
     std::uint32_t workload = 0;
@@ -62,7 +62,7 @@ struct QueryPlan {
     PromqlWorkspaceSize workspace;
 };
 
-enum class TriggerKind : std::uint8_t {
+enum class TriggerSource : std::uint8_t {
     query,       ///< PromQL; KEDA's prometheus scaler, or an HPA's External or Object metric
     pod_query,   ///< PromQL with one element a pod: an HPA's Pods metric
     pod_cpu,     ///< an HPA's Resource metric cpu (KEDA's cpu trigger)
@@ -72,7 +72,7 @@ enum class TriggerKind : std::uint8_t {
 
 /// One metric of an autoscaler. Its target stands in HpaSpec::metrics at the same index.
 struct TriggerPlan {
-    TriggerKind kind = TriggerKind::query;
+    TriggerSource kind = TriggerSource::query;
     std::uint8_t counts_in_flight = 1;    ///< queue: messages being worked on count too
     std::uint8_t ignore_null_values = 1;  ///< KEDA's prometheus scaler
     std::uint8_t sums_series = 0;         ///< query: an External metric of an HPA adds the result's elements up

@@ -58,7 +58,7 @@ public:
         const auto current = static_cast<std::int32_t>(host.workload(plan.workload).desired);
         bool active = plan.only_resource_triggers != 0, error = false;
         for (std::uint32_t t = 0; t < plan.trigger_count; ++t) {
-            if (plan.triggers[t].kind == TriggerKind::pod_cpu) continue;
+            if (plan.triggers[t].kind == TriggerSource::pod_cpu) continue;
             const KedaScalerReading r = read(plan.triggers[t], host, board, now, fault);
             const KedaMetricAnswer answer = answer_of(plan, s, t, r, host, current);
             active = active || (!r.error && r.active) || answer.fell_back;
@@ -82,7 +82,7 @@ public:
         for (std::uint32_t t = 0; t < plan.trigger_count; ++t) {
             HpaMetricInput& input = snapshot.metrics[t];
             const TriggerPlan& trigger = plan.triggers[t];
-            if (trigger.kind == TriggerKind::pod_query || trigger.kind == TriggerKind::pod_cpu) {
+            if (trigger.kind == TriggerSource::pod_query || trigger.kind == TriggerSource::pod_cpu) {
                 input.samples = m_samples + std::size_t{t} * m_pod_capacity;
                 sample_pods(trigger, plan.workload, host, board, now, m_samples + std::size_t{t} * m_pod_capacity, fault);
                 continue;
@@ -124,7 +124,7 @@ private:
     template <class Host>
     WT_HD KedaScalerReading read(const TriggerPlan& t, const Host& host, MetricsBoard<Layout>& board, Tick now, Fault& fault) {
         switch (t.kind) {
-            case TriggerKind::query: {
+            case TriggerSource::query: {
                 const PromqlResult r = board.ask(t.query, now);
                 if (r.status != PromqlStatus::ok) {
                     (void)WT_CHECK(fault, is_query_error(r.status));  // a workspace or history that is too small is our mistake
@@ -135,12 +135,12 @@ private:
                 for (std::int32_t i = 1; t.sums_series && i < r.count; ++i) value += r.elements[i].value;
                 return keda_prometheus(t.sums_series && r.count > 1 ? 1 : r.count, value, t.ignore_null_values != 0, t.activation);
             }
-            case TriggerKind::queue: {
-                double length = host.workload_reading(MetricSource::queue_length, t.workload);
-                if (t.counts_in_flight) length += host.workload_reading(MetricSource::queue_in_flight, t.workload);
+            case TriggerSource::queue: {
+                double length = host.workload_reading(SeriesKind::queue_length, t.workload);
+                if (t.counts_in_flight) length += host.workload_reading(SeriesKind::queue_in_flight, t.workload);
                 return keda_reading(length, t.activation);
             }
-            case TriggerKind::cron: {
+            case TriggerSource::cron: {
                 for (std::uint32_t i = 0; i < t.interval_count; ++i) {
                     const ActiveInterval& interval = m_blueprint->intervals[t.first_interval + i];
                     if (interval.from <= now && now < interval.to) return {false, true, t.value};
@@ -179,7 +179,7 @@ private:
                            HpaPodSample* samples, Fault& fault) {
         const WorkloadPlan& plan = m_blueprint->workloads[workload];
         PromqlResult r;
-        if (t.kind == TriggerKind::pod_query) {
+        if (t.kind == TriggerSource::pod_query) {
             r = board.ask(t.query, now);
             if (r.status != PromqlStatus::ok && !WT_CHECK(fault, is_query_error(r.status))) return;
         }
@@ -192,7 +192,7 @@ private:
             sample.window = m_blueprint->scrape.interval;
             sample.request_milli = t.request_milli;
             sample.has_request = t.request_milli > 0;
-            if (t.kind == TriggerKind::pod_cpu) {
+            if (t.kind == TriggerSource::pod_cpu) {
                 sample.present = host.pod(p).state >= PodState::ready && board.has_cpu(p);
                 sample.value_milli = board.cpu_milli(p);
             } else {

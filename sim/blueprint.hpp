@@ -13,20 +13,20 @@ inline constexpr std::uint32_t max_pools = 32;
 inline constexpr std::uint32_t max_workloads = 256;
 
 /// What a pod asks for and what a node offers.
-struct Resources {
+struct NodeResources {
     std::int64_t gpus = 0;
     std::int64_t cpu_milli = 0;
     std::int64_t memory_bytes = 0;
     std::int64_t pods = 0;
 
-    [[nodiscard]] WT_HD bool fits(const Resources& ask) const {
+    [[nodiscard]] WT_HD bool fits(const NodeResources& ask) const {
         return ask.gpus <= gpus && ask.cpu_milli <= cpu_milli && ask.memory_bytes <= memory_bytes && ask.pods <= pods;
     }
-    WT_HD void take(const Resources& r) { add(r, -1); }
-    WT_HD void give(const Resources& r) { add(r, 1); }
+    WT_HD void take(const NodeResources& r) { add(r, -1); }
+    WT_HD void give(const NodeResources& r) { add(r, 1); }
 
 private:
-    WT_HD void add(const Resources& r, std::int64_t sign) {
+    WT_HD void add(const NodeResources& r, std::int64_t sign) {
         gpus += sign * r.gpus;
         cpu_milli += sign * r.cpu_milli;
         memory_bytes += sign * r.memory_bytes;
@@ -61,7 +61,7 @@ struct WorkloadPlan {
     std::uint32_t container_stage = 0;  ///< from this stage on its containers run (phase Running)
     std::uint32_t padding_ = 0;
     CpuUsePlan cpu;
-    Resources needs;                    ///< of one pod
+    NodeResources needs;                    ///< of one pod
     std::uint64_t pools = 0;            ///< bit p: its pods may run on pool p (selectors, taints)
     Tick pre_stop;                      ///< between deletion and SIGTERM
     Tick grace;                         ///< between deletion and SIGKILL
@@ -78,7 +78,7 @@ struct PoolPlan {
     std::uint32_t node_slots = 0;
     std::uint32_t minimum = 0;
     std::uint32_t initial = 0;
-    Resources capacity;            ///< of one node, after system reservations
+    NodeResources capacity;            ///< of one node, after system reservations
     std::int32_t provisioning_table = -1;  ///< request to node ready; -1 = `provisioning`
     std::int32_t padding = 0;
     Tick provisioning;

@@ -36,8 +36,8 @@ struct Node {
     std::uint16_t pool = 0;
     std::uint32_t pods = 0;
     std::uint32_t incarnation = 0;
-    Resources free;
-    Resources planned;          ///< scratch of one node-scaling scan: what pending pods leave of a coming node
+    NodeResources free;
+    NodeResources planned;          ///< scratch of one node-scaling scan: what pending pods leave of a coming node
     std::uint64_t seen[max_workloads / 64] = {};  ///< workloads whose once-per-node stages have run here
     Tick launched, empty_since;
 };
@@ -372,7 +372,7 @@ private:
         for (std::uint32_t n = 0; n < m_blueprint->node_slots; ++n) {
             const Node& node = m_nodes[n];
             if (node.state != NodeState::ready || (plan.pools >> node.pool & 1) == 0 || !node.free.fits(plan.needs)) continue;
-            const Resources& all = m_blueprint->pools[node.pool].capacity;
+            const NodeResources& all = m_blueprint->pools[node.pool].capacity;
             best.offer({n, node.free.cpu_milli - plan.needs.cpu_milli, all.cpu_milli,
                         node.free.memory_bytes - plan.needs.memory_bytes, all.memory_bytes});
         }

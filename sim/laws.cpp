@@ -56,12 +56,12 @@ void LawObserver::request_ended(const RequestRecord& r) {
 void LawObserver::pod_changed(std::uint32_t p, const Pod& pod, Tick now) {
     expect(now >= m_last, "L4: the clock went back", now);
     m_last = now;
-    const Resources& needs = m_blueprint.workloads[pod.workload].needs;
+    const NodeResources& needs = m_blueprint.workloads[pod.workload].needs;
     const bool had = m_pods[p].state != PodState::none && m_pods[p].node != no_index;
     const bool has = pod.state != PodState::none && pod.node != no_index;
     if (had && (!has || m_pods[p].node != pod.node)) m_used[m_pods[p].node].take(needs);
     if (has && (!had || m_pods[p].node != pod.node)) {
-        Resources& used = m_used[pod.node];
+        NodeResources& used = m_used[pod.node];
         used.give(needs);
         std::uint32_t pool = 0;
         while (pod.node >= m_blueprint.pools[pool].first_node + m_blueprint.pools[pool].node_slots) ++pool;

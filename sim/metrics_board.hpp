@@ -137,19 +137,19 @@ private:
     [[nodiscard]] WT_HD double value_of(const StreamSource& s, std::uint32_t p) const {
         const PodCounters& c = m_pods[p];
         switch (s.source) {
-            case MetricSource::requests_running: return static_cast<double>(c.gauges.running);
-            case MetricSource::requests_waiting: return static_cast<double>(c.gauges.waiting);
-            case MetricSource::kv_cache_usage: return static_cast<double>(c.gauges.used_blocks) / static_cast<double>(c.blocks);
-            case MetricSource::preemptions_total: return static_cast<double>(c.gauges.preemptions);
-            case MetricSource::prompt_tokens_total: return static_cast<double>(c.gauges.prompt_tokens);
-            case MetricSource::generation_tokens_total: return static_cast<double>(c.gauges.generation_tokens);
-            case MetricSource::request_success_total: return static_cast<double>(c.successes);
-            case MetricSource::gpu_utilization: return c.utilization * 100.0;
-            case MetricSource::cpu_usage_milli: return static_cast<double>(c.cpu_milli);
-            case MetricSource::histogram_bucket: return static_cast<double>(count_up_to(s.histogram, p, static_cast<std::uint32_t>(s.extra)));
-            case MetricSource::histogram_count:
+            case SeriesKind::requests_running: return static_cast<double>(c.gauges.running);
+            case SeriesKind::requests_waiting: return static_cast<double>(c.gauges.waiting);
+            case SeriesKind::kv_cache_usage: return static_cast<double>(c.gauges.used_blocks) / static_cast<double>(c.blocks);
+            case SeriesKind::preemptions_total: return static_cast<double>(c.gauges.preemptions);
+            case SeriesKind::prompt_tokens_total: return static_cast<double>(c.gauges.prompt_tokens);
+            case SeriesKind::generation_tokens_total: return static_cast<double>(c.gauges.generation_tokens);
+            case SeriesKind::request_success_total: return static_cast<double>(c.successes);
+            case SeriesKind::gpu_utilization: return c.utilization * 100.0;
+            case SeriesKind::cpu_usage_milli: return static_cast<double>(c.cpu_milli);
+            case SeriesKind::histogram_bucket: return static_cast<double>(count_up_to(s.histogram, p, static_cast<std::uint32_t>(s.extra)));
+            case SeriesKind::histogram_count:
                 return static_cast<double>(count_up_to(s.histogram, p, m_blueprint->histograms[s.histogram].bound_count));
-            case MetricSource::histogram_sum: return to_seconds(Tick{m_sums[p * m_blueprint->histograms.size() + s.histogram]});
+            case SeriesKind::histogram_sum: return to_seconds(Tick{m_sums[p * m_blueprint->histograms.size() + s.histogram]});
             default: return 0;
         }
     }

@@ -150,14 +150,14 @@ public:
     [[nodiscard]] WT_HD const Pod& pod(std::uint32_t p) const { return m_fleet.pod(p); }
     [[nodiscard]] WT_HD const WorkloadState& workload(std::uint32_t w) const { return m_fleet.workload(w); }
     [[nodiscard]] WT_HD ServerGauges gauges_of(std::uint32_t p, Tick now) const { return m_servers[p].gauges(m_jobs, now); }
-    [[nodiscard]] WT_HD double workload_reading(MetricSource source, std::uint32_t w) const {
+    [[nodiscard]] WT_HD double workload_reading(SeriesKind source, std::uint32_t w) const {
         switch (source) {
-            case MetricSource::queue_length: return static_cast<double>(m_routers[w].held.size);
-            case MetricSource::queue_in_flight: return static_cast<double>(m_routers[w].sent);
-            case MetricSource::requests_total: return static_cast<double>(m_routers[w].arrived);
-            case MetricSource::replicas_desired: return static_cast<double>(m_fleet.workload(w).desired);
-            case MetricSource::replicas_active: return static_cast<double>(m_fleet.workload(w).active);
-            case MetricSource::replicas_ready: return static_cast<double>(m_fleet.workload(w).ready);
+            case SeriesKind::queue_length: return static_cast<double>(m_routers[w].held.size);
+            case SeriesKind::queue_in_flight: return static_cast<double>(m_routers[w].sent);
+            case SeriesKind::requests_total: return static_cast<double>(m_routers[w].arrived);
+            case SeriesKind::replicas_desired: return static_cast<double>(m_fleet.workload(w).desired);
+            case SeriesKind::replicas_active: return static_cast<double>(m_fleet.workload(w).active);
+            case SeriesKind::replicas_ready: return static_cast<double>(m_fleet.workload(w).ready);
             default: return 0;
         }
     }

@@ -14,10 +14,12 @@ using namespace windtunnel;
 using nlohmann::json;
 
 TEST_CASE("GPUs are found by every name of the contract") {
-    for (const char* name : {"t4-16gb", "v100-16gb", "v100-32gb", "a10g-24gb", "l4-24gb", "a40-48gb", "a6000-48gb", "l40-48gb",
-                             "l40s-48gb", "a100-sxm-40gb", "a100-pcie-40gb", "a100-sxm-80gb", "a100-pcie-80gb", "h100-pcie-80gb",
-                             "h100-sxm-80gb", "h200-sxm-141gb", "b200-sxm-180gb", "gh200-96gb", "mi300x-192gb", "rtx-3090-24gb",
-                             "rtx-4090-24gb", "rtx-pro-6000-96gb"}) {
+    for (const char* name :
+         {"t4-16gb",        "v100-16gb",        "v100-32gb",      "a10g-24gb",      "l4-24gb",
+          "a40-48gb",       "a6000-48gb",       "l40-48gb",       "l40s-48gb",      "a100-sxm-40gb",
+          "a100-pcie-40gb", "a100-sxm-80gb",    "a100-pcie-80gb", "h100-pcie-80gb", "h100-sxm-80gb",
+          "h200-sxm-141gb", "b200-sxm-180gb",   "gh200-96gb",     "mi300x-192gb",   "rtx-3090-24gb",
+          "rtx-4090-24gb",  "rtx-pro-6000-96gb"}) {
         INFO(name);
         REQUIRE(get_gpu(name).ok());
         CHECK(get_gpu(name)->gpu.name == name);
@@ -98,17 +100,22 @@ TEST_CASE("every dense model's parameter count follows from its shape") {
         CHECK(s.attention_heads % s.kv_heads == 0);
         CHECK(s.active_parameters <= s.parameters);
         if (s.multimodal || s.encoder_only || s.moe) continue;
-        // What tables and layers do not explain (norms, biases, positions) (OPT learns its positions) is below two per cent.
+        // What tables and layers do not explain (norms, biases, positions) (OPT learns its positions) is
+        // below two per cent.
         CHECK(other_parameters(s) < 0.02 * static_cast<double>(s.parameters));
         const LayerParameters p = layer_parameters(s, 1);
-        const double tables = static_cast<double>(s.vocabulary_size) * s.hidden_size * (s.tied_embeddings ? 1 : 2);
+        const double tables =
+            static_cast<double>(s.vocabulary_size) * s.hidden_size * (s.tied_embeddings ? 1 : 2);
         CHECK(s.layers * (p.attention + p.mlp) + tables <= 1.001 * static_cast<double>(s.parameters));
     }
 }
 
 TEST_CASE("the shapes agree with the published ones") {
     const std::string path = shared_data_file("catalog/model_shapes.json");
-    if (path.empty()) { WARN("shared data not found: skipped"); return; }
+    if (path.empty()) {
+        WARN("shared data not found: skipped");
+        return;
+    }
     std::ifstream in(path);
     for (const json& m : json::parse(in).at("models")) {
         std::string id = m.at("model");
@@ -125,39 +132,48 @@ TEST_CASE("the shapes agree with the published ones") {
 }
 
 TEST_CASE("a config.json is read into the same shape as the catalogue's") {
-    const auto qwen = read_huggingface_config(R"({"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "head_dim": 128,
+    const auto qwen = read_huggingface_config(
+        R"({"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "head_dim": 128,
         "hidden_size": 4096, "intermediate_size": 12288, "max_position_embeddings": 40960, "max_window_layers": 36,
         "num_attention_heads": 32, "num_hidden_layers": 36, "num_key_value_heads": 8, "sliding_window": null,
-        "tie_word_embeddings": false, "torch_dtype": "bfloat16", "use_sliding_window": false, "vocab_size": 151936})", "config.json");
+        "tie_word_embeddings": false, "torch_dtype": "bfloat16", "use_sliding_window": false, "vocab_size": 151936})",
+        "config.json");
     REQUIRE(qwen.ok());
     const LlmShape known = get_llm("Qwen/Qwen3-8B")->shape;
     CHECK(qwen->kv_heads == known.kv_heads);
-    CHECK(static_cast<double>(qwen->parameters) == Approx(static_cast<double>(known.parameters)).epsilon(1e-5));
+    CHECK(static_cast<double>(qwen->parameters) ==
+          Approx(static_cast<double>(known.parameters)).epsilon(1e-5));
 
-    const auto deepseek = read_huggingface_config(R"({"model_type": "deepseek_v3", "hidden_size": 7168, "intermediate_size": 18432,
+    const auto deepseek = read_huggingface_config(
+        R"({"model_type": "deepseek_v3", "hidden_size": 7168, "intermediate_size": 18432,
         "kv_lora_rank": 512, "q_lora_rank": 1536, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128,
         "moe_intermediate_size": 2048, "n_routed_experts": 256, "n_shared_experts": 1, "num_experts_per_tok": 8,
         "first_k_dense_replace": 3, "num_attention_heads": 128, "num_key_value_heads": 128, "num_hidden_layers": 61,
         "max_position_embeddings": 163840, "vocab_size": 129280, "torch_dtype": "bfloat16", "tie_word_embeddings": false,
-        "quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}})", "v3/config.json");
+        "quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}})",
+        "v3/config.json");
     REQUIRE(deepseek.ok());
     REQUIRE(deepseek->mla.has_value());
     CHECK(deepseek->stored_type == NumberType::fp8);
     CHECK(static_cast<double>(deepseek->parameters) == Approx(671.03e9).epsilon(0.001));
     CHECK(static_cast<double>(deepseek->active_parameters) == Approx(37.5e9).epsilon(0.02));
 
-    const auto gemma = read_huggingface_config(R"({"model_type": "gemma3", "text_config": {"model_type": "gemma3_text", "hidden_size": 5376,
+    const auto gemma = read_huggingface_config(
+        R"({"model_type": "gemma3", "text_config": {"model_type": "gemma3_text", "hidden_size": 5376,
         "intermediate_size": 21504, "num_attention_heads": 32, "num_key_value_heads": 16, "head_dim": 128, "num_hidden_layers": 62,
-        "sliding_window": 1024, "vocab_size": 262208, "max_position_embeddings": 131072}, "torch_dtype": "bfloat16"})", "gemma");
+        "sliding_window": 1024, "vocab_size": 262208, "max_position_embeddings": 131072}, "torch_dtype": "bfloat16"})",
+        "gemma");
     REQUIRE(gemma.ok());
     CHECK(gemma->sliding_window->layers == 52);
     CHECK(gemma->tied_embeddings);
     CHECK(gemma->multimodal);
 
-    const auto oss = read_huggingface_config(R"({"model_type": "gpt_oss", "hidden_size": 2880, "intermediate_size": 2880, "head_dim": 64,
+    const auto oss = read_huggingface_config(
+        R"({"model_type": "gpt_oss", "hidden_size": 2880, "intermediate_size": 2880, "head_dim": 64,
         "num_attention_heads": 64, "num_key_value_heads": 8, "num_hidden_layers": 4, "num_local_experts": 32, "num_experts_per_tok": 4,
         "sliding_window": 128, "vocab_size": 201088, "max_position_embeddings": 131072, "layer_types": ["sliding_attention",
-        "full_attention", "sliding_attention", "full_attention"], "quantization_config": {"quant_method": "mxfp4"}})", "oss");
+        "full_attention", "sliding_attention", "full_attention"], "quantization_config": {"quant_method": "mxfp4"}})",
+        "oss");
     REQUIRE(oss.ok());
     CHECK(oss->sliding_window->layers == 2);
     CHECK(oss->stored_type == NumberType::mxfp4);
@@ -172,6 +188,13 @@ TEST_CASE("a broken config.json lists everything that is wrong with it") {
     CHECK_FALSE(read_huggingface_config("not json", "c.json").ok());
     CHECK_FALSE(read_huggingface_config(R"({"quantization_config": {"quant_method": 4}})", "c.json").ok());
     CHECK_FALSE(get_llm("/nonexistent/config.json").ok());
+    // Numbers that no model has are refused before they can overflow anything.
+    const auto absurd =
+        read_huggingface_config(R"({"num_hidden_layers": 99999999, "hidden_size": 1000000000000,
+        "num_attention_heads": -3, "vocab_size": 1.5, "max_position_embeddings": 4096})",
+                                "c.json");
+    REQUIRE_FALSE(absurd.ok());
+    CHECK(absurd.problems().size() == 4);
 }
 
 TEST_CASE("weights of all ranks add up to the model, in 16 bits") {

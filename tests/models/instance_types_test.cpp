@@ -1,5 +1,5 @@
-#include "models/gpu_catalog.hpp"
 #include "models/instance_types.hpp"
+#include "models/gpu_catalog.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -39,7 +39,8 @@ TEST_CASE("a price that is not there says where it is") {
 }
 
 TEST_CASE("unknown clouds and types are answered with the nearest") {
-    CHECK(get_instance_type("aws", "g5.xlrge").problems()[0].message.find("did you mean 'g5.xlarge'") != std::string::npos);
+    CHECK(get_instance_type("aws", "g5.xlrge").problems()[0].message.find("did you mean 'g5.xlarge'") !=
+          std::string::npos);
     CHECK(get_cloud("oracle").problems()[0].message.find("'aws', 'gcp' or 'azure'") != std::string::npos);
     CHECK((*get_cloud("AWS"))->spot_notice_s == 120);
     CHECK((*get_cloud("gcp"))->spot_notice_s == 30);

@@ -41,23 +41,40 @@ KvRequest from_arguments(const json& args) {
     KvRequest r;
     for (std::size_t i = 0; i + 1 < args.size(); i += 2) {
         const std::string flag = args[i], value = args[i + 1];
-        if (flag == "--model") r.model = value;
-        else if (flag == "--gpu") r.gpu = value;
-        else if (flag == "--tp") r.tensor_parallel = std::stoi(value);
-        else if (flag == "--pp") r.pipeline_parallel = std::stoi(value);
-        else if (flag == "--dtype") r.dtype = value;
-        else if (flag == "--kv-cache-dtype") r.kv_cache_dtype = value;
-        else if (flag == "--engine") r.engine = value;
-        else if (flag == "--vllm-version") r.vllm_version = value;
-        else if (flag == "--gpu-memory-utilization") r.gpu_memory_utilization = std::stod(value);
-        else if (flag == "--max-model-len") r.max_model_len = std::stoi(value);
-        else if (flag == "--max-num-seqs") r.max_num_seqs = std::stoi(value);
-        else if (flag == "--max-num-batched-tokens") r.max_num_batched_tokens = std::stoi(value);
-        else if (flag == "--block-size") r.block_size = std::stoi(value);
-        else if (flag == "--gpu-memory-bytes") r.gpu_memory_bytes = std::stoll(value);
-        else if (flag == "--kv-cache-gib") r.kv_cache_gib = std::stod(value);
-        else if (flag == "--kv-shape") r.kv_shape = *read_kv_shape(value);
-        else FAIL("unknown flag " << flag);
+        if (flag == "--model")
+            r.model = value;
+        else if (flag == "--gpu")
+            r.gpu = value;
+        else if (flag == "--tp")
+            r.tensor_parallel = std::stoi(value);
+        else if (flag == "--pp")
+            r.pipeline_parallel = std::stoi(value);
+        else if (flag == "--dtype")
+            r.dtype = value;
+        else if (flag == "--kv-cache-dtype")
+            r.kv_cache_dtype = value;
+        else if (flag == "--engine")
+            r.engine = value;
+        else if (flag == "--vllm-version")
+            r.vllm_version = value;
+        else if (flag == "--gpu-memory-utilization")
+            r.gpu_memory_utilization = std::stod(value);
+        else if (flag == "--max-model-len")
+            r.max_model_len = std::stoi(value);
+        else if (flag == "--max-num-seqs")
+            r.max_num_seqs = std::stoi(value);
+        else if (flag == "--max-num-batched-tokens")
+            r.max_num_batched_tokens = std::stoi(value);
+        else if (flag == "--block-size")
+            r.block_size = std::stoi(value);
+        else if (flag == "--gpu-memory-bytes")
+            r.gpu_memory_bytes = std::stoll(value);
+        else if (flag == "--kv-cache-gib")
+            r.kv_cache_gib = std::stod(value);
+        else if (flag == "--kv-shape")
+            r.kv_shape = *read_kv_shape(value);
+        else
+            FAIL("unknown flag " << flag);
     }
     return r;
 }
@@ -73,7 +90,8 @@ json logged_cases() {
 }  // namespace
 
 TEST_CASE("a block's bytes follow from heads, dimension, element size and tensor parallelism") {
-    // Llama-3-8B, 16 tokens: 2 (K, V) * 16 * 8 heads * 128 * 2 bytes = 65,536 per layer, 2 MiB over 32 layers.
+    // Llama-3-8B, 16 tokens: 2 (K, V) * 16 * 8 heads * 128 * 2 bytes = 65,536 per layer, 2 MiB over 32
+    // layers.
     KvBlockLayout gqa{16, 8, 128, 0, 2};
     CHECK(gqa.bytes_per_block() == 65536);
     CHECK(gqa.bytes_per_token() == 4096);
@@ -93,9 +111,11 @@ TEST_CASE("Llama-3.1-8B on an H100: the ledger by hand") {
     KvRequest r = ask("meta-llama/Llama-3.1-8B-Instruct", "h100-sxm-80gb");
     r.vllm_version = "0.11.0";
     const KvCapacity c = answer(r);
-    // 8,030,261,248 parameters * 2 B = 14.957 GiB, and 131072 * 128 * 2 B of rotary cache = 0.031: logs say 14.9889.
+    // 8,030,261,248 parameters * 2 B = 14.957 GiB, and 131072 * 128 * 2 B of rotary cache = 0.031: logs
+    // say 14.9889.
     CHECK(c.weights_gib == Approx(14.9889).margin(0.002));
-    // The sampler's 38.6 B * 1024 rows * 128256 words = 4.721 GiB; 8192 * 6 * (14336 + 4096) B = 0.84 GiB is less.
+    // The sampler's 38.6 B * 1024 rows * 128256 words = 4.721 GiB; 8192 * 6 * (14336 + 4096) B = 0.84 GiB is
+    // less.
     CHECK(c.activation_gib == Approx(38.6 * 1024 * 128256 / 1073741824.0));
     CHECK(c.non_torch_gib == Approx(0.13));
     CHECK(c.cuda_graph_gib == 0);
@@ -115,8 +135,19 @@ TEST_CASE("fp8 halves the cache and, where asked, the linear layers") {
     r.kv_cache_dtype = "fp8";
     CHECK(answer(r).bytes_per_block * 2 == half.bytes_per_block);
     r.dtype = "fp8";
-    // 2 tables of 128256 * 4096 stay in 16 bits: (8.030e9 - 1.051e9) * 1 B + 1.051e9 * 2 B = 8.457 GiB, + 0.03.
+    // 2 tables of 128256 * 4096 stay in 16 bits: (8.030e9 - 1.051e9) * 1 B + 1.051e9 * 2 B = 8.457 GiB, +
+    // 0.03.
     CHECK(answer(r).weights_gib == Approx(8.49).margin(0.01));
+}
+
+TEST_CASE("NVIDIA's fp8 checkpoints bring an fp8 cache from 0.13 on, unless told otherwise") {
+    KvRequest r = ask("nvidia/Llama-3.1-8B-Instruct-FP8", "h100-sxm-80gb");
+    r.vllm_version = "0.12.0";
+    CHECK(answer(r).kv_type == NumberType::bf16);
+    r.vllm_version = "0.13.0";
+    CHECK(answer(r).kv_type == NumberType::fp8);
+    r.kv_cache_dtype = "bf16";
+    CHECK(answer(r).kv_type == NumberType::bf16);
 }
 
 TEST_CASE("latent attention is the same on every rank, and replicated heads never fall below one") {
@@ -128,7 +159,7 @@ TEST_CASE("latent attention is the same on every rank, and replicated heads neve
     const KvCapacity r1 = answer(r);
     CHECK(r1.bytes_per_block == 61 * 16 * 576 * 2);
     CHECK(r1.weights_type == NumberType::fp8);
-    CHECK(r1.weights_gib == Approx(80).margin(2.5));  // 79.74 logged by 0.12 on eight ranks
+    CHECK(r1.weights_gib == Approx(80).margin(2.5));              // 79.74 logged by 0.12 on eight ranks
     KvRequest wide = ask("Qwen/Qwen2.5-7B-Instruct", "l4-24gb");  // 4 KV heads, 28 heads
     wide.tensor_parallel = 4;
     const std::int64_t four = answer(wide).bytes_per_block;
@@ -142,7 +173,8 @@ TEST_CASE("hybrid models: Gemma-3 is cut into seven groups of ten layers") {
     KvRequest r = ask("google/gemma-3-27b-it", "b200-sxm-180gb");
     r.vllm_version = "0.11.0";
     const KvCapacity c = answer(r);
-    // 10 full layers and 52 with a window of 1024: groups of 10 -> 1 + ceil(52/10) = 6. A block covers ten layers.
+    // 10 full layers and 52 with a window of 1024: groups of 10 -> 1 + ceil(52/10) = 6. A block covers ten
+    // layers.
     REQUIRE(c.groups.size() == 2);
     CHECK(c.groups[0].count == 1);
     CHECK(c.groups[1].count == 6);
@@ -150,9 +182,14 @@ TEST_CASE("hybrid models: Gemma-3 is cut into seven groups of ten layers") {
     CHECK(c.kv_cache_tokens == c.num_gpu_blocks / 7 * 16);
     // A request of 131072 tokens: 8192 blocks, and six times ceil((1023 + 8192)/16) + 1 = 577: 11,654.
     CHECK(blocks_per_request(c.groups, 16, 131072, 8192) == 8192 + 6 * 577);
-    // Start-up log, vLLM 0.11.0: 89,994 blocks, 205,696 tokens. Its 50.05x is reached with 2048 batched tokens
-    // per step at 8192 tokens per request: 512 + 6 * (ceil(3071/16) + 1) = 512 + 6 * 193 = 1670; others fit too.
-    CHECK(89994 / 7 * 16 == 205696);
+    // Start-up log, vLLM 0.11.0: 89,994 blocks, 205,696 tokens, 50.05x for requests of 4096 tokens:
+    // 256 + 6 * (256 + 1) = 1798 blocks each.
+    r.kv_cache_gib = 89994.5 * 1310720 / 1073741824.0;
+    r.max_model_len = 4096;
+    const KvCapacity logged = answer(r);
+    CHECK(logged.num_gpu_blocks == 89994);
+    CHECK(logged.kv_cache_tokens == 205696);
+    CHECK(logged.max_concurrency == Approx(50.05).margin(0.005));
     r.vllm_version = "0.10.0";
     CHECK(answer(r).groups.size() == 1);
     CHECK(answer(r).bytes_per_block == 62 * 2 * 16 * 16 * 128 * 2);
@@ -210,7 +247,9 @@ TEST_CASE("usage errors name the flag, what was found and what is allowed") {
     CHECK_FALSE(kv_capacity(r).ok());
     r.tensor_parallel = 1;
     r.max_model_len = 200000;
-    CHECK(only_problem(r) == "max-model-len: found 200000, allowed: at most 131072, the longest context of meta-llama/Llama-3.1-8B");
+    CHECK(only_problem(r) ==
+          "max-model-len: found 200000, allowed: at most 131072, the longest context of "
+          "meta-llama/Llama-3.1-8B");
     r.max_model_len = 4096;
     r.gpu_memory_utilization = 1.5;
     CHECK(only_problem(r).starts_with("gpu-memory-utilization: found 1.5"));
@@ -219,9 +258,14 @@ TEST_CASE("usage errors name the flag, what was found and what is allowed") {
     r.vllm_version = "0.19.0";
     CHECK(only_problem(r).find("before 0.11") != std::string::npos);
     r.engine.clear();
+    r.vllm_version = "0.29.1rc1";
+    CHECK(answer(r).notes.back().find("newer than what is modelled") != std::string::npos);
     r.vllm_version = "1.2";
     CHECK(only_problem(r).starts_with("vllm-version: found '1.2'"));
     r.vllm_version.clear();
+    r.max_num_seqs = 2'000'000'000;
+    CHECK(only_problem(r) == "max-num-seqs: found 2000000000, allowed: 1 to 1000000");
+    r.max_num_seqs.reset();
     r.dtype = "fp7";
     CHECK(only_problem(r).starts_with("dtype: found 'fp7'"));
     r.dtype = "bf16";
@@ -235,9 +279,11 @@ TEST_CASE("usage errors name the flag, what was found and what is allowed") {
 }
 
 TEST_CASE("batch limits and captured sizes follow the release and the card") {
-    const Gpu h100 = get_gpu("h100-sxm-80gb")->gpu, a100 = get_gpu("a100-sxm-80gb")->gpu, a10g = get_gpu("a10g-24gb")->gpu;
+    const Gpu h100 = get_gpu("h100-sxm-80gb")->gpu, a100 = get_gpu("a100-sxm-80gb")->gpu,
+              a10g = get_gpu("a10g-24gb")->gpu;
     const auto limits = [](const char* version, const Gpu& gpu, std::optional<int> seqs = {}) {
-        return default_batch_limits(*engine_profile(*read_engine_version(version), std::nullopt), gpu, 8192, seqs, std::nullopt);
+        return default_batch_limits(*engine_profile(*read_engine_version(version), std::nullopt), gpu, 8192,
+                                    seqs, std::nullopt);
     };
     CHECK(limits("0.11.0", h100).max_num_seqs == 1024);
     CHECK(limits("0.11.0", h100).max_num_batched_tokens == 8192);
@@ -258,7 +304,10 @@ TEST_CASE("batch limits and captured sizes follow the release and the card") {
 
 TEST_CASE("logged start-ups: given the cache's size, the blocks are exact") {
     const json cases = logged_cases();
-    if (cases.is_null()) { WARN("shared data not found: skipped"); return; }
+    if (cases.is_null()) {
+        WARN("shared data not found: skipped");
+        return;
+    }
     int checked = 0;
     for (const json& one : cases) {
         if (!one.contains("cli") || !one.at("cli").contains("exact")) continue;
@@ -275,17 +324,24 @@ TEST_CASE("logged start-ups: given the cache's size, the blocks are exact") {
 
 TEST_CASE("logged start-ups: page bytes, CPU blocks and concurrency lines are exact") {
     const json cases = logged_cases();
-    if (cases.is_null()) { WARN("shared data not found: skipped"); return; }
+    if (cases.is_null()) {
+        WARN("shared data not found: skipped");
+        return;
+    }
     int lines = 0;
     for (const json& one : cases) {
-        if (!one.contains("max_concurrency") || one.at("model").get<std::string>().find("hybrid") != std::string::npos) continue;
+        if (!one.contains("max_concurrency") ||
+            one.at("model").get<std::string>().find("hybrid") != std::string::npos)
+            continue;
         const std::int64_t tokens = one.at("max_concurrency").at("tokens_per_request");
         const int block_size = one.at("block_size");
-        const std::int64_t blocks = one.contains("num_gpu_blocks") ? one.at("num_gpu_blocks").get<std::int64_t>()
-                                                                   : one.at("kv_cache_tokens").get<std::int64_t>() / block_size;
+        const std::int64_t blocks = one.contains("num_gpu_blocks")
+                                        ? one.at("num_gpu_blocks").get<std::int64_t>()
+                                        : one.at("kv_cache_tokens").get<std::int64_t>() / block_size;
         EngineProfile profile = *engine_profile(std::nullopt, std::nullopt);
         const std::string version = one.at("vllm_version");
-        if (const auto read = read_engine_version(version.substr(0, version.find_first_of(" /,-"))); read.ok())
+        if (const auto read = read_engine_version(version.substr(0, version.find_first_of(" /,-")));
+            read.ok())
             profile.concurrency_in_blocks = *read >= EngineVersion{9, 1};
         const double x = max_concurrency(profile, {{0, 1}}, blocks, block_size, tokens, 2048);
         INFO(one.at("id") << " " << x);
@@ -297,7 +353,10 @@ TEST_CASE("logged start-ups: page bytes, CPU blocks and concurrency lines are ex
 
 TEST_CASE("logged start-ups: predicted from model and GPU alone, blocks are within a few percent") {
     const json cases = logged_cases();
-    if (cases.is_null()) { WARN("shared data not found: skipped"); return; }
+    if (cases.is_null()) {
+        WARN("shared data not found: skipped");
+        return;
+    }
     std::vector<double> errors;
     for (const json& one : cases) {
         if (!one.contains("cli") || !one.at("cli").contains("end_to_end")) continue;
@@ -305,7 +364,8 @@ TEST_CASE("logged start-ups: predicted from model and GPU alone, blocks are with
         const KvCapacity c = answer(from_arguments(e2e.at("args")));
         const double logged = e2e.at("num_gpu_blocks");
         const double error = std::abs(static_cast<double>(c.num_gpu_blocks) / logged - 1);
-        UNSCOPED_INFO(one.at("id") << ": " << c.num_gpu_blocks << " against " << logged << ", " << 100 * error << " %");
+        UNSCOPED_INFO(one.at("id") << ": " << c.num_gpu_blocks << " against " << logged << ", " << 100 * error
+                                   << " %");
         if (e2e.at("judged").get<bool>()) errors.push_back(error);
     }
     REQUIRE(errors.size() >= 5);

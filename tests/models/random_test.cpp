@@ -1,5 +1,5 @@
-#include "models/quantile_table.hpp"
 #include "models/random.hpp"
+#include "models/quantile_table.hpp"
 
 #include <catch2/catch.hpp>
 #include <cmath>
@@ -39,10 +39,11 @@ TEST_CASE("philox: the zero counter and key give Random123's known answer") {
 
 TEST_CASE("random stream: seed, trial, purpose and entity each give another stream, the same key the same") {
     std::set<std::uint64_t> first;
-    for (const auto& stream : {RandomStream(1, 0, StreamPurpose::arrivals, 0), RandomStream(2, 0, StreamPurpose::arrivals, 0),
-                               RandomStream(std::uint64_t{1} << 32, 0, StreamPurpose::arrivals, 0),
-                               RandomStream(1, 1, StreamPurpose::arrivals, 0), RandomStream(1, 0, StreamPurpose::routing, 0),
-                               RandomStream(1, 0, StreamPurpose::arrivals, 1)}) {
+    for (const auto& stream :
+         {RandomStream(1, 0, StreamPurpose::arrivals, 0), RandomStream(2, 0, StreamPurpose::arrivals, 0),
+          RandomStream(std::uint64_t{1} << 32, 0, StreamPurpose::arrivals, 0),
+          RandomStream(1, 1, StreamPurpose::arrivals, 0), RandomStream(1, 0, StreamPurpose::routing, 0),
+          RandomStream(1, 0, StreamPurpose::arrivals, 1)}) {
         RandomStream copy = stream, again = stream;
         for (int i = 0; i < 4; ++i) {
             const std::uint64_t x = copy.next_u64();
@@ -56,7 +57,8 @@ TEST_CASE("random stream: bounded integers reach every value evenly and never th
     RandomStream stream(3, 0, StreamPurpose::routing, 0);
     std::vector<int> counts(6);
     for (int i = 0; i < 60'000; ++i) ++counts.at(stream.below(6));
-    for (const int count : counts) CHECK(std::abs(count - 10'000) < 400);  // 4 sigma of sqrt(60000 * 5/36) = 91
+    for (const int count : counts)
+        CHECK(std::abs(count - 10'000) < 400);  // 4 sigma of sqrt(60000 * 5/36) = 91
     CHECK(stream.below(1) == 0);
     const std::uint64_t huge = std::uint64_t{3} << 62;  // a quarter of all draws are drawn again
     for (int i = 0; i < 100; ++i) CHECK(stream.below(huge) < huge);
@@ -76,7 +78,8 @@ TEST_CASE("multiply high: equals the high word of the 128-bit product") {
 TEST_CASE("quantile table: probabilities ascend from 0 to 1 and mirror each other") {
     double previous = -1;
     for (int i = 0; i < QuantileTable::size; ++i) {
-        const TableProbability at = table_probability(i), mirror = table_probability(QuantileTable::size - 1 - i);
+        const TableProbability at = table_probability(i),
+                               mirror = table_probability(QuantileTable::size - 1 - i);
         CHECK(at.p > previous);
         CHECK(at.p == mirror.q);
         previous = at.p;
@@ -93,7 +96,8 @@ TEST_CASE("quantile table: a linear quantile function is sampled exactly everywh
     for (int i = 0; i < QuantileTable::size; ++i)
         table.values[i] = static_cast<std::int64_t>(std::ldexp(table_probability(i).p, 40));
     for (int shift = 0; shift < 64; ++shift) {
-        for (const std::uint64_t bits : {std::uint64_t{1} << shift, ~(std::uint64_t{1} << shift), std::uint64_t{0x9e3779b97f4a7c15} >> shift}) {
+        for (const std::uint64_t bits : {std::uint64_t{1} << shift, ~(std::uint64_t{1} << shift),
+                                         std::uint64_t{0x9e3779b97f4a7c15} >> shift}) {
             const std::int64_t expected = static_cast<std::int64_t>(bits >> 24);
             CHECK(std::abs(table.sample(bits) - expected) <= 1);
         }
@@ -107,7 +111,8 @@ TEST_CASE("quantile table: means and variations of the families are those of the
     CHECK(cv == Approx(1).epsilon(0.01));
     // lognormal: mean = median exp(sigma^2/2), CV = sqrt(exp(sigma^2) - 1)
     CHECK(table_mean(lognormal_table(1e6, 0.8, 0)) == Approx(1e6 * std::exp(0.32)).epsilon(3e-3));
-    CHECK(sample_mean(lognormal_table(1e6, 0.8, 0), 400'000, 2, &cv) == Approx(1e6 * std::exp(0.32)).epsilon(0.01));
+    CHECK(sample_mean(lognormal_table(1e6, 0.8, 0), 400'000, 2, &cv) ==
+          Approx(1e6 * std::exp(0.32)).epsilon(0.01));
     CHECK(cv == Approx(std::sqrt(std::exp(0.64) - 1)).epsilon(0.02));
     // gamma: mean = shape scale, CV = 1/sqrt(shape)
     CHECK(table_mean(gamma_table(0.25, 4e9)) == Approx(1e9).epsilon(5e-3));

@@ -8,10 +8,12 @@
 
 namespace windtunnel {
 
-/// A sample store and the queries over it. Queries are compiled first, then samples are put, then values read.
+/// A sample store and the queries over it. Queries are compiled first, then samples are put, then values
+/// read.
 class Bench {
 public:
-    explicit Bench(MetricCatalog catalog, PromqlOptions options = {}) : compiler(std::move(catalog), std::move(options)) {}
+    explicit Bench(MetricCatalog catalog, PromqlOptions options = {})
+        : compiler(std::move(catalog), std::move(options)) {}
 
     std::size_t add(const std::string& query) {
         auto program = compiler.compile(query);
@@ -26,11 +28,13 @@ public:
         layout = compiler.layout();
         series.assign(static_cast<std::size_t>(layout.series_count), {});
         samples.assign(static_cast<std::size_t>(layout.sample_count), {});
-        store = {layout.streams.data(), series.data(), samples.data(), static_cast<std::int32_t>(layout.streams.size()), epoch_ms};
+        store = {layout.streams.data(), series.data(), samples.data(),
+                 static_cast<std::int32_t>(layout.streams.size()), epoch_ms};
     }
 
     /// One scraped value; nothing when no query looks at the stream.
-    void put(std::int32_t family, std::int32_t workload, std::int32_t extra, std::int32_t slot, Tick at, double value) {
+    void put(std::int32_t family, std::int32_t workload, std::int32_t extra, std::int32_t slot, Tick at,
+             double value) {
         for (std::size_t s = 0; s < layout.streams.size(); ++s) {
             const StreamPlan& plan = layout.streams[s];
             if (plan.family == family && plan.workload == workload && plan.extra == extra)
@@ -86,12 +90,15 @@ public:
 inline constexpr std::int32_t waiting = 0, tokens = 1, bucket = 2, finished = 5, size_limit = 6;
 inline constexpr std::int32_t chat = 0, code = 1;
 
-/// Two workloads of two pods; a gauge, a counter, a histogram with bounds 0.1, 0.5, 1, a counter by reason, and a
-/// gauge of the workload itself. Scraped every 15 s.
+/// Two workloads of two pods; a gauge, a counter, a histogram with bounds 0.1, 0.5, 1, a counter by reason,
+/// and a gauge of the workload itself. Scraped every 15 s.
 inline MetricCatalog small_catalog() {
     MetricCatalog catalog;
-    catalog.add_workload("chat", {{"namespace", "prod"}, {"deployment", "chat"}, {"model_name", "llama"}, {"tier", "gold"}}, 2);
-    catalog.add_workload("code", {{"namespace", "prod"}, {"deployment", "code"}, {"model_name", "qwen"}, {"tier", "gold"}}, 2);
+    catalog.add_workload(
+        "chat", {{"namespace", "prod"}, {"deployment", "chat"}, {"model_name", "llama"}, {"tier", "gold"}},
+        2);
+    catalog.add_workload(
+        "code", {{"namespace", "prod"}, {"deployment", "code"}, {"model_name", "qwen"}, {"tier", "gold"}}, 2);
     catalog.add("vllm:num_requests_waiting", MetricKind::gauge, MetricScope::per_pod);
     catalog.add("vllm:generation_tokens_total", MetricKind::counter, MetricScope::per_pod);
     catalog.add_histogram("vllm:time_to_first_token_seconds", {0.1, 0.5, 1});

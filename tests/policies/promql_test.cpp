@@ -1,6 +1,8 @@
 #include "tests/policies/promql_bench.hpp"
 
 #include <cmath>
+#include <random>
+#include <string>
 #include <utility>
 
 using namespace windtunnel;
@@ -39,10 +41,10 @@ std::string first_warning(const std::string& query) {
 
 TEST_CASE("promql: operators bind as in Prometheus") {
     CHECK(scalar_of("1 + 2 * 3") == 7);
-    CHECK(scalar_of("-2 ^ 2") == -4);          // the sign binds as * does, below ^
-    CHECK(scalar_of("2 ^ 3 ^ 2") == 512);      // from the right: 2^9
+    CHECK(scalar_of("-2 ^ 2") == -4);      // the sign binds as * does, below ^
+    CHECK(scalar_of("2 ^ 3 ^ 2") == 512);  // from the right: 2^9
     CHECK(scalar_of("2 ^ -1") == 0.5);
-    CHECK(scalar_of("7 - 4 - 2") == 1);        // from the left
+    CHECK(scalar_of("7 - 4 - 2") == 1);  // from the left
     CHECK(scalar_of("7 % 4 * 2") == 6);
     CHECK(scalar_of("1 + 1 == bool 2") == 1);
     CHECK(scalar_of("1 < bool 2 == bool 1") == 1);  // comparisons from the left
@@ -56,14 +58,18 @@ TEST_CASE("promql: operators bind as in Prometheus") {
 }
 
 TEST_CASE("promql: what is not allowed is refused with its column and what is") {
-    CHECK_THAT(refusal("sum(rate(x[5m])"), Contains("query column 16: found the end of the query, allowed: ',' or ')'"));
-    CHECK_THAT(refusal("rate(vllm:num_requests_waiting)"), Contains("query column 6") && Contains("vllm:num_requests_waiting[5m]"));
+    CHECK_THAT(refusal("sum(rate(x[5m])"),
+               Contains("query column 16: found the end of the query, allowed: ',' or ')'"));
+    CHECK_THAT(refusal("rate(vllm:num_requests_waiting)"),
+               Contains("query column 6") && Contains("vllm:num_requests_waiting[5m]"));
     CHECK_THAT(refusal("vllm:num_requests_waiting[5m]"), Contains("found a range vector"));
-    CHECK_THAT(refusal("vllm:num_requests_waiting @ 5"), Contains("query column 27") && Contains("no @ modifier"));
+    CHECK_THAT(refusal("vllm:num_requests_waiting @ 5"),
+               Contains("query column 27") && Contains("no @ modifier"));
     CHECK_THAT(refusal("1 == 2"), Contains("without bool"));
     CHECK_THAT(refusal("1 and vector(1)"), Contains("query column 3: found a scalar beside and"));
     CHECK_THAT(refusal("rat(vllm:generation_tokens_total[5m])"), Contains("did you mean rate()?"));
-    CHECK_THAT(refusal("label_replace(vector(1), \"a\", \"b\", \"c\", \"d\")"), Contains("labels are fixed before a trial"));
+    CHECK_THAT(refusal("label_replace(vector(1), \"a\", \"b\", \"c\", \"d\")"),
+               Contains("labels are fixed before a trial"));
     CHECK_THAT(refusal("ln(vector(1))"), Contains("transcendental"));
     CHECK_THAT(refusal("vector(2) ^ vector(2)"), Contains("allowed: a constant integer from -64 to 64"));
     CHECK_THAT(refusal("{}"), Contains("query column 1: found a selector that accepts everything"));
@@ -71,14 +77,17 @@ TEST_CASE("promql: what is not allowed is refused with its column and what is") 
     CHECK_THAT(refusal("replica_limit{tier=~\"(\"}"), Contains("query column 15: found the pattern"));
     CHECK_THAT(refusal("replica_limit{tier~\"x\"}"), Contains("query column 19: found '~'"));
     CHECK_THAT(refusal("clamp_min(vector(1))"), Contains("found 1 arguments of clamp_min(), allowed: 2"));
-    CHECK_THAT(refusal("sum(1)"), Contains("query column 5: found a scalar in sum(), allowed: an instant vector"));
-    CHECK_THAT(refusal("quantile(vector(1), vector(1))"), Contains("allowed: a scalar (scalar(...) makes one)"));
+    CHECK_THAT(refusal("sum(1)"),
+               Contains("query column 5: found a scalar in sum(), allowed: an instant vector"));
+    CHECK_THAT(refusal("quantile(vector(1), vector(1))"),
+               Contains("allowed: a scalar (scalar(...) makes one)"));
     CHECK_THAT(refusal("count_values(\"x\", vector(1))"), Contains("found count_values()"));
     CHECK_THAT(refusal("1m"), Contains("query column 1: found '1m'"));
     CHECK_THAT(refusal("5x"), Contains("a number (1, 0.5, 1e3, 0x1f) or a duration"));
     CHECK_THAT(refusal("(replica_limit)[5m]"), Contains("a subquery such as"));
     CHECK_THAT(refusal("sum(replica_limit) offset 5m"), Contains("offset only after a selector"));
-    CHECK_THAT(refusal("replica_limit + on(tier) group_left(tier) replica_limit"), Contains("'tier' is in both"));
+    CHECK_THAT(refusal("replica_limit + on(tier) group_left(tier) replica_limit"),
+               Contains("'tier' is in both"));
     CHECK_THAT(refusal("sum(foo"), Contains("query column 8"));
     CHECK_THAT(refusal("\"text\""), Contains("found a string"));
     CHECK_THAT(refusal("replica_limit{tier=\"x}"), Contains("without its closing"));
@@ -90,13 +99,16 @@ TEST_CASE("promql: every problem carries the place that the caller named") {
     const auto program = compiler.compile("rate(", {"so.yaml", 12, 9}, "spec.triggers[0].metadata.query");
     REQUIRE_FALSE(program.ok());
     CHECK(to_string(program.problems()[0]) ==
-          "so.yaml:12:9: spec.triggers[0].metadata.query: query column 6: found the end of the query, allowed: a metric, a "
+          "so.yaml:12:9: spec.triggers[0].metadata.query: query column 6: found the end of the query, "
+          "allowed: a metric, a "
           "number, a function or '('");
 }
 
 TEST_CASE("promql: a metric or matcher that selects nothing is empty and says so") {
-    CHECK_THAT(first_warning("vllm:num_request_waiting"), Contains("did you mean 'vllm:num_requests_waiting'?"));
-    CHECK_THAT(first_warning("replica_limit{deployment=\"chta\"}"), Contains("query column 15") && Contains("\"chat\", \"code\""));
+    CHECK_THAT(first_warning("vllm:num_request_waiting"),
+               Contains("did you mean 'vllm:num_requests_waiting'?"));
+    CHECK_THAT(first_warning("replica_limit{deployment=\"chta\"}"),
+               Contains("query column 15") && Contains("\"chat\", \"code\""));
     CHECK_THAT(first_warning("sum by (node) (replica_limit)"), Contains("'node'") && Contains("deployment"));
     CHECK_THAT(first_warning("vllm:time_to_first_token_seconds_bucket{le=\"1\"}"), Contains("\"1.0\""));
     Bench bench{small_catalog()};
@@ -118,7 +130,7 @@ TEST_CASE("promql: an instant selector takes the latest sample of the last five 
     CHECK(bench.values(all, milliseconds(14'999)).empty());
     CHECK(bench.value(all, seconds(15)) == 3);
     CHECK(bench.value(all, milliseconds(29'999)) == 3);
-    CHECK(bench.value(all, seconds(330)) == 4);            // exactly five minutes later it still counts in 2.x
+    CHECK(bench.value(all, seconds(330)) == 4);  // exactly five minutes later it still counts in 2.x
     CHECK(bench.values(all, milliseconds(330'001)).empty());
     CHECK(bench.value(earlier, seconds(80)) == 3);
     CHECK(bench.value(when, seconds(45)) == 30);
@@ -161,9 +173,10 @@ TEST_CASE("promql: a pod that takes over a slot is another series, not a counter
     for (int i = 0; i < 3; ++i) bench.put(tokens, chat, 0, 0, seconds(15 * i), 1000 + 10 * i);
     end_pod(bench.store, chat, 0, seconds(31));
     for (int i = 3; i < 5; ++i) bench.put(tokens, chat, 0, 0, seconds(15 * i), 5 * (i - 3));
-    // Window [0, 60]. Old pod: 1000..1020 over 30 s, at the start edge no gap, at the end 30 s > 1.1 * 15 s, so half a
-    // distance: 20 * (30 + 0 + 7.5) / 30 = 25. New pod: 0..5 over 15 s; it starts at zero, so nothing is added before it:
-    // 5 * 15 / 15 = 5. Seen as one series with a reset it would have been 1020 + ... instead.
+    // Window [0, 60]. Old pod: 1000..1020 over 30 s, at the start edge no gap, at the end 30 s > 1.1 * 15 s,
+    // so half a distance: 20 * (30 + 0 + 7.5) / 30 = 25. New pod: 0..5 over 15 s; it starts at zero, so
+    // nothing is added before it: 5 * 15 / 15 = 5. Seen as one series with a reset it would have been 1020 +
+    // ... instead.
     const std::vector<double> values = bench.values(increase, seconds(60));
     REQUIRE(values.size() == 2);
     CHECK(values[0] == 25);
@@ -181,14 +194,15 @@ TEST_CASE("promql: rate() extrapolates, adds counter resets and stops at zero") 
     const std::size_t irate = bench.add("irate(vllm:generation_tokens_total{deployment=\"chat\"}[1m])");
     const std::size_t delta = bench.add("delta(vllm:generation_tokens_total{deployment=\"chat\"}[1m])");
     bench.open();
-    // Samples at 10, 25, 40, 55 s: 100, 130, 10 (reset), 40. Change = 40 - 100 + 130 = 70 over 45 s. Window [0, 60]: the
-    // 10 s before and 5 s after are below 1.1 * 15 s; to zero it is 45 * 100 / 70 = 64.3 s, further than 10. So increase =
-    // 70 * (45 + 10 + 5) / 45 and rate = that / 60 = 70 / 45.
+    // Samples at 10, 25, 40, 55 s: 100, 130, 10 (reset), 40. Change = 40 - 100 + 130 = 70 over 45 s. Window
+    // [0, 60]: the 10 s before and 5 s after are below 1.1 * 15 s; to zero it is 45 * 100 / 70 = 64.3 s,
+    // further than 10. So increase = 70 * (45 + 10 + 5) / 45 and rate = that / 60 = 70 / 45.
     const double values[] = {100, 130, 10, 40};
     for (int i = 0; i < 4; ++i) bench.put(tokens, chat, 0, 0, seconds(10 + 15 * i), values[i]);
     CHECK(bench.value(rate, seconds(60)) == Approx(70.0 / 45).epsilon(1e-14));
-    CHECK(bench.value(irate, seconds(60)) == 2);                                     // (40 - 10) / 15
-    CHECK(bench.value(delta, seconds(60)) == Approx(-60 * 60.0 / 45).epsilon(1e-14));  // no resets, no stop at zero
+    CHECK(bench.value(irate, seconds(60)) == 2);  // (40 - 10) / 15
+    CHECK(bench.value(delta, seconds(60)) ==
+          Approx(-60 * 60.0 / 45).epsilon(1e-14));  // no resets, no stop at zero
     // At 40.5 s the window holds 100, 130, 10 over 30 s: irate sees the reset and takes the new value.
     CHECK(bench.value(irate, milliseconds(40'500)) == 10.0 / 15);
     CHECK(bench.values(rate, seconds(24)).empty());  // one sample
@@ -197,7 +211,8 @@ TEST_CASE("promql: rate() extrapolates, adds counter resets and stops at zero") 
 TEST_CASE("promql: histogram_quantile interpolates inside the bucket, per group") {
     Bench bench{small_catalog()};
     const std::string buckets = "vllm:time_to_first_token_seconds_bucket";
-    const std::size_t median = bench.add("histogram_quantile(0.5, sum by (le, deployment) (" + buckets + "))");
+    const std::size_t median =
+        bench.add("histogram_quantile(0.5, sum by (le, deployment) (" + buckets + "))");
     const std::size_t high = bench.add("histogram_quantile(0.99, sum by (le) (" + buckets + "))");
     const std::size_t per_pod = bench.add("count(histogram_quantile(0.5, " + buckets + "))");
     bench.open();
@@ -206,7 +221,8 @@ TEST_CASE("promql: histogram_quantile interpolates inside the bucket, per group"
         bench.put(bucket, chat, b, 0, seconds(15), chat_counts[b]);
         bench.put(bucket, code, b, 1, seconds(15), code_counts[b]);
     }
-    // chat: rank 20 of 40, in (0.1, 0.5] between 10 and 30: 0.1 + 0.4 * 10/20 = 0.3. code: rank 50, in (0.5, 1]: 1.
+    // chat: rank 20 of 40, in (0.1, 0.5] between 10 and 30: 0.1 + 0.4 * 10/20 = 0.3. code: rank 50, in (0.5,
+    // 1]: 1.
     const std::vector<double> medians = bench.values(median, seconds(15));
     REQUIRE(medians.size() == 2);
     CHECK(medians[0] == Approx(0.3).epsilon(1e-15));
@@ -218,13 +234,14 @@ TEST_CASE("promql: histogram_quantile interpolates inside the bucket, per group"
 TEST_CASE("promql: matching, grouping and group_left follow the labels") {
     Bench bench{small_catalog()};
     const std::size_t per_deployment = bench.add("sum by (deployment) (vllm:num_requests_waiting)");
-    const std::size_t ratio = bench.add(
-        "sum by (deployment) (vllm:num_requests_waiting) / on(deployment) replica_limit");
-    const std::size_t left = bench.add(
-        "vllm:num_requests_waiting / on(deployment) group_left(tier) replica_limit");
+    const std::size_t ratio =
+        bench.add("sum by (deployment) (vllm:num_requests_waiting) / on(deployment) replica_limit");
+    const std::size_t left =
+        bench.add("vllm:num_requests_waiting / on(deployment) group_left(tier) replica_limit");
     const std::size_t pods = bench.add("count(count by (pod) (vllm:num_requests_waiting))");
     const std::size_t many = bench.add("vllm:num_requests_waiting / on(deployment) replica_limit");
-    const std::size_t unless = bench.add("replica_limit unless on(deployment) (vllm:num_requests_waiting > 6)");
+    const std::size_t unless =
+        bench.add("replica_limit unless on(deployment) (vllm:num_requests_waiting > 6)");
     const std::size_t model = bench.add("vllm:num_requests_waiting{model_name=~\"q.*\",pod=~\"code-.*\"}");
     const std::size_t plus = bench.add("vllm:num_requests_waiting + vllm:num_requests_waiting");
     const std::size_t top = bench.add("topk(2, vllm:num_requests_waiting)");
@@ -250,11 +267,13 @@ TEST_CASE("promql: matching, grouping and group_left follow the labels") {
     CHECK(bench.values(bottom, now) == std::vector<double>{3, 7});
     CHECK(bench.values(nothing, now).empty());
     const PromqlResult result = bench.run(ratio, now);
-    CHECK(bench.programs[ratio].label_sets[static_cast<std::size_t>(result.elements[0].labels)] == LabelSet{{"deployment", "chat"}});
+    CHECK(bench.programs[ratio].label_sets[static_cast<std::size_t>(result.elements[0].labels)] ==
+          LabelSet{{"deployment", "chat"}});
     // Without any sample, absent() answers with the labels it was asked for.
     const PromqlResult gone = bench.run(nothing, seconds(1000));
     REQUIRE(gone.count == 1);
-    CHECK(bench.programs[nothing].label_sets[static_cast<std::size_t>(gone.elements[0].labels)] == LabelSet{{"deployment", "chat"}});
+    CHECK(bench.programs[nothing].label_sets[static_cast<std::size_t>(gone.elements[0].labels)] ==
+          LabelSet{{"deployment", "chat"}});
 }
 
 TEST_CASE("promql: a pod pattern is decided by workload, or refused") {
@@ -263,7 +282,9 @@ TEST_CASE("promql: a pod pattern is decided by workload, or refused") {
     PromqlCompiler compiler(catalog);
     auto streams = [&](const std::string& matcher) {
         const auto program = compiler.compile("vllm:num_requests_waiting{" + matcher + "}");
-        return program.ok() ? (program->instructions[0].op == PromqlOp::empty ? 0 : program->instructions[0].count) : -1;
+        return program.ok()
+                   ? (program->instructions[0].op == PromqlOp::empty ? 0 : program->instructions[0].count)
+                   : -1;
     };
     CHECK(streams("pod=~\"chat-.*\"") == 2);  // chat-lora's pods match too
     CHECK(streams("pod=~\"chat-lora-.*\"") == 1);
@@ -283,7 +304,10 @@ TEST_CASE("promql: a pod pattern is decided by workload, or refused") {
 TEST_CASE("promql: recorded metrics stand for their expression; circles are refused") {
     PromqlOptions options;
     options.metrics = {{"job:waiting:sum", "sum by (deployment) (vllm:num_requests_waiting)"},
-                       {"twice", "2 * job:waiting:sum"}, {"a", "b + 1"}, {"b", "a"}, {"broken", "sum("}};
+                       {"twice", "2 * job:waiting:sum"},
+                       {"a", "b + 1"},
+                       {"b", "a"},
+                       {"broken", "sum("}};
     Bench bench{small_catalog(), options};
     const std::size_t one = bench.add("job:waiting:sum{deployment=\"chat\"}");
     const std::size_t twice = bench.add("twice offset 15s");
@@ -305,7 +329,8 @@ TEST_CASE("promql: a subquery runs at multiples of its step in Unix time") {
     const std::size_t count = bench.add("count_over_time(vector(1)[1m:10s])");
     const std::size_t newest = bench.add("max_over_time(timestamp(vector(1))[1m:10s])");
     const std::size_t nested = bench.add("max_over_time(sum_over_time(vector(1)[30s:10s])[1m:30s])");
-    const std::size_t hour = bench.add("hour()"), day = bench.add("day_of_week()"), year = bench.add("year() * 100 + month()");
+    const std::size_t hour = bench.add("hour()"), day = bench.add("day_of_week()"),
+                      year = bench.add("year() * 100 + month()");
     bench.open();
     CHECK(bench.value(count, seconds(0)) == 6);
     CHECK(bench.value(count, seconds(7)) == 7);  // both ends are multiples
@@ -319,10 +344,13 @@ TEST_CASE("promql: a subquery runs at multiples of its step in Unix time") {
 
 TEST_CASE("promql: NaN is last in sort(), least for topk(), and given up by min() and max()") {
     Bench bench{small_catalog()};
-    const std::size_t max = bench.add("max(vllm:num_requests_waiting)"), min = bench.add("min(vllm:num_requests_waiting)");
-    const std::size_t up = bench.add("sort(vllm:num_requests_waiting)"), down = bench.add("sort_desc(vllm:num_requests_waiting)");
+    const std::size_t max = bench.add("max(vllm:num_requests_waiting)"),
+                      min = bench.add("min(vllm:num_requests_waiting)");
+    const std::size_t up = bench.add("sort(vllm:num_requests_waiting)"),
+                      down = bench.add("sort_desc(vllm:num_requests_waiting)");
     const std::size_t top = bench.add("topk(2, vllm:num_requests_waiting)");
-    const std::size_t over_time = bench.add("max_over_time(vllm:num_requests_waiting{deployment=\"chat\"}[1m])");
+    const std::size_t over_time =
+        bench.add("max_over_time(vllm:num_requests_waiting{deployment=\"chat\"}[1m])");
     bench.open();
     bench.put(waiting, chat, 0, 0, seconds(15), promql_nan);
     bench.put(waiting, chat, 0, 1, seconds(15), 2);
@@ -367,4 +395,57 @@ TEST_CASE("promql: the sample store holds what the longest query needs and refus
     CHECK_FALSE(try_append(bench.store, 0, 0, seconds(9), 1));
     CHECK_FALSE(try_append(bench.store, 0, 0, seconds(10), 2));
     CHECK(bench.series[0].count == 1);
+}
+
+TEST_CASE("promql: queries out of all proportion are refused") {
+    std::string sum = "1";
+    for (int i = 0; i < 5000; ++i) sum += " + 1";
+    CHECK_THAT(refusal(sum), Contains("found more than 1000 parts"));
+    CHECK_THAT(refusal(std::string(200, '(') + "1" + std::string(200, ')')), Contains("at most 100 nested"));
+    CHECK_THAT(refusal("replica_limit offset 900y"), Contains("samples of every series"));
+    CHECK_THAT(refusal("rate(vllm:generation_tokens_total[9y])"), Contains("samples of every series"));
+    CHECK_THAT(refusal("count_over_time(vector(1)[1y:1s])"), Contains("values at once"));
+    std::string deep = "1";
+    for (int i = 0; i < 30; ++i) deep = "1 + (" + deep + ")";
+    CHECK_THAT(refusal(deep), Contains("31 intermediate values"));
+}
+
+TEST_CASE("promql: a damaged query is understood or refused with a column, and never worse") {
+    const std::string whole =
+        "histogram_quantile(0.9, sum by (le, pod) "
+        "(rate(vllm:time_to_first_token_seconds_bucket{tier=~\"g.*\"}[5m] "
+        "offset 1m))) > bool on(pod) group_left(tier) max_over_time((-replica_limit)[5m:30s]) or "
+        "vector(0x1f) "
+        "# end";
+    std::mt19937 random(7);
+    int understood = 0, refused = 0;
+    for (int i = 0; i < 3000; ++i) {
+        std::string query = whole;
+        for (int damage = 0; damage < 1 + i % 4; ++damage) {
+            const std::size_t at = random() % query.size(), from = random() % whole.size();
+            const std::size_t length = 1 + random() % 5;
+            if (random() % 3 == 0)
+                query.erase(at, length);
+            else if (random() % 2 == 0)
+                query.insert(at, whole.substr(from, length));
+            else
+                query[at] = static_cast<char>(random() % 256);
+            if (query.empty()) query = "1";
+        }
+        Bench bench{small_catalog()};
+        const auto program = bench.compiler.compile(query);
+        if (program.ok()) {
+            ++understood;
+            bench.programs.push_back(*program);
+            bench.open();
+            CHECK(bench.run(0, seconds(600)).status != PromqlStatus::workspace_overflow);
+        } else {
+            ++refused;
+            INFO(query);
+            REQUIRE(!program.problems().empty());
+            CHECK_THAT(to_string(program.problems()[0]), Contains("query column"));
+        }
+    }
+    CHECK(understood > 100);
+    CHECK(refused > 100);
 }

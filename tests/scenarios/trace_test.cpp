@@ -105,13 +105,15 @@ TEST_CASE("civil time: zones, separators and leap days are understood, nonsense 
     CHECK(a == Instant{0, 0});
     REQUIRE(parser.parse("2024-02-29T12:00:00.5+02:00", a));  // date -u -d 2024-02-29T10:00:00 +%s
     CHECK(a == Instant{1'709'200'800, ticks_per_second / 2});
-    for (const char* same : {"2024-02-29 10:00:00.5Z", "2024-02-29 10:00:00.500000+00:00", "2024-02-29T10:00:00.5",
-                             "2024-02-29T15:30:00.5+0530", "2024-02-29T02:00:00,50-08"}) {
+    for (const char* same :
+         {"2024-02-29 10:00:00.5Z", "2024-02-29 10:00:00.500000+00:00", "2024-02-29T10:00:00.5",
+          "2024-02-29T15:30:00.5+0530", "2024-02-29T02:00:00,50-08"}) {
         REQUIRE(parser.parse(same, b));
         CHECK(a == b);
     }
-    for (const char* bad : {"2023-02-29 10:00:00", "2024-02-29", "2024-13-01 00:00:00", "2024-02-29 24:00:00", "2024-02-29 10:60:00",
-                            "2024/02/29 10:00:00", "29.02.2024 10:00:00", "2024-02-29 10:00:00.", "2024-02-29 10:00:00 PST", "soon"})
+    for (const char* bad : {"2023-02-29 10:00:00", "2024-02-29", "2024-13-01 00:00:00", "2024-02-29 24:00:00",
+                            "2024-02-29 10:60:00", "2024/02/29 10:00:00", "29.02.2024 10:00:00",
+                            "2024-02-29 10:00:00.", "2024-02-29 10:00:00 PST", "soon"})
         CHECK_FALSE(parser.parse(bad, a));
     CHECK(format_wall_clock(1'709'200'800, 500'000'000) == "2024-02-29T10:00:00.5Z");
     CHECK(format_wall_clock(-1, 0) == "1969-12-31T23:59:59Z");
@@ -136,12 +138,16 @@ TEST_CASE("plain csv: columns are found by name in any order, with names, priori
     const Request &first = trace.requests[0], &last = trace.requests[2];
     CHECK((first.prompt_tokens == 100 && first.output_tokens == 5 && first.priority == -1));
     CHECK((first.prefix == 1 && first.prefix_count == 2));
-    CHECK((trace.requests[1].prefix == 0 && trace.requests[1].prefix_count == 0 && trace.requests[1].priority == 0));
-    CHECK((last.prompt_tokens == 300 && last.prefix == 3 && last.prefix_count == 2 && last.tenant == 1 && last.model == 2));
+    CHECK((trace.requests[1].prefix == 0 && trace.requests[1].prefix_count == 0 &&
+           trace.requests[1].priority == 0));
+    CHECK((last.prompt_tokens == 300 && last.prefix == 3 && last.prefix_count == 2 && last.tenant == 1 &&
+           last.model == 2));
 }
 
 TEST_CASE("plain csv: start and span in comments are kept, milliseconds are a column of their own") {
-    const Trace trace = accepted("# start: 2024-05-10T00:00:00Z\n# span_s: 60.5\narrival_ms,prompt_tokens,output_tokens\n1500.5,1,1\n");
+    const Trace trace = accepted(
+        "# start: 2024-05-10T00:00:00Z\n# span_s: "
+        "60.5\narrival_ms,prompt_tokens,output_tokens\n1500.5,1,1\n");
     CHECK(trace.requests[0].arrival == Tick{150'050'000'000});
     CHECK(trace.span == Tick{6'050'000'000'000});
     REQUIRE(trace.start);
@@ -151,11 +157,15 @@ TEST_CASE("plain csv: start and span in comments are kept, milliseconds are a co
 TEST_CASE("plain csv: each mistake is one problem that names line, row, what was found and what is allowed") {
     const std::string header = "arrival_s,prompt_tokens,output_tokens\n";
     CHECK(refusal(header + "0,1,1\n2,1,1\n1.5,1,1\n") ==
-          "t.csv:4: arrival: row 3: found 1.5 s after the start, before the row above it at 2 s, allowed: times that never go backward");
-    CHECK_THAT(refusal(header + "-1,1,1\n"), Contains("t.csv:2: arrival: row 1: found \"-1\"") && Contains("at least 0"));
+          "t.csv:4: arrival: row 3: found 1.5 s after the start, before the row above it at 2 s, allowed: "
+          "times that never go backward");
+    CHECK_THAT(refusal(header + "-1,1,1\n"),
+               Contains("t.csv:2: arrival: row 1: found \"-1\"") && Contains("at least 0"));
     CHECK_THAT(refusal(header + "nan,1,1\n"), Contains("found \"nan\""));
     CHECK_THAT(refusal(header + "1e9,1,1\n"), Contains("less than 46116860 s"));
-    CHECK_THAT(refusal(header + "0,0,1\n"), Contains("t.csv:2: prompt_tokens: row 1: found \"0\", allowed: an integer from 1 to 2147483647"));
+    CHECK_THAT(
+        refusal(header + "0,0,1\n"),
+        Contains("t.csv:2: prompt_tokens: row 1: found \"0\", allowed: an integer from 1 to 2147483647"));
     CHECK_THAT(refusal(header + "0,1,0\n"), Contains("output_tokens"));
     CHECK_THAT(refusal(header + "0,1,-5\n"), Contains("found \"-5\""));
     CHECK_THAT(refusal(header + "0,1,2.5\n"), Contains("found \"2.5\""));
@@ -168,34 +178,52 @@ TEST_CASE("plain csv: each mistake is one problem that names line, row, what was
     CHECK_THAT(refusal(header + "0,\"1\"2,1\n"), Contains("misplaced quote"));
     CHECK_THAT(refusal(header), Contains("found a header and no rows, allowed: at least one request"));
     CHECK_THAT(refusal("arrival_s,promt_tokens,output_tokens\n0,1,1\n"),
-               Contains("t.csv:1: prompt_tokens: found no such column") && Contains("did you mean prompt_tokens by \"promt_tokens\"?"));
-    CHECK_THAT(refusal("arival_s,prompt_tokens,output_tokens\n0,1,1\n"), Contains("did you mean arrival_s by \"arival_s\"?"));
-    CHECK_THAT(refusal("arrival_s,prompt_tokens,output_tokens,output tokens\n0,1,1,1\n"), Contains("another column of the same meaning"));
+               Contains("t.csv:1: prompt_tokens: found no such column") &&
+                   Contains("did you mean prompt_tokens by \"promt_tokens\"?"));
+    CHECK_THAT(refusal("arival_s,prompt_tokens,output_tokens\n0,1,1\n"),
+               Contains("did you mean arrival_s by \"arival_s\"?"));
+    CHECK_THAT(refusal("arrival_s,prompt_tokens,output_tokens,output tokens\n0,1,1,1\n"),
+               Contains("another column of the same meaning"));
     CHECK_THAT(refusal("0,1,1\n"), Contains("allowed: a header with arrival_s"));
-    CHECK_THAT(refusal("arrival_s,prompt_tokens,output_tokens,priority\n0,1,1,99999\n"), Contains("-32768 to 32767"));
-    CHECK_THAT(refusal("arrival_s,prompt_tokens,output_tokens,prefix_hashes\n0,1,1,12x\n"), Contains("prefix_hashes"));
+    CHECK_THAT(refusal("arrival_s,prompt_tokens,output_tokens,priority\n0,1,1,99999\n"),
+               Contains("-32768 to 32767"));
+    CHECK_THAT(refusal("arrival_s,prompt_tokens,output_tokens,prefix_hashes\n0,1,1,12x\n"),
+               Contains("prefix_hashes"));
     CHECK_THAT(refusal(""), Contains("found an empty file"));
     CHECK_THAT(refusal("\n\n"), Contains("found no rows"));
     CHECK_THAT(refusal(std::string("MZ\0\0\1", 5)), Contains("found binary data"));
 }
 
 TEST_CASE("azure csv: 2023 and 2024 differ in the zone; t = 0 is the first row's civil time") {
-    const Trace old = accepted("TIMESTAMP,ContextTokens,GeneratedTokens\r\n2023-11-16 23:59:59.9000001,10,5\r\n2023-11-17 00:00:00.1000002,11,6");
+    const Trace old = accepted(
+        "TIMESTAMP,ContextTokens,GeneratedTokens\r\n2023-11-16 23:59:59.9000001,10,5\r\n2023-11-17 "
+        "00:00:00.1000002,11,6");
     CHECK(old.format == "azure-2023");
     REQUIRE(old.start);
     CHECK(*old.start == WallClock{1'700'179'199, 900'000'100});
     CHECK(old.requests[0].arrival == Tick{0});
     CHECK(old.requests[1].arrival == Tick{20'000'010'000});  // 0.2000001 s
-    const Trace fresh = accepted("TIMESTAMP,ContextTokens,GeneratedTokens\n2024-05-10 00:00:00.009930+00:00,10,5\n2024-05-10 00:00:01+00:00,11,6\n");
+    const Trace fresh = accepted(
+        "TIMESTAMP,ContextTokens,GeneratedTokens\n2024-05-10 00:00:00.009930+00:00,10,5\n2024-05-10 "
+        "00:00:01+00:00,11,6\n");
     CHECK(fresh.format == "azure-2024");
     CHECK(fresh.requests[1].arrival == Tick{99'007'000'000});
-    CHECK_THAT(refusal("TIMESTAMP,ContextTokens,GeneratedTokens\n2024-05-10,10,5\n"), Contains("row 1: found \"2024-05-10\", allowed: an ISO 8601"));
+    CHECK_THAT(refusal("TIMESTAMP,ContextTokens,GeneratedTokens\n2024-05-10,10,5\n"),
+               Contains("row 1: found \"2024-05-10\", allowed: an ISO 8601"));
+}
+
+TEST_CASE("azure csv: a row centuries before the first is refused like any that goes backward") {
+    CHECK_THAT(
+        refusal(
+            "TIMESTAMP,ContextTokens,GeneratedTokens\n5001-01-01 00:00:00,10,5\n2001-01-01 00:00:00,11,6\n"),
+        Contains("row 2: found 94670812800 s before the first row, allowed: times that never go backward"));
 }
 
 TEST_CASE("burstgpt csv: failed requests are left out with a count, or kept when asked for") {
     const std::string text =
         "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
-        "5,ChatGPT,472,18,490,Conversation log\n45,ChatGPT,1087,0,1087,Conversation log\n118,GPT-4,417,276,693,API log\n";
+        "5,ChatGPT,472,18,490,Conversation log\n45,ChatGPT,1087,0,1087,Conversation "
+        "log\n118,GPT-4,417,276,693,API log\n";
     const Trace trace = accepted(text);
     CHECK(trace.format == "burstgpt");
     REQUIRE(trace.requests.size() == 2);
@@ -206,8 +234,9 @@ TEST_CASE("burstgpt csv: failed requests are left out with a count, or kept when
     TraceReadOptions keep;
     keep.keep_failed = true;
     CHECK(accepted(text, keep).requests.at(1).output_tokens == 1);
-    const Trace sessions = accepted("Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
-                                    "0.5,3,1.2,GPT-4,10,20,30,API log\n");
+    const Trace sessions = accepted(
+        "Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
+        "0.5,3,1.2,GPT-4,10,20,30,API log\n");
     CHECK(sessions.requests[0].arrival == Tick{50'000'000'000});
     CHECK_THAT(sessions.notes.front().message, Contains("Session ID"));
 }
@@ -224,14 +253,20 @@ TEST_CASE("mooncake jsonl: milliseconds, ties and prefix hashes of 512 tokens") 
     CHECK((trace.requests[1].prefix == 3 && trace.requests[1].prefix_count == 2));
     CHECK(trace.requests[2].arrival == Tick{2'750'000'000});
     const std::string row = "{\"timestamp\": 5, \"input_length\": 1, \"output_length\": 1}\n";
-    CHECK_THAT(refusal(row + "{\"timestamp\": 4, \"input_length\": 1, \"output_length\": 1}"), Contains("t.csv:2: arrival: row 2: found 0.004 s"));
-    CHECK_THAT(refusal(row + "{\"timestamp\": 6, \"output_length\": 1}"), Contains("t.csv:2: input_length: row 2: found no such key"));
-    CHECK_THAT(refusal(row + "{\"timestamp\": 6, \"input_length\": 1, \"output_le"), Contains("t.csv:2") && Contains("end of the file"));
+    CHECK_THAT(refusal(row + "{\"timestamp\": 4, \"input_length\": 1, \"output_length\": 1}"),
+               Contains("t.csv:2: arrival: row 2: found 0.004 s"));
+    CHECK_THAT(refusal(row + "{\"timestamp\": 6, \"output_length\": 1}"),
+               Contains("t.csv:2: input_length: row 2: found no such key"));
+    CHECK_THAT(refusal(row + "{\"timestamp\": 6, \"input_length\": 1, \"output_le"),
+               Contains("t.csv:2") && Contains("end of the file"));
     CHECK_THAT(refusal(row + "{\"timestamp\": 6,, \"input_length\": 1}"), Contains("t.csv:2"));
     CHECK_THAT(refusal(row + "hello"), Contains("allowed: a JSON object per line"));
-    CHECK_THAT(refusal("{\"timestamp\": -1, \"input_length\": 1, \"output_length\": 1}"), Contains("found \"-1\""));
-    CHECK_THAT(refusal("{\"timestamp\": 1, \"input_length\": 0, \"output_length\": 1}"), Contains("found \"0\""));
-    CHECK_THAT(refusal("{\"timestamp\": 1, \"input_length\": 1, \"output_length\": 1, \"hash_ids\": [-1]}"), Contains("hash_ids"));
+    CHECK_THAT(refusal("{\"timestamp\": -1, \"input_length\": 1, \"output_length\": 1}"),
+               Contains("found \"-1\""));
+    CHECK_THAT(refusal("{\"timestamp\": 1, \"input_length\": 0, \"output_length\": 1}"),
+               Contains("found \"0\""));
+    CHECK_THAT(refusal("{\"timestamp\": 1, \"input_length\": 1, \"output_length\": 1, \"hash_ids\": [-1]}"),
+               Contains("hash_ids"));
     CHECK_THAT(refusal(row + "{\"input_length\": 1, \"output_length\": 1}"), Contains("no arrival time"));
     CHECK_THAT(refusal("{}"), Contains("input_length"));
     CHECK_THAT(refusal("[]"), Contains("no rows"));
@@ -240,16 +275,21 @@ TEST_CASE("mooncake jsonl: milliseconds, ties and prefix hashes of 512 tokens") 
 
 TEST_CASE("per-request json lines: unix times make t = 0 the first request") {
     const Trace trace = accepted(
-        "{\"request_id\": \"a\", \"input_toks\": 12, \"output_toks\": 3, \"arrival_time\": 1777142838.338653}\n"
-        "{\"request_id\": \"b\", \"input_toks\": 13, \"output_toks\": 4, \"arrival_time\": 1777142838.6237123}\n");
+        "{\"request_id\": \"a\", \"input_toks\": 12, \"output_toks\": 3, \"arrival_time\": "
+        "1777142838.338653}\n"
+        "{\"request_id\": \"b\", \"input_toks\": 13, \"output_toks\": 4, \"arrival_time\": "
+        "1777142838.6237123}\n");
     CHECK(trace.format == "plain-jsonl");
     CHECK(trace.requests[1].arrival == Tick{28'505'930'000});  // 0.2850593 s
     CHECK(trace.start->seconds == 1'777'142'838);
 }
 
 TEST_CASE("vllm bench result: arrays become requests in order of their start times") {
-    const std::string arrays = "\"input_lens\": [10, 20, 30], \"output_lens\": [1, 0, 3], \"itls\": [[0.1, 0.2], [], [0.3]], \"generated_texts\": [\"x\"]";
-    const Trace trace = accepted("{\n \"request_rate\": \"inf\",\n" + arrays + ",\n \"start_times\": [100.5, 100.25, 100.0]\n}");
+    const std::string arrays =
+        "\"input_lens\": [10, 20, 30], \"output_lens\": [1, 0, 3], \"itls\": [[0.1, 0.2], [], [0.3]], "
+        "\"generated_texts\": [\"x\"]";
+    const Trace trace = accepted("{\n \"request_rate\": \"inf\",\n" + arrays +
+                                 ",\n \"start_times\": [100.5, 100.25, 100.0]\n}");
     CHECK(trace.format == "vllm-bench");
     REQUIRE(trace.requests.size() == 2);
     CHECK((trace.requests[0].prompt_tokens == 30 && trace.requests[0].arrival == Tick{0}));
@@ -260,12 +300,15 @@ TEST_CASE("vllm bench result: arrays become requests in order of their start tim
     rate.arrival_rate_rps = 10;
     CHECK(accepted("{" + arrays + "}", rate).requests.size() == 2);
     CHECK_THAT(refusal("{" + arrays + "}\n{" + arrays + "}"), Contains("one result a file"));
-    CHECK_THAT(refusal("{\"input_lens\": [1, 2], \"output_lens\": [1], \"start_times\": [0, 1]}"), Contains("as many as input_lens: 2"));
+    CHECK_THAT(refusal("{\"input_lens\": [1, 2], \"output_lens\": [1], \"start_times\": [0, 1]}"),
+               Contains("as many as input_lens: 2"));
 }
 
 TEST_CASE("lengths without arrivals: refused unless a rate is given, then Poisson and repeatable") {
     std::string text = "num_prefill_tokens,num_decode_tokens,num_total_tokens,pd_ratio\n";
-    CHECK_THAT(refusal(text + "3,4,7,0.75\n"), Contains("t.csv:2: arrival: found token counts without arrival times") && Contains("arrival_rate_rps"));
+    CHECK_THAT(refusal(text + "3,4,7,0.75\n"),
+               Contains("t.csv:2: arrival: found token counts without arrival times") &&
+                   Contains("arrival_rate_rps"));
     for (int i = 0; i < 20'000; ++i) text += "3,4,7,0.75\n";
     TraceReadOptions options;
     options.arrival_rate_rps = 20;
@@ -280,11 +323,15 @@ TEST_CASE("lengths without arrivals: refused unless a rate is given, then Poisso
 TEST_CASE("compression: gzip, several gzip members and zstd are read by content; cuts and damage are named") {
     const std::string head = "arrival_s,prompt_tokens,output_tokens\n";
     std::string rows;
-    for (int i = 0; i < 50'000; ++i) rows += std::to_string(i) + ".125," + std::to_string(i % 977 + 1) + ",17\n";
-    const std::string members = compressed(head + rows.substr(0, 5000), "gzip") + compressed(rows.substr(5000), "gzip");
-    const std::string frames = compressed(head + rows.substr(0, 5000), "zstd") + compressed(rows.substr(5000), "zstd");
+    for (int i = 0; i < 50'000; ++i)
+        rows += std::to_string(i) + ".125," + std::to_string(i % 977 + 1) + ",17\n";
+    const std::string members =
+        compressed(head + rows.substr(0, 5000), "gzip") + compressed(rows.substr(5000), "gzip");
+    const std::string frames =
+        compressed(head + rows.substr(0, 5000), "zstd") + compressed(rows.substr(5000), "zstd");
     const std::uint64_t expected = prompt_sum(accepted(head + rows));
-    for (const std::string& bytes : {compressed(head + rows, "gzip"), members, compressed(head + rows, "zstd"), frames}) {
+    for (const std::string& bytes :
+         {compressed(head + rows, "gzip"), members, compressed(head + rows, "zstd"), frames}) {
         const Trace trace = accepted(bytes);
         CHECK(trace.requests.size() == 50'000);
         CHECK(prompt_sum(trace) == expected);
@@ -299,7 +346,8 @@ TEST_CASE("compression: gzip, several gzip members and zstd are read by content;
 TEST_CASE("files: a missing file and a folder are refused by name") {
     const Result<Trace> missing = read_trace(fs::path("no-such-file.csv"));
     REQUIRE_FALSE(missing.ok());
-    CHECK(to_string(missing.problems().front()) == "no-such-file.csv: found no such file, allowed: a trace file");
+    CHECK(to_string(missing.problems().front()) ==
+          "no-such-file.csv: found no such file, allowed: a trace file");
     CHECK_FALSE(read_trace(fs::temp_directory_path()).ok());
 }
 
@@ -319,7 +367,8 @@ TEST_CASE("servegen: rates, gaps in the collection and borrowed lengths") {
     const Trace& trace = *read;
     CHECK(trace.format == "servegen");
     CHECK(trace.span == seconds(1800));
-    // Client 0: 2/s over 1800 s, the silent window filled = 3600, sd 60. Client 1: 8/s over 600 s = 4800, CV 2, sd 139.
+    // Client 0: 2/s over 1800 s, the silent window filled = 3600, sd 60. Client 1: 8/s over 600 s = 4800, CV
+    // 2, sd 139.
     std::size_t of_first = 0, in_gap = 0, tens = 0;
     for (const Request& r : trace.requests) {
         if (trace.tenants[r.tenant] == "client-0") ++of_first;
@@ -366,6 +415,12 @@ TEST_CASE("public traces: sums are those that their publishers' files hold") {
         CHECK(trace->requests.size() == 28'257);
         CHECK(prompt_sum(*trace) == 73'131'321);
     }
+    if (const auto file = shared("measured/lss-rtxpro6000-llama8b/requests.jsonl"))
+        CHECK(read_trace(*file)->requests.size() == 300);
+}
+
+TEST_CASE("public servegen service: a sampled day has the rates' requests and the distributions' lengths",
+          "[long]") {
     if (const auto file = shared("requests/servegen/reason_deepseek-r1_clients.csv")) {
         const Result<Trace> trace = read_trace(*file);
         REQUIRE(trace.ok());
@@ -375,5 +430,4 @@ TEST_CASE("public traces: sums are those that their publishers' files hold") {
         CHECK(static_cast<double>(prompt_sum(*trace)) / n == Approx(1268.25).epsilon(0.02));
         CHECK(static_cast<double>(output_sum(*trace)) / n == Approx(1527.42).epsilon(0.02));
     }
-    if (const auto file = shared("measured/lss-rtxpro6000-llama8b/requests.jsonl")) CHECK(read_trace(*file).ok());
 }

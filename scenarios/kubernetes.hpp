@@ -1,0 +1,46 @@
+#pragma once
+#include "models/problem.hpp"
+#include "models/time.hpp"
+#include "scenarios/decoder.hpp"
+#include "scenarios/document.hpp"
+#include "scenarios/kubernetes_autoscaling.hpp"
+#include "scenarios/kubernetes_nodes.hpp"
+#include "scenarios/kubernetes_pods.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace windtunnel {
+
+/// Everything the user's manifests say that can change the result, typed, in the order of the files.
+/// Plain data; names are not yet replaced by indices.
+struct Manifests {
+    std::vector<WorkloadObject> workloads;        ///< Deployments, StatefulSets, ReplicaSets
+    std::vector<Service> services;
+    std::vector<HorizontalPodAutoscaler> horizontal_pod_autoscalers;
+    std::vector<ScaledObject> scaled_objects;
+    std::vector<NodeGroup> node_groups;           ///< of all eksctl ClusterConfigs
+    std::string cluster_region;                   ///< the ClusterConfig's; "" = none
+    std::vector<PodDisruptionBudget> pod_disruption_budgets;
+    std::vector<PriorityClass> priority_classes;
+    std::vector<ScalingCronJob> scaling_cron_jobs;
+    std::vector<MetricsMonitor> monitors;         ///< ServiceMonitors and PodMonitors
+    std::vector<Document> documents;              ///< what they were read from; ObjectMeta::document indexes it
+
+    [[nodiscard]] const WorkloadObject* find_workload(const std::string& kind, const std::string& name,
+                                                      const std::string& name_space) const;
+    /// The position of a field of an object ("spec.maxReplicas"), or of the nearest ancestor that stands
+    /// in the file. For findings about a field that was decoded long ago.
+    [[nodiscard]] SourcePosition where(const ObjectMeta& object, const std::string& path) const;
+};
+
+/// Imports documents. Wrong fields, unsupported kinds and fields that would change the result, unknown
+/// kinds and fields, and objects that do not fit together (selectors, targets, bounds) are errors; what
+/// cannot change the result is a note. The Manifests hold what could be read even where there are errors.
+[[nodiscard]] Manifests import_kubernetes(std::vector<Document> documents, Findings& findings);
+
+/// The checks across objects, which import_kubernetes makes last.
+void check_references(const Manifests& manifests, Findings& findings);
+
+}  // namespace windtunnel

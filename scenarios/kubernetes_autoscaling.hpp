@@ -1,0 +1,156 @@
+#pragma once
+#include "models/time.hpp"
+#include "scenarios/decoder.hpp"
+#include "scenarios/kubernetes_pods.hpp"
+#include "scenarios/quantity.hpp"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace windtunnel {
+
+/// Which object is scaled.
+struct ScaleTarget {
+    std::string kind = "Deployment";
+    std::string name;
+    SourcePosition where;
+};
+
+enum class MetricSource : std::uint8_t { resource, container_resource, pods, object, external };
+enum class MetricTargetType : std::uint8_t { utilization, average_value, value };
+
+/// One entry of an HPA's spec.metrics.
+struct HpaMetric {
+    MetricSource source = MetricSource::resource;
+    std::string name;                    ///< "cpu", "memory", or the metric's name
+    std::string container;               ///< of container_resource
+    LabelSelector selector;              ///< of pods, object and external metrics
+    std::string object_kind;             ///< of object metrics
+    std::string object_name;
+    MetricTargetType target = MetricTargetType::utilization;
+    std::int32_t utilization_percent = 0;
+    std::int64_t target_milli = 0;       ///< averageValue or value in thousandths
+    SourcePosition where;
+};
+
+enum class SelectPolicy : std::uint8_t { max, min, disabled };
+
+struct ScalingPolicy {
+    bool percent = false;                ///< Percent; else Pods
+    std::int32_t value = 0;
+    Tick period;
+};
+
+/// One direction of `behavior`; what is absent is defaulted by the policy.
+struct ScalingRules {
+    std::optional<Tick> stabilization_window;
+    std::optional<SelectPolicy> select_policy;
+    std::optional<std::vector<ScalingPolicy>> policies;
+    std::optional<std::int64_t> tolerance_milli;
+};
+
+struct ScalingBehavior {
+    ScalingRules scale_up;
+    ScalingRules scale_down;
+};
+
+struct HorizontalPodAutoscaler {
+    ObjectMeta meta;
+    ScaleTarget target;
+    std::int32_t min_replicas = 1;
+    std::int32_t max_replicas = 1;
+    std::vector<HpaMetric> metrics;           ///< never empty: defaulted to cpu at 80 %
+    std::optional<ScalingBehavior> behavior;  ///< empty: the path without behavior
+};
+
+/// What kind of event source a trigger asks.
+enum class TriggerKind : std::uint8_t { prometheus, cron, cpu, memory, queue };
+
+/// One trigger of a ScaledObject.
+struct Trigger {
+    TriggerKind kind = TriggerKind::prometheus;
+    std::string type;                          ///< as written: "prometheus", "aws-sqs-queue", ...
+    std::string name;                          ///< for scalingModifiers; may be ""
+    MetricTargetType metric_type = MetricTargetType::average_value;
+    bool use_cached_metrics = false;
+    std::map<std::string, std::string> metadata;  ///< all of it, as written
+
+    double threshold = 0;                      ///< prometheus: threshold; queue: messages per replica
+    double activation_threshold = 0;
+    std::string query;                         ///< prometheus: PromQL
+    bool ignore_null_values = true;            ///< prometheus: an empty result is 0
+    std::string timezone, start, end;          ///< cron: IANA name, 5-field expressions
+    std::int32_t desired_replicas = 0;         ///< cron
+    std::int64_t target_milli = 0;             ///< cpu, memory: averageValue; 0 with a utilization target
+    std::int32_t utilization_percent = 0;      ///< cpu, memory
+    std::string container;                     ///< cpu, memory: of one container; "" = the pod
+    std::string queue;                         ///< queue: queueURL, queueName, topic, listName, ... ; "" = none
+    bool queue_counts_in_flight = true;        ///< aws-sqs-queue: scaleOnInFlight
+    std::int32_t partitions = 0;               ///< kafka: cap on replicas where the scenario says it; 0 = none
+    SourcePosition where;
+};
+
+enum class FallbackBehavior : std::uint8_t { fixed, current_replicas, current_replicas_if_higher, current_replicas_if_lower, scaling_modifiers };
+
+struct Fallback {
+    std::int32_t failure_threshold = 0;
+    std::int32_t replicas = 0;
+    FallbackBehavior behavior = FallbackBehavior::fixed;
+};
+
+struct ScalingModifiers {
+    std::string formula;
+    double target = 0;
+    double activation_target = 0;
+    MetricTargetType metric_type = MetricTargetType::average_value;
+};
+
+struct ScaledObject {
+    ObjectMeta meta;
+    ScaleTarget target;
+    Tick polling_interval = seconds(30);
+    Tick cooldown_period = seconds(300);
+    Tick initial_cooldown_period{0};
+    std::optional<std::int32_t> idle_replicas;
+    std::int32_t min_replicas = 0;
+    std::int32_t max_replicas = 100;
+    std::optional<Fallback> fallback;
+    std::optional<ScalingBehavior> behavior;
+    std::optional<ScalingModifiers> modifiers;
+    std::vector<Trigger> triggers;
+    std::optional<std::int32_t> paused_replicas;  ///< annotation autoscaling.keda.sh/paused-replicas
+    bool paused = false;                          ///< annotation autoscaling.keda.sh/paused
+    bool paused_scale_in = false;
+    bool paused_scale_out = false;
+    bool force_activation = false;
+};
+
+/// A CronJob whose container runs one `kubectl scale KIND/NAME --replicas=N`.
+struct ScalingCronJob {
+    ObjectMeta meta;
+    std::string schedule;                  ///< 5 fields
+    std::string timezone = "Etc/UTC";
+    ScaleTarget target;
+    std::int32_t replicas = 0;
+    bool suspended = false;
+};
+
+/// A ServiceMonitor or PodMonitor: how often the pods it selects are scraped.
+struct MetricsMonitor {
+    ObjectMeta meta;
+    LabelSelector selector;
+    bool selects_services = true;          ///< ServiceMonitor; else PodMonitor
+    std::optional<Tick> interval;          ///< empty: Prometheus' global interval
+};
+
+[[nodiscard]] HorizontalPodAutoscaler decode_horizontal_pod_autoscaler(Decoder& object, ObjectMeta meta,
+                                                                       const std::string& api_version);
+[[nodiscard]] ScaledObject decode_scaled_object(Decoder& object, ObjectMeta meta);
+/// Empty: the CronJob scales nothing (a note or an error was left).
+[[nodiscard]] std::optional<ScalingCronJob> decode_cron_job(Decoder& object, ObjectMeta meta);
+[[nodiscard]] MetricsMonitor decode_metrics_monitor(Decoder& object, ObjectMeta meta);
+
+}  // namespace windtunnel

@@ -1,0 +1,197 @@
+// The checks across objects: what one names must be there, and fit.
+#include <algorithm>
+#include <map>
+
+#include "scenarios/kubernetes.hpp"
+
+namespace windtunnel {
+namespace {
+
+class Checker {
+public:
+    Checker(const Manifests& manifests, Findings& findings) : m_manifests(manifests), m_findings(findings) {}
+
+    void check() {
+        for (const auto& hpa : m_manifests.horizontal_pod_autoscalers) {
+            scales(hpa.meta, hpa.target, "spec.scaleTargetRef");
+            check_metrics(hpa);
+        }
+        for (const auto& object : m_manifests.scaled_objects) {
+            scales(object.meta, object.target, "spec.scaleTargetRef");
+            for (std::size_t i = 0; i < object.triggers.size(); ++i) check_resource_trigger(object, i);
+        }
+        for (const auto& job : m_manifests.scaling_cron_jobs) target_of(job.meta, job.target, "spec");
+        for (const auto& service : m_manifests.services) check_service(service);
+        for (const auto& budget : m_manifests.pod_disruption_budgets) {
+            if (!selects_any(budget.selector, budget.meta.name_space))
+                error(budget.meta, "spec.selector", "matches no pod template of the manifests, allowed: labels that pods carry");
+            note(budget.meta, "", budget.meta.title() + " governs evictions only: rollouts, scale-down and lost nodes do not ask it");
+        }
+        for (const auto& workload : m_manifests.workloads) {
+            check_pod(workload);
+            lint(workload);
+        }
+        check_ambiguous_selectors();
+    }
+
+private:
+    void error(const ObjectMeta& object, const std::string& path, const std::string& message) {
+        m_findings.errors.push_back({m_manifests.where(object, path), path, message});
+    }
+    void note(const ObjectMeta& object, const std::string& path, const std::string& message) {
+        m_findings.notes.push_back({path.empty() ? object.where : m_manifests.where(object, path), path, message});
+    }
+
+    const WorkloadObject* target_of(const ObjectMeta& object, const ScaleTarget& target, const std::string& path) {
+        if (target.name.empty()) return nullptr;
+        if (const WorkloadObject* found = m_manifests.find_workload(target.kind, target.name, object.name_space)) return found;
+        std::vector<std::string> titles;
+        std::string elsewhere;
+        for (const WorkloadObject& w : m_manifests.workloads) {
+            titles.push_back(w.meta.title());
+            if (w.meta.kind == target.kind && w.meta.name == target.name) elsewhere = w.meta.name_space;
+        }
+        const std::string title = target.kind + "/" + target.name;
+        error(object, path, "found " + title + ", which no manifest has in the namespace " + object.name_space +
+                                (elsewhere.empty() ? did_you_mean(title, titles) : "; it is in the namespace " + elsewhere));
+        return nullptr;
+    }
+
+    void scales(const ObjectMeta& object, const ScaleTarget& target, const std::string& path) {
+        const WorkloadObject* workload = target_of(object, target, path);
+        if (!workload) return;
+        const auto [first, added] = m_scaled.try_emplace(workload, &object);
+        if (!added)
+            error(object, path, "scales " + workload->meta.title() + ", which " + first->second->title() + " (" + first->second->where.file + ":" +
+                                    std::to_string(first->second->where.line) + ") scales already, allowed: one autoscaler for each workload");
+    }
+
+    /// Utilization needs requests on every container it counts, or the HPA fails at each sync.
+    void needs_requests(const ObjectMeta& object, const std::string& path, const ScaleTarget& target, const std::string& resource, const std::string& container) {
+        const WorkloadObject* workload = m_manifests.find_workload(target.kind, target.name, object.name_space);
+        if (!workload) return;
+        bool found = container.empty();
+        for (const Container& c : workload->pod.containers) {
+            if (!container.empty() && c.name != container) continue;
+            found = true;
+            const bool has = resource == "cpu" ? c.resources.cpu_request_milli.has_value() : c.resources.memory_request_bytes.has_value();
+            if (!has)
+                error(object, path, "scales on " + resource + " utilization but container " + c.name + " of " + workload->meta.title() + " requests no " +
+                                        resource + ", allowed: resources.requests." + resource + " on every container");
+        }
+        if (!found) error(object, path, "found the container " + container + ", which " + workload->meta.title() + " does not have");
+    }
+
+    void check_metrics(const HorizontalPodAutoscaler& hpa) {
+        for (std::size_t i = 0; i < hpa.metrics.size(); ++i) {
+            const HpaMetric& metric = hpa.metrics[i];
+            const bool resource = metric.source == MetricSource::resource || metric.source == MetricSource::container_resource;
+            if (resource && metric.target == MetricTargetType::utilization && !metric.name.empty())
+                needs_requests(hpa.meta, "spec.metrics[" + std::to_string(i) + "]", hpa.target, metric.name, metric.container);
+        }
+    }
+
+    void check_resource_trigger(const ScaledObject& object, std::size_t i) {
+        const Trigger& trigger = object.triggers[i];
+        const bool resource = trigger.kind == TriggerKind::cpu || trigger.kind == TriggerKind::memory;
+        if (resource && trigger.metric_type == MetricTargetType::utilization)
+            needs_requests(object.meta, "spec.triggers[" + std::to_string(i) + "]", object.target, trigger.type, trigger.container);
+    }
+
+    bool selects_any(const LabelSelector& selector, const std::string& name_space) const {
+        return std::any_of(m_manifests.workloads.begin(), m_manifests.workloads.end(), [&](const WorkloadObject& w) {
+            return w.meta.name_space == name_space && selector.matches(w.pod.labels);
+        }) || std::any_of(m_manifests.documents.begin(), m_manifests.documents.end(), [&](const Document& d) { return bare_labels_match(d, selector); });
+    }
+
+    /// Pods of kinds that are not read (DaemonSet, Job, Pod) still answer selectors.
+    static bool bare_labels_match(const Document& document, const LabelSelector& selector) {
+        const std::string kind = document.root.text_at({"kind"});
+        if (kind != "DaemonSet" && kind != "Job" && kind != "Pod") return false;
+        const Node* at = &document.root;
+        for (const char* key : {"spec", "template"})
+            if (kind != "Pod" && at) at = at->find(key);
+        for (const char* key : {"metadata", "labels"})
+            if (at) at = at->find(key);
+        Labels labels;
+        if (at)
+            for (const Node& child : at->children) labels[child.key] = child.text;
+        return selector.matches(labels);
+    }
+
+    void check_service(const Service& service) {
+        if (service.selector.empty()) {
+            note(service.meta, "", service.meta.title() + " has no selector and reaches no pods of the manifests");
+            return;
+        }
+        LabelSelector selector;
+        selector.match_labels = service.selector;
+        if (selects_any(selector, service.meta.name_space)) return;
+        std::string labels;
+        for (const auto& [key, value] : service.selector) labels += (labels.empty() ? "" : ", ") + key + ": " + value;
+        error(service.meta, "spec.selector", "found {" + labels + "}, which matches no pod template of the manifests, allowed: labels that pods carry");
+    }
+
+    void check_pod(const WorkloadObject& workload) {
+        const std::string spec = "spec.template.spec";
+        if (!workload.pod.priority_class.empty()) {
+            const std::string& name = workload.pod.priority_class;
+            const bool known = name.starts_with("system-") || std::any_of(m_manifests.priority_classes.begin(), m_manifests.priority_classes.end(),
+                                                                          [&](const PriorityClass& p) { return p.meta.name == name; });
+            std::vector<std::string> names;
+            for (const PriorityClass& p : m_manifests.priority_classes) names.push_back(p.meta.name);
+            if (!known)
+                error(workload.meta, spec + ".priorityClassName", "found " + name + ", which no PriorityClass of the manifests is" + did_you_mean(name, names));
+        }
+        for (const Container& c : workload.pod.containers) {
+            for (const auto* probe : {&c.startup_probe, &c.readiness_probe, &c.liveness_probe}) {
+                if (!*probe || (*probe)->port.empty()) continue;
+                const std::string& port = (*probe)->port;
+                const bool number = port.find_first_not_of("0123456789") == std::string::npos;
+                if (!number && !c.ports.contains(port))
+                    m_findings.errors.push_back({(*probe)->where, c.path, "found the port name " + port + ", which the container does not declare, allowed: a number or one of its ports' names"});
+            }
+            if (c.pre_stop_sleep && *c.pre_stop_sleep >= workload.pod.termination_grace)
+                m_findings.warnings.push_back({c.where, c.path, "sleeps in preStop as long as terminationGracePeriodSeconds or longer: the server is killed without time to drain"});
+        }
+    }
+
+    void warn(const SourcePosition& where, const std::string& path, const std::string& message) { m_findings.warnings.push_back({where, path, message}); }
+
+    /// What practitioners' guides warn of; each is simulated as it stands.
+    void lint(const WorkloadObject& workload) {
+        if (!workload.server || workload.server_container >= workload.pod.containers.size()) return;
+        const Container& c = workload.pod.containers[workload.server_container];
+        if (!c.readiness_probe) warn(c.where, c.path, "has no readinessProbe: requests reach it as soon as its container runs, before the model is loaded");
+        if (c.liveness_probe && !c.startup_probe) {
+            const Probe& p = *c.liveness_probe;
+            const Tick allowed = p.initial_delay + p.period * p.failure_threshold;
+            if (allowed < seconds(300))
+                warn(p.where, c.path + ".livenessProbe", "kills the server about " + std::to_string(allowed.count / ticks_per_second) +
+                                                             " s after its container starts, which is often before a model is loaded; a startupProbe prevents that");
+        }
+        const auto scaled = m_scaled.find(&workload);
+        if (scaled != m_scaled.end() && workload.replicas_given)
+            warn(m_manifests.where(workload.meta, "spec.replicas"), "spec.replicas", "is set although " + scaled->second->title() + " scales it: each apply resets the replicas");
+    }
+
+    /// An HPA whose target's selector also matches another HPA's pods does nothing.
+    void check_ambiguous_selectors() {
+        for (const auto& [workload, scaler] : m_scaled)
+            for (const auto& [other, other_scaler] : m_scaled) {
+                if (workload == other || workload->meta.name_space != other->meta.name_space) continue;
+                if (workload->selector.matches(other->pod.labels))
+                    error(workload->meta, "spec.selector", "also matches the pods of " + other->meta.title() + ", which " + other_scaler->title() + " scales; allowed: selectors that do not overlap");
+            }
+    }
+
+    const Manifests& m_manifests;
+    Findings& m_findings;
+    std::map<const WorkloadObject*, const ObjectMeta*> m_scaled;
+};
+
+}  // namespace
+
+void check_references(const Manifests& manifests, Findings& findings) { Checker(manifests, findings).check(); }
+
+}  // namespace windtunnel

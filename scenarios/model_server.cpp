@@ -1,0 +1,363 @@
+#include "scenarios/model_server.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+
+#include "scenarios/command_line.hpp"
+#include "scenarios/kubernetes_pods.hpp"
+#include "scenarios/vllm_flags.hpp"
+
+namespace windtunnel {
+namespace {
+
+/// What vLLM's own dtype names are called in ours.
+std::optional<std::string> plain_dtype(const std::string& name, bool kv) {
+    if (name == "auto") return "auto";
+    if (name == "bfloat16" || name == "bf16") return "bf16";
+    if (name == "half" || name == "float16" || name == "fp16") return "fp16";
+    if (name == "fp8" || (kv && (name == "fp8_e4m3" || name == "fp8_e5m2"))) return "fp8";
+    if (!kv)
+        for (const char* other : {"mxfp4", "nvfp4", "int4"})
+            if (name == other) return name;
+    return std::nullopt;
+}
+
+/// An integer as vLLM's parser reads it: `8192`, and `8k` = 8000, `8K` = 8192, `1.5k` (k m g t decimal,
+/// K M G T binary; vLLM's human_readable_int).
+std::optional<std::int64_t> human_integer(const std::string& text) {
+    if (text.empty()) return std::nullopt;
+    std::string digits = text;
+    std::int64_t factor = 1;
+    const std::string decimal = "kmgt", binary = "KMGT";
+    if (const std::size_t at = decimal.find(digits.back()); at != std::string::npos)
+        for (std::size_t i = 0; i <= at; ++i) factor *= 1000;
+    else if (const std::size_t at2 = binary.find(digits.back()); at2 != std::string::npos)
+        for (std::size_t i = 0; i <= at2; ++i) factor *= 1024;
+    if (factor != 1) digits.pop_back();
+    // Plain digits alone: vLLM reads "08" as 8 and no hexadecimal.
+    if (digits.empty() || digits.find_first_not_of("0123456789.") != std::string::npos) return std::nullopt;
+    const Node node = resolve_plain_scalar(digits.find_first_not_of('0') == std::string::npos ? "0" : digits.substr(digits.find_first_not_of('0')));
+    if (node.kind != Node::Kind::integer && node.kind != Node::Kind::number) return std::nullopt;
+    const double value = node.number * static_cast<double>(factor);
+    if (value > 9e15 || std::trunc(value) != value || (factor == 1 && digits.find('.') != std::string::npos)) return std::nullopt;
+    return static_cast<std::int64_t>(value);
+}
+
+/// Reads flags into a server and reports what is wrong with them.
+class FlagReader {
+public:
+    /// `places`: where each word of the flags stands; empty = all where the server does.
+    FlagReader(ModelServer& server, const std::vector<WordPlace>& places, Findings& findings)
+        : m_server(server), m_places(places), m_findings(findings) {}
+
+    void read(const std::vector<GivenFlag>& flags) {
+        for (const GivenFlag& given : flags) {
+            if (!given.flag) {
+                error(given, "is no flag of vLLM" + did_you_mean(given.name, vllm_flag_names()));
+                continue;
+            }
+            const std::string value = given.values.empty() ? "" : given.values[0];
+            switch (given.flag->role) {
+                case FlagRole::used: use(given); break;
+                case FlagRole::harmless: note(given, "does not change the result"); break;
+                case FlagRole::unsupported:
+                    if (given.negated || (!value.empty() && is_neutral(*given.flag, value))) break;
+                    error(given, std::string("would change the result and is not simulated: ") + given.flag->why);
+                    break;
+            }
+        }
+    }
+
+private:
+    static bool is_neutral(const VllmFlag& flag, const std::string& value) {
+        if (value == flag.neutral) return true;
+        const Node a = resolve_plain_scalar(value), b = resolve_plain_scalar(flag.neutral);
+        const auto numeric = [](const Node& n) { return n.kind == Node::Kind::integer || n.kind == Node::Kind::number; };
+        return numeric(a) && numeric(b) && !(a.number < b.number) && !(a.number > b.number);
+    }
+    void error(const GivenFlag& given, const std::string& message) {
+        m_findings.errors.push_back({place(given).where, place(given).path, "--" + given.name + " " + message});
+    }
+    void note(const GivenFlag& given, const std::string& message) {
+        m_findings.notes.push_back({place(given).where, place(given).path, "--" + given.name + " " + message});
+    }
+    [[nodiscard]] WordPlace place(const GivenFlag& given) const {
+        return given.word < m_places.size() ? m_places[given.word] : WordPlace{m_server.where, m_server.path};
+    }
+    bool one_value(const GivenFlag& given, const std::string& allowed) {
+        if (given.values.size() == 1 && !given.values[0].empty()) return true;
+        error(given, "has no value, allowed: " + allowed);
+        return false;
+    }
+    template <class T, class Int = std::int64_t>
+    void integer(const GivenFlag& given, T& out, std::int64_t least, std::int64_t most) {
+        const std::string allowed = "an integer from " + std::to_string(least) + " to " + std::to_string(most);
+        if (!one_value(given, allowed)) return;
+        const auto value = human_integer(given.values[0]);
+        if (value && *value >= least && *value <= most) out = static_cast<Int>(*value);
+        else error(given, "found \"" + given.values[0] + "\", allowed: " + allowed);
+    }
+    template <class T>
+    void small(const GivenFlag& given, T& out, std::int64_t least, std::int64_t most) {
+        integer<T, std::int32_t>(given, out, least, most);
+    }
+    void number(const GivenFlag& given, std::optional<double>& out, double least, double most, const std::string& allowed) {
+        if (!one_value(given, allowed)) return;
+        const Node node = resolve_plain_scalar(given.values[0]);
+        const bool numeric = node.kind == Node::Kind::integer || node.kind == Node::Kind::number;
+        if (numeric && node.number >= least && node.number <= most) out = node.number;
+        else error(given, "found \"" + given.values[0] + "\", allowed: " + allowed);
+    }
+    void flag(const GivenFlag& given, std::optional<bool>& out) {
+        if (given.values.empty()) {
+            out = !given.negated;
+            return;
+        }
+        std::string value = given.values[0];
+        std::transform(value.begin(), value.end(), value.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+        if (value == "true" || value == "1") out = true;
+        else if (value == "false" || value == "0") out = false;
+        else error(given, "found \"" + given.values[0] + "\", allowed: true or false");
+    }
+    void use(const GivenFlag& given);
+
+    ModelServer& m_server;
+    const std::vector<WordPlace>& m_places;
+    Findings& m_findings;
+};
+
+void FlagReader::use(const GivenFlag& given) {
+    ModelServer& s = m_server;
+    const std::string name = given.flag->name;
+    const std::string value = given.values.empty() ? "" : given.values[0];
+    std::optional<bool> on;
+    if (name == "model") { if (one_value(given, "a model")) s.model = value; }
+    else if (name == "served-model-name") s.served_model_names = given.values;
+    else if (name == "tensor-parallel-size") small(given, s.tensor_parallel, 1, 1024);
+    else if (name == "pipeline-parallel-size") small(given, s.pipeline_parallel, 1, 1024);
+    else if (name == "data-parallel-size") small(given, s.data_parallel, 1, 1024);
+    else if (name == "enable-expert-parallel") { flag(given, on); s.expert_parallel = on.value_or(false); }
+    else if (name == "max-model-len") { if (value != "-1" && value != "auto") integer(given, s.max_model_len, 1, 100'000'000); }
+    else if (name == "gpu-memory-utilization") number(given, s.gpu_memory_utilization, 1e-6, 1, "a number above 0 and at most 1");
+    else if (name == "max-num-seqs") small(given, s.max_num_seqs, 1, 1'000'000);
+    else if (name == "max-num-batched-tokens") small(given, s.max_num_batched_tokens, 1, 100'000'000);
+    else if (name == "enable-prefix-caching") flag(given, s.prefix_caching);
+    else if (name == "enable-chunked-prefill") flag(given, s.chunked_prefill);
+    else if (name == "enforce-eager") flag(given, s.enforce_eager);
+    else if (name == "async-scheduling") flag(given, s.async_scheduling);
+    else if (name == "block-size") small(given, s.block_size, 1, 4096);
+    else if (name == "swap-space") number(given, s.swap_space_gib, 0, 1e6, "a number of GiB of at least 0");
+    else if (name == "num-gpu-blocks-override") integer(given, s.num_gpu_blocks_override, 1, 1'000'000'000);
+    else if (name == "kv-cache-memory-bytes") integer(given, s.kv_cache_bytes, 1, 1'000'000'000'000'000);
+    else if (name == "long-prefill-token-threshold") small(given, s.long_prefill_token_threshold, 0, 100'000'000);
+    else if (name == "max-cudagraph-capture-size") small(given, s.max_cudagraph_capture_size, 0, 1'000'000);
+    else if (name == "stream-interval") small(given, s.stream_interval, 1, 1'000'000);
+    else if (name == "port") small(given, s.port, 1, 65535);
+    else if (name == "load-format") s.load_format = value;
+    else if (name == "quantization") s.quantization = value == "None" ? "" : value;
+    else if (name == "scheduling-policy") {
+        if (value == "priority") s.priority_scheduling = true;
+        else if (value != "fcfs") error(given, "found \"" + value + "\", allowed: fcfs or priority");
+    } else if (name == "dtype" || name == "kv-cache-dtype") {
+        const bool kv = name == "kv-cache-dtype";
+        const auto plain = plain_dtype(value, kv);
+        if (plain) (kv ? s.kv_cache_dtype : s.dtype) = *plain;
+        else error(given, "found \"" + value + "\", allowed: " + (kv ? "auto, bfloat16, fp8, fp8_e4m3, fp8_e5m2" : "auto, bfloat16, float16, half"));
+    }
+}
+
+/// Whether a simple command starts a vLLM server, and where its flags begin.
+std::size_t vllm_flags_begin(const std::vector<std::string>& command) {
+    for (std::size_t i = 0; i < command.size(); ++i) {
+        const std::string program = command[i].substr(command[i].rfind('/') + 1);
+        if (program == "vllm" && i + 1 < command.size() && command[i + 1] == "serve") return i + 2;
+        if (command[i] == "-m" && i + 1 < command.size() &&
+            (command[i + 1] == "vllm.entrypoints.openai.api_server" || command[i + 1] == "vllm.entrypoints.api_server"))
+            return i + 2;
+        if (command[i] == "-m" && i + 2 < command.size() && command[i + 1] == "vllm.entrypoints.cli.main" && command[i + 2] == "serve") return i + 3;
+    }
+    return 0;
+}
+
+/// The version in an image's tag: v0.8.5, 0.8.5.post1, v0.11.0-x86_64.
+std::string version_of_image(const std::string& image) {
+    const std::size_t colon = image.rfind(':');
+    if (colon == std::string::npos || image.find('/', colon) != std::string::npos) return "";
+    std::string tag = image.substr(colon + 1);
+    tag = tag.substr(0, tag.find('@'));
+    for (std::size_t i = 0; i < tag.size(); ++i) {
+        const bool starts = std::isdigit(static_cast<unsigned char>(tag[i])) && (i == 0 || tag[i - 1] == 'v' || tag[i - 1] == '-');
+        if (!starts) continue;
+        std::size_t end = i;
+        while (end < tag.size() && (std::isdigit(static_cast<unsigned char>(tag[end])) || tag[end] == '.')) ++end;
+        std::string version = tag.substr(i, end - i);
+        while (!version.empty() && version.back() == '.') version.pop_back();
+        if (version.find('.') != std::string::npos) return version;
+    }
+    return "";
+}
+
+}  // namespace
+
+std::optional<KvShape> parse_kv_shape(const std::string& text) {
+    std::int32_t parts[3] = {0, 0, 0};
+    std::size_t count = 0;
+    std::string rest = text + ",";
+    for (std::size_t comma = rest.find(','); comma != std::string::npos; comma = rest.find(',')) {
+        const auto number = human_integer(rest.substr(0, comma));
+        if (count == 3 || !number || *number <= 0 || *number >= 1'000'000) return std::nullopt;
+        parts[count++] = static_cast<std::int32_t>(*number);
+        rest.erase(0, comma + 1);
+    }
+    if (count != 3) return std::nullopt;
+    return KvShape{parts[0], parts[1], parts[2]};
+}
+
+std::optional<ModelServer> read_model_server(const Container& container, Findings& findings) {
+    Environment environment;
+    for (const EnvironmentVariable& variable : container.environment)
+        if (variable.known) environment[variable.name] = expand_kubernetes(variable.value, environment);
+
+    const std::string repository = container.image.substr(0, container.image.find_first_of(":@", container.image.rfind('/') == std::string::npos ? 0 : container.image.rfind('/')));
+    const bool vllm_image = repository.ends_with("vllm-openai") || repository.ends_with("/vllm") || repository == "vllm";
+    std::vector<std::string> words = container.command;
+    words.insert(words.end(), container.args.begin(), container.args.end());
+    std::vector<std::string> command = find_command(words, environment, [](const auto& c) { return vllm_flags_begin(c) > 0; });
+    // Where the first flag stands among the container's words; nothing in a shell's script.
+    std::size_t first_place = command.size() == words.size() ? vllm_flags_begin(command) : container.word_places.size();
+    if (command.empty()) {
+        // The official image's entry point is the server itself; args are its flags.
+        if (!vllm_image || !container.command.empty()) return std::nullopt;
+        first_place = 0;
+        command = {"vllm", "serve"};
+        for (const std::string& arg : container.args) command.push_back(expand_kubernetes(arg, environment));
+        if (command.size() > 3 && command[2] == "serve") {
+            command.erase(command.begin() + 2);
+            first_place = 1;
+        }
+    }
+
+    ModelServer server;
+    server.where = container.where;
+    server.path = container.path + (container.args.empty() ? ".command" : ".args");
+    if (!container.word_places.empty()) server.where = container.word_places[container.args.empty() ? 0 : container.word_places.size() - container.args.size()].where;
+    std::vector<WordPlace> places;
+    for (std::size_t i = first_place; i < container.word_places.size(); ++i) places.push_back(container.word_places[i]);
+    const auto report = [&](const std::string& message) { findings.errors.push_back({server.where, server.path, message}); };
+    std::vector<std::string> positional;
+    const std::size_t begin = vllm_flags_begin(command);
+    const std::vector<std::string> flag_words(command.begin() + static_cast<std::ptrdiff_t>(begin), command.end());
+    FlagReader(server, places, findings).read(split_flags(flag_words, positional));
+    if (!positional.empty() && server.model.empty()) {
+        server.model = positional[0];
+        positional.erase(positional.begin());
+    }
+    for (const std::string& word : positional) report("found \"" + word + "\" among vLLM's flags, which belongs to none of them");
+    for (const auto& text : {server.model}) {
+        if (text.find("$(") == std::string::npos) continue;
+        report("the model is \"" + text + "\", whose variable has no value in the manifest, allowed: an env entry with that name and a value");
+    }
+    if (server.model.empty()) report("names no model, allowed: vllm serve MODEL or --model MODEL");
+    server.vllm_version = vllm_image ? version_of_image(container.image) : "";
+    if (server.vllm_version.empty())
+        findings.warnings.push_back({container.where, container.path + ".image", "\"" + container.image + "\" names no vLLM version; the newest profile is used"});
+    if (const auto v1 = environment.find("VLLM_USE_V1"); v1 != environment.end()) server.engine_generation = v1->second == "0" ? "v0" : "v1";
+
+    const std::int64_t needed = std::int64_t{server.tensor_parallel} * server.pipeline_parallel * server.data_parallel;
+    const std::int64_t gpus = container.resources.gpus();
+    if (gpus == 0)
+        report("serves a model but its container asks for no GPU, allowed: resources.limits nvidia.com/gpu: " + std::to_string(needed));
+    else if (gpus < needed)
+        report("found tensor x pipeline x data parallel = " + std::to_string(needed) + " on " + std::to_string(gpus) + " GPUs, allowed: at most the GPUs in resources.limits");
+    else if (gpus > needed)
+        findings.warnings.push_back({server.where, server.path, "uses " + std::to_string(needed) + " of the " + std::to_string(gpus) + " GPUs its container asks for"});
+    return server;
+}
+
+ModelServer decode_model_server(Decoder& server, const ModelServer& base) {
+    ModelServer out = base;
+    out.where = server.where();
+    out.path = server.path();
+    const auto text = [&](const char* key, std::string& value) {
+        if (auto given = server.text(key)) value = std::move(*given);
+    };
+    const auto dtype = [&](const char* key, bool kv, std::string& value) {
+        const auto given = server.text(key);
+        if (!given) return;
+        const auto plain = plain_dtype(*given, kv);
+        if (plain) value = *plain;
+        else server.error(key, "found \"" + *given + "\", allowed: " + (kv ? "auto, bf16, fp16, fp8" : "auto, bf16, fp16, fp8, mxfp4, nvfp4, int4"));
+    };
+    const auto count = [&](const char* key, auto& value, std::int32_t least, std::int32_t most) {
+        if (const auto given = server.int32(key, least, most)) value = *given;
+    };
+    const auto on_off = [&](const char* key, auto& value) {
+        if (const auto given = server.boolean(key)) value = *given;
+    };
+    const auto number = [&](const char* key, std::optional<double>& value, double least, double most) {
+        if (const auto given = server.number(key, least, most)) value = given;
+    };
+    text("model", out.model);
+    text("gpu", out.gpu);
+    text("vllm_version", out.vllm_version);
+    text("quantization", out.quantization);
+    text("load_format", out.load_format);
+    if (const auto engine = server.choice<std::string>("engine", {{"v0", "v0"}, {"v1", "v1"}})) out.engine_generation = *engine;
+    if (const auto policy = server.choice<bool>("scheduling_policy", {{"fcfs", false}, {"priority", true}})) out.priority_scheduling = *policy;
+    dtype("dtype", false, out.dtype);
+    dtype("kv_cache_dtype", true, out.kv_cache_dtype);
+    count("tp", out.tensor_parallel, 1, 1024);
+    count("pp", out.pipeline_parallel, 1, 1024);
+    count("dp", out.data_parallel, 1, 1024);
+    count("max_num_seqs", out.max_num_seqs, 1, 1'000'000);
+    count("max_num_batched_tokens", out.max_num_batched_tokens, 1, 100'000'000);
+    count("block_size", out.block_size, 1, 4096);
+    count("max_cudagraph_capture_size", out.max_cudagraph_capture_size, 0, 1'000'000);
+    count("long_prefill_token_threshold", out.long_prefill_token_threshold, 0, 100'000'000);
+    count("stream_interval", out.stream_interval, 1, 1'000'000);
+    count("port", out.port, 1, 65535);
+    on_off("ep", out.expert_parallel);
+    on_off("enable_prefix_caching", out.prefix_caching);
+    on_off("enable_chunked_prefill", out.chunked_prefill);
+    on_off("async_scheduling", out.async_scheduling);
+    on_off("enforce_eager", out.enforce_eager);
+    number("gpu_memory_utilization", out.gpu_memory_utilization, 1e-6, 1);
+    number("swap_space", out.swap_space_gib, 0, 1e6);
+    if (const auto given = server.integer("max_model_len", 1, 100'000'000)) out.max_model_len = given;
+    if (const auto given = server.integer("num_gpu_blocks_override", 1, 1'000'000'000)) out.num_gpu_blocks_override = given;
+    if (const auto given = server.integer("gpu_memory_bytes", 1)) out.gpu_memory_bytes = given;
+    if (const auto gib = server.number("kv_cache_gib", 0, 1e6)) out.kv_cache_bytes = std::llround(*gib * 1073741824.0);
+    if (const auto given = server.text("kv_shape")) {
+        out.kv_shape = parse_kv_shape(*given);
+        if (!out.kv_shape) server.error("kv_shape", "found \"" + *given + "\", allowed: LAYERS,KV_HEADS,HEAD_DIM");
+    }
+    server.finish();
+    return out;
+}
+
+std::optional<ModelServer> read_server_annotations(const std::map<std::string, std::string>& annotations,
+                                                   const ModelServer& base, const SourcePosition& where, const std::string& path,
+                                                   Findings& findings) {
+    const std::string prefix = "windtunnel.dev/";
+    Node map;
+    map.kind = Node::Kind::map;
+    map.line = where.line;
+    map.column = where.column;
+    for (const auto& [key, value] : annotations) {
+        if (!key.starts_with(prefix)) continue;
+        Node member = resolve_plain_scalar(value);  // annotations are text; "2" means 2 here
+        for (const char* text_key : {"vllm_version", "vllm-version", "kv_shape", "kv-shape"})
+            if (key.substr(prefix.size()) == text_key) member.kind = Node::Kind::string;
+        member.key = key.substr(prefix.size());
+        std::replace(member.key.begin(), member.key.end(), '-', '_');
+        member.line = where.line;
+        member.column = where.column;
+        map.children.push_back(std::move(member));
+    }
+    if (map.children.empty()) return std::nullopt;
+    Decoder decoder(map, path, where.file, findings);
+    return decode_model_server(decoder, base);
+}
+
+}  // namespace windtunnel

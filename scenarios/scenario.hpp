@@ -1,0 +1,213 @@
+#pragma once
+#include "models/instance_types.hpp"
+#include "models/problem.hpp"
+#include "models/time.hpp"
+#include "scenarios/kubernetes.hpp"
+#include "scenarios/model_server.hpp"
+#include "scenarios/synthetic_spec.hpp"
+#include "scenarios/threshold.hpp"
+
+#include <cstdint>
+#include <istream>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace windtunnel {
+
+/// How the router in front of a workload picks a replica.
+enum class RoutingSpec : std::uint8_t { random, least_requests, round_robin, queue };
+
+/// What the router does with a request when no replica is ready.
+enum class OnNoEndpoints : std::uint8_t { fail, hold };
+
+/// A queue in front of the replicas (`routing: queue`).
+struct QueueSpec {
+    std::int32_t per_replica_concurrency = 1;    ///< requests that one replica works on at a time
+    std::optional<std::int64_t> hold;            ///< requests the queue holds; more are rejected. Empty: no bound
+    std::optional<Tick> visibility_timeout;      ///< a request unfinished after this is handed out again
+    std::int32_t attempts = 1;                   ///< hand-outs before a request counts as failed
+};
+
+/// What a client does with an attempt that failed.
+struct RetrySpec {
+    std::int32_t attempts = 1;                   ///< tries in all; 1 = no retry
+    Tick backoff{0};                             ///< before the second try; doubles after each
+};
+
+/// A stage of a cold start whose duration is drawn from a lognormal distribution.
+struct ColdStartStage {
+    std::string name;                            ///< image_pull, weights_download, weights_load, ... : see README.md
+    Tick median;
+    double sigma = 0;                            ///< of the logarithm; 0 = always the median
+};
+
+/// One stream of requests and the Kubernetes object that answers it.
+struct WorkloadSpec {
+    std::string name;                            ///< default: the target's name
+    std::string trace;                           ///< file, resolved beside the scenario; "" = synthetic
+    std::optional<SyntheticSpec> synthetic;
+    double rate_scale = 1;                       ///< arrivals of a trace come this much faster
+    std::optional<std::int32_t> max_tokens;      ///< the clients' limit, for requests whose trace gives none
+    std::string target_kind;                     ///< "Deployment", "StatefulSet", "ReplicaSet"; "" = left out
+    std::string target_name;                     ///< "" = left out: the only workload with a model server
+    RoutingSpec routing = RoutingSpec::random;           ///< kube-proxy's choice
+    std::optional<Tick> timeout;                 ///< the client gives up this long after arrival
+    RetrySpec retry;
+    QueueSpec queue;
+    OnNoEndpoints on_no_endpoints = OnNoEndpoints::fail;
+    std::optional<std::int64_t> hold_limit;      ///< requests held without endpoints; empty: no bound
+    Tick endpoint_delay = seconds(1);            ///< readiness to router
+    std::optional<ModelServer> server;           ///< declared by the scenario, over what the manifest says
+    std::vector<ColdStartStage> cold_start;      ///< empty: the model's own
+    SourcePosition where;
+    std::string path;                            ///< `workload` or `workload[1]`
+};
+
+
+/// Nodes of one kind. From the scenario, or made from an eksctl node group.
+struct PoolSpec {
+    std::string name;
+    std::vector<std::string> instance_types;     ///< at least one
+    CapacityType capacity = CapacityType::on_demand;
+    std::int32_t min_nodes = 0;
+    std::int32_t max_nodes = 0;
+    std::int32_t initial_nodes = 0;              ///< at t = 0 at least this many
+    std::optional<std::int64_t> price_nano_usd_per_hour;  ///< of one node, in place of the price list's
+    std::optional<Tick> provisioning;            ///< median from request to Ready node
+    double provisioning_sigma = 0;               ///< of the logarithm; 0 = always the median
+    std::optional<double> interruptions_per_hour;///< spot: mean rate per node, in place of the market's default
+    std::optional<Tick> interruption_notice;     ///< spot: in place of the cloud's
+    std::string gpu;                             ///< GPU type for instance types that the catalogue lacks
+    std::int32_t gpus_per_node = 0;              ///< 0 = the catalogue's
+    std::int64_t cpu_milli = 0;                  ///< 0 = the catalogue's
+    std::int64_t memory_bytes = 0;               ///< 0 = the catalogue's
+    std::vector<std::string> zones;              ///< empty: the cluster's
+    Labels labels;
+    std::vector<Taint> taints;
+    SourcePosition where;
+    std::string path;
+};
+
+enum class CloudKind : std::uint8_t { none, aws, gcp, azure };
+
+enum class NodeAutoscaling : std::uint8_t { cluster_autoscaler, none };
+
+struct ClusterSpec {
+    CloudKind cloud = CloudKind::none;
+    std::string region;
+    std::vector<std::string> zones;
+    std::vector<PoolSpec> pools;                 ///< the scenario's, then those of the manifests' node groups
+    NodeAutoscaling autoscaling = NodeAutoscaling::cluster_autoscaler;
+    Tick scale_down_unneeded = seconds(600);     ///< cluster-autoscaler --scale-down-unneeded-time
+    SourcePosition where;
+};
+
+/// `metrics`: what a name in the manifests' queries stands for.
+struct MetricMapping {
+    std::string name;
+    std::string expression;                      ///< PromQL over exposed series
+    SourcePosition where;
+};
+
+struct PrometheusSpec {
+    Tick scrape_interval = seconds(15);          ///< a ServiceMonitor's or PodMonitor's own interval wins
+    Tick evaluation_delay{0};                    ///< from scrape to query answer
+    Tick adapter_interval = seconds(30);         ///< how old an adapter's answer for HPA metrics may be
+};
+
+/// A request is good when it completed and met all that are given.
+struct GoodputSpec {
+    std::optional<Tick> ttft;
+    std::optional<Tick> tpot;
+    std::optional<Tick> e2el;
+    SourcePosition where;
+
+    [[nodiscard]] bool empty() const { return !ttft && !tpot && !e2el; }
+};
+
+enum class StartState : std::uint8_t { warm, cold };
+
+/// Something that happens to the cluster at a fixed time.
+enum class EventKind : std::uint8_t {
+    rollout,      ///< a new revision of a workload starts to roll out
+    scale,        ///< somebody sets a workload's replicas by hand
+    lose_node,    ///< nodes of a pool die without notice
+    drain_node,   ///< nodes of a pool are drained and removed
+    add_node,     ///< nodes are added to a pool by hand, beyond what autoscaling asks for
+    no_capacity,  ///< for a while the cloud gives no nodes for a pool
+    no_metrics,   ///< for a while Prometheus answers nothing
+};
+
+struct ScenarioEvent {
+    EventKind kind = EventKind::rollout;
+    Tick at;
+    Tick duration{0};                            ///< of no_capacity and no_metrics
+    std::string target;                          ///< a workload ("Deployment/chat") or a pool's name; "" for no_metrics
+    std::int32_t count = 1;                      ///< nodes, or replicas to scale to
+    SourcePosition where;
+    std::string path;                            ///< `events[0]`
+};
+
+/// Everything that one run is made from, typed and named; the compiler turns it into a blueprint.
+struct Scenario {
+    std::string name;
+    std::string file;                            ///< as given; "" when made from flags alone
+    std::vector<std::string> manifest_paths;     ///< as read, beside the scenario
+    Manifests manifests;
+    std::vector<WorkloadSpec> workloads;
+    ClusterSpec cluster;
+    std::vector<MetricMapping> metrics;
+    PrometheusSpec prometheus;
+    std::vector<Threshold> thresholds;
+    GoodputSpec goodput;
+    std::vector<ScenarioEvent> events;           ///< in the order of the file
+    StartState start = StartState::warm;
+    std::optional<std::int64_t> start_unix_s;    ///< wall clock of t = 0; empty: the trace's first timestamp
+    std::string time_zone = "Etc/UTC";
+    std::optional<Tick> duration;                ///< cuts the workloads' span
+    Tick drain_limit = seconds(600);             ///< after the span, for what is in flight
+    std::int32_t trials = 1;
+    std::uint64_t seed = 1;
+    Document document;                           ///< the scenario file after --set, for hashing and diffs
+    Problems warnings;                           ///< of reading: probably not what was meant
+    Problems notes;                              ///< of reading: what was left aside and why
+
+    /// The workload object a workload's requests go to, or nullptr.
+    [[nodiscard]] const WorkloadObject* target_of(const WorkloadSpec& workload) const;
+    /// What a workload's replicas serve: the scenario's declaration, else the manifest's. Never nullptr in a
+    /// scenario that was read without errors.
+    [[nodiscard]] const ModelServer* server_of(const WorkloadSpec& workload) const;
+    /// How often a workload's pods are scraped: the shortest interval of the monitors that select them,
+    /// else Prometheus' own.
+    [[nodiscard]] Tick scrape_interval_of(const WorkloadObject& object) const;
+};
+
+/// What the command line adds to a scenario file.
+struct ScenarioInputs {
+    std::string scenario_file;                   ///< "" = none: defaults, with the manifests below
+    std::vector<std::string> manifests;          ///< -f; they replace the scenario's own
+    std::string trace;                           ///< -t; replaces the only workload's
+    std::vector<std::string> assignments;        ///< --set PATH=VALUE, in order
+    bool workload_required = true;               ///< false for `validate`
+};
+
+/// Reads scenario and manifests, applies the assignments, decodes and checks everything together.
+[[nodiscard]] Result<Scenario> read_scenario(const ScenarioInputs& inputs, std::istream& standard_input);
+
+/// For `validate`: the same without stopping at the first broken layer; what could be read is in
+/// `scenario`, all errors and notes are in `findings`.
+void read_scenario_into(const ScenarioInputs& inputs, std::istream& standard_input, Scenario& scenario, Findings& findings);
+
+/// Scenario and manifests as they were decoded (after --set), without positions: what a hash or a
+/// difference between two runs is made from.
+[[nodiscard]] nlohmann::ordered_json canonical_json(const Scenario& scenario);
+
+/// Decodes one scenario document; manifests are not read. The tests and read_scenario use it.
+void decode_scenario(const Document& document, Scenario& out, Findings& findings);
+
+/// Decodes `synthetic:` (scenarios/synthetic_spec.hpp). Calls `finish`.
+[[nodiscard]] SyntheticSpec decode_synthetic(Decoder& synthetic);
+
+}  // namespace windtunnel

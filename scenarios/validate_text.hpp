@@ -1,0 +1,31 @@
+#pragma once
+#include <functional>
+#include <string>
+
+#include "scenarios/scenario.hpp"
+
+namespace windtunnel {
+
+/// What `windtunnel validate` prints: one chain per workload (who sends requests to it, what it serves,
+/// what scales it, on which pools its pods can run and at what price), then every finding.
+///
+///     Deployment/chat (k8s/chat.yaml:1)
+///       requests   chat.csv.gz, routing random
+///       serves     vllm 0.8.5, meta-llama/Llama-3.1-8B-Instruct, tp 1
+///       scaled by  ScaledObject/chat (k8s/keda.yaml:1): 1 to 8 replicas on prometheus: sum(vllm:num_requests_waiting) / 5
+///       runs on    g6 (g6.xlarge, on-demand, 0 to 8 nodes)
+///     errors: 0, warnings: 1, notes: 2
+///
+/// `price_text` says what a node of a pool costs ("0.8048 USD/h", or ""), for those without their own price.
+[[nodiscard]] std::string validate_text(const Scenario& scenario, const Findings& findings, bool with_notes,
+                                        const std::function<std::string(const PoolSpec&)>& price_text = {});
+
+/// Whether a pod's selector, required affinity and tolerations let it run on a pool's nodes. GPU counts
+/// and instance types are for the compiler, which has the catalogue.
+[[nodiscard]] bool may_run_on(const PodTemplate& pod, const PoolSpec& pool, const ClusterSpec& cluster);
+
+/// The labels that a pool's nodes carry besides its own: instance type, capacity type, zone, pool name,
+/// as EKS, GKE and AKS set them.
+[[nodiscard]] Labels node_labels(const PoolSpec& pool, const ClusterSpec& cluster, const std::string& instance_type, const std::string& zone);
+
+}  // namespace windtunnel
