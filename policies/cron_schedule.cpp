@@ -54,13 +54,15 @@ std::vector<std::string> words(std::string_view text) {
 std::optional<int> number(const std::string& text) {
     int value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size() || text.empty() || value < 0) return std::nullopt;
+    if (error != std::errc{} || end != text.data() + text.size() || text.empty() || value < 0)
+        return std::nullopt;
     return value;
 }
 
 std::optional<int> number_or_name(const std::string& text, const Field& field) {
     std::string lower = text;
-    std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    std::transform(lower.begin(), lower.end(), lower.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     for (std::size_t i = 0; i < field.names.size(); ++i)
         if (field.names[i] == lower) return field.first_named + static_cast<int>(i);
     return number(text);
@@ -102,7 +104,8 @@ std::string allowed_text(const Field& field) {
     std::string text = "*, ?, or a list of numbers and ranges from " + std::to_string(field.low) + " to " +
                        std::to_string(field.high) + " with an optional /step";
     if (!field.names.empty())
-        text += " (or names " + std::string(field.names.front()) + " to " + std::string(field.names.back()) + ")";
+        text +=
+            " (or names " + std::string(field.names.front()) + " to " + std::string(field.names.back()) + ")";
     return text;
 }
 
@@ -112,7 +115,9 @@ bool has(std::uint64_t bits, unsigned i) { return (bits >> i & 1) != 0; }
 struct LocalClock {
     const date::time_zone* zone;
 
-    [[nodiscard]] Seconds offset(UtcSeconds t) const { return zone == nullptr ? Seconds{0} : zone->get_info(t).offset; }
+    [[nodiscard]] Seconds offset(UtcSeconds t) const {
+        return zone == nullptr ? Seconds{0} : zone->get_info(t).offset;
+    }
     [[nodiscard]] date::local_seconds local(UtcSeconds t) const {
         return date::local_seconds{t.time_since_epoch() + offset(t)};
     }
@@ -130,9 +135,7 @@ struct LocalClock {
 };
 
 date::local_days day_of(date::local_seconds t) { return date::floor<date::days>(t); }
-int hour_of(date::local_seconds t) {
-    return static_cast<int>(date::floor<hours>(t - day_of(t)).count());
-}
+int hour_of(date::local_seconds t) { return static_cast<int>(date::floor<hours>(t - day_of(t)).count()); }
 int minute_of(date::local_seconds t) {
     return static_cast<int>((date::floor<minutes>(t - day_of(t)) % hours{1}).count());
 }
@@ -144,13 +147,20 @@ Result<CronSchedule> CronSchedule::parse(std::string_view text, CronDescriptors 
     std::string expanded(text);
     if (descriptors == CronDescriptors::allowed && !text.empty() && text.front() == '@') {
         static constexpr std::array<std::pair<std::string_view, std::string_view>, 7> known{
-            {{"@yearly", "0 0 1 1 *"}, {"@annually", "0 0 1 1 *"}, {"@monthly", "0 0 1 * *"}, {"@weekly", "0 0 * * 0"},
-             {"@daily", "0 0 * * *"}, {"@midnight", "0 0 * * *"}, {"@hourly", "0 * * * *"}}};
-        const auto found = std::find_if(known.begin(), known.end(), [&](const auto& entry) { return entry.first == text; });
+            {{"@yearly", "0 0 1 1 *"},
+             {"@annually", "0 0 1 1 *"},
+             {"@monthly", "0 0 1 * *"},
+             {"@weekly", "0 0 * * 0"},
+             {"@daily", "0 0 * * *"},
+             {"@midnight", "0 0 * * *"},
+             {"@hourly", "0 * * * *"}}};
+        const auto found =
+            std::find_if(known.begin(), known.end(), [&](const auto& entry) { return entry.first == text; });
         if (found == known.end())
             return Problem{where, path,
                            "found '" + expanded +
-                               "', allowed: @yearly, @annually, @monthly, @weekly, @daily, @midnight, @hourly or five fields"};
+                               "', allowed: @yearly, @annually, @monthly, @weekly, @daily, @midnight, "
+                               "@hourly or five fields"};
         expanded = found->second;
     }
     const auto parts = words(expanded);
@@ -178,8 +188,9 @@ Result<CronSchedule> CronSchedule::parse(std::string_view text, CronDescriptors 
             any = any || bits->any;
         }
         if (!good || used == 0)
-            problems.push_back({where, path,
-                                "found '" + parts[i] + "' as " + fields[i].name + ", allowed: " + allowed_text(fields[i])});
+            problems.push_back(
+                {where, path,
+                 "found '" + parts[i] + "' as " + fields[i].name + ", allowed: " + allowed_text(fields[i])});
         if (i == 2) schedule.m_any_day = any;
         if (i == 4) schedule.m_any_weekday = any;
     }
@@ -207,11 +218,13 @@ std::optional<UtcSeconds> CronSchedule::next_after(UtcSeconds after, const date:
         const date::local_days day = day_of(clock.local(t));
         const bool day_matches = has(m_days, static_cast<unsigned>(today.day()));
         const bool weekday_matches = has(m_weekdays, date::weekday{day}.c_encoding());
-        const bool matches = m_any_day || m_any_weekday ? day_matches && weekday_matches : day_matches || weekday_matches;
+        const bool matches =
+            m_any_day || m_any_weekday ? day_matches && weekday_matches : day_matches || weekday_matches;
         if (!matches) {
             reset = true;
             t = clock.midnight(day + date::days{1});
-            // Where midnight does not exist the answer may be 23:00 of the day before; 01:00 is as good as midnight.
+            // Where midnight does not exist the answer may be 23:00 of the day before; 01:00 is as good as
+            // midnight.
             const int hour = hour_of(clock.local(t));
             if (hour > 12) t += hours{24 - hour};
             continue;
@@ -239,11 +252,13 @@ std::optional<UtcSeconds> CronSchedule::next_after(UtcSeconds after, const date:
     }
 }
 
-Result<const date::time_zone*> find_time_zone(std::string_view name, const SourcePosition& where, const std::string& path) {
+Result<const date::time_zone*> find_time_zone(std::string_view name, const SourcePosition& where,
+                                              const std::string& path) {
     try {
         return date::locate_zone(name);
     } catch (const std::exception&) {
-        return Problem{where, path, "found '" + std::string(name) + "', allowed: an IANA time zone such as Europe/Berlin"};
+        return Problem{where, path,
+                       "found '" + std::string(name) + "', allowed: an IANA time zone such as Europe/Berlin"};
     }
 }
 

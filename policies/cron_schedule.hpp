@@ -3,8 +3,8 @@
 #include "models/time.hpp"
 #include "policies/active_interval.hpp"
 
-#include <cstdint>
 #include <date/tz.h>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,7 +29,8 @@ class CronSchedule {
 public:
     /// Every error of the text, with what is allowed. `where` and `path` go into the problems.
     [[nodiscard]] static Result<CronSchedule> parse(std::string_view text, CronDescriptors descriptors,
-                                                    const SourcePosition& where = {}, const std::string& path = {});
+                                                    const SourcePosition& where = {},
+                                                    const std::string& path = {});
 
     /// The first matching second strictly after `after` in `zone` (null = UTC); nothing where no match
     /// lies within five years, as for 30 February.
@@ -42,8 +43,14 @@ private:
     bool m_any_day = false, m_any_weekday = false;
 };
 
+/// Every match within [0, span) of a simulation whose t = 0 is at `origin` plus `origin_fraction` (less than
+/// a second), ascending: the hits of a CronJob.
+[[nodiscard]] std::vector<Tick> cron_hits(const CronSchedule& schedule, const date::time_zone* zone,
+                                          UtcSeconds origin, Tick origin_fraction, Tick span);
+
 /// A time zone of the system's database by its IANA name, or a problem that names what was found.
-[[nodiscard]] Result<const date::time_zone*> find_time_zone(std::string_view name, const SourcePosition& where = {},
+[[nodiscard]] Result<const date::time_zone*> find_time_zone(std::string_view name,
+                                                            const SourcePosition& where = {},
                                                             const std::string& path = {});
 
 /// KEDA's cron trigger: a replica count that holds between start and end.
@@ -61,7 +68,8 @@ struct CronTriggerText {
 
 /// All problems of a trigger: missing or empty fields, bad cron texts, equal start and end, an unknown
 /// zone, a replica count that is no positive integer.
-[[nodiscard]] Result<CronTrigger> parse_cron_trigger(const CronTriggerText& text, const SourcePosition& where = {},
+[[nodiscard]] Result<CronTrigger> parse_cron_trigger(const CronTriggerText& text,
+                                                     const SourcePosition& where = {},
                                                      const std::string& path = {});
 
 /// Whether the trigger is active: not (next start < next end), both strictly after `now`. So it is active

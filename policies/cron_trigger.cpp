@@ -38,7 +38,8 @@ NextEvents next_events(const CronTrigger& trigger, UtcSeconds now) {
 
 }  // namespace
 
-Result<CronTrigger> parse_cron_trigger(const CronTriggerText& text, const SourcePosition& where, const std::string& path) {
+Result<CronTrigger> parse_cron_trigger(const CronTriggerText& text, const SourcePosition& where,
+                                       const std::string& path) {
     Problems problems;
     CronTrigger trigger;
     const auto key = [&](const char* name) { return path.empty() ? std::string(name) : path + "." + name; };
@@ -59,19 +60,24 @@ Result<CronTrigger> parse_cron_trigger(const CronTriggerText& text, const Source
     }
     if (given(text.start, "start", "a cron expression of five fields")) {
         trigger.start_text = *text.start;
-        take(CronSchedule::parse(trigger.start_text, CronDescriptors::refused, where, key("start")), trigger.start);
+        take(CronSchedule::parse(trigger.start_text, CronDescriptors::refused, where, key("start")),
+             trigger.start);
     }
     if (given(text.end, "end", "a cron expression of five fields")) {
         trigger.end_text = *text.end;
         take(CronSchedule::parse(trigger.end_text, CronDescriptors::refused, where, key("end")), trigger.end);
         if (text.start && *text.start == *text.end)
-            problems.push_back({where, key("end"), "found '" + *text.end + "' as both start and end, allowed: two different times"});
+            problems.push_back(
+                {where, key("end"),
+                 "found '" + *text.end + "' as both start and end, allowed: two different times"});
     }
     if (given(text.desired_replicas, "desiredReplicas", "an integer of at least 1")) {
         const std::string& digits = *text.desired_replicas;
-        const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), trigger.desired_replicas);
+        const auto [end, error] =
+            std::from_chars(digits.data(), digits.data() + digits.size(), trigger.desired_replicas);
         if (error != std::errc{} || end != digits.data() + digits.size() || trigger.desired_replicas <= 0)
-            problems.push_back({where, key("desiredReplicas"), "found '" + digits + "', allowed: an integer of at least 1"});
+            problems.push_back(
+                {where, key("desiredReplicas"), "found '" + digits + "', allowed: an integer of at least 1"});
     }
     if (!problems.empty()) return problems;
     return trigger;
@@ -80,13 +86,27 @@ Result<CronTrigger> parse_cron_trigger(const CronTriggerText& text, const Source
 bool is_active(const CronTrigger& trigger, UtcSeconds now) { return next_events(trigger, now).active(); }
 
 std::string cron_metric_name(const CronTrigger& trigger, std::int32_t trigger_index) {
-    std::string name = "cron-" + trigger.zone_name + "-" + cron_label(trigger.start_text) + "-" + cron_label(trigger.end_text);
+    std::string name = "cron-" + trigger.zone_name + "-" + cron_label(trigger.start_text) + "-" +
+                       cron_label(trigger.end_text);
     for (char& c : name)
         if (std::string_view("/.:%()").find(c) != std::string_view::npos) c = '-';
     return "s" + std::to_string(trigger_index) + "-" + name;
 }
 
-std::vector<ActiveInterval> active_intervals(const CronTrigger& trigger, UtcSeconds origin, Tick origin_fraction, Tick span) {
+std::vector<Tick> cron_hits(const CronSchedule& schedule, const date::time_zone* zone, UtcSeconds origin,
+                            Tick origin_fraction, Tick span) {
+    std::vector<Tick> hits;
+    const UtcSeconds before = origin - std::chrono::seconds{1};
+    for (auto hit = schedule.next_after(before, zone); hit; hit = schedule.next_after(*hit, zone)) {
+        const Tick at = seconds((*hit - origin).count()) - origin_fraction;
+        if (at >= span) break;
+        if (at >= Tick{0}) hits.push_back(at);
+    }
+    return hits;
+}
+
+std::vector<ActiveInterval> active_intervals(const CronTrigger& trigger, UtcSeconds origin,
+                                             Tick origin_fraction, Tick span) {
     std::vector<ActiveInterval> intervals;
     const auto tick_of = [&](UtcSeconds t) { return seconds((t - origin).count()) - origin_fraction; };
     // Between two events nothing changes, so each stretch has the activity of its first second.

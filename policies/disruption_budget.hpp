@@ -1,5 +1,5 @@
 #pragma once
-#include "policies/int_or_percent.hpp"
+#include "policies/count_or_percent.hpp"
 
 #include <cstdint>
 
@@ -10,8 +10,8 @@ namespace windtunnel {
 
 /// One of the two is given.
 struct DisruptionBudgetSpec {
-    IntOrPercent min_available;
-    IntOrPercent max_unavailable;
+    CountOrPercent min_available;
+    CountOrPercent max_unavailable;
     /// Releases before about 1.20 refuse every disruption where a matching pod has no controller and the
     /// budget needs the controllers' scale; later ones leave such pods out of the scale.
     bool unowned_pods_block = false;
@@ -20,8 +20,8 @@ struct DisruptionBudgetSpec {
 /// What the budget sees.
 struct DisruptionBudgetInput {
     std::int32_t matching_pods = 0;
-    std::int32_t healthy_pods = 0;     ///< Ready, not being deleted, not recorded as disrupted within 2 min
-    std::int32_t controller_scale = 0; ///< sum of spec.replicas of the pods' controllers, each once
+    std::int32_t healthy_pods = 0;      ///< Ready, not being deleted, not recorded as disrupted within 2 min
+    std::int32_t controller_scale = 0;  ///< sum of spec.replicas of the pods' controllers, each once
     bool has_unowned_pod = false;
 };
 
@@ -34,14 +34,17 @@ struct DisruptionBudgetStatus {
 
 /// An integer minAvailable counts the matching pods; everything else counts what the controllers should
 /// have. Percentages round up for both fields.
-WT_HD constexpr DisruptionBudgetStatus budget_status(const DisruptionBudgetSpec& spec, const DisruptionBudgetInput& input) {
+WT_HD constexpr DisruptionBudgetStatus budget_status(const DisruptionBudgetSpec& spec,
+                                                     const DisruptionBudgetInput& input) {
     DisruptionBudgetStatus status;
     status.current_healthy = input.healthy_pods;
-    const bool by_scale = spec.max_unavailable.is_given() || spec.min_available.kind == IntOrPercent::Kind::percent;
+    const bool by_scale =
+        spec.max_unavailable.is_given() || spec.min_available.kind == CountOrPercent::Kind::percent;
     if (by_scale && input.has_unowned_pod && spec.unowned_pods_block) return status;
     status.expected_pods = by_scale ? input.controller_scale : input.matching_pods;
     if (spec.max_unavailable.is_given())
-        status.desired_healthy = status.expected_pods - spec.max_unavailable.resolve(status.expected_pods, true);
+        status.desired_healthy =
+            status.expected_pods - spec.max_unavailable.resolve(status.expected_pods, true);
     else
         status.desired_healthy = spec.min_available.resolve(status.expected_pods, true);
     if (status.desired_healthy < 0) status.desired_healthy = 0;
@@ -56,20 +59,22 @@ enum class UnhealthyEvictionPolicy : std::uint8_t { if_healthy_budget, always_al
 inline constexpr std::int64_t disruption_record_seconds = 120;
 
 enum class EvictionAnswer : std::uint8_t {
-    evict,                 ///< deleted; the budget is untouched
-    evict_and_count,       ///< deleted; one allowed disruption was used, the pod is to be recorded
-    too_many_requests,     ///< 429: the drainer tries again
-    two_budgets,           ///< 500: more than one budget matches, never allowed
+    evict,              ///< deleted; the budget is untouched
+    evict_and_count,    ///< deleted; one allowed disruption was used, the pod is to be recorded
+    too_many_requests,  ///< 429: the drainer tries again
+    two_budgets,        ///< 500: more than one budget matches, never allowed
 };
 
 /// Answers an eviction request and charges the budget. `budget` is null where none matches, `budgets` how
 /// many do; `unchecked` = the pod is Pending, terminal or already being deleted.
-WT_HD constexpr EvictionAnswer request_eviction(DisruptionBudgetStatus* budget, std::int32_t budgets, bool unchecked,
-                                                bool running_not_ready, UnhealthyEvictionPolicy policy) {
+WT_HD constexpr EvictionAnswer request_eviction(DisruptionBudgetStatus* budget, std::int32_t budgets,
+                                                bool unchecked, bool running_not_ready,
+                                                UnhealthyEvictionPolicy policy) {
     if (unchecked || budgets == 0) return EvictionAnswer::evict;
     if (budgets > 1) return EvictionAnswer::two_budgets;
-    if (running_not_ready && (policy == UnhealthyEvictionPolicy::always_allow ||
-                              (budget->desired_healthy > 0 && budget->current_healthy >= budget->desired_healthy)))
+    if (running_not_ready &&
+        (policy == UnhealthyEvictionPolicy::always_allow ||
+         (budget->desired_healthy > 0 && budget->current_healthy >= budget->desired_healthy)))
         return EvictionAnswer::evict;
     if (budget->disruptions_allowed <= 0) return EvictionAnswer::too_many_requests;
     --budget->disruptions_allowed;

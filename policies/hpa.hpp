@@ -24,8 +24,8 @@ enum class HpaTargetKind : std::uint8_t { utilization, average_value, value };
 struct HpaMetricSpec {
     HpaMetricKind kind = HpaMetricKind::resource;
     HpaTargetKind target = HpaTargetKind::utilization;
-    bool cpu = false;                ///< resource kinds: whether the resource is cpu (readiness rules apply)
-    std::int64_t target_milli = 0;   ///< value or averageValue in milli-units; percent for utilization; > 0
+    bool cpu = false;               ///< resource kinds: whether the resource is cpu (readiness rules apply)
+    std::int64_t target_milli = 0;  ///< value or averageValue in milli-units; percent for utilization; > 0
 };
 
 enum class HpaPolicyType : std::uint8_t { pods, percent };
@@ -49,7 +49,9 @@ struct HpaScalingRules {
 /// API server's defaults for a direction that `behavior` does not mention
 /// (pkg/apis/autoscaling/v2/defaults.go, v1.37 cycle).
 WT_HD constexpr HpaScalingRules default_scale_up_rules() {
-    return {seconds(0), HpaSelectPolicy::max, 2,
+    return {seconds(0),
+            HpaSelectPolicy::max,
+            2,
             {{HpaPolicyType::pods, 4, seconds(15)}, {HpaPolicyType::percent, 100, seconds(15)}}};
 }
 /// The window of scale-down is the controller's, unless the object gives one.
@@ -73,8 +75,8 @@ struct HpaSpec {
     bool has_behavior = false;  ///< without it the older path applies: x2 (at least 4) up, no rate down
     HpaScalingRules scale_up = default_scale_up_rules();
     HpaScalingRules scale_down = default_scale_down_rules(seconds(300));
-    HpaTolerance tolerance;     ///< the global one, or behavior's own per direction (KEP-4951, on since 1.35)
-    bool scale_to_zero = false; ///< gate HPAScaleToZero (KEP-2021); needed for min_replicas = 0
+    HpaTolerance tolerance;  ///< the global one, or behavior's own per direction (KEP-4951, on since 1.35)
+    bool scale_to_zero = false;  ///< gate HPAScaleToZero (KEP-2021); needed for min_replicas = 0
     Tick downscale_stabilization = seconds(300);
     Tick sync_period = seconds(15);
     Tick cpu_initialization_period = seconds(300);
@@ -100,8 +102,8 @@ struct HpaRecommendation {
     Tick at;
 };
 struct HpaScaleEvent {
-    std::int32_t change = 0;    ///< how many replicas were added or removed; positive
-    bool outdated = false;      ///< older than every policy's period: may be overwritten
+    std::int32_t change = 0;  ///< how many replicas were added or removed; positive
+    bool outdated = false;    ///< older than every policy's period: may be overwritten
     Tick at;
 };
 
@@ -116,29 +118,29 @@ struct HpaState {
 /// One pod that the selector matches.
 struct HpaPod {
     PodPhase phase = PodPhase::pending;
-    bool deleting = false;       ///< has a deletionTimestamp
-    bool started = false;        ///< has a startTime
+    bool deleting = false;  ///< has a deletionTimestamp
+    bool started = false;   ///< has a startTime
     ReadyCondition ready = ReadyCondition::absent;
-    Tick start;                  ///< startTime
-    Tick ready_transition;       ///< the Ready condition's lastTransitionTime
+    Tick start;             ///< startTime
+    Tick ready_transition;  ///< the Ready condition's lastTransitionTime
 };
 
 /// What the metrics API says about one pod, in the order of HpaSnapshot::pods.
 struct HpaPodSample {
-    bool present = false;             ///< false: no sample for this pod ("missing")
-    bool has_request = true;          ///< false: some container that counts has no request
+    bool present = false;     ///< false: no sample for this pod ("missing")
+    bool has_request = true;  ///< false: some container that counts has no request
     std::int64_t value_milli = 0;
-    std::int64_t request_milli = 0;   ///< sum over the containers that count; resource kinds only
+    std::int64_t request_milli = 0;  ///< sum over the containers that count; resource kinds only
     Tick timestamp;
-    Tick window;                      ///< the sample's averaging window
+    Tick window;  ///< the sample's averaging window
 };
 
 struct HpaMetricInput {
     bool failed = false;                         ///< the metrics API answered with an error
     const std::int64_t* values_milli = nullptr;  ///< object: one value; external: every returned series
     std::int32_t value_count = 0;
-    const HpaPodSample* samples = nullptr;       ///< resource and pods kinds: [pod_count]
-    std::int64_t stray_total_milli = 0;          ///< samples of pods that are not listed: sum and count
+    const HpaPodSample* samples = nullptr;  ///< resource and pods kinds: [pod_count]
+    std::int64_t stray_total_milli = 0;     ///< samples of pods that are not listed: sum and count
     std::int32_t stray_count = 0;
 };
 
@@ -150,34 +152,56 @@ struct HpaSnapshot {
     std::int32_t ready_pods = 0;       ///< of these Running and Ready (count_ready_pods)
     const HpaPod* pods = nullptr;      ///< [pod_count]; needed by resource and pods kinds only
     HpaMetricInput metrics[hpa_max_metrics];
-    bool selector_valid = true;        ///< present, parsed, and no other HPA selects the same pods
+    bool selector_valid = true;  ///< present, parsed, and no other HPA selects the same pods
 };
 
 /// Why a metric gave no proposal.
 enum class HpaMetricError : std::uint8_t {
-    none, invalid_source, no_metrics, no_pods, no_usable_samples, missing_request, no_known_pods
+    none,
+    invalid_source,
+    no_metrics,
+    no_pods,
+    no_usable_samples,
+    missing_request,
+    no_known_pods
 };
 
 /// Reasons of the conditions, named as Kubernetes names them.
 enum class HpaAbleToScale : std::uint8_t {
-    succeeded_get_scale, ready_for_new_scale, scale_up_stabilized, scale_down_stabilized, succeeded_rescale
+    succeeded_get_scale,
+    ready_for_new_scale,
+    scale_up_stabilized,
+    scale_down_stabilized,
+    succeeded_rescale
 };
 enum class HpaScalingActive : std::uint8_t {
-    unset, valid_metric_found, scaling_disabled, invalid_selector, failed_get_resource_metric,
-    failed_get_container_resource_metric, failed_get_pods_metric, failed_get_object_metric,
-    failed_get_external_metric, invalid_metric_source_type
+    unset,
+    valid_metric_found,
+    scaling_disabled,
+    invalid_selector,
+    failed_get_resource_metric,
+    failed_get_container_resource_metric,
+    failed_get_pods_metric,
+    failed_get_object_metric,
+    failed_get_external_metric,
+    invalid_metric_source_type
 };
 enum class HpaScalingLimited : std::uint8_t {
-    unset, desired_within_range, too_few_replicas, too_many_replicas, scale_up_limit, scale_down_limit
+    unset,
+    desired_within_range,
+    too_few_replicas,
+    too_many_replicas,
+    scale_up_limit,
+    scale_down_limit
 };
 
 struct HpaDecision {
-    std::int32_t desired_replicas = 0;   ///< what spec.replicas is, or has to become
-    bool rescale = false;                ///< write desired_replicas
-    bool error = false;                  ///< some metric failed (also where scaling up went on)
-    bool log_full = false;               ///< a log outgrew its memory: the trial has to be run with more
-    std::int32_t winning_metric = -1;    ///< index of the metric whose proposal counted; -1 none
-    std::int32_t proposal = 0;           ///< that proposal, before stabilisation and limits
+    std::int32_t desired_replicas = 0;  ///< what spec.replicas is, or has to become
+    bool rescale = false;               ///< write desired_replicas
+    bool error = false;                 ///< some metric failed (also where scaling up went on)
+    bool log_full = false;              ///< a log outgrew its memory: the trial has to be run with more
+    std::int32_t winning_metric = -1;   ///< index of the metric whose proposal counted; -1 none
+    std::int32_t proposal = 0;          ///< that proposal, before stabilisation and limits
     HpaAbleToScale able_to_scale = HpaAbleToScale::succeeded_get_scale;
     HpaScalingActive scaling_active = HpaScalingActive::unset;
     HpaScalingLimited scaling_limited = HpaScalingLimited::unset;

@@ -9,8 +9,8 @@ namespace windtunnel {
 /// metrics failed, or some failed and the rest below the present count, the whole computation fails:
 /// nothing scales down on partial information.
 struct HpaCombined {
-    bool usable = false;                 ///< replicas counts
-    bool error = false;                  ///< at least one metric failed
+    bool usable = false;  ///< replicas counts
+    bool error = false;   ///< at least one metric failed
     std::int32_t replicas = 0;
     std::int32_t winning_metric = -1;
     HpaScalingActive reason = HpaScalingActive::unset;
@@ -18,12 +18,18 @@ struct HpaCombined {
 
 WT_HD constexpr HpaScalingActive failure_reason(HpaMetricKind kind) {
     switch (kind) {
-        case HpaMetricKind::resource: return HpaScalingActive::failed_get_resource_metric;
-        case HpaMetricKind::container_resource: return HpaScalingActive::failed_get_container_resource_metric;
-        case HpaMetricKind::pods: return HpaScalingActive::failed_get_pods_metric;
-        case HpaMetricKind::object: return HpaScalingActive::failed_get_object_metric;
-        case HpaMetricKind::external: return HpaScalingActive::failed_get_external_metric;
-        case HpaMetricKind::invalid: break;
+        case HpaMetricKind::resource:
+            return HpaScalingActive::failed_get_resource_metric;
+        case HpaMetricKind::container_resource:
+            return HpaScalingActive::failed_get_container_resource_metric;
+        case HpaMetricKind::pods:
+            return HpaScalingActive::failed_get_pods_metric;
+        case HpaMetricKind::object:
+            return HpaScalingActive::failed_get_object_metric;
+        case HpaMetricKind::external:
+            return HpaScalingActive::failed_get_external_metric;
+        case HpaMetricKind::invalid:
+            break;
     }
     return HpaScalingActive::invalid_metric_source_type;
 }
@@ -37,7 +43,8 @@ WT_HD constexpr HpaCombined combine_metrics(const HpaSpec& spec, const HpaSnapsh
     }
     std::int32_t failed = 0;
     for (std::int32_t i = 0; i < spec.metric_count; ++i) {
-        const HpaProposal proposal = propose_replicas(spec, spec.metrics[i], snapshot.metrics[i], snapshot, now);
+        const HpaProposal proposal =
+            propose_replicas(spec, spec.metrics[i], snapshot.metrics[i], snapshot, now);
         if (proposal.error != HpaMetricError::none) {
             if (failed == 0) combined.reason = failure_reason(spec.metrics[i].kind);
             ++failed;
@@ -47,7 +54,8 @@ WT_HD constexpr HpaCombined combine_metrics(const HpaSpec& spec, const HpaSnapsh
         }
     }
     combined.error = failed > 0;
-    combined.usable = failed < spec.metric_count && (failed == 0 || combined.replicas >= snapshot.spec_replicas);
+    combined.usable =
+        failed < spec.metric_count && (failed == 0 || combined.replicas >= snapshot.spec_replicas);
     if (combined.usable) combined.reason = HpaScalingActive::valid_metric_found;
     return combined;
 }
@@ -60,12 +68,14 @@ WT_HD constexpr bool scaling_disabled(const HpaSpec& spec, const HpaState& state
 
 /// Decides one sync and remembers it. The caller writes `desired_replicas` where `rescale` is set; the
 /// write is taken as successful (conflicts are retried within the same sync upstream).
-WT_HD constexpr HpaDecision reconcile_hpa(const HpaSpec& spec, HpaState& state, const HpaSnapshot& snapshot, Tick now) {
+WT_HD constexpr HpaDecision reconcile_hpa(const HpaSpec& spec, HpaState& state, const HpaSnapshot& snapshot,
+                                          Tick now) {
     HpaDecision decision;
     const std::int32_t current = snapshot.spec_replicas;
     decision.desired_replicas = current;
     // A controller without memory holds the present size for one window.
-    if (state.recommendations.count == 0 && !state.recommendations.try_append({current, now})) decision.log_full = true;
+    if (state.recommendations.count == 0 && !state.recommendations.try_append({current, now}))
+        decision.log_full = true;
 
     if (scaling_disabled(spec, state, current)) {
         decision.scaling_active = HpaScalingActive::scaling_disabled;
@@ -84,10 +94,11 @@ WT_HD constexpr HpaDecision reconcile_hpa(const HpaSpec& spec, HpaState& state, 
         decision.proposal = combined.replicas > 0 ? combined.replicas : 0;
 
         const HpaStabilized stabilized =
-            spec.has_behavior
-                ? stabilize_with_behavior(state.recommendations, current, decision.proposal,
-                                          spec.scale_up.stabilization_window, spec.scale_down.stabilization_window, now)
-                : stabilize_without_behavior(state.recommendations, decision.proposal, spec.downscale_stabilization, now);
+            spec.has_behavior ? stabilize_with_behavior(state.recommendations, current, decision.proposal,
+                                                        spec.scale_up.stabilization_window,
+                                                        spec.scale_down.stabilization_window, now)
+                              : stabilize_without_behavior(state.recommendations, decision.proposal,
+                                                           spec.downscale_stabilization, now);
         if (!stabilized.recorded) decision.log_full = true;
         decision.able_to_scale = HpaAbleToScale::ready_for_new_scale;
         if (stabilized.replicas != decision.proposal)
@@ -108,9 +119,9 @@ WT_HD constexpr HpaDecision reconcile_hpa(const HpaSpec& spec, HpaState& state, 
     decision.able_to_scale = HpaAbleToScale::succeeded_rescale;
     state.scaled_to_zero = desired == 0;
     if (spec.has_behavior) {
-        const bool stored = desired > current
-                                ? store_scale_event(state.scale_ups, spec.scale_up, desired - current, now)
-                                : store_scale_event(state.scale_downs, spec.scale_down, current - desired, now);
+        const bool stored =
+            desired > current ? store_scale_event(state.scale_ups, spec.scale_up, desired - current, now)
+                              : store_scale_event(state.scale_downs, spec.scale_down, current - desired, now);
         if (!stored) decision.log_full = true;
     }
     return decision;

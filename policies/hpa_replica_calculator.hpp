@@ -9,8 +9,8 @@ namespace windtunnel {
 struct HpaProposal {
     HpaMetricError error = HpaMetricError::none;
     std::int32_t replicas = 0;
-    std::int64_t usage_milli = 0;            ///< reported average (per-pod kinds) or value
-    std::int32_t utilization_percent = 0;    ///< utilization targets only
+    std::int64_t usage_milli = 0;          ///< reported average (per-pod kinds) or value
+    std::int32_t utilization_percent = 0;  ///< utilization targets only
 };
 
 /// Which group a pod belongs to; the first rule that matches wins.
@@ -25,7 +25,8 @@ WT_HD constexpr bool within_tolerance(const HpaTolerance& tolerance, double rati
 /// pod's sample is not trusted; for every other metric a Running pod with a sample counts fully.
 WT_HD constexpr HpaPodGroup group_pod(const HpaPod& pod, const HpaPodSample& sample, bool cpu, Tick now,
                                       Tick cpu_initialization_period, Tick initial_readiness_delay) {
-    if (pod.deleting || pod.phase == PodPhase::failed || pod.phase == PodPhase::succeeded) return HpaPodGroup::ignored;
+    if (pod.deleting || pod.phase == PodPhase::failed || pod.phase == PodPhase::succeeded)
+        return HpaPodGroup::ignored;
     if (pod.phase == PodPhase::pending) return HpaPodGroup::unready;
     if (!sample.present) return HpaPodGroup::missing;
     if (!cpu) return HpaPodGroup::ready;
@@ -82,7 +83,8 @@ WT_HD constexpr UsageRatio usage_ratio(const UsageSum& sum, bool utilization, st
 /// averageValue) and Pods. Missing pods count against the direction of change, unready pods as idle on the
 /// way up, and a correction may cancel the change but never turn it round.
 WT_HD constexpr HpaProposal propose_from_pods(const HpaSpec& spec, const HpaMetricSpec& metric,
-                                              const HpaMetricInput& input, const HpaSnapshot& snapshot, Tick now) {
+                                              const HpaMetricInput& input, const HpaSnapshot& snapshot,
+                                              Tick now) {
     using hpa_detail::UsageSum;
     const bool utilization = metric.target == HpaTargetKind::utilization;
     const bool cpu = metric.cpu && metric.kind != HpaMetricKind::pods;
@@ -93,7 +95,7 @@ WT_HD constexpr HpaProposal propose_from_pods(const HpaSpec& spec, const HpaMetr
     std::int64_t returned = input.stray_count;
     std::int32_t ready = 0, unready = 0, missing = 0;
     bool request_missing = false;
-    std::int64_t missing_fill = 0;   // what missing pods add on the way down
+    std::int64_t missing_fill = 0;  // what missing pods add on the way down
     std::int64_t missing_request = 0, unready_request = 0;
     const std::int64_t fallback_percent = metric.target_milli > 100 ? metric.target_milli : 100;
     for (std::int32_t i = 0; i < snapshot.pod_count; ++i) {
@@ -102,7 +104,8 @@ WT_HD constexpr HpaProposal propose_from_pods(const HpaSpec& spec, const HpaMetr
         if (utilization && !sample.has_request) request_missing = true;
         switch (group_pod(snapshot.pods[i], sample, cpu, now, spec.cpu_initialization_period,
                           spec.initial_readiness_delay)) {
-            case HpaPodGroup::ignored: break;
+            case HpaPodGroup::ignored:
+                break;
             case HpaPodGroup::unready:
                 ++unready;
                 unready_request += sample.request_milli;
@@ -110,7 +113,8 @@ WT_HD constexpr HpaProposal propose_from_pods(const HpaSpec& spec, const HpaMetr
             case HpaPodGroup::missing:
                 ++missing;
                 missing_request += sample.request_milli;
-                missing_fill += utilization ? sample.request_milli * fallback_percent / 100 : metric.target_milli;
+                missing_fill +=
+                    utilization ? sample.request_milli * fallback_percent / 100 : metric.target_milli;
                 break;
             case HpaPodGroup::ready:
                 ++ready;
@@ -194,14 +198,18 @@ WT_HD constexpr HpaProposal propose_from_value(const HpaSpec& spec, const HpaMet
 
 /// Proposal of any metric.
 WT_HD constexpr HpaProposal propose_replicas(const HpaSpec& spec, const HpaMetricSpec& metric,
-                                             const HpaMetricInput& input, const HpaSnapshot& snapshot, Tick now) {
+                                             const HpaMetricInput& input, const HpaSnapshot& snapshot,
+                                             Tick now) {
     switch (metric.kind) {
         case HpaMetricKind::resource:
         case HpaMetricKind::container_resource:
-        case HpaMetricKind::pods: return propose_from_pods(spec, metric, input, snapshot, now);
+        case HpaMetricKind::pods:
+            return propose_from_pods(spec, metric, input, snapshot, now);
         case HpaMetricKind::object:
-        case HpaMetricKind::external: return propose_from_value(spec, metric, input, snapshot);
-        case HpaMetricKind::invalid: break;
+        case HpaMetricKind::external:
+            return propose_from_value(spec, metric, input, snapshot);
+        case HpaMetricKind::invalid:
+            break;
     }
     return {HpaMetricError::invalid_source};
 }

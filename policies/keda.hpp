@@ -32,8 +32,8 @@ struct KedaScaledObject {
     Tick cooldown = seconds(300);
     Tick initial_cooldown = seconds(0);
     KedaFallback fallback;
-    Tick created;                    ///< creation of the ScaledObject; may lie before t = 0
-    bool paused = false;             ///< annotation `paused` = true, or `paused-replicas`
+    Tick created;         ///< creation of the ScaledObject; may lie before t = 0
+    bool paused = false;  ///< annotation `paused` = true, or `paused-replicas`
     bool paused_scale_in = false;
     bool paused_scale_out = false;
     bool force_activation = false;
@@ -63,14 +63,15 @@ struct KedaDecision {
 /// Whether the cooldown that applies has passed: since the last activity, or since creation for an object
 /// that was never active. Strict: equality is still cooling down.
 WT_HD constexpr bool cooldown_passed(const KedaScaledObject& object, const KedaState& state, Tick now) {
-    return state.ever_active ? state.last_active + object.cooldown < now : object.created + object.initial_cooldown < now;
+    return state.ever_active ? state.last_active + object.cooldown < now
+                             : object.created + object.initial_cooldown < now;
 }
 
 /// One poll (upstream RequestScale). `current` = the target's spec.replicas; `active` = any trigger is
 /// active; `error` = any trigger failed. KEDA only moves between zero (or idle) and min (or 1); between
 /// min and max its HPA does.
-WT_HD constexpr KedaDecision request_scale(const KedaScaledObject& object, KedaState& state, std::int32_t current,
-                                           bool active, bool error, Tick now) {
+WT_HD constexpr KedaDecision request_scale(const KedaScaledObject& object, KedaState& state,
+                                           std::int32_t current, bool active, bool error, Tick now) {
     KedaDecision decision;
     decision.replicas = current;
     if (!error) {
@@ -112,7 +113,8 @@ WT_HD constexpr KedaDecision request_scale(const KedaScaledObject& object, KedaS
         decision.ready_reason = KedaReadyReason::trigger_error;
         return decision;
     }
-    if ((object.has_idle_replicas && current > object.idle_replicas) || (current > 0 && object.min_replicas == 0)) {
+    if ((object.has_idle_replicas && current > object.idle_replicas) ||
+        (current > 0 && object.min_replicas == 0)) {
         if (object.paused_scale_in) return decision;
         if (cooldown_passed(object, state, now))
             scale_to(object.has_idle_replicas ? object.idle_replicas : object.min_replicas);
@@ -132,8 +134,8 @@ struct KedaHealth {
 };
 
 struct KedaMetricAnswer {
-    bool error = false;            ///< the HPA sees a failed metric
-    bool fell_back = false;        ///< the value stands in for a failed scaler; counts as activity
+    bool error = false;      ///< the HPA sees a failed metric
+    bool fell_back = false;  ///< the value stands in for a failed scaler; counts as activity
     std::int64_t value_milli = 0;
 };
 
@@ -150,8 +152,10 @@ WT_HD constexpr bool is_falling_back(const KedaFallback& fallback, const KedaHea
 /// How many replicas a fallback stands for.
 WT_HD constexpr std::int32_t fallback_replicas(const KedaFallback& fallback, std::int32_t current) {
     switch (fallback.behavior) {
-        case KedaFallbackBehavior::fixed: break;
-        case KedaFallbackBehavior::current_replicas: return current;
+        case KedaFallbackBehavior::fixed:
+            break;
+        case KedaFallbackBehavior::current_replicas:
+            return current;
         case KedaFallbackBehavior::current_replicas_if_higher:
             return current > fallback.replicas ? current : fallback.replicas;
         case KedaFallbackBehavior::current_replicas_if_lower:
@@ -164,8 +168,9 @@ WT_HD constexpr std::int32_t fallback_replicas(const KedaFallback& fallback, std
 /// failures are at most the threshold; after that `target * replicas`, which an AverageValue target turns
 /// back into exactly that many replicas. A Value target (`average` false) divides by the ready pods.
 /// Applies to External metrics only, not to cpu and memory triggers.
-WT_HD constexpr KedaMetricAnswer metric_with_fallback(const KedaFallback& fallback, KedaHealth& health, bool scaler_ok,
-                                                      std::int64_t value_milli, std::int64_t target_milli, bool average,
+WT_HD constexpr KedaMetricAnswer metric_with_fallback(const KedaFallback& fallback, KedaHealth& health,
+                                                      bool scaler_ok, std::int64_t value_milli,
+                                                      std::int64_t target_milli, bool average,
                                                       std::int32_t current, std::int32_t ready_pods) {
     if (scaler_ok) {
         health = {};
@@ -180,6 +185,41 @@ WT_HD constexpr KedaMetricAnswer metric_with_fallback(const KedaFallback& fallba
     return {false, true, total / ready_pods};
 }
 
+/// One trigger as a poll found it.
+struct KedaTriggerReading {
+    bool resource = false;   ///< a cpu or memory trigger: only a metric of the HPA
+    bool active = false;     ///< value above its activation threshold
+    bool error = false;      ///< the scaler failed and no fallback stands in
+    bool fell_back = false;  ///< a fallback stands in: counts as activity
+};
+
+struct KedaObjectActivity {
+    bool active = false;
+    bool error = false;
+};
+
+/// What a poll hands to `request_scale`: active if any trigger is. cpu and memory triggers never wake a
+/// target by themselves; an object that has nothing else is always active, unless in error.
+WT_HD constexpr KedaObjectActivity object_activity(const KedaTriggerReading* triggers, std::int32_t count) {
+    KedaObjectActivity result;
+    bool only_resources = count > 0;
+    for (std::int32_t i = 0; i < count; ++i) {
+        const KedaTriggerReading& trigger = triggers[i];
+        result.error = result.error || trigger.error;
+        if (trigger.resource) continue;
+        only_resources = false;
+        result.active = result.active || trigger.active || trigger.fell_back;
+    }
+    if (only_resources) result.active = !result.error;
+    return result;
+}
+
+/// Whether the counts of a ScaledObject agree: idle below min (a missing min is 0), min at most max.
+WT_HD constexpr bool has_valid_bounds(const KedaScaledObject& object) {
+    return object.min_replicas <= object.max_replicas &&
+           (!object.has_idle_replicas || object.idle_replicas < object.min_replicas);
+}
+
 /// The HPA that KEDA creates: never below one replica (zero is KEDA's own business), one External metric
 /// per trigger, `behavior` only where the ScaledObject gives one. The caller adds metrics with
 /// `add_external_metric` and copies behavior and tolerances.
@@ -191,10 +231,12 @@ WT_HD constexpr HpaSpec generated_hpa(const KedaScaledObject& object) {
 }
 
 /// Adds a trigger's metric; false where the HPA has no room for more.
-[[nodiscard]] WT_HD constexpr bool add_external_metric(HpaSpec& spec, std::int64_t target_milli, bool average) {
+[[nodiscard]] WT_HD constexpr bool add_external_metric(HpaSpec& spec, std::int64_t target_milli,
+                                                       bool average) {
     if (spec.metric_count >= hpa_max_metrics) return false;
     spec.metrics[spec.metric_count++] = {HpaMetricKind::external,
-                                         average ? HpaTargetKind::average_value : HpaTargetKind::value, false, target_milli};
+                                         average ? HpaTargetKind::average_value : HpaTargetKind::value, false,
+                                         target_milli};
     return true;
 }
 

@@ -46,7 +46,8 @@ WT_HD constexpr KedaScalerReading keda_prometheus(std::int32_t count, double val
 WT_HD constexpr KedaScalerReading keda_sqs(std::int64_t visible, std::int64_t in_flight, std::int64_t delayed,
                                            bool scale_on_in_flight, bool scale_on_delayed,
                                            std::int64_t activation_queue_length) {
-    const std::int64_t length = visible + (scale_on_in_flight ? in_flight : 0) + (scale_on_delayed ? delayed : 0);
+    const std::int64_t length =
+        visible + (scale_on_in_flight ? in_flight : 0) + (scale_on_delayed ? delayed : 0);
     return keda_reading(static_cast<double>(length), static_cast<double>(activation_queue_length));
 }
 
@@ -72,7 +73,7 @@ struct KafkaPartition {
 struct KafkaTrigger {
     std::int64_t lag_threshold = 10;
     std::int64_t activation_lag_threshold = 0;
-    bool reset_to_earliest = false;              ///< offsetResetPolicy; default latest
+    bool reset_to_earliest = false;  ///< offsetResetPolicy; default latest
     bool allow_idle_consumers = false;
     bool exclude_persistent_lag = false;
     bool limit_to_partitions_with_lag = false;
@@ -90,7 +91,8 @@ WT_HD constexpr std::int64_t kafka_lag(const KafkaTrigger& trigger, const KafkaP
 
 /// The smallest divisor of `partitions` that leaves no consumer more than `lag_threshold`, so that each
 /// consumer gets equally many partitions; all partitions where none does.
-WT_HD constexpr std::int64_t even_consumers(std::int64_t lag, std::int64_t partitions, std::int64_t lag_threshold) {
+WT_HD constexpr std::int64_t even_consumers(std::int64_t lag, std::int64_t partitions,
+                                            std::int64_t lag_threshold) {
     for (std::int64_t n = 1; n < partitions; ++n)
         if (partitions % n == 0 && n * lag_threshold >= lag) return n;
     return partitions;
@@ -111,7 +113,8 @@ WT_HD constexpr KedaScalerReading keda_kafka(const KafkaTrigger& trigger, const 
         total += lag;
         if (lag > 0) ++with_lag;
     }
-    if (!trigger.allow_idle_consumers || trigger.limit_to_partitions_with_lag || trigger.ensure_even_distribution) {
+    if (!trigger.allow_idle_consumers || trigger.limit_to_partitions_with_lag ||
+        trigger.ensure_even_distribution) {
         if (trigger.ensure_even_distribution)
             total = even_consumers(total, count, trigger.lag_threshold) * trigger.lag_threshold;
         const std::int64_t most = trigger.limit_to_partitions_with_lag ? with_lag : count;

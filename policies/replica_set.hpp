@@ -9,8 +9,8 @@
 namespace windtunnel {
 
 /// What the order of deletion looks at.
-struct DeletionCandidate {
-    bool assigned = false;           ///< to a node
+struct ReplicaSetPod {
+    bool assigned = false;  ///< to a node
     PodPhase phase = PodPhase::pending;
     bool ready = false;
     std::int32_t deletion_cost = 0;  ///< annotation controller.kubernetes.io/pod-deletion-cost
@@ -18,7 +18,7 @@ struct DeletionCandidate {
     std::int32_t restarts = 0;       ///< the largest of its containers
     Tick ready_since;
     Tick created;
-    std::uint64_t uid = 0;           ///< drawn at random per pod: breaks ties of age
+    std::uint64_t uid = 0;  ///< drawn at random per pod: breaks ties of age
 };
 
 namespace replica_set_detail {
@@ -38,7 +38,7 @@ WT_HD constexpr std::int32_t phase_order(PodPhase phase) {
 }  // namespace replica_set_detail
 
 /// Whether `a` is deleted before `b`. A strict weak order for distinct uids at one instant.
-WT_HD constexpr bool deleted_before(const DeletionCandidate& a, const DeletionCandidate& b, Tick now) {
+WT_HD constexpr bool deleted_before(const ReplicaSetPod& a, const ReplicaSetPod& b, Tick now) {
     using replica_set_detail::age_class;
     using replica_set_detail::phase_order;
     if (a.assigned != b.assigned) return !a.assigned;

@@ -1,5 +1,5 @@
 #pragma once
-#include "policies/int_or_percent.hpp"
+#include "policies/count_or_percent.hpp"
 
 #include <cstdint>
 
@@ -18,8 +18,8 @@ enum class RolloutStrategy : std::uint8_t { rolling_update, recreate };
 struct RolloutSpec {
     std::int32_t replicas = 1;
     RolloutStrategy strategy = RolloutStrategy::rolling_update;
-    IntOrPercent max_surge = percent(25);
-    IntOrPercent max_unavailable = percent(25);
+    CountOrPercent max_surge = percent(25);
+    CountOrPercent max_unavailable = percent(25);
 };
 
 struct ReplicaSetState {
@@ -43,7 +43,8 @@ struct Fenceposts {
 };
 
 /// Surge rounds up, unavailability down; were both nothing, the rollout could not move, so one may miss.
-WT_HD constexpr Fenceposts resolve_fenceposts(IntOrPercent max_surge, IntOrPercent max_unavailable, std::int32_t replicas) {
+WT_HD constexpr Fenceposts resolve_fenceposts(CountOrPercent max_surge, CountOrPercent max_unavailable,
+                                              std::int32_t replicas) {
     Fenceposts posts{max_surge.resolve(replicas, true), max_unavailable.resolve(replicas, false)};
     if (posts.surge == 0 && posts.unavailable == 0) posts.unavailable = 1;
     return posts;
@@ -51,7 +52,8 @@ WT_HD constexpr Fenceposts resolve_fenceposts(IntOrPercent max_surge, IntOrPerce
 
 WT_HD constexpr std::int32_t effective_max_unavailable(const RolloutSpec& spec) {
     if (spec.strategy == RolloutStrategy::recreate || spec.replicas == 0) return 0;
-    const std::int32_t unavailable = resolve_fenceposts(spec.max_surge, spec.max_unavailable, spec.replicas).unavailable;
+    const std::int32_t unavailable =
+        resolve_fenceposts(spec.max_surge, spec.max_unavailable, spec.replicas).unavailable;
     return unavailable < spec.replicas ? unavailable : spec.replicas;
 }
 
@@ -61,7 +63,8 @@ WT_HD constexpr std::int32_t effective_max_surge(const RolloutSpec& spec) {
 }
 
 /// How large the new set may be, given the size of all sets together.
-WT_HD constexpr std::int32_t new_set_replicas(const RolloutSpec& spec, std::int32_t newest, std::int32_t all) {
+WT_HD constexpr std::int32_t new_set_replicas(const RolloutSpec& spec, std::int32_t newest,
+                                              std::int32_t all) {
     if (spec.strategy == RolloutStrategy::recreate) return spec.replicas;
     const std::int32_t cap = spec.replicas + spec.max_surge.resolve(spec.replicas, true);
     if (all >= cap) return newest;
@@ -85,7 +88,8 @@ WT_HD constexpr std::int32_t total_available(const RolloutSets& sets) {
 WT_HD constexpr bool reconcile_new_set(const RolloutSpec& spec, RolloutSets sets) {
     ReplicaSetState& newest = *sets.newest;
     const std::int32_t before = newest.replicas;
-    newest.replicas = before >= spec.replicas ? spec.replicas : new_set_replicas(spec, before, total_replicas(sets));
+    newest.replicas =
+        before >= spec.replicas ? spec.replicas : new_set_replicas(spec, before, total_replicas(sets));
     return newest.replicas != before;
 }
 
@@ -95,7 +99,8 @@ namespace rollout_detail {
 WT_HD constexpr std::int32_t next_oldest(const RolloutSets& sets, std::uint64_t done) {
     std::int32_t oldest = -1;
     for (std::int32_t i = 0; i < sets.old_count; ++i)
-        if ((done >> i & 1) == 0 && (oldest < 0 || sets.old[i].created < sets.old[oldest].created)) oldest = i;
+        if ((done >> i & 1) == 0 && (oldest < 0 || sets.old[i].created < sets.old[oldest].created))
+            oldest = i;
     return oldest;
 }
 
@@ -143,7 +148,9 @@ WT_HD constexpr bool reconcile_old_sets(const RolloutSpec& spec, RolloutSets set
 
 /// Whether the Deployment was resized since its sets were last scaled.
 WT_HD constexpr bool is_scaling_event(const RolloutSpec& spec, const RolloutSets& sets) {
-    if (sets.newest != nullptr && sets.newest->replicas > 0 && sets.newest->annotated_desired != spec.replicas) return true;
+    if (sets.newest != nullptr && sets.newest->replicas > 0 &&
+        sets.newest->annotated_desired != spec.replicas)
+        return true;
     for (std::int32_t i = 0; i < sets.old_count; ++i)
         if (sets.old[i].replicas > 0 && sets.old[i].annotated_desired != spec.replicas) return true;
     return false;
@@ -159,7 +166,8 @@ WT_HD constexpr void scale_proportionally(const RolloutSpec& spec, RolloutSets s
     if (sets.newest != nullptr && sets.newest->replicas > 0) active[count++] = sets.newest;
     for (std::int32_t i = 0; i < sets.old_count; ++i) {
         if (sets.old[i].replicas > 0) active[count++] = &sets.old[i];
-        if (sets.newest == nullptr && (latest == nullptr || sets.old[i].created > latest->created)) latest = &sets.old[i];
+        if (sets.newest == nullptr && (latest == nullptr || sets.old[i].created > latest->created))
+            latest = &sets.old[i];
     }
     if (latest == nullptr) return;
     const std::int32_t allowed = spec.replicas > 0 ? spec.replicas + effective_max_surge(spec) : 0;
@@ -174,8 +182,8 @@ WT_HD constexpr void scale_proportionally(const RolloutSpec& spec, RolloutSets s
         return;
     }
     const ReplicaSetState* newest = sets.newest;
-    if (newest != nullptr && newest->replicas == spec.replicas && newest->annotated_desired == spec.replicas &&
-        newest->available == spec.replicas) {
+    if (newest != nullptr && newest->replicas == spec.replicas &&
+        newest->annotated_desired == spec.replicas && newest->available == spec.replicas) {
         for (std::int32_t i = 0; i < sets.old_count; ++i) sets.old[i].replicas = 0;
         return;
     }
@@ -200,7 +208,9 @@ WT_HD constexpr void scale_proportionally(const RolloutSpec& spec, RolloutSets s
         if (spec.replicas > 0) {
             // Round half away from zero; all quantities are positive. Unannotated sets count as they are.
             const std::int64_t base = set.annotated_max > 0 ? set.annotated_max : total_replicas(sets);
-            share = static_cast<std::int32_t>((std::int64_t{2} * set.replicas * allowed + base) / (2 * base)) - set.replicas;
+            share =
+                static_cast<std::int32_t>((std::int64_t{2} * set.replicas * allowed + base) / (2 * base)) -
+                set.replicas;
         }
         const std::int32_t left = to_add - added;
         if (to_add > 0 ? share > left : share < left) share = left;
@@ -233,7 +243,8 @@ WT_HD constexpr bool sync_rollout(const RolloutSpec& spec, RolloutSets sets, boo
 
 /// Whether the rollout is complete: only then does its progress deadline (600 s by default) stop to matter.
 /// `updated`, `existing`, `available`: pods of the new set, of all sets, and available ones of all sets.
-WT_HD constexpr bool rollout_complete(const RolloutSpec& spec, std::int32_t updated, std::int32_t existing, std::int32_t available) {
+WT_HD constexpr bool rollout_complete(const RolloutSpec& spec, std::int32_t updated, std::int32_t existing,
+                                      std::int32_t available) {
     return updated == spec.replicas && existing == spec.replicas && available == spec.replicas;
 }
 

@@ -37,7 +37,7 @@ struct RetrySpec {
 };
 
 /// A stage of a cold start whose duration is drawn from a lognormal distribution.
-struct ColdStartStage {
+struct ColdStartStageSpec {
     std::string name;                            ///< image_pull, weights_download, weights_load, ... : see README.md
     Tick median;
     double sigma = 0;                            ///< of the logarithm; 0 = always the median
@@ -60,7 +60,7 @@ struct WorkloadSpec {
     std::optional<std::int64_t> hold_limit;      ///< requests held without endpoints; empty: no bound
     Tick endpoint_delay = seconds(1);            ///< readiness to router
     std::optional<ModelServer> server;           ///< declared by the scenario, over what the manifest says
-    std::vector<ColdStartStage> cold_start;      ///< empty: the model's own
+    std::vector<ColdStartStageSpec> cold_start;      ///< empty: the model's own
     SourcePosition where;
     std::string path;                            ///< `workload` or `workload[1]`
 };

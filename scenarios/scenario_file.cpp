@@ -85,12 +85,12 @@ WorkloadSpec decode_workload(Decoder& workload, const std::string& scenario_file
     }
     workload.quiet({"server"});
     for (Decoder& item : workload.children("cold_start")) {
-        ColdStartStage stage;
+        ColdStartStageSpec stage;
         stage.name = item.required_text("name");
         if (!item.has("median_s")) item.missing("median_s", "a number of seconds");
         stage.median = item.duration("median_s", 0, 86400).value_or(Tick{0});
         stage.sigma = item.number("sigma", 0, 5).value_or(0);
-        const bool twice = std::any_of(out.cold_start.begin(), out.cold_start.end(), [&](const ColdStartStage& s) { return s.name == stage.name; });
+        const bool twice = std::any_of(out.cold_start.begin(), out.cold_start.end(), [&](const ColdStartStageSpec& s) { return s.name == stage.name; });
         if (twice) item.error("name", "found \"" + stage.name + "\" a second time, allowed: each stage once");
         item.finish();
         out.cold_start.push_back(std::move(stage));

@@ -59,7 +59,7 @@ struct WorkloadPlan {
     std::uint32_t first_stage = 0;
     std::uint32_t stage_count = 0;
     std::uint32_t container_stage = 0;  ///< from this stage on its containers run (phase Running)
-    std::uint32_t padding_ = 0;
+    std::uint32_t hold_limit = 0;       ///< requests that may wait for a replica, more are rejected; 0 = any number
     CpuUsePlan cpu;
     NodeResources needs;                    ///< of one pod
     std::uint64_t pools = 0;            ///< bit p: its pods may run on pool p (selectors, taints)
@@ -91,6 +91,13 @@ struct NodeScalingPlan {
     Tick scan_interval = seconds(10);
     Tick unneeded_time = seconds(600);
     Tick delay_after_add = seconds(600);
+};
+
+/// Somebody sets a workload's replicas at a fixed time: a CronJob that scales, a person. Sorted by time.
+struct ScheduledScale {
+    Tick at;
+    std::uint32_t workload = 0;
+    std::uint32_t replicas = 0;
 };
 
 struct GoodputPlan {
@@ -133,6 +140,7 @@ struct Blueprint {
     BlobSpan<double> numbers;
     BlobSpan<ActiveInterval> intervals;
     BlobSpan<AutoscalerPlan> autoscalers;
+    BlobSpan<ScheduledScale> schedule;
 };
 
 /// Which future: the same seed and trial are the same weather, whatever the configuration.

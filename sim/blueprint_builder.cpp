@@ -97,6 +97,7 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     out.fill(b ? &b->numbers : nullptr, parts.numbers);
     out.fill(b ? &b->intervals : nullptr, parts.intervals);
     out.fill(b ? &b->autoscalers : nullptr, parts.autoscalers);
+    out.fill(b ? &b->schedule : nullptr, parts.schedule);
     auto* servers = out.place<ServerConfig>(parts.servers.size());
     if (b != nullptr) Layouter::link(b->servers, servers, parts.servers.size());
     for (std::size_t i = 0; i < parts.servers.size(); ++i) {

@@ -43,6 +43,7 @@ struct BlueprintParts {
     std::vector<double> numbers;
     std::vector<ActiveInterval> intervals;
     std::vector<AutoscalerPlan> autoscalers;
+    std::vector<ScheduledScale> schedule;  ///< sorted by time
 };
 
 /// A blueprint and the memory it stands in.

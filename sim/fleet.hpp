@@ -51,17 +51,18 @@ struct WorkloadState {
 
 /// Order of what happens at one tick in the control plane, first to last; requests and engine steps of the
 /// same tick come before all of it (sim/trial.hpp).
-///   nodes become ready or leave -> pods go on -> metrics are scraped -> KEDA polls -> HPAs sync -> nodes
-///   are scaled -> the span ends
+///   nodes become ready or leave -> pods go on -> scheduled scalings -> metrics are scraped -> KEDA polls ->
+///   HPAs sync -> nodes are scaled -> the span ends
 struct ControlSlots {
-    std::uint32_t nodes = 0, pods = 0, scrape = 0, keda = 0, hpa = 0, node_scaling = 0, span_end = 0;
+    std::uint32_t nodes = 0, pods = 0, schedule = 0, scrape = 0, keda = 0, hpa = 0, node_scaling = 0, span_end = 0;
     std::uint32_t first_timer = 0;  ///< slots below it are nodes and pods
     std::uint32_t count = 0;
 
     WT_HD static ControlSlots of(const Blueprint& b, std::uint32_t autoscalers) {
         ControlSlots s;
         s.pods = b.node_slots;
-        s.first_timer = s.scrape = s.pods + b.pod_slots;
+        s.first_timer = s.schedule = s.pods + b.pod_slots;
+        s.scrape = s.schedule + 1;
         s.keda = s.scrape + 1;
         s.hpa = s.keda + autoscalers;
         s.node_scaling = s.hpa + autoscalers;

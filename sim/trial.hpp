@@ -231,6 +231,8 @@ private:
         if (b.pools.size() > 0) m_control_calendar.set(m_slots.node_scaling, b.node_scaling.scan_interval);
         if (m_board.enabled()) m_control_calendar.set(m_slots.scrape, Tick{});
         m_autoscaling.start(b, m_key, m_control_calendar, m_slots);
+        m_scheduled = 0;
+        if (b.schedule.size() > 0) m_control_calendar.set(m_slots.schedule, b.schedule[0].at);
         m_control_calendar.set(m_slots.span_end, b.span);
         find_next_arrival();
     }
@@ -319,6 +321,7 @@ private:
         const std::uint32_t local = router.held.empty() ? choose(router, plan, m_jobs[index].request) : no_index;
         if (local != no_index) return send(index, router, plan, local);
         if (!plan.hold) return end_job(index, RequestEnd::failed, m_now);
+        if (plan.hold_limit > 0 && router.held.size >= plan.hold_limit) return end_job(index, RequestEnd::rejected, m_now);
         router.held.push_back(m_jobs, index);
     }
 
@@ -466,6 +469,10 @@ private:
         m_last_replica = no_index;
         if (slot < m_slots.first_timer) {
             m_fleet.advance(slot, m_now, m_fault);
+        } else if (slot == m_slots.schedule) {
+            const ScheduledScale& next = m_blueprint.schedule[m_scheduled++];
+            m_control_calendar.set(slot, m_scheduled < m_blueprint.schedule.size() ? m_blueprint.schedule[m_scheduled].at : never);
+            scale(next.workload, static_cast<std::int32_t>(next.replicas), -1, m_now);
         } else if (slot == m_slots.scrape) {
             m_control_calendar.set(slot, m_now + m_blueprint.scrape.interval);
             m_board.scrape(*this, m_now);
@@ -521,6 +528,7 @@ private:
     Tick m_last_step{-1};                     ///< the last tick at which a step ended, and of which replica
     std::uint32_t m_last_replica = 0;
     std::uint64_t m_cursor = 0;               ///< next request of the workload
+    std::uint32_t m_scheduled = 0;            ///< next of the scheduled scalings
     std::uint32_t m_in_flight = 0;
     std::uint32_t m_dispatches = 0;
     std::uint32_t m_release_head = 0, m_release_count = 0;

@@ -39,7 +39,9 @@ std::optional<Json> run_karpenter_budgets(const Case&);
 std::optional<Json> run_karpenter_provisioning(const Case&);
 
 /// Whether a key is given and not null.
-inline bool given(const Json& object, const char* key) { return object.contains(key) && !object[key].is_null(); }
+inline bool given(const Json& object, const char* key) {
+    return object.contains(key) && !object[key].is_null();
+}
 
 /// The key's value, or `fallback` where it is absent or null.
 template <class T>
@@ -52,6 +54,8 @@ inline Tick ticks(double seconds_from_now) {
     constexpr double far = 1e7;
     return from_seconds(seconds_from_now < -far ? -far : seconds_from_now > far ? far : seconds_from_now);
 }
-inline Tick ticks_or(const Json& object, const char* key, double fallback) { return ticks(value_or(object, key, fallback)); }
+inline Tick ticks_or(const Json& object, const char* key, double fallback) {
+    return ticks(value_or(object, key, fallback));
+}
 
 }  // namespace windtunnel::conformance

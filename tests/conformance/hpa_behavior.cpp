@@ -5,12 +5,15 @@
 namespace windtunnel::conformance {
 namespace {
 
-Json to_json(const HpaLimited& limited) { return {{"replicas", limited.replicas}, {"reason", to_text(limited.reason)}}; }
+Json to_json(const HpaLimited& limited) {
+    return {{"replicas", limited.replicas}, {"reason", to_text(limited.reason)}};
+}
 
 Json run_limit(const Case& c, bool up) {
     auto ups = read_events(c.input["scale_up_events"]);
     auto downs = read_events(c.input["scale_down_events"]);
-    const auto rules = read_rules(c.input["rules"], up ? default_scale_up_rules() : default_scale_down_rules(seconds(300)));
+    const auto rules =
+        read_rules(c.input["rules"], up ? default_scale_up_rules() : default_scale_down_rules(seconds(300)));
     const auto current = c.input["current"].get<std::int32_t>();
     const auto up_view = ups.view();
     const auto down_view = downs.view();
@@ -40,8 +43,10 @@ Json run_stabilize(const Case& c, bool behavior) {
     const auto desired = c.input["desired"].get<std::int32_t>();
     const HpaStabilized result =
         behavior ? stabilize_with_behavior(log, c.input["current"].get<std::int32_t>(), desired,
-                                           ticks(c.input["scale_up_window_s"]), ticks(c.input["scale_down_window_s"]), Tick{0})
-                 : stabilize_without_behavior(log, desired, ticks(c.input["downscale_stabilization_window_s"]), Tick{0});
+                                           ticks(c.input["scale_up_window_s"]),
+                                           ticks(c.input["scale_down_window_s"]), Tick{0})
+                 : stabilize_without_behavior(log, desired,
+                                              ticks(c.input["downscale_stabilization_window_s"]), Tick{0});
     Json after = Json::array();
     for (std::int32_t i = 0; i < log.count; ++i) after.push_back(log.entries[i].replicas);
     return {{"replicas", result.replicas}, {"log_length_after", log.count}, {"recommendations_after", after}};
@@ -53,7 +58,8 @@ Json run_store(const Case& c) {
     const std::int64_t before = change_within(log, ticks(c.input["query_period_s"]), Tick{0});
     // Without behavior nothing is stored, as reconcile_hpa does.
     if (!c.input["rules"].is_null() &&
-        !store_scale_event(log, read_rules(c.input["rules"], {}), c.input["replica_change"].get<std::int32_t>(), Tick{0}))
+        !store_scale_event(log, read_rules(c.input["rules"], {}),
+                           c.input["replica_change"].get<std::int32_t>(), Tick{0}))
         return {{"error", true}};
     Json after = Json::array();
     for (std::int32_t i = 0; i < log.count; ++i)
@@ -65,8 +71,9 @@ Json run_store(const Case& c) {
 
 std::optional<Json> run_hpa_behavior(const Case& c) {
     if (c.kind == "clamp_without_behavior")
-        return to_json(clamp_without_behavior(c.input["current"].get<std::int32_t>(), c.input["desired"].get<std::int32_t>(),
-                                              c.input["min"].get<std::int32_t>(), c.input["max"].get<std::int32_t>()));
+        return to_json(clamp_without_behavior(
+            c.input["current"].get<std::int32_t>(), c.input["desired"].get<std::int32_t>(),
+            c.input["min"].get<std::int32_t>(), c.input["max"].get<std::int32_t>()));
     if (c.kind == "scale_up_limit") return run_limit(c, true);
     if (c.kind == "scale_down_limit") return run_limit(c, false);
     if (c.kind == "rate_limit_with_behavior") return run_rate(c);

@@ -14,14 +14,17 @@ inline PodPhase read_phase(const std::string& name) {
     if (name == "Succeeded") return PodPhase::succeeded;
     if (name == "Failed") return PodPhase::failed;
     if (name == "Unknown") return PodPhase::unknown;
-    throw std::runtime_error("found phase '" + name + "', allowed: Pending, Running, Succeeded, Failed, Unknown");
+    throw std::runtime_error("found phase '" + name +
+                             "', allowed: Pending, Running, Succeeded, Failed, Unknown");
 }
 
 inline ReadyCondition read_ready(const Json& pod) {
     if (!given(pod, "ready")) return ReadyCondition::absent;
     const std::string text = pod["ready"].is_boolean() ? (pod["ready"].get<bool>() ? "True" : "False")
                                                        : pod["ready"].get<std::string>();
-    return text == "True" ? ReadyCondition::yes : text == "False" ? ReadyCondition::no : ReadyCondition::unknown;
+    return text == "True"    ? ReadyCondition::yes
+           : text == "False" ? ReadyCondition::no
+                             : ReadyCondition::unknown;
 }
 
 /// A pod whose stamps are relative to now = 0.
@@ -39,7 +42,8 @@ inline HpaPod read_pod(const Json& pod) {
 /// Rules of one direction; what is null keeps the default.
 inline HpaScalingRules read_rules(const Json& rules, HpaScalingRules defaults) {
     if (rules.is_null()) return defaults;
-    if (given(rules, "stabilization_window_s")) defaults.stabilization_window = ticks(rules["stabilization_window_s"]);
+    if (given(rules, "stabilization_window_s"))
+        defaults.stabilization_window = ticks(rules["stabilization_window_s"]);
     const std::string select = value_or<std::string>(rules, "select_policy", "Max");
     if (select == "Min")
         defaults.select = HpaSelectPolicy::min;
@@ -50,7 +54,8 @@ inline HpaScalingRules read_rules(const Json& rules, HpaScalingRules defaults) {
     if (given(rules, "policies")) {
         defaults.policy_count = 0;
         for (const Json& policy : rules["policies"]) {
-            if (defaults.policy_count == hpa_max_policies) throw std::runtime_error("more policies than allowed");
+            if (defaults.policy_count == hpa_max_policies)
+                throw std::runtime_error("more policies than allowed");
             defaults.policies[defaults.policy_count++] = {
                 policy["type"] == "Pods" ? HpaPolicyType::pods : HpaPolicyType::percent,
                 policy["value"].get<std::int32_t>(), ticks(policy["period_s"])};
@@ -73,25 +78,33 @@ struct OwnedLog {
 
 inline OwnedLog<HpaRecommendation> read_recommendations(const Json& list) {
     OwnedLog<HpaRecommendation> log;
-    for (const Json& entry : list) log.entries.push_back({entry["replicas"].get<std::int32_t>(), ticks(-entry["age_s"].get<double>())});
+    for (const Json& entry : list)
+        log.entries.push_back({entry["replicas"].get<std::int32_t>(), ticks(-entry["age_s"].get<double>())});
     return log;
 }
 
 inline OwnedLog<HpaScaleEvent> read_events(const Json& list) {
     OwnedLog<HpaScaleEvent> log;
     for (const Json& entry : list)
-        log.entries.push_back({entry["change"].get<std::int32_t>(), false, ticks(-entry["age_s"].get<double>())});
+        log.entries.push_back(
+            {entry["change"].get<std::int32_t>(), false, ticks(-entry["age_s"].get<double>())});
     return log;
 }
 
 inline const char* to_text(HpaScalingLimited reason) {
     switch (reason) {
-        case HpaScalingLimited::unset: break;
-        case HpaScalingLimited::desired_within_range: return "DesiredWithinRange";
-        case HpaScalingLimited::too_few_replicas: return "TooFewReplicas";
-        case HpaScalingLimited::too_many_replicas: return "TooManyReplicas";
-        case HpaScalingLimited::scale_up_limit: return "ScaleUpLimit";
-        case HpaScalingLimited::scale_down_limit: return "ScaleDownLimit";
+        case HpaScalingLimited::unset:
+            break;
+        case HpaScalingLimited::desired_within_range:
+            return "DesiredWithinRange";
+        case HpaScalingLimited::too_few_replicas:
+            return "TooFewReplicas";
+        case HpaScalingLimited::too_many_replicas:
+            return "TooManyReplicas";
+        case HpaScalingLimited::scale_up_limit:
+            return "ScaleUpLimit";
+        case HpaScalingLimited::scale_down_limit:
+            return "ScaleDownLimit";
     }
     return "";
 }

@@ -9,34 +9,49 @@ namespace {
 
 const char* to_text(HpaAbleToScale reason) {
     switch (reason) {
-        case HpaAbleToScale::succeeded_get_scale: return "SucceededGetScale";
-        case HpaAbleToScale::ready_for_new_scale: return "ReadyForNewScale";
-        case HpaAbleToScale::scale_up_stabilized: return "ScaleUpStabilized";
-        case HpaAbleToScale::scale_down_stabilized: return "ScaleDownStabilized";
-        case HpaAbleToScale::succeeded_rescale: return "SucceededRescale";
+        case HpaAbleToScale::succeeded_get_scale:
+            return "SucceededGetScale";
+        case HpaAbleToScale::ready_for_new_scale:
+            return "ReadyForNewScale";
+        case HpaAbleToScale::scale_up_stabilized:
+            return "ScaleUpStabilized";
+        case HpaAbleToScale::scale_down_stabilized:
+            return "ScaleDownStabilized";
+        case HpaAbleToScale::succeeded_rescale:
+            return "SucceededRescale";
     }
     return "";
 }
 
 const char* to_text(HpaScalingActive reason) {
     switch (reason) {
-        case HpaScalingActive::unset: break;
-        case HpaScalingActive::valid_metric_found: return "ValidMetricFound";
-        case HpaScalingActive::scaling_disabled: return "ScalingDisabled";
-        case HpaScalingActive::invalid_selector: return "InvalidSelector";
-        case HpaScalingActive::failed_get_resource_metric: return "FailedGetResourceMetric";
-        case HpaScalingActive::failed_get_container_resource_metric: return "FailedGetContainerResourceMetric";
-        case HpaScalingActive::failed_get_pods_metric: return "FailedGetPodsMetric";
-        case HpaScalingActive::failed_get_object_metric: return "FailedGetObjectMetric";
-        case HpaScalingActive::failed_get_external_metric: return "FailedGetExternalMetric";
-        case HpaScalingActive::invalid_metric_source_type: return "InvalidMetricSourceType";
+        case HpaScalingActive::unset:
+            break;
+        case HpaScalingActive::valid_metric_found:
+            return "ValidMetricFound";
+        case HpaScalingActive::scaling_disabled:
+            return "ScalingDisabled";
+        case HpaScalingActive::invalid_selector:
+            return "InvalidSelector";
+        case HpaScalingActive::failed_get_resource_metric:
+            return "FailedGetResourceMetric";
+        case HpaScalingActive::failed_get_container_resource_metric:
+            return "FailedGetContainerResourceMetric";
+        case HpaScalingActive::failed_get_pods_metric:
+            return "FailedGetPodsMetric";
+        case HpaScalingActive::failed_get_object_metric:
+            return "FailedGetObjectMetric";
+        case HpaScalingActive::failed_get_external_metric:
+            return "FailedGetExternalMetric";
+        case HpaScalingActive::invalid_metric_source_type:
+            return "InvalidMetricSourceType";
     }
     return "";
 }
 
 /// Samples by pod: the first belong to the pods of the list, what is left over to pods outside it.
-void read_samples(const Json& values, const std::vector<HpaPodSample>& pods, std::vector<HpaPodSample>& samples,
-                  HpaMetricInput& input) {
+void read_samples(const Json& values, const std::vector<HpaPodSample>& pods,
+                  std::vector<HpaPodSample>& samples, HpaMetricInput& input) {
     samples = pods;
     std::size_t i = 0;
     for (const Json& value : values) {
@@ -59,10 +74,12 @@ HpaMetricSpec read_metric_spec(const Json& metric) {
     if (type == "object_value") return {HpaMetricKind::object, HpaTargetKind::value, false, target};
     if (type == "object_average") return {HpaMetricKind::object, HpaTargetKind::average_value, false, target};
     if (type == "external_value") return {HpaMetricKind::external, HpaTargetKind::value, false, target};
-    if (type == "external_average") return {HpaMetricKind::external, HpaTargetKind::average_value, false, target};
+    if (type == "external_average")
+        return {HpaMetricKind::external, HpaTargetKind::average_value, false, target};
     if (type == "invalid") return {HpaMetricKind::invalid, HpaTargetKind::value, false, target};
-    throw std::runtime_error("found metric type '" + type +
-                             "', allowed: pods_average, object_value, object_average, external_value, external_average, invalid");
+    throw std::runtime_error(
+        "found metric type '" + type +
+        "', allowed: pods_average, object_value, object_average, external_value, external_average, invalid");
 }
 
 HpaSpec read_spec(const Json& input) {
@@ -72,7 +89,8 @@ HpaSpec read_spec(const Json& input) {
     spec.scale_to_zero = spec.min_replicas == 0;
     spec.downscale_stabilization = ticks_or(input, "downscale_stabilization_window_s", 300.0);
     const double tolerance = value_or(input, "tolerance", 0.1);
-    spec.tolerance = {value_or(input, "behavior_tolerance_down", tolerance), value_or(input, "behavior_tolerance_up", tolerance)};
+    spec.tolerance = {value_or(input, "behavior_tolerance_down", tolerance),
+                      value_or(input, "behavior_tolerance_up", tolerance)};
     spec.has_behavior = given(input, "behavior_scale_up") || given(input, "behavior_tolerance_up") ||
                         given(input, "behavior_tolerance_down");
     spec.scale_up = read_rules(input.value("behavior_scale_up", Json()), default_scale_up_rules());
@@ -118,8 +136,10 @@ std::optional<Json> run_hpa_reconcile(const Case& c) {
     if (given(input, "cpu_target_percent") || cpu_by_default) {
         // An empty list of metrics means cpu utilization 80 % (upstream DefaultCPUUtilization).
         const auto percent = value_or<std::int64_t>(input, "cpu_target_percent", 80);
-        spec.metrics[spec.metric_count] = {HpaMetricKind::resource, HpaTargetKind::utilization, true, percent};
-        read_samples(input["pods_metric_milli"], requests, samples.emplace_back(), snapshot.metrics[spec.metric_count++]);
+        spec.metrics[spec.metric_count] = {HpaMetricKind::resource, HpaTargetKind::utilization, true,
+                                           percent};
+        read_samples(input["pods_metric_milli"], requests, samples.emplace_back(),
+                     snapshot.metrics[spec.metric_count++]);
     }
     for (const Json& metric : input["other_metrics"]) {
         if (spec.metric_count == hpa_max_metrics) throw std::runtime_error("more metrics than allowed");
@@ -127,20 +147,24 @@ std::optional<Json> run_hpa_reconcile(const Case& c) {
         spec.metrics[spec.metric_count++] = read_metric_spec(metric);
         metric_input.failed = value_or(metric, "fails", false);
         if (given(metric, "values_from")) {
-            read_samples(input[metric["values_from"].get<std::string>()], requests, samples.emplace_back(), metric_input);
+            read_samples(input[metric["values_from"].get<std::string>()], requests, samples.emplace_back(),
+                         metric_input);
         } else if (given(metric, "values_milli")) {
             values.push_back(metric["values_milli"].get<std::vector<std::int64_t>>());
             metric_input.values_milli = values.back().data();
             metric_input.value_count = static_cast<std::int32_t>(values.back().size());
         }
-        if (spec.metrics[spec.metric_count - 1].kind == HpaMetricKind::pods && metric_input.samples == nullptr)
-            read_samples(metric.value("values_milli", Json::array()), requests, samples.emplace_back(), metric_input);
+        if (spec.metrics[spec.metric_count - 1].kind == HpaMetricKind::pods &&
+            metric_input.samples == nullptr)
+            read_samples(metric.value("values_milli", Json::array()), requests, samples.emplace_back(),
+                         metric_input);
     }
 
     // An empty log that exists already is one whose entries say nothing; the start-up entry is not made.
     OwnedLog<HpaRecommendation> recommendations;
     HpaState state;
-    if (given(input, "prior_recommendations")) recommendations = read_recommendations(input["prior_recommendations"]);
+    if (given(input, "prior_recommendations"))
+        recommendations = read_recommendations(input["prior_recommendations"]);
     const bool exists_but_empty = given(input, "prior_recommendations") && recommendations.entries.empty();
     if (exists_but_empty) recommendations.entries.push_back({0, ticks(-1e9)});
     OwnedLog<HpaScaleEvent> ups, downs;

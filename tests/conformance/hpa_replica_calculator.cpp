@@ -52,7 +52,8 @@ Scene read_scene(const Json& input, HpaMetricInput& metric) {
     }
     for (const Json& item : input.value("pod_metrics", Json::array())) {
         // A container metric needs an entry for that container in every sample that is returned.
-        if (container && item.contains("containers") && !item["containers"].contains(*container)) metric.failed = true;
+        if (container && item.contains("containers") && !item["containers"].contains(*container))
+            metric.failed = true;
         const auto usage = usage_of(item, container);
         const auto found = index.find(item["pod"].get<std::string>());
         if (!usage) continue;
@@ -83,12 +84,17 @@ std::optional<HpaMetricSpec> read_metric(const std::string& kind, const Json& in
     const auto target = value_or<std::int64_t>(input, "target_milli", 0);
     const bool cpu = value_or<std::string>(input, "resource", "") == "cpu";
     if (kind == "resource_utilization")
-        return HpaMetricSpec{given(input, "container") ? HpaMetricKind::container_resource : HpaMetricKind::resource,
-                             HpaTargetKind::utilization, cpu, input["target_utilization_percent"].get<std::int64_t>()};
-    if (kind == "pods_average") return HpaMetricSpec{HpaMetricKind::pods, HpaTargetKind::average_value, false, target};
-    if (kind == "object_value") return HpaMetricSpec{HpaMetricKind::object, HpaTargetKind::value, false, target};
-    if (kind == "object_average") return HpaMetricSpec{HpaMetricKind::object, HpaTargetKind::average_value, false, target};
-    if (kind == "external_value") return HpaMetricSpec{HpaMetricKind::external, HpaTargetKind::value, false, target};
+        return HpaMetricSpec{
+            given(input, "container") ? HpaMetricKind::container_resource : HpaMetricKind::resource,
+            HpaTargetKind::utilization, cpu, input["target_utilization_percent"].get<std::int64_t>()};
+    if (kind == "pods_average")
+        return HpaMetricSpec{HpaMetricKind::pods, HpaTargetKind::average_value, false, target};
+    if (kind == "object_value")
+        return HpaMetricSpec{HpaMetricKind::object, HpaTargetKind::value, false, target};
+    if (kind == "object_average")
+        return HpaMetricSpec{HpaMetricKind::object, HpaTargetKind::average_value, false, target};
+    if (kind == "external_value")
+        return HpaMetricSpec{HpaMetricKind::external, HpaTargetKind::value, false, target};
     if (kind == "external_average")
         return HpaMetricSpec{HpaMetricKind::external, HpaTargetKind::average_value, false, target};
     return std::nullopt;
@@ -130,15 +136,26 @@ std::optional<Json> run_hpa_group_pods(const Case& c) {
         sample.window = ticks_or(item, "window_s", 0.0);
         samples[item["pod"].get<std::string>()] = sample;
     }
-    Json got{{"ready_pod_count", 0}, {"unready", Json::array()}, {"missing", Json::array()}, {"ignored", Json::array()}};
+    Json got{{"ready_pod_count", 0},
+             {"unready", Json::array()},
+             {"missing", Json::array()},
+             {"ignored", Json::array()}};
     for (const Json& pod : c.input["pods"]) {
         const std::string name = pod["name"].get<std::string>();
         switch (group_pod(read_pod(pod), samples[name], c.input["resource"] == "cpu", Tick{0},
                           spec.cpu_initialization_period, spec.initial_readiness_delay)) {
-            case HpaPodGroup::ignored: got["ignored"].push_back(name); break;
-            case HpaPodGroup::unready: got["unready"].push_back(name); break;
-            case HpaPodGroup::missing: got["missing"].push_back(name); break;
-            case HpaPodGroup::ready: got["ready_pod_count"] = got["ready_pod_count"].get<int>() + 1; break;
+            case HpaPodGroup::ignored:
+                got["ignored"].push_back(name);
+                break;
+            case HpaPodGroup::unready:
+                got["unready"].push_back(name);
+                break;
+            case HpaPodGroup::missing:
+                got["missing"].push_back(name);
+                break;
+            case HpaPodGroup::ready:
+                got["ready_pod_count"] = got["ready_pod_count"].get<int>() + 1;
+                break;
         }
     }
     return got;

@@ -12,20 +12,28 @@ namespace {
 
 const char* to_text(KedaCondition condition, const char* before) {
     switch (condition) {
-        case KedaCondition::unchanged: break;
-        case KedaCondition::yes: return "True";
-        case KedaCondition::no: return "False";
-        case KedaCondition::unknown: return "Unknown";
+        case KedaCondition::unchanged:
+            break;
+        case KedaCondition::yes:
+            return "True";
+        case KedaCondition::no:
+            return "False";
+        case KedaCondition::unknown:
+            return "Unknown";
     }
     return before;
 }
 
 const char* to_text(KedaActiveReason reason) {
     switch (reason) {
-        case KedaActiveReason::unchanged: break;
-        case KedaActiveReason::scaler_active: return "ScalerActive";
-        case KedaActiveReason::scaler_not_active: return "ScalerNotActive";
-        case KedaActiveReason::scaler_cooldown: return "ScalerCooldown";
+        case KedaActiveReason::unchanged:
+            break;
+        case KedaActiveReason::scaler_active:
+            return "ScalerActive";
+        case KedaActiveReason::scaler_not_active:
+            return "ScalerNotActive";
+        case KedaActiveReason::scaler_cooldown:
+            return "ScalerCooldown";
     }
     return "";
 }
@@ -43,8 +51,9 @@ KedaFallback read_fallback(const Json& input) {
     else if (behavior == "currentReplicasIfLower")
         result.behavior = KedaFallbackBehavior::current_replicas_if_lower;
     else if (behavior != "static")
-        throw std::runtime_error("found fallback behavior '" + behavior +
-                                 "', allowed: static, currentReplicas, currentReplicasIfHigher, currentReplicasIfLower");
+        throw std::runtime_error(
+            "found fallback behavior '" + behavior +
+            "', allowed: static, currentReplicas, currentReplicasIfHigher, currentReplicasIfLower");
     return result;
 }
 
@@ -61,7 +70,8 @@ std::optional<std::string> text(const Json& object, const char* key) {
 }
 
 Result<CronTrigger> read_trigger(const Json& input) {
-    return parse_cron_trigger({text(input, "timezone"), text(input, "start"), text(input, "end"), text(input, "desiredReplicas")});
+    return parse_cron_trigger(
+        {text(input, "timezone"), text(input, "start"), text(input, "end"), text(input, "desiredReplicas")});
 }
 
 }  // namespace
@@ -77,18 +87,21 @@ std::optional<Json> run_keda_scale_executor(const Case& c) {
     object.has_idle_replicas = given(input, "idle_replica_count");
     object.idle_replicas = value_or(input, "idle_replica_count", 0);
     object.cooldown = ticks_or(input, "cooldown_period_s", value_or(defaults, "cooldown_period_s", 300.0));
-    object.initial_cooldown = ticks_or(input, "initial_cooldown_period_s", value_or(defaults, "initial_cooldown_period_s", 0.0));
+    object.initial_cooldown =
+        ticks_or(input, "initial_cooldown_period_s", value_or(defaults, "initial_cooldown_period_s", 0.0));
     object.fallback = read_fallback(input);
     object.created = ticks(-value_or(input, "object_age_s", 1e9));
-    object.paused = flag(annotations, "paused") || annotations.contains("autoscaling.keda.sh/paused-replicas");
+    object.paused =
+        flag(annotations, "paused") || annotations.contains("autoscaling.keda.sh/paused-replicas");
     object.paused_scale_in = flag(annotations, "paused-scale-in");
     object.paused_scale_out = flag(annotations, "paused-scale-out");
     object.force_activation = flag(annotations, "force-activation");
     KedaState state;
     state.ever_active = given(input, "last_active_age_s");
     state.last_active = ticks(-value_or(input, "last_active_age_s", 0.0));
-    const KedaDecision decision = request_scale(object, state, input["current_replicas"].get<std::int32_t>(),
-                                                input["is_active"].get<bool>(), input["is_error"].get<bool>(), Tick{0});
+    const KedaDecision decision =
+        request_scale(object, state, input["current_replicas"].get<std::int32_t>(),
+                      input["is_active"].get<bool>(), input["is_error"].get<bool>(), Tick{0});
     return Json{{"replicas", decision.replicas},
                 {"scaled", decision.rescale},
                 {"last_active_time_set", decision.last_active_time_set},
@@ -122,7 +135,8 @@ std::optional<Json> run_keda_fallback(const Case& c) {
     const KedaMetricAnswer answer =
         metric_with_fallback(fallback, health, input["scaler_ok"].get<bool>(), milli("scaler_value"),
                              milli("target_average_value"), true, value_or(input, "current_replicas", 0), 0);
-    const KedaHealth other{value_or(input, "other_trigger_failures", 0), value_or(input, "other_trigger_failures", 0) > 0};
+    const KedaHealth other{value_or(input, "other_trigger_failures", 0),
+                           value_or(input, "other_trigger_failures", 0) > 0};
     Json got{{"error", answer.error},
              {"failures_after", health.failures},
              {"health_status", health.failing ? "Failing" : "Happy"},

@@ -10,14 +10,15 @@ namespace windtunnel::conformance {
 namespace {
 
 /// An integer, "NN%" or null; nothing for any other text.
-std::optional<IntOrPercent> read_int_or_percent(const Json& object, const char* key) {
-    if (!given(object, key)) return IntOrPercent{};
+std::optional<CountOrPercent> read_count_or_percent(const Json& object, const char* key) {
+    if (!given(object, key)) return CountOrPercent{};
     const Json& value = object[key];
     if (value.is_number()) return integer(value.get<std::int32_t>());
     const std::string text = value.get<std::string>();
     std::int32_t number = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc{} || std::string_view(end, text.data() + text.size() - end) != "%") return std::nullopt;
+    if (error != std::errc{} || std::string_view(end, text.data() + text.size() - end) != "%")
+        return std::nullopt;
     return percent(number);
 }
 
@@ -39,8 +40,9 @@ struct Sets {
 /// A set as an object, or as its size alone.
 ReplicaSetState read_set(const Json& set) {
     if (set.is_number()) return {set.get<std::int32_t>(), set.get<std::int32_t>(), 0, 0, 0};
-    return {value_or(set, "replicas", 0), value_or(set, "available", 0), value_or<std::int64_t>(set, "created", 0),
-            value_or(set, "annotated_desired", 0), value_or(set, "annotated_max", 0)};
+    return {value_or(set, "replicas", 0), value_or(set, "available", 0),
+            value_or<std::int64_t>(set, "created", 0), value_or(set, "annotated_desired", 0),
+            value_or(set, "annotated_max", 0)};
 }
 
 Sets read_sets(const Json& input) {
@@ -59,12 +61,13 @@ Sets read_sets(const Json& input) {
 
 std::optional<Json> run_deployment_rolling(const Case& c) {
     const Json& input = c.input;
-    const auto surge = read_int_or_percent(input, "max_surge");
-    const auto unavailable = read_int_or_percent(input, "max_unavailable");
+    const auto surge = read_count_or_percent(input, "max_surge");
+    const auto unavailable = read_count_or_percent(input, "max_unavailable");
     if (!surge || !unavailable) return Json{{"error", true}};
     RolloutSpec spec{value_or(input, "replicas", 0),
-                     value_or<std::string>(input, "strategy", "RollingUpdate") == "Recreate" ? RolloutStrategy::recreate
-                                                                                             : RolloutStrategy::rolling_update,
+                     value_or<std::string>(input, "strategy", "RollingUpdate") == "Recreate"
+                         ? RolloutStrategy::recreate
+                         : RolloutStrategy::rolling_update,
                      *surge, *unavailable};
     if (c.kind == "resolve_fenceposts") {
         const Fenceposts posts = resolve_fenceposts(*surge, *unavailable, spec.replicas);
@@ -72,7 +75,8 @@ std::optional<Json> run_deployment_rolling(const Case& c) {
     }
     if (c.kind == "max_unavailable") return Json{{"max_unavailable", effective_max_unavailable(spec)}};
     if (c.kind == "new_rs_new_replicas")
-        return Json{{"new_rs", new_set_replicas(spec, input["new_rs"].get<std::int32_t>(), input["all_rs_total"].get<std::int32_t>())}};
+        return Json{{"new_rs", new_set_replicas(spec, input["new_rs"].get<std::int32_t>(),
+                                                input["all_rs_total"].get<std::int32_t>())}};
     Sets sets = read_sets(input);
     if (c.kind == "reconcile_new_rs") {
         const bool scaled = reconcile_new_set(spec, sets.view());
@@ -82,7 +86,8 @@ std::optional<Json> run_deployment_rolling(const Case& c) {
         const bool scaled = reconcile_old_sets(spec, sets.view());
         return Json{{"scaled", scaled}, {"old_rs", sets.old_sizes()}};
     }
-    if (c.kind == "cleanup_unhealthy") return Json{{"cleaned", cleanup_unhealthy(sets.view(), input["max_cleanup"].get<std::int32_t>())}};
+    if (c.kind == "cleanup_unhealthy")
+        return Json{{"cleaned", cleanup_unhealthy(sets.view(), input["max_cleanup"].get<std::int32_t>())}};
     if (c.kind == "scale_down_old") {
         const bool scaled = scale_down_old(spec, sets.view()) > 0;
         return Json{{"scaled", scaled}, {"old_rs", sets.old_sizes()}};
@@ -96,10 +101,11 @@ std::optional<Json> run_deployment_rolling(const Case& c) {
 
 std::optional<Json> run_pdb_status(const Case& c) {
     if (c.kind != "pdb_status") return std::nullopt;
-    const auto least = read_int_or_percent(c.input, "min_available");
-    const auto most = read_int_or_percent(c.input, "max_unavailable");
+    const auto least = read_count_or_percent(c.input, "min_available");
+    const auto most = read_count_or_percent(c.input, "max_unavailable");
     if (!least || !most) return Json{{"error", true}};
-    DisruptionBudgetInput input{c.input["matching_pods"].get<std::int32_t>(), c.input["healthy_pods"].get<std::int32_t>(), 0,
+    DisruptionBudgetInput input{c.input["matching_pods"].get<std::int32_t>(),
+                                c.input["healthy_pods"].get<std::int32_t>(), 0,
                                 value_or(c.input, "has_unowned_pod", false)};
     for (const Json& scale : c.input["owner_scales"]) input.controller_scale += scale.get<std::int32_t>();
     // The cases come from a release in which a pod without controller still blocks the budget.

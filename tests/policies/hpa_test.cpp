@@ -14,7 +14,8 @@ struct Fleet {
 
     explicit Fleet(const std::vector<std::int64_t>& values, std::int64_t request = 1000) {
         for (const std::int64_t value : values) {
-            pods.push_back({PodPhase::running, false, true, ReadyCondition::yes, seconds(-10'000), seconds(-9'000)});
+            pods.push_back(
+                {PodPhase::running, false, true, ReadyCondition::yes, seconds(-10'000), seconds(-9'000)});
             samples.push_back({true, true, value, request, seconds(0), seconds(30)});
         }
     }
@@ -73,7 +74,8 @@ TEST_CASE("hpa: the ratio is the truncated integer percentage over the target") 
     // 2000 m used of 3000 m requested is 66.7 %, cut to 66; 66/60 = 1.1 is just within the tolerance, while
     // the exact quotient 1.111 would ask for ceil(3.33) = 4.
     const Fleet fleet({600, 700, 700});
-    const HpaProposal proposal = propose_replicas(spec_with(cpu_60), cpu_60, fleet.snapshot(3).metrics[0], fleet.snapshot(3), Tick{0});
+    const HpaProposal proposal =
+        propose_replicas(spec_with(cpu_60), cpu_60, fleet.snapshot(3).metrics[0], fleet.snapshot(3), Tick{0});
     CHECK(proposal.utilization_percent == 66);
     CHECK(proposal.usage_milli == 666);
     CHECK(proposal.replicas == 3);
@@ -83,26 +85,36 @@ TEST_CASE("hpa: a missing pod damps a scale-up and counts at its full request on
     Fleet fleet({900, 900, 0});
     fleet.samples[2].present = false;
     // Up: 90 % of 60 is 1.5; with the missing pod idle 1800/3000 = 60 % -> ratio 1, within: stays.
-    CHECK(propose_replicas(spec_with(cpu_60), cpu_60, fleet.snapshot(3).metrics[0], fleet.snapshot(3), Tick{0}).replicas == 3);
+    CHECK(
+        propose_replicas(spec_with(cpu_60), cpu_60, fleet.snapshot(3).metrics[0], fleet.snapshot(3), Tick{0})
+            .replicas == 3);
     // Down: 10 % -> 0.167; the missing pod at 100 %: 1200/3000 = 40 % -> 0.667, ceil(0.667 * 3) = 2.
     fleet.samples[0].value_milli = fleet.samples[1].value_milli = 100;
-    CHECK(propose_replicas(spec_with(cpu_60), cpu_60, fleet.snapshot(3).metrics[0], fleet.snapshot(3), Tick{0}).replicas == 2);
+    CHECK(
+        propose_replicas(spec_with(cpu_60), cpu_60, fleet.snapshot(3).metrics[0], fleet.snapshot(3), Tick{0})
+            .replicas == 2);
 }
 
 TEST_CASE("hpa: a Pending pod is idle for a Pods metric, an unready Running one counts fully") {
     Fleet fleet({30'000, 30'000});
     fleet.pods[1].ready = ReadyCondition::no;
     // Both count: 30/10 = 3 per pod, 2 pods: 6.
-    CHECK(propose_replicas(spec_with(queue_10), queue_10, fleet.snapshot(2).metrics[0], fleet.snapshot(2), Tick{0}).replicas == 6);
+    CHECK(propose_replicas(spec_with(queue_10), queue_10, fleet.snapshot(2).metrics[0], fleet.snapshot(2),
+                           Tick{0})
+              .replicas == 6);
     // One Pending: (30 + 0)/2 = 15 -> 1.5 * 2 samples = 3.
     fleet.pods[1].phase = PodPhase::pending;
-    CHECK(propose_replicas(spec_with(queue_10), queue_10, fleet.snapshot(2).metrics[0], fleet.snapshot(2), Tick{0}).replicas == 3);
+    CHECK(propose_replicas(spec_with(queue_10), queue_10, fleet.snapshot(2).metrics[0], fleet.snapshot(2),
+                           Tick{0})
+              .replicas == 3);
 }
 
 TEST_CASE("hpa: a young pod's cpu sample is trusted only a full window after readiness") {
     HpaPod pod{PodPhase::running, false, true, ReadyCondition::yes, seconds(0), seconds(100)};
     HpaPodSample sample{true, true, 500, 1000, seconds(129), seconds(30)};
-    const auto group = [&](bool cpu) { return group_pod(pod, sample, cpu, seconds(140), seconds(300), seconds(30)); };
+    const auto group = [&](bool cpu) {
+        return group_pod(pod, sample, cpu, seconds(140), seconds(300), seconds(30));
+    };
     CHECK(group(true) == HpaPodGroup::unready);
     CHECK(group(false) == HpaPodGroup::ready);
     sample.timestamp = seconds(130);
@@ -122,9 +134,11 @@ TEST_CASE("hpa: an external value multiplies the Ready pods, an average value do
     // Sum 20 over 10 = 2, times 3 Ready pods = 6.
     CHECK(propose_replicas(spec_with(value), value, snapshot.metrics[0], snapshot, Tick{0}).replicas == 6);
     // 20 / 5 = 4 = ceil: ratio 20/(5*4) = 1, so status.replicas.
-    CHECK(propose_replicas(spec_with(external_5), external_5, snapshot.metrics[0], snapshot, Tick{0}).replicas == 4);
+    CHECK(propose_replicas(spec_with(external_5), external_5, snapshot.metrics[0], snapshot, Tick{0})
+              .replicas == 4);
     snapshot.status_replicas = 2;
-    CHECK(propose_replicas(spec_with(external_5), external_5, snapshot.metrics[0], snapshot, Tick{0}).replicas == 4);
+    CHECK(propose_replicas(spec_with(external_5), external_5, snapshot.metrics[0], snapshot, Tick{0})
+              .replicas == 4);
     snapshot.metrics[0].value_count = 0;
     CHECK(propose_replicas(spec_with(external_5), external_5, snapshot.metrics[0], snapshot, Tick{0}).error ==
           HpaMetricError::no_metrics);
@@ -191,7 +205,8 @@ TEST_CASE("hpa: default behavior adds four or doubles per fifteen seconds and st
 TEST_CASE("hpa: zero replicas switch it off and bounds bypass the metrics") {
     const HpaSpec spec = spec_with(external_5, 2, 5);
     OwnedState owned(spec);
-    CHECK(sync(spec, owned.state, 0, 50'000, seconds(0)).scaling_active == HpaScalingActive::scaling_disabled);
+    CHECK(sync(spec, owned.state, 0, 50'000, seconds(0)).scaling_active ==
+          HpaScalingActive::scaling_disabled);
     CHECK(sync(spec, owned.state, 9, 50'000, seconds(15)).desired_replicas == 5);
     CHECK(sync(spec, owned.state, 1, 0, seconds(30)).desired_replicas == 2);
 }
@@ -229,7 +244,8 @@ TEST_CASE("hpa: the computed log capacities are reached and never exceeded") {
     OwnedState owned(spec);
     std::int32_t replicas = 1;
     for (int i = 0; i < 40; ++i) {
-        const HpaDecision decision = sync(spec, owned.state, replicas, 5'000LL * (replicas + 1), seconds(15 * i));
+        const HpaDecision decision =
+            sync(spec, owned.state, replicas, 5'000LL * (replicas + 1), seconds(15 * i));
         REQUIRE_FALSE(decision.log_full);
         replicas = decision.desired_replicas;
     }

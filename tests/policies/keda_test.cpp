@@ -1,5 +1,5 @@
-#include "policies/cron_schedule.hpp"
 #include "policies/keda.hpp"
+#include "policies/cron_schedule.hpp"
 #include "policies/keda_scalers.hpp"
 
 #include <catch2/catch.hpp>
@@ -38,7 +38,8 @@ TEST_CASE("keda: zero to one at activity, to zero only after the cooldown") {
     CHECK(decision.rescale);
     CHECK(decision.replicas == 1);
     CHECK(state.last_active == seconds(100));
-    CHECK_FALSE(request_scale(object, state, 7, false, false, seconds(400)).rescale);  // exactly 300 s: still cooling
+    CHECK_FALSE(
+        request_scale(object, state, 7, false, false, seconds(400)).rescale);  // exactly 300 s: still cooling
     decision = request_scale(object, state, 7, false, false, seconds(401));
     CHECK(decision.rescale);
     CHECK(decision.replicas == 0);  // straight from seven
@@ -64,7 +65,8 @@ TEST_CASE("keda: an idle count moves between idle and the minimum") {
     CHECK(request_scale(object, state, 0, true, false, seconds(0)).replicas == 5);
     object.has_idle_replicas = false;
     CHECK(request_scale(object, state, 2, false, false, seconds(999)).replicas == 5);
-    CHECK_FALSE(request_scale(object, state, 9, false, false, seconds(999)).rescale);  // above min is the HPA's
+    CHECK_FALSE(
+        request_scale(object, state, 9, false, false, seconds(999)).rescale);  // above min is the HPA's
 }
 
 TEST_CASE("keda: the fallback value makes an AverageValue target ask for the fallback replicas") {
@@ -75,10 +77,29 @@ TEST_CASE("keda: the fallback value makes an AverageValue target ask for the fal
     const KedaMetricAnswer third = metric_with_fallback(fallback, health, false, 0, 5'000, true, 1, 0);
     CHECK(third.fell_back);
     CHECK(third.value_milli == 30'000);  // 6 * 5
-    CHECK(metric_with_fallback(fallback, health, false, 0, 5'000, false, 1, 4).value_milli == 7'500);  // over 4 ready pods
+    CHECK(metric_with_fallback(fallback, health, false, 0, 5'000, false, 1, 4).value_milli ==
+          7'500);  // over 4 ready pods
     CHECK(metric_with_fallback(fallback, health, false, 0, 5'000, false, 1, 0).error);
     CHECK(metric_with_fallback(fallback, health, true, 1, 5'000, true, 1, 0).value_milli == 1);
     CHECK(health.failures == 0);
+}
+
+TEST_CASE("keda: any trigger wakes the object, cpu alone keeps it awake") {
+    KedaTriggerReading triggers[2];
+    triggers[0].resource = true;
+    triggers[0].active = true;
+    CHECK(object_activity(triggers, 1).active);
+    CHECK_FALSE(object_activity(triggers, 2).active);  // cpu says nothing beside an external trigger
+    triggers[1].fell_back = true;
+    CHECK(object_activity(triggers, 2).active);
+    triggers[0].error = true;
+    CHECK_FALSE(object_activity(triggers, 1).active);
+    CHECK_FALSE(object_activity(triggers, 0).active);
+    KedaScaledObject object;
+    object.has_idle_replicas = true;
+    CHECK_FALSE(has_valid_bounds(object));  // idle 0 is not below min 0
+    object.min_replicas = 1;
+    CHECK(has_valid_bounds(object));
 }
 
 TEST_CASE("keda: published values are whole milli-units of at least zero") {
@@ -129,7 +150,8 @@ TEST_CASE("cron: names, ranges, steps and lists") {
         return cron(text).next_after(utc(after), nullptr);
     };
     CHECK(next("*/20 * * * *", "2026-01-01T00:20:00Z") == utc("2026-01-01T00:40:00Z"));
-    CHECK(next("0 9 * * Mon-Fri", "2026-01-02T09:00:00Z") == utc("2026-01-05T09:00:00Z"));  // Friday to Monday
+    CHECK(next("0 9 * * Mon-Fri", "2026-01-02T09:00:00Z") ==
+          utc("2026-01-05T09:00:00Z"));  // Friday to Monday
     CHECK(next("5/25 * * * *", "2026-01-01T00:31:00Z") == utc("2026-01-01T00:55:00Z"));
     CHECK(next("0 0 29 feb *", "2026-01-01T00:00:00Z") == utc("2028-02-29T00:00:00Z"));
     CHECK(next("@yearly", "2026-05-05T05:05:05Z") == utc("2027-01-01T00:00:00Z"));
@@ -153,8 +175,9 @@ TEST_CASE("cron: a time that clocks skip is skipped, one that they repeat comes 
 }
 
 TEST_CASE("cron: bad texts are refused with every bad field") {
-    for (const char* text : {"", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 7",
-                             "-5 * * * *", "*/0 * * * *", "5-2 * * * *", "1-2-3 * * * *", "x * * * *", "@daily", ", * * * *"})
+    for (const char* text :
+         {"", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 7",
+          "-5 * * * *", "*/0 * * * *", "5-2 * * * *", "1-2-3 * * * *", "x * * * *", "@daily", ", * * * *"})
         CHECK_FALSE(CronSchedule::parse(text, CronDescriptors::refused).ok());
     auto bad = CronSchedule::parse("61 25 * * *", CronDescriptors::refused);
     REQUIRE_FALSE(bad);
@@ -165,19 +188,50 @@ TEST_CASE("cron: bad texts are refused with every bad field") {
 }
 
 TEST_CASE("cron: a trigger's active intervals follow local working hours through daylight saving") {
-    // 9 to 17 in Berlin: 08:00-16:00 UTC in winter, 07:00-15:00 UTC in summer. From Saturday 28 March 2026, 00:00 UTC.
-    const auto intervals = active_intervals(trigger("Europe/Berlin", "0 9 * * *", "0 17 * * *"), utc("2026-03-28T00:00:00Z"),
-                                            Tick{0}, seconds(2 * 86'400));
+    // 9 to 17 in Berlin: 08:00-16:00 UTC in winter, 07:00-15:00 UTC in summer. From Saturday 28 March 2026,
+    // 00:00 UTC.
+    const auto intervals = active_intervals(trigger("Europe/Berlin", "0 9 * * *", "0 17 * * *"),
+                                            utc("2026-03-28T00:00:00Z"), Tick{0}, seconds(2 * 86'400));
     CHECK(intervals == std::vector<ActiveInterval>{{seconds(8 * 3600), seconds(16 * 3600)},
                                                    {seconds((24 + 7) * 3600), seconds((24 + 15) * 3600)}});
 }
 
 TEST_CASE("cron: intervals begin inside an active window and are cut at the span's end") {
     const auto night = trigger("Etc/UTC", "0 22 * * *", "0 6 * * *");
-    const auto intervals = active_intervals(night, utc("2026-01-01T23:00:00Z"), milliseconds(500), seconds(24 * 3600));
-    // 23:00:00.5 lies in the window; it ends at 06:00, seven hours less half a second later; the next begins 22:00.
-    CHECK(intervals == std::vector<ActiveInterval>{{Tick{0}, seconds(7 * 3600) - milliseconds(500)},
-                                                   {seconds(23 * 3600) - milliseconds(500), seconds(24 * 3600)}});
+    const auto intervals =
+        active_intervals(night, utc("2026-01-01T23:00:00Z"), milliseconds(500), seconds(24 * 3600));
+    // 23:00:00.5 lies in the window; it ends at 06:00, seven hours less half a second later; the next begins
+    // 22:00.
+    CHECK(intervals ==
+          std::vector<ActiveInterval>{{Tick{0}, seconds(7 * 3600) - milliseconds(500)},
+                                      {seconds(23 * 3600) - milliseconds(500), seconds(24 * 3600)}});
     for (const ActiveInterval& interval : intervals)
-        CHECK(is_active(night, utc("2026-01-01T23:00:00Z") + std::chrono::seconds((interval.to.count - 1) / ticks_per_second)));
+        CHECK(is_active(night, utc("2026-01-01T23:00:00Z") +
+                                   std::chrono::seconds((interval.to.count - 1) / ticks_per_second)));
+}
+
+TEST_CASE("cron: the intervals say at every instant what a look at that instant says") {
+    const struct {
+        const char *zone, *start, *end, *origin;
+    } looks[] = {
+        {"Europe/Berlin", "30 2 * * *", "15 4 * * *", "2026-03-27T00:00:00Z"},  // the hour that is skipped
+        {"America/New_York", "30 1 * * *", "45 1 * * *",
+         "2026-10-31T00:00:00Z"},                                            // the hour that comes twice
+        {"Asia/Beirut", "0 0 * * *", "30 0 * * *", "2026-03-27T00:00:00Z"},  // the midnight that is skipped
+        {"Australia/Lord_Howe", "*/20 1-3 * * *", "10 2 * * *", "2026-04-03T00:00:00Z"},  // half an hour only
+        {"Etc/UTC", "0 0 1 * Mon", "0 12 * * *", "2026-05-30T00:00:00Z"},
+        {"Asia/Kolkata", "0 0 30 2 *", "0 6 * * *", "2026-01-01T00:00:00Z"},  // a start that never comes
+    };
+    for (const auto& look : looks) {
+        const CronTrigger one = trigger(look.zone, look.start, look.end);
+        const UtcSeconds origin = utc(look.origin);
+        const auto intervals = active_intervals(one, origin, Tick{0}, seconds(4 * 86'400));
+        for (std::int64_t s = 0; s < 4 * 86'400; s += 299) {
+            bool inside = false;
+            for (const ActiveInterval& interval : intervals)
+                inside = inside || (interval.from <= seconds(s) && seconds(s) < interval.to);
+            INFO(look.zone << " " << look.start << " at second " << s);
+            REQUIRE(inside == is_active(one, origin + std::chrono::seconds(s)));
+        }
+    }
 }

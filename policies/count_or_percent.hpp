@@ -6,7 +6,7 @@
 namespace windtunnel {
 
 /// Kubernetes' IntOrString as a number: absent, an integer, or whole percent of a total.
-struct IntOrPercent {
+struct CountOrPercent {
     enum class Kind : std::uint8_t { absent, integer, percent };
     Kind kind = Kind::absent;
     std::int32_t value = 0;
@@ -23,7 +23,7 @@ struct IntOrPercent {
     }
 };
 
-WT_HD constexpr IntOrPercent integer(std::int32_t value) { return {IntOrPercent::Kind::integer, value}; }
-WT_HD constexpr IntOrPercent percent(std::int32_t value) { return {IntOrPercent::Kind::percent, value}; }
+WT_HD constexpr CountOrPercent integer(std::int32_t value) { return {CountOrPercent::Kind::integer, value}; }
+WT_HD constexpr CountOrPercent percent(std::int32_t value) { return {CountOrPercent::Kind::percent, value}; }
 
 }  // namespace windtunnel

@@ -1,0 +1,114 @@
+#include "scenarios/workload_source.hpp"
+
+#include "models/expects.hpp"
+#include "scenarios/synthetic.hpp"
+#include "scenarios/trace_reader.hpp"
+#include "scenarios/trace_writer.hpp"
+
+#include <algorithm>
+
+namespace windtunnel {
+
+namespace {
+
+/// Keeps what arrives before the scenario's duration; a longer duration than the workload stays as it is said.
+void cut(Trace& trace, std::optional<Tick> duration) {
+    if (!duration) return;
+    const auto end = std::lower_bound(trace.requests.begin(), trace.requests.end(), *duration,
+                                      [](const Request& r, Tick at) { return r.arrival < at; });
+    trace.requests.erase(end, trace.requests.end());
+    trace.span = *duration;
+}
+
+}  // namespace
+
+Result<WorkloadSource> WorkloadSource::make(const Scenario& scenario, std::uint64_t seed) {
+    WorkloadSource source;
+    source.m_duration = scenario.duration;
+    source.m_seed = seed;
+    Problems problems;
+    for (const WorkloadSpec& spec : scenario.workloads) {
+        Stream stream{spec, nullptr};
+        if (spec.synthetic) {
+            source.m_random = true;
+            source.m_formats.push_back("synthetic");
+        } else {
+            TraceReadOptions options;
+            options.seed = seed;
+            Result<Trace> trace = read_trace(spec.trace, options);
+            if (trace && spec.rate_scale != 1) {
+                TraceEdit edit;
+                edit.rate_scale = spec.rate_scale;
+                trace = edit_trace(std::move(*trace), edit);
+            }
+            if (!trace) {
+                for (Problem& p : trace.take_problems()) problems.push_back(std::move(p));
+                continue;
+            }
+            if (trace->start && !source.m_start) source.m_start = trace->start;
+            source.m_formats.push_back(trace->format);
+            source.m_prefixes = source.m_prefixes || !trace->prefix_hashes.empty();
+            for (const Problem& note : trace->notes) source.m_notes.push_back(note);
+            stream.trace = std::make_shared<const Trace>(std::move(*trace));
+        }
+        source.m_streams.push_back(std::move(stream));
+    }
+    if (!problems.empty()) return problems;
+    Result<Trace> first = source.merged(0);
+    if (!first) return first.take_problems();
+    for (const Problem& note : first->notes) source.m_notes.push_back(note);
+    if (first->requests.empty())
+        return Problem{{scenario.file, 0, 0}, "workload", "found no request within the duration, allowed: at least one"};
+    source.m_span = first->span;
+    source.m_first = std::make_shared<const Trace>(std::move(*first));
+    return source;
+}
+
+std::shared_ptr<const Trace> WorkloadSource::trial(std::uint32_t trial) const {
+    if (trial == 0 || !m_random) return m_first;
+    Result<Trace> drawn = merged(trial);
+    WT_EXPECTS(drawn.ok());  // trial 0 was drawn from the same description
+    return std::make_shared<const Trace>(std::move(*drawn));
+}
+
+Result<Trace> WorkloadSource::merged(std::uint32_t trial) const {
+    Trace all;
+    Problems problems;
+    bool first = true;
+    for (std::size_t w = 0; w < m_streams.size(); ++w) {
+        const Stream& stream = m_streams[w];
+        Trace part;
+        if (stream.trace) {
+            part.requests = stream.trace->requests;
+            part.span = stream.trace->span;
+        } else {
+            Result<Trace> drawn = synthesise(*stream.spec.synthetic, m_seed, trial, static_cast<std::uint32_t>(w),
+                                             stream.spec.path + ".synthetic");
+            if (!drawn) {
+                for (Problem& p : drawn.take_problems()) {
+                    if (p.where.file.empty()) p.where = stream.spec.where;
+                    problems.push_back(std::move(p));
+                }
+                continue;
+            }
+            part = std::move(*drawn);
+        }
+        cut(part, m_duration);
+        for (Request& r : part.requests) r.model = static_cast<std::uint16_t>(w);
+        all.span = max(all.span, part.span);
+        all.notes.insert(all.notes.end(), part.notes.begin(), part.notes.end());
+        if (first) {
+            all.requests = std::move(part.requests);
+            first = false;
+            continue;
+        }
+        const auto middle = static_cast<std::ptrdiff_t>(all.requests.size());
+        all.requests.insert(all.requests.end(), part.requests.begin(), part.requests.end());
+        std::inplace_merge(all.requests.begin(), all.requests.begin() + middle, all.requests.end(),
+                           [](const Request& a, const Request& b) { return a.arrival < b.arrival; });
+    }
+    if (!problems.empty()) return problems;
+    return all;
+}
+
+}  // namespace windtunnel

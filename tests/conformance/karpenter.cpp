@@ -1,0 +1,211 @@
+#include "conformance/conformance.hpp"
+#include "policies/karpenter_budget.hpp"
+#include "policies/karpenter_provisioning.hpp"
+#include "policies/karpenter_schedule.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <set>
+#include <sstream>
+#include <vector>
+
+namespace windtunnel::conformance {
+namespace {
+
+UtcSeconds read_time(const std::string& text) {
+    UtcSeconds time;
+    std::istringstream stream(text);
+    stream >> date::parse("%FT%TZ", time);
+    if (!stream) throw std::runtime_error("found time '" + text + "', allowed: YYYY-MM-DDTHH:MM:SSZ");
+    return time;
+}
+
+DisruptionReason read_reason(const std::string& name) {
+    if (name == "Underutilized") return DisruptionReason::underutilized;
+    if (name == "Empty") return DisruptionReason::empty;
+    if (name == "Drifted") return DisruptionReason::drifted;
+    throw std::runtime_error("found reason '" + name + "', allowed: Underutilized, Empty, Drifted");
+}
+
+KarpenterBudget read_budget(const Json& json, UtcSeconds now) {
+    KarpenterBudget budget;
+    const std::string nodes =
+        json["nodes"].is_string() ? json["nodes"].get<std::string>() : json["nodes"].dump();
+    std::int32_t number = 0;
+    const auto [end, error] = std::from_chars(nodes.data(), nodes.data() + nodes.size(), number);
+    const std::string_view unit(end, static_cast<std::size_t>(nodes.data() + nodes.size() - end));
+    budget.valid = error == std::errc{} && number >= 0 && (unit.empty() || unit == "%");
+    budget.nodes = unit == "%" ? percent(number) : integer(number);
+    std::optional<std::string> schedule;
+    std::optional<std::chrono::seconds> duration;
+    if (given(json, "schedule")) schedule = json["schedule"].get<std::string>();
+    if (given(json, "duration_s"))
+        duration = std::chrono::seconds(std::llround(json["duration_s"].get<double>()));
+    const auto parsed = parse_budget_schedule(schedule, duration);
+    budget.valid = budget.valid && parsed.ok();
+    budget.active = parsed.ok() && is_active(*parsed, now);
+    if (given(json, "reasons"))
+        for (const Json& reason : json["reasons"])
+            budget.reasons = static_cast<std::uint8_t>(
+                budget.reasons | static_cast<std::uint8_t>(read_reason(reason.get<std::string>())));
+    return budget;
+}
+
+std::int64_t milli(double cores) { return std::llround(cores * 1000.0); }
+
+/// Cpu in cores, the rest in its own unit; `extended` gives every other resource its place.
+ResourceAmounts read_resources(const Json& json, std::map<std::string, std::int32_t>& extended) {
+    ResourceAmounts result;
+    result[resource_cpu_milli] = milli(value_or(json, "cpu", 0.0));
+    result[resource_memory_bytes] = std::llround(value_or(json, "memory", 0.0));
+    result[resource_pods] = value_or<std::int64_t>(json, "pods", 0);
+    const auto put = [&](const std::string& name, double amount) {
+        const auto place =
+            extended.try_emplace(name, resource_extended + static_cast<std::int32_t>(extended.size()))
+                .first->second;
+        if (place >= resource_kinds)
+            throw std::runtime_error("more extended resources than there are places");
+        result[place] = std::llround(amount);
+    };
+    for (const char* name : {"gpu_a", "gpu_b"})
+        if (given(json, name)) put(name, json[name].get<double>());
+    if (given(json, "other"))
+        for (const auto& [name, amount] : json["other"].items()) put(name, amount.get<double>());
+    return result;
+}
+
+/// A catalogue as offerings, with the names and architectures that the policy does not need.
+struct Catalog {
+    std::vector<KarpenterOffering> offerings;
+    std::vector<std::string> names, arches;
+};
+
+Catalog read_catalog(const Json& file, const std::string& name,
+                     std::map<std::string, std::int32_t>& extended) {
+    Catalog catalog;
+    std::vector<Json> types = file["catalogs"][name].get<std::vector<Json>>();
+    std::sort(types.begin(), types.end(), [](const Json& a, const Json& b) { return a["name"] < b["name"]; });
+    const ResourceAmounts overhead =
+        read_resources(file.value("overhead_per_node", Json::object()), extended);
+    for (const Json& type : types) {
+        KarpenterOffering offering;
+        offering.capacity = read_resources(type, extended);
+        offering.allocatable = offering.capacity - overhead;
+        offering.price_nano_usd_per_hour = std::llround(type["price"].get<double>() * 1e9);
+        offering.type = static_cast<std::int32_t>(catalog.offerings.size());
+        catalog.offerings.push_back(offering);
+        catalog.names.push_back(type["name"].get<std::string>());
+        catalog.arches.push_back(value_or<std::string>(type, "arch", "amd64"));
+    }
+    return catalog;
+}
+
+std::vector<KarpenterPod> read_pods(const Json& input, const Catalog& catalog,
+                                    std::map<std::string, std::int32_t>& extended) {
+    std::vector<KarpenterPod> pods;
+    for (const Json& group : input["pod_groups"]) {
+        KarpenterPod pod;
+        pod.request = read_resources(group, extended);
+        pod.request[resource_pods] = 1;
+        if (value_or(input, "hostname_anti_affinity", false)) pod.exclusive = 1;
+        for (std::size_t i = 0; i < catalog.offerings.size(); ++i)
+            if (!given(group, "arch") || group["arch"] == catalog.arches[i])
+                pod.allowed.add(static_cast<std::int32_t>(i));
+        for (int i = 0; i < group["count"].get<int>(); ++i) {
+            pod.created = static_cast<std::int64_t>(pods.size());
+            pods.push_back(pod);
+        }
+    }
+    return pods;
+}
+
+KarpenterPool read_pool(const Json& input, std::size_t offerings) {
+    KarpenterPool pool;
+    pool.offerings = OfferingSet::first(static_cast<std::int32_t>(offerings));
+    const Json limits = given(input, "nodepool_limits") ? input["nodepool_limits"] : Json::object();
+    // What the pool already has: cores, or amounts by name.
+    Json used = given(input, "existing_nodepool_capacity") ? input["existing_nodepool_capacity"] : Json(0);
+    if (used.is_number()) used = Json{{"cpu", used}};
+    const auto limit = [&](const char* name, ResourceKind kind, double unit) {
+        if (!given(limits, name)) return;
+        pool.limited |= 1u << kind;
+        pool.remaining[kind] = std::llround((limits[name].get<double>() - value_or(used, name, 0.0)) * unit);
+    };
+    limit("cpu", resource_cpu_milli, 1000.0);
+    limit("memory", resource_memory_bytes, 1.0);
+    limit("pods", resource_pods, 1.0);
+    pool.limits_nodes = given(limits, "nodes");
+    pool.remaining_nodes =
+        value_or<std::int64_t>(limits, "nodes", 0) - value_or<std::int64_t>(used, "nodes", 0);
+    return pool;
+}
+
+Json run_provision(const Case& c) {
+    std::map<std::string, std::int32_t> extended;
+    const Catalog catalog = read_catalog(c.file, c.input["catalog"].get<std::string>(), extended);
+    std::vector<KarpenterPod> pods = read_pods(c.input, catalog, extended);
+    KarpenterPool pool = read_pool(c.input, catalog.offerings.size());
+    const auto count = static_cast<std::int32_t>(catalog.offerings.size());
+    std::vector<KarpenterNode> nodes;
+    std::vector<KarpenterClaim> claims(pods.size());
+    std::int32_t unscheduled = 0;
+    const std::size_t batch_size =
+        value_or(c.input, "one_pod_per_round", false) ? 1 : std::max<std::size_t>(pods.size(), 1);
+    for (std::size_t first = 0; first < pods.size(); first += batch_size) {
+        KarpenterPool planned =
+            pool;  // what planning charges is only planned; launched nodes count as they are
+        const ProvisioningPlan plan = plan_batch({catalog.offerings.data(), count, &planned, 1, &pods[first],
+                                                  static_cast<std::int32_t>(batch_size), nodes.data(),
+                                                  static_cast<std::int32_t>(nodes.size()), claims.data(),
+                                                  static_cast<std::int32_t>(claims.size())});
+        unscheduled += plan.unscheduled;
+        for (std::int32_t i = 0; i < plan.claim_count; ++i) {
+            const std::int32_t chosen = choose_offering(catalog.offerings.data(), count,
+                                                        claims[static_cast<std::size_t>(i)].offerings);
+            const KarpenterOffering& offering = catalog.offerings[static_cast<std::size_t>(chosen)];
+            nodes.push_back({offering.allocatable - claims[static_cast<std::size_t>(i)].request,
+                             claims[static_cast<std::size_t>(i)].exclusive, chosen});
+            pool.remaining -= offering.capacity;
+            --pool.remaining_nodes;
+        }
+    }
+    std::set<std::string> types;
+    for (const KarpenterNode& node : nodes)
+        types.insert(catalog.names[static_cast<std::size_t>(node.offering)]);
+    return {{"nodes", nodes.size()},
+            {"unscheduled", unscheduled},
+            {"instance_types", types},
+            {"instance_types_differ", types.size() == nodes.size() && nodes.size() > 1}};
+}
+
+}  // namespace
+
+std::optional<Json> run_karpenter_budgets(const Case& c) {
+    const UtcSeconds now = read_time(value_or<std::string>(c.input, "now", "2000-06-15T12:30:30Z"));
+    std::vector<KarpenterBudget> budgets;
+    for (const Json& json : c.input["budgets"]) budgets.push_back(read_budget(json, now));
+    const auto count = static_cast<std::int32_t>(budgets.size());
+    const auto nodes = value_or(c.input, "num_nodes", 0);
+    if (c.kind == "allowed_by_reason")
+        return Json{
+            {"allowed", allowed_disruptions(budgets.data(), count,
+                                            read_reason(c.input["reason"].get<std::string>()), nodes)}};
+    if (c.kind == "budget_mapping")
+        return Json{{"allowed", remaining_disruptions(
+                                    budgets.data(), count, DisruptionReason::underutilized,
+                                    c.input["managed_initialized_nodes"].get<std::int32_t>(),
+                                    value_or(c.input, "of_which_not_ready_or_marked_for_deletion", 0))}};
+    if (c.kind == "single_budget")
+        return Json{{"allowed", allowed_disruptions(budgets.at(0), nodes)}, {"error", !budgets.at(0).valid}};
+    if (c.kind == "is_active") return Json{{"active", budgets.at(0).active}, {"error", !budgets.at(0).valid}};
+    return std::nullopt;
+}
+
+std::optional<Json> run_karpenter_provisioning(const Case& c) {
+    if (c.kind != "provision") return std::nullopt;
+    return run_provision(c);
+}
+
+}  // namespace windtunnel::conformance
