@@ -20,7 +20,7 @@ bool is_set(const char* name) {
 }  // namespace
 
 bool wants_color(ColorChoice choice) {
-    if (choice != ColorChoice::automatic) return choice == ColorChoice::always;
+    if (choice != ColorChoice::by_terminal) return choice == ColorChoice::on;
     if (is_set("NO_COLOR")) return false;
     if (is_set("CLICOLOR_FORCE") && std::strcmp(std::getenv("CLICOLOR_FORCE"), "0") != 0) return true;
     const char* terminal = std::getenv("TERM");

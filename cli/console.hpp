@@ -7,7 +7,7 @@
 
 namespace windtunnel {
 
-enum class ColorChoice { automatic, always, never };
+enum class ColorChoice { by_terminal, on, off };
 
 /// Whether to colour what goes to standard output: NO_COLOR and TERM=dumb say no, CLICOLOR_FORCE says yes, else a
 /// terminal decides (https://no-color.org, https://bixense.com/clicolors).

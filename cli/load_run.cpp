@@ -1,6 +1,7 @@
 #include "cli/load_run.hpp"
 
 #include "scenarios/scenario.hpp"
+#include "scenarios/workload_source.hpp"
 
 #include <fmt/format.h>
 #include <iostream>
@@ -35,7 +36,7 @@ Problems apply_flags(const RunFlags& flags, Scenario& scenario) {
 }
 
 /// Turns a scenario into what the engine runs.
-Result<LoadedRun> compile(const Scenario& scenario) {
+Result<CompiledScenario> compile(const Scenario& scenario, const WorkloadSource&) {
     return Problem{{scenario.file, 0, 0}, "", "this build reads scenarios but cannot compile them"};
 }
 
@@ -50,11 +51,17 @@ Result<LoadedRun> load_run(const RunFlags& flags) {
     Result<Scenario> scenario = read_scenario(inputs, std::cin);
     if (!scenario) return scenario.take_problems();
     if (Problems problems = apply_flags(flags, *scenario); !problems.empty()) return problems;
-    Result<LoadedRun> run = compile(*scenario);
-    if (!run) return run;
-    run->thresholds = scenario->thresholds;
-    run->seed = scenario->seed;
-    run->trials = static_cast<std::uint32_t>(scenario->trials);
+    Result<WorkloadSource> made = WorkloadSource::make(*scenario, scenario->seed);
+    if (!made) return made.take_problems();
+    const auto source = std::make_shared<const WorkloadSource>(std::move(*made));
+    Result<CompiledScenario> compiled = compile(*scenario, *source);
+    if (!compiled) return compiled.take_problems();
+    LoadedRun run;
+    run.scenario = std::move(*compiled);
+    run.workload = [source](std::uint32_t trial) { return source->trial(trial); };
+    run.thresholds = scenario->thresholds;
+    run.seed = scenario->seed;
+    run.trials = static_cast<std::uint32_t>(scenario->trials);
     return run;
 }
 

@@ -1,10 +1,11 @@
 #pragma once
-#include "gpu/replay.hpp"
 #include "scenarios/compiled_scenario.hpp"
 #include "scenarios/threshold.hpp"
+#include "scenarios/trace.hpp"
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,8 +36,7 @@ struct RunFlags {
 /// Everything that a run needs, ready to be replayed.
 struct LoadedRun {
     CompiledScenario scenario;
-    std::function<BlueprintBlock(std::uint32_t growth)> blueprint;  ///< with room for `growth` times as much in flight
-    std::function<TrialWorkload(std::uint32_t trial)> workload;     ///< callable from any thread
+    std::function<std::shared_ptr<const Trace>(std::uint32_t trial)> workload;  ///< its requests; callable from any thread
     std::vector<Threshold> thresholds;
     std::uint64_t seed = 1;
     std::uint32_t trials = 1;

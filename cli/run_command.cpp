@@ -5,6 +5,7 @@
 #include "cli/engine_flags.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/run_trials.hpp"
+#include "gpu/replay.hpp"
 #include "reports/atomic_file.hpp"
 #include "reports/human.hpp"
 #include "reports/terminal.hpp"
@@ -63,7 +64,7 @@ int run_flags(const RunFlags& flags, const std::string& command) {
 }
 
 ColorChoice color_choice(const std::string& name) {
-    return name == "always" ? ColorChoice::always : name == "never" ? ColorChoice::never : ColorChoice::automatic;
+    return name == "always" ? ColorChoice::on : name == "never" ? ColorChoice::off : ColorChoice::by_terminal;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "cli/run_trials.hpp"
 
 #include "cli/progress.hpp"
+#include "gpu/replay.hpp"
 #include "sim/laws.hpp"
 
 #include <fmt/format.h>
@@ -19,12 +20,22 @@ std::vector<std::string> reasons_of(const Blueprint& blueprint, const TrialOutco
     return broken_laws(blueprint, outcome);
 }
 
+std::function<BlueprintBlock(std::uint32_t)> blueprint_of(const LoadedRun& run) {
+    return [&run](std::uint32_t growth) { return build(run.scenario.parts, growth); };
+}
+
+TrialWorkload workload_of(const LoadedRun& run, std::uint32_t trial) {
+    std::shared_ptr<const Trace> trace = run.workload(trial);
+    const WorkloadView view = trace->view();
+    return {view, std::move(trace)};
+}
+
 /// The only trial, watched while it runs.
 std::vector<TrialOutcome> watch_only_trial(const LoadedRun& run, TrialKey key, ServerKind server, ObservationPlan watch, bool silent, std::optional<ObservedTrial>& first) {
-    const TrialWorkload workload = run.workload(key.trial);
+    const TrialWorkload workload = workload_of(run, key.trial);
     Progress progress("requests", workload.view.count, silent);
     watch.progress = [&](std::uint64_t ended) { progress.update(ended); };
-    first = observe_trial(run.blueprint, workload.view, key, server, watch);
+    first = observe_trial(blueprint_of(run), workload.view, key, server, watch);
     if (first->complete) return {first->outcome};
     first.reset();
     return {};
@@ -33,8 +44,8 @@ std::vector<TrialOutcome> watch_only_trial(const LoadedRun& run, TrialKey key, S
 std::vector<TrialOutcome> replay_all(const LoadedRun& run, const RunFlags& flags, ServerKind server, const InterruptGuard& interrupt, bool silent) {
     Progress progress("trials", run.trials, silent);
     ReplayPlan plan;
-    plan.blueprint = run.blueprint;
-    plan.workload = run.workload;
+    plan.blueprint = blueprint_of(run);
+    plan.workload = [&run](std::uint32_t trial) { return workload_of(run, trial); };
     plan.seed = run.seed;
     plan.first_trial = flags.first_trial;
     plan.trials = run.trials;
@@ -62,12 +73,12 @@ TrialRun run_trials(const LoadedRun& run, const RunFlags& flags, const Observati
     else outcomes = replay_all(run, flags, server, interrupt, silent);
     out.results.complete = outcomes.size() == run.trials;
     if (watched && run.trials > 1 && !outcomes.empty() && !interrupt.raised()) {
-        const TrialWorkload workload = run.workload(first_key.trial);
-        out.first = observe_trial(run.blueprint, workload.view, first_key, server, plan);
+        const TrialWorkload workload = workload_of(run, first_key.trial);
+        out.first = observe_trial(blueprint_of(run), workload.view, first_key, server, plan);
         if (!out.first->complete) out.first.reset();
     }
 
-    const BlueprintBlock block = run.blueprint(1);
+    const BlueprintBlock block = build(run.scenario.parts);
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
         std::vector<std::string> reasons = reasons_of(block.blueprint(), outcomes[i]);
         if (!reasons.empty() && out.broken.size() < most_broken)
