@@ -1,0 +1,123 @@
+#include "cli/command_line.hpp"
+
+#include "cli/console.hpp"
+#include "models/nearest_name.hpp"
+#include "models/problem.hpp"
+#include "models/version.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <new>
+
+namespace windtunnel {
+
+namespace {
+
+constexpr const char* description =
+    "Windtunnel: what a GPU inference cluster would cost and which latency objectives it would miss, from its\n"
+    "Kubernetes manifests and a request trace, before anything is deployed.";
+
+constexpr const char* footer =
+    "\nExit codes: 0 answered; 1 negative verdict (kv that does not fit, validate --strict with findings);\n"
+    "2 usage or input error; 3 the run itself broke; 4 inconclusive (check); 130 interrupted.\n"
+    "Data goes to standard output, everything else to standard error.\n\n"
+    "Examples:\n"
+    "  windtunnel run scenario.yaml\n"
+    "  windtunnel kv --model meta-llama/Llama-3.1-8B-Instruct --gpu l4-24gb\n"
+    "  windtunnel bench --model Qwen/Qwen3-32B --gpu h100-sxm-80gb --tp 2 --max-concurrency 64\n"
+    "  windtunnel trace stats requests.csv.zst\n";
+
+std::string quoted(const std::string& word) {
+    const char* plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
+    if (!word.empty() && word.find_first_not_of(plain) == std::string::npos) return word;
+    std::string out = "'";
+    for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return out + "'";
+}
+
+std::string as_typed(int argc, const char* const* argv) {
+    std::string out = "windtunnel";
+    for (int i = 1; i < argc; ++i) out += ' ' + quoted(argv[i]);
+    return out;
+}
+
+const CLI::App& innermost(const CLI::App& app) {
+    const auto named = app.get_subcommands();
+    return named.empty() ? app : innermost(*named.front());
+}
+
+/// Says what was not expected, and what may have been meant.
+void print_extras(const CLI::App& app) {
+    const CLI::App& command = innermost(app);
+    const std::vector<std::string> extras = app.remaining(true);
+    // What follows an unknown flag is most likely its value.
+    const std::string found = extras.empty() ? "" : extras.front();
+    const bool flag = found.rfind('-', 0) == 0;
+    std::vector<std::string> known;
+    if (flag)
+        for (const CLI::Option* o : command.get_options())
+            for (const std::string& name : o->get_lnames()) known.push_back("--" + name);
+    else
+        for (const CLI::App* s : command.get_subcommands([](const CLI::App*) { return true; })) known.push_back(s->get_name());
+    std::string message = "found '" + found + "', which is " + (flag ? "no flag" : "not expected here");
+    if (!known.empty() && !found.empty()) message += "; nearest: " + spoken_list(nearest_names(found.substr(0, found.find('=')), known, 3));
+    print_error(message);
+}
+
+int usage_error(const CLI::App& app, const CLI::ParseError& error) {
+    if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) print_extras(app);
+    else print_error(error.what());
+    std::string help = "windtunnel";
+    for (const CLI::App* a = &app; !a->get_subcommands().empty();) {
+        a = a->get_subcommands().front();
+        help += ' ' + a->get_name();
+    }
+    print_line(help + " --help says what is allowed");
+    return bad_input;
+}
+
+int act(const CLI::App& app, const Invocation& invocation) {
+    if (!invocation.action) {
+        print_line(app.help());
+        return bad_input;
+    }
+    try {
+        return invocation.action();
+    } catch (const InternalError& e) {
+        print_error(std::string("a mistake of windtunnel's own: ") + e.what());
+    } catch (const std::bad_alloc&) {
+        print_error("out of memory");
+    } catch (const std::exception& e) {
+        print_error(std::string("the run broke: ") + e.what());
+    }
+    print_line("this happens again with: " + invocation.command);
+    return run_broke;
+}
+
+}  // namespace
+
+int run_command_line(int argc, const char* const* argv) {
+    CLI::App app(description, "windtunnel");
+    app.footer(footer);
+    app.set_version_flag("--version", std::string("windtunnel ") + version);
+    app.option_defaults()->take_last();
+    app.get_formatter()->column_width(34);
+    Invocation invocation;
+    invocation.command = as_typed(argc, argv);
+    add_run_command(app, invocation);
+    add_kv_command(app, invocation);
+    add_bench_command(app, invocation);
+    add_trace_command(app, invocation);
+    add_validate_command(app, invocation);
+    add_version_command(app, invocation);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::Success& success) {  // help and version
+        return app.exit(success);
+    } catch (const CLI::ParseError& error) {
+        return usage_error(app, error);
+    }
+    return act(app, invocation);
+}
+
+}  // namespace windtunnel

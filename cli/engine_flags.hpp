@@ -1,0 +1,25 @@
+#pragma once
+#include "models/kv_capacity.hpp"
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+namespace windtunnel {
+
+/// The flags that describe one vLLM server, the same for `kv` and `bench`.
+struct EngineFlags {
+    KvRequest request;
+    std::string kv_shape;  ///< as typed
+
+    void add_to(CLI::App& command);
+    /// The request, with the shape read.
+    [[nodiscard]] Result<KvRequest> read() const;
+};
+
+/// Problems of a request name its fields; the flags are called the same.
+[[nodiscard]] Problems as_flags(Problems problems);
+
+/// "-o table|json".
+CLI::Option* add_output_flag(CLI::App& command, std::string& output);
+
+}  // namespace windtunnel

@@ -1,0 +1,28 @@
+#pragma once
+#include "cli/interrupt.hpp"
+#include "cli/load_run.hpp"
+#include "reports/observed_trial.hpp"
+#include "reports/results.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace windtunnel {
+
+/// A trial that broke, or kept a law no longer: our mistake.
+struct BrokenTrial {
+    std::uint32_t trial = 0;
+    std::vector<std::string> reasons;
+};
+
+struct TrialRun {
+    RunResults results;
+    std::optional<ObservedTrial> first;  ///< the first trial, watched; where it was asked for
+    std::vector<BrokenTrial> broken;     ///< at most a few
+};
+
+/// Replays the trials and checks every one against the laws. `interrupt` ends it early, with what is finished.
+[[nodiscard]] TrialRun run_trials(const LoadedRun& run, const RunFlags& flags, const ObservationPlan& watch, const InterruptGuard& interrupt);
+
+}  // namespace windtunnel

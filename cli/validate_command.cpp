@@ -1,0 +1,52 @@
+#include "cli/command_line.hpp"
+#include "cli/console.hpp"
+#include "scenarios/validate_text.hpp"
+
+#include <iostream>
+#include <memory>
+
+namespace windtunnel {
+
+namespace {
+
+struct ValidateFlags {
+    ScenarioInputs inputs;
+    bool strict = false;
+    bool verbose = false;
+};
+
+int run_validate(const ValidateFlags& flags) {
+    if (flags.inputs.scenario_file.empty() && flags.inputs.manifests.empty()) {
+        print_error("nothing to validate, allowed: a scenario file, or -f with manifests");
+        return bad_input;
+    }
+    Scenario scenario;
+    Findings findings;
+    read_scenario_into(flags.inputs, std::cin, scenario, findings);
+    if (!print_data(validate_text(scenario, findings, flags.verbose))) return run_broke;
+    print_errors(findings.errors);
+    if (!findings.errors.empty()) return bad_input;
+    return flags.strict && !findings.warnings.empty() ? negative_verdict : answered;
+}
+
+}  // namespace
+
+void add_validate_command(CLI::App& app, Invocation& invocation) {
+    auto flags = std::make_shared<ValidateFlags>();
+    flags->inputs.workload_required = false;
+    CLI::App* command = app.add_subcommand("validate", "Reads and checks a scenario or manifests, and shows what they come to");
+    command->add_option("scenario", flags->inputs.scenario_file, "scenario file");
+    add_list(*command, "-f,--manifests", flags->inputs.manifests, "file, folder or - (standard input); repeatable");
+    command->add_option("-t,--trace", flags->inputs.trace, "trace in place of the scenario's");
+    add_list(*command, "--set", flags->inputs.assignments, "PATH=VALUE or Kind/name:spec.path=VALUE; repeatable");
+    command->add_flag("--strict", flags->strict, "exit 1 when there are warnings");
+    command->add_flag("-v,--verbose", flags->verbose, "show notes too");
+    command->footer(
+        "\nExit codes: 0 valid; 1 warnings, with --strict; 2 errors.\n\n"
+        "Examples:\n"
+        "  windtunnel validate -f k8s/\n"
+        "  helm template chat ./chart | windtunnel validate -f - --strict\n");
+    command->callback([flags, &invocation] { invocation.action = [flags] { return run_validate(*flags); }; });
+}
+
+}  // namespace windtunnel

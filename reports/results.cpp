@@ -1,0 +1,265 @@
+#include "reports/results.hpp"
+
+#include "models/expects.hpp"
+#include "reports/money.hpp"
+
+namespace windtunnel {
+
+namespace {
+
+double milliseconds_of(double ticks) { return ticks / static_cast<double>(ticks_per_millisecond); }
+
+LatencyNumbers latency_of(const Distribution& d) {
+    if (d.totals.count == 0) return {};
+    const auto at = [&](double q) { return to_milliseconds(d.quantile(q)); };
+    return {milliseconds_of(d.mean_ticks()), at(0.5), at(0.9), at(0.99), at(0.999)};
+}
+
+std::optional<double> per(double amount, double of) {
+    if (of <= 0) return std::nullopt;
+    return amount / of;
+}
+
+/// Where results/v1 shows what.
+struct Row {
+    const char* section;
+    const char* key;
+    std::uint64_t (*count)(const TrialNumbers&);
+    std::optional<double> (*value)(const TrialNumbers&);
+};
+
+#define WT_COUNT(section, key, member) \
+    {section, key, [](const TrialNumbers& t) -> std::uint64_t { return t.member; }, nullptr}
+#define WT_VALUE(section, key, member) \
+    {section, key, nullptr, [](const TrialNumbers& t) -> std::optional<double> { return t.member; }}
+#define WT_LARGEST(section, key, member) \
+    {section, key, nullptr, [](const TrialNumbers& t) -> std::optional<double> { return static_cast<double>(t.member); }}
+#define WT_LATENCY(name)                                                                                \
+    WT_VALUE("latency", "mean_" #name "_ms", name.mean), WT_VALUE("latency", "p50_" #name "_ms", name.p50), \
+    WT_VALUE("latency", "p90_" #name "_ms", name.p90), WT_VALUE("latency", "p99_" #name "_ms", name.p99),   \
+    WT_VALUE("latency", "p99.9_" #name "_ms", name.p999)
+
+constexpr Row rows[] = {
+    WT_COUNT("requests", "arrived", requests.arrived),
+    WT_COUNT("requests", "completed", requests.completed),
+    WT_COUNT("requests", "rejected", requests.rejected),
+    WT_COUNT("requests", "timed_out", requests.timed_out),
+    WT_COUNT("requests", "failed", requests.failed),
+    WT_COUNT("requests", "unfinished", requests.unfinished),
+    WT_COUNT("tokens", "prompt", prompt_tokens),
+    WT_COUNT("tokens", "output", output_tokens),
+    WT_LATENCY(ttft),
+    WT_LATENCY(tpot),
+    WT_LATENCY(itl),
+    WT_LATENCY(e2el),
+    WT_VALUE("throughput", "request_throughput", request_throughput),
+    WT_VALUE("throughput", "output_throughput", output_throughput),
+    WT_VALUE("throughput", "total_token_throughput", total_token_throughput),
+    WT_VALUE("throughput", "request_goodput", request_goodput),
+    WT_VALUE("capacity", "replicas_mean", replicas_mean),
+    WT_LARGEST("capacity", "replicas_max", replicas_max),
+    WT_VALUE("capacity", "nodes_mean", nodes_mean),
+    WT_LARGEST("capacity", "nodes_max", nodes_max),
+    WT_COUNT("capacity", "cold_starts", cold_starts),
+    WT_COUNT("capacity", "spot_evictions", spot_evictions),
+    WT_COUNT("capacity", "kv_preemptions", kv_preemptions),
+    WT_VALUE("capacity", "gpu_busy_ratio", gpu_busy_ratio),
+};
+
+const Distribution* distribution_of(ThresholdMetric metric, const TrialOutcome& o) {
+    switch (metric) {
+        case ThresholdMetric::ttft_ms: return &o.ttft;
+        case ThresholdMetric::tpot_ms: return &o.tpot;
+        case ThresholdMetric::itl_ms: return &o.itl;
+        case ThresholdMetric::e2el_ms: return &o.e2el;
+        default: return nullptr;
+    }
+}
+
+/// What a threshold looks at, in its unit. `span_hours` is what cost is counted over.
+std::optional<double> threshold_value(const Threshold& threshold, const TrialNumbers& t, const TrialOutcome& o, double span_hours) {
+    if (const Distribution* d = distribution_of(threshold.metric, o)) {
+        if (d->totals.count == 0) return std::nullopt;
+        if (threshold.statistic == Statistic::mean) return milliseconds_of(d->mean_ticks());
+        return to_milliseconds(d->quantile(threshold.quantile));
+    }
+    const auto number = [](std::uint64_t n) { return static_cast<double>(n); };
+    const double usd = static_cast<double>(t.micro_usd()) / 1e6;
+    switch (threshold.metric) {
+        case ThresholdMetric::goodput: return per(number(t.good), number(t.requests.arrived));
+        case ThresholdMetric::availability: return per(number(t.requests.completed), number(t.requests.arrived));
+        case ThresholdMetric::request_goodput: return t.request_goodput;
+        case ThresholdMetric::request_throughput: return t.request_throughput;
+        case ThresholdMetric::output_throughput: return t.output_throughput;
+        case ThresholdMetric::total_token_throughput: return t.total_token_throughput;
+        case ThresholdMetric::cost_per_hour: return per(usd, span_hours);
+        case ThresholdMetric::cost_per_month: return per(usd * hours_per_month, span_hours);
+        case ThresholdMetric::cost_total: return usd;
+        case ThresholdMetric::usd_per_million_output_tokens: return per(usd * 1e6, number(t.output_tokens));
+        case ThresholdMetric::rejected: return number(t.requests.rejected);
+        case ThresholdMetric::timed_out: return number(t.requests.timed_out);
+        case ThresholdMetric::failed: return number(t.requests.failed);
+        case ThresholdMetric::unfinished: return number(t.requests.unfinished);
+        case ThresholdMetric::completed: return number(t.requests.completed);
+        case ThresholdMetric::replicas_mean: return t.replicas_mean;
+        case ThresholdMetric::replicas_max: return number(t.replicas_max);
+        case ThresholdMetric::nodes_mean: return t.nodes_mean;
+        case ThresholdMetric::nodes_max: return number(t.nodes_max);
+        case ThresholdMetric::cold_starts: return number(t.cold_starts);
+        case ThresholdMetric::spot_evictions: return number(t.spot_evictions);
+        case ThresholdMetric::kv_preemptions: return number(t.kv_preemptions);
+        case ThresholdMetric::gpu_busy_ratio: return t.gpu_busy_ratio;
+        default: return std::nullopt;
+    }
+}
+
+template <class Get>
+Estimate over_trials(const RunResults& results, Get get) {
+    std::vector<std::optional<double>> values;
+    values.reserve(results.trials.size());
+    for (const TrialNumbers& t : results.trials) values.push_back(get(t));
+    return estimate(values);
+}
+
+SummaryRow summary_row(const Row& row, const RunResults& results) {
+    SummaryRow out{row.section, row.key, row.count != nullptr, {}};
+    if (row.value != nullptr) {
+        out.estimate = over_trials(results, row.value);
+        return out;
+    }
+    std::uint64_t sum = 0;
+    for (const TrialNumbers& t : results.trials) sum += row.count(t);
+    out.estimate = over_trials(results, [&](const TrialNumbers& t) { return std::optional(static_cast<double>(row.count(t))); });
+    out.estimate.value = static_cast<double>(sum);
+    if (out.estimate.ci95) {
+        const auto n = static_cast<double>(results.trials.size());
+        out.estimate.ci95 = {out.estimate.ci95->first * n, out.estimate.ci95->second * n};
+    }
+    return out;
+}
+
+void summarise_cost(const RunResults& results, Summary& out) {
+    const auto trials = static_cast<std::int64_t>(results.trials.size());
+    for (std::size_t p = 0; p < results.pools.size(); ++p) {
+        PoolSummary pool;
+        pool.node_hours = over_trials(results, [&](const TrialNumbers& t) { return std::optional(t.pools[p].node_hours); });
+        pool.usd = over_trials(results, [&](const TrialNumbers& t) { return std::optional(static_cast<double>(t.pools[p].micro_usd) / 1e6); });
+        std::int64_t sum = 0;
+        for (const TrialNumbers& t : results.trials) sum += t.pools[p].micro_usd;
+        if (trials > 0) pool.micro_usd = divided_half_even(sum, trials);
+        out.total_micro_usd += pool.micro_usd;
+        out.pools.push_back(std::move(pool));
+    }
+    out.gpu_hours = over_trials(results, [](const TrialNumbers& t) { return std::optional(t.gpu_hours); });
+    out.usd = over_trials(results, [](const TrialNumbers& t) { return std::optional(static_cast<double>(t.micro_usd()) / 1e6); });
+    std::int64_t sum = 0, counted = 0;
+    for (const TrialNumbers& t : results.trials) {
+        if (t.output_tokens == 0) continue;
+        sum += micro_usd_per_million(t.micro_usd(), t.output_tokens);
+        ++counted;
+    }
+    if (counted > 0) out.micro_usd_per_million_output_tokens = divided_half_even(sum, counted);
+    out.usd_per_million_output_tokens = over_trials(results, [](const TrialNumbers& t) {
+        return per(static_cast<double>(t.micro_usd()), static_cast<double>(t.output_tokens));
+    });
+}
+
+}  // namespace
+
+std::int64_t TrialNumbers::micro_usd() const {
+    std::int64_t sum = 0;
+    for (const PoolNumbers& p : pools) sum += p.micro_usd;
+    return sum;
+}
+
+RunResults results_of(const CompiledScenario& scenario, std::vector<Threshold> thresholds, std::uint64_t seed, std::string backend) {
+    RunResults out;
+    out.scenario = scenario.name;
+    out.hash = scenario.hash;
+    out.seed = seed;
+    out.backend = std::move(backend);
+    out.span_s = to_seconds(scenario.parts.span);
+    out.has_goodput = scenario.has_goodput;
+    for (const CompiledPool& p : scenario.pools) out.pools.push_back({p.name, p.capacity_type, p.instance_type});
+    out.thresholds = std::move(thresholds);
+    out.warnings = scenario.warnings;
+    return out;
+}
+
+TrialNumbers numbers_of(const CompiledScenario& scenario, const std::vector<Threshold>& thresholds, const TrialOutcome& outcome) {
+    const Tally& t = outcome.tally;
+    const double duration = to_seconds(t.ended_at), span = static_cast<double>(scenario.parts.span.count);
+    const auto rate = [&](std::uint64_t n) { return per(static_cast<double>(n), duration); };
+    TrialNumbers out;
+    out.requests = t.requests;
+    out.prompt_tokens = t.prompt_tokens;
+    out.output_tokens = t.output_tokens;
+    out.good = t.good;
+    out.ttft = latency_of(outcome.ttft);
+    out.tpot = latency_of(outcome.tpot);
+    out.itl = latency_of(outcome.itl);
+    out.e2el = latency_of(outcome.e2el);
+    out.request_throughput = rate(t.requests.completed);
+    out.output_throughput = rate(t.output_tokens);
+    out.total_token_throughput = rate(t.prompt_tokens + t.output_tokens);
+    if (scenario.has_goodput) out.request_goodput = rate(t.good);
+    out.replicas_mean = per(t.ready_replicas.ticks.to_double(), span);
+    out.nodes_mean = per(t.nodes.ticks.to_double(), span);
+    out.replicas_max = static_cast<std::uint64_t>(t.ready_replicas.most);
+    out.nodes_max = static_cast<std::uint64_t>(t.nodes.most);
+    out.cold_starts = t.cold_starts;
+    out.spot_evictions = t.spot_evictions;
+    out.kv_preemptions = t.kv_preemptions;
+    out.gpu_busy_ratio = per(t.gpu_busy.to_double(), t.gpus.ticks.to_double());
+    for (std::size_t p = 0; p < scenario.pools.size(); ++p) {
+        WideSum billed = t.pools[p].nodes.ticks;
+        billed.merge(t.pools[p].minimum_extra);
+        const double hours = billed.to_double() / static_cast<double>(ticks_per_second) / 3600;
+        out.pools.push_back({hours, micro_usd_of(billed, scenario.pools[p].nano_usd_per_hour)});
+        out.gpu_hours += hours * static_cast<double>(scenario.pools[p].gpus_per_node);
+    }
+    const double span_hours = to_seconds(scenario.parts.span) / 3600;
+    for (const Threshold& threshold : thresholds) out.thresholds.push_back(threshold_value(threshold, out, outcome, span_hours));
+    return out;
+}
+
+const char* to_string(Verdict verdict) {
+    switch (verdict) {
+        case Verdict::pass: return "pass";
+        case Verdict::fail: return "fail";
+        case Verdict::inconclusive: return "inconclusive";
+    }
+    return "";
+}
+
+Verdict verdict_of(const Threshold& threshold, const Estimate& e, bool lacks_values, bool had_requests) {
+    if (!e.value) return had_requests ? Verdict::fail : Verdict::inconclusive;
+    Verdict verdict = threshold.holds(*e.value) ? Verdict::pass : Verdict::fail;
+    if (e.ci95 && threshold.holds(e.ci95->first) != threshold.holds(e.ci95->second)) verdict = Verdict::inconclusive;
+    return verdict == Verdict::pass && lacks_values ? Verdict::inconclusive : verdict;
+}
+
+const Estimate& Summary::at(std::string_view key) const {
+    for (const SummaryRow& row : rows)
+        if (key == row.key) return row.estimate;
+    throw InternalError("no such row of the results: " + std::string(key));
+}
+
+Summary summarise(const RunResults& results) {
+    Summary out;
+    for (const Row& row : rows) out.rows.push_back(summary_row(row, results));
+    summarise_cost(results, out);
+    for (std::size_t i = 0; i < results.thresholds.size(); ++i) {
+        bool lacks_values = false, had_requests = false;
+        for (const TrialNumbers& t : results.trials) {
+            lacks_values = lacks_values || !t.thresholds[i];
+            had_requests = had_requests || t.requests.arrived > 0;
+        }
+        ThresholdResult r{over_trials(results, [&](const TrialNumbers& t) { return t.thresholds[i]; }), {}};
+        r.verdict = verdict_of(results.thresholds[i], r.estimate, lacks_values, had_requests);
+        out.thresholds.push_back(std::move(r));
+    }
+    return out;
+}
+
+}  // namespace windtunnel

@@ -1,0 +1,125 @@
+#pragma once
+#include "models/problem.hpp"
+#include "scenarios/compiled_scenario.hpp"
+#include "scenarios/threshold.hpp"
+#include "sim/run_trial.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace windtunnel {
+
+/// A latency's statistics in milliseconds; all empty when nothing was measured.
+struct LatencyNumbers {
+    std::optional<double> mean, p50, p90, p99, p999;
+};
+
+/// What a pool cost in one trial. Node time is what is billed: lifetimes within the span plus what the
+/// minimum billing time adds.
+struct PoolNumbers {
+    double node_hours = 0;
+    std::int64_t micro_usd = 0;
+};
+
+/// One trial, as numbers. Everything that is shown is made from these, so that parts of a run that were computed
+/// apart can be put together.
+struct TrialNumbers {
+    RequestCounts requests;
+    std::uint64_t prompt_tokens = 0, output_tokens = 0;  ///< of completed requests
+    std::uint64_t good = 0;
+    LatencyNumbers ttft, tpot, itl, e2el;
+    std::optional<double> request_throughput, output_throughput, total_token_throughput;  ///< per second
+    std::optional<double> request_goodput;
+    std::optional<double> replicas_mean, nodes_mean;  ///< over the span
+    std::uint64_t replicas_max = 0, nodes_max = 0;
+    std::uint64_t cold_starts = 0, spot_evictions = 0, kv_preemptions = 0;
+    std::optional<double> gpu_busy_ratio;  ///< busy / rented GPU time
+    double gpu_hours = 0;                  ///< billed
+    std::vector<PoolNumbers> pools;        ///< [RunResults::pools]
+    std::vector<std::optional<double>> thresholds;  ///< [RunResults::thresholds], in the threshold's unit
+
+    [[nodiscard]] std::int64_t micro_usd() const;
+};
+
+/// Which pool a row of the bill is about.
+struct PoolLabel {
+    std::string pool, capacity_type, instance_type;
+};
+
+/// A run: what it was made from, and its trials in order. No wall-clock time, host or path of this machine.
+struct RunResults {
+    std::string scenario;
+    std::uint64_t hash = 0;
+    std::uint64_t seed = 1;
+    std::string backend;
+    bool complete = true;  ///< false: interrupted, `trials` holds what was finished
+    double span_s = 0;
+    bool has_goodput = false;
+    std::vector<PoolLabel> pools;
+    std::vector<Threshold> thresholds;
+    Problems warnings;
+    std::vector<TrialNumbers> trials;
+};
+
+/// A run without trials: names, pools, warnings.
+[[nodiscard]] RunResults results_of(const CompiledScenario& scenario, std::vector<Threshold> thresholds, std::uint64_t seed,
+                                    std::string backend);
+/// The numbers of a finished trial.
+[[nodiscard]] TrialNumbers numbers_of(const CompiledScenario& scenario, const std::vector<Threshold>& thresholds,
+                                      const TrialOutcome& outcome);
+
+/// A mean over trials with its 95 % confidence interval (Student's t); the interval needs two trials.
+struct Estimate {
+    std::optional<double> value;
+    std::optional<std::pair<double, double>> ci95;
+};
+/// Trials without a value are left out; an estimate of nothing is empty.
+[[nodiscard]] Estimate estimate(const std::vector<std::optional<double>>& per_trial);
+
+/// One number of the results: `section` and `key` as in results/v1.
+struct SummaryRow {
+    const char* section;
+    const char* key;
+    bool is_count = false;  ///< a sum over the trials, whole; else a mean
+    Estimate estimate;      ///< of a count: of the sum
+};
+
+enum class Verdict : std::uint8_t { pass, fail, inconclusive };
+[[nodiscard]] const char* to_string(Verdict verdict);
+
+struct ThresholdResult {
+    Estimate estimate;  ///< a mean over trials, of counts too
+    Verdict verdict = Verdict::inconclusive;
+};
+
+struct PoolSummary {
+    Estimate node_hours;
+    std::int64_t micro_usd = 0;  ///< mean over trials, rounded half to even
+    Estimate usd;
+};
+
+/// What a run says over all its trials.
+struct Summary {
+    std::vector<SummaryRow> rows;  ///< requests, tokens, latency, throughput, capacity; in the order of results/v1
+    Estimate gpu_hours, usd, usd_per_million_output_tokens;
+    std::int64_t total_micro_usd = 0;  ///< sum of the pools': the parts add up
+    std::optional<std::int64_t> micro_usd_per_million_output_tokens;
+    std::vector<PoolSummary> pools;
+    std::vector<ThresholdResult> thresholds;
+
+    /// The estimate of a row; the key must be one of the rows'.
+    [[nodiscard]] const Estimate& at(std::string_view key) const;
+};
+[[nodiscard]] Summary summarise(const RunResults& results);
+
+/// With an interval: pass when all of it holds, fail when none of it does. Without: by the value. A run whose
+/// requests gave no value to judge has failed; one without requests is inconclusive.
+[[nodiscard]] Verdict verdict_of(const Threshold& threshold, const Estimate& estimate, bool lacks_values, bool had_requests);
+
+/// windtunnel.results/v1, two spaces of indentation, ends with a newline.
+[[nodiscard]] std::string results_json(const RunResults& results);
+
+}  // namespace windtunnel

@@ -1,0 +1,108 @@
+#include "reports/money.hpp"
+#include "reports/results.hpp"
+
+#include <cmath>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace windtunnel {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json number(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
+Json whole(double value) { return static_cast<std::int64_t>(std::llround(value)); }
+Json interval(const Estimate& e) { return e.ci95 ? Json::array({e.ci95->first, e.ci95->second}) : Json(nullptr); }
+Json usd_interval(const Estimate& e) {
+    return e.ci95 ? Json::array({decimal_usd(e.ci95->first), decimal_usd(e.ci95->second)}) : Json(nullptr);
+}
+
+/// The largest number of replicas or nodes: whole in one trial, a mean in several.
+bool is_whole(const SummaryRow& row, std::size_t trials) {
+    const std::string_view key = row.key;
+    return row.is_count || (trials == 1 && (key == "replicas_max" || key == "nodes_max"));
+}
+
+Json threshold_rows(const RunResults& results, const Summary& summary) {
+    Json out = Json::array();
+    for (std::size_t i = 0; i < results.thresholds.size(); ++i) {
+        const ThresholdResult& r = summary.thresholds[i];
+        out.push_back(Json{{"expr", results.thresholds[i].expression},
+                           {"value", number(r.estimate.value)},
+                           {"ci95", interval(r.estimate)},
+                           {"verdict", to_string(r.verdict)}});
+    }
+    return out;
+}
+
+Json cost(const RunResults& results, const Summary& summary) {
+    Json pools = Json::array();
+    for (std::size_t p = 0; p < results.pools.size(); ++p)
+        pools.push_back(Json{{"pool", results.pools[p].pool},
+                             {"capacity_type", results.pools[p].capacity_type},
+                             {"node_hours", number(summary.pools[p].node_hours.value)},
+                             {"usd", decimal_usd(summary.pools[p].micro_usd)}});
+    const auto& per_million = summary.micro_usd_per_million_output_tokens;
+    return Json{{"total_usd", decimal_usd(summary.total_micro_usd)},
+                {"gpu_hours", number(summary.gpu_hours.value)},
+                {"usd_per_million_output_tokens", per_million ? Json(decimal_usd(*per_million)) : Json(nullptr)},
+                {"by_pool", std::move(pools)}};
+}
+
+Json cost_intervals(const RunResults& results, const Summary& summary) {
+    Json pools = Json::array();
+    for (std::size_t p = 0; p < results.pools.size(); ++p)
+        pools.push_back(Json{{"pool", results.pools[p].pool},
+                             {"capacity_type", results.pools[p].capacity_type},
+                             {"node_hours", interval(summary.pools[p].node_hours)},
+                             {"usd", usd_interval(summary.pools[p].usd)}});
+    return Json{{"total_usd", usd_interval(summary.usd)},
+                {"gpu_hours", interval(summary.gpu_hours)},
+                {"usd_per_million_output_tokens", usd_interval(summary.usd_per_million_output_tokens)},
+                {"by_pool", std::move(pools)}};
+}
+
+/// The rows of one section, or their intervals.
+Json section(const Summary& summary, std::string_view name, std::size_t trials, bool intervals) {
+    Json out = Json::object();
+    for (const SummaryRow& row : summary.rows) {
+        if (name != row.section) continue;
+        if (intervals) out[row.key] = interval(row.estimate);
+        else if (row.estimate.value && is_whole(row, trials)) out[row.key] = whole(*row.estimate.value);
+        else out[row.key] = number(row.estimate.value);
+    }
+    return out;
+}
+
+}  // namespace
+
+std::string results_json(const RunResults& results) {
+    const Summary summary = summarise(results);
+    const std::size_t trials = results.trials.size();
+    Json out;
+    out["schema"] = "windtunnel.results/v1";
+    out["scenario"] = Json{{"name", results.scenario}, {"hash", fmt::format("{:016x}", results.hash)}};
+    out["seed"] = results.seed;
+    out["trials"] = trials;
+    out["backend"] = results.backend;
+    out["complete"] = results.complete;
+    for (const char* name : {"requests", "tokens", "latency", "throughput"}) out[name] = section(summary, name, trials, false);
+    out["thresholds"] = threshold_rows(results, summary);
+    out["capacity"] = section(summary, "capacity", trials, false);
+    out["cost"] = cost(results, summary);
+    out["warnings"] = Json::array();
+    for (const Problem& w : results.warnings)
+        out["warnings"].push_back(Json{{"file", w.where.file},
+                                       {"line", w.where.line > 0 ? Json(w.where.line) : Json(nullptr)},
+                                       {"path", w.path},
+                                       {"message", w.message}});
+    if (trials >= 2) {
+        Json& all = out["ci95"] = Json::object();
+        for (const char* name : {"requests", "tokens", "latency", "throughput", "capacity"}) all[name] = section(summary, name, trials, true);
+        all["cost"] = cost_intervals(results, summary);
+    }
+    return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace windtunnel
