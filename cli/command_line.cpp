@@ -65,7 +65,9 @@ void print_extras(const CLI::App& app) {
 }
 
 int usage_error(const CLI::App& app, const CLI::ParseError& error) {
-    if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) print_extras(app);
+    // A misspelt flag is why a required one is missing: that is said instead.
+    const bool missing = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
+    if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr || (missing && !app.remaining(true).empty())) print_extras(app);
     else print_error(error.what());
     std::string help = "windtunnel";
     for (const CLI::App* a = &app; !a->get_subcommands().empty();) {

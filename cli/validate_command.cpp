@@ -23,9 +23,12 @@ int run_validate(const ValidateFlags& flags) {
     Scenario scenario;
     Findings findings;
     read_scenario_into(flags.inputs, std::cin, scenario, findings);
-    if (!print_data(validate_text(scenario, findings, flags.verbose))) return run_broke;
-    print_errors(findings.errors);
-    if (!findings.errors.empty()) return bad_input;
+    const std::string text = validate_text(scenario, findings, flags.verbose);
+    if (!findings.errors.empty()) {  // nothing that another program should go on with
+        print_line(text.substr(0, text.find_last_not_of('\n') + 1));
+        return bad_input;
+    }
+    if (!print_data(text)) return run_broke;
     return flags.strict && !findings.warnings.empty() ? negative_verdict : answered;
 }
 

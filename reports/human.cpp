@@ -28,7 +28,15 @@ std::string thousands(std::int64_t value) {
     return value < 0 ? "-" + digits : digits;
 }
 
-std::string short_number(std::optional<double> value) { return value ? three_digits(*value) : nothing; }
+std::string short_number(std::optional<double> value) {
+    if (!value) return nothing;
+    std::string text = three_digits(*value);
+    if (text.find('.') != std::string::npos) {  // 2.00 replicas are 2
+        text.erase(text.find_last_not_of('0') + 1);
+        if (text.back() == '.') text.pop_back();
+    }
+    return text;
+}
 
 std::string short_milliseconds(std::optional<double> value) {
     if (!value) return nothing;

@@ -11,7 +11,7 @@ namespace windtunnel {
 
 /// "1,204,331".
 [[nodiscard]] std::string thousands(std::int64_t value);
-/// Three significant digits, all of the whole part: "0.0123", "31.2", "612", "10,480"; "–" for nothing.
+/// Three significant digits, all of the whole part, no zeros behind: "0.0123", "31.2", "2", "10,480"; "–" for nothing.
 [[nodiscard]] std::string short_number(std::optional<double> value);
 /// "0.31 ms", "612 ms", "2.31 s", "4.7 min", "5.2 h"; "–" for nothing.
 [[nodiscard]] std::string short_milliseconds(std::optional<double> value);
