@@ -90,6 +90,13 @@ Result<WeightStorage> read_weight_storage(std::string_view name) {
                                spoken_list({storage_names.begin(), storage_names.end()}))};
 }
 
+Result<std::vector<ColdStartStage>> node_start(std::string_view cloud_name) {
+    const auto cloud = get_cloud(cloud_name);
+    if (!cloud) return cloud.problems();
+    return std::vector<ColdStartStage>{stage("node_provisioning", facts().at("node_provisioning").at((*cloud)->name)),
+                                       stage("gpu_ready", facts().at("gpu_ready").at((*cloud)->name))};
+}
+
 Result<std::vector<ColdStartStage>> default_cold_start(const KvCapacity& capacity,
                                                        const ColdStartOptions& options) {
     const Result<const Cloud*> cloud = get_cloud(options.cloud);

@@ -36,6 +36,9 @@ struct ColdStartOptions {
     std::optional<int> max_cudagraph_capture_size;
 };
 
+/// From the request for a node to its GPUs being visible: the first stages of a cold start on a new node.
+[[nodiscard]] Result<std::vector<ColdStartStage>> node_start(std::string_view cloud_name);
+
 /// The stages from "no node" to "serving", in order, for the replica that `capacity` describes. From the hub
 /// the weights are first downloaded to disk, then loaded as from local NVMe. Weights are read once per
 /// replica from shared storage, by every rank its own share from the page cache. Stages that do not happen

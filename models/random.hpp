@@ -23,7 +23,7 @@ enum class StreamPurpose : std::uint32_t {
     speculation = 13,    ///< entity: request
     scheduling_tie = 14, ///< entity: pod
     controller_phase = 15,  ///< entity: autoscaler
-    tenant_choice = 16,     ///< entity: index of the workload
+
 };
 
 /// The high 64 bits of a 64 x 64 bit product, in plain integers on host and device.

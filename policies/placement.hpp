@@ -36,44 +36,4 @@ struct BestNode {
     }
 };
 
-/// What the ReplicaSet controller compares when it has to delete pods (kubernetes.md 3.1, rule 3).
-struct DeletionCandidate {
-    std::uint32_t pod = 0;
-    bool assigned = false;       ///< bound to a node
-    bool running = false;        ///< its containers run
-    bool ready = false;
-    std::uint32_t rank = 0;      ///< active pods of the same controller on its node, itself included
-    std::int64_t ready_age = 0;  ///< ticks
-    std::int64_t age = 0;        ///< ticks since creation
-    std::uint64_t uid = 0;       ///< pseudo-random
-};
-
-/// floor(log2(age in nanoseconds)), -1 for ages of at most 0: times are compared in classes (3.2).
-WT_HD constexpr std::int32_t age_class(std::int64_t ticks) {
-    std::int64_t ns = ticks / 100;
-    std::int32_t c = -1;
-    while (ns > 0) {
-        ns >>= 1;
-        ++c;
-    }
-    return c;
-}
-
-/// True when `a` is deleted before `b`.
-WT_HD constexpr bool deleted_before(const DeletionCandidate& a, const DeletionCandidate& b) {
-    if (a.assigned != b.assigned) return !a.assigned;
-    if (a.running != b.running) return !a.running;
-    if (a.ready != b.ready) return !a.ready;
-    if (a.rank != b.rank) return a.rank > b.rank;
-    if (a.ready && a.ready_age != b.ready_age) {
-        const std::int32_t ca = age_class(a.ready_age), cb = age_class(b.ready_age);
-        return ca != cb ? ca < cb : a.uid < b.uid;
-    }
-    if (a.age != b.age) {
-        const std::int32_t ca = age_class(a.age), cb = age_class(b.age);
-        return ca != cb ? ca < cb : a.uid < b.uid;
-    }
-    return a.uid < b.uid;
-}
-
 }  // namespace windtunnel

@@ -211,21 +211,31 @@ std::vector<EnvironmentVariable> decode_environment(Decoder& container) {
     return out;
 }
 
+/// The words of command or args, and their places. A word that is no text is an error, and is taken as it
+/// was written, so that the words around it keep their meaning.
+std::vector<std::string> decode_words(Decoder& container, const std::string& key, std::vector<WordPlace>& places) {
+    (void)container.texts(key);
+    std::vector<std::string> words;
+    const Node* list = container.take(key);
+    if (!list || !list->is_list()) return words;
+    for (const Node& word : list->children) {
+        places.push_back({{container.file(), word.line, word.column}, container.path_of(key) + "[" + std::to_string(words.size()) + "]"});
+        words.push_back(word.text);
+    }
+    return words;
+}
+
 Container decode_container(Decoder& container) {
     Container out;
     out.where = container.where();
     out.path = container.path();
     out.name = container.required_text("name");
     out.image = container.text("image").value_or("");
-    out.command = container.texts("command");
-    out.args = container.texts("args");
+    out.command = decode_words(container, "command", out.word_places);
+    out.args = decode_words(container, "args", out.word_places);
     out.environment = decode_environment(container);
     for (const Decoder& source : container.children("envFrom"))
         if (const std::string name = source.node().text_at({"configMapRef", "name"}); !name.empty()) out.config_maps.push_back(name);
-    for (const char* key : {"command", "args"})
-        if (const Node* list = container.take(key); list && list->is_list())
-            for (std::size_t i = 0; i < list->children.size(); ++i)
-                out.word_places.push_back({{container.file(), list->children[i].line, list->children[i].column}, container.path_of(key) + "[" + std::to_string(i) + "]"});
     out.resources = decode_resources(container.child("resources"));
     for (Decoder& port : container.children("ports")) {
         const auto number = port.int32("containerPort", 1, 65535);

@@ -261,21 +261,6 @@ Result<Trace> synthesise(const SyntheticSpec& spec, std::uint64_t seed, std::uin
 
     Trace trace;
     trace.format = "synthetic";
-    RandomStream tenant_draws(seed, trial, StreamPurpose::tenant_choice, workload);
-    double shares = 0;
-    if (!spec.tenants.empty()) trace.tenants.clear();
-    for (const TenantShare& tenant : spec.tenants) {
-        shares += tenant.share;
-        trace.tenants.push_back(tenant.name);
-    }
-    const auto choose_tenant = [&](Request& request) {
-        if (spec.tenants.empty()) return;
-        double left_share = tenant_draws.uniform_open() * shares;
-        std::size_t i = 0;
-        while (i + 1 < spec.tenants.size() && left_share >= spec.tenants[i].share) left_share -= spec.tenants[i++].share;
-        request.tenant = static_cast<std::uint16_t>(i);
-        request.priority = spec.tenants[i].priority;
-    };
     double expected = static_cast<double>(most);
     if (spec.duration_s && !exact) expected = std::min(expected, rate * area_of(spec, end_s) * 1.02 + 64);
     trace.requests.reserve(static_cast<std::size_t>(expected));
@@ -288,7 +273,6 @@ Result<Trace> synthesise(const SyntheticSpec& spec, std::uint64_t seed, std::uin
                 request.arrival = {std::min(from_seconds(segment.time_of(left / rate)).count, last_tick)};
                 request.prompt_tokens = prompts.next();
                 request.output_tokens = outputs.next();
-                choose_tenant(request);
                 trace.requests.push_back(request);
                 left += gaps.next(stream);
             }
@@ -301,7 +285,6 @@ Result<Trace> synthesise(const SyntheticSpec& spec, std::uint64_t seed, std::uin
         request.arrival = {last_tick};
         request.prompt_tokens = prompts.next();
         request.output_tokens = outputs.next();
-        choose_tenant(request);
         trace.requests.push_back(request);
     }
     const bool unfinished = spec.requests && !spec.duration_s && trace.requests.size() < most;

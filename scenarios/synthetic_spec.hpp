@@ -11,12 +11,12 @@ namespace windtunnel {
 /// How the gaps between arrivals are distributed.
 enum class ArrivalProcess { poisson, gamma, weibull, constant };
 
-/// How the rate changes over time, before bursts and ramps. Daily and weekly profiles have mean 1 over their
-/// period; t = 0 is their hour 0.
+/// How the rate changes over time, before bursts and ramps. Daily and weekly profiles have mean 1 over their period;
+/// t = 0 is their hour 0.
 enum class RateProfile { flat, daily, weekly, custom };
 
-/// A point of a custom profile: the rate is `factor` times rate_rps at `at_s`, linear between points, held
-/// before the first and after the last.
+/// A point of a custom profile: the rate is `factor` times rate_rps at `at_s`, linear between points, held before
+/// the first and after the last.
 struct ProfilePoint {
     double at_s = 0;
     double factor = 1;
@@ -29,8 +29,7 @@ struct Burst {
     double factor = 1;
 };
 
-/// The rate's factor goes in a straight line from 1 at at_s to `factor` at at_s + duration_s, and stays
-/// there.
+/// The rate's factor goes in a straight line from 1 at at_s to `factor` at at_s + duration_s, and stays there.
 struct Ramp {
     double at_s = 0;
     double duration_s = 0;
@@ -39,8 +38,8 @@ struct Ramp {
 
 enum class LengthKind { preset, quantiles, fixed, uniform, lognormal };
 
-/// A distribution of prompt or output lengths, in tokens. Only the members of its kind are read. Draws are
-/// integers of at least 1.
+/// A distribution of prompt or output lengths, in tokens. Only the members of its kind are read. Draws are integers
+/// of at least 1.
 struct LengthSpec {
     LengthKind kind = LengthKind::preset;
     std::string preset;                    ///< preset: a workload preset's name; "" = SyntheticSpec::preset
@@ -51,20 +50,12 @@ struct LengthSpec {
     double median = 0, sigma = 0;          ///< lognormal: exp(N(ln median, sigma^2))
 };
 
-/// One tenant's share of the requests.
-struct TenantShare {
-    std::string name;
-    double share = 1;           ///< relative to the others'; above 0
-    std::int16_t priority = 0;  ///< lower runs first (vLLM's convention)
-};
-
-/// A workload to draw. Two of rate_rps, duration_s and requests decide how much: rate and duration leave the
-/// number of requests to chance; rate and requests stop at the last request; duration and requests put
-/// exactly so many into the duration. With all three, whichever of duration and requests is reached first
-/// ends it.
+/// A workload to draw. Two of rate_rps, duration_s and requests decide how much: rate and duration leave the number
+/// of requests to chance; rate and requests stop at the last request; duration and requests put exactly so many
+/// into the duration. With all three, whichever of duration and requests is reached first ends it.
 struct SyntheticSpec {
-    std::string preset;  ///< lengths, arrival process and rate where nothing else says so; "" = none
-    std::optional<double> rate_rps;  ///< mean rate where the profile's factor is 1
+    std::string preset;               ///< lengths, arrival process and rate where nothing else says so; "" = none
+    std::optional<double> rate_rps;   ///< mean rate where the profile's factor is 1
     std::optional<double> duration_s;
     std::optional<std::uint64_t> requests;
     std::optional<ArrivalProcess> process;  ///< left out: the preset's, else poisson
@@ -74,7 +65,6 @@ struct SyntheticSpec {
     std::vector<Burst> bursts;
     std::vector<Ramp> ramps;
     std::optional<LengthSpec> prompt, output;  ///< left out: the preset's
-    std::vector<TenantShare> tenants;          ///< empty: one tenant without a name
 };
 
 }  // namespace windtunnel

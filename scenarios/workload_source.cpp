@@ -94,7 +94,10 @@ Result<Trace> WorkloadSource::merged(std::uint32_t trial) const {
             part = std::move(*drawn);
         }
         cut(part, m_duration);
-        for (Request& r : part.requests) r.model = static_cast<std::uint16_t>(w);
+        for (Request& r : part.requests) {
+            r.model = static_cast<std::uint16_t>(w);
+            if (stream.spec.max_tokens && r.max_tokens == 0) r.max_tokens = static_cast<std::uint32_t>(*stream.spec.max_tokens);
+        }
         all.span = max(all.span, part.span);
         all.notes.insert(all.notes.end(), part.notes.begin(), part.notes.end());
         if (first) {

@@ -2,6 +2,7 @@
 #include "models/arena.hpp"
 #include "models/fault.hpp"
 #include "policies/placement.hpp"
+#include "policies/replica_set.hpp"
 #include "sim/blueprint.hpp"
 #include "sim/calendar.hpp"
 #include "sim/tally.hpp"
@@ -218,25 +219,26 @@ private:
 
     [[nodiscard]] WT_HD std::uint32_t pod_to_delete(std::uint32_t w, Tick now) const {
         const WorkloadPlan& plan = m_blueprint->workloads[w];
-        DeletionCandidate first;
-        bool found = false;
+        ReplicaSetPod first;
+        std::uint32_t first_index = no_index;
         for (std::uint32_t p = plan.first_pod; p < plan.first_pod + plan.pod_slots; ++p) {
             const Pod& pod = m_pods[p];
             if (pod.state == PodState::none || pod.state >= PodState::terminating) continue;
-            DeletionCandidate c;
-            c.pod = p;
+            ReplicaSetPod c;
             c.assigned = pod.node != no_index;
-            c.running = pod.state == PodState::ready || (pod.state == PodState::starting && pod.stage > 0);
+            c.phase = pod.state == PodState::ready || (c.assigned && pod.stage >= plan.container_stage) ? PodPhase::running : PodPhase::pending;
             c.ready = pod.state == PodState::ready;
             for (std::uint32_t q = plan.first_pod; c.assigned && q < plan.first_pod + plan.pod_slots; ++q)
                 c.rank += m_pods[q].node == pod.node && m_pods[q].state != PodState::none && m_pods[q].state < PodState::terminating ? 1 : 0;
-            c.ready_age = c.ready ? (now - pod.ready_since).count : 0;
-            c.age = (now - pod.created).count;
+            c.ready_since = pod.ready_since;
+            c.created = pod.created;
             c.uid = pod_draw(StreamPurpose::scheduling_tie, p, 0);
-            if (!found || deleted_before(c, first)) first = c;
-            found = true;
+            if (first_index == no_index || deleted_before(c, first, now)) {
+                first = c;
+                first_index = p;
+            }
         }
-        return first.pod;
+        return first_index;
     }
 
     WT_HD void delete_pod(std::uint32_t p, Tick now, Fault& fault) {

@@ -117,7 +117,8 @@ TEST_CASE("the shapes agree with the published ones") {
         return;
     }
     std::ifstream in(path);
-    for (const json& m : json::parse(in).at("models")) {
+    const json file = json::parse(in);
+    for (const json& m : file.at("models")) {
         std::string id = m.at("model");
         id = id.substr(0, id.find(' '));
         INFO(id);

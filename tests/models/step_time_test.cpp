@@ -241,7 +241,8 @@ TEST_CASE("a cold start is a list of named stages") {
     o.storage = WeightStorage::page_cache;
     o.compile_cached = true;
     double warm = 0;
-    for (const ColdStartStage& s : *default_cold_start(c, o)) warm += s.median_s;
+    const auto warm_stages = *default_cold_start(c, o);
+    for (const ColdStartStage& s : warm_stages) warm += s.median_s;
     CHECK(warm < 82);  // the measured warm start of this model on this card, with a slower disk
     o.cloud = "oracle";
     CHECK_FALSE(default_cold_start(c, o).ok());

@@ -423,7 +423,7 @@ kind: Scenario
 manifests: [k8s/]
 workload:
   synthetic: {preset: azure-conv-2023, rate_rps: 5, duration_s: 86400, arrival: gamma, cv: 2, profile: daily,
-              bursts: [{at_s: 3600, duration_s: 60, factor: 4}], output_tokens: {lognormal: {median: 200, p99: 1500}, max: 4096}}
+              bursts: [{at_s: 3600, duration_s: 60, factor: 4}], output_tokens: {lognormal: {median: 200, p99: 1500, max: 4096}}}
   routing: least-requests
   timeout_s: 60
   cold_start: [{name: image_pull, median_s: 120, sigma: 0.3}]
@@ -460,7 +460,9 @@ TEST_CASE("scenario: a file and its manifests become one typed scenario") {
     CHECK(w.synthetic->profile == RateProfile::daily);
     CHECK(w.synthetic->bursts[0].duration_s == 60);
     CHECK(w.synthetic->output->kind == LengthKind::lognormal);
-    CHECK_FALSE(w.synthetic->prompt.has_value());
+    CHECK(w.synthetic->output->sigma == Approx(0.86612).epsilon(1e-4));  // ln(1500 / 200) / 2.32635
+    CHECK(w.synthetic->output->largest == 4096);
+    CHECK_FALSE(w.synthetic->prompt.has_value());  // the preset's
     CHECK(w.cold_start[0].median == seconds(120));
     CHECK(s.cluster.pools[0].price_nano_usd_per_hour == 4'601'600'000);
     CHECK(s.thresholds.size() == 2);
@@ -526,6 +528,10 @@ TEST_CASE("scenario: events name workloads and pools that are there") {
     CHECK_THAT(errors("[{at_s: 60, lose_node: g6, rollout: Deployment/chat}]"), Contains("says 2 things"));
     CHECK_THAT(errors("[{at_s: 60, no_capacity: g6}]"), Contains("duration_s: is missing"));
     CHECK_THAT(errors("[{lose_node: g6, cuont: 1}]"), Contains("at_s: is missing") && Contains("did you mean count"));
+    const auto synthetic = [](const std::string& keys) { return ScenarioFolder(replaced(scenario_text, "rate_rps: 5, duration_s: 86400", keys), deployment).errors(); };
+    CHECK_FALSE(synthetic("rate_rps: 5").empty());
+    CHECK(synthetic("requests: 10, duration_s: 60").empty());
+    CHECK_FALSE(ScenarioFolder(replaced(scenario_text, "azure-conv-2023", "azure-conv-2099"), deployment).errors().empty());
 }
 
 TEST_CASE("scenario: flags stand in for the file's manifests and trace, and no file is needed") {

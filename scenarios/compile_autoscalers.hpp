@@ -1,0 +1,19 @@
+#pragma once
+#include "scenarios/compiled_scenario.hpp"
+#include "scenarios/scenario.hpp"
+
+namespace windtunnel {
+
+/// Fills in what scales the workloads: autoscalers with their queries, the scraped series, scheduled scalings.
+/// `workloads` are the scenario's target objects at their indices in the blueprint (parts.workloads is there).
+void compile_autoscalers(const Scenario& scenario, const std::vector<const WorkloadObject*>& workloads, const StartClock& clock,
+                         CompiledScenario& out, Problems& errors, Problems& warnings);
+
+/// The autoscaler of a workload, if any.
+struct ScalerOf {
+    const ScaledObject* scaled_object = nullptr;
+    const HorizontalPodAutoscaler* hpa = nullptr;
+};
+[[nodiscard]] ScalerOf scaler_of(const Scenario& scenario, const WorkloadObject& workload);
+
+}  // namespace windtunnel

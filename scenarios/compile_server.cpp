@@ -1,0 +1,119 @@
+#include "scenarios/compile_server.hpp"
+
+#include "models/step_time.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace windtunnel {
+
+namespace {
+
+/// vLLM's --quantization as the weights' number type; "" = what the checkpoint says.
+std::string weight_type(const ModelServer& s) {
+    const std::string& q = s.quantization;
+    if (q.empty() || q == "compressed-tensors") return s.dtype;
+    if (q.find("fp8") != std::string::npos) return "fp8";
+    if (q == "mxfp4") return "mxfp4";
+    if (q.find("fp4") != std::string::npos) return "nvfp4";
+    if (q.find("awq") != std::string::npos || q.find("gptq") != std::string::npos || q == "bitsandbytes") return "int4";
+    return s.dtype;
+}
+
+/// vLLM names 16-bit types in full.
+std::string short_type(const std::string& name) {
+    if (name == "bfloat16") return "bf16";
+    if (name == "float16" || name == "half") return "fp16";
+    return name;
+}
+
+KvRequest request_of(const ModelServer& s, const std::string& gpu) {
+    KvRequest r;
+    r.model = s.model;
+    r.gpu = gpu;
+    r.tensor_parallel = s.tensor_parallel;
+    r.pipeline_parallel = s.pipeline_parallel;
+    // --dtype auto, bfloat16 and float16 name the computation; a quantised checkpoint keeps its own weights.
+    const std::string weights = short_type(weight_type(s));
+    r.dtype = weights == "bf16" || weights == "fp16" ? (s.quantization.empty() ? weights : "auto") : weights;
+    r.kv_cache_dtype = s.kv_cache_dtype.rfind("fp8", 0) == 0 ? "fp8" : short_type(s.kv_cache_dtype);
+    r.engine = s.engine_generation;
+    r.vllm_version = s.vllm_version;
+    r.gpu_memory_utilization = s.gpu_memory_utilization;
+    if (s.max_model_len) r.max_model_len = static_cast<int>(*s.max_model_len);
+    r.max_num_seqs = s.max_num_seqs;
+    r.max_num_batched_tokens = s.max_num_batched_tokens;
+    r.block_size = s.block_size;
+    r.max_cudagraph_capture_size = s.max_cudagraph_capture_size;
+    r.gpu_memory_bytes = s.gpu_memory_bytes;
+    if (s.kv_cache_bytes) r.kv_cache_gib = static_cast<double>(*s.kv_cache_bytes) / 1073741824.0;
+    r.kv_shape = s.kv_shape;
+    r.enforce_eager = s.enforce_eager.value_or(false);
+    if (s.swap_space_gib) r.swap_space_gib = *s.swap_space_gib;
+    return r;
+}
+
+}  // namespace
+
+Result<ServerParts> compile_server(const ModelServer& server, const std::string& gpu, CompiledWorkload& facts, Problems& warnings) {
+    Problems errors;
+    const auto refuse = [&](std::string message) { errors.push_back({server.where, server.path, std::move(message)}); };
+    const auto warn = [&](std::string message) { warnings.push_back({server.where, server.path, std::move(message)}); };
+    if (server.engine != "vllm") refuse(fmt::format("found the model server {}, allowed: vllm", server.engine));
+    if (server.model.empty()) refuse("found no model, allowed: --model, the model as vllm serve's argument, or workload.server.model");
+    if (server.data_parallel > 1) refuse("data parallel replicas inside a pod are not simulated, allowed: --data-parallel-size 1 and more pods");
+    if (server.priority_scheduling) refuse("priority scheduling is not simulated, allowed: --scheduling-policy fcfs");
+    if (server.long_prefill_token_threshold.value_or(0) > 0) refuse("--long-prefill-token-threshold is not simulated, allowed: 0");
+    if (!errors.empty()) return errors;
+
+    const Result<KvCapacity> capacity = kv_capacity(request_of(server, gpu));
+    if (!capacity) {
+        for (Problem p : capacity.problems()) {
+            p.where = server.where;
+            p.path = server.path + (p.path.empty() ? "" : ": " + p.path);
+            errors.push_back(std::move(p));
+        }
+        return errors;
+    }
+    const KvCapacity& c = *capacity;
+    if (!c.fits) return Problem{server.where, server.path, fmt::format("{} does not fit on {} x {}: {}", c.shape.id, c.tensor_parallel * c.pipeline_parallel, c.gpu.name, c.refusal)};
+    for (const std::string& note : c.notes) warn(note);
+
+    ServerParts parts;
+    parts.max_num_seqs = c.limits.max_num_seqs;
+    parts.max_num_batched_tokens = std::max(c.limits.max_num_batched_tokens, c.limits.max_num_seqs);
+    parts.block_size = c.block_size;
+    parts.max_model_len = c.max_model_len;
+    const bool v1 = c.profile.generation == EngineGeneration::v1;
+    std::int64_t blocks = server.num_gpu_blocks_override.value_or(c.kv_cache_tokens / c.block_size);
+    parts.usable_blocks = blocks - (v1 ? 1 : 0);  // V1 keeps the null block (vllm.md 2.1)
+    parts.watermark_blocks = static_cast<std::int64_t>(c.profile.kv_watermark * static_cast<double>(blocks));
+    parts.chunked_prefill = server.chunked_prefill.value_or(true);
+    parts.reserve_full_sequence = c.profile.full_sequence_guard;
+    if (!parts.chunked_prefill) parts.max_num_batched_tokens = std::max(parts.max_num_batched_tokens, parts.max_model_len);
+    const std::int64_t most = parts.usable_blocks * parts.block_size;
+    if (parts.max_model_len > most) {
+        if (most < 1) return Problem{server.where, server.path, fmt::format("found a KV pool of {} blocks, allowed: at least two", blocks)};
+        warn(fmt::format("requests longer than {} tokens are refused: the pool of {} blocks holds no longer one", most, blocks));
+        parts.max_model_len = static_cast<std::int32_t>(most);
+    }
+    if (!v1) warn(fmt::format("vLLM {} runs the V0 engine; it is simulated with V1's scheduler (chunked prefill, recompute) and V0's memory and watermark", to_string(c.profile.version)));
+    if (c.groups.size() > 1) warn("the layers' sliding windows count as full attention in the scheduler; the pool's size does not");
+
+    StepTimeOptions options;
+    options.asynchronous_scheduling = server.async_scheduling;
+    options.enforce_eager = server.enforce_eager.value_or(false);
+    options.max_cudagraph_capture_size = server.max_cudagraph_capture_size;
+    KvCapacity sized = c;
+    sized.limits.max_num_batched_tokens = parts.max_num_batched_tokens;
+    parts.cost = step_cost_table(sized, options);
+    if (longest_step_of(parts) > longest_step)
+        return Problem{server.where, server.path, fmt::format("a step could take longer than {:.0f} s at max_num_batched_tokens {} and max_model_len {}, allowed: smaller values", to_seconds(longest_step), parts.max_num_batched_tokens, parts.max_model_len)};
+    facts.model = c.shape.id;
+    facts.gpu = c.gpu.name;
+    facts.step_time_source = step_time_coefficients(c.gpu).source;
+    facts.capacity = c;
+    return parts;
+}
+
+}  // namespace windtunnel

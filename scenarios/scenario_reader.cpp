@@ -1,0 +1,252 @@
+// Reads scenario file and manifests, applies --set, and joins them into one Scenario.
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "scenarios/assignment.hpp"
+#include "scenarios/scenario.hpp"
+
+namespace windtunnel {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Node groups of the manifests join the scenario's pools.
+void add_node_groups(Scenario& scenario, Findings& findings) {
+    for (const NodeGroup& group : scenario.manifests.node_groups) {
+        const bool twice = std::any_of(scenario.cluster.pools.begin(), scenario.cluster.pools.end(), [&](const PoolSpec& p) { return p.name == group.name; });
+        if (twice) {
+            findings.errors.push_back({group.where, group.path, "found the node group " + group.name + ", which cluster.pools names too, allowed: each name once"});
+            continue;
+        }
+        PoolSpec pool;
+        pool.name = group.name;
+        pool.instance_types = group.instance_types;
+        pool.capacity = group.spot ? CapacityType::spot : CapacityType::on_demand;
+        pool.min_nodes = group.min_size;
+        pool.max_nodes = group.max_size;
+        pool.initial_nodes = group.desired_capacity;
+        pool.zones = group.availability_zones;
+        pool.labels = group.labels;
+        pool.taints = group.taints;
+        pool.where = group.where;
+        pool.path = group.path;
+        scenario.cluster.pools.push_back(std::move(pool));
+    }
+    if (!scenario.manifests.node_groups.empty()) {
+        if (scenario.cluster.cloud == CloudKind::none) scenario.cluster.cloud = CloudKind::aws;  // eksctl knows no other
+        if (scenario.cluster.region.empty()) scenario.cluster.region = scenario.manifests.cluster_region;
+    }
+}
+
+/// `workload.server` speaks over what the manifest says: decoded once more, with that as its base.
+void complete_server(const Scenario& scenario, WorkloadSpec& workload, const WorkloadObject& target, Findings& findings) {
+    const Node* node = scenario.document.root.find("workload");
+    if (node && node->is_list())
+        for (const Node& item : node->children)
+            if (item.line == workload.where.line && item.column == workload.where.column && item.find("server")) node = &item;
+    node = node ? node->find("server") : nullptr;
+    if (node && target.server) {
+        Findings already_reported;
+        Decoder decoder(*node, workload.path + ".server", scenario.document.file, already_reported);
+        workload.server = decode_model_server(decoder, *target.server);
+    }
+    if (workload.server->model.empty())
+        findings.errors.push_back({workload.server->where, workload.path + ".server.model", "is missing, and the manifest names none, allowed: a model's Hugging Face id"});
+}
+
+/// Workloads without a target get the only workload that serves a model; every target must exist and serve one.
+void resolve_targets(Scenario& scenario, Findings& findings) {
+    std::vector<std::string> titles, serving;
+    for (const WorkloadObject& object : scenario.manifests.workloads) {
+        titles.push_back(object.meta.title());
+        if (object.server) serving.push_back(object.meta.title());
+    }
+    for (WorkloadSpec& workload : scenario.workloads) {
+        const auto error = [&](const std::string& message) { findings.errors.push_back({workload.where, workload.path + ".target", message}); };
+        if (workload.target_name.empty()) {
+            const std::vector<std::string>& choices = !serving.empty() || !workload.server ? serving : titles;
+            if (choices.size() == 1) {
+                const std::size_t slash = choices[0].find('/');
+                workload.target_kind = choices[0].substr(0, slash);
+                workload.target_name = choices[0].substr(slash + 1);
+            } else if (choices.empty()) {
+                error(titles.empty() ? "is missing, and the manifests hold no Deployment, StatefulSet or ReplicaSet, allowed: manifests with one"
+                                     : "is missing, and no container of the manifests is a model server that is known (" + join(titles) +
+                                           "), allowed: a vLLM container, or workload.server: {model: ..., gpu: ...}");
+                continue;
+            } else {
+                error("is missing, and the manifests hold several: allowed: one of " + join(choices));
+                continue;
+            }
+        }
+        const WorkloadObject* target = scenario.target_of(workload);
+        const std::string title = workload.target_kind + "/" + workload.target_name;
+        if (!target) error("found " + title + ", which no manifest has" + did_you_mean(title, titles) + (titles.empty() ? "" : ", allowed: " + join(titles)));
+        else if (!target->server && !workload.server)
+            error("found " + title + ", which has no model server that is known, allowed: a vLLM container, or workload.server: {model: ..., gpu: ...}");
+        if (target && workload.server) complete_server(scenario, workload, *target, findings);
+        if (workload.name.empty()) workload.name = workload.target_name;
+    }
+    for (std::size_t i = 0; i < scenario.workloads.size(); ++i)
+        for (std::size_t k = 0; k < i; ++k) {
+            if (scenario.workloads[i].target_name.empty()) continue;
+            if (scenario.workloads[i].name == scenario.workloads[k].name)
+                findings.errors.push_back({scenario.workloads[i].where, scenario.workloads[i].path + ".name", "found \"" + scenario.workloads[i].name + "\" a second time, allowed: each workload by its own name"});
+            if (scenario.workloads[i].target_name == scenario.workloads[k].target_name && scenario.workloads[i].target_kind == scenario.workloads[k].target_kind)
+                findings.errors.push_back({scenario.workloads[i].where, scenario.workloads[i].path + ".target", "found " + scenario.workloads[i].target_name + " as the target of a second workload, allowed: one workload for each target"});
+        }
+}
+
+/// The workloads and pools that events name must be there.
+void check_events(const Scenario& scenario, Findings& findings) {
+    std::vector<std::string> workloads, pools;
+    for (const WorkloadObject& object : scenario.manifests.workloads) workloads.push_back(object.meta.title());
+    for (const PoolSpec& pool : scenario.cluster.pools) pools.push_back(pool.name);
+    for (const ScenarioEvent& event : scenario.events) {
+        if (event.kind == EventKind::no_metrics) continue;
+        const bool of_workload = event.kind == EventKind::rollout || event.kind == EventKind::scale;
+        const std::vector<std::string>& known = of_workload ? workloads : pools;
+        if (std::find(known.begin(), known.end(), event.target) == known.end())
+            findings.errors.push_back({event.where, event.path, "found \"" + event.target + "\", which is no " + (of_workload ? "workload of the manifests" : "pool") +
+                                                                    did_you_mean(event.target, known) + (known.empty() ? "" : ", allowed: " + join(known))});
+    }
+}
+
+void take_problems(Problems problems, Findings& findings) {
+    for (Problem& p : problems) findings.errors.push_back(std::move(p));
+}
+
+}  // namespace
+
+const WorkloadObject* Scenario::target_of(const WorkloadSpec& workload) const {
+    for (const WorkloadObject& object : manifests.workloads)
+        if (object.meta.kind == workload.target_kind && object.meta.name == workload.target_name) return &object;
+    return nullptr;
+}
+
+const ModelServer* Scenario::server_of(const WorkloadSpec& workload) const {
+    if (workload.server) return &*workload.server;
+    const WorkloadObject* object = target_of(workload);
+    return object && object->server ? &*object->server : nullptr;
+}
+
+Tick Scenario::scrape_interval_of(const WorkloadObject& object) const {
+    std::optional<Tick> shortest;
+    for (const MetricsMonitor& monitor : manifests.monitors) {
+        if (!monitor.interval) continue;
+        bool selected = !monitor.selects_services && monitor.selector.matches(object.pod.labels);
+        for (const Service& service : manifests.services) {
+            LabelSelector pods;
+            pods.match_labels = service.selector;
+            selected = selected || (monitor.selects_services && !pods.empty() && monitor.selector.matches(service.meta.labels) && pods.matches(object.pod.labels));
+        }
+        if (selected) shortest = shortest ? min(*shortest, *monitor.interval) : *monitor.interval;
+    }
+    return shortest.value_or(prometheus.scrape_interval);
+}
+
+void read_scenario_into(const ScenarioInputs& inputs, std::istream& standard_input, Scenario& scenario, Findings& findings) {
+    std::vector<Assignment> assignments;
+    for (const std::string& text : inputs.assignments) {
+        auto assignment = parse_assignment(text);
+        if (assignment) assignments.push_back(std::move(*assignment));
+        else take_problems(assignment.take_problems(), findings);
+    }
+    // Without a file there is a scenario all the same, made of defaults and assignments.
+    Document document{"--set", {}};
+    document.root.kind = Node::Kind::map;
+    if (!inputs.scenario_file.empty()) {
+        auto documents = read_documents({inputs.scenario_file}, standard_input);
+        if (!documents) {
+            take_problems(documents.take_problems(), findings);
+            return;
+        }
+        if (documents->size() != 1) {
+            findings.errors.push_back({{inputs.scenario_file, 0, 0}, "", "found " + std::to_string(documents->size()) + " documents, allowed: one scenario (manifests are named under manifests:)"});
+            return;
+        }
+        document = std::move((*documents)[0]);
+        scenario.file = inputs.scenario_file;
+    } else {
+        document.root = parse_documents("apiVersion: windtunnel/v1\nkind: Scenario\n", "--set")->front().root;
+    }
+    for (const Assignment& assignment : assignments)
+        if (assignment.kind.empty())
+            if (auto wrong = assign(document.root, assignment, true)) findings.errors.push_back(std::move(*wrong));
+    if (!inputs.trace.empty()) {
+        // -t stands in for the trace of the only workload.
+        Node* workload = document.root.find("workload");
+        if (!workload) {
+            document.root.children.emplace_back();
+            workload = &document.root.children.back();
+            workload->key = "workload";
+            workload->kind = Node::Kind::map;
+        }
+        if (workload->is_list() && workload->children.size() == 1) workload = &workload->children[0];
+        if (workload->is_list()) {
+            findings.errors.push_back({{"--trace", 0, 0}, "", "found a trace for a scenario with several workloads, allowed: --set workload[0].trace=FILE"});
+        } else {
+            std::erase_if(workload->children, [](const Node& n) { return n.key == "synthetic" || n.key == "trace"; });
+            workload->kind = Node::Kind::map;
+            Node trace;
+            trace.kind = Node::Kind::string;
+            trace.key = "trace";
+            trace.text = std::filesystem::absolute(inputs.trace).string();
+            trace.line = workload->line;
+            trace.column = workload->column;
+            workload->children.push_back(std::move(trace));
+        }
+    }
+    decode_scenario(document, scenario, findings);
+    if (!inputs.trace.empty() && scenario.workloads.size() == 1) scenario.workloads[0].trace = inputs.trace;  // as the user wrote it
+    if (scenario.name.empty()) {
+        const fs::path file(scenario.file);
+        scenario.name = scenario.file.empty() ? "scenario" : file.stem() == "scenario" && !file.parent_path().filename().empty() ? file.parent_path().filename().string() : file.stem().string();
+    }
+    if (!inputs.manifests.empty()) scenario.manifest_paths = inputs.manifests;
+    if (!scenario.manifest_paths.empty()) {
+        auto manifests = read_documents(scenario.manifest_paths, standard_input);
+        if (manifests) {
+            // A scenario that lies in the same folder is no manifest.
+            std::erase_if(*manifests, [](const Document& d) { return d.root.text_at({"kind"}) == "Scenario" && d.root.text_at({"apiVersion"}).starts_with("windtunnel/"); });
+            take_problems(assign_to_objects(*manifests, assignments), findings);
+            scenario.manifests = import_kubernetes(std::move(*manifests), findings);
+        } else {
+            take_problems(manifests.take_problems(), findings);
+            return;
+        }
+    } else {
+        std::vector<Document> none;
+        take_problems(assign_to_objects(none, assignments), findings);
+        if (inputs.workload_required) findings.errors.push_back({document.where(), "manifests", "is missing, allowed: files or folders of Kubernetes manifests (or -f)"});
+    }
+    add_node_groups(scenario, findings);
+    if (scenario.workloads.empty() && inputs.workload_required)
+        findings.errors.push_back({document.where(), "workload", "is missing, allowed: a trace or synthetic, and its target (or -t)"});
+    resolve_targets(scenario, findings);
+    check_events(scenario, findings);
+    if (scenario.cluster.pools.empty() && inputs.workload_required)
+        findings.errors.push_back({document.where(), "cluster.pools", "is missing, and the manifests bring no node groups, allowed: {name, instance_type, capacity_type, min, max}"});
+    scenario.warnings = findings.warnings;
+    scenario.notes = findings.notes;
+}
+
+nlohmann::ordered_json canonical_json(const Scenario& scenario) {
+    auto manifests = nlohmann::ordered_json::array();
+    for (const Document& document : scenario.manifests.documents) manifests.push_back(to_json(document.root));
+    nlohmann::ordered_json out;
+    out["scenario"] = to_json(scenario.document.root);
+    out["manifests"] = std::move(manifests);
+    return out;
+}
+
+Result<Scenario> read_scenario(const ScenarioInputs& inputs, std::istream& standard_input) {
+    Scenario scenario;
+    Findings findings;
+    read_scenario_into(inputs, standard_input, scenario, findings);
+    if (!findings.errors.empty()) return findings.errors;
+    return scenario;
+}
+
+}  // namespace windtunnel
