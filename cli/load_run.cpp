@@ -1,5 +1,6 @@
 #include "cli/load_run.hpp"
 
+#include "scenarios/compile.hpp"
 #include "scenarios/scenario.hpp"
 #include "scenarios/workload_source.hpp"
 
@@ -35,11 +36,6 @@ Problems apply_flags(const RunFlags& flags, Scenario& scenario) {
     return problems;
 }
 
-/// Turns a scenario into what the engine runs.
-Result<CompiledScenario> compile(const Scenario& scenario, const WorkloadSource&) {
-    return Problem{{scenario.file, 0, 0}, "", "this build reads scenarios but cannot compile them"};
-}
-
 }  // namespace
 
 Result<LoadedRun> load_run(const RunFlags& flags) {
@@ -54,7 +50,7 @@ Result<LoadedRun> load_run(const RunFlags& flags) {
     Result<WorkloadSource> made = WorkloadSource::make(*scenario, scenario->seed);
     if (!made) return made.take_problems();
     const auto source = std::make_shared<const WorkloadSource>(std::move(*made));
-    Result<CompiledScenario> compiled = compile(*scenario, *source);
+    Result<CompiledScenario> compiled = compile_scenario(*scenario, *source);
     if (!compiled) return compiled.take_problems();
     LoadedRun run;
     run.scenario = std::move(*compiled);

@@ -15,7 +15,8 @@ constexpr std::size_t most_broken = 3;
 std::vector<std::string> reasons_of(const Blueprint& blueprint, const TrialOutcome& outcome) {
     const Tally& t = outcome.tally;
     if (t.status == TrialStatus::broken)
-        return {fmt::format("at {:.6f} s: {} ({}:{})", to_seconds(t.fault_at), t.fault.expression != nullptr ? t.fault.expression : "an expectation",
+        return {fmt::format("at {:.6f} s: {} ({}:{})", to_seconds(t.fault_at),
+                            t.fault.expression != nullptr ? t.fault.expression : "an expectation",
                             t.fault.file != nullptr ? t.fault.file : "?", t.fault.line)};
     return broken_laws(blueprint, outcome);
 }
@@ -31,7 +32,9 @@ TrialWorkload workload_of(const LoadedRun& run, std::uint32_t trial) {
 }
 
 /// The only trial, watched while it runs.
-std::vector<TrialOutcome> watch_only_trial(const LoadedRun& run, TrialKey key, ServerKind server, ObservationPlan watch, bool silent, std::optional<ObservedTrial>& first) {
+std::vector<TrialOutcome> watch_only_trial(const LoadedRun& run, TrialKey key, ServerKind server,
+                                           ObservationPlan watch, bool silent,
+                                           std::optional<ObservedTrial>& first) {
     const TrialWorkload workload = workload_of(run, key.trial);
     Progress progress("requests", workload.view.count, silent);
     watch.progress = [&](std::uint64_t ended) { progress.update(ended); };
@@ -41,7 +44,8 @@ std::vector<TrialOutcome> watch_only_trial(const LoadedRun& run, TrialKey key, S
     return {};
 }
 
-std::vector<TrialOutcome> replay_all(const LoadedRun& run, const RunFlags& flags, ServerKind server, const InterruptGuard& interrupt, bool silent) {
+std::vector<TrialOutcome> replay_all(const LoadedRun& run, const RunFlags& flags, ServerKind server,
+                                     const InterruptGuard& interrupt, bool silent) {
     Progress progress("trials", run.trials, silent);
     ReplayPlan plan;
     plan.blueprint = blueprint_of(run);
@@ -58,7 +62,8 @@ std::vector<TrialOutcome> replay_all(const LoadedRun& run, const RunFlags& flags
 
 }  // namespace
 
-TrialRun run_trials(const LoadedRun& run, const RunFlags& flags, const ObservationPlan& watch, const InterruptGuard& interrupt) {
+TrialRun run_trials(const LoadedRun& run, const RunFlags& flags, const ObservationPlan& watch,
+                    const InterruptGuard& interrupt) {
     const ServerKind server = flags.server == "stepwise" ? ServerKind::stepwise : ServerKind::fast;
     const bool silent = flags.quiet || flags.no_progress;
     const TrialKey first_key{run.seed, flags.first_trial};
@@ -69,8 +74,10 @@ TrialRun run_trials(const LoadedRun& run, const RunFlags& flags, const Observati
     TrialRun out;
     out.results = results_of(run.scenario, run.thresholds, run.seed, replay_backend());
     std::vector<TrialOutcome> outcomes;
-    if (watched && run.trials == 1) outcomes = watch_only_trial(run, first_key, server, plan, silent, out.first);
-    else outcomes = replay_all(run, flags, server, interrupt, silent);
+    if (watched && run.trials == 1)
+        outcomes = watch_only_trial(run, first_key, server, plan, silent, out.first);
+    else
+        outcomes = replay_all(run, flags, server, interrupt, silent);
     out.results.complete = outcomes.size() == run.trials;
     if (watched && run.trials > 1 && !outcomes.empty() && !interrupt.raised()) {
         const TrialWorkload workload = workload_of(run, first_key.trial);

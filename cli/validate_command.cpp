@@ -37,11 +37,14 @@ int run_validate(const ValidateFlags& flags) {
 void add_validate_command(CLI::App& app, Invocation& invocation) {
     auto flags = std::make_shared<ValidateFlags>();
     flags->inputs.workload_required = false;
-    CLI::App* command = app.add_subcommand("validate", "Reads and checks a scenario or manifests, and shows what they come to");
+    CLI::App* command = app.add_subcommand(
+        "validate", "Reads and checks a scenario or manifests, and shows what they come to");
     command->add_option("scenario", flags->inputs.scenario_file, "scenario file");
-    add_list(*command, "-f,--manifests", flags->inputs.manifests, "file, folder or - (standard input); repeatable");
+    add_list(*command, "-f,--manifests", flags->inputs.manifests,
+             "file, folder or - (standard input); repeatable");
     command->add_option("-t,--trace", flags->inputs.trace, "trace in place of the scenario's");
-    add_list(*command, "--set", flags->inputs.assignments, "PATH=VALUE or Kind/name:spec.path=VALUE; repeatable");
+    add_list(*command, "--set", flags->inputs.assignments,
+             "PATH=VALUE or Kind/name:spec.path=VALUE; repeatable");
     command->add_flag("--strict", flags->strict, "exit 1 when there are warnings");
     command->add_flag("-v,--verbose", flags->verbose, "show notes too");
     command->footer(

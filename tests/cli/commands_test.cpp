@@ -2,6 +2,7 @@
 #include "cli/run_trials.hpp"
 #include "scenarios/bench_workload.hpp"
 
+#include <sys/wait.h>
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <cstdlib>
@@ -9,7 +10,6 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
-#include <sys/wait.h>
 
 using namespace windtunnel;
 using Json = nlohmann::ordered_json;
@@ -32,7 +32,9 @@ public:
         std::ifstream in(m_path / name, std::ios::binary);
         return {std::istreambuf_iterator<char>(in), {}};
     }
-    void write(const std::string& name, const std::string& text) const { std::ofstream(m_path / name) << text; }
+    void write(const std::string& name, const std::string& text) const {
+        std::ofstream(m_path / name) << text;
+    }
 
 private:
     std::filesystem::path m_path;
@@ -46,7 +48,8 @@ struct Ended {
 /// Starts the program as a person would.
 Ended windtunnel_with(const std::string& arguments) {
     const Folder folder;
-    const std::string command = std::string(WINDTUNNEL_PROGRAM) + " " + arguments + " >" + folder.file("out") + " 2>" + folder.file("error") + " </dev/null";
+    const std::string command = std::string(WINDTUNNEL_PROGRAM) + " " + arguments + " >" +
+                                folder.file("out") + " 2>" + folder.file("error") + " </dev/null";
     Ended ended;
     ended.code = WEXITSTATUS(std::system(command.c_str()));
     ended.out = folder.read("out");
@@ -62,7 +65,8 @@ std::vector<std::string> keys(const Json& j) {
     return out;
 }
 
-/// A run as load_run() would make it: one replica on one node of 0.8048 USD per hour, 200 requests in a minute.
+/// A run as load_run() would make it: one replica on one node of 0.8048 USD per hour, 200 requests in a
+/// minute.
 LoadedRun small_run(std::uint32_t trials) {
     BenchSpec spec;
     spec.num_prompts = 200;
@@ -109,7 +113,8 @@ TEST_CASE("cli: without a command the help goes to standard error, and it is a u
 }
 
 TEST_CASE("cli: help and version answer on standard output") {
-    for (const char* arguments : {"--help", "run --help", "kv --help", "bench --help", "trace --help", "trace synth --help", "validate --help", "--version", "version"}) {
+    for (const char* arguments : {"--help", "run --help", "kv --help", "bench --help", "trace --help",
+                                  "trace synth --help", "validate --help", "--version", "version"}) {
         const Ended e = windtunnel_with(arguments);
         INFO(arguments);
         CHECK(e.code == 0);
@@ -123,7 +128,8 @@ TEST_CASE("cli: unknown flags and commands are usage errors that name the neares
     const Ended flag = windtunnel_with("run x.yaml --trails 20");
     CHECK(flag.code == 2);
     CHECK(has(flag.error, "'--trials'"));
-    const Ended missing = windtunnel_with("kv --modle x --gpu l4-24gb");  // --model is missing because it is misspelt
+    const Ended missing =
+        windtunnel_with("kv --modle x --gpu l4-24gb");  // --model is missing because it is misspelt
     CHECK(missing.code == 2);
     CHECK(has(missing.error, "'--model'"));
     const Ended command = windtunnel_with("runn");
@@ -134,7 +140,9 @@ TEST_CASE("cli: unknown flags and commands are usage errors that name the neares
 }
 
 TEST_CASE("cli: missing files are input errors that name them") {
-    for (const char* arguments : {"run nosuch.yaml", "run -f nosuch", "trace stats nosuch.csv", "validate -f nosuch", "bench --model Qwen/Qwen3-8B --gpu l40s-48gb -t nosuch.csv"}) {
+    for (const char* arguments :
+         {"run nosuch.yaml", "run -f nosuch", "trace stats nosuch.csv", "validate -f nosuch",
+          "bench --model Qwen/Qwen3-8B --gpu l40s-48gb -t nosuch.csv"}) {
         const Ended e = windtunnel_with(arguments);
         INFO(arguments << "\n" << e.error);
         CHECK(e.code == 2);
@@ -153,11 +161,13 @@ TEST_CASE("cli run: what is not there is said before anything is read") {
 }
 
 TEST_CASE("cli kv: the contract's keys") {
-    const Ended e = windtunnel_with("kv --model meta-llama/Llama-3.1-8B-Instruct --gpu l4-24gb --max-model-len 8192 -o json");
+    const Ended e = windtunnel_with(
+        "kv --model meta-llama/Llama-3.1-8B-Instruct --gpu l4-24gb --max-model-len 8192 -o json");
     REQUIRE(e.code == 0);
     CHECK(e.error.empty());
     const Json j = Json::parse(e.out);
-    for (const char* key : {"num_gpu_blocks", "kv_cache_tokens", "max_concurrency", "kv_cache_gib", "weights_gib", "activation_gib", "non_torch_gib", "bytes_per_block"}) {
+    for (const char* key : {"num_gpu_blocks", "kv_cache_tokens", "max_concurrency", "kv_cache_gib",
+                            "weights_gib", "activation_gib", "non_torch_gib", "bytes_per_block"}) {
         INFO(key);
         REQUIRE(j.contains(key));
         CHECK(j[key].is_number());
@@ -186,7 +196,8 @@ TEST_CASE("cli kv: unknown names exit 2 with the nearest, all at once") {
 
 TEST_CASE("cli kv: a pool of given size and shape") {
     // 2 GiB / (1 layer x 2 x 1 head x 64 x 2 bytes x 16 tokens = 4096) = 524,288 blocks.
-    const Ended e = windtunnel_with("kv --model Llama-3.1-8B --gpu l4-24gb --kv-cache-gib 2 --kv-shape 1,1,64 -o json");
+    const Ended e =
+        windtunnel_with("kv --model Llama-3.1-8B --gpu l4-24gb --kv-cache-gib 2 --kv-shape 1,1,64 -o json");
     REQUIRE(e.code == 0);
     CHECK(Json::parse(e.out)["num_gpu_blocks"] == 524288);
     CHECK(windtunnel_with("kv --model Llama-3.1-8B --gpu l4-24gb --kv-shape 1,1").code == 2);
@@ -194,13 +205,17 @@ TEST_CASE("cli kv: a pool of given size and shape") {
 
 TEST_CASE("cli bench: vLLM's keys, one row per request, the same bytes again and step by step") {
     const Folder folder;
-    const std::string arguments = "bench --model Llama-3.1-8B-Instruct --gpu l4-24gb --max-model-len 8192 --num-prompts 40 --max-concurrency 8 --input-len 256 --output-len 32 "
-                                  "--random-range-ratio 0.5 -o json --requests " + folder.file("requests.csv");
+    const std::string arguments =
+        "bench --model Llama-3.1-8B-Instruct --gpu l4-24gb --max-model-len 8192 --num-prompts 40 "
+        "--max-concurrency 8 --input-len 256 --output-len 32 "
+        "--random-range-ratio 0.5 -o json --requests " +
+        folder.file("requests.csv");
     const Ended e = windtunnel_with(arguments);
     REQUIRE(e.code == 0);
     const Json j = Json::parse(e.out);
     for (const char* name : {"ttft", "tpot", "itl", "e2el"})
-        for (const char* statistic : {"mean", "median", "std", "p99"}) CHECK(j[std::string(statistic) + "_" + name + "_ms"].get<double>() >= 0);
+        for (const char* statistic : {"mean", "median", "std", "p99"})
+            CHECK(j[std::string(statistic) + "_" + name + "_ms"].get<double>() >= 0);
     CHECK(j["completed"] == 40);
     CHECK(j["request_throughput"].get<double>() == Approx(40 / j["duration"].get<double>()));
     CHECK(j["total_output_tokens"].get<int>() >= 40 * 16);
@@ -216,27 +231,35 @@ TEST_CASE("cli bench: vLLM's keys, one row per request, the same bytes again and
 TEST_CASE("cli bench: a trace is sent as it is") {
     const Folder folder;
     folder.write("t.csv", "arrival_s,prompt_tokens,output_tokens\n0.5,100,4\n2.25,200,1\n");
-    const std::string arguments = "bench --model Llama-3.1-8B-Instruct --gpu l4-24gb --max-model-len 8192 -o json -t " + folder.file("t.csv") + " --requests " + folder.file("r.csv");
+    const std::string arguments =
+        "bench --model Llama-3.1-8B-Instruct --gpu l4-24gb --max-model-len 8192 -o json -t " +
+        folder.file("t.csv") + " --requests " + folder.file("r.csv");
     const Ended e = windtunnel_with(arguments);
     REQUIRE(e.code == 0);
     CHECK(has(folder.read("r.csv"), "\n0,0.5,100,4,"));
     CHECK(has(folder.read("r.csv"), "\n1,2.25,200,1,"));
     CHECK(Json::parse(e.out)["median_tpot_ms"].get<double>() > 0);
-    CHECK(windtunnel_with("bench --model Llama-3.1-8B-Instruct --gpu l4-24gb --num-prompts 1").code == 1);  // 131,072 tokens do not fit
-    CHECK(windtunnel_with("bench --model Qwen/Qwen3-8B --gpu l40s-48gb --num-prompts 0 --random-range-ratio 3").code == 2);
+    CHECK(windtunnel_with("bench --model Llama-3.1-8B-Instruct --gpu l4-24gb --num-prompts 1").code ==
+          1);  // 131,072 tokens do not fit
+    CHECK(
+        windtunnel_with("bench --model Qwen/Qwen3-8B --gpu l40s-48gb --num-prompts 0 --random-range-ratio 3")
+            .code == 2);
 }
 
 TEST_CASE("cli trace: made, read and converted") {
     const Folder folder;
     const std::string csv = folder.file("t.csv.gz");
-    REQUIRE(windtunnel_with("trace synth " + csv + " --preset azure-conv-2023 --requests 50 --rate 5 --seed 3").code == 0);
+    REQUIRE(
+        windtunnel_with("trace synth " + csv + " --preset azure-conv-2023 --requests 50 --rate 5 --seed 3")
+            .code == 0);
     const Ended stats = windtunnel_with("trace stats " + csv + " -o json");
     REQUIRE(stats.code == 0);
     const Json j = Json::parse(stats.out);
     CHECK(j["requests"] == 50);
     for (const char* key : {"prompt_tokens", "output_tokens", "span_s"}) CHECK(j[key].is_number());
     CHECK(windtunnel_with("trace convert " + csv + " " + folder.file("half.csv") + " --keep 0.5").code == 0);
-    CHECK(Json::parse(windtunnel_with("trace stats " + folder.file("half.csv") + " -o json").out)["requests"].get<int>() < 50);
+    CHECK(Json::parse(windtunnel_with("trace stats " + folder.file("half.csv") + " -o json").out)["requests"]
+              .get<int>() < 50);
     CHECK(windtunnel_with("trace").code == 2);
     CHECK(windtunnel_with("trace convert " + csv + " " + folder.file("x.csv") + " --from -1").code == 2);
     folder.write("back.csv", "arrival_s,prompt_tokens,output_tokens\n5,1,1\n4,1,1\n");

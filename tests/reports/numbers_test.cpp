@@ -28,7 +28,8 @@ Estimate between(double low, double high) { return {(low + high) / 2, std::pair(
 TEST_CASE("money: whole hours cost the price, exactly") {
     CHECK(micro_usd_of(node_hours(1, 1), 804'800'000) == 804'800);
     CHECK(micro_usd_of(node_hours(3, 24), 804'800'000) == 57'945'600);
-    // 2,000 nodes for 30 days are 5.2e20 ticks, more than 64 bits hold: 1,440,000 h x 98.32 USD = 141,580,800 USD.
+    // 2,000 nodes for 30 days are 5.2e20 ticks, more than 64 bits hold: 1,440,000 h x 98.32 USD = 141,580,800
+    // USD.
     CHECK(micro_usd_of(node_hours(2000, 720), 98'320'000'000) == 141'580'800'000'000);
     CHECK(micro_usd_of(WideSum{}, 804'800'000) == 0);
     CHECK(micro_usd_of(node_hours(5, 5), 0) == 0);
@@ -105,7 +106,8 @@ TEST_CASE("verdict: requests without a value to judge are a failure, no requests
 
 TEST_CASE("bench report: statistics as numpy computes them") {
     // numpy of [1, 2, 3, 4]: mean 2.5, median 2.5, std 1.118034; p90 at rank 2.7, p99 at rank 2.97.
-    const BenchLatency l = bench_latency({milliseconds(4), milliseconds(1), milliseconds(3), milliseconds(2)});
+    const BenchLatency l =
+        bench_latency({milliseconds(4), milliseconds(1), milliseconds(3), milliseconds(2)});
     CHECK(*l.mean == Approx(2.5));
     CHECK(*l.median == Approx(2.5));
     CHECK(*l.stddev == Approx(1.1180339887));
@@ -118,8 +120,8 @@ TEST_CASE("bench report: statistics as numpy computes them") {
 TEST_CASE("bench report: single tokens have no TPOT, requests that did not complete count as failed") {
     const auto at = [](std::int64_t ms) { return milliseconds(ms); };
     const std::vector<RequestRecord> records{
-        {0, 100, 11, at(0), at(100), at(600), RequestEnd::completed},       // TTFT 100, TPOT 500 / 10 = 50
-        {1, 200, 1, at(500), at(800), at(800), RequestEnd::completed},      // TTFT 300
+        {0, 100, 11, at(0), at(100), at(600), RequestEnd::completed},   // TTFT 100, TPOT 500 / 10 = 50
+        {1, 200, 1, at(500), at(800), at(800), RequestEnd::completed},  // TTFT 300
         {2, 9000, 1000, at(900), never, at(900), RequestEnd::rejected},
         {3, 100, 5, at(1000), at(1200), at(2000), RequestEnd::completed}};  // TTFT 200, TPOT 800 / 4 = 200
     const BenchReport r = bench_report(records, {});

@@ -1,6 +1,6 @@
+#include "reports/results.hpp"
 #include "reports/atomic_file.hpp"
 #include "reports/observed_trial.hpp"
-#include "reports/results.hpp"
 #include "reports/terminal.hpp"
 #include "scenarios/bench_workload.hpp"
 
@@ -21,7 +21,8 @@ CompiledScenario two_pools() {
     s.name = "chat-on-l4";
     s.hash = 0xabc;
     s.parts.span = seconds(3600);
-    s.pools = {{"od", "g6.xlarge", "on-demand", 804'800'000, 1, 0, 4, "list"}, {"spot", "g6.12xlarge", "spot", 1'000'000'000, 4, 0, 2, "list"}};
+    s.pools = {{"od", "g6.xlarge", "on-demand", 804'800'000, 1, 0, 4, "list"},
+               {"spot", "g6.12xlarge", "spot", 1'000'000'000, 4, 0, 2, "list"}};
     s.warnings = {{{"k8s/a.yaml", 18, 3}, "spec.fallback", "is ignored"}};
     s.has_goodput = true;
     CompiledWorkload w;
@@ -45,7 +46,8 @@ Distribution of(const std::vector<Tick>& values) {
     return d;
 }
 
-/// 10 requests arrive, 8 complete; one node of each pool for half the hour, and the spot one is billed for 36 s more.
+/// 10 requests arrive, 8 complete; one node of each pool for half the hour, and the spot one is billed for 36
+/// s more.
 TrialOutcome half_an_hour() {
     TrialOutcome o;
     Tally& t = o.tally;
@@ -68,7 +70,8 @@ TrialOutcome half_an_hour() {
     return o;
 }
 
-RunResults run_of(const CompiledScenario& s, const std::vector<TrialOutcome>& outcomes, const std::vector<std::string>& expressions = {}) {
+RunResults run_of(const CompiledScenario& s, const std::vector<TrialOutcome>& outcomes,
+                  const std::vector<std::string>& expressions = {}) {
     std::vector<Threshold> thresholds;
     for (const std::string& e : expressions) {
         Result<Threshold> t = parse_threshold(e);
@@ -117,21 +120,27 @@ TEST_CASE("results: one trial's numbers by hand") {
 
 TEST_CASE("results: exactly the keys of results/v1, in order") {
     const Json j = Json::parse(results_json(run_of(two_pools(), {half_an_hour()}, {"p99 ttft_ms < 2000"})));
-    CHECK(keys(j) == Names{"schema", "scenario", "seed", "trials", "backend", "complete", "requests", "tokens", "latency", "throughput", "thresholds", "capacity", "cost", "warnings"});
+    CHECK(keys(j) == Names{"schema", "scenario", "seed", "trials", "backend", "complete", "requests",
+                           "tokens", "latency", "throughput", "thresholds", "capacity", "cost", "warnings"});
     CHECK(j["schema"] == "windtunnel.results/v1");
     CHECK(keys(j["scenario"]) == Names{"name", "hash"});
     CHECK(j["scenario"]["hash"] == "0000000000000abc");
-    CHECK(keys(j["requests"]) == Names{"arrived", "completed", "rejected", "timed_out", "failed", "unfinished"});
+    CHECK(keys(j["requests"]) ==
+          Names{"arrived", "completed", "rejected", "timed_out", "failed", "unfinished"});
     CHECK(keys(j["tokens"]) == Names{"prompt", "output"});
     CHECK(keys(j["latency"]).size() == 20);
     for (const char* name : {"ttft", "tpot", "itl", "e2el"})
-        for (const char* statistic : {"mean", "p50", "p90", "p99", "p99.9"}) CHECK(j["latency"].contains(std::string(statistic) + "_" + name + "_ms"));
-    CHECK(keys(j["throughput"]) == Names{"request_throughput", "output_throughput", "total_token_throughput", "request_goodput"});
+        for (const char* statistic : {"mean", "p50", "p90", "p99", "p99.9"})
+            CHECK(j["latency"].contains(std::string(statistic) + "_" + name + "_ms"));
+    CHECK(keys(j["throughput"]) ==
+          Names{"request_throughput", "output_throughput", "total_token_throughput", "request_goodput"});
     CHECK(keys(j["thresholds"][0]) == Names{"expr", "value", "ci95", "verdict"});
-    CHECK(keys(j["capacity"]) == Names{"replicas_mean", "replicas_max", "nodes_mean", "nodes_max", "cold_starts", "spot_evictions", "kv_preemptions", "gpu_busy_ratio"});
+    CHECK(keys(j["capacity"]) == Names{"replicas_mean", "replicas_max", "nodes_mean", "nodes_max",
+                                       "cold_starts", "spot_evictions", "kv_preemptions", "gpu_busy_ratio"});
     CHECK(keys(j["cost"]) == Names{"total_usd", "gpu_hours", "usd_per_million_output_tokens", "by_pool"});
     CHECK(keys(j["cost"]["by_pool"][0]) == Names{"pool", "capacity_type", "node_hours", "usd"});
-    CHECK(j["warnings"][0] == Json{{"file", "k8s/a.yaml"}, {"line", 18}, {"path", "spec.fallback"}, {"message", "is ignored"}});
+    CHECK(j["warnings"][0] ==
+          Json{{"file", "k8s/a.yaml"}, {"line", 18}, {"path", "spec.fallback"}, {"message", "is ignored"}});
 }
 
 TEST_CASE("results: several trials sum counts, average the rest and give intervals of the same shape") {
@@ -145,7 +154,8 @@ TEST_CASE("results: several trials sum counts, average the rest and give interva
     CHECK(j["capacity"]["nodes_max"] == 2.5);
     CHECK(j["throughput"]["request_throughput"] == (8.0 / 4000 + 20.0 / 4000) / 2);
     CHECK(j["cost"]["total_usd"] == "0.912400");
-    for (const char* section : {"requests", "tokens", "latency", "throughput", "capacity", "cost"}) CHECK(keys(j["ci95"][section]) == keys(j[section]));
+    for (const char* section : {"requests", "tokens", "latency", "throughput", "capacity", "cost"})
+        CHECK(keys(j["ci95"][section]) == keys(j[section]));
     // Sums of 10 and 20: 2 x (15 -+ 12.706205 x 5).
     CHECK(j["ci95"]["requests"]["arrived"][0].get<double>() == Approx(30 - 127.06205));
     CHECK(j["ci95"]["latency"]["mean_tpot_ms"].is_null());
@@ -153,7 +163,8 @@ TEST_CASE("results: several trials sum counts, average the rest and give interva
 }
 
 TEST_CASE("results: the rows of the bill add up to its total, whatever is rounded") {
-    // One micro-USD in one trial of two is 0.5 in the mean, which rounds to 0: in each pool, and so in the total.
+    // One micro-USD in one trial of two is 0.5 in the mean, which rounds to 0: in each pool, and so in the
+    // total.
     CompiledScenario s = two_pools();
     s.pools[0].nano_usd_per_hour = s.pools[1].nano_usd_per_hour = 1000;
     TrialOutcome a, b;
@@ -168,7 +179,8 @@ TEST_CASE("results: a statistic of nothing is null, and nothing divides by zero"
     CompiledScenario s = two_pools();
     s.parts.span = Tick{};
     s.has_goodput = false;
-    const Json j = Json::parse(results_json(run_of(s, {TrialOutcome{}}, {"p99 ttft_ms < 2000", "goodput > 99%"})));
+    const Json j =
+        Json::parse(results_json(run_of(s, {TrialOutcome{}}, {"p99 ttft_ms < 2000", "goodput > 99%"})));
     for (const auto& [key, value] : j["latency"].items()) CHECK(value.is_null());
     for (const auto& [key, value] : j["throughput"].items()) CHECK(value.is_null());
     CHECK(j["capacity"]["replicas_mean"].is_null());
@@ -181,17 +193,21 @@ TEST_CASE("results: a statistic of nothing is null, and nothing divides by zero"
 }
 
 TEST_CASE("results: thresholds look at what they name, in its unit") {
-    const Json t = Json::parse(results_json(run_of(two_pools(), {half_an_hour()},
-        {"mean ttft_ms < 201", "goodput > 0.5", "availability > 90%", "cost_per_hour < 1", "cost_per_month < 1000", "rejected < 1", "gpu_busy_ratio > 0.1", "p99 tpot_ms < 50"})))["thresholds"];
+    const Json t =
+        Json::parse(results_json(run_of(two_pools(), {half_an_hour()},
+                                        {"mean ttft_ms < 201", "goodput > 0.5", "availability > 90%",
+                                         "cost_per_hour < 1", "cost_per_month < 1000", "rejected < 1",
+                                         "gpu_busy_ratio > 0.1", "p99 tpot_ms < 50"})))["thresholds"];
     const auto value = [&](std::size_t i) { return t[i]["value"].get<double>(); };
     CHECK(value(0) == 200);
-    CHECK(value(1) == 0.6);     // 6 good of 10 that arrived
+    CHECK(value(1) == 0.6);  // 6 good of 10 that arrived
     CHECK(value(2) == 0.8);
     CHECK(value(3) == Approx(0.9124));
     CHECK(value(4) == Approx(0.9124 * 730));
     CHECK(value(5) == 1);
     CHECK(value(6) == 0.2);
-    const Names verdicts{"pass", "pass", "fail", "pass", "pass", "fail", "pass", "fail"};  // the last: nothing to judge
+    const Names verdicts{"pass", "pass", "fail", "pass",
+                         "pass", "fail", "pass", "fail"};  // the last: nothing to judge
     for (std::size_t i = 0; i < verdicts.size(); ++i) CHECK(t[i]["verdict"] == verdicts[i]);
     CHECK(t[0]["ci95"].is_null());
 }
@@ -202,8 +218,11 @@ TEST_CASE("terminal: lost requests, verdicts and warnings are said in words") {
     ObservedTrial first;
     first.losses = {1, 0, 9000};
     const std::string text = terminal_summary(s, r, &first, {false, false, 100, "windtunnel run x.yaml"});
-    for (const char* part : {"2 of 10 requests did not complete (20.0%)", "allows 4,096; longest 9,000", "no replica was ready", "✓ mean ttft_ms < 201", "200 ms",
-                             "✗ availability > 90%", "80.0%", "k8s/a.yaml:18:3: spec.fallback: is ignored", "✗ 1 of 2 thresholds failed", "windtunnel run x.yaml --trials 20", "0.912 USD over 1 h"}) {
+    for (const char* part :
+         {"2 of 10 requests did not complete (20.0%)", "allows 4,096; longest 9,000", "no replica was ready",
+          "✓ mean ttft_ms < 201", "200 ms", "✗ availability > 90%", "80.0%",
+          "k8s/a.yaml:18:3: spec.fallback: is ignored", "✗ 1 of 2 thresholds failed",
+          "windtunnel run x.yaml --trials 20", "0.912 USD over 1 h"}) {
         INFO(part << "\n" << text);
         CHECK(text.find(part) != std::string::npos);
     }
@@ -235,7 +254,8 @@ TEST_CASE("observed trial: watching changes nothing, and every request has its r
     plan.requests = true;
     plan.slices = 4;
     for (const ServerKind kind : {ServerKind::fast, ServerKind::stepwise}) {
-        const ObservedTrial seen = observe_trial([&](std::uint32_t growth) { return build(parts, growth); }, trace->view(), {1, 0}, kind, plan);
+        const ObservedTrial seen = observe_trial([&](std::uint32_t growth) { return build(parts, growth); },
+                                                 trace->view(), {1, 0}, kind, plan);
         CHECK(seen.outcome.tally.requests == plain.tally.requests);
         CHECK(seen.outcome.ttft == plain.ttft);
         CHECK(seen.outcome.itl == plain.itl);
@@ -243,7 +263,8 @@ TEST_CASE("observed trial: watching changes nothing, and every request has its r
         CHECK(seen.requests[59].request == 59);
         CHECK(plain.tally.requests.rejected > 0);
         const std::string csv = requests_csv(seen.requests);
-        CHECK(csv.rfind("id,arrival_s,prompt_tokens,output_tokens,first_token_s,finish_s,status\n0,", 0) == 0);
+        CHECK(csv.rfind("id,arrival_s,prompt_tokens,output_tokens,first_token_s,finish_s,status\n0,", 0) ==
+              0);
         CHECK(std::count(csv.begin(), csv.end(), '\n') == 61);
         CHECK(csv.find(",rejected\n") != std::string::npos);
     }
@@ -273,7 +294,8 @@ TEST_CASE("bench workload: the last request is sent at exactly N / rate; lengths
 }
 
 TEST_CASE("files: written whole or not at all") {
-    const std::filesystem::path folder = std::filesystem::temp_directory_path() / "windtunnel_atomic_file_test";
+    const std::filesystem::path folder =
+        std::filesystem::temp_directory_path() / "windtunnel_atomic_file_test";
     std::filesystem::create_directories(folder);
     const auto read = [&] {
         std::ifstream in(folder / "a.json");
