@@ -42,6 +42,7 @@ std::string short_number(std::optional<double> value) {
 
 std::string short_milliseconds(std::optional<double> value) {
     if (!value) return nothing;
+    if (*value < 0) return "-" + short_milliseconds(-*value);
     if (*value < 999.5) return three_digits(*value) + " ms";
     const double seconds = *value / 1000;
     if (seconds < 99.95) return three_digits(seconds) + " s";
@@ -96,10 +97,13 @@ std::string sparkline(const std::vector<std::optional<double>>& values) {
     if (known < 2) return "";
     std::string out;
     for (const auto& v : values) {
-        if (!v)
+        if (!v) {
             out += ' ';
-        else
-            out += bars[most > 0 ? std::min<std::size_t>(7, static_cast<std::size_t>(*v / most * 8)) : 0];
+            continue;
+        }
+        // Seven steps down from the largest to an eighth of an eighth of it.
+        const double steps = *v > 0 && most > 0 ? std::log2(most / *v) * 7 / 6 : 7;
+        out += bars[7 - std::min<std::size_t>(7, static_cast<std::size_t>(std::llround(steps)))];
     }
     return out;
 }

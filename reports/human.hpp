@@ -23,8 +23,8 @@ namespace windtunnel {
 /// "98.1%"; as many decimals as it takes not to round a failure up to 100% ("99.997%").
 [[nodiscard]] std::string short_percent(std::optional<double> share);
 
-/// One character per value, lowest to highest of eight heights by the largest value; a space for nothing.
-/// Empty when there are fewer than two values to compare.
+/// One character per value, of eight heights on a logarithmic scale: the largest is full, a 64th of it or less the
+/// lowest; a space for nothing. Empty when there are fewer than two values to compare.
 [[nodiscard]] std::string sparkline(const std::vector<std::optional<double>>& values);
 
 /// Columns that a text takes on a terminal (UTF-8; every character one column).

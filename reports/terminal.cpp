@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
+#include <regex>
 
 namespace windtunnel {
 
@@ -183,9 +184,10 @@ private:
             const ThresholdResult& r = m_summary.thresholds[i];
             std::string value = "no value: nothing completed";
             if (r.estimate.value) value = in_unit_of(t.metric, *r.estimate.value);
-            if (r.estimate.ci95)
-                value += fmt::format("   [{}, {}]", in_unit_of(t.metric, r.estimate.ci95->first),
-                                     in_unit_of(t.metric, r.estimate.ci95->second));
+            if (r.estimate.ci95)  // nothing that is measured here is negative, whatever its interval
+                value +=
+                    fmt::format("   [{}, {}]", in_unit_of(t.metric, std::max(0.0, r.estimate.ci95->first)),
+                                in_unit_of(t.metric, r.estimate.ci95->second));
             if (r.verdict == Verdict::inconclusive) value += "   inconclusive";
             m_out +=
                 "   " + mark(r.verdict) + ' ' + padded_right(t.expression, widest) + "   " + value + '\n';
@@ -200,7 +202,7 @@ private:
             m_out += m_style.dim(padded_left(name, 11));
         const bool wide = m_options.width >= 92 && m_first != nullptr && m_first->timeline;
         if (wide && m_results.span_s > 0)
-            m_out += m_style.dim(fmt::format("   p99 over {}", spoken_duration(m_results.span_s)));
+            m_out += m_style.dim(fmt::format("   p99 over {}, log scale", spoken_duration(m_results.span_s)));
         m_out += '\n';
         latency("ttft", wide ? &TimelineSlice::ttft : nullptr);
         latency("tpot", wide ? &TimelineSlice::tpot : nullptr);
@@ -310,10 +312,14 @@ private:
     }
     [[nodiscard]] std::string suggestion(std::size_t failed, std::size_t open) const {
         if (m_options.command.empty()) return "";
-        if (m_results.trials.size() <= 1 && !m_results.thresholds.empty())
-            return m_options.command + " --trials 20   (how sure is that?)";
-        if (open > 0) return fmt::format("{} --trials {}", m_options.command, m_results.trials.size() * 4);
-        if (failed > 0) return m_options.command + " --requests requests.csv   (which requests?)";
+        const std::size_t trials = m_results.trials.size();
+        const std::string command =
+            std::regex_replace(m_options.command, std::regex(" --trials[ =][0-9]+"), "");
+        if (trials <= 1 && !m_results.thresholds.empty())
+            return command + " --trials 20   (how sure is that?)";
+        if (open > 0) return fmt::format("{} --trials {}", command, trials * 4);
+        if (failed > 0 && command.find(" --requests") == std::string::npos)
+            return m_options.command + " --requests requests.csv   (which requests?)";
         return "";
     }
 

@@ -91,10 +91,10 @@ ServerParts server_parts(const KvCapacity& c, const StepTimeOptions& options) {
     const bool one_group = c.groups.size() == 1 && c.groups.front().count == 1;
     const std::int64_t null_blocks = c.profile.generation == EngineGeneration::v1 ? 1 : 0;
     out.usable_blocks = one_group ? c.num_gpu_blocks - null_blocks : c.kv_cache_tokens / c.block_size;
-    // V1 lets a request in that needs the very last block (its start-up check does not count the null block);
-    // it could never finish. One of max_model_len tokens must fit here.
-    out.usable_blocks =
-        std::max<std::int64_t>(out.usable_blocks, (c.max_model_len + c.block_size - 1) / c.block_size);
+    // vLLM's start-up check does not count the null block, so the longest request may be one block too long
+    // for the pool.
+    out.max_model_len =
+        static_cast<std::int32_t>(std::min<std::int64_t>(c.max_model_len, out.usable_blocks * c.block_size));
     out.watermark_blocks =
         static_cast<std::int64_t>(c.profile.kv_watermark * static_cast<double>(c.num_gpu_blocks));
     out.chunked_prefill = c.profile.chunked_prefill;

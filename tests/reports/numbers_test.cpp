@@ -153,6 +153,7 @@ TEST_CASE("human numbers: no more digits than mean something") {
     CHECK(short_milliseconds(612.3) == "612 ms");
     CHECK(short_milliseconds(999.7) == "1.00 s");
     CHECK(short_milliseconds(2310) == "2.31 s");
+    CHECK(short_milliseconds(-2310) == "-2.31 s");
     CHECK(short_milliseconds(281'000) == "4.7 min");
     CHECK(spoken_duration(86400) == "24 h");
     CHECK(spoken_duration(5400) == "1 h 30 min");
@@ -171,7 +172,7 @@ TEST_CASE("human text: widths count characters, not bytes or colours") {
     CHECK(padded_left("–", 3) == "  –");
     CHECK(wrapped("aaa bbb ccc", 7, 0) == "aaa bbb\nccc");
     CHECK(wrapped("aaa bbb", 6, 2) == "aaa\n  bbb");
-    CHECK(sparkline({0.0, 4.0, std::nullopt, 8.0}) == "▁▅ █");
+    CHECK(sparkline({0.0, 1.0, 8.0, std::nullopt, 64.0}) == "▁▁▄ █");  // 8 of 64: 3.5, so 4 of 7 steps down
     CHECK(sparkline({1.0}).empty());
     CHECK(Style(false).red("x") == "x");
     CHECK(Style(true).red("x") == "\x1b[31mx\x1b[0m");
