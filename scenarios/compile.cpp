@@ -150,6 +150,11 @@ private:
             least = initial = scaler.hpa->min_replicas;
             most = scaler.hpa->max_replicas;
         }
+        // A manifest that says a count starts with it, within the autoscaler's bounds; one that does not, with the minimum.
+        const bool scaled = scaler.scaled_object != nullptr || scaler.hpa != nullptr;
+        if (scaled && m_object.replicas_given && !(scaler.scaled_object && scaler.scaled_object->paused_replicas))
+            initial = std::clamp(m_object.replicas, least, most);
+        if (m_spec.initial_replicas) initial = *m_spec.initial_replicas;
         for (const ScalingCronJob& job : m_scenario.manifests.scaling_cron_jobs)
             if (job.target.name == m_object.meta.name) most = std::max(most, job.replicas);
         for (const ScenarioEvent& e : m_scenario.events)
