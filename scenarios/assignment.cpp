@@ -100,6 +100,7 @@ Result<Assignment> parse_assignment(const std::string& text) {
     }
     if (const auto steps = parse_path(out.path); !steps) return problem(text, steps.problems()[0].message);
     const std::string value = text.substr(equals + 1);
+    if (value.empty()) return problem(text, "found no value after =, allowed: a value, \"\" for an empty text, or null to leave the key out");
     auto parsed = parse_documents("value: " + value, "--set");
     if (!parsed || parsed->size() != 1 || (*parsed)[0].root.children.size() != 1) {
         // Not YAML: what PromQL and other expressions look like. Take it as text.

@@ -35,7 +35,10 @@ void add_node_groups(Scenario& scenario, Findings& findings) {
     }
     if (!scenario.manifests.node_groups.empty()) {
         if (scenario.cluster.cloud == CloudKind::none) scenario.cluster.cloud = CloudKind::aws;  // eksctl knows no other
-        if (scenario.cluster.region.empty()) scenario.cluster.region = scenario.manifests.cluster_region;
+        const std::string& region = scenario.manifests.cluster_region;
+        if (scenario.cluster.region.empty()) scenario.cluster.region = region;
+        else if (!region.empty() && region != scenario.cluster.region)
+            findings.warnings.push_back({scenario.manifests.node_groups.front().meta.where, "metadata.region", "found the region " + region + ", but cluster.region of the scenario is " + scenario.cluster.region + ", which holds"});
     }
 }
 
@@ -224,8 +227,10 @@ void read_scenario_into(const ScenarioInputs& inputs, std::istream& standard_inp
     add_node_groups(scenario, findings);
     if (scenario.workloads.empty() && inputs.workload_required)
         findings.errors.push_back({document.where(), "workload", "is missing, allowed: a trace or synthetic, and its target (or -t)"});
-    resolve_targets(scenario, findings);
-    check_events(scenario, findings);
+    if (!scenario.manifests.incomplete) {
+        resolve_targets(scenario, findings);
+        check_events(scenario, findings);
+    }
     if (scenario.cluster.pools.empty() && inputs.workload_required)
         findings.errors.push_back({document.where(), "cluster.pools", "is missing, and the manifests bring no node groups, allowed: {name, instance_type, capacity_type, min, max}"});
     scenario.warnings = findings.warnings;
