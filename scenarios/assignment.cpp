@@ -161,7 +161,7 @@ std::optional<Problem> assign(Node& root, const Assignment& assignment, bool mak
             std::vector<std::string> names;
             for (const Node& candidate : node->children) names.push_back(candidate.text_at({"name"}));
             return problem(assignment.text, "found no item " + so_far + ", the list has " +
-                                                std::to_string(node->children.size()) + did_you_mean(step.item_name, names));
+                                                std::to_string(node->children.size()) + ", allowed: an index below that or an item's name" + did_you_mean(step.item_name, names));
         }
         node = item;
     }

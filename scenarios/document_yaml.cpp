@@ -405,7 +405,7 @@ Result<std::vector<Document>> parse_documents(std::string_view text, const std::
     } catch (const YAML::Exception& e) {
         Problems problems = builder.take_problems();
         const std::int32_t line = e.mark.is_null() ? 0 : e.mark.line + 1;
-        problems.push_back(problem(line, e.mark.is_null() ? 0 : e.mark.column + 1, "is no valid YAML or JSON: " + e.msg + advice(text, line)));
+        problems.push_back(problem(line, e.mark.is_null() ? 0 : e.mark.column + 1, "is no valid YAML or JSON: " + e.msg + ", allowed: well-formed text, every quote and bracket closed" + advice(text, line)));
         return problems;
     }
     std::vector<Document> documents = builder.take_documents();

@@ -184,10 +184,13 @@ private:
         if (!owners || !owners->is_list()) return "";
         for (const Node& owner : owners->children) {
             const std::string kind = owner.text_at({"kind"}), name = owner.text_at({"name"});
-            for (const Document& d : m_out.documents)
-                if (!kind.empty() && d.root.text_at({"kind"}) == kind && d.root.text_at({"metadata", "name"}) == name &&
-                    d.root.text_at({"metadata", "namespace"}) == object.text_at({"metadata", "namespace"}))
-                    return kind + "/" + name;
+            // A pod's ReplicaSet may have been left out: its name is the Deployment's and a hash.
+            const std::string deployment = kind == "ReplicaSet" ? name.substr(0, name.rfind('-')) : "";
+            for (const Document& d : m_out.documents) {
+                if (d.root.text_at({"metadata", "namespace"}) != object.text_at({"metadata", "namespace"})) continue;
+                const std::string here = d.root.text_at({"kind"}), its_name = d.root.text_at({"metadata", "name"});
+                if (!kind.empty() && ((here == kind && its_name == name) || (here == "Deployment" && its_name == deployment))) return here + "/" + its_name;
+            }
         }
         return "";
     }
