@@ -12,6 +12,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 #include <fmt/format.h>
 #include <memory>
 
@@ -29,9 +30,14 @@ Problems problems_of(const RunFlags& flags) {
     if (flags.backend == "cuda" && std::strcmp(replay_backend(), "cuda") != 0)
         problems.push_back({{}, "--backend", "found cuda, but this program was built without device code, allowed: auto or cpu, or a build with `cmake --preset cuda` where nvcc is"});
     if (flags.threads < 0) problems.push_back({{}, "-j", fmt::format("found {}, allowed: 1 or more threads, or 0 for all cores", flags.threads)});
-    for (const std::string& file : {flags.out, flags.requests})
-        if (!file.empty())
-            for (Problem& p : problems_of_writing(file)) problems.push_back(std::move(p));
+    for (const std::string& file : {flags.out, flags.requests}) {
+        if (file.empty()) continue;
+        for (Problem& p : problems_of_writing(file)) problems.push_back(std::move(p));
+        std::error_code none;
+        for (const std::string& input : {flags.scenario, flags.trace})
+            if (!input.empty() && std::filesystem::equivalent(file, input, none)) problems.push_back({{file, 0, 0}, "", "found an input of this run as its output, allowed: another file"});
+    }
+    if (!flags.out.empty() && flags.out == flags.requests) problems.push_back({{flags.out, 0, 0}, "", "found one file for --out and --requests, allowed: two"});
     return problems;
 }
 

@@ -88,8 +88,16 @@ void resolve_targets(Scenario& scenario, Findings& findings) {
         if (!target) error("found " + title + ", which no manifest has" + did_you_mean(title, titles) + (titles.empty() ? "" : ", allowed: " + join(titles)));
         else if (!target->server && !workload.server)
             error("found " + title + ", which has no model server that is known, allowed: a vLLM container, or workload.server: {model: ..., gpu: ...}");
+        const auto same = [&](const WorkloadObject& o) { return target && o.meta.kind == target->meta.kind && o.meta.name == target->meta.name; };
+        if (std::count_if(scenario.manifests.workloads.begin(), scenario.manifests.workloads.end(), same) > 1)
+            error("found " + title + " in several namespaces, allowed: manifests with one of them");
         if (target && workload.server) complete_server(scenario, workload, *target, findings);
         if (workload.name.empty()) workload.name = workload.target_name;
+    }
+    for (const WorkloadObject& object : scenario.manifests.workloads) {
+        const bool targeted = std::any_of(scenario.workloads.begin(), scenario.workloads.end(), [&](const WorkloadSpec& w) { return scenario.target_of(w) == &object; });
+        if (!targeted && !scenario.workloads.empty() && object.pod.gpus() > 0)
+            findings.warnings.push_back({object.meta.where, "", object.meta.title() + " uses GPUs and no workload sends requests to it: its pods, their nodes and their cost are not simulated"});
     }
     for (std::size_t i = 0; i < scenario.workloads.size(); ++i)
         for (std::size_t k = 0; k < i; ++k) {

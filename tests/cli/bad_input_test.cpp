@@ -266,6 +266,7 @@ TEST_CASE("bad input: fields of manifests") {
         {"service that selects nothing", in_chat("  selector: {app: chat}", "  selector: {app: chut}"), {"k8s/chat.yaml:30:13: spec.selector", "{app: chut}"}},
         {"autoscaler of nothing", in_keda("scaleTargetRef: {name: chat}", "scaleTargetRef: {name: chut}"), {"k8s/keda.yaml:5:19: spec.scaleTargetRef", "Deployment/chat"}},
         {"autoscaler without target", in_keda("  scaleTargetRef: {name: chat}\n", ""), {"k8s/keda.yaml:5:3: spec.scaleTargetRef", "missing"}},
+        {"a target in two namespaces", [](const Folder& f) { f.write("k8s/other.yaml", deployment); f.replace("k8s/other.yaml", "name: chat", "name: chat\n  namespace: other"); f.replace("k8s/other.yaml", "metadata: {name: chat}", "metadata: {name: chat, namespace: other}"); }, {"workload.target", "several namespaces"}},
         {"two autoscalers", with_file("k8s/hpa.yaml", hpa), {"HorizontalPodAutoscaler/second", "k8s/hpa.yaml:1", "one autoscaler"}},
         {"min above max", in_keda("minReplicaCount: 1", "minReplicaCount: 9"), {"k8s/keda.yaml:6:20: spec.minReplicaCount", "9", "maxReplicaCount 4"}},
         {"unparsable PromQL", in_keda("sum(vllm:num_requests_waiting)", "sum(vllm:num_requests_waiting) + + by)"), {"k8s/keda.yaml:12:16", "spec.triggers[0].metadata.query", "query column 38", "')'"}},
@@ -340,6 +341,9 @@ TEST_CASE("bad input: flags") {
     CHECK(out.code == 2);
     CHECK(has(out.error, "nosuch"));
     CHECK(windtunnel_in(f.path(), "run scenario.yaml -o json --out k8s").code == 2);
+    CHECK(has(windtunnel_in(f.path(), "run scenario.yaml -o json --out ./scenario.yaml").error, "an input of this run"));
+    CHECK(f.read("scenario.yaml") == scenario);
+    CHECK(has(windtunnel_in(f.path(), "run scenario.yaml -f /dev/zero").error, "/dev/zero"));  // a file without end
     CHECK(windtunnel_in(f.path(), "run scenario.yaml -q -j 0 -o json --duration 5").code == 0);  // all cores
     CHECK(windtunnel_in(f.path(), "kv --model meta-llama/Llama-3.1-70B-Instruct --gpu l4-24gb").code == 1);
 }
@@ -351,6 +355,15 @@ TEST_CASE("bad input: what is odd and still runs is warned of") {
     CHECK(has(metric, "\"line\":12"));
     CHECK(has(warnings_of(in_keda("waiting)", "waiting{namespace=\"prod\"})")), "no series passes"));
     CHECK(has(warnings_of(in_chat("memory: 10Gi", "memory: 10")), "was Mi or Gi meant?"));
+    const auto second = [](const Folder& f) {
+        std::string text = deployment;
+        for (std::size_t at = 0; (at = text.find("chat", at)) != std::string::npos; at += 5) text.replace(at, 4, "other");
+        f.write("k8s/other.yaml", text);
+    };
+    CHECK(has(warnings_of(second), "Deployment/other uses GPUs and no workload sends requests to it"));
+    const auto eksctl = with_file("k8s/cluster.yaml", "apiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\nmetadata: {name: c, region: eu-west-1}\n"
+                                                      "managedNodeGroups: [{name: more, instanceType: g6.xlarge, minSize: 1, maxSize: 2}]\n");
+    CHECK(has(warnings_of(eksctl), "found the region eu-west-1"));
 }
 
 TEST_CASE("bad input: an earlier result survives a run that is refused") {

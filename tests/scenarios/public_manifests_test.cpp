@@ -44,7 +44,7 @@ ClusterSpec cluster_in(CloudKind cloud, const std::string& region) {
     return cluster;
 }
 
-const char* dumped = R"(apiVersion: v1
+const char* dumped = R"yaml(apiVersion: v1
 kind: List
 metadata: {resourceVersion: ""}
 items:
@@ -109,7 +109,7 @@ items:
   kind: HorizontalPodAutoscaler
   metadata: {name: keda-hpa-chat, namespace: inference, ownerReferences: [{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, name: chat, controller: true}]}
   spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: chat}, maxReplicas: 100, metrics: []}
-)";
+)yaml";
 
 }  // namespace
 
