@@ -129,3 +129,119 @@ TEST_CASE("hpa-behavior: the staircase of two replicas a minute up and one in tw
         CHECK(s.at == seconds(2100 + 120 * i) + phase);
     }
 }
+
+TEST_CASE("cpu-hpa-never-scales: the HPA on CPU stays at its minimum all day, the same day on requests is served") {
+    // A pod's CPU is between 50 m and 1000 m of the 12000 m it requests: 0 to 8 percent against a target of 70,
+    // so the HPA proposes ceil(4 x 8 / 70) = 1 at most and its minimum of 4 holds.
+    const Shown cpu = show("cpu-hpa-never-scales/scenario.yaml"), waiting = show("cpu-hpa-never-scales/waiting.yaml");
+    CHECK(cpu.scalings.empty());
+    CHECK(cpu.outcome.tally.ready_replicas.most == 4);
+    const double day = static_cast<double>(hours(24).count);
+    CHECK(cpu.outcome.tally.gpu_busy.to_double() / (4 * day) > 0.99);
+    CHECK(good_share(cpu.requests, seconds(2)) < 0.5);
+    CHECK(waiting.outcome.tally.ready_replicas.most > 8);
+    CHECK(good_share(waiting.requests, seconds(2)) > 0.98);
+}
+
+TEST_CASE("cron-floor: one replica on weekdays from 07:30 to 22:05 in India, to the poll") {
+    // KEDA polls every 30 s with some phase p in [0, 30): at 07:30:00 + p the trigger is active and 0 becomes 1.
+    // The last active poll is at 21:59:30 + p. Polls 30 s apart: the first that lies more than the cooldown of 300 s
+    // after it is 330 s after it, at 22:05:00 + p.
+    const Shown shown = show("cron-floor/scenario.yaml");
+    REQUIRE(shown.scalings.size() == 6);
+    const Tick phase = shown.scalings[0].at - hours(7.5);
+    REQUIRE(phase >= Tick{});
+    REQUIRE(phase < seconds(30));
+    const int weekdays[] = {0, 1, 4};  // Thursday, Friday, Monday
+    for (std::size_t i = 0; i < 3; ++i) {
+        const Tick midnight = hours(24 * weekdays[i]);
+        const ScaleRecord &up = shown.scalings[2 * i], &down = shown.scalings[2 * i + 1];
+        CHECK(up.from == 0);
+        CHECK(up.to == 1);
+        CHECK(up.at == midnight + hours(7.5) + phase);
+        CHECK(down.from == 1);
+        CHECK(down.to == 0);
+        CHECK(down.at == midnight + hours(22) + minutes(5) + phase);
+    }
+    CHECK(good_share(shown.arrived(hours(48), hours(96)), hours(1)) == 0);  // the weekend
+    CHECK(good_share(shown.arrived(hours(96 + 8), hours(96 + 22)), seconds(5)) > 0.99);
+}
+
+TEST_CASE("prescale-cronjob: replicas that are there at nine serve the peak; an autoscaler without need takes them back") {
+    const Tick quarter_to = hours(2.75), nine = hours(3), quarter_past = hours(3.25);
+    const auto first_quarter = [&](const Shown& s) { return good_share(s.arrived(nine, quarter_past), seconds(2)); };
+    const Shown job = show("prescale-cronjob/scenario.yaml"), reactive = show("prescale-cronjob/reactive.yaml"), undone = show("prescale-cronjob/undone.yaml");
+    REQUIRE(job.scalings.size() == 1);  // 19:00 lies after the span
+    CHECK(job.scalings[0].to == 4);
+    CHECK(job.scalings[0].at - quarter_to < seconds(1));
+    CHECK(job.count(PodState::ready, nine) == 4);
+    CHECK(first_quarter(job) > 0.99);
+    CHECK(reactive.desired(nine) == 1);
+    CHECK(first_quarter(reactive) < 0.5);
+    CHECK(undone.desired(quarter_to + seconds(1)) == 4);
+    CHECK(undone.desired(quarter_to + seconds(16)) == 1);  // the HPA syncs every 15 s
+    CHECK(first_quarter(undone) < 0.5);
+}
+
+TEST_CASE("keda-two-triggers: at each sync the trigger that asks for more decides") {
+    // Metric 0 is the queue, 1 the latency; with latency alone it is metric 0 there.
+    const Shown both = show("keda-two-triggers/scenario.yaml"), queue = show("keda-two-triggers/queue-only.yaml"), latency = show("keda-two-triggers/latency-only.yaml");
+    const Tick crowd = seconds(5400);
+    const auto first_after = [&](const Shown& s) {
+        const auto found = std::find_if(s.scalings.begin(), s.scalings.end(), [&](const ScaleRecord& r) { return r.at > crowd; });
+        REQUIRE(found != s.scalings.end());
+        return *found;
+    };
+    // The trickle: no queue, answers of 1 to 3 s and so a p95 between the histogram's bounds 2.5 and 5 s: 2 or 3 replicas.
+    CHECK(queue.desired(crowd) == 1);
+    REQUIRE(!both.scalings.empty());
+    CHECK(both.scalings[0].metric == 1);
+    CHECK(both.desired(crowd) >= 2);
+    CHECK(both.desired(crowd) <= 3);
+    CHECK(both.desired(crowd) == latency.desired(crowd));
+    // The crowd meets the same replicas in both; at the same sync the latency asks for some and the queue for more:
+    // for twice the replicas, which is as far as an HPA without behavior goes in one sync (at least 4).
+    const ScaleRecord by_both = first_after(both), by_latency = first_after(latency), by_queue = first_after(queue);
+    CHECK(by_both.at == by_latency.at);
+    CHECK(by_both.metric == 0);
+    CHECK(by_both.to == 2 * by_both.from);
+    CHECK(by_latency.to < by_both.to);
+    CHECK(by_queue.to == 4);
+    // Afterwards the latency holds what the queue alone gives up.
+    CHECK(queue.desired(hours(2.5)) == 1);
+    CHECK(both.desired(hours(2.5)) == latency.desired(hours(2.5)));
+    CHECK(both.scalings.back().metric == 1);
+}
+
+TEST_CASE("scale-to-zero-batch-vs-chat: jobs wait for the first replica, people do not") {
+    constexpr std::uint32_t chat = 0, jobs = 1;
+    const Shown zero = show("scale-to-zero-batch-vs-chat/scenario.yaml"), warm = show("scale-to-zero-batch-vs-chat/warm-chat.yaml");
+    const auto lost = [](const std::vector<RequestRecord>& requests) {
+        return static_cast<double>(std::count_if(requests.begin(), requests.end(), [](const RequestRecord& r) { return r.end == RequestEnd::timed_out; }));
+    };
+    for (const int visit : {5400, 16200, 27000}) {
+        INFO("visit at " << visit << " s");
+        CHECK(zero.desired(seconds(visit), chat) == 0);
+        CHECK(zero.desired(seconds(visit), jobs) == 0);
+        CHECK(warm.desired(seconds(visit), chat) == 1);
+        const auto first_jobs = zero.arrived(seconds(visit), seconds(visit + 900), jobs);
+        REQUIRE(!first_jobs.empty());
+        const Tick first_wait = first_jobs.front().first_token - first_jobs.front().arrival;
+        CHECK(first_wait > minutes(2));
+        CHECK(first_wait < minutes(6));
+        // Nobody who came in chat's first minute is there any more when the replica is.
+        const auto first_minute = zero.arrived(seconds(visit), seconds(visit + 60), chat);
+        CHECK(lost(first_minute) == static_cast<double>(first_minute.size()));
+        CHECK(good_share(warm.arrived(seconds(visit), seconds(visit + 60), chat), seconds(5)) > 0.9);
+    }
+    for (const Shown* s : {&zero, &warm}) CHECK(good_share(s->arrived(hours(0), hours(12), jobs), minutes(60)) == 1);
+    CHECK(lost(zero.arrived(hours(0), hours(12), chat)) > 10 * lost(warm.arrived(hours(0), hours(12), chat)));
+    CHECK(warm.outcome.tally.gpus.ticks.to_double() > 1.3 * zero.outcome.tally.gpus.ticks.to_double());
+    // Cooldown: zero comes no sooner than 600 s after the last request of a visit has arrived.
+    for (const ScaleRecord& s : zero.scalings) {
+        if (s.to != 0) continue;
+        Tick last;
+        for (const RequestRecord& r : zero.arrived(Tick{}, s.at, s.workload)) last = max(last, r.arrival);
+        CHECK(s.at - last >= seconds(600));
+    }
+}
