@@ -245,3 +245,30 @@ TEST_CASE("scale-to-zero-batch-vs-chat: jobs wait for the first replica, people 
         CHECK(s.at - last >= seconds(600));
     }
 }
+
+TEST_CASE("the-3am-spike: three fixed replicas drown until morning; scaled ones catch up after one cold start") {
+    const Shown fixed = show("the-3am-spike/scenario.yaml"), scaled = show("the-3am-spike/autoscaled.yaml");
+    const Tick one = hours(5), three = hours(7), end = hours(7.75);  // 01:00, 03:00 and 03:45, from 20:00
+    const auto pending = [&](const Shown& s, Tick t) {
+        return std::count_if(s.requests.begin(), s.requests.end(), [&](const RequestRecord& r) { return r.arrival <= t && r.first_token > t && r.finish > t; });
+    };
+    CHECK(pending(fixed, one) > 6000);
+    CHECK(pending(fixed, one) < 12000);
+    const auto rejected = std::find_if(fixed.requests.begin(), fixed.requests.end(), [](const RequestRecord& r) { return r.end == RequestEnd::rejected; });
+    REQUIRE(rejected != fixed.requests.end());
+    CHECK(rejected->arrival > hours(6.5));
+    CHECK(rejected->arrival < hours(7.25));
+    // Scaled by hand at 03:00: the node is 20 minutes away, and the pod has to load.
+    Tick helped = never;
+    for (const auto& p : fixed.pods)
+        if (p.state == PodState::ready && p.at > three) helped = min(helped, p.at);
+    CHECK(helped - three > minutes(20));
+    CHECK(helped - three < minutes(40));
+    const int by_hand = degraded_minutes(fixed, hours(3.5), end, seconds(10)), by_itself = degraded_minutes(scaled, hours(3.5), end, seconds(10));
+    INFO(by_hand << " and " << by_itself << " degraded minutes");
+    CHECK(by_hand > 220);
+    CHECK(by_itself < 40);
+    CHECK(by_itself > 3);  // a cold start is not free
+    CHECK(scaled.outcome.tally.requests.rejected == 0);
+    CHECK(scaled.outcome.tally.gpus.ticks.to_double() < 1.2 * fixed.outcome.tally.gpus.ticks.to_double());
+}
