@@ -8,8 +8,8 @@
 #include "scenarios/trace_reader.hpp"
 #include "sim/laws.hpp"
 
-#include <cmath>
 #include <fmt/format.h>
+#include <cmath>
 #include <memory>
 
 namespace windtunnel {
@@ -33,13 +33,17 @@ Problems problems_of(const BenchFlags& f, const KvRequest& request) {
     const auto demand = [&](bool holds, const char* flag, std::string message) {
         if (!holds) problems.push_back({{}, flag, std::move(message)});
     };
-    demand(f.data_parallel >= 1 && f.data_parallel <= 1024, "--dp", fmt::format("found {}, allowed: 1 to 1024", f.data_parallel));
+    demand(f.data_parallel >= 1 && f.data_parallel <= 1024, "--dp",
+           fmt::format("found {}, allowed: 1 to 1024", f.data_parallel));
     const int ep = f.expert_parallel.value_or(1);
     demand(ep == 1 || (f.data_parallel == 1 && ep == request.tensor_parallel), "--ep",
-           fmt::format("found {} with tp {} and dp {}, allowed: 1, or tp with dp 1 (experts that are spread over data-parallel ranks are not modelled)", ep,
-                       request.tensor_parallel, f.data_parallel));
-    demand(f.front_end_ms >= 0 && f.front_end_ms <= 1e6, "--front-end-ms", fmt::format("found {}, allowed: 0 to 1000000", f.front_end_ms));
-    demand(f.turnaround_ms >= 0 && f.turnaround_ms <= 1e6, "--client-turnaround-ms", fmt::format("found {}, allowed: 0 to 1000000", f.turnaround_ms));
+           fmt::format("found {} with tp {} and dp {}, allowed: 1, or tp with dp 1 (experts that are spread "
+                       "over data-parallel ranks are not modelled)",
+                       ep, request.tensor_parallel, f.data_parallel));
+    demand(f.front_end_ms >= 0 && f.front_end_ms <= 1e6, "--front-end-ms",
+           fmt::format("found {}, allowed: 0 to 1000000", f.front_end_ms));
+    demand(f.turnaround_ms >= 0 && f.turnaround_ms <= 1e6, "--client-turnaround-ms",
+           fmt::format("found {}, allowed: 0 to 1000000", f.turnaround_ms));
     if (!f.requests.empty())
         for (Problem& p : problems_of_writing(f.requests)) problems.push_back(std::move(p));
     return problems;
@@ -58,10 +62,22 @@ Result<Trace> workload_of(const BenchFlags& f) {
 }
 
 BenchSubject subject_of(const BenchFlags& f, const KvCapacity& c, const StepTimeCoefficients& coefficients) {
-    BenchSubject s{c.shape.id, c.gpu.name, to_string(c.profile.version), c.tensor_parallel, c.pipeline_parallel, f.data_parallel, coefficients.source, {}, {}, c.notes};
+    BenchSubject s{c.shape.id,
+                   c.gpu.name,
+                   to_string(c.profile.version),
+                   c.tensor_parallel,
+                   c.pipeline_parallel,
+                   f.data_parallel,
+                   coefficients.source,
+                   {},
+                   {},
+                   c.notes};
     if (f.spec.max_concurrency > 0) s.max_concurrency = f.spec.max_concurrency;
     if (f.trace.empty() && !std::isinf(f.request_rate)) s.request_rate = f.request_rate;
-    if (f.expert_parallel.value_or(1) > 1) s.notes.push_back("expert parallelism within the tensor-parallel group: the same memory and bandwidth per GPU as without");
+    if (f.expert_parallel.value_or(1) > 1)
+        s.notes.push_back(
+            "expert parallelism within the tensor-parallel group: the same memory and bandwidth per GPU as "
+            "without");
     return s;
 }
 
@@ -92,62 +108,111 @@ int run_bench(const BenchFlags& flags) {
     options.enforce_eager = request->enforce_eager;
     options.max_cudagraph_capture_size = request->max_cudagraph_capture_size;
     options.coefficients = step_time_coefficients(capacity->gpu);
-    const ClientDelays delays{from_seconds(flags.front_end_ms / 1e3), from_seconds(flags.turnaround_ms / 1e3)};
+    const ClientDelays delays{from_seconds(flags.front_end_ms / 1e3),
+                              from_seconds(flags.turnaround_ms / 1e3)};
     delay_arrivals(*trace, delays);
-    const BlueprintParts parts = bench_parts(server_parts(*capacity, options), static_cast<std::uint32_t>(flags.data_parallel), flags.spec.max_concurrency, delays, trace->span);
+    const BlueprintParts parts =
+        bench_parts(server_parts(*capacity, options), static_cast<std::uint32_t>(flags.data_parallel),
+                    flags.spec.max_concurrency, delays, trace->span);
     if (longest_step_of(parts.servers.front()) > longest_step)
-        return refuse({{{}, "--max-num-batched-tokens", "the longest step of such a server could take more than 704 s, allowed: smaller batches"}});
+        return refuse(
+            {{{},
+              "--max-num-batched-tokens",
+              "the longest step of such a server could take more than 704 s, allowed: smaller batches"}});
     const auto blueprint = [&](std::uint32_t growth) { return build(parts, growth); };
     ObservationPlan plan;
     plan.requests = true;
-    ObservedTrial trial = observe_trial(blueprint, trace->view(), {flags.spec.seed, 0}, flags.server == "stepwise" ? ServerKind::stepwise : ServerKind::fast, plan);
+    ObservedTrial trial =
+        observe_trial(blueprint, trace->view(), {flags.spec.seed, 0},
+                      flags.server == "stepwise" ? ServerKind::stepwise : ServerKind::fast, plan);
     const BlueprintBlock block = build(parts);
     for (const std::string& law : broken_laws(block.blueprint(), trial.outcome)) throw InternalError(law);
     for (RequestRecord& r : trial.requests) r.arrival -= delays.front_end;
 
     if (!flags.requests.empty())
-        if (Problems failed = write_file(flags.requests, requests_csv(trial.requests)); !failed.empty()) return refuse(std::move(failed));
+        if (Problems failed = write_file(flags.requests, requests_csv(trial.requests)); !failed.empty())
+            return refuse(std::move(failed));
     const BenchReport report = bench_report(trial.requests, trial.outcome.itl);
     if (report.failed > 0)
-        print_line(fmt::format("warning: {} of {} requests did not complete (rejected: prompt and output are more than --max-model-len {})", report.failed, trial.requests.size(), capacity->max_model_len));
+        print_line(
+            fmt::format("warning: {} of {} requests did not complete (rejected: prompt and output are more "
+                        "than --max-model-len {})",
+                        report.failed, trial.requests.size(), capacity->max_model_len));
     const BenchSubject subject = subject_of(flags, *capacity, *options.coefficients);
-    return print_data(flags.output == "json" ? bench_json(report, subject) : bench_table(report, subject)) ? answered : run_broke;
+    return print_data(flags.output == "json" ? bench_json(report, subject) : bench_table(report, subject))
+               ? answered
+               : run_broke;
 }
 
 }  // namespace
 
 void add_bench_command(CLI::App& app, Invocation& invocation) {
     auto flags = std::make_shared<BenchFlags>();
-    CLI::App* command = app.add_subcommand("bench", "Predicts what `vllm bench serve` would measure against one server");
+    CLI::App* command =
+        app.add_subcommand("bench", "Predicts what `vllm bench serve` would measure against one server");
     flags->engine.add_to(*command);
     BenchSpec& spec = flags->spec;
     constexpr const char* what = "Model and GPU";
     command->add_option("--dp", flags->data_parallel, "copies of the engine behind one address")->group(what);
     command->add_option("--ep", flags->expert_parallel, "GPUs that share the experts")->group(what);
     constexpr const char* load = "Load";
-    command->add_option("--input-len,--random-input-len", spec.input_len, "prompt tokens")->capture_default_str()->group(load);
-    command->add_option("--output-len,--random-output-len", spec.output_len, "output tokens; --ignore-eos is implied")->capture_default_str()->group(load);
-    command->add_option("--random-range-ratio", spec.random_range_ratio, "lengths are uniform on [ratio * len, len]")->capture_default_str()->group(load);
+    command->add_option("--input-len,--random-input-len", spec.input_len, "prompt tokens")
+        ->capture_default_str()
+        ->group(load);
+    command
+        ->add_option("--output-len,--random-output-len", spec.output_len,
+                     "output tokens; --ignore-eos is implied")
+        ->capture_default_str()
+        ->group(load);
+    command
+        ->add_option("--random-range-ratio", spec.random_range_ratio,
+                     "lengths are uniform on [ratio * len, len]")
+        ->capture_default_str()
+        ->group(load);
     command->add_option("--num-prompts", spec.num_prompts, "requests")->capture_default_str()->group(load);
-    command->add_option("--max-concurrency", spec.max_concurrency, "requests in flight at most (closed loop); 0 = no limit")->group(load);
-    command->add_option("--request-rate", flags->request_rate, "requests per second; default inf: all at once")->group(load);
-    command->add_option("--burstiness", spec.burstiness, "shape of the gamma-distributed gaps; 1 = Poisson")->capture_default_str()->group(load);
+    command
+        ->add_option("--max-concurrency", spec.max_concurrency,
+                     "requests in flight at most (closed loop); 0 = no limit")
+        ->group(load);
+    command
+        ->add_option("--request-rate", flags->request_rate, "requests per second; default inf: all at once")
+        ->group(load);
+    command->add_option("--burstiness", spec.burstiness, "shape of the gamma-distributed gaps; 1 = Poisson")
+        ->capture_default_str()
+        ->group(load);
     command->add_option("-t,--trace", flags->trace, "arrivals and lengths from a trace")->group(load);
     command->add_option("--seed", spec.seed, "of lengths and gaps")->capture_default_str()->group(load);
     command->add_flag("--ignore-eos", flags->ignore_eos, "implied")->group(load);
     constexpr const char* more = "More";
-    command->add_option("--async-scheduling", flags->asynchronous_scheduling, "true or false, in place of the release's default")->group(more);
-    command->add_option("--front-end-ms", flags->front_end_ms, "HTTP and tokenising, per request; 0 = the bare engine")->capture_default_str()->group(more);
-    command->add_option("--client-turnaround-ms", flags->turnaround_ms, "closed loop: from a request's end to the next one's sending")->capture_default_str()->group(more);
-    command->add_option("--server", flags->server, "fast, or stepwise (the step-by-step reference)")->check(CLI::IsMember({"fast", "stepwise"}))->group(more);
+    command
+        ->add_option("--async-scheduling", flags->asynchronous_scheduling,
+                     "true or false, in place of the release's default")
+        ->group(more);
+    command
+        ->add_option("--front-end-ms", flags->front_end_ms,
+                     "HTTP and tokenising, per request; 0 = the bare engine")
+        ->capture_default_str()
+        ->group(more);
+    command
+        ->add_option("--client-turnaround-ms", flags->turnaround_ms,
+                     "closed loop: from a request's end to the next one's sending")
+        ->capture_default_str()
+        ->group(more);
+    command->add_option("--server", flags->server, "fast, or stepwise (the step-by-step reference)")
+        ->check(CLI::IsMember({"fast", "stepwise"}))
+        ->group(more);
     add_output_flag(*command, flags->output);
     command->add_option("--requests", flags->requests, "writes one CSV row per request to this file");
     command->footer(
-        "\nStatistics are vLLM's: TTFT, TPOT and E2EL exactly over the completed requests, percentiles linear between ranks;\n"
-        "ITL over all gaps (mean exact, the rest to 0.4%). Exit codes: 0 answered; 1 the model does not fit; 2 usage or input error.\n\n"
+        "\nStatistics are vLLM's: TTFT, TPOT and E2EL exactly over the completed requests, percentiles "
+        "linear between ranks;\n"
+        "ITL over all gaps (mean exact, the rest to 0.4%). Exit codes: 0 answered; 1 the model does not fit; "
+        "2 usage or input error.\n\n"
         "Examples:\n"
-        "  windtunnel bench --model Qwen/Qwen3-32B --gpu h100-sxm-80gb --tp 2 --max-concurrency 64 --num-prompts 640\n"
-        "  windtunnel bench --model Llama-3.1-8B-Instruct --gpu l4-24gb --max-model-len 8192 --request-rate 2 -o json\n");
+        "  windtunnel bench --model Qwen/Qwen3-32B --gpu h100-sxm-80gb --tp 2 --max-concurrency 64 "
+        "--num-prompts 640\n"
+        "  windtunnel bench --model Llama-3.1-8B-Instruct --gpu l4-24gb --max-model-len 8192 --request-rate "
+        "2 -o json\n");
     command->callback([flags, &invocation] { invocation.action = [flags] { return run_bench(*flags); }; });
 }
 

@@ -14,7 +14,8 @@ namespace windtunnel {
 namespace {
 
 constexpr const char* description =
-    "Windtunnel: what a GPU inference cluster would cost and which latency objectives it would miss, from its\n"
+    "Windtunnel: what a GPU inference cluster would cost and which latency objectives it would miss, from "
+    "its\n"
     "Kubernetes manifests and a request trace, before anything is deployed.";
 
 constexpr const char* footer =
@@ -58,15 +59,21 @@ void print_extras(const CLI::App& app) {
         for (const CLI::Option* o : command.get_options())
             for (const std::string& name : o->get_lnames()) known.push_back("--" + name);
     else
-        for (const CLI::App* s : command.get_subcommands([](const CLI::App*) { return true; })) known.push_back(s->get_name());
+        for (const CLI::App* s : command.get_subcommands([](const CLI::App*) { return true; }))
+            known.push_back(s->get_name());
     std::string message = "found '" + found + "', which is " + (flag ? "no flag" : "not expected here");
-    if (!known.empty() && !found.empty()) message += "; nearest: " + spoken_list(nearest_names(found.substr(0, found.find('=')), known, 3));
+    if (!known.empty() && !found.empty())
+        message += "; nearest: " + spoken_list(nearest_names(found.substr(0, found.find('=')), known, 3));
     print_error(message);
 }
 
 int usage_error(const CLI::App& app, const CLI::ParseError& error) {
-    if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) print_extras(app);
-    else print_error(error.what());
+    // A misspelt flag is why a required one is missing: that is said instead.
+    const bool missing = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
+    if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr || (missing && !app.remaining(true).empty()))
+        print_extras(app);
+    else
+        print_error(error.what());
     std::string help = "windtunnel";
     for (const CLI::App* a = &app; !a->get_subcommands().empty();) {
         a = a->get_subcommands().front();

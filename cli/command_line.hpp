@@ -5,13 +5,20 @@
 
 namespace windtunnel {
 
-enum ExitCode : int { answered = 0, negative_verdict = 1, bad_input = 2, run_broke = 3, inconclusive = 4, interrupted = 130 };
+enum ExitCode : int {
+    answered = 0,
+    negative_verdict = 1,
+    bad_input = 2,
+    run_broke = 3,
+    inconclusive = 4,
+    interrupted = 130
+};
 
 /// What a command that was named on the command line leaves to be done: it runs after all flags are read and
 /// gives the exit code.
 struct Invocation {
-    std::string command;           ///< as typed, quoted for a shell
-    std::function<int()> action;   ///< empty when no command was given
+    std::string command;          ///< as typed, quoted for a shell
+    std::function<int()> action;  ///< empty when no command was given
 };
 
 // One of these per command, in a file of its own. Each adds its flags and, when named, sets the action.
@@ -27,7 +34,8 @@ void add_version_command(CLI::App& app, Invocation& invocation);
 
 /// An option that takes a list, one value each time it is given.
 template <class T>
-CLI::Option* add_list(CLI::App& app, const std::string& name, std::vector<T>& into, const std::string& description) {
+CLI::Option* add_list(CLI::App& app, const std::string& name, std::vector<T>& into,
+                      const std::string& description) {
     return app.add_option(name, into, description)->take_all()->allow_extra_args(false);
 }
 

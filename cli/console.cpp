@@ -1,12 +1,12 @@
 #include "cli/console.hpp"
 
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fmt/format.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 namespace windtunnel {
 
@@ -29,13 +29,15 @@ bool wants_color(ColorChoice choice) {
 
 std::size_t terminal_width() {
     winsize size{};
-    if (::isatty(STDOUT_FILENO) != 0 && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+    if (::isatty(STDOUT_FILENO) != 0 && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+        return size.ws_col;
     return 100;
 }
 
 bool print_data(std::string_view text) {
     errno = 0;
-    if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) return true;
+    if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0)
+        return true;
     print_error(fmt::format("standard output cannot be written: {}", std::strerror(errno)));
     return false;
 }

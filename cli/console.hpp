@@ -9,8 +9,8 @@ namespace windtunnel {
 
 enum class ColorChoice { by_terminal, on, off };
 
-/// Whether to colour what goes to standard output: NO_COLOR and TERM=dumb say no, CLICOLOR_FORCE says yes, else a
-/// terminal decides (https://no-color.org, https://bixense.com/clicolors).
+/// Whether to colour what goes to standard output: NO_COLOR and TERM=dumb say no, CLICOLOR_FORCE says yes,
+/// else a terminal decides (https://no-color.org, https://bixense.com/clicolors).
 [[nodiscard]] bool wants_color(ColorChoice choice);
 /// Columns of the terminal on standard output; 100 where there is none.
 [[nodiscard]] std::size_t terminal_width();

@@ -15,7 +15,8 @@ struct KvFlags {
 
 int run_kv(const KvFlags& flags) {
     Result<KvRequest> request = flags.engine.read();
-    Result<KvCapacity> capacity = request ? kv_capacity(*request) : Result<KvCapacity>(request.take_problems());
+    Result<KvCapacity> capacity =
+        request ? kv_capacity(*request) : Result<KvCapacity>(request.take_problems());
     if (!capacity) {
         print_errors(as_flags(capacity.take_problems()));
         return bad_input;
@@ -30,14 +31,17 @@ int run_kv(const KvFlags& flags) {
 
 void add_kv_command(CLI::App& app, Invocation& invocation) {
     auto flags = std::make_shared<KvFlags>();
-    CLI::App* command = app.add_subcommand("kv", "How much KV cache a vLLM server has, and how many requests fit");
+    CLI::App* command =
+        app.add_subcommand("kv", "How much KV cache a vLLM server has, and how many requests fit");
     flags->engine.add_to(*command);
     add_output_flag(*command, flags->output);
     command->footer(
-        "\nExit codes: 0 it fits; 1 it does not (the arithmetic is printed); 2 a name or value that does not exist.\n\n"
+        "\nExit codes: 0 it fits; 1 it does not (the arithmetic is printed); 2 a name or value that does not "
+        "exist.\n\n"
         "Examples:\n"
         "  windtunnel kv --model Llama-3.1-8B-Instruct --gpu l4-24gb\n"
-        "  windtunnel kv --model meta-llama/Llama-3.3-70B-Instruct --gpu h100-sxm-80gb --tp 4 --dtype fp8 -o json\n"
+        "  windtunnel kv --model meta-llama/Llama-3.3-70B-Instruct --gpu h100-sxm-80gb --tp 4 --dtype fp8 -o "
+        "json\n"
         "  windtunnel kv --model ./config.json --gpu a10g-24gb --max-model-len 8192\n");
     command->callback([flags, &invocation] { invocation.action = [flags] { return run_kv(*flags); }; });
 }

@@ -14,21 +14,21 @@ namespace windtunnel {
 
 /// What `run` takes on its command line.
 struct RunFlags {
-    std::string scenario;                      ///< "" = none: manifests and trace say everything
-    std::vector<std::string> manifests;        ///< -f, in place of the scenario's
-    std::string trace;                         ///< -t, in place of the scenario's
-    std::vector<std::string> assignments;      ///< --set
-    std::vector<std::string> thresholds;       ///< expressions besides the scenario's
-    std::optional<std::uint64_t> seed;         ///< in place of the scenario's, as the following
+    std::string scenario;                  ///< "" = none: manifests and trace say everything
+    std::vector<std::string> manifests;    ///< -f, in place of the scenario's
+    std::string trace;                     ///< -t, in place of the scenario's
+    std::vector<std::string> assignments;  ///< --set
+    std::vector<std::string> thresholds;   ///< expressions besides the scenario's
+    std::optional<std::uint64_t> seed;     ///< in place of the scenario's, as the following
     std::optional<std::uint32_t> trials;
     std::optional<double> duration_s;
-    std::string start;                         ///< "warm", "cold" or "" = the scenario's
+    std::string start;  ///< "warm", "cold" or "" = the scenario's
     std::uint32_t first_trial = 0;
-    int threads = 0;                           ///< 0 = all cores
+    int threads = 0;  ///< 0 = all cores
     std::string backend = "auto";
     std::string server = "fast";
     std::string output = "table";
-    std::string out, requests;                 ///< files; "" = none
+    std::string out, requests;  ///< files; "" = none
     std::string color = "auto";
     bool quiet = false, verbose = false, no_progress = false;
 };
@@ -36,7 +36,8 @@ struct RunFlags {
 /// Everything that a run needs, ready to be replayed.
 struct LoadedRun {
     CompiledScenario scenario;
-    std::function<std::shared_ptr<const Trace>(std::uint32_t trial)> workload;  ///< its requests; callable from any thread
+    std::function<std::shared_ptr<const Trace>(std::uint32_t trial)>
+        workload;  ///< its requests; callable from any thread
     std::vector<Threshold> thresholds;
     std::uint64_t seed = 1;
     std::uint32_t trials = 1;

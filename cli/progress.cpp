@@ -2,11 +2,11 @@
 
 #include "reports/human.hpp"
 
+#include <fmt/format.h>
+#include <unistd.h>
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <fmt/format.h>
-#include <unistd.h>
 
 namespace windtunnel {
 
@@ -18,7 +18,11 @@ constexpr std::uint64_t bar_cells = 20;
 }  // namespace
 
 Progress::Progress(std::string what, std::uint64_t total, bool silent)
-    : m_what(std::move(what)), m_total(total), m_silent(silent || total == 0), m_terminal(::isatty(STDERR_FILENO) != 0), m_start(std::chrono::steady_clock::now()) {}
+    : m_what(std::move(what)),
+      m_total(total),
+      m_silent(silent || total == 0),
+      m_terminal(::isatty(STDERR_FILENO) != 0),
+      m_start(std::chrono::steady_clock::now()) {}
 
 Progress::~Progress() { clear(); }
 
@@ -35,7 +39,8 @@ void Progress::update(std::uint64_t done) {
     const std::uint64_t tenths = done * 10 / m_total;
     if (tenths <= m_tenths) return;
     m_tenths = tenths;
-    fmt::print(stderr, "{}% ({} of {} {})\n", tenths * 10, thousands(static_cast<std::int64_t>(done)), thousands(static_cast<std::int64_t>(m_total)), m_what);
+    fmt::print(stderr, "{}% ({} of {} {})\n", tenths * 10, thousands(static_cast<std::int64_t>(done)),
+               thousands(static_cast<std::int64_t>(m_total)), m_what);
 }
 
 void Progress::redraw(std::uint64_t done, double elapsed_s) {
@@ -45,8 +50,12 @@ void Progress::redraw(std::uint64_t done, double elapsed_s) {
     std::string bar;
     for (std::uint64_t i = 0; i < bar_cells; ++i) bar += i < full ? "█" : "░";
     std::string left;
-    if (done > 0) left = "  " + spoken_duration(elapsed_s / static_cast<double>(done) * static_cast<double>(m_total - done)) + " left";
-    fmt::print(stderr, "\r\x1b[K▕{}▏ {} of {} {}{}", bar, thousands(static_cast<std::int64_t>(done)), thousands(static_cast<std::int64_t>(m_total)), m_what, left);
+    if (done > 0)
+        left = "  " +
+               spoken_duration(elapsed_s / static_cast<double>(done) * static_cast<double>(m_total - done)) +
+               " left";
+    fmt::print(stderr, "\r\x1b[K▕{}▏ {} of {} {}{}", bar, thousands(static_cast<std::int64_t>(done)),
+               thousands(static_cast<std::int64_t>(m_total)), m_what, left);
     std::fflush(stderr);
 }
 

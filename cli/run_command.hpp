@@ -5,8 +5,8 @@
 
 namespace windtunnel {
 
-/// What `windtunnel run` does once everything is read: replays, checks, prints and writes. `command` is what was
-/// typed, for suggestions. Gives the exit code.
+/// What `windtunnel run` does once everything is read: replays, checks, prints and writes. `command` is what
+/// was typed, for suggestions. Gives the exit code.
 [[nodiscard]] int run_loaded(const LoadedRun& run, const RunFlags& flags, const std::string& command);
 
 }  // namespace windtunnel

@@ -5,6 +5,7 @@
 #include "sim/laws.hpp"
 
 #include <fmt/format.h>
+#include <algorithm>
 
 namespace windtunnel {
 
@@ -15,7 +16,8 @@ constexpr std::size_t most_broken = 3;
 std::vector<std::string> reasons_of(const Blueprint& blueprint, const TrialOutcome& outcome) {
     const Tally& t = outcome.tally;
     if (t.status == TrialStatus::broken)
-        return {fmt::format("at {:.6f} s: {} ({}:{})", to_seconds(t.fault_at), t.fault.expression != nullptr ? t.fault.expression : "an expectation",
+        return {fmt::format("at {:.6f} s: {} ({}:{})", to_seconds(t.fault_at),
+                            t.fault.expression != nullptr ? t.fault.expression : "an expectation",
                             t.fault.file != nullptr ? t.fault.file : "?", t.fault.line)};
     return broken_laws(blueprint, outcome);
 }
@@ -30,61 +32,78 @@ TrialWorkload workload_of(const LoadedRun& run, std::uint32_t trial) {
     return {view, std::move(trace)};
 }
 
-/// The only trial, watched while it runs.
-std::vector<TrialOutcome> watch_only_trial(const LoadedRun& run, TrialKey key, ServerKind server, ObservationPlan watch, bool silent, std::optional<ObservedTrial>& first) {
-    const TrialWorkload workload = workload_of(run, key.trial);
-    Progress progress("requests", workload.view.count, silent);
-    watch.progress = [&](std::uint64_t ended) { progress.update(ended); };
-    first = observe_trial(blueprint_of(run), workload.view, key, server, watch);
-    if (first->complete) return {first->outcome};
-    first.reset();
-    return {};
-}
+/// Outcomes come in batches and become numbers at once: an outcome's sketches are 300 KiB, its numbers 1 KiB.
+constexpr std::uint32_t trials_per_batch = 512;
 
-std::vector<TrialOutcome> replay_all(const LoadedRun& run, const RunFlags& flags, ServerKind server, const InterruptGuard& interrupt, bool silent) {
+/// Makes numbers of outcomes, and keeps what broke.
+class Collector {
+public:
+    Collector(const LoadedRun& run, std::uint32_t first_trial, TrialRun& out)
+        : m_run(run), m_first_trial(first_trial), m_block(build(run.scenario.parts)), m_out(out) {}
+
+    void add(const TrialOutcome& outcome) {
+        const auto trial = m_first_trial + static_cast<std::uint32_t>(m_out.results.trials.size());
+        std::vector<std::string> reasons = reasons_of(m_block.blueprint(), outcome);
+        if (!reasons.empty() && m_out.broken.size() < most_broken)
+            m_out.broken.push_back({trial, std::move(reasons)});
+        m_out.results.trials.push_back(numbers_of(m_run.scenario, m_run.thresholds, outcome));
+    }
+
+private:
+    const LoadedRun& m_run;
+    const std::uint32_t m_first_trial;
+    const BlueprintBlock m_block;
+    TrialRun& m_out;
+};
+
+/// Replays all trials, as far as nothing interrupts.
+void replay_all(const LoadedRun& run, const RunFlags& flags, ServerKind server,
+                const InterruptGuard& interrupt, bool silent, Collector& collector) {
     Progress progress("trials", run.trials, silent);
     ReplayPlan plan;
     plan.blueprint = blueprint_of(run);
     plan.workload = [&run](std::uint32_t trial) { return workload_of(run, trial); };
     plan.seed = run.seed;
-    plan.first_trial = flags.first_trial;
-    plan.trials = run.trials;
     plan.server = server;
     plan.threads = flags.threads;
-    plan.progress = [&](std::uint32_t done) { progress.update(done); };
     plan.interrupted = interrupt.flag();
-    return replay(plan);
+    for (std::uint32_t before = 0; before < run.trials && !interrupt.raised(); before += plan.trials) {
+        plan.first_trial = flags.first_trial + before;
+        plan.trials = std::min(trials_per_batch, run.trials - before);
+        plan.progress = [&, before](std::uint32_t done) { progress.update(before + done); };
+        for (const TrialOutcome& outcome : replay(plan)) collector.add(outcome);
+    }
+}
+
+/// Watches the first trial; nothing when interrupted.
+std::optional<ObservedTrial> watch_first(const LoadedRun& run, TrialKey key, ServerKind server,
+                                         ObservationPlan plan, bool silent) {
+    const TrialWorkload workload = workload_of(run, key.trial);
+    Progress progress("requests", workload.view.count, silent);
+    plan.progress = [&](std::uint64_t ended) { progress.update(ended); };
+    ObservedTrial seen = observe_trial(blueprint_of(run), workload.view, key, server, plan);
+    if (!seen.complete) return std::nullopt;
+    return seen;
 }
 
 }  // namespace
 
-TrialRun run_trials(const LoadedRun& run, const RunFlags& flags, const ObservationPlan& watch, const InterruptGuard& interrupt) {
+TrialRun run_trials(const LoadedRun& run, const RunFlags& flags, const ObservationPlan& watch,
+                    const InterruptGuard& interrupt) {
     const ServerKind server = flags.server == "stepwise" ? ServerKind::stepwise : ServerKind::fast;
     const bool silent = flags.quiet || flags.no_progress;
-    const TrialKey first_key{run.seed, flags.first_trial};
-    const bool watched = watch.requests || watch.slices > 0;
     ObservationPlan plan = watch;
     plan.interrupted = interrupt.flag();
 
     TrialRun out;
     out.results = results_of(run.scenario, run.thresholds, run.seed, replay_backend());
-    std::vector<TrialOutcome> outcomes;
-    if (watched && run.trials == 1) outcomes = watch_only_trial(run, first_key, server, plan, silent, out.first);
-    else outcomes = replay_all(run, flags, server, interrupt, silent);
-    out.results.complete = outcomes.size() == run.trials;
-    if (watched && run.trials > 1 && !outcomes.empty() && !interrupt.raised()) {
-        const TrialWorkload workload = workload_of(run, first_key.trial);
-        out.first = observe_trial(blueprint_of(run), workload.view, first_key, server, plan);
-        if (!out.first->complete) out.first.reset();
-    }
-
-    const BlueprintBlock block = build(run.scenario.parts);
-    for (std::size_t i = 0; i < outcomes.size(); ++i) {
-        std::vector<std::string> reasons = reasons_of(block.blueprint(), outcomes[i]);
-        if (!reasons.empty() && out.broken.size() < most_broken)
-            out.broken.push_back({flags.first_trial + static_cast<std::uint32_t>(i), std::move(reasons)});
-        out.results.trials.push_back(numbers_of(run.scenario, run.thresholds, outcomes[i]));
-    }
+    Collector collector(run, flags.first_trial, out);
+    const bool only_watched = run.trials == 1 && (watch.requests || watch.slices > 0);
+    if (!only_watched) replay_all(run, flags, server, interrupt, silent, collector);
+    if ((watch.requests || watch.slices > 0) && !interrupt.raised())
+        out.first = watch_first(run, {run.seed, flags.first_trial}, server, plan, silent);
+    if (only_watched && out.first) collector.add(out.first->outcome);
+    out.results.complete = out.results.trials.size() == run.trials;
     return out;
 }
 

@@ -22,7 +22,9 @@ struct TrialRun {
     std::vector<BrokenTrial> broken;     ///< at most a few
 };
 
-/// Replays the trials and checks every one against the laws. `interrupt` ends it early, with what is finished.
-[[nodiscard]] TrialRun run_trials(const LoadedRun& run, const RunFlags& flags, const ObservationPlan& watch, const InterruptGuard& interrupt);
+/// Replays the trials and checks every one against the laws. `interrupt` ends it early, with what is
+/// finished.
+[[nodiscard]] TrialRun run_trials(const LoadedRun& run, const RunFlags& flags, const ObservationPlan& watch,
+                                  const InterruptGuard& interrupt);
 
 }  // namespace windtunnel

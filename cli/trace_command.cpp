@@ -34,10 +34,14 @@ int answer(Result<std::string> text, bool to_stdout) {
     return answered;
 }
 
-int run_stats(const TraceFlags& f) { return answer(run_trace_stats(f.in, f.read, f.output == "json" ? TraceOutput::json : TraceOutput::table), true); }
+int run_stats(const TraceFlags& f) {
+    return answer(run_trace_stats(f.in, f.read, f.output == "json" ? TraceOutput::json : TraceOutput::table),
+                  true);
+}
 
 /// A time in seconds; one that no clock reaches is a problem.
-bool read_time(const std::optional<double>& from, const char* flag, std::optional<Tick>& to, Problems& problems) {
+bool read_time(const std::optional<double>& from, const char* flag, std::optional<Tick>& to,
+               Problems& problems) {
     if (!from) return true;
     if (!(*from >= 0 && *from < 4e7)) {
         problems.push_back({{}, flag, "allowed: 0 to 40000000 seconds"});
@@ -71,14 +75,18 @@ int run_synth(const TraceFlags& f) {
 }
 
 void add_read_flags(CLI::App& command, TraceFlags& f) {
-    command.add_option("--rate", f.read.arrival_rate_rps, "for files without arrivals: Poisson arrivals at this rate per second");
+    command.add_option("--rate", f.read.arrival_rate_rps,
+                       "for files without arrivals: Poisson arrivals at this rate per second");
     command.add_option("--seed", f.read.seed, "of what is drawn")->capture_default_str();
-    command.add_flag("--keep-failed", f.read.keep_failed, "keep failed requests, as requests of one output token");
-    command.add_option("--tokens-per-hash", f.read.tokens_per_hash, "prompt tokens that a prefix hash stands for");
+    command.add_flag("--keep-failed", f.read.keep_failed,
+                     "keep failed requests, as requests of one output token");
+    command.add_option("--tokens-per-hash", f.read.tokens_per_hash,
+                       "prompt tokens that a prefix hash stands for");
 }
 
 void add_stats(CLI::App& trace, const std::shared_ptr<TraceFlags>& flags, Invocation& invocation) {
-    CLI::App* command = trace.add_subcommand("stats", "What is in a trace: requests, tokens, rates, distributions");
+    CLI::App* command =
+        trace.add_subcommand("stats", "What is in a trace: requests, tokens, rates, distributions");
     command->add_option("file", flags->in, "trace, of any format, also .gz or .zst")->required();
     add_read_flags(*command, *flags);
     add_output_flag(*command, flags->output);
@@ -86,14 +94,17 @@ void add_stats(CLI::App& trace, const std::shared_ptr<TraceFlags>& flags, Invoca
 }
 
 void add_convert(CLI::App& trace, const std::shared_ptr<TraceFlags>& flags, Invocation& invocation) {
-    CLI::App* command = trace.add_subcommand("convert", "Writes a trace as plain CSV; clips, thins and scales it");
+    CLI::App* command =
+        trace.add_subcommand("convert", "Writes a trace as plain CSV; clips, thins and scales it");
     command->add_option("in", flags->in, "trace to read")->required();
     command->add_option("out", flags->out, "CSV to write; .gz and .zst compress")->required();
     add_read_flags(*command, *flags);
     command->add_option("--from", flags->from_s, "keep arrivals from this second on; it becomes t = 0");
     command->add_option("--to", flags->to_s, "keep arrivals before this second");
-    command->add_option("--keep", flags->edit.keep, "keep each request with this probability")->capture_default_str();
-    command->add_option("--rate-scale", flags->edit.rate_scale, "2 = twice the rate, in half the time")->capture_default_str();
+    command->add_option("--keep", flags->edit.keep, "keep each request with this probability")
+        ->capture_default_str();
+    command->add_option("--rate-scale", flags->edit.rate_scale, "2 = twice the rate, in half the time")
+        ->capture_default_str();
     command->callback([flags, &invocation] { invocation.action = [flags] { return run_convert(*flags); }; });
 }
 
@@ -101,17 +112,26 @@ void add_synth(CLI::App& trace, const std::shared_ptr<TraceFlags>& flags, Invoca
     SyntheticSpec& s = flags->spec;
     CLI::App* command = trace.add_subcommand("synth", "Draws a workload and writes it as plain CSV");
     command->add_option("out", flags->out, "CSV to write; .gz and .zst compress")->required();
-    command->add_option("--preset", s.preset, "lengths and burstiness of a known workload: " + preset_names());
+    command->add_option("--preset", s.preset,
+                        "lengths and burstiness of a known workload: " + preset_names());
     command->add_option("--rate", s.rate_rps, "mean requests per second");
     command->add_option("--duration", s.duration_s, "seconds");
     command->add_option("--requests", s.requests, "how many");
-    const std::map<std::string, ArrivalProcess> processes{{"poisson", ArrivalProcess::poisson}, {"gamma", ArrivalProcess::gamma}, {"weibull", ArrivalProcess::weibull}, {"constant", ArrivalProcess::constant}};
-    command->add_option("--arrival", s.process, "poisson, gamma, weibull or constant")->transform(CLI::CheckedTransformer(processes));
+    const std::map<std::string, ArrivalProcess> processes{{"poisson", ArrivalProcess::poisson},
+                                                          {"gamma", ArrivalProcess::gamma},
+                                                          {"weibull", ArrivalProcess::weibull},
+                                                          {"constant", ArrivalProcess::constant}};
+    command->add_option("--arrival", s.process, "poisson, gamma, weibull or constant")
+        ->transform(CLI::CheckedTransformer(processes));
     command->add_option("--cv", s.cv, "coefficient of variation of the gaps (gamma, weibull)");
-    const std::map<std::string, RateProfile> profiles{{"flat", RateProfile::flat}, {"daily", RateProfile::daily}, {"weekly", RateProfile::weekly}};
-    command->add_option("--profile", s.profile, "flat, daily or weekly")->transform(CLI::CheckedTransformer(profiles));
-    command->add_option("--prompt-tokens", flags->prompt_tokens, "every prompt's length, in place of the preset's");
-    command->add_option("--output-tokens", flags->output_tokens, "every output's length, in place of the preset's");
+    const std::map<std::string, RateProfile> profiles{
+        {"flat", RateProfile::flat}, {"daily", RateProfile::daily}, {"weekly", RateProfile::weekly}};
+    command->add_option("--profile", s.profile, "flat, daily or weekly")
+        ->transform(CLI::CheckedTransformer(profiles));
+    command->add_option("--prompt-tokens", flags->prompt_tokens,
+                        "every prompt's length, in place of the preset's");
+    command->add_option("--output-tokens", flags->output_tokens,
+                        "every output's length, in place of the preset's");
     command->add_option("--seed", flags->seed, "of what is drawn")->capture_default_str();
     command->add_option("--trial", flags->trial, "which of the seed's workloads")->capture_default_str();
     command->callback([flags, &invocation] { invocation.action = [flags] { return run_synth(*flags); }; });
@@ -122,12 +142,15 @@ void add_synth(CLI::App& trace, const std::shared_ptr<TraceFlags>& flags, Invoca
 void add_trace_command(CLI::App& app, Invocation& invocation) {
     CLI::App* command = app.add_subcommand("trace", "Understands, converts and makes request traces");
     command->footer(
-        "\nFormats are recognised by content: Azure 2023 and 2024 CSV, Mooncake JSON lines, BurstGPT CSV, ServeGen clients, vLLM bench\n"
-        "results, and plain CSV arrival_s,prompt_tokens,output_tokens[,model][,tenant][,priority][,prefix_hashes].\n\n"
+        "\nFormats are recognised by content: Azure 2023 and 2024 CSV, Mooncake JSON lines, BurstGPT CSV, "
+        "ServeGen clients, vLLM bench\n"
+        "results, and plain CSV "
+        "arrival_s,prompt_tokens,output_tokens[,model][,tenant][,priority][,prefix_hashes].\n\n"
         "Examples:\n"
         "  windtunnel trace stats AzureLLMInferenceTrace_conv.csv\n"
         "  windtunnel trace convert burstgpt.csv.zst hour.csv.gz --from 3600 --to 7200\n"
-        "  windtunnel trace synth day.csv --preset azure-conv-2023 --rate 5 --duration 86400 --profile daily\n");
+        "  windtunnel trace synth day.csv --preset azure-conv-2023 --rate 5 --duration 86400 --profile "
+        "daily\n");
     auto flags = std::make_shared<TraceFlags>();
     add_stats(*command, flags, invocation);
     add_convert(*command, flags, invocation);

@@ -23,9 +23,12 @@ int run_validate(const ValidateFlags& flags) {
     Scenario scenario;
     Findings findings;
     read_scenario_into(flags.inputs, std::cin, scenario, findings);
-    if (!print_data(validate_text(scenario, findings, flags.verbose))) return run_broke;
-    print_errors(findings.errors);
-    if (!findings.errors.empty()) return bad_input;
+    const std::string text = validate_text(scenario, findings, flags.verbose);
+    if (!findings.errors.empty()) {  // nothing that another program should go on with
+        print_line(text.substr(0, text.find_last_not_of('\n') + 1));
+        return bad_input;
+    }
+    if (!print_data(text)) return run_broke;
     return flags.strict && !findings.warnings.empty() ? negative_verdict : answered;
 }
 
@@ -34,11 +37,14 @@ int run_validate(const ValidateFlags& flags) {
 void add_validate_command(CLI::App& app, Invocation& invocation) {
     auto flags = std::make_shared<ValidateFlags>();
     flags->inputs.workload_required = false;
-    CLI::App* command = app.add_subcommand("validate", "Reads and checks a scenario or manifests, and shows what they come to");
+    CLI::App* command = app.add_subcommand(
+        "validate", "Reads and checks a scenario or manifests, and shows what they come to");
     command->add_option("scenario", flags->inputs.scenario_file, "scenario file");
-    add_list(*command, "-f,--manifests", flags->inputs.manifests, "file, folder or - (standard input); repeatable");
+    add_list(*command, "-f,--manifests", flags->inputs.manifests,
+             "file, folder or - (standard input); repeatable");
     command->add_option("-t,--trace", flags->inputs.trace, "trace in place of the scenario's");
-    add_list(*command, "--set", flags->inputs.assignments, "PATH=VALUE or Kind/name:spec.path=VALUE; repeatable");
+    add_list(*command, "--set", flags->inputs.assignments,
+             "PATH=VALUE or Kind/name:spec.path=VALUE; repeatable");
     command->add_flag("--strict", flags->strict, "exit 1 when there are warnings");
     command->add_flag("-v,--verbose", flags->verbose, "show notes too");
     command->footer(

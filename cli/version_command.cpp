@@ -15,10 +15,14 @@ namespace {
 
 int run_version(const std::string& output) {
     if (output == "json") {
-        const nlohmann::ordered_json out{{"version", version}, {"backend", replay_backend()}, {"newest_vllm", to_string(newest_engine)}};
+        const nlohmann::ordered_json out{
+            {"version", version}, {"backend", replay_backend()}, {"newest_vllm", to_string(newest_engine)}};
         return print_data(out.dump(2) + "\n") ? answered : run_broke;
     }
-    return print_data(fmt::format("windtunnel {}\nbackend      {}\nnewest vLLM  {}\n", version, replay_backend(), to_string(newest_engine))) ? answered : run_broke;
+    return print_data(fmt::format("windtunnel {}\nbackend      {}\nnewest vLLM  {}\n", version,
+                                  replay_backend(), to_string(newest_engine)))
+               ? answered
+               : run_broke;
 }
 
 }  // namespace
@@ -27,7 +31,8 @@ void add_version_command(CLI::App& app, Invocation& invocation) {
     auto output = std::make_shared<std::string>("table");
     CLI::App* command = app.add_subcommand("version", "What this program is and what it runs on");
     add_output_flag(*command, *output);
-    command->callback([output, &invocation] { invocation.action = [output] { return run_version(*output); }; });
+    command->callback(
+        [output, &invocation] { invocation.action = [output] { return run_version(*output); }; });
 }
 
 }  // namespace windtunnel

@@ -37,7 +37,7 @@ public:
     using Pool = JobPool<Layout>;
 
     /// Takes the arrays for servers with up to these limits. Call once per trial.
-    WT_HD void take_memory(Arena<Layout>& arena, std::int32_t max_num_seqs, std::int32_t block_size) {
+    WT_HD_COLD void take_memory(Arena<Layout>& arena, std::int32_t max_num_seqs, std::int32_t block_size) {
         const auto seqs = static_cast<std::size_t>(max_num_seqs);
         m_heap = StepHeap<Layout>(arena.template take<std::uint64_t>(seqs));
         m_order = arena.template take<JobIndex>(2 * seqs);
@@ -46,7 +46,7 @@ public:
     }
 
     /// A freshly started engine: empty pool, empty queue, counters at zero.
-    WT_HD void start(const ServerConfig& config) {
+    WT_HD_COLD void start(const ServerConfig& config) {
         m_config = &config;
         m_heap.clear();
         for (std::int32_t i = 0; i < config.block_size; ++i) m_phase_count[static_cast<std::size_t>(i)] = 0;
@@ -112,7 +112,7 @@ public:
 
     /// The process is killed: every job it holds ends as `lost`, and the engine is gone until `start`.
     template <class Sink>
-    WT_HD void kill(Pool& pool, Sink& sink, Tick now) {
+    WT_HD_COLD void kill(Pool& pool, Sink& sink, Tick now) {
         settle(sink, now);
         m_totals = counters_at(now);
         for (std::uint32_t i = 0; i < m_order_size; ++i)
@@ -124,7 +124,7 @@ public:
     }
 
     /// What a scrape at `now` reads: the state of the last boundary at or before it, without ending a jump.
-    [[nodiscard]] WT_HD ServerGauges gauges(const Pool& pool, Tick now) const {
+    [[nodiscard]] WT_HD_COLD ServerGauges gauges(const Pool& pool, Tick now) const {
         ServerGauges g = counters_at(now);
         if (m_activity == Activity::idle || m_activity == Activity::waking) {
             g.waiting = 0;
@@ -290,7 +290,7 @@ private:
 
     /// Rare: walks everything this server holds and lets the aborted jobs go.
     template <class Sink>
-    WT_HD void drop_aborted(Pool& pool, Sink& sink, Tick now) {
+    WT_HD_COLD void drop_aborted(Pool& pool, Sink& sink, Tick now) {
         m_aborts = false;
         for (std::uint32_t i = 0; i < m_order_size; ++i) {
             const JobIndex index = m_order[i];
@@ -378,7 +378,7 @@ private:
         }
     }
 
-    WT_HD void preempt_last(Pool& pool) {
+    WT_HD_COLD void preempt_last(Pool& pool) {
         const JobIndex index = m_order[m_order_size - 1];
         Job& job = pool[index];
         if (index == m_partial) {
@@ -436,7 +436,7 @@ private:
     }
 
     /// Moves the order of admission together over the places of jobs that left.
-    WT_HD void close_gaps(Pool& pool) {
+    WT_HD_COLD void close_gaps(Pool& pool) {
         std::uint32_t kept = 0;
         for (std::uint32_t i = 0; i < m_order_size; ++i) {
             const JobIndex index = m_order[i];

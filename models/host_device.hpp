@@ -8,3 +8,11 @@
 #else
 #define WT_HD
 #endif
+
+/// WT_HD for what is rarely called (the control plane, preemption): kept out of line, so that the hot loop stays
+/// small in instructions on a CPU and in registers on a GPU.
+#if defined(__CUDACC__)
+#define WT_HD_COLD __host__ __device__ __noinline__
+#else
+#define WT_HD_COLD __attribute__((noinline))
+#endif

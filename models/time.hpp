@@ -1,7 +1,6 @@
 #pragma once
 #include "models/host_device.hpp"
 
-#include <compare>
 #include <cstdint>
 
 namespace windtunnel {
@@ -13,11 +12,17 @@ namespace windtunnel {
 struct Tick {
     std::int64_t count = 0;
 
-    WT_HD constexpr auto operator<=>(const Tick&) const = default;
     WT_HD constexpr Tick& operator+=(Tick other) { count += other.count; return *this; }
     WT_HD constexpr Tick& operator-=(Tick other) { count -= other.count; return *this; }
 };
 
+// By value and by hand: nvcc takes neither the address of a namespace-scope constant nor a defaulted <=> on a device.
+WT_HD constexpr bool operator==(Tick a, Tick b) { return a.count == b.count; }
+WT_HD constexpr bool operator!=(Tick a, Tick b) { return a.count != b.count; }
+WT_HD constexpr bool operator<(Tick a, Tick b) { return a.count < b.count; }
+WT_HD constexpr bool operator<=(Tick a, Tick b) { return a.count <= b.count; }
+WT_HD constexpr bool operator>(Tick a, Tick b) { return a.count > b.count; }
+WT_HD constexpr bool operator>=(Tick a, Tick b) { return a.count >= b.count; }
 WT_HD constexpr Tick operator+(Tick a, Tick b) { return {a.count + b.count}; }
 WT_HD constexpr Tick operator-(Tick a, Tick b) { return {a.count - b.count}; }
 WT_HD constexpr Tick operator*(Tick a, std::int64_t n) { return {a.count * n}; }

@@ -1,10 +1,10 @@
 #include "reports/atomic_file.hpp"
 
+#include <unistd.h>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <string>
-#include <unistd.h>
 
 namespace windtunnel {
 
@@ -22,7 +22,8 @@ std::filesystem::path folder_of(const std::filesystem::path& file) {
 bool is_special(const std::filesystem::path& file) {
     std::error_code error;
     const std::filesystem::file_status status = std::filesystem::status(file, error);
-    return !error && std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) && !std::filesystem::is_directory(status);
+    return !error && std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) &&
+           !std::filesystem::is_directory(status);
 }
 
 }  // namespace
@@ -55,7 +56,8 @@ Problems problems_of_writing(const std::filesystem::path& file) {
     std::error_code error;
     if (std::filesystem::is_directory(file, error)) return {cannot(file, "it is a folder")};
     const std::filesystem::path folder = folder_of(file);
-    if (!std::filesystem::is_directory(folder, error)) return {cannot(file, "there is no folder " + folder.string())};
+    if (!std::filesystem::is_directory(folder, error))
+        return {cannot(file, "there is no folder " + folder.string())};
     if (!is_special(file) && ::access(folder.c_str(), W_OK) != 0) return {cannot(file, std::strerror(errno))};
     return {};
 }

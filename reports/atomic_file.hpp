@@ -6,8 +6,8 @@
 
 namespace windtunnel {
 
-/// Writes a file beside `file` and renames it: `file` is the old one or the new one, never half of one. The problems
-/// are empty on success.
+/// Writes a file beside `file` and renames it: `file` is the old one or the new one, never half of one. The
+/// problems are empty on success.
 [[nodiscard]] Problems write_file(const std::filesystem::path& file, std::string_view content);
 
 /// What would stop write_file() from creating a file there: asked before a long run instead of after it.

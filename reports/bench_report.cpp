@@ -1,8 +1,8 @@
 #include "reports/bench_report.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 namespace windtunnel {
@@ -13,7 +13,8 @@ namespace {
 double percentile(const std::vector<Tick>& sorted, double percent) {
     const double rank = percent / 100 * static_cast<double>(sorted.size() - 1);
     const auto below = static_cast<std::size_t>(rank);
-    const double low = to_milliseconds(sorted[below]), high = to_milliseconds(sorted[std::min(below + 1, sorted.size() - 1)]);
+    const double low = to_milliseconds(sorted[below]),
+                 high = to_milliseconds(sorted[std::min(below + 1, sorted.size() - 1)]);
     return low + (high - low) * (rank - static_cast<double>(below));
 }
 
@@ -23,8 +24,11 @@ double bucketed_stddev(const Distribution& d) {
     double squares = 0;
     for (std::uint32_t i = 0; i < d.buckets.size(); ++i) {
         if (d.buckets[i] == 0) continue;
-        const double middle = (static_cast<double>(SketchBuckets::lower_bound(i).count) + static_cast<double>(SketchBuckets::upper_bound(i).count)) / 2;
-        const double held = std::clamp(middle, static_cast<double>(d.totals.least.count), static_cast<double>(d.totals.most.count));
+        const double middle = (static_cast<double>(SketchBuckets::lower_bound(i).count) +
+                               static_cast<double>(SketchBuckets::upper_bound(i).count)) /
+                              2;
+        const double held = std::clamp(middle, static_cast<double>(d.totals.least.count),
+                                       static_cast<double>(d.totals.most.count));
         squares += static_cast<double>(d.buckets[i]) * (held - mean) * (held - mean);
     }
     return std::sqrt(squares / static_cast<double>(d.totals.count));
@@ -33,7 +37,8 @@ double bucketed_stddev(const Distribution& d) {
 BenchLatency latency_of(const Distribution& d) {
     if (d.totals.count == 0) return {};
     const double ms = static_cast<double>(ticks_per_millisecond);
-    return {d.mean_ticks() / ms, to_milliseconds(d.quantile(0.5)), bucketed_stddev(d) / ms, to_milliseconds(d.quantile(0.9)), to_milliseconds(d.quantile(0.99))};
+    return {d.mean_ticks() / ms, to_milliseconds(d.quantile(0.5)), bucketed_stddev(d) / ms,
+            to_milliseconds(d.quantile(0.9)), to_milliseconds(d.quantile(0.99))};
 }
 
 using Json = nlohmann::ordered_json;
@@ -57,7 +62,8 @@ BenchLatency bench_latency(std::vector<Tick> durations) {
     for (const Tick t : durations) sum += to_milliseconds(t);
     const double mean = sum / n;
     for (const Tick t : durations) squares += (to_milliseconds(t) - mean) * (to_milliseconds(t) - mean);
-    return {mean, percentile(durations, 50), std::sqrt(squares / n), percentile(durations, 90), percentile(durations, 99)};
+    return {mean, percentile(durations, 50), std::sqrt(squares / n), percentile(durations, 90),
+            percentile(durations, 99)};
 }
 
 BenchReport bench_report(const std::vector<RequestRecord>& records, const Distribution& itl) {
@@ -81,7 +87,8 @@ BenchReport bench_report(const std::vector<RequestRecord>& records, const Distri
     if (out.duration_s > 0) {
         out.request_throughput = static_cast<double>(out.completed) / out.duration_s;
         out.output_throughput = static_cast<double>(out.total_output_tokens) / out.duration_s;
-        out.total_token_throughput = static_cast<double>(out.total_input_tokens + out.total_output_tokens) / out.duration_s;
+        out.total_token_throughput =
+            static_cast<double>(out.total_input_tokens + out.total_output_tokens) / out.duration_s;
     }
     out.ttft = bench_latency(std::move(ttft));
     out.tpot = bench_latency(std::move(tpot));
@@ -119,12 +126,17 @@ std::string bench_json(const BenchReport& r, const BenchSubject& s) {
 
 std::string bench_table(const BenchReport& r, const BenchSubject& s) {
     constexpr int width = 50;
-    std::string out = fmt::format("{} on {}, tp {}, pp {}{}, vLLM {}\nstep times: {}\n", s.model, s.gpu, s.tp, s.pp,
-                                  s.dp > 1 ? fmt::format(", dp {}", s.dp) : "", s.vllm_version, s.step_times);
-    const auto whole = [&](const char* name, std::uint64_t value) { out += fmt::format("{:<40} {:<10}\n", name, value); };
+    std::string out =
+        fmt::format("{} on {}, tp {}, pp {}{}, vLLM {}\nstep times: {}\n", s.model, s.gpu, s.tp, s.pp,
+                    s.dp > 1 ? fmt::format(", dp {}", s.dp) : "", s.vllm_version, s.step_times);
+    const auto whole = [&](const char* name, std::uint64_t value) {
+        out += fmt::format("{:<40} {:<10}\n", name, value);
+    };
     const auto real = [&](const std::string& name, const std::optional<double>& value) {
-        if (value) out += fmt::format("{:<40} {:<10.2f}\n", name, *value);
-        else out += fmt::format("{:<40} {:<10}\n", name, "n/a");
+        if (value)
+            out += fmt::format("{:<40} {:<10.2f}\n", name, *value);
+        else
+            out += fmt::format("{:<40} {:<10}\n", name, "n/a");
     };
     const auto latency = [&](const char* title, const char* name, const BenchLatency& l) {
         out += fmt::format("{:-^{}}\n", title, width);
@@ -137,7 +149,8 @@ std::string bench_table(const BenchReport& r, const BenchSubject& s) {
     out += fmt::format("{:=^{}}\n", " Predicted Serving Benchmark Result ", width);
     whole("Successful requests:", r.completed);
     whole("Failed requests:", r.failed);
-    if (s.max_concurrency) whole("Maximum request concurrency:", static_cast<std::uint64_t>(*s.max_concurrency));
+    if (s.max_concurrency)
+        whole("Maximum request concurrency:", static_cast<std::uint64_t>(*s.max_concurrency));
     if (s.request_rate) real("Request rate configured (RPS):", *s.request_rate);
     real("Benchmark duration (s):", r.duration_s);
     whole("Total input tokens:", r.total_input_tokens);

@@ -1,6 +1,6 @@
 #pragma once
-#include "sim/run_trial.hpp"
 #include "sim/observer.hpp"
+#include "sim/run_trial.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -36,9 +36,9 @@ struct BenchReport {
 struct BenchSubject {
     std::string model, gpu, vllm_version;
     int tp = 1, pp = 1, dp = 1;
-    std::string step_times;                       ///< where the step times come from
+    std::string step_times;  ///< where the step times come from
     std::optional<std::int64_t> max_concurrency;
-    std::optional<double> request_rate;           ///< per second; empty = all at once
+    std::optional<double> request_rate;  ///< per second; empty = all at once
     std::vector<std::string> notes;
 };
 

@@ -1,9 +1,9 @@
 #include "reports/human.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <fmt/format.h>
 
 namespace windtunnel {
 
@@ -16,7 +16,9 @@ std::string three_digits(double value) {
     if (value == 0) return "0";
     const double size = std::fabs(value);
     if (size >= 99.95) return thousands(std::llround(value));
-    const int decimals = size >= 9.995 ? 1 : size >= 0.9995 ? 2 : std::min(6, 2 - static_cast<int>(std::floor(std::log10(size))));
+    const int decimals = size >= 9.995    ? 1
+                         : size >= 0.9995 ? 2
+                                          : std::min(6, 2 - static_cast<int>(std::floor(std::log10(size))));
     return fmt::format("{:.{}f}", value, decimals);
 }
 
@@ -28,10 +30,19 @@ std::string thousands(std::int64_t value) {
     return value < 0 ? "-" + digits : digits;
 }
 
-std::string short_number(std::optional<double> value) { return value ? three_digits(*value) : nothing; }
+std::string short_number(std::optional<double> value) {
+    if (!value) return nothing;
+    std::string text = three_digits(*value);
+    if (text.find('.') != std::string::npos) {  // 2.00 replicas are 2
+        text.erase(text.find_last_not_of('0') + 1);
+        if (text.back() == '.') text.pop_back();
+    }
+    return text;
+}
 
 std::string short_milliseconds(std::optional<double> value) {
     if (!value) return nothing;
+    if (*value < 0) return "-" + short_milliseconds(-*value);
     if (*value < 999.5) return three_digits(*value) + " ms";
     const double seconds = *value / 1000;
     if (seconds < 99.95) return three_digits(seconds) + " s";
@@ -50,7 +61,8 @@ std::string spoken_duration(double seconds) {
     if (whole <= 86400 * 3 && whole % 3600 == 0) return fmt::format("{} h", whole / 3600);
     for (std::size_t i = 0; i + 1 < units.size(); ++i) {
         if (whole < units[i].seconds) continue;
-        const std::int64_t most = whole / units[i].seconds, rest = whole % units[i].seconds / units[i + 1].seconds;
+        const std::int64_t most = whole / units[i].seconds,
+                           rest = whole % units[i].seconds / units[i + 1].seconds;
         if (rest == 0) return fmt::format("{} {}", thousands(most), units[i].name);
         return fmt::format("{} {} {} {}", thousands(most), units[i].name, rest, units[i + 1].name);
     }
@@ -60,7 +72,8 @@ std::string spoken_duration(double seconds) {
 std::string short_usd(double usd) {
     if (usd != 0 && std::fabs(usd) < 0.9995) return three_digits(usd);
     const auto cents = std::llround(usd * 100);
-    return fmt::format("{}{}.{:02}", cents < 0 ? "-" : "", thousands(std::llabs(cents) / 100), std::llabs(cents) % 100);
+    return fmt::format("{}{}.{:02}", cents < 0 ? "-" : "", thousands(std::llabs(cents) / 100),
+                       std::llabs(cents) % 100);
 }
 
 std::string short_percent(std::optional<double> share) {
@@ -84,8 +97,13 @@ std::string sparkline(const std::vector<std::optional<double>>& values) {
     if (known < 2) return "";
     std::string out;
     for (const auto& v : values) {
-        if (!v) out += ' ';
-        else out += bars[most > 0 ? std::min<std::size_t>(7, static_cast<std::size_t>(*v / most * 8)) : 0];
+        if (!v) {
+            out += ' ';
+            continue;
+        }
+        // Seven steps down from the largest to an eighth of an eighth of it.
+        const double steps = *v > 0 && most > 0 ? std::log2(most / *v) * 7 / 6 : 7;
+        out += bars[7 - std::min<std::size_t>(7, static_cast<std::size_t>(std::llround(steps)))];
     }
     return out;
 }

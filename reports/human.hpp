@@ -11,7 +11,8 @@ namespace windtunnel {
 
 /// "1,204,331".
 [[nodiscard]] std::string thousands(std::int64_t value);
-/// Three significant digits, all of the whole part: "0.0123", "31.2", "612", "10,480"; "–" for nothing.
+/// Three significant digits, all of the whole part, no zeros behind: "0.0123", "31.2", "2", "10,480"; "–" for
+/// nothing.
 [[nodiscard]] std::string short_number(std::optional<double> value);
 /// "0.31 ms", "612 ms", "2.31 s", "4.7 min", "5.2 h"; "–" for nothing.
 [[nodiscard]] std::string short_milliseconds(std::optional<double> value);
@@ -22,16 +23,16 @@ namespace windtunnel {
 /// "98.1%"; as many decimals as it takes not to round a failure up to 100% ("99.997%").
 [[nodiscard]] std::string short_percent(std::optional<double> share);
 
-/// One character per value, lowest to highest of eight heights by the largest value; a space for nothing. Empty
-/// when there are fewer than two values to compare.
+/// One character per value, of eight heights on a logarithmic scale: the largest is full, a 64th of it or less the
+/// lowest; a space for nothing. Empty when there are fewer than two values to compare.
 [[nodiscard]] std::string sparkline(const std::vector<std::optional<double>>& values);
 
 /// Columns that a text takes on a terminal (UTF-8; every character one column).
 [[nodiscard]] std::size_t display_width(std::string_view text);
 [[nodiscard]] std::string padded_left(std::string_view text, std::size_t width);
 [[nodiscard]] std::string padded_right(std::string_view text, std::size_t width);
-/// Breaks at spaces so that no line is wider than `width` (longer words stay whole). The text begins at column
-/// `indent`, and so do its further lines, by spaces. No newline at the end.
+/// Breaks at spaces so that no line is wider than `width` (longer words stay whole). The text begins at
+/// column `indent`, and so do its further lines, by spaces. No newline at the end.
 [[nodiscard]] std::string wrapped(std::string_view text, std::size_t width, std::size_t indent);
 
 /// Colours for a terminal, or none.

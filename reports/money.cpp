@@ -3,8 +3,8 @@
 #include "models/expects.hpp"
 #include "models/time.hpp"
 
-#include <cmath>
 #include <fmt/format.h>
+#include <cmath>
 
 namespace windtunnel {
 
@@ -53,6 +53,8 @@ std::string decimal_usd(std::int64_t micro_usd) {
     return fmt::format("{}{}.{:06}", micro_usd < 0 ? "-" : "", size / 1'000'000, size % 1'000'000);
 }
 
-std::string decimal_usd(double usd) { return decimal_usd(static_cast<std::int64_t>(std::llround(usd * 1e6))); }
+std::string decimal_usd(double usd) {
+    return decimal_usd(static_cast<std::int64_t>(std::llround(usd * 1e6)));
+}
 
 }  // namespace windtunnel

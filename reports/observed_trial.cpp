@@ -3,8 +3,8 @@
 #include "models/problem.hpp"
 #include "scenarios/trace_time.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 namespace windtunnel {
 
@@ -24,10 +24,14 @@ public:
     void request_ended(const RequestRecord& r) {
         if (m_plan.requests) m_records.push_back(r);
         if (m_timeline) m_timeline->request_ended(r);
-        if (r.end == RequestEnd::failed) ++(r.finish == r.arrival ? m_losses.no_replica : m_losses.replica_gone);
-        if (r.end == RequestEnd::rejected) m_losses.longest_rejected = std::max(m_losses.longest_rejected, r.prompt_tokens + r.output_tokens);
+        if (r.end == RequestEnd::failed)
+            ++(r.finish == r.arrival ? m_losses.no_replica : m_losses.replica_gone);
+        if (r.end == RequestEnd::rejected)
+            m_losses.longest_rejected =
+                std::max(m_losses.longest_rejected, r.prompt_tokens + r.output_tokens);
         if (++m_ended % 4096 != 0) return;
-        if (m_plan.interrupted != nullptr && *static_cast<const volatile bool*>(m_plan.interrupted)) throw Interrupted{};
+        if (m_plan.interrupted != nullptr && *static_cast<const volatile bool*>(m_plan.interrupted))
+            throw Interrupted{};
         if (m_plan.progress) m_plan.progress(m_ended);
     }
     void pod_changed(std::uint32_t p, const Pod& pod, Tick now) {
@@ -41,7 +45,8 @@ public:
     }
 
     void finish(ObservedTrial& out) {
-        std::sort(m_records.begin(), m_records.end(), [](const RequestRecord& a, const RequestRecord& b) { return a.request < b.request; });
+        std::sort(m_records.begin(), m_records.end(),
+                  [](const RequestRecord& a, const RequestRecord& b) { return a.request < b.request; });
         out.requests = std::move(m_records);
         if (m_timeline) out.timeline = m_timeline->finish();
         out.losses = m_losses;
@@ -55,7 +60,8 @@ private:
     std::uint64_t m_ended = 0;
 };
 
-TrialOutcome run_watched(const Blueprint& blueprint, WorkloadView workload, TrialKey key, ServerKind server, Watcher& watcher) {
+TrialOutcome run_watched(const Blueprint& blueprint, WorkloadView workload, TrialKey key, ServerKind server,
+                         Watcher& watcher) {
     TrialArena arena;
     if (server == ServerKind::stepwise)
         return run_trial<ContiguousLayout, StepwiseBank>(blueprint, workload, key, arena, watcher);
@@ -64,8 +70,9 @@ TrialOutcome run_watched(const Blueprint& blueprint, WorkloadView workload, Tria
 
 }  // namespace
 
-ObservedTrial observe_trial(const std::function<BlueprintBlock(std::uint32_t growth)>& blueprint, WorkloadView workload,
-                            TrialKey key, ServerKind server, const ObservationPlan& plan) {
+ObservedTrial observe_trial(const std::function<BlueprintBlock(std::uint32_t growth)>& blueprint,
+                            WorkloadView workload, TrialKey key, ServerKind server,
+                            const ObservationPlan& plan) {
     ObservedTrial out;
     for (std::uint32_t growth = 1; growth <= 1u << 20; growth *= 4) {
         const BlueprintBlock block = blueprint(growth);
@@ -85,11 +92,16 @@ ObservedTrial observe_trial(const std::function<BlueprintBlock(std::uint32_t gro
 
 const char* to_string(RequestEnd end) {
     switch (end) {
-        case RequestEnd::completed: return "completed";
-        case RequestEnd::rejected: return "rejected";
-        case RequestEnd::timed_out: return "timed_out";
-        case RequestEnd::failed: return "failed";
-        case RequestEnd::unfinished: return "unfinished";
+        case RequestEnd::completed:
+            return "completed";
+        case RequestEnd::rejected:
+            return "rejected";
+        case RequestEnd::timed_out:
+            return "timed_out";
+        case RequestEnd::failed:
+            return "failed";
+        case RequestEnd::unfinished:
+            return "unfinished";
     }
     return "";
 }
@@ -98,8 +110,9 @@ std::string requests_csv(const std::vector<RequestRecord>& records) {
     std::string out = "id,arrival_s,prompt_tokens,output_tokens,first_token_s,finish_s,status\n";
     out.reserve(out.size() + records.size() * 72);
     for (const RequestRecord& r : records)
-        fmt::format_to(std::back_inserter(out), "{},{},{},{},{},{},{}\n", r.request, format_seconds(r.arrival), r.prompt_tokens,
-                       r.output_tokens, r.first_token == never ? std::string() : format_seconds(r.first_token),
+        fmt::format_to(std::back_inserter(out), "{},{},{},{},{},{},{}\n", r.request,
+                       format_seconds(r.arrival), r.prompt_tokens, r.output_tokens,
+                       r.first_token == never ? std::string() : format_seconds(r.first_token),
                        format_seconds(r.finish), to_string(r.end));
     return out;
 }

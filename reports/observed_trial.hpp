@@ -10,21 +10,21 @@ namespace windtunnel {
 
 /// What to keep of a trial while it runs.
 struct ObservationPlan {
-    bool requests = false;          ///< a record of every request
-    std::uint32_t slices = 0;       ///< of a timeline; 0 = none
+    bool requests = false;                              ///< a record of every request
+    std::uint32_t slices = 0;                           ///< of a timeline; 0 = none
     std::function<void(std::uint64_t ended)> progress;  ///< requests ended so far, now and then; may be empty
     const bool* interrupted = nullptr;                  ///< once true, the trial is given up
 };
 
 /// Why requests were lost, as far as their records tell.
 struct LossCounts {
-    std::uint64_t no_replica = 0;  ///< failed the moment they arrived: nothing to send them to
-    std::uint64_t replica_gone = 0;  ///< failed later: their replica was killed
+    std::uint64_t no_replica = 0;        ///< failed the moment they arrived: nothing to send them to
+    std::uint64_t replica_gone = 0;      ///< failed later: their replica was killed
     std::uint32_t longest_rejected = 0;  ///< prompt and output tokens of the longest rejected request
 };
 
 struct ObservedTrial {
-    bool complete = true;                 ///< false: interrupted; the rest is empty
+    bool complete = true;  ///< false: interrupted; the rest is empty
     TrialOutcome outcome;
     std::vector<RequestRecord> requests;  ///< in the workload's order
     std::optional<Timeline> timeline;
@@ -33,12 +33,12 @@ struct ObservedTrial {
 
 /// Runs one trial on this thread and watches it. The outcome is the same as without watching. `blueprint` is
 /// called with 1, and with more where the trial outgrows its arena.
-[[nodiscard]] ObservedTrial observe_trial(const std::function<BlueprintBlock(std::uint32_t growth)>& blueprint,
-                                          WorkloadView workload, TrialKey key, ServerKind server,
-                                          const ObservationPlan& plan);
+[[nodiscard]] ObservedTrial observe_trial(
+    const std::function<BlueprintBlock(std::uint32_t growth)>& blueprint, WorkloadView workload, TrialKey key,
+    ServerKind server, const ObservationPlan& plan);
 
-/// id,arrival_s,prompt_tokens,output_tokens,first_token_s,finish_s,status: a header and one row per record. Times are
-/// exact; a request without a first token has an empty field.
+/// id,arrival_s,prompt_tokens,output_tokens,first_token_s,finish_s,status: a header and one row per record.
+/// Times are exact; a request without a first token has an empty field.
 [[nodiscard]] std::string requests_csv(const std::vector<RequestRecord>& records);
 
 [[nodiscard]] const char* to_string(RequestEnd end);

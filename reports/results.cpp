@@ -28,16 +28,24 @@ struct Row {
     std::optional<double> (*value)(const TrialNumbers&);
 };
 
-#define WT_COUNT(section, key, member) \
-    {section, key, [](const TrialNumbers& t) -> std::uint64_t { return t.member; }, nullptr}
-#define WT_VALUE(section, key, member) \
-    {section, key, nullptr, [](const TrialNumbers& t) -> std::optional<double> { return t.member; }}
-#define WT_LARGEST(section, key, member) \
-    {section, key, nullptr, [](const TrialNumbers& t) -> std::optional<double> { return static_cast<double>(t.member); }}
-#define WT_LATENCY(name)                                                                                \
+#define WT_COUNT(section, key, member)                                                         \
+    {                                                                                          \
+        section, key, [](const TrialNumbers& t) -> std::uint64_t { return t.member; }, nullptr \
+    }
+#define WT_VALUE(section, key, member)                                                                 \
+    {                                                                                                  \
+        section, key, nullptr, [](const TrialNumbers& t) -> std::optional<double> { return t.member; } \
+    }
+#define WT_LARGEST(section, key, member)                                                                 \
+    {                                                                                                    \
+        section, key, nullptr,                                                                           \
+            [](const TrialNumbers& t) -> std::optional<double> { return static_cast<double>(t.member); } \
+    }
+#define WT_LATENCY(name)                                                                                    \
     WT_VALUE("latency", "mean_" #name "_ms", name.mean), WT_VALUE("latency", "p50_" #name "_ms", name.p50), \
-    WT_VALUE("latency", "p90_" #name "_ms", name.p90), WT_VALUE("latency", "p99_" #name "_ms", name.p99),   \
-    WT_VALUE("latency", "p99.9_" #name "_ms", name.p999)
+        WT_VALUE("latency", "p90_" #name "_ms", name.p90),                                                  \
+        WT_VALUE("latency", "p99_" #name "_ms", name.p99),                                                  \
+        WT_VALUE("latency", "p99.9_" #name "_ms", name.p999)
 
 constexpr Row rows[] = {
     WT_COUNT("requests", "arrived", requests.arrived),
@@ -68,16 +76,22 @@ constexpr Row rows[] = {
 
 const Distribution* distribution_of(ThresholdMetric metric, const TrialOutcome& o) {
     switch (metric) {
-        case ThresholdMetric::ttft_ms: return &o.ttft;
-        case ThresholdMetric::tpot_ms: return &o.tpot;
-        case ThresholdMetric::itl_ms: return &o.itl;
-        case ThresholdMetric::e2el_ms: return &o.e2el;
-        default: return nullptr;
+        case ThresholdMetric::ttft_ms:
+            return &o.ttft;
+        case ThresholdMetric::tpot_ms:
+            return &o.tpot;
+        case ThresholdMetric::itl_ms:
+            return &o.itl;
+        case ThresholdMetric::e2el_ms:
+            return &o.e2el;
+        default:
+            return nullptr;
     }
 }
 
 /// What a threshold looks at, in its unit. `span_hours` is what cost is counted over.
-std::optional<double> threshold_value(const Threshold& threshold, const TrialNumbers& t, const TrialOutcome& o, double span_hours) {
+std::optional<double> threshold_value(const Threshold& threshold, const TrialNumbers& t,
+                                      const TrialOutcome& o, double span_hours) {
     if (const Distribution* d = distribution_of(threshold.metric, o)) {
         if (d->totals.count == 0) return std::nullopt;
         if (threshold.statistic == Statistic::mean) return milliseconds_of(d->mean_ticks());
@@ -86,30 +100,54 @@ std::optional<double> threshold_value(const Threshold& threshold, const TrialNum
     const auto number = [](std::uint64_t n) { return static_cast<double>(n); };
     const double usd = static_cast<double>(t.micro_usd()) / 1e6;
     switch (threshold.metric) {
-        case ThresholdMetric::goodput: return per(number(t.good), number(t.requests.arrived));
-        case ThresholdMetric::availability: return per(number(t.requests.completed), number(t.requests.arrived));
-        case ThresholdMetric::request_goodput: return t.request_goodput;
-        case ThresholdMetric::request_throughput: return t.request_throughput;
-        case ThresholdMetric::output_throughput: return t.output_throughput;
-        case ThresholdMetric::total_token_throughput: return t.total_token_throughput;
-        case ThresholdMetric::cost_per_hour: return per(usd, span_hours);
-        case ThresholdMetric::cost_per_month: return per(usd * hours_per_month, span_hours);
-        case ThresholdMetric::cost_total: return usd;
-        case ThresholdMetric::usd_per_million_output_tokens: return per(usd * 1e6, number(t.output_tokens));
-        case ThresholdMetric::rejected: return number(t.requests.rejected);
-        case ThresholdMetric::timed_out: return number(t.requests.timed_out);
-        case ThresholdMetric::failed: return number(t.requests.failed);
-        case ThresholdMetric::unfinished: return number(t.requests.unfinished);
-        case ThresholdMetric::completed: return number(t.requests.completed);
-        case ThresholdMetric::replicas_mean: return t.replicas_mean;
-        case ThresholdMetric::replicas_max: return number(t.replicas_max);
-        case ThresholdMetric::nodes_mean: return t.nodes_mean;
-        case ThresholdMetric::nodes_max: return number(t.nodes_max);
-        case ThresholdMetric::cold_starts: return number(t.cold_starts);
-        case ThresholdMetric::spot_evictions: return number(t.spot_evictions);
-        case ThresholdMetric::kv_preemptions: return number(t.kv_preemptions);
-        case ThresholdMetric::gpu_busy_ratio: return t.gpu_busy_ratio;
-        default: return std::nullopt;
+        case ThresholdMetric::goodput:
+            return per(number(t.good), number(t.requests.arrived));
+        case ThresholdMetric::availability:
+            return per(number(t.requests.completed), number(t.requests.arrived));
+        case ThresholdMetric::request_goodput:
+            return t.request_goodput;
+        case ThresholdMetric::request_throughput:
+            return t.request_throughput;
+        case ThresholdMetric::output_throughput:
+            return t.output_throughput;
+        case ThresholdMetric::total_token_throughput:
+            return t.total_token_throughput;
+        case ThresholdMetric::cost_per_hour:
+            return per(usd, span_hours);
+        case ThresholdMetric::cost_per_month:
+            return per(usd * hours_per_month, span_hours);
+        case ThresholdMetric::cost_total:
+            return usd;
+        case ThresholdMetric::usd_per_million_output_tokens:
+            return per(usd * 1e6, number(t.output_tokens));
+        case ThresholdMetric::rejected:
+            return number(t.requests.rejected);
+        case ThresholdMetric::timed_out:
+            return number(t.requests.timed_out);
+        case ThresholdMetric::failed:
+            return number(t.requests.failed);
+        case ThresholdMetric::unfinished:
+            return number(t.requests.unfinished);
+        case ThresholdMetric::completed:
+            return number(t.requests.completed);
+        case ThresholdMetric::replicas_mean:
+            return t.replicas_mean;
+        case ThresholdMetric::replicas_max:
+            return number(t.replicas_max);
+        case ThresholdMetric::nodes_mean:
+            return t.nodes_mean;
+        case ThresholdMetric::nodes_max:
+            return number(t.nodes_max);
+        case ThresholdMetric::cold_starts:
+            return number(t.cold_starts);
+        case ThresholdMetric::spot_evictions:
+            return number(t.spot_evictions);
+        case ThresholdMetric::kv_preemptions:
+            return number(t.kv_preemptions);
+        case ThresholdMetric::gpu_busy_ratio:
+            return t.gpu_busy_ratio;
+        default:
+            return std::nullopt;
     }
 }
 
@@ -129,7 +167,8 @@ SummaryRow summary_row(const Row& row, const RunResults& results) {
     }
     std::uint64_t sum = 0;
     for (const TrialNumbers& t : results.trials) sum += row.count(t);
-    out.estimate = over_trials(results, [&](const TrialNumbers& t) { return std::optional(static_cast<double>(row.count(t))); });
+    out.estimate = over_trials(
+        results, [&](const TrialNumbers& t) { return std::optional(static_cast<double>(row.count(t))); });
     out.estimate.value = static_cast<double>(sum);
     if (out.estimate.ci95) {
         const auto n = static_cast<double>(results.trials.size());
@@ -142,8 +181,11 @@ void summarise_cost(const RunResults& results, Summary& out) {
     const auto trials = static_cast<std::int64_t>(results.trials.size());
     for (std::size_t p = 0; p < results.pools.size(); ++p) {
         PoolSummary pool;
-        pool.node_hours = over_trials(results, [&](const TrialNumbers& t) { return std::optional(t.pools[p].node_hours); });
-        pool.usd = over_trials(results, [&](const TrialNumbers& t) { return std::optional(static_cast<double>(t.pools[p].micro_usd) / 1e6); });
+        pool.node_hours =
+            over_trials(results, [&](const TrialNumbers& t) { return std::optional(t.pools[p].node_hours); });
+        pool.usd = over_trials(results, [&](const TrialNumbers& t) {
+            return std::optional(static_cast<double>(t.pools[p].micro_usd) / 1e6);
+        });
         std::int64_t sum = 0;
         for (const TrialNumbers& t : results.trials) sum += t.pools[p].micro_usd;
         if (trials > 0) pool.micro_usd = divided_half_even(sum, trials);
@@ -151,7 +193,9 @@ void summarise_cost(const RunResults& results, Summary& out) {
         out.pools.push_back(std::move(pool));
     }
     out.gpu_hours = over_trials(results, [](const TrialNumbers& t) { return std::optional(t.gpu_hours); });
-    out.usd = over_trials(results, [](const TrialNumbers& t) { return std::optional(static_cast<double>(t.micro_usd()) / 1e6); });
+    out.usd = over_trials(results, [](const TrialNumbers& t) {
+        return std::optional(static_cast<double>(t.micro_usd()) / 1e6);
+    });
     std::int64_t sum = 0, counted = 0;
     for (const TrialNumbers& t : results.trials) {
         if (t.output_tokens == 0) continue;
@@ -172,7 +216,8 @@ std::int64_t TrialNumbers::micro_usd() const {
     return sum;
 }
 
-RunResults results_of(const CompiledScenario& scenario, std::vector<Threshold> thresholds, std::uint64_t seed, std::string backend) {
+RunResults results_of(const CompiledScenario& scenario, std::vector<Threshold> thresholds, std::uint64_t seed,
+                      std::string backend) {
     RunResults out;
     out.scenario = scenario.name;
     out.hash = scenario.hash;
@@ -180,13 +225,15 @@ RunResults results_of(const CompiledScenario& scenario, std::vector<Threshold> t
     out.backend = std::move(backend);
     out.span_s = to_seconds(scenario.parts.span);
     out.has_goodput = scenario.has_goodput;
-    for (const CompiledPool& p : scenario.pools) out.pools.push_back({p.name, p.capacity_type, p.instance_type});
+    for (const CompiledPool& p : scenario.pools)
+        out.pools.push_back({p.name, p.capacity_type, p.instance_type});
     out.thresholds = std::move(thresholds);
     out.warnings = scenario.warnings;
     return out;
 }
 
-TrialNumbers numbers_of(const CompiledScenario& scenario, const std::vector<Threshold>& thresholds, const TrialOutcome& outcome) {
+TrialNumbers numbers_of(const CompiledScenario& scenario, const std::vector<Threshold>& thresholds,
+                        const TrialOutcome& outcome) {
     const Tally& t = outcome.tally;
     const double duration = to_seconds(t.ended_at), span = static_cast<double>(scenario.parts.span.count);
     const auto rate = [&](std::uint64_t n) { return per(static_cast<double>(n), duration); };
@@ -219,15 +266,19 @@ TrialNumbers numbers_of(const CompiledScenario& scenario, const std::vector<Thre
         out.gpu_hours += hours * static_cast<double>(scenario.pools[p].gpus_per_node);
     }
     const double span_hours = to_seconds(scenario.parts.span) / 3600;
-    for (const Threshold& threshold : thresholds) out.thresholds.push_back(threshold_value(threshold, out, outcome, span_hours));
+    for (const Threshold& threshold : thresholds)
+        out.thresholds.push_back(threshold_value(threshold, out, outcome, span_hours));
     return out;
 }
 
 const char* to_string(Verdict verdict) {
     switch (verdict) {
-        case Verdict::pass: return "pass";
-        case Verdict::fail: return "fail";
-        case Verdict::inconclusive: return "inconclusive";
+        case Verdict::pass:
+            return "pass";
+        case Verdict::fail:
+            return "fail";
+        case Verdict::inconclusive:
+            return "inconclusive";
     }
     return "";
 }
@@ -235,7 +286,8 @@ const char* to_string(Verdict verdict) {
 Verdict verdict_of(const Threshold& threshold, const Estimate& e, bool lacks_values, bool had_requests) {
     if (!e.value) return had_requests ? Verdict::fail : Verdict::inconclusive;
     Verdict verdict = threshold.holds(*e.value) ? Verdict::pass : Verdict::fail;
-    if (e.ci95 && threshold.holds(e.ci95->first) != threshold.holds(e.ci95->second)) verdict = Verdict::inconclusive;
+    if (e.ci95 && threshold.holds(e.ci95->first) != threshold.holds(e.ci95->second))
+        verdict = Verdict::inconclusive;
     return verdict == Verdict::pass && lacks_values ? Verdict::inconclusive : verdict;
 }
 

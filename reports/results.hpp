@@ -24,8 +24,8 @@ struct PoolNumbers {
     std::int64_t micro_usd = 0;
 };
 
-/// One trial, as numbers. Everything that is shown is made from these, so that parts of a run that were computed
-/// apart can be put together.
+/// One trial, as numbers. Everything that is shown is made from these, so that parts of a run that were
+/// computed apart can be put together.
 struct TrialNumbers {
     RequestCounts requests;
     std::uint64_t prompt_tokens = 0, output_tokens = 0;  ///< of completed requests
@@ -36,9 +36,9 @@ struct TrialNumbers {
     std::optional<double> replicas_mean, nodes_mean;  ///< over the span
     std::uint64_t replicas_max = 0, nodes_max = 0;
     std::uint64_t cold_starts = 0, spot_evictions = 0, kv_preemptions = 0;
-    std::optional<double> gpu_busy_ratio;  ///< busy / rented GPU time
-    double gpu_hours = 0;                  ///< billed
-    std::vector<PoolNumbers> pools;        ///< [RunResults::pools]
+    std::optional<double> gpu_busy_ratio;           ///< busy / rented GPU time
+    double gpu_hours = 0;                           ///< billed
+    std::vector<PoolNumbers> pools;                 ///< [RunResults::pools]
     std::vector<std::optional<double>> thresholds;  ///< [RunResults::thresholds], in the threshold's unit
 
     [[nodiscard]] std::int64_t micro_usd() const;
@@ -65,11 +65,11 @@ struct RunResults {
 };
 
 /// A run without trials: names, pools, warnings.
-[[nodiscard]] RunResults results_of(const CompiledScenario& scenario, std::vector<Threshold> thresholds, std::uint64_t seed,
-                                    std::string backend);
+[[nodiscard]] RunResults results_of(const CompiledScenario& scenario, std::vector<Threshold> thresholds,
+                                    std::uint64_t seed, std::string backend);
 /// The numbers of a finished trial.
-[[nodiscard]] TrialNumbers numbers_of(const CompiledScenario& scenario, const std::vector<Threshold>& thresholds,
-                                      const TrialOutcome& outcome);
+[[nodiscard]] TrialNumbers numbers_of(const CompiledScenario& scenario,
+                                      const std::vector<Threshold>& thresholds, const TrialOutcome& outcome);
 
 /// A mean over trials with its 95 % confidence interval (Student's t); the interval needs two trials.
 struct Estimate {
@@ -103,7 +103,8 @@ struct PoolSummary {
 
 /// What a run says over all its trials.
 struct Summary {
-    std::vector<SummaryRow> rows;  ///< requests, tokens, latency, throughput, capacity; in the order of results/v1
+    std::vector<SummaryRow>
+        rows;  ///< requests, tokens, latency, throughput, capacity; in the order of results/v1
     Estimate gpu_hours, usd, usd_per_million_output_tokens;
     std::int64_t total_micro_usd = 0;  ///< sum of the pools': the parts add up
     std::optional<std::int64_t> micro_usd_per_million_output_tokens;
@@ -117,7 +118,8 @@ struct Summary {
 
 /// With an interval: pass when all of it holds, fail when none of it does. Without: by the value. A run whose
 /// requests gave no value to judge has failed; one without requests is inconclusive.
-[[nodiscard]] Verdict verdict_of(const Threshold& threshold, const Estimate& estimate, bool lacks_values, bool had_requests);
+[[nodiscard]] Verdict verdict_of(const Threshold& threshold, const Estimate& estimate, bool lacks_values,
+                                 bool had_requests);
 
 /// windtunnel.results/v1, two spaces of indentation, ends with a newline.
 [[nodiscard]] std::string results_json(const RunResults& results);

@@ -1,8 +1,8 @@
 #include "reports/money.hpp"
 #include "reports/results.hpp"
 
-#include <cmath>
 #include <fmt/format.h>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace windtunnel {
@@ -13,7 +13,9 @@ using Json = nlohmann::ordered_json;
 
 Json number(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
 Json whole(double value) { return static_cast<std::int64_t>(std::llround(value)); }
-Json interval(const Estimate& e) { return e.ci95 ? Json::array({e.ci95->first, e.ci95->second}) : Json(nullptr); }
+Json interval(const Estimate& e) {
+    return e.ci95 ? Json::array({e.ci95->first, e.ci95->second}) : Json(nullptr);
+}
 Json usd_interval(const Estimate& e) {
     return e.ci95 ? Json::array({decimal_usd(e.ci95->first), decimal_usd(e.ci95->second)}) : Json(nullptr);
 }
@@ -44,10 +46,11 @@ Json cost(const RunResults& results, const Summary& summary) {
                              {"node_hours", number(summary.pools[p].node_hours.value)},
                              {"usd", decimal_usd(summary.pools[p].micro_usd)}});
     const auto& per_million = summary.micro_usd_per_million_output_tokens;
-    return Json{{"total_usd", decimal_usd(summary.total_micro_usd)},
-                {"gpu_hours", number(summary.gpu_hours.value)},
-                {"usd_per_million_output_tokens", per_million ? Json(decimal_usd(*per_million)) : Json(nullptr)},
-                {"by_pool", std::move(pools)}};
+    return Json{
+        {"total_usd", decimal_usd(summary.total_micro_usd)},
+        {"gpu_hours", number(summary.gpu_hours.value)},
+        {"usd_per_million_output_tokens", per_million ? Json(decimal_usd(*per_million)) : Json(nullptr)},
+        {"by_pool", std::move(pools)}};
 }
 
 Json cost_intervals(const RunResults& results, const Summary& summary) {
@@ -68,9 +71,12 @@ Json section(const Summary& summary, std::string_view name, std::size_t trials, 
     Json out = Json::object();
     for (const SummaryRow& row : summary.rows) {
         if (name != row.section) continue;
-        if (intervals) out[row.key] = interval(row.estimate);
-        else if (row.estimate.value && is_whole(row, trials)) out[row.key] = whole(*row.estimate.value);
-        else out[row.key] = number(row.estimate.value);
+        if (intervals)
+            out[row.key] = interval(row.estimate);
+        else if (row.estimate.value && is_whole(row, trials))
+            out[row.key] = whole(*row.estimate.value);
+        else
+            out[row.key] = number(row.estimate.value);
     }
     return out;
 }
@@ -87,7 +93,8 @@ std::string results_json(const RunResults& results) {
     out["trials"] = trials;
     out["backend"] = results.backend;
     out["complete"] = results.complete;
-    for (const char* name : {"requests", "tokens", "latency", "throughput"}) out[name] = section(summary, name, trials, false);
+    for (const char* name : {"requests", "tokens", "latency", "throughput"})
+        out[name] = section(summary, name, trials, false);
     out["thresholds"] = threshold_rows(results, summary);
     out["capacity"] = section(summary, "capacity", trials, false);
     out["cost"] = cost(results, summary);
@@ -99,7 +106,8 @@ std::string results_json(const RunResults& results) {
                                        {"message", w.message}});
     if (trials >= 2) {
         Json& all = out["ci95"] = Json::object();
-        for (const char* name : {"requests", "tokens", "latency", "throughput", "capacity"}) all[name] = section(summary, name, trials, true);
+        for (const char* name : {"requests", "tokens", "latency", "throughput", "capacity"})
+            all[name] = section(summary, name, trials, true);
         all["cost"] = cost_intervals(results, summary);
     }
     return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";

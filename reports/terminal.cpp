@@ -3,9 +3,10 @@
 #include "reports/human.hpp"
 #include "reports/money.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 #include <cmath>
+#include <regex>
 
 namespace windtunnel {
 
@@ -17,8 +18,14 @@ constexpr std::size_t most_warnings = 3;
 /// Writes the summary, part by part.
 class Writer {
 public:
-    Writer(const CompiledScenario& scenario, const RunResults& results, const ObservedTrial* first, const TerminalOptions& options)
-        : m_scenario(scenario), m_results(results), m_summary(summarise(results)), m_first(first), m_options(options), m_style(options.coloured) {}
+    Writer(const CompiledScenario& scenario, const RunResults& results, const ObservedTrial* first,
+           const TerminalOptions& options)
+        : m_scenario(scenario),
+          m_results(results),
+          m_summary(summarise(results)),
+          m_first(first),
+          m_options(options),
+          m_style(options.coloured) {}
 
     std::string write() {
         header();
@@ -34,37 +41,60 @@ public:
 
 private:
     void line(std::string_view label, const std::string& text) {
-        m_out += ' ' + m_style.bold(padded_right(label, label_width - 1)) + wrapped(text, width(), label_width) + '\n';
+        m_out += ' ' + m_style.bold(padded_right(label, label_width - 1)) +
+                 wrapped(text, width(), label_width) + '\n';
     }
     [[nodiscard]] std::size_t width() const { return std::max<std::size_t>(60, m_options.width); }
     [[nodiscard]] double total(std::string_view key) const { return m_summary.at(key).value.value_or(0); }
-    [[nodiscard]] std::string count(std::string_view key) const { return thousands(static_cast<std::int64_t>(total(key))); }
-    [[nodiscard]] static std::string plural(std::size_t n, std::string_view one) { return fmt::format("{} {}{}", thousands(static_cast<std::int64_t>(n)), one, n == 1 ? "" : "s"); }
+    [[nodiscard]] std::string count(std::string_view key) const {
+        return thousands(static_cast<std::int64_t>(total(key)));
+    }
+    [[nodiscard]] static std::string plural(std::size_t n, std::string_view one) {
+        return fmt::format("{} {}{}", thousands(static_cast<std::int64_t>(n)), one, n == 1 ? "" : "s");
+    }
 
     void header() {
         line("Scenario", m_scenario.name);
         std::vector<std::string> parts, pools;
-        for (const CompiledPool& p : m_scenario.pools) pools.push_back(fmt::format("{} ({} {}, {}–{})", p.name, p.capacity_type, p.instance_type, p.minimum, p.maximum));
-        if (!pools.empty()) parts.push_back(plural(pools.size(), "pool") + ": " + fmt::format("{}", fmt::join(pools, ", ")));
+        for (const CompiledPool& p : m_scenario.pools)
+            pools.push_back(fmt::format("{} ({} {}, {}–{})", p.name, p.capacity_type, p.instance_type,
+                                        p.minimum, p.maximum));
+        if (!pools.empty())
+            parts.push_back(plural(pools.size(), "pool") + ": " + fmt::format("{}", fmt::join(pools, ", ")));
         for (const CompiledWorkload& w : m_scenario.workloads) {
-            std::string text = fmt::format("{}: {} on {}, tp {}", w.target, w.model, w.gpu, w.capacity.tensor_parallel);
-            if (w.minimum_replicas == w.maximum_replicas) text += ", " + plural(static_cast<std::size_t>(w.minimum_replicas), "replica");
-            else text += fmt::format(", {}–{} replicas by {}", w.minimum_replicas, w.maximum_replicas, w.autoscaler);
+            std::string text =
+                fmt::format("{}: {} on {}, tp {}", w.target, w.model, w.gpu, w.capacity.tensor_parallel);
+            if (w.minimum_replicas == w.maximum_replicas)
+                text += ", " + plural(static_cast<std::size_t>(w.minimum_replicas), "replica");
+            else
+                text += fmt::format(", {}–{} replicas by {}", w.minimum_replicas, w.maximum_replicas,
+                                    w.autoscaler);
             parts.push_back(std::move(text));
         }
         line("Cluster", fmt::format("{}", fmt::join(parts, " · ")));
         const double trials = static_cast<double>(std::max<std::size_t>(1, m_results.trials.size()));
-        std::string requests = fmt::format("{} requests · {}", thousands(static_cast<std::int64_t>(total("arrived") / trials)), spoken_duration(m_results.span_s));
-        if (const auto peak = peak_rate()) requests += fmt::format(" · busiest {} at {} requests/s", spoken_duration(to_seconds(m_first->timeline->slice)), short_number(*peak));
+        std::string requests =
+            fmt::format("{} requests · {}", thousands(static_cast<std::int64_t>(total("arrived") / trials)),
+                        spoken_duration(m_results.span_s));
+        if (const auto peak = peak_rate())
+            requests +=
+                fmt::format(" · busiest {} at {} requests/s",
+                            spoken_duration(to_seconds(m_first->timeline->slice)), short_number(*peak));
         if (total("completed") > 0)
-            requests += fmt::format(" · mean {} tokens in, {} out", short_number(total("prompt") / total("completed")), short_number(total("output") / total("completed")));
+            requests += fmt::format(" · mean {} tokens in, {} out",
+                                    short_number(total("prompt") / total("completed")),
+                                    short_number(total("output") / total("completed")));
         line("Requests", requests);
-        line("Runs", fmt::format("{}, seed {} · {}{}", plural(m_results.trials.size(), "trial"), m_results.seed, m_results.backend,
-                                 m_results.complete ? "" : " · " + m_style.yellow("interrupted, not all trials ran")));
+        line(
+            "Runs",
+            fmt::format("{}, seed {} · {}{}", plural(m_results.trials.size(), "trial"), m_results.seed,
+                        m_results.backend,
+                        m_results.complete ? "" : " · " + m_style.yellow("interrupted, not all trials ran")));
     }
 
     [[nodiscard]] std::optional<double> peak_rate() const {
-        if (m_first == nullptr || !m_first->timeline || m_first->timeline->slice.count == 0) return std::nullopt;
+        if (m_first == nullptr || !m_first->timeline || m_first->timeline->slice.count == 0)
+            return std::nullopt;
         std::uint64_t most = 0;
         for (const TimelineSlice& s : m_first->timeline->slices) most = std::max(most, s.arrivals);
         return static_cast<double>(most) / to_seconds(m_first->timeline->slice);
@@ -78,8 +108,11 @@ private:
             return;
         }
         if (total("completed") == arrived) return;
-        m_out += fmt::format("\n {}\n", m_style.red(fmt::format("{} of {} requests did not complete ({})", thousands(static_cast<std::int64_t>(arrived - total("completed"))),
-                                                              count("arrived"), short_percent(1 - total("completed") / arrived))));
+        m_out += fmt::format(
+            "\n {}\n",
+            m_style.red(fmt::format("{} of {} requests did not complete ({})",
+                                    thousands(static_cast<std::int64_t>(arrived - total("completed"))),
+                                    count("arrived"), short_percent(1 - total("completed") / arrived))));
         loss("rejected", "prompt + output tokens are more than max_model_len" + rejected_detail());
         loss("failed", failed_detail());
         loss("timed_out", "the client's time-out passed");
@@ -87,14 +120,17 @@ private:
     }
     void loss(const char* key, const std::string& why) {
         if (total(key) == 0) return;
-        m_out += "   " + padded_left(count(key), 11) + ' ' + padded_right(key, 11) + ' ' + wrapped(why, width(), 27) + '\n';
+        m_out += "   " + padded_left(count(key), 11) + ' ' + padded_right(key, 11) + ' ' +
+                 wrapped(why, width(), 27) + '\n';
     }
     [[nodiscard]] std::string rejected_detail() const {
         std::vector<std::string> limits;
-        for (const CompiledWorkload& w : m_scenario.workloads) limits.push_back(fmt::format("{} allows {}", w.target, thousands(w.capacity.max_model_len)));
+        for (const CompiledWorkload& w : m_scenario.workloads)
+            limits.push_back(fmt::format("{} allows {}", w.target, thousands(w.capacity.max_model_len)));
         if (limits.empty()) return "";
         std::string text = fmt::format(" ({}", fmt::join(limits, ", "));
-        if (m_first != nullptr && m_first->losses.longest_rejected > 0) text += fmt::format("; longest {}", thousands(m_first->losses.longest_rejected));
+        if (m_first != nullptr && m_first->losses.longest_rejected > 0)
+            text += fmt::format("; longest {}", thousands(m_first->losses.longest_rejected));
         return text + ")";
     }
     [[nodiscard]] std::string failed_detail() const {
@@ -105,7 +141,9 @@ private:
         if (l.replica_gone == 0 && l.no_replica > 0) return nobody;
         if (l.no_replica == 0 && l.replica_gone > 0) return gone;
         if (l.no_replica == 0) return std::string(nobody) + ", or " + gone;
-        return fmt::format("{} ({} of the first trial's), or {} ({})", nobody, thousands(static_cast<std::int64_t>(l.no_replica)), gone, thousands(static_cast<std::int64_t>(l.replica_gone)));
+        return fmt::format("{} ({} of the first trial's), or {} ({})", nobody,
+                           thousands(static_cast<std::int64_t>(l.no_replica)), gone,
+                           thousands(static_cast<std::int64_t>(l.replica_gone)));
     }
 
     // ---- thresholds ------------------------------------------------------------------------------------
@@ -115,33 +153,44 @@ private:
             case ThresholdMetric::ttft_ms:
             case ThresholdMetric::tpot_ms:
             case ThresholdMetric::itl_ms:
-            case ThresholdMetric::e2el_ms: return short_milliseconds(value);
+            case ThresholdMetric::e2el_ms:
+                return short_milliseconds(value);
             case ThresholdMetric::goodput:
             case ThresholdMetric::availability:
-            case ThresholdMetric::gpu_busy_ratio: return short_percent(value);
+            case ThresholdMetric::gpu_busy_ratio:
+                return short_percent(value);
             case ThresholdMetric::cost_per_hour:
             case ThresholdMetric::cost_per_month:
             case ThresholdMetric::cost_total:
-            case ThresholdMetric::usd_per_million_output_tokens: return short_usd(value) + " USD";
-            default: return short_number(value);
+            case ThresholdMetric::usd_per_million_output_tokens:
+                return short_usd(value) + " USD";
+            default:
+                return short_number(value);
         }
     }
     [[nodiscard]] std::string mark(Verdict v) const {
-        return v == Verdict::pass ? m_style.green("✓") : v == Verdict::fail ? m_style.red("✗") : m_style.yellow("≈");
+        return v == Verdict::pass   ? m_style.green("✓")
+               : v == Verdict::fail ? m_style.red("✗")
+                                    : m_style.yellow("≈");
     }
     void thresholds() {
         if (m_results.thresholds.empty()) return;
         m_out += "\n " + m_style.bold("THRESHOLDS") + '\n';
         std::size_t widest = 0;
-        for (const Threshold& t : m_results.thresholds) widest = std::max(widest, display_width(t.expression));
+        for (const Threshold& t : m_results.thresholds)
+            widest = std::max(widest, display_width(t.expression));
         for (std::size_t i = 0; i < m_results.thresholds.size(); ++i) {
             const Threshold& t = m_results.thresholds[i];
             const ThresholdResult& r = m_summary.thresholds[i];
             std::string value = "no value: nothing completed";
             if (r.estimate.value) value = in_unit_of(t.metric, *r.estimate.value);
-            if (r.estimate.ci95) value += fmt::format("   [{}, {}]", in_unit_of(t.metric, r.estimate.ci95->first), in_unit_of(t.metric, r.estimate.ci95->second));
+            if (r.estimate.ci95)  // nothing that is measured here is negative, whatever its interval
+                value +=
+                    fmt::format("   [{}, {}]", in_unit_of(t.metric, std::max(0.0, r.estimate.ci95->first)),
+                                in_unit_of(t.metric, r.estimate.ci95->second));
             if (r.verdict == Verdict::inconclusive) value += "   inconclusive";
-            m_out += "   " + mark(r.verdict) + ' ' + padded_right(t.expression, widest) + "   " + value + '\n';
+            m_out +=
+                "   " + mark(r.verdict) + ' ' + padded_right(t.expression, widest) + "   " + value + '\n';
         }
     }
 
@@ -149,9 +198,11 @@ private:
 
     void latencies() {
         m_out += '\n' + std::string(8, ' ');
-        for (const char* name : {"mean", "median", "p90", "p99", "p99.9"}) m_out += m_style.dim(padded_left(name, 11));
+        for (const char* name : {"mean", "median", "p90", "p99", "p99.9"})
+            m_out += m_style.dim(padded_left(name, 11));
         const bool wide = m_options.width >= 92 && m_first != nullptr && m_first->timeline;
-        if (wide && m_results.span_s > 0) m_out += m_style.dim(fmt::format("   p99 over {}", spoken_duration(m_results.span_s)));
+        if (wide && m_results.span_s > 0)
+            m_out += m_style.dim(fmt::format("   p99 over {}, log scale", spoken_duration(m_results.span_s)));
         m_out += '\n';
         latency("ttft", wide ? &TimelineSlice::ttft : nullptr);
         latency("tpot", wide ? &TimelineSlice::tpot : nullptr);
@@ -161,12 +212,14 @@ private:
     void latency(const char* name, Distribution TimelineSlice::*slices) {
         m_out += ' ' + padded_right(name, 7);
         for (const char* statistic : {"mean", "p50", "p90", "p99", "p99.9"})
-            m_out += padded_left(short_milliseconds(m_summary.at(fmt::format("{}_{}_ms", statistic, name)).value), 11);
+            m_out += padded_left(
+                short_milliseconds(m_summary.at(fmt::format("{}_{}_ms", statistic, name)).value), 11);
         if (slices != nullptr) {
             std::vector<std::optional<double>> p99;
             for (const TimelineSlice& s : m_first->timeline->slices) {
                 const Distribution& d = s.*slices;
-                p99.push_back(d.totals.count == 0 ? std::nullopt : std::optional(to_milliseconds(d.quantile(0.99))));
+                p99.push_back(d.totals.count == 0 ? std::nullopt
+                                                  : std::optional(to_milliseconds(d.quantile(0.99))));
             }
             if (const std::string bars = sparkline(p99); !bars.empty()) m_out += "   " + bars;
         }
@@ -177,23 +230,39 @@ private:
 
     void capacity() {
         m_out += '\n';
-        line("Throughput", fmt::format("{} requests/s · {} output tokens/s{}", short_number(m_summary.at("request_throughput").value), short_number(m_summary.at("output_throughput").value),
-                                       m_results.has_goodput ? fmt::format(" · {} good requests/s", short_number(m_summary.at("request_goodput").value)) : ""));
-        std::string text = fmt::format("replicas mean {} max {}", short_number(m_summary.at("replicas_mean").value), short_number(m_summary.at("replicas_max").value));
+        line("Throughput", fmt::format("{} requests/s · {} output tokens/s{}",
+                                       short_number(m_summary.at("request_throughput").value),
+                                       short_number(m_summary.at("output_throughput").value),
+                                       m_results.has_goodput
+                                           ? fmt::format(" · {} good requests/s",
+                                                         short_number(m_summary.at("request_goodput").value))
+                                           : ""));
+        std::string text =
+            fmt::format("replicas mean {} max {}", short_number(m_summary.at("replicas_mean").value),
+                        short_number(m_summary.at("replicas_max").value));
         if (!m_results.pools.empty())
-            text += fmt::format(" · nodes mean {} max {} · GPUs busy {}", short_number(m_summary.at("nodes_mean").value), short_number(m_summary.at("nodes_max").value),
+            text += fmt::format(" · nodes mean {} max {} · GPUs busy {}",
+                                short_number(m_summary.at("nodes_mean").value),
+                                short_number(m_summary.at("nodes_max").value),
                                 short_percent(m_summary.at("gpu_busy_ratio").value));
-        for (const auto& [key, name] : {std::pair{"cold_starts", "cold start"}, std::pair{"spot_evictions", "spot eviction"}, std::pair{"kv_preemptions", "KV preemption"}})
+        for (const auto& [key, name] :
+             {std::pair{"cold_starts", "cold start"}, std::pair{"spot_evictions", "spot eviction"},
+              std::pair{"kv_preemptions", "KV preemption"}})
             if (total(key) > 0) text += " · " + plural(static_cast<std::size_t>(total(key)), name);
         line("Capacity", text);
     }
     void cost() {
         if (m_results.pools.empty()) return;
-        const double usd = static_cast<double>(m_summary.total_micro_usd) / 1e6, hours = m_results.span_s / 3600;
+        const double usd = static_cast<double>(m_summary.total_micro_usd) / 1e6,
+                     hours = m_results.span_s / 3600;
         std::string text = fmt::format("{} USD over {}", short_usd(usd), spoken_duration(m_results.span_s));
-        if (hours > 0) text += fmt::format(" · {} USD/h · {} USD/month", short_usd(usd / hours), thousands(std::llround(usd / hours * hours_per_month)));
+        if (hours > 0)
+            text += fmt::format(" · {} USD/h · {} USD/month", short_usd(usd / hours),
+                                thousands(std::llround(usd / hours * hours_per_month)));
         if (m_summary.micro_usd_per_million_output_tokens)
-            text += fmt::format(" · {} USD per 1M output tokens", short_usd(static_cast<double>(*m_summary.micro_usd_per_million_output_tokens) / 1e6));
+            text += fmt::format(
+                " · {} USD per 1M output tokens",
+                short_usd(static_cast<double>(*m_summary.micro_usd_per_million_output_tokens) / 1e6));
         line("Cost", text);
         std::size_t names = 0, types = 0;
         for (const PoolLabel& p : m_results.pools) {
@@ -202,18 +271,23 @@ private:
         }
         for (std::size_t p = 0; p < m_results.pools.size(); ++p) {
             const PoolLabel& label = m_results.pools[p];
-            m_out += std::string(label_width, ' ') + padded_right(label.pool, names) + "  " + padded_right(label.capacity_type, 9) + "  " + padded_right(label.instance_type, types) +
+            m_out += std::string(label_width, ' ') + padded_right(label.pool, names) + "  " +
+                     padded_right(label.capacity_type, 9) + "  " + padded_right(label.instance_type, types) +
                      padded_left(short_number(m_summary.pools[p].node_hours.value), 10) + " node-hours" +
-                     padded_left(short_usd(static_cast<double>(m_summary.pools[p].micro_usd) / 1e6), 12) + " USD\n";
+                     padded_left(short_usd(static_cast<double>(m_summary.pools[p].micro_usd) / 1e6), 12) +
+                     " USD\n";
         }
     }
 
     void warnings() {
         if (m_results.warnings.empty()) return;
-        const std::size_t shown = m_options.all_warnings ? m_results.warnings.size() : std::min(most_warnings, m_results.warnings.size());
-        line("Warnings", fmt::format("{}{}", m_results.warnings.size(), shown < m_results.warnings.size() ? "   (-v shows all)" : ""));
+        const std::size_t shown = m_options.all_warnings ? m_results.warnings.size()
+                                                         : std::min(most_warnings, m_results.warnings.size());
+        line("Warnings", fmt::format("{}{}", m_results.warnings.size(),
+                                     shown < m_results.warnings.size() ? "   (-v shows all)" : ""));
         for (std::size_t i = 0; i < shown; ++i)
-            m_out += std::string(label_width, ' ') + wrapped(to_string(m_results.warnings[i]), width(), label_width) + '\n';
+            m_out += std::string(label_width, ' ') +
+                     wrapped(to_string(m_results.warnings[i]), width(), label_width) + '\n';
     }
 
     void verdict() {
@@ -224,18 +298,28 @@ private:
         }
         const std::size_t all = m_results.thresholds.size();
         std::string text;
-        if (failed > 0) text = m_style.red(fmt::format("✗ {} of {} failed", failed, plural(all, "threshold")));
-        else if (open > 0) text = m_style.yellow(fmt::format("≈ {} of {} inconclusive", open, plural(all, "threshold")));
-        else if (all > 0) text = m_style.green(all == 1 ? std::string("✓ the threshold holds") : fmt::format("✓ all {} thresholds hold", all));
+        if (failed > 0)
+            text = m_style.red(fmt::format("✗ {} of {} failed", failed, plural(all, "threshold")));
+        else if (open > 0)
+            text = m_style.yellow(fmt::format("≈ {} of {} inconclusive", open, plural(all, "threshold")));
+        else if (all > 0)
+            text = m_style.green(all == 1 ? std::string("✓ the threshold holds")
+                                          : fmt::format("✓ all {} thresholds hold", all));
         const std::string next = suggestion(failed, open);
         if (text.empty() && next.empty()) return;
-        m_out += "\n " + text + (text.empty() || next.empty() ? "" : "   ·   ") + (next.empty() ? "" : "next: " + next) + '\n';
+        m_out += "\n " + text + (text.empty() || next.empty() ? "" : "   ·   ") +
+                 (next.empty() ? "" : "next: " + next) + '\n';
     }
     [[nodiscard]] std::string suggestion(std::size_t failed, std::size_t open) const {
         if (m_options.command.empty()) return "";
-        if (m_results.trials.size() <= 1 && !m_results.thresholds.empty()) return m_options.command + " --trials 20   (how sure is that?)";
-        if (open > 0) return fmt::format("{} --trials {}", m_options.command, m_results.trials.size() * 4);
-        if (failed > 0) return m_options.command + " --requests requests.csv   (which requests?)";
+        const std::size_t trials = m_results.trials.size();
+        const std::string command =
+            std::regex_replace(m_options.command, std::regex(" --trials[ =][0-9]+"), "");
+        if (trials <= 1 && !m_results.thresholds.empty())
+            return command + " --trials 20   (how sure is that?)";
+        if (open > 0) return fmt::format("{} --trials {}", command, trials * 4);
+        if (failed > 0 && command.find(" --requests") == std::string::npos)
+            return m_options.command + " --requests requests.csv   (which requests?)";
         return "";
     }
 
@@ -250,8 +334,8 @@ private:
 
 }  // namespace
 
-std::string terminal_summary(const CompiledScenario& scenario, const RunResults& results, const ObservedTrial* first,
-                             const TerminalOptions& options) {
+std::string terminal_summary(const CompiledScenario& scenario, const RunResults& results,
+                             const ObservedTrial* first, const TerminalOptions& options) {
     return Writer(scenario, results, first, options).write();
 }
 

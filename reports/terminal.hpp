@@ -15,8 +15,8 @@ struct TerminalOptions {
     std::string command;      ///< as it was typed, for the suggested next one; "" = no suggestion
 };
 
-/// `windtunnel run` for people: what was run, thresholds, latencies, capacity, cost, what went wrong. `first` is
-/// the first trial as observed (its timeline makes the sparklines; its losses say why requests were lost).
+/// `windtunnel run` for people: what was run, thresholds, latencies, capacity, cost, what went wrong. `first`
+/// is the first trial as observed (its timeline makes the sparklines; its losses say why requests were lost).
 [[nodiscard]] std::string terminal_summary(const CompiledScenario& scenario, const RunResults& results,
                                            const ObservedTrial* first, const TerminalOptions& options);
 

@@ -3,9 +3,9 @@
 #include "models/random.hpp"
 #include "scenarios/renewal.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
-#include <fmt/format.h>
 
 namespace windtunnel {
 
@@ -18,23 +18,33 @@ Problems problems_of(const BenchSpec& s) {
     const auto demand = [&](bool holds, const char* flag, const auto& found, const char* allowed) {
         if (!holds) problems.push_back({{}, flag, fmt::format("found {}, allowed: {}", found, allowed)});
     };
-    demand(s.input_len >= 1 && s.input_len <= most_tokens, "--input-len", s.input_len, "1 to 10000000 tokens");
-    demand(s.output_len >= 1 && s.output_len <= most_tokens, "--output-len", s.output_len, "1 to 10000000 tokens");
-    demand(s.random_range_ratio >= 0 && s.random_range_ratio <= 1, "--random-range-ratio", s.random_range_ratio,
-           "0 to 1: lengths are drawn from [ratio * len, len]");
-    demand(s.num_prompts >= 1 && s.num_prompts <= 100'000'000, "--num-prompts", s.num_prompts, "1 to 100000000");
-    demand(s.max_concurrency >= 0 && s.max_concurrency <= 1'000'000, "--max-concurrency", s.max_concurrency, "1 to 1000000, or 0 for no limit");
-    if (s.request_rate) demand(*s.request_rate > 0 && *s.request_rate <= 1e6, "--request-rate", *s.request_rate, "above 0, at most 1000000 per second, or inf");
-    demand(s.burstiness > 0 && s.burstiness <= 1e6, "--burstiness", s.burstiness, "above 0, at most 1000000; or inf for equal gaps");
+    demand(s.input_len >= 1 && s.input_len <= most_tokens, "--input-len", s.input_len,
+           "1 to 10000000 tokens");
+    demand(s.output_len >= 1 && s.output_len <= most_tokens, "--output-len", s.output_len,
+           "1 to 10000000 tokens");
+    demand(s.random_range_ratio >= 0 && s.random_range_ratio <= 1, "--random-range-ratio",
+           s.random_range_ratio, "0 to 1: lengths are drawn from [ratio * len, len]");
+    demand(s.num_prompts >= 1 && s.num_prompts <= 100'000'000, "--num-prompts", s.num_prompts,
+           "1 to 100000000");
+    demand(s.max_concurrency >= 0 && s.max_concurrency <= 1'000'000, "--max-concurrency", s.max_concurrency,
+           "1 to 1000000, or 0 for no limit");
+    if (s.request_rate)
+        demand(*s.request_rate > 0 && *s.request_rate <= 1e6, "--request-rate", *s.request_rate,
+               "above 0, at most 1000000 per second, or inf");
+    demand(s.burstiness > 0 && s.burstiness <= 1e6, "--burstiness", s.burstiness,
+           "above 0, at most 1000000; or inf for equal gaps");
     if (s.request_rate && *s.request_rate > 0)
-        demand(static_cast<double>(s.num_prompts) / *s.request_rate < 1e7, "--request-rate", *s.request_rate, "a rate at which all is sent within 10000000 s");
+        demand(static_cast<double>(s.num_prompts) / *s.request_rate < 1e7, "--request-rate", *s.request_rate,
+               "a rate at which all is sent within 10000000 s");
     return problems;
 }
 
 /// Uniform on [floor(ratio * length), length], at least 1.
 std::uint32_t draw_length(RandomStream& stream, std::int64_t length, double ratio) {
-    const auto least = std::max<std::int64_t>(1, static_cast<std::int64_t>(std::floor(ratio * static_cast<double>(length))));
-    return static_cast<std::uint32_t>(least + static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(length - least + 1))));
+    const auto least =
+        std::max<std::int64_t>(1, static_cast<std::int64_t>(std::floor(ratio * static_cast<double>(length))));
+    return static_cast<std::uint32_t>(
+        least + static_cast<std::int64_t>(stream.below(static_cast<std::uint64_t>(length - least + 1))));
 }
 
 std::vector<Tick> send_times(const BenchSpec& s) {
@@ -59,7 +69,8 @@ Result<Trace> bench_trace(const BenchSpec& spec) {
     Trace trace;
     trace.format = "bench";
     const std::vector<Tick> times = send_times(spec);
-    RandomStream prompts(spec.seed, 0, StreamPurpose::prompt_length, 0), outputs(spec.seed, 0, StreamPurpose::output_length, 0);
+    RandomStream prompts(spec.seed, 0, StreamPurpose::prompt_length, 0),
+        outputs(spec.seed, 0, StreamPurpose::output_length, 0);
     trace.requests.resize(times.size());
     for (std::size_t i = 0; i < times.size(); ++i) {
         Request& r = trace.requests[i];
@@ -80,10 +91,12 @@ ServerParts server_parts(const KvCapacity& c, const StepTimeOptions& options) {
     const bool one_group = c.groups.size() == 1 && c.groups.front().count == 1;
     const std::int64_t null_blocks = c.profile.generation == EngineGeneration::v1 ? 1 : 0;
     out.usable_blocks = one_group ? c.num_gpu_blocks - null_blocks : c.kv_cache_tokens / c.block_size;
-    // V1 lets a request in that needs the very last block (its start-up check does not count the null block); it could
-    // never finish. One of max_model_len tokens must fit here.
-    out.usable_blocks = std::max<std::int64_t>(out.usable_blocks, (c.max_model_len + c.block_size - 1) / c.block_size);
-    out.watermark_blocks = static_cast<std::int64_t>(c.profile.kv_watermark * static_cast<double>(c.num_gpu_blocks));
+    // vLLM's start-up check does not count the null block, so the longest request may be one block too long
+    // for the pool.
+    out.max_model_len =
+        static_cast<std::int32_t>(std::min<std::int64_t>(c.max_model_len, out.usable_blocks * c.block_size));
+    out.watermark_blocks =
+        static_cast<std::int64_t>(c.profile.kv_watermark * static_cast<double>(c.num_gpu_blocks));
     out.chunked_prefill = c.profile.chunked_prefill;
     out.reserve_full_sequence = c.profile.full_sequence_guard;
     out.cost = step_cost_table(c, options);

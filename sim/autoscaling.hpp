@@ -11,7 +11,7 @@ namespace windtunnel {
 template <class Layout>
 class Autoscaling {
 public:
-    WT_HD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
+    WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
         m_states = arena.template take_plain<State>(b.autoscalers.size());
         for (std::uint32_t a = 0; a < b.autoscalers.size(); ++a) {
             const HpaLogCapacity& log = b.autoscalers[a].log;
@@ -33,7 +33,7 @@ public:
     }
 
     /// The controllers have run before t = 0; where in their periods they are is random.
-    WT_HD void start(const Blueprint& b, TrialKey key, Calendar<Layout>& calendar, const ControlSlots& slots) {
+    WT_HD_COLD void start(const Blueprint& b, TrialKey key, Calendar<Layout>& calendar, const ControlSlots& slots) {
         m_blueprint = &b;
         for (std::uint32_t a = 0; a < b.autoscalers.size(); ++a) {
             const AutoscalerPlan& plan = b.autoscalers[a];
@@ -52,7 +52,7 @@ public:
 
     /// One poll of KEDA's loop: between zero (or idle) and the minimum.
     template <class Host>
-    WT_HD void poll(std::uint32_t a, Host& host, MetricsBoard<Layout>& board, Tick now, Fault& fault) {
+    WT_HD_COLD void poll(std::uint32_t a, Host& host, MetricsBoard<Layout>& board, Tick now, Fault& fault) {
         const AutoscalerPlan& plan = m_blueprint->autoscalers[a];
         State& s = m_states[a];
         const auto current = static_cast<std::int32_t>(host.workload(plan.workload).desired);
@@ -70,7 +70,7 @@ public:
 
     /// One sync of an HPA.
     template <class Host>
-    WT_HD void sync(std::uint32_t a, Host& host, MetricsBoard<Layout>& board, Tick now, Fault& fault) {
+    WT_HD_COLD void sync(std::uint32_t a, Host& host, MetricsBoard<Layout>& board, Tick now, Fault& fault) {
         const AutoscalerPlan& plan = m_blueprint->autoscalers[a];
         State& s = m_states[a];
         const WorkloadState& w = host.workload(plan.workload);
@@ -122,7 +122,7 @@ private:
 
     /// What a trigger's source says now, one number for the whole workload.
     template <class Host>
-    WT_HD KedaScalerReading read(const TriggerPlan& t, const Host& host, MetricsBoard<Layout>& board, Tick now, Fault& fault) {
+    WT_HD_COLD KedaScalerReading read(const TriggerPlan& t, const Host& host, MetricsBoard<Layout>& board, Tick now, Fault& fault) {
         switch (t.kind) {
             case TriggerSource::query: {
                 const PromqlResult r = board.ask(t.query, now);
@@ -152,7 +152,7 @@ private:
     }
 
     template <class Host>
-    WT_HD void list_pods(std::uint32_t workload, const Host& host, HpaSnapshot& snapshot) {
+    WT_HD_COLD void list_pods(std::uint32_t workload, const Host& host, HpaSnapshot& snapshot) {
         const WorkloadPlan& plan = m_blueprint->workloads[workload];
         std::int32_t n = 0;
         for (std::uint32_t p = plan.first_pod; p < plan.first_pod + plan.pod_slots; ++p) {
@@ -175,7 +175,7 @@ private:
 
     /// A Pods or Resource metric: one sample for each pod that list_pods has listed, in the same order.
     template <class Host>
-    WT_HD void sample_pods(const TriggerPlan& t, std::uint32_t workload, const Host& host, MetricsBoard<Layout>& board, Tick now,
+    WT_HD_COLD void sample_pods(const TriggerPlan& t, std::uint32_t workload, const Host& host, MetricsBoard<Layout>& board, Tick now,
                            HpaPodSample* samples, Fault& fault) {
         const WorkloadPlan& plan = m_blueprint->workloads[workload];
         PromqlResult r;

@@ -80,13 +80,13 @@ struct ControlSlots {
 template <class Layout, class Owner>
 class Fleet {
 public:
-    WT_HD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
+    WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
         m_pods = arena.template take<Pod>(b.pod_slots);
         m_nodes = arena.template take<Node>(b.node_slots);
         m_workloads = arena.template take<WorkloadState>(b.workloads.size());
     }
 
-    WT_HD void start(const Blueprint& b, TrialKey key, Owner& owner, Calendar<Layout>& calendar, Tally& tally, ControlSlots slots) {
+    WT_HD_COLD void start(const Blueprint& b, TrialKey key, Owner& owner, Calendar<Layout>& calendar, Tally& tally, ControlSlots slots) {
         m_blueprint = &b;
         m_key = key;
         m_owner = &owner;
@@ -121,7 +121,7 @@ public:
 
     /// t = 0: the pools' initial nodes are Ready, and so are the initial replicas, on them or (where a pool
     /// may grow) on nodes added for them; with `cold`, the replicas are only created.
-    WT_HD void populate(Fault& fault) {
+    WT_HD_COLD void populate(Fault& fault) {
         const Blueprint& b = *m_blueprint;
         for (std::uint32_t p = 0; p < b.pools.size(); ++p)
             for (std::uint32_t i = 0; i < b.pools[p].initial; ++i) node_ready(launch(p, Tick{}, fault), Tick{});
@@ -141,7 +141,7 @@ public:
     }
 
     /// The replica set controller: creates or deletes pods until `replicas` are active.
-    WT_HD void set_replicas(std::uint32_t w, std::uint32_t replicas, Tick now, Fault& fault) {
+    WT_HD_COLD void set_replicas(std::uint32_t w, std::uint32_t replicas, Tick now, Fault& fault) {
         WorkloadState& state = m_workloads[w];
         state.desired = replicas;
         while (state.active < replicas) {
@@ -156,7 +156,7 @@ public:
     }
 
     /// Something in slot `slot` of the control calendar is due, and it is a node or a pod.
-    WT_HD void advance(std::uint32_t slot, Tick now, Fault& fault) {
+    WT_HD_COLD void advance(std::uint32_t slot, Tick now, Fault& fault) {
         m_calendar->set(slot, never);
         if (slot < m_slots.pods) node_ready(slot, now);
         else pod_due(slot - m_slots.pods, now, fault);
@@ -168,7 +168,7 @@ public:
     }
 
     /// The cluster autoscaler's scan: nodes for pods that fit nowhere; empty nodes that were not needed for long.
-    WT_HD void scale_nodes(Tick now, Fault& fault) {
+    WT_HD_COLD void scale_nodes(Tick now, Fault& fault) {
         const Blueprint& b = *m_blueprint;
         if (m_pending != no_index) {
             for (std::uint32_t n = 0; n < b.node_slots; ++n)
@@ -199,7 +199,7 @@ public:
 private:
     // ---- pods ------------------------------------------------------------------------------------------
 
-    WT_HD void create_pod(std::uint32_t w, Tick now) {
+    WT_HD_COLD void create_pod(std::uint32_t w, Tick now) {
         WorkloadState& state = m_workloads[w];
         const std::uint32_t p = state.free_pods;
         Pod& pod = m_pods[p];
@@ -217,7 +217,7 @@ private:
         m_owner->pod_changed(p, now);
     }
 
-    [[nodiscard]] WT_HD std::uint32_t pod_to_delete(std::uint32_t w, Tick now) const {
+    [[nodiscard]] WT_HD_COLD std::uint32_t pod_to_delete(std::uint32_t w, Tick now) const {
         const WorkloadPlan& plan = m_blueprint->workloads[w];
         ReplicaSetPod first;
         std::uint32_t first_index = no_index;
@@ -241,7 +241,7 @@ private:
         return first_index;
     }
 
-    WT_HD void delete_pod(std::uint32_t p, Tick now, Fault& fault) {
+    WT_HD_COLD void delete_pod(std::uint32_t p, Tick now, Fault& fault) {
         Pod& pod = m_pods[p];
         if (!WT_CHECK(fault, pod.state != PodState::none && pod.state < PodState::terminating)) return;
         --m_workloads[pod.workload].active;
@@ -261,7 +261,7 @@ private:
         }
     }
 
-    WT_HD void pod_due(std::uint32_t p, Tick now, Fault& fault) {
+    WT_HD_COLD void pod_due(std::uint32_t p, Tick now, Fault& fault) {
         Pod& pod = m_pods[p];
         const WorkloadPlan& plan = m_blueprint->workloads[pod.workload];
         switch (pod.state) {
@@ -296,7 +296,7 @@ private:
     }
 
     /// Enters the pod's stage, skipping those that its node has been through for this workload.
-    WT_HD void continue_start(std::uint32_t p, Tick now) {
+    WT_HD_COLD void continue_start(std::uint32_t p, Tick now) {
         Pod& pod = m_pods[p];
         Node& node = m_nodes[pod.node];
         const WorkloadPlan& plan = m_blueprint->workloads[pod.workload];
@@ -313,7 +313,7 @@ private:
         become_ready(p, now);
     }
 
-    WT_HD void become_ready(std::uint32_t p, Tick now) {
+    WT_HD_COLD void become_ready(std::uint32_t p, Tick now) {
         Pod& pod = m_pods[p];
         m_calendar->set(m_slots.pods + p, never);
         m_nodes[pod.node].seen[pod.workload / 64] |= std::uint64_t{1} << (pod.workload % 64);
@@ -332,7 +332,7 @@ private:
     }
 
     /// Its containers have stopped: the node's resources are free, the object is deleted.
-    WT_HD void pod_gone(std::uint32_t p, Tick now) {
+    WT_HD_COLD void pod_gone(std::uint32_t p, Tick now) {
         Pod& pod = m_pods[p];
         m_calendar->set(m_slots.pods + p, never);
         if (pod.state >= PodState::terminating) m_owner->pod_killed(p, now);
@@ -355,7 +355,7 @@ private:
     // ---- scheduling ------------------------------------------------------------------------------------
 
     /// Binds every pending pod that fits somewhere, oldest first.
-    WT_HD void schedule_pending(Tick now) {
+    WT_HD_COLD void schedule_pending(Tick now) {
         std::uint32_t before = no_index;
         for (std::uint32_t p = m_pending; p != no_index;) {
             const std::uint32_t after = m_pods[p].next;
@@ -397,7 +397,7 @@ private:
     // ---- nodes -----------------------------------------------------------------------------------------
 
     /// A node on which the pending pod will fit, coming or newly asked for.
-    WT_HD void plan_node_for(const WorkloadPlan& plan, Tick now, Fault& fault) {
+    WT_HD_COLD void plan_node_for(const WorkloadPlan& plan, Tick now, Fault& fault) {
         for (std::uint32_t n = 0; n < m_blueprint->node_slots; ++n) {
             Node& node = m_nodes[n];
             if (node.state != NodeState::provisioning || (plan.pools >> node.pool & 1) == 0 || !node.planned.fits(plan.needs)) continue;
@@ -436,7 +436,7 @@ private:
     }
 
     /// Asks for a node of a pool; it is billed from here on. Requires that the pool has a free slot.
-    WT_HD std::uint32_t launch(std::uint32_t pool, Tick now, Fault& fault) {
+    WT_HD_COLD std::uint32_t launch(std::uint32_t pool, Tick now, Fault& fault) {
         std::uint32_t n = free_node_slot(pool);
         if (!WT_CHECK(fault, n != no_index)) n = m_blueprint->pools[pool].first_node;
         Node& node = m_nodes[n];

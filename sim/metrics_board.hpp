@@ -10,7 +10,7 @@ namespace windtunnel {
 template <class Layout>
 class MetricsBoard {
 public:
-    WT_HD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
+    WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
         const auto series = static_cast<std::size_t>(b.scrape.series_count);
         m_store.series = arena.template take_plain<SeriesState>(series);
         m_store.samples = arena.template take_plain<MetricSample>(static_cast<std::size_t>(b.scrape.sample_count));
@@ -22,7 +22,7 @@ public:
         m_sums = arena.template take<std::int64_t>(scraped ? std::size_t{b.pod_slots} * b.histograms.size() : 0);
     }
 
-    WT_HD void start(const Blueprint& b) {
+    WT_HD_COLD void start(const Blueprint& b) {
         m_blueprint = &b;
         m_store.streams = b.streams.data();
         m_store.stream_count = static_cast<std::int32_t>(b.streams.size());
@@ -39,14 +39,14 @@ public:
 
     // ---- what pods count themselves ---------------------------------------------------------------------
 
-    WT_HD void pod_started(std::uint32_t p) {
+    WT_HD_COLD void pod_started(std::uint32_t p) {
         m_pods[p] = PodCounters{};
         const std::size_t width = m_blueprint->histogram_bounds.size() + m_blueprint->histograms.size();
         for (std::size_t i = 0; i < width; ++i) m_buckets[p * width + i] = 0;
         for (std::size_t h = 0; h < m_blueprint->histograms.size(); ++h) m_sums[p * m_blueprint->histograms.size() + h] = 0;
     }
     WT_HD void count_success(std::uint32_t p) { ++m_pods[p].successes; }
-    WT_HD void observe(std::uint32_t p, HistogramKind kind, Tick value) {
+    WT_HD_COLD void observe(std::uint32_t p, HistogramKind kind, Tick value) {
         const Blueprint& b = *m_blueprint;
         for (std::size_t h = 0; h < b.histograms.size(); ++h) {
             const HistogramPlan& plan = b.histograms[h];
@@ -59,14 +59,14 @@ public:
     }
 
     /// Its pod is gone: the series end at once, the slot's next pod starts new ones.
-    WT_HD void pod_gone(std::uint32_t p, std::uint32_t workload, Tick now) {
+    WT_HD_COLD void pod_gone(std::uint32_t p, std::uint32_t workload, Tick now) {
         end_pod(m_store, static_cast<std::int32_t>(workload), static_cast<std::int32_t>(p - m_blueprint->workloads[workload].first_pod), now);
     }
 
     // ---- scraping and asking ----------------------------------------------------------------------------
 
     template <class Host>
-    WT_HD void scrape(const Host& host, Tick now) {
+    WT_HD_COLD void scrape(const Host& host, Tick now) {
         const Blueprint& b = *m_blueprint;
         for (std::uint32_t p = 0; p < b.pod_slots; ++p)
             if (host.pod(p).state >= PodState::ready) look_at(host, p, now);
@@ -85,7 +85,7 @@ public:
         }
     }
 
-    [[nodiscard]] WT_HD PromqlResult ask(std::uint32_t query, Tick now) {
+    [[nodiscard]] WT_HD_COLD PromqlResult ask(std::uint32_t query, Tick now) {
         const Blueprint& b = *m_blueprint;
         const QueryPlan& q = b.queries[query];
         PromqlProgramView view;
@@ -120,7 +120,7 @@ private:
     }
 
     template <class Host>
-    WT_HD void look_at(const Host& host, std::uint32_t p, Tick now) {
+    WT_HD_COLD void look_at(const Host& host, std::uint32_t p, Tick now) {
         PodCounters& c = m_pods[p];
         const WorkloadPlan& plan = m_blueprint->workloads[host.pod(p).workload];
         c.gauges = host.gauges_of(p, now);
@@ -134,7 +134,7 @@ private:
         ++c.scrapes;
     }
 
-    [[nodiscard]] WT_HD double value_of(const StreamSource& s, std::uint32_t p) const {
+    [[nodiscard]] WT_HD_COLD double value_of(const StreamSource& s, std::uint32_t p) const {
         const PodCounters& c = m_pods[p];
         switch (s.source) {
             case SeriesKind::requests_running: return static_cast<double>(c.gauges.running);

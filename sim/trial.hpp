@@ -25,7 +25,7 @@ public:
         : m_blueprint(blueprint), m_workload(workload), m_key(key), m_servers(bank), m_observer(observer) {}
 
     /// Takes every array, in a fixed order. With a dry arena this gives the trial's size.
-    WT_HD void take_memory(Arena<Layout>& arena) {
+    WT_HD_COLD void take_memory(Arena<Layout>& arena) {
         const Blueprint& b = m_blueprint;
         m_slots = ControlSlots::of(b, static_cast<std::uint32_t>(b.autoscalers.size()));
         m_sketches.take_memory(arena);
@@ -107,7 +107,7 @@ public:
 
     // ---- what the fleet tells (Owner) -----------------------------------------------------------------
 
-    WT_HD void pod_ready(std::uint32_t p, Tick) {
+    WT_HD_COLD void pod_ready(std::uint32_t p, Tick) {
         const Pod& pod = m_fleet.pod(p);
         const WorkloadPlan& plan = m_blueprint.workloads[pod.workload];
         m_servers[p].start(m_blueprint.servers[plan.server]);
@@ -120,7 +120,7 @@ public:
         router.ready[at] = local;
         dispatch(pod.workload);
     }
-    WT_HD void pod_unready(std::uint32_t p, Tick) {
+    WT_HD_COLD void pod_unready(std::uint32_t p, Tick) {
         const Pod& pod = m_fleet.pod(p);
         Router& router = m_routers[pod.workload];
         const std::uint32_t local = p - m_blueprint.workloads[pod.workload].first_pod;
@@ -130,7 +130,7 @@ public:
             if (router.ready[i] != local) router.ready[kept++] = router.ready[i];
         router.ready_count = kept;
     }
-    WT_HD void pod_killed(std::uint32_t p, Tick now) {
+    WT_HD_COLD void pod_killed(std::uint32_t p, Tick now) {
         m_servers[p].kill(m_jobs, *this, now);
         close_books(p, now);
         m_server_calendar.set(p, never);
@@ -161,7 +161,7 @@ public:
             default: return 0;
         }
     }
-    WT_HD void scale(std::uint32_t w, std::int32_t replicas, std::int32_t metric, Tick now) {
+    WT_HD_COLD void scale(std::uint32_t w, std::int32_t replicas, std::int32_t metric, Tick now) {
         const std::uint32_t from = m_fleet.workload(w).desired;
         const auto to = static_cast<std::uint32_t>(replicas);
         if (to > from) ++m_tally->scale_ups;
@@ -199,7 +199,7 @@ private:
 
     // ---- start and end ---------------------------------------------------------------------------------
 
-    WT_HD void start() {
+    WT_HD_COLD void start() {
         const Blueprint& b = m_blueprint;
         m_now = Tick{};
         m_next_deadline = never;
@@ -237,7 +237,7 @@ private:
         find_next_arrival();
     }
 
-    WT_HD void finish() {
+    WT_HD_COLD void finish() {
         const Blueprint& b = m_blueprint;
         if (m_fault.broken()) {
             m_tally->status = TrialStatus::broken;
@@ -417,7 +417,7 @@ private:
         m_next_deadline = min(m_next_deadline, m_now + timeout);
     }
 
-    WT_HD void meet_deadlines() {
+    WT_HD_COLD void meet_deadlines() {
         Tick next = never;
         for (std::uint32_t w = 0; w < m_blueprint.workloads.size(); ++w) {
             Router& router = m_routers[w];
@@ -455,7 +455,7 @@ private:
         if (m_dispatches > 0) dispatch_all();
     }
 
-    WT_HD void dispatch_all() {
+    WT_HD_COLD void dispatch_all() {
         m_dispatches = 0;
         for (std::uint32_t w = 0; w < m_blueprint.workloads.size(); ++w) {
             if (!m_routers[w].dispatch_due) continue;
@@ -464,14 +464,14 @@ private:
         }
     }
 
-    WT_HD void act(std::uint32_t slot) {
+    WT_HD_COLD void act(std::uint32_t slot) {
         m_last_step = m_now;  // every step of this tick is over
         m_last_replica = no_index;
         if (slot < m_slots.first_timer) {
             m_fleet.advance(slot, m_now, m_fault);
         } else if (slot == m_slots.schedule) {
             const ScheduledScale& next = m_blueprint.schedule[m_scheduled++];
-            m_control_calendar.set(slot, m_scheduled < m_blueprint.schedule.size() ? m_blueprint.schedule[m_scheduled].at : never);
+            m_control_calendar.set(slot, m_scheduled < m_blueprint.schedule.size() ? m_blueprint.schedule[m_scheduled].at : Tick{never});
             scale(next.workload, static_cast<std::int32_t>(next.replicas), -1, m_now);
         } else if (slot == m_slots.scrape) {
             m_control_calendar.set(slot, m_now + m_blueprint.scrape.interval);

@@ -1,10 +1,12 @@
 #include "models/random.hpp"
+#include "scenarios/compile.hpp"
 #include "sim/run_trial.hpp"
 
 #include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <fmt/format.h>
+#include <iostream>
 #include <string>
 #include <sys/resource.h>
 #include <vector>
@@ -72,20 +74,26 @@ struct Case {
     std::uint64_t stepwise_requests;  ///< of the first so many, for the ratio; 0 = all
 };
 
+/// More than the replica can serve for long stretches: a full batch, a queue, and a preemption every few requests.
 Case one_replica() {
-    Case c{"one_replica", {}, conversation(400'000, 6.0, 600, 180), 20'000};
+    Case c{"one_replica", {}, conversation(400'000, 8.6, 600, 180), 20'000};
     c.parts.servers = {small_gpu(128, 2200)};
     c.parts.workloads = {one_workload(1)};
     c.parts.pools = {pool(1)};
     return c;
 }
 
+/// 64 replicas, least requests, KEDA on a Prometheus query, nodes that come and go: from its manifests.
 Case fleet_64() {
-    Case c{"fleet_64", {}, conversation(2'000'000, 250.0, 600, 180), 50'000};
-    c.parts.servers = {small_gpu(256, 8000)};
-    c.parts.workloads = {one_workload(64)};
-    c.parts.pools = {pool(64)};
-    return c;
+    ScenarioInputs inputs;
+    inputs.scenario_file = WINDTUNNEL_SOURCE_DIR "/tests/bench/fleet_64/scenario.yaml";
+    Result<Scenario> scenario = read_scenario(inputs, std::cin);
+    if (!scenario) throw InternalError(to_string(scenario.problems().front()));
+    Result<WorkloadSource> source = WorkloadSource::make(*scenario, scenario->seed);
+    if (!source) throw InternalError(to_string(source.problems().front()));
+    Result<CompiledScenario> compiled = compile_scenario(*scenario, *source);
+    if (!compiled) throw InternalError(to_string(compiled.problems().front()));
+    return {"fleet_64", std::move(compiled->parts), source->trial(0)->requests, 50'000};
 }
 
 Case day_10m() {

@@ -1,0 +1,313 @@
+#include "reports/results.hpp"
+#include "reports/atomic_file.hpp"
+#include "reports/observed_trial.hpp"
+#include "reports/terminal.hpp"
+#include "scenarios/bench_workload.hpp"
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+using namespace windtunnel;
+using Json = nlohmann::ordered_json;
+
+namespace {
+
+/// Two pools over one hour.
+CompiledScenario two_pools() {
+    CompiledScenario s;
+    s.name = "chat-on-l4";
+    s.hash = 0xabc;
+    s.parts.span = seconds(3600);
+    s.pools = {{"od", "g6.xlarge", "on-demand", 804'800'000, 1, 0, 4, "list"},
+               {"spot", "g6.12xlarge", "spot", 1'000'000'000, 4, 0, 2, "list"}};
+    s.warnings = {{{"k8s/a.yaml", 18, 3}, "spec.fallback", "is ignored"}};
+    s.has_goodput = true;
+    CompiledWorkload w;
+    w.target = "Deployment/chat";
+    w.model = "m";
+    w.gpu = "l4-24gb";
+    w.capacity.max_model_len = 4096;
+    s.workloads = {w};
+    return s;
+}
+
+Distribution of(const std::vector<Tick>& values) {
+    Distribution d;
+    d.buckets.resize(SketchBuckets::count);
+    for (const Tick v : values) {
+        ++d.buckets[SketchBuckets::index_of(v)];
+        WideSum sum;
+        sum.add(static_cast<std::uint64_t>(v.count));
+        d.totals.add(v, v, sum, 1);
+    }
+    return d;
+}
+
+/// 10 requests arrive, 8 complete; one node of each pool for half the hour, and the spot one is billed for 36
+/// s more.
+TrialOutcome half_an_hour() {
+    TrialOutcome o;
+    Tally& t = o.tally;
+    t.ended_at = seconds(4000);
+    t.requests = {10, 8, 1, 0, 1, 0};
+    t.prompt_tokens = 8000;
+    t.output_tokens = 4000;
+    t.good = 6;
+    const auto half = static_cast<std::uint64_t>(seconds(1800).count);
+    for (int p : {0, 1}) t.pools[p].nodes.ticks.add(half);
+    t.pools[1].minimum_extra.add(static_cast<std::uint64_t>(seconds(36).count));
+    t.nodes.ticks.add(2 * half);
+    t.nodes.most = 2;
+    t.gpus.ticks.add(5 * half);
+    t.gpu_busy.add(half);
+    t.ready_replicas.ticks.add(half);
+    t.ready_replicas.most = 1;
+    t.cold_starts = 3;
+    o.ttft = o.e2el = of({milliseconds(100), milliseconds(300)});
+    return o;
+}
+
+RunResults run_of(const CompiledScenario& s, const std::vector<TrialOutcome>& outcomes,
+                  const std::vector<std::string>& expressions = {}) {
+    std::vector<Threshold> thresholds;
+    for (const std::string& e : expressions) {
+        Result<Threshold> t = parse_threshold(e);
+        REQUIRE(t.ok());
+        thresholds.push_back(*t);
+    }
+    RunResults r = results_of(s, thresholds, 1, "cpu");
+    for (const TrialOutcome& o : outcomes) r.trials.push_back(numbers_of(s, r.thresholds, o));
+    return r;
+}
+
+std::vector<std::string> keys(const Json& j) {
+    std::vector<std::string> out;
+    for (const auto& [key, value] : j.items()) out.push_back(key);
+    return out;
+}
+
+using Names = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("results: one trial's numbers by hand") {
+    const Json j = Json::parse(results_json(run_of(two_pools(), {half_an_hour()})));
+    CHECK(j["requests"]["arrived"] == 10);
+    CHECK(j["tokens"]["output"] == 4000);
+    CHECK(j["throughput"]["request_throughput"] == 8.0 / 4000);
+    CHECK(j["throughput"]["total_token_throughput"] == 3.0);
+    CHECK(j["throughput"]["request_goodput"] == 6.0 / 4000);
+    CHECK(j["latency"]["mean_ttft_ms"] == 200.0);
+    CHECK(j["latency"]["p50_ttft_ms"].get<double>() == Approx(100).epsilon(0.004));  // rank 0.5 * 1, floored
+    CHECK(j["latency"]["p99_tpot_ms"].is_null());
+    CHECK(j["capacity"]["replicas_mean"] == 0.5);
+    CHECK(j["capacity"]["nodes_mean"] == 1.0);
+    CHECK(j["capacity"]["nodes_max"] == 2);
+    CHECK(j["capacity"]["nodes_max"].is_number_integer());
+    CHECK(j["capacity"]["gpu_busy_ratio"] == 0.2);
+    // od: 0.5 h x 0.8048 = 0.4024 USD; spot: 0.51 h x 1 = 0.51 USD; GPU hours 0.5 x 1 + 0.51 x 4 = 2.54.
+    CHECK(j["cost"]["by_pool"][0]["usd"] == "0.402400");
+    CHECK(j["cost"]["by_pool"][1]["usd"] == "0.510000");
+    CHECK(j["cost"]["by_pool"][1]["node_hours"].get<double>() == Approx(0.51));
+    CHECK(j["cost"]["total_usd"] == "0.912400");
+    CHECK(j["cost"]["gpu_hours"].get<double>() == Approx(2.54));
+    CHECK(j["cost"]["usd_per_million_output_tokens"] == "228.100000");  // 0.9124 / 0.004
+    CHECK_FALSE(j.contains("ci95"));
+}
+
+TEST_CASE("results: exactly the keys of results/v1, in order") {
+    const Json j = Json::parse(results_json(run_of(two_pools(), {half_an_hour()}, {"p99 ttft_ms < 2000"})));
+    CHECK(keys(j) == Names{"schema", "scenario", "seed", "trials", "backend", "complete", "requests",
+                           "tokens", "latency", "throughput", "thresholds", "capacity", "cost", "warnings"});
+    CHECK(j["schema"] == "windtunnel.results/v1");
+    CHECK(keys(j["scenario"]) == Names{"name", "hash"});
+    CHECK(j["scenario"]["hash"] == "0000000000000abc");
+    CHECK(keys(j["requests"]) ==
+          Names{"arrived", "completed", "rejected", "timed_out", "failed", "unfinished"});
+    CHECK(keys(j["tokens"]) == Names{"prompt", "output"});
+    CHECK(keys(j["latency"]).size() == 20);
+    for (const char* name : {"ttft", "tpot", "itl", "e2el"})
+        for (const char* statistic : {"mean", "p50", "p90", "p99", "p99.9"})
+            CHECK(j["latency"].contains(std::string(statistic) + "_" + name + "_ms"));
+    CHECK(keys(j["throughput"]) ==
+          Names{"request_throughput", "output_throughput", "total_token_throughput", "request_goodput"});
+    CHECK(keys(j["thresholds"][0]) == Names{"expr", "value", "ci95", "verdict"});
+    CHECK(keys(j["capacity"]) == Names{"replicas_mean", "replicas_max", "nodes_mean", "nodes_max",
+                                       "cold_starts", "spot_evictions", "kv_preemptions", "gpu_busy_ratio"});
+    CHECK(keys(j["cost"]) == Names{"total_usd", "gpu_hours", "usd_per_million_output_tokens", "by_pool"});
+    CHECK(keys(j["cost"]["by_pool"][0]) == Names{"pool", "capacity_type", "node_hours", "usd"});
+    CHECK(j["warnings"][0] ==
+          Json{{"file", "k8s/a.yaml"}, {"line", 18}, {"path", "spec.fallback"}, {"message", "is ignored"}});
+}
+
+TEST_CASE("results: several trials sum counts, average the rest and give intervals of the same shape") {
+    TrialOutcome other = half_an_hour();
+    other.tally.requests = {20, 20, 0, 0, 0, 0};
+    other.tally.nodes.most = 3;
+    const Json j = Json::parse(results_json(run_of(two_pools(), {half_an_hour(), other})));
+    CHECK(j["trials"] == 2);
+    CHECK(j["requests"]["arrived"] == 30);
+    CHECK(j["requests"]["completed"] == 28);
+    CHECK(j["capacity"]["nodes_max"] == 2.5);
+    CHECK(j["throughput"]["request_throughput"] == (8.0 / 4000 + 20.0 / 4000) / 2);
+    CHECK(j["cost"]["total_usd"] == "0.912400");
+    for (const char* section : {"requests", "tokens", "latency", "throughput", "capacity", "cost"})
+        CHECK(keys(j["ci95"][section]) == keys(j[section]));
+    // Sums of 10 and 20: 2 x (15 -+ 12.706205 x 5).
+    CHECK(j["ci95"]["requests"]["arrived"][0].get<double>() == Approx(30 - 127.06205));
+    CHECK(j["ci95"]["latency"]["mean_tpot_ms"].is_null());
+    CHECK(j["ci95"]["cost"]["total_usd"] == Json::array({"0.912400", "0.912400"}));
+}
+
+TEST_CASE("results: the rows of the bill add up to its total, whatever is rounded") {
+    // One micro-USD in one trial of two is 0.5 in the mean, which rounds to 0: in each pool, and so in the
+    // total.
+    CompiledScenario s = two_pools();
+    s.pools[0].nano_usd_per_hour = s.pools[1].nano_usd_per_hour = 1000;
+    TrialOutcome a, b;
+    a.tally.pools[0].nodes.ticks.add(static_cast<std::uint64_t>(seconds(3600).count));
+    b.tally.pools[1].nodes.ticks.add(static_cast<std::uint64_t>(seconds(3600).count));
+    const Json j = Json::parse(results_json(run_of(s, {a, b})));
+    CHECK(j["cost"]["by_pool"][0]["usd"] == "0.000000");
+    CHECK(j["cost"]["total_usd"] == "0.000000");
+}
+
+TEST_CASE("results: a statistic of nothing is null, and nothing divides by zero") {
+    CompiledScenario s = two_pools();
+    s.parts.span = Tick{};
+    s.has_goodput = false;
+    const Json j =
+        Json::parse(results_json(run_of(s, {TrialOutcome{}}, {"p99 ttft_ms < 2000", "goodput > 99%"})));
+    for (const auto& [key, value] : j["latency"].items()) CHECK(value.is_null());
+    for (const auto& [key, value] : j["throughput"].items()) CHECK(value.is_null());
+    CHECK(j["capacity"]["replicas_mean"].is_null());
+    CHECK(j["capacity"]["gpu_busy_ratio"].is_null());
+    CHECK(j["cost"]["usd_per_million_output_tokens"].is_null());
+    CHECK(j["cost"]["total_usd"] == "0.000000");
+    CHECK(j["thresholds"][0]["value"].is_null());
+    CHECK(j["thresholds"][0]["verdict"] == "inconclusive");
+    CHECK_NOTHROW(results_json(run_of(s, {})));
+}
+
+TEST_CASE("results: thresholds look at what they name, in its unit") {
+    const Json t =
+        Json::parse(results_json(run_of(two_pools(), {half_an_hour()},
+                                        {"mean ttft_ms < 201", "goodput > 0.5", "availability > 90%",
+                                         "cost_per_hour < 1", "cost_per_month < 1000", "rejected < 1",
+                                         "gpu_busy_ratio > 0.1", "p99 tpot_ms < 50"})))["thresholds"];
+    const auto value = [&](std::size_t i) { return t[i]["value"].get<double>(); };
+    CHECK(value(0) == 200);
+    CHECK(value(1) == 0.6);  // 6 good of 10 that arrived
+    CHECK(value(2) == 0.8);
+    CHECK(value(3) == Approx(0.9124));
+    CHECK(value(4) == Approx(0.9124 * 730));
+    CHECK(value(5) == 1);
+    CHECK(value(6) == 0.2);
+    const Names verdicts{"pass", "pass", "fail", "pass",
+                         "pass", "fail", "pass", "fail"};  // the last: nothing to judge
+    for (std::size_t i = 0; i < verdicts.size(); ++i) CHECK(t[i]["verdict"] == verdicts[i]);
+    CHECK(t[0]["ci95"].is_null());
+}
+
+TEST_CASE("terminal: lost requests, verdicts and warnings are said in words") {
+    const CompiledScenario s = two_pools();
+    const RunResults r = run_of(s, {half_an_hour()}, {"mean ttft_ms < 201", "availability > 90%"});
+    ObservedTrial first;
+    first.losses = {1, 0, 9000};
+    const std::string text = terminal_summary(s, r, &first, {false, false, 100, "windtunnel run x.yaml"});
+    for (const char* part :
+         {"2 of 10 requests did not complete (20.0%)", "allows 4,096; longest 9,000", "no replica was ready",
+          "✓ mean ttft_ms < 201", "200 ms", "✗ availability > 90%", "80.0%",
+          "k8s/a.yaml:18:3: spec.fallback: is ignored", "✗ 1 of 2 thresholds failed",
+          "windtunnel run x.yaml --trials 20", "0.912 USD over 1 h"}) {
+        INFO(part << "\n" << text);
+        CHECK(text.find(part) != std::string::npos);
+    }
+    CHECK(text.find('\x1b') == std::string::npos);
+    CHECK(terminal_summary(s, r, &first, {true, false, 100, ""}).find("\x1b[31m") != std::string::npos);
+}
+
+TEST_CASE("observed trial: watching changes nothing, and every request has its row") {
+    BenchSpec spec;
+    spec.num_prompts = 60;
+    spec.input_len = 100;
+    spec.output_len = 20;
+    spec.random_range_ratio = 0.5;
+    const Result<Trace> trace = bench_trace(spec);
+    REQUIRE(trace.ok());
+    ServerParts server;
+    server.max_num_seqs = 8;
+    server.max_num_batched_tokens = 256;
+    server.max_model_len = 115;  // some are too long
+    server.usable_blocks = 64;
+    server.cost.decode_step.assign(9, milliseconds(10));
+    server.cost.mixed_step.assign(257, milliseconds(20));
+    server.cost.attention = {{0, Tick{}, 0}};
+    const BlueprintParts parts = bench_parts(server, 1, 4, {milliseconds(5), milliseconds(4)}, trace->span);
+    TrialArena arena;
+    const BlueprintBlock block = build(parts);
+    const TrialOutcome plain = run_trial(block.blueprint(), trace->view(), {1, 0}, arena);
+    ObservationPlan plan;
+    plan.requests = true;
+    plan.slices = 4;
+    for (const ServerKind kind : {ServerKind::fast, ServerKind::stepwise}) {
+        const ObservedTrial seen = observe_trial([&](std::uint32_t growth) { return build(parts, growth); },
+                                                 trace->view(), {1, 0}, kind, plan);
+        CHECK(seen.outcome.tally.requests == plain.tally.requests);
+        CHECK(seen.outcome.ttft == plain.ttft);
+        CHECK(seen.outcome.itl == plain.itl);
+        REQUIRE(seen.requests.size() == 60);
+        CHECK(seen.requests[59].request == 59);
+        CHECK(plain.tally.requests.rejected > 0);
+        const std::string csv = requests_csv(seen.requests);
+        CHECK(csv.rfind("id,arrival_s,prompt_tokens,output_tokens,first_token_s,finish_s,status\n0,", 0) ==
+              0);
+        CHECK(std::count(csv.begin(), csv.end(), '\n') == 61);
+        CHECK(csv.find(",rejected\n") != std::string::npos);
+    }
+}
+
+TEST_CASE("bench workload: the last request is sent at exactly N / rate; lengths stay in their range") {
+    BenchSpec spec;
+    spec.num_prompts = 200;
+    spec.request_rate = 8;
+    spec.burstiness = 0.5;
+    spec.input_len = 1000;
+    spec.random_range_ratio = 0.8;
+    const Result<Trace> trace = bench_trace(spec);
+    REQUIRE(trace.ok());
+    CHECK(trace->requests.back().arrival == seconds(25));
+    CHECK(trace->requests.front().arrival > Tick{});
+    for (const Request& r : trace->requests) {
+        CHECK(r.prompt_tokens >= 800);
+        CHECK(r.prompt_tokens <= 1000);
+    }
+    CHECK(bench_trace(spec)->requests[7].arrival == trace->requests[7].arrival);
+    spec.burstiness = 1e6;  // equal gaps
+    CHECK(bench_trace(spec)->requests[3].arrival == milliseconds(500));
+    spec.input_len = 0;
+    spec.random_range_ratio = 2;
+    CHECK(bench_trace(spec).problems().size() == 2);
+}
+
+TEST_CASE("files: written whole or not at all") {
+    const std::filesystem::path folder =
+        std::filesystem::temp_directory_path() / "windtunnel_atomic_file_test";
+    std::filesystem::create_directories(folder);
+    const auto read = [&] {
+        std::ifstream in(folder / "a.json");
+        return std::string(std::istreambuf_iterator<char>(in), {});
+    };
+    CHECK(write_file(folder / "a.json", "one").empty());
+    CHECK(write_file(folder / "a.json", "two").empty());
+    CHECK(read() == "two");
+    CHECK(std::distance(std::filesystem::directory_iterator(folder), {}) == 1);
+    CHECK(write_file(folder / "none" / "a.json", "x").size() == 1);
+    CHECK(problems_of_writing(folder / "none" / "a.json").size() == 1);
+    CHECK(problems_of_writing(folder).size() == 1);
+    CHECK(problems_of_writing(folder / "b.json").empty());
+    std::filesystem::remove_all(folder);
+}
