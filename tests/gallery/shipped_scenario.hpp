@@ -12,7 +12,9 @@ namespace gallery {
 
 using namespace windtunnel;
 
-inline std::filesystem::path folder() { return std::filesystem::path(WINDTUNNEL_SOURCE_DIR) / "scenarios" / "gallery"; }
+inline std::filesystem::path folder() {
+    return std::filesystem::path(WINDTUNNEL_SOURCE_DIR) / "scenarios" / "gallery";
+}
 
 /// Keeps everything that changes in a trial, and the laws.
 struct Witness : LawObserver {
@@ -48,13 +50,13 @@ struct Witness : LawObserver {
     std::vector<ScaleRecord> scalings;
 };
 
-/// What trial 0 of a shipped scenario showed.
+/// What a trial of a shipped scenario showed.
 struct Shown {
     LoadedRun run;
     std::shared_ptr<const Trace> trace;
     TrialOutcome outcome;
-    std::vector<std::string> broken;       ///< laws
-    std::vector<RequestRecord> requests;   ///< in order of arrival
+    std::vector<std::string> broken;      ///< laws
+    std::vector<RequestRecord> requests;  ///< in order of arrival
     std::vector<Witness::PodChange> pods;
     std::vector<Witness::NodeChange> nodes;
     std::vector<ScaleRecord> scalings;
@@ -78,38 +80,45 @@ struct Shown {
     }
     /// Scalings in [from, to).
     [[nodiscard]] std::size_t scalings_between(Tick from, Tick to) const {
-        return static_cast<std::size_t>(std::count_if(scalings.begin(), scalings.end(), [&](const ScaleRecord& s) { return from <= s.at && s.at < to; }));
+        return static_cast<std::size_t>(
+            std::count_if(scalings.begin(), scalings.end(),
+                          [&](const ScaleRecord& s) { return from <= s.at && s.at < to; }));
     }
     /// Requests of a workload that arrived in [from, to).
     [[nodiscard]] std::vector<RequestRecord> arrived(Tick from, Tick to, std::uint32_t workload = 0) const {
         std::vector<RequestRecord> out;
         for (const RequestRecord& r : requests)
-            if (from <= r.arrival && r.arrival < to && trace->requests[r.request].model == workload) out.push_back(r);
+            if (from <= r.arrival && r.arrival < to && trace->requests[r.request].model == workload)
+                out.push_back(r);
         return out;
     }
 };
 
-/// Runs trial 0 of scenarios/gallery/`file`.
-inline Shown show(const std::string& file) {
+/// Runs a trial of scenarios/gallery/`file`, with assignments as of --set.
+inline Shown show(const std::string& file, const std::vector<std::string>& assignments = {},
+                  std::uint32_t trial = 0) {
     RunFlags flags;
     flags.scenario = (folder() / file).string();
+    flags.assignments = assignments;
     Result<LoadedRun> loaded = load_run(flags);
     if (!loaded)
         for (const Problem& p : loaded.problems()) UNSCOPED_INFO(file << ": " << p.path << ": " << p.message);
     REQUIRE(loaded);
     Shown out;
     out.run = std::move(*loaded);
-    out.trace = out.run.workload(0);
+    out.trace = out.run.workload(trial);
     for (std::uint32_t growth = 1; growth < 1u << 12; growth *= 4) {
         const BlueprintBlock block = build(out.run.scenario.parts, growth);
         Witness witness(block.blueprint());
         TrialArena arena;
-        out.outcome = run_trial<ContiguousLayout, ArenaBank<ContiguousLayout>>(block.blueprint(), out.trace->view(), {out.run.seed, 0}, arena, witness);
+        out.outcome = run_trial<ContiguousLayout, ArenaBank<ContiguousLayout>>(
+            block.blueprint(), out.trace->view(), {out.run.seed, trial}, arena, witness);
         if (out.outcome.tally.status == TrialStatus::outgrew_arena) continue;
         out.broken = broken_laws(block.blueprint(), out.outcome);
         out.broken.insert(out.broken.end(), witness.broken.begin(), witness.broken.end());
         out.requests = std::move(witness.requests);
-        std::sort(out.requests.begin(), out.requests.end(), [](const RequestRecord& a, const RequestRecord& b) { return a.request < b.request; });
+        std::sort(out.requests.begin(), out.requests.end(),
+                  [](const RequestRecord& a, const RequestRecord& b) { return a.request < b.request; });
         out.pods = std::move(witness.pods);
         out.nodes = std::move(witness.nodes);
         out.scalings = std::move(witness.scalings);
@@ -145,7 +154,8 @@ inline double good_share(const std::vector<RequestRecord>& requests, Tick ttft) 
 /// Minutes of [from, to) in which less than 95% of the arriving requests were good.
 inline int degraded_minutes(const Shown& shown, Tick from, Tick to, Tick ttft, std::uint32_t workload = 0) {
     int degraded = 0;
-    for (Tick t = from; t < to; t = t + minutes(1)) degraded += good_share(shown.arrived(t, t + minutes(1), workload), ttft) < 0.95 ? 1 : 0;
+    for (Tick t = from; t < to; t = t + minutes(1))
+        degraded += good_share(shown.arrived(t, t + minutes(1), workload), ttft) < 0.95 ? 1 : 0;
     return degraded;
 }
 
