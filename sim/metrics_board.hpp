@@ -16,7 +16,7 @@ public:
         m_store.samples = arena.template take_plain<MetricSample>(static_cast<std::size_t>(b.scrape.sample_count));
         m_workspace.elements = arena.template take_plain<PromqlElement>(static_cast<std::size_t>(b.scrape.workspace.elements));
         m_workspace.points = arena.template take_plain<PromqlPoint>(static_cast<std::size_t>(b.scrape.workspace.points));
-        const bool scraped = b.streams.size() > 0;
+        const bool scraped = is_scraped(b);
         m_pods = arena.template take<PodCounters>(scraped ? b.pod_slots : 0);
         m_buckets = arena.template take<std::uint64_t>(scraped ? std::size_t{b.pod_slots} * (b.histogram_bounds.size() + b.histograms.size()) : 0);
         m_sums = arena.template take<std::int64_t>(scraped ? std::size_t{b.pod_slots} * b.histograms.size() : 0);
@@ -24,6 +24,7 @@ public:
 
     WT_HD_COLD void start(const Blueprint& b) {
         m_blueprint = &b;
+        m_enabled = is_scraped(b);
         m_store.streams = b.streams.data();
         m_store.stream_count = static_cast<std::int32_t>(b.streams.size());
         m_store.epoch_ms = b.epoch_ms;
@@ -35,7 +36,7 @@ public:
     }
 
     /// Whether anything is scraped at all.
-    [[nodiscard]] WT_HD bool enabled() const { return m_blueprint->streams.size() > 0; }
+    [[nodiscard]] WT_HD bool enabled() const { return m_enabled; }
 
     // ---- what pods count themselves ---------------------------------------------------------------------
 
@@ -104,6 +105,15 @@ public:
     [[nodiscard]] WT_HD bool has_cpu(std::uint32_t p) const { return m_pods[p].scrapes > 1; }
 
 private:
+    /// Some query reads series, or some autoscaler the pods' CPU (which is metrics-server's, not a query's).
+    [[nodiscard]] WT_HD_COLD static bool is_scraped(const Blueprint& b) {
+        if (b.streams.size() > 0) return true;
+        for (const AutoscalerPlan& plan : b.autoscalers)
+            for (std::uint32_t t = 0; t < plan.trigger_count; ++t)
+                if (plan.triggers[t].kind == TriggerSource::pod_cpu) return true;
+        return false;
+    }
+
     struct PodCounters {
         ServerGauges gauges;          ///< at the last scrape
         Tick busy_before, scraped_at;
@@ -160,6 +170,7 @@ private:
     }
 
     const Blueprint* m_blueprint = nullptr;
+    bool m_enabled = false;
     SampleStore m_store;
     PromqlWorkspace m_workspace;
     ArenaArray<PodCounters, Layout> m_pods;
