@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <type_traits>
 #include <xxhash.h>
 
 namespace windtunnel {
@@ -231,10 +232,34 @@ void compile_events(const Scenario& scenario, const std::vector<const WorkloadOb
     }
 }
 
-std::uint64_t hash_of(const BlueprintParts& parts, const WorkloadSource& source) {
-    const std::uint64_t blueprint = build(parts).blueprint().hash;
-    const auto first = source.trial(0);
-    return XXH3_64bits_withSeed(first->requests.data(), first->requests.size() * sizeof(Request), blueprint);
+/// Of what was decoded (after --set), of what the flags changed, of the integers that floating point made (draw
+/// tables, step costs), and of the requests: two runs with one hash and seed are the same run.
+class Hash {
+public:
+    template <class T>
+    void add(const std::vector<T>& values) {
+        static_assert(std::has_unique_object_representations_v<T>);  // no padding: its bytes are its meaning
+        m_state = XXH3_64bits_withSeed(values.data(), values.size() * sizeof(T), m_state);
+    }
+    void add(const std::string& text) { m_state = XXH3_64bits_withSeed(text.data(), text.size(), m_state); }
+    [[nodiscard]] std::uint64_t value() const { return m_state; }
+
+private:
+    std::uint64_t m_state = 0;
+};
+
+std::uint64_t hash_of(const Scenario& scenario, const BlueprintParts& parts, const WorkloadSource& source) {
+    Hash hash;
+    hash.add(canonical_json(scenario).dump());
+    hash.add(std::vector<std::int64_t>{parts.span.count, parts.drain_limit.count, parts.epoch_ms, parts.cold ? 1 : 0});
+    hash.add(parts.tables);
+    for (const ServerParts& s : parts.servers) {
+        hash.add(s.cost.decode_step);
+        hash.add(s.cost.mixed_step);
+        hash.add(s.cost.attention);
+    }
+    hash.add(source.trial(0)->requests);
+    return hash.value();
 }
 
 }  // namespace
@@ -292,7 +317,7 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     compile_events(scenario, objects, parts, errors);
     compile_autoscalers(scenario, objects, out.clock, out, errors, out.warnings);
     if (!errors.empty()) return errors;
-    out.hash = hash_of(parts, source);
+    out.hash = hash_of(scenario, parts, source);
     return out;
 }
 

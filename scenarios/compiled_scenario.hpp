@@ -44,7 +44,7 @@ struct StartClock {
 struct CompiledScenario {
     std::string name;
     BlueprintParts parts;
-    std::uint64_t hash = 0;                  ///< of the blueprint and the requests of trial 0
+    std::uint64_t hash = 0;                  ///< of scenario, manifests, tables and the requests of trial 0
     std::vector<CompiledPool> pools;
     std::vector<CompiledWorkload> workloads;
     StartClock clock;

@@ -30,6 +30,11 @@ Result<WorkloadSource> WorkloadSource::make(const Scenario& scenario, std::uint6
     for (const WorkloadSpec& spec : scenario.workloads) {
         Stream stream{spec, nullptr};
         if (spec.synthetic) {
+            // Nothing is drawn that the scenario's duration would cut off again; a count of requests that fills a
+            // duration at no given rate keeps its meaning.
+            std::optional<double>& drawn_s = stream.spec.synthetic->duration_s;
+            if (scenario.duration && drawn_s && spec.synthetic->rate_rps)
+                drawn_s = std::min(*drawn_s, to_seconds(*scenario.duration));
             source.m_random = true;
             source.m_formats.push_back("synthetic");
         } else {

@@ -110,7 +110,6 @@ struct GoodputPlan {
 /// BlueprintBuilder. Indices instead of names, ticks instead of durations.
 struct Blueprint {
     std::uint64_t bytes = 0;           ///< of the whole block
-    std::uint64_t hash = 0;            ///< of the block with this field zero
     Tick span;                         ///< arrivals and cost are counted over [0, span)
     Tick drain_limit;                  ///< after the span, for what is in flight
     std::uint32_t job_capacity = 0;    ///< requests in flight that the arena has room for

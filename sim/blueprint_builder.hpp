@@ -61,7 +61,7 @@ private:
 };
 
 /// Lays the parts out in one block, checks the engine's bounds (throws InternalError: the compiler of scenarios
-/// has to refuse such input before) and hashes it. `growth` multiplies the room for requests in flight.
+/// has to refuse such input before). `growth` multiplies the room for requests in flight.
 [[nodiscard]] BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth = 1);
 
 /// The longest step that a server with these limits can take.

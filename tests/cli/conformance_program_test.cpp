@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <cstdio>
 #include <filesystem>
+#include <unistd.h>
 #include <fstream>
 #include <string>
 
@@ -18,7 +19,7 @@ struct Ended {
 
 /// Runs the program on one file with this text.
 Ended run_on(const std::string& text) {
-    const auto path = std::filesystem::temp_directory_path() / "windtunnel_conformance_test.json";
+    const auto path = std::filesystem::temp_directory_path() / ("windtunnel_conformance_" + std::to_string(getpid()) + ".json");
     std::ofstream(path) << text;
     const std::string command = std::string(WINDTUNNEL_CONFORMANCE_PROGRAM) + " " + path.string() + " 2>&1";
     Ended ended;

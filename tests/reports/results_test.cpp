@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <unistd.h>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -295,7 +296,7 @@ TEST_CASE("bench workload: the last request is sent at exactly N / rate; lengths
 
 TEST_CASE("files: written whole or not at all") {
     const std::filesystem::path folder =
-        std::filesystem::temp_directory_path() / "windtunnel_atomic_file_test";
+        std::filesystem::temp_directory_path() / ("windtunnel_atomic_file_" + std::to_string(getpid()));
     std::filesystem::create_directories(folder);
     const auto read = [&] {
         std::ifstream in(folder / "a.json");

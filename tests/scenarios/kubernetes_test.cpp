@@ -1,6 +1,7 @@
 #include "scenarios/kubernetes.hpp"
 
 #include <catch2/catch.hpp>
+#include <unistd.h>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -394,7 +395,7 @@ namespace {
 
 /// A folder with a scenario and manifests, and what reading it gives.
 struct ScenarioFolder {
-    std::filesystem::path folder = std::filesystem::path(WINDTUNNEL_BINARY_DIR) / "scenario_test";
+    std::filesystem::path folder = std::filesystem::temp_directory_path() / ("windtunnel_scenario_" + std::to_string(getpid()));
 
     ScenarioFolder(const std::string& scenario, const std::string& manifests) {
         std::filesystem::remove_all(folder);
@@ -402,6 +403,9 @@ struct ScenarioFolder {
         std::ofstream(folder / "scenario.yaml") << scenario;
         std::ofstream(folder / "k8s" / "all.yaml") << manifests;
     }
+    ScenarioFolder(const ScenarioFolder&) = delete;
+    ScenarioFolder& operator=(const ScenarioFolder&) = delete;
+    ~ScenarioFolder() { std::filesystem::remove_all(folder); }
     [[nodiscard]] Result<Scenario> read(const std::vector<std::string>& assignments = {}) const {
         std::istringstream none;
         ScenarioInputs inputs;
