@@ -157,8 +157,9 @@ TEST_CASE(
     // replicas would be added until the maximum (a busy engine spins, however many there are).
     const Shown one_core =
         show("cpu-hpa-never-scales/scenario.yaml",
-             {"Deployment/chat:spec.template.spec.containers[vllm].resources.requests.cpu=\"1\""});
-    CHECK(one_core.desired(hours(12)) == 16);
+             {"Deployment/chat:spec.template.spec.containers[vllm].resources.requests.cpu=\"1\"",
+              "workload.synthetic.duration_s=7200"});
+    CHECK(one_core.desired(hours(1.5)) == 16);
     CHECK(one_core.broken.empty());
 }
 
