@@ -23,7 +23,7 @@ struct BenchFlags {
     int data_parallel = 1;
     std::optional<int> expert_parallel;
     bool ignore_eos = true;
-    double front_end_ms = 5, turnaround_ms = 4;
+    double front_end_ms = 10, turnaround_ms = 4;
     std::optional<bool> asynchronous_scheduling;
     std::string trace, requests, output = "table", server = "fast";
 };

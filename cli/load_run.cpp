@@ -4,6 +4,7 @@
 #include "scenarios/scenario.hpp"
 #include "scenarios/workload_source.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <iostream>
 
@@ -19,6 +20,8 @@ Problems apply_flags(const RunFlags& flags, Scenario& scenario) {
         if (*flags.trials < 1 || *flags.trials > 100'000'000) problems.push_back({{}, "--trials", fmt::format("found {}, allowed: 1 to 100000000", *flags.trials)});
         else scenario.trials = static_cast<std::int32_t>(*flags.trials);
     }
+    if (std::uint64_t{flags.first_trial} + static_cast<std::uint64_t>(std::max(scenario.trials, 1)) > 4'294'967'295U)
+        problems.push_back({{}, "--first-trial", fmt::format("found {} with {} trials, allowed: numbers of trials below 4294967295", flags.first_trial, scenario.trials)});
     if (flags.duration_s) {
         if (!(*flags.duration_s > 0 && *flags.duration_s < 4e7)) problems.push_back({{}, "--duration", fmt::format("found {}, allowed: above 0, below 40000000 seconds", *flags.duration_s)});
         else scenario.duration = from_seconds(*flags.duration_s);

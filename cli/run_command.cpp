@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 
 namespace windtunnel {
@@ -37,9 +38,15 @@ Problems problems_of(const RunFlags& flags) {
             {{},
              "-j",
              fmt::format("found {}, allowed: 1 or more threads, or 0 for all cores", flags.threads)});
-    for (const std::string& file : {flags.out, flags.requests})
-        if (!file.empty())
-            for (Problem& p : problems_of_writing(file)) problems.push_back(std::move(p));
+    for (const std::string& file : {flags.out, flags.requests}) {
+        if (file.empty()) continue;
+        for (Problem& p : problems_of_writing(file)) problems.push_back(std::move(p));
+        std::error_code none;
+        for (const std::string& input : {flags.scenario, flags.trace})
+            if (!input.empty() && std::filesystem::equivalent(file, input, none))
+                problems.push_back(
+                    {{file, 0, 0}, "", "found an input of this run as its output, allowed: another file"});
+    }
     return problems;
 }
 

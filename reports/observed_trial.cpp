@@ -37,7 +37,7 @@ public:
     void pod_changed(std::uint32_t p, const Pod& pod, Tick now) {
         if (m_timeline) m_timeline->pod_changed(p, pod, now);
     }
-    void node_changed(std::uint32_t n, const Node& node, Tick now) {
+    void node_changed(std::uint32_t n, const ClusterNode& node, Tick now) {
         if (m_timeline) m_timeline->node_changed(n, node, now);
     }
     void scaled(const ScaleRecord& s) {

@@ -100,6 +100,7 @@ Result<Assignment> parse_assignment(const std::string& text) {
     }
     if (const auto steps = parse_path(out.path); !steps) return problem(text, steps.problems()[0].message);
     const std::string value = text.substr(equals + 1);
+    if (value.empty()) return problem(text, "found no value after =, allowed: a value, \"\" for an empty text, or null to leave the key out");
     auto parsed = parse_documents("value: " + value, "--set");
     if (!parsed || parsed->size() != 1 || (*parsed)[0].root.children.size() != 1) {
         // Not YAML: what PromQL and other expressions look like. Take it as text.
@@ -160,7 +161,7 @@ std::optional<Problem> assign(Node& root, const Assignment& assignment, bool mak
             std::vector<std::string> names;
             for (const Node& candidate : node->children) names.push_back(candidate.text_at({"name"}));
             return problem(assignment.text, "found no item " + so_far + ", the list has " +
-                                                std::to_string(node->children.size()) + did_you_mean(step.item_name, names));
+                                                std::to_string(node->children.size()) + ", allowed: an index below that or an item's name" + did_you_mean(step.item_name, names));
         }
         node = item;
     }

@@ -30,12 +30,12 @@ struct BenchSpec {
 /// vLLM reports for it.
 [[nodiscard]] ServerParts server_parts(const KvCapacity& capacity, const StepTimeOptions& options);
 
-/// What lies between the engine and the client's stopwatch. Estimates for one API server process and the
-/// Python client on the same machine: HTTP, JSON and tokenising take 2 to 5 ms before a request is queued and
-/// about 1 ms after; between a request's last token and its successor's sending pass 3 to 6 ms (delivery,
-/// event loop, connection).
+/// What lies between the engine and the client's stopwatch, for one API server process and the Python client on
+/// the same machine. Front end (HTTP, JSON, tokenising, delivery): public closed-loop runs on H100 and H200
+/// (InferenceX, 2025) show 5 to 20 ms of TTFT beyond what the engine explains, a dozen at the median. Turnaround
+/// (event loop, next request built and sent): an estimate of 3 to 6 ms.
 struct ClientDelays {
-    Tick front_end = milliseconds(5);   ///< from sending to the engine's queue, the way back included
+    Tick front_end = milliseconds(10);  ///< from sending to the engine's queue, the way back included
     Tick turnaround = milliseconds(4);  ///< closed loop: from a request's end to the next one's sending
 };
 

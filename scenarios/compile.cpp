@@ -4,7 +4,7 @@
 #include "scenarios/compile_autoscalers.hpp"
 #include "scenarios/compile_pools.hpp"
 #include "scenarios/compile_server.hpp"
-#include "scenarios/validate_text.hpp"
+#include "scenarios/node_labels.hpp"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -100,10 +100,12 @@ private:
         const std::int64_t wanted = std::int64_t{declared->tensor_parallel} * declared->pipeline_parallel;
         if (m_plan.needs.gpus < wanted)
             return refuse_object("spec.template.spec.containers", fmt::format("found {} GPUs in its resources, allowed: at least {} (tensor-parallel-size {} x pipeline-parallel-size {}): resources.limits.nvidia.com/gpu", m_plan.needs.gpus, wanted, declared->tensor_parallel, declared->pipeline_parallel));
+        // A pool that is not understood has been reported; whether the pods would fit on it is not known.
+        if (std::any_of(pools.begin(), pools.end(), [](const PoolDraft& p) { return p.refused; })) return;
         std::string gpu, why;
         for (std::size_t p = 0; p < pools.size(); ++p) {
             const PoolDraft& pool = pools[p];
-            if (!may_run_on(pod, *pool.spec, m_scenario.cluster)) why += fmt::format("; {}: its node selector, affinity or tolerations exclude it", pool.facts.name);
+            if (const std::string excluded = exclusion_of(pod, *pool.spec, m_scenario.cluster); !excluded.empty()) why += fmt::format("; {}: {}", pool.facts.name, excluded);
             else if (!pool.plan.capacity.fits(m_plan.needs)) why += fmt::format("; {}: {}", pool.facts.name, shortage(pool.plan.capacity));
             else if (!gpu.empty() && gpu != pool.gpu)
                 return refuse(m_object.meta.where, m_object.meta.title(), fmt::format("its pods fit nodes with {} and nodes with {}, allowed: one kind of GPU per workload; choose it with a nodeSelector or a taint", gpu, pool.gpu));
@@ -113,7 +115,7 @@ private:
             }
         }
         if (m_plan.pools == 0)
-            return refuse(m_object.meta.where, m_object.meta.title(), fmt::format("its pods (GPUs {}, CPU {} m, memory {:.1f} GiB) fit on no node of any pool{}", m_plan.needs.gpus, m_plan.needs.cpu_milli, static_cast<double>(m_plan.needs.memory_bytes) / 1073741824.0, why));
+            return refuse(m_object.meta.where, m_object.meta.title(), fmt::format("its pods (GPUs {}, CPU {} m, memory {:.1f} GiB) fit on no node of any pool{}, allowed: a pool whose nodes take them", m_plan.needs.gpus, m_plan.needs.cpu_milli, static_cast<double>(m_plan.needs.memory_bytes) / 1073741824.0, why));
         if (!declared->gpu.empty()) {
             const auto resolved = get_gpu(declared->gpu);
             if (!resolved || resolved->gpu.name != gpu)
@@ -150,6 +152,11 @@ private:
             least = initial = scaler.hpa->min_replicas;
             most = scaler.hpa->max_replicas;
         }
+        // A manifest that says a count starts with it, within the autoscaler's bounds; one that does not, with the minimum.
+        const bool scaled = scaler.scaled_object != nullptr || scaler.hpa != nullptr;
+        if (scaled && m_object.replicas_given && !(scaler.scaled_object && scaler.scaled_object->paused_replicas))
+            initial = std::clamp(m_object.replicas, least, most);
+        if (m_spec.initial_replicas) initial = *m_spec.initial_replicas;
         for (const ScalingCronJob& job : m_scenario.manifests.scaling_cron_jobs)
             if (job.target.name == m_object.meta.name) most = std::max(most, job.replicas);
         for (const ScenarioEvent& e : m_scenario.events)

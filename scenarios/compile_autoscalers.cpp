@@ -257,6 +257,13 @@ private:
         m_out.parts.intervals.insert(m_out.parts.intervals.end(), intervals.begin(), intervals.end());
     }
 
+    /// Google's metrics adapter writes a Prometheus series as `prometheus.googleapis.com|NAME|KIND`.
+    static std::string series_of(const std::string& name) {
+        const std::string prefix = "prometheus.googleapis.com|";
+        if (!name.starts_with(prefix)) return name;
+        return name.substr(prefix.size(), name.rfind('|') - prefix.size());
+    }
+
     static std::string selector_text(const LabelSelector& s) {
         std::string out;
         for (const auto& [key, value] : s.match_labels) out += fmt::format("{}{}=\"{}\"", out.empty() ? "" : ",", sanitized(key), value);
@@ -273,7 +280,7 @@ private:
         t.kind = from.source == MetricSource::pods ? TriggerSource::pod_query : TriggerSource::query;
         t.sums_series = 1;
         t.ignore_null_values = 0;  // the metrics API answers a query without result with an error
-        t.query = m_queries.add(from.name + selector_text(from.selector), m_scenario.manifests.where(hpa.meta, path), hpa.meta.title() + ":" + path);
+        t.query = m_queries.add(series_of(from.name) + selector_text(from.selector), m_scenario.manifests.where(hpa.meta, path), hpa.meta.title() + ":" + path);
         m_plan.triggers[m_plan.trigger_count++] = t;
         const HpaMetricKind kind = from.source == MetricSource::pods ? HpaMetricKind::pods
                                    : from.source == MetricSource::object ? HpaMetricKind::object

@@ -126,7 +126,13 @@ std::vector<PoolDraft> compile_pools(const Scenario& scenario, BlueprintParts& p
         draft.spec = &spec;
         draft.facts.name = spec.name;
         draft.facts.capacity_type = spec.capacity == CapacityType::spot ? "spot" : "on-demand";
+        const std::size_t before = errors.size();
         describe_nodes(spec, cluster, draft, errors, warnings);
+        draft.refused = errors.size() > before;
+        if (draft.refused) {
+            drafts.push_back(std::move(draft));
+            continue;
+        }
         if (const auto price = pool_price(spec, cluster)) {
             draft.facts.nano_usd_per_hour = price->nano_usd_per_hour;
             draft.facts.price_source = price->source;

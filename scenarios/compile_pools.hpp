@@ -9,7 +9,8 @@ struct PoolDraft {
     const PoolSpec* spec = nullptr;
     CompiledPool facts;
     PoolPlan plan;
-    std::string gpu;  ///< catalogue name; "" = nodes without GPUs
+    std::string gpu;       ///< catalogue name; "" = nodes without GPUs
+    bool refused = false;  ///< its nodes could not be described, which is among the errors
 };
 
 /// Resolves instance types, prices and provisioning of the scenario's pools; adds quantile tables to `parts`.

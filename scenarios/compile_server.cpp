@@ -76,7 +76,10 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
         return errors;
     }
     const KvCapacity& c = *capacity;
-    if (!c.fits) return Problem{server.where, server.path, fmt::format("{} does not fit on {} x {}: {}", c.shape.id, c.tensor_parallel * c.pipeline_parallel, c.gpu.name, c.refusal)};
+    if (!c.fits) {
+        const std::string why = c.refusal.starts_with("does not fit: ") ? c.refusal.substr(14) : c.refusal;
+        return Problem{server.where, server.path, fmt::format("{} does not fit on {} x {}: {}", c.shape.id, c.tensor_parallel * c.pipeline_parallel, c.gpu.name, why)};
+    }
     for (const std::string& note : c.notes) warn(note);
 
     ServerParts parts;

@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <optional>
-#include <sstream>
+#include <string>
 
 namespace windtunnel {
 namespace {
@@ -37,6 +36,15 @@ std::vector<std::string> files_below(const fs::path& folder, std::error_code& er
     return files;
 }
 
+/// Reads a stream to its end, or to where it is longer than any file may be: `-f /dev/zero` has no end.
+bool read_text(std::istream& in, std::string& text) {
+    const std::size_t most = DocumentLimits{}.bytes + 1;
+    char part[1 << 16];
+    while (text.size() < most && (in.read(part, static_cast<std::streamsize>(std::min(sizeof part, most - text.size()))) || in.gcount() > 0))
+        text.append(part, static_cast<std::size_t>(in.gcount()));
+    return !in.bad();
+}
+
 }  // namespace
 
 Result<std::vector<Document>> read_documents(const std::vector<std::string>& paths, std::istream& standard_input) {
@@ -53,12 +61,12 @@ Result<std::vector<Document>> read_documents(const std::vector<std::string>& pat
     };
     const auto add_file = [&](const std::string& file) -> std::size_t {
         std::ifstream in(file, std::ios::binary);
-        std::ostringstream text;
-        if (!in || !(text << in.rdbuf() || in.peek() == std::char_traits<char>::eof())) {
+        std::string text;
+        if (!in || !read_text(in, text)) {
             problems.push_back({{file, 0, 0}, "", "cannot be read, allowed: a readable file"});
             return 1;
         }
-        return add(text.str(), file);
+        return add(text, file);
     };
     bool stdin_read = false;
     for (const std::string& path : paths) {
@@ -70,7 +78,9 @@ Result<std::vector<Document>> read_documents(const std::vector<std::string>& pat
                 continue;
             }
             stdin_read = true;
-            found = add(std::string(std::istreambuf_iterator<char>(standard_input), {}), "<stdin>");
+            std::string text;
+            (void)read_text(standard_input, text);
+            found = add(text, "<stdin>");
         } else if (fs::is_directory(path, error)) {
             for (const std::string& file : files_below(path, error)) found += add_file(file);
             if (error) problems.push_back({{path, 0, 0}, "", "cannot be listed: " + error.message()});

@@ -20,6 +20,7 @@ struct Refused {
     std::int32_t line;
     std::int32_t column;
     std::string message;
+    std::string path = "";
 };
 
 class TreeBuilder : public YAML::EventHandler {
@@ -132,6 +133,16 @@ private:
         return !m_stack.empty() && m_stack.back().node.kind == Node::Kind::map && !m_stack.back().has_key;
     }
 
+    /// Where the value that comes next stands: `workload.synthetic.rate_rps`.
+    [[nodiscard]] std::string path_here() const {
+        std::string path;
+        for (const Frame& frame : m_stack) {
+            if (frame.node.kind == Node::Kind::list) path += "[" + std::to_string(frame.node.children.size()) + "]";
+            else path += (path.empty() ? "" : ".") + frame.key;
+        }
+        return path;
+    }
+
     Node scalar(const YAML::Mark& mark, const std::string& tag, const std::string& value) const {
         const std::string standard = "tag:yaml.org,2002:";
         Node text;
@@ -140,7 +151,7 @@ private:
         if (tag == "!" || tag == standard + "str" || expects_key()) return text;
         Node node = resolve_plain_scalar(value);
         if (node.kind == Node::Kind::number && !std::isfinite(node.number))
-            refuse(mark, "found " + value + ", allowed: a finite number");
+            throw Refused{mark.line + 1, mark.column + 1, "found " + value + ", allowed: a finite number", path_here()};
         if (tag == "?" || tag.empty()) return node;
         if (tag == standard + "int" && node.kind == Node::Kind::integer) return node;
         if (tag == standard + "float" && (node.kind == Node::Kind::integer || node.kind == Node::Kind::number)) return node;
@@ -389,12 +400,12 @@ Result<std::vector<Document>> parse_documents(std::string_view text, const std::
         while (parser.HandleNextDocument(builder)) {}
     } catch (const Refused& r) {
         Problems problems = builder.take_problems();
-        problems.push_back(problem(r.line, r.column, r.message + advice(text, r.line)));
+        problems.push_back({{file, r.line, r.column}, r.path, r.message + advice(text, r.line)});
         return problems;
     } catch (const YAML::Exception& e) {
         Problems problems = builder.take_problems();
         const std::int32_t line = e.mark.is_null() ? 0 : e.mark.line + 1;
-        problems.push_back(problem(line, e.mark.is_null() ? 0 : e.mark.column + 1, "is no valid YAML or JSON: " + e.msg + advice(text, line)));
+        problems.push_back(problem(line, e.mark.is_null() ? 0 : e.mark.column + 1, "is no valid YAML or JSON: " + e.msg + ", allowed: well-formed text, every quote and bracket closed" + advice(text, line)));
         return problems;
     }
     std::vector<Document> documents = builder.take_documents();

@@ -21,6 +21,7 @@ struct Manifests {
     std::vector<HorizontalPodAutoscaler> horizontal_pod_autoscalers;
     std::vector<ScaledObject> scaled_objects;
     std::vector<NodeGroup> node_groups;           ///< of all eksctl ClusterConfigs
+    bool incomplete = false;                      ///< an object could not be read at all: what names it is not checked
     std::string cluster_region;                   ///< the ClusterConfig's; "" = none
     std::vector<PodDisruptionBudget> pod_disruption_budgets;
     std::vector<PriorityClass> priority_classes;

@@ -8,7 +8,7 @@ namespace windtunnel {
 namespace {
 
 /// What the importer does with an object of a kind that it does not read.
-enum class KindRole : std::uint8_t { note, refuse, gpu_refuse };
+enum class KindRole : std::uint8_t { note, warn, refuse, gpu_refuse };
 
 struct KindRow {
     const char* kind;
@@ -29,7 +29,27 @@ constexpr KindRow other_kinds[] = {
     {"Gateway", KindRole::note}, {"GatewayClass", KindRole::note}, {"HTTPRoute", KindRole::note}, {"GRPCRoute", KindRole::note},
     {"APIService", KindRole::note}, {"PodSecurityPolicy", KindRole::note}, {"RuntimeClass", KindRole::note}, {"CSIDriver", KindRole::note},
     {"ValidatingWebhookConfiguration", KindRole::note}, {"MutatingWebhookConfiguration", KindRole::note}, {"Lease", KindRole::note},
-    {"Event", KindRole::note}, {"Application", KindRole::note}, {"GrafanaDashboard", KindRole::note},
+    {"Event", KindRole::note}, {"Application", KindRole::note}, {"ApplicationSet", KindRole::note}, {"AppProject", KindRole::note},
+    {"GrafanaDashboard", KindRole::note}, {"GrafanaDatasource", KindRole::note}, {"Grafana", KindRole::note}, {"GrafanaFolder", KindRole::note},
+    {"Prometheus", KindRole::note}, {"Alertmanager", KindRole::note}, {"AlertmanagerConfig", KindRole::note}, {"ScrapeConfig", KindRole::note},
+    {"OpenTelemetryCollector", KindRole::note}, {"Instrumentation", KindRole::note}, {"Telemetry", KindRole::note},
+    {"FrontendConfig", KindRole::note}, {"ManagedCertificate", KindRole::note}, {"ReferenceGrant", KindRole::note}, {"Middleware", KindRole::note},
+    {"IngressRoute", KindRole::note}, {"TargetGroupBinding", KindRole::note}, {"TLSRoute", KindRole::note}, {"TCPRoute", KindRole::note},
+    {"PeerAuthentication", KindRole::note}, {"RequestAuthentication", KindRole::note}, {"AuthorizationPolicy", KindRole::note},
+    {"ServiceEntry", KindRole::note}, {"Sidecar", KindRole::note}, {"CiliumNetworkPolicy", KindRole::note}, {"VolumeSnapshot", KindRole::note},
+    {"VolumeSnapshotClass", KindRole::note}, {"VolumeAttributesClass", KindRole::note}, {"SecretProviderClass", KindRole::note},
+    {"PodTemplate", KindRole::note}, {"ControllerRevision", KindRole::note}, {"PodMetrics", KindRole::note}, {"ClusterPolicy", KindRole::note},
+    {"NodeFeatureDiscovery", KindRole::note}, {"ValidatingAdmissionPolicy", KindRole::note}, {"ValidatingAdmissionPolicyBinding", KindRole::note},
+    // They say how requests find a replica, which the scenario says here.
+    {"VirtualService", KindRole::warn, "its routes, retries and time-outs are not read; the scenario's workload says routing, timeout_s and retry"},
+    {"DestinationRule", KindRole::warn, "its load balancing is not read; the scenario's workload says routing"},
+    {"BackendConfig", KindRole::warn, "its time-outs are not read; the scenario's workload says timeout_s"},
+    {"GCPBackendPolicy", KindRole::warn, "its time-outs are not read; the scenario's workload says timeout_s"},
+    {"BackendTrafficPolicy", KindRole::warn, "its load balancing and time-outs are not read; the scenario's workload says routing and timeout_s"},
+    {"HealthCheckPolicy", KindRole::warn, "the load balancer's health checks are not simulated; pods take requests when they are Ready"},
+    {"InferencePool", KindRole::warn, "the gateway's endpoint picker is not simulated; the scenario's workload says routing"},
+    {"InferenceModel", KindRole::warn, "the gateway's endpoint picker is not simulated; the scenario's workload says routing"},
+    {"InferenceObjective", KindRole::warn, "the gateway's endpoint picker is not simulated; the scenario's workload says routing"},
     // They run pods; without GPUs they only take CPU and memory, which is not counted.
     {"DaemonSet", KindRole::gpu_refuse, "a DaemonSet whose pods use GPUs"},
     {"Job", KindRole::gpu_refuse, "a Job whose pods use GPUs"},
@@ -51,8 +71,18 @@ constexpr KindRow other_kinds[] = {
     {"ServingRuntime", KindRole::refuse, "KServe; write the Deployment it makes"},
     {"RayService", KindRole::refuse, "Ray; write a Deployment"},
     {"RayCluster", KindRole::refuse, "Ray; write a Deployment"},
-    {"InferencePool", KindRole::refuse, "the gateway's endpoint picker; write routing in the scenario"},
-    {"InferenceModel", KindRole::refuse, "the gateway's endpoint picker; write routing in the scenario"},
+    {"ClusterServingRuntime", KindRole::refuse, "KServe; write the Deployment it makes"},
+    {"LLMInferenceService", KindRole::refuse, "KServe; write the Deployment it makes"},
+    {"InferenceGraph", KindRole::refuse, "KServe; write the Deployments it makes"},
+    {"HTTPScaledObject", KindRole::refuse, "KEDA's HTTP add-on; write a ScaledObject"},
+    {"VLLMRuntime", KindRole::refuse, "the production stack's operator; write the Deployment it makes"},
+    {"ComputeClass", KindRole::refuse, "nodes that GKE chooses; write cluster.pools in the scenario"},
+    {"MachineSet", KindRole::refuse, "nodes of the Cluster API; write cluster.pools in the scenario"},
+    {"MachineDeployment", KindRole::refuse, "nodes of the Cluster API; write cluster.pools in the scenario"},
+    {"ClusterQueue", KindRole::refuse, "Kueue's admission"},
+    {"LocalQueue", KindRole::refuse, "Kueue's admission"},
+    {"ResourceFlavor", KindRole::refuse, "Kueue's admission"},
+    {"PodGroup", KindRole::refuse, "gang scheduling"},
     {"Rollout", KindRole::refuse, "Argo rollouts; write a Deployment"},
     {"Node", KindRole::refuse, "single nodes; write cluster.pools in the scenario"},
     {"ReplicationController", KindRole::refuse, "an obsolete kind; write a Deployment"},
@@ -62,7 +92,8 @@ constexpr KindRow other_kinds[] = {
 };
 
 const std::vector<std::string> read_kinds = {"Deployment", "StatefulSet", "ReplicaSet", "Service", "HorizontalPodAutoscaler", "ScaledObject",
-                                             "ClusterConfig", "PodDisruptionBudget", "PriorityClass", "CronJob", "ServiceMonitor", "PodMonitor"};
+                                             "ClusterConfig", "PodDisruptionBudget", "PriorityClass", "CronJob", "ServiceMonitor", "PodMonitor",
+                                             "PodMonitoring", "ClusterPodMonitoring"};
 
 /// Which API versions each kind that is read may come in.
 const std::map<std::string, std::vector<std::string>> api_versions = {
@@ -70,7 +101,8 @@ const std::map<std::string, std::vector<std::string>> api_versions = {
     {"HorizontalPodAutoscaler", {"autoscaling/v2", "autoscaling/v2beta2", "autoscaling/v1"}},
     {"ScaledObject", {"keda.sh/v1alpha1"}}, {"ClusterConfig", {"eksctl.io/v1alpha5"}}, {"PodDisruptionBudget", {"policy/v1", "policy/v1beta1"}},
     {"PriorityClass", {"scheduling.k8s.io/v1"}}, {"CronJob", {"batch/v1", "batch/v1beta1"}},
-    {"ServiceMonitor", {"monitoring.coreos.com/v1"}}, {"PodMonitor", {"monitoring.coreos.com/v1"}}};
+    {"ServiceMonitor", {"monitoring.coreos.com/v1"}}, {"PodMonitor", {"monitoring.coreos.com/v1"}},
+    {"PodMonitoring", {"monitoring.googleapis.com/v1"}}, {"ClusterPodMonitoring", {"monitoring.googleapis.com/v1"}}};
 
 /// Whether any pod spec below this node asks for a GPU.
 bool asks_for_gpu(const Node& node) {
@@ -112,11 +144,16 @@ public:
                                                                    (values ? "; render the chart first: helm template ... | windtunnel run -f -" : "")});
             return;
         }
+        if (const std::string owner = made_by(document.root); !owner.empty()) {
+            object.note("", document.root.text_at({"kind"}) + "/" + document.root.text_at({"metadata", "name"}) + " is made by " + owner + ", from which it follows");
+            return;
+        }
         const std::string kind = object.text("kind").value_or("");
         const std::string api_version = object.text("apiVersion").value_or("");
         if (kind.empty() || api_version.empty()) return;
         if (kind != "ConfigMap" && kind != "PrometheusRule" && kind != "GrafanaDashboard")
             if (const Node* left = find_template(document.root)) {
+                m_out.incomplete = true;
                 m_findings.errors.push_back({document.where(*left), "", "found " + describe(*left) + ", text of a template, allowed: rendered manifests (helm template ... | windtunnel run -f -)"});
                 return;
             }
@@ -140,6 +177,24 @@ public:
     }
 
 private:
+    /// The object among the documents that controls this one (`kubectl get all` prints both), or "".
+    [[nodiscard]] std::string made_by(const Node& object) const {
+        const Node* metadata = object.find("metadata");
+        const Node* owners = metadata && metadata->is_map() ? metadata->find("ownerReferences") : nullptr;
+        if (!owners || !owners->is_list()) return "";
+        for (const Node& owner : owners->children) {
+            const std::string kind = owner.text_at({"kind"}), name = owner.text_at({"name"});
+            // A pod's ReplicaSet may have been left out: its name is the Deployment's and a hash.
+            const std::string deployment = kind == "ReplicaSet" ? name.substr(0, name.rfind('-')) : "";
+            for (const Document& d : m_out.documents) {
+                if (d.root.text_at({"metadata", "namespace"}) != object.text_at({"metadata", "namespace"})) continue;
+                const std::string here = d.root.text_at({"kind"}), its_name = d.root.text_at({"metadata", "name"});
+                if (!kind.empty() && ((here == kind && its_name == name) || (here == "Deployment" && its_name == deployment))) return here + "/" + its_name;
+            }
+        }
+        return "";
+    }
+
     ObjectMeta decode_meta(Decoder& object, const std::string& kind, std::size_t index) {
         ObjectMeta meta;
         meta.kind = kind;
@@ -197,7 +252,9 @@ private:
             names.emplace_back(row.kind);
             if (kind != row.kind) continue;
             const std::string title = kind + "/" + document.root.text_at({"metadata", "name"});
-            if (row.role == KindRole::note || (row.role == KindRole::gpu_refuse && !asks_for_gpu(document.root)))
+            if (row.role == KindRole::warn)
+                object.warn("", title + ": " + row.why);
+            else if (row.role == KindRole::note || (row.role == KindRole::gpu_refuse && !asks_for_gpu(document.root)))
                 object.note("", title + " does not change the result");
             else
                 object.error("", title + " would change the result and is not simulated: " + row.why);
@@ -344,7 +401,7 @@ Manifests import_kubernetes(std::vector<Document> documents, Findings& findings)
     out.documents = std::move(documents);
     Importer importer(out, findings);
     for (std::size_t i = 0; i < out.documents.size(); ++i) importer.read(i);
-    check_references(out, findings);
+    if (!out.incomplete) check_references(out, findings);
     return out;
 }
 

@@ -268,7 +268,7 @@ void decode_affinity(Decoder affinity, PodTemplate& out) {
         term.finish();
     }
     terms.finish();
-    node.unsupported({preferred}, "preferences between nodes; require the label or leave it out");
+    if (node.take(preferred)) node.warn(preferred, "preferences between nodes are not simulated: pods go to any node that their requirements allow");
     node.finish();
     Decoder anti = affinity.child("podAntiAffinity");
     const auto add_term = [&](Decoder& term, bool is_required) {

@@ -62,6 +62,11 @@ public:
                 case FlagRole::used: use(given); break;
                 case FlagRole::harmless: note(given, "does not change the result"); break;
                 case FlagRole::unsupported:
+                    if (given.flag->name == std::string_view("kv-transfer-config") && value.find("kv_both") != std::string::npos) {
+                        // Each server still prefills and decodes what it is sent; only blocks that others hold are spared.
+                        m_findings.warnings.push_back({place(given).where, place(given).path, "--" + given.name + ": blocks from other servers or tiers are not simulated: every prompt is computed where it arrives"});
+                        break;
+                    }
                     if (given.negated || (!value.empty() && is_neutral(*given.flag, value))) break;
                     error(given, std::string("would change the result and is not simulated: ") + given.flag->why);
                     break;

@@ -58,6 +58,7 @@ struct WorkloadSpec {
     QueueSpec queue;
     OnNoEndpoints on_no_endpoints = OnNoEndpoints::fail;
     std::optional<std::int64_t> hold_limit;      ///< requests held without endpoints; empty: no bound
+    std::optional<std::int32_t> initial_replicas;///< Ready at t = 0; empty: the manifest's, else the autoscaler's minimum
     Tick endpoint_delay = seconds(1);            ///< readiness to router
     std::optional<ModelServer> server;           ///< declared by the scenario, over what the manifest says
     std::vector<ColdStartStageSpec> cold_start;      ///< empty: the model's own

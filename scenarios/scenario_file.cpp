@@ -74,6 +74,7 @@ WorkloadSpec decode_workload(Decoder& workload, const std::string& scenario_file
     workload.quiet({"retry", "queue"});
     out.on_no_endpoints = workload.choice<OnNoEndpoints>("on_no_endpoints", {{"fail", OnNoEndpoints::fail}, {"hold", OnNoEndpoints::hold}})
                               .value_or(out.routing == RoutingSpec::queue ? OnNoEndpoints::hold : OnNoEndpoints::fail);
+    out.initial_replicas = workload.int32("initial_replicas", 0, 100'000);
     out.hold_limit = workload.integer("hold_limit", 0, 1'000'000'000);
     if (workload.has("hold_limit") && out.on_no_endpoints != OnNoEndpoints::hold) workload.error("hold_limit", "stands beside on_no_endpoints: fail, allowed: only with hold");
     out.endpoint_delay = workload.duration("endpoint_delay_s", 0, 3600).value_or(seconds(1));

@@ -35,7 +35,10 @@ void add_node_groups(Scenario& scenario, Findings& findings) {
     }
     if (!scenario.manifests.node_groups.empty()) {
         if (scenario.cluster.cloud == CloudKind::none) scenario.cluster.cloud = CloudKind::aws;  // eksctl knows no other
-        if (scenario.cluster.region.empty()) scenario.cluster.region = scenario.manifests.cluster_region;
+        const std::string& region = scenario.manifests.cluster_region;
+        if (scenario.cluster.region.empty()) scenario.cluster.region = region;
+        else if (!region.empty() && region != scenario.cluster.region)
+            findings.warnings.push_back({scenario.manifests.node_groups.front().meta.where, "metadata.region", "found the region " + region + ", but cluster.region of the scenario is " + scenario.cluster.region + ", which holds"});
     }
 }
 
@@ -85,8 +88,16 @@ void resolve_targets(Scenario& scenario, Findings& findings) {
         if (!target) error("found " + title + ", which no manifest has" + did_you_mean(title, titles) + (titles.empty() ? "" : ", allowed: " + join(titles)));
         else if (!target->server && !workload.server)
             error("found " + title + ", which has no model server that is known, allowed: a vLLM container, or workload.server: {model: ..., gpu: ...}");
+        const auto same = [&](const WorkloadObject& o) { return target && o.meta.kind == target->meta.kind && o.meta.name == target->meta.name; };
+        if (std::count_if(scenario.manifests.workloads.begin(), scenario.manifests.workloads.end(), same) > 1)
+            error("found " + title + " in several namespaces, allowed: manifests with one of them");
         if (target && workload.server) complete_server(scenario, workload, *target, findings);
         if (workload.name.empty()) workload.name = workload.target_name;
+    }
+    for (const WorkloadObject& object : scenario.manifests.workloads) {
+        const bool targeted = std::any_of(scenario.workloads.begin(), scenario.workloads.end(), [&](const WorkloadSpec& w) { return scenario.target_of(w) == &object; });
+        if (!targeted && !scenario.workloads.empty() && object.pod.gpus() > 0)
+            findings.warnings.push_back({object.meta.where, "", object.meta.title() + " uses GPUs and no workload sends requests to it: its pods, their nodes and their cost are not simulated"});
     }
     for (std::size_t i = 0; i < scenario.workloads.size(); ++i)
         for (std::size_t k = 0; k < i; ++k) {
@@ -224,8 +235,10 @@ void read_scenario_into(const ScenarioInputs& inputs, std::istream& standard_inp
     add_node_groups(scenario, findings);
     if (scenario.workloads.empty() && inputs.workload_required)
         findings.errors.push_back({document.where(), "workload", "is missing, allowed: a trace or synthetic, and its target (or -t)"});
-    resolve_targets(scenario, findings);
-    check_events(scenario, findings);
+    if (!scenario.manifests.incomplete) {
+        resolve_targets(scenario, findings);
+        check_events(scenario, findings);
+    }
     if (scenario.cluster.pools.empty() && inputs.workload_required)
         findings.errors.push_back({document.where(), "cluster.pools", "is missing, and the manifests bring no node groups, allowed: {name, instance_type, capacity_type, min, max}"});
     scenario.warnings = findings.warnings;

@@ -78,56 +78,6 @@ std::string routing_text(RoutingSpec routing) {
 
 }  // namespace
 
-Labels node_labels(const PoolSpec& pool, const ClusterSpec& cluster, const std::string& instance_type, const std::string& zone) {
-    Labels labels = pool.labels;
-    const bool spot = pool.capacity == CapacityType::spot;
-    labels["node.kubernetes.io/instance-type"] = instance_type;
-    labels["kubernetes.io/os"] = "linux";
-    labels["kubernetes.io/arch"] = "amd64";
-    if (!cluster.region.empty()) labels["topology.kubernetes.io/region"] = cluster.region;
-    if (!zone.empty()) labels["topology.kubernetes.io/zone"] = zone;
-    // Names from the clouds' documentation, 2025.
-    switch (cluster.cloud) {
-        case CloudKind::aws:
-            labels["eks.amazonaws.com/nodegroup"] = pool.name;
-            labels["alpha.eksctl.io/nodegroup-name"] = pool.name;
-            labels["eks.amazonaws.com/capacityType"] = spot ? "SPOT" : "ON_DEMAND";
-            break;
-        case CloudKind::gcp:
-            labels["cloud.google.com/gke-nodepool"] = pool.name;
-            if (spot) labels["cloud.google.com/gke-spot"] = "true";
-            break;
-        case CloudKind::azure:
-            labels["agentpool"] = pool.name;
-            labels["kubernetes.azure.com/agentpool"] = pool.name;
-            if (spot) labels["kubernetes.azure.com/scalesetpriority"] = "spot";
-            break;
-        case CloudKind::none: break;
-    }
-    return labels;
-}
-
-bool may_run_on(const PodTemplate& pod, const PoolSpec& pool, const ClusterSpec& cluster) {
-    for (const Taint& taint : pool.taints) {
-        const bool tolerated = std::any_of(pod.tolerations.begin(), pod.tolerations.end(), [&](const Toleration& t) { return t.tolerates(taint); });
-        if (taint.effect != TaintEffect::prefer_no_schedule && !tolerated) return false;
-    }
-    std::vector<std::string> zones = pool.zones.empty() ? cluster.zones : pool.zones;
-    if (zones.empty()) zones.emplace_back();
-    LabelSelector selector;
-    selector.match_labels = pod.node_selector;
-    for (const std::string& type : pool.instance_types)
-        for (const std::string& zone : zones) {
-            const Labels labels = node_labels(pool, cluster, type, zone);
-            const bool affine = pod.required_node_affinity.empty() ||
-                                std::any_of(pod.required_node_affinity.begin(), pod.required_node_affinity.end(), [&](const NodeAffinityTerm& term) {
-                                    return std::all_of(term.expressions.begin(), term.expressions.end(), [&](const SelectorExpression& e) { return e.matches(labels); });
-                                });
-            if (affine && selector.matches(labels)) return true;
-        }
-    return false;
-}
-
 std::string validate_text(const Scenario& scenario, const Findings& findings, bool with_notes,
                           const std::function<std::string(const PoolSpec&)>& price_text) {
     std::string out;

@@ -2,6 +2,7 @@
 #include <functional>
 #include <string>
 
+#include "scenarios/node_labels.hpp"
 #include "scenarios/scenario.hpp"
 
 namespace windtunnel {
@@ -19,13 +20,5 @@ namespace windtunnel {
 /// `price_text` says what a node of a pool costs ("0.8048 USD/h", or ""), for those without their own price.
 [[nodiscard]] std::string validate_text(const Scenario& scenario, const Findings& findings, bool with_notes,
                                         const std::function<std::string(const PoolSpec&)>& price_text = {});
-
-/// Whether a pod's selector, required affinity and tolerations let it run on a pool's nodes. GPU counts
-/// and instance types are for the compiler, which has the catalogue.
-[[nodiscard]] bool may_run_on(const PodTemplate& pod, const PoolSpec& pool, const ClusterSpec& cluster);
-
-/// The labels that a pool's nodes carry besides its own: instance type, capacity type, zone, pool name,
-/// as EKS, GKE and AKS set them.
-[[nodiscard]] Labels node_labels(const PoolSpec& pool, const ClusterSpec& cluster, const std::string& instance_type, const std::string& zone);
 
 }  // namespace windtunnel

@@ -14,6 +14,17 @@ namespace {
 
 constexpr std::size_t alignment = 64;
 
+/// Zeroes the bytes between a value's members, which copies take over from wherever the value was made:
+/// the blueprint's hash is one of bytes. GCC 11 and newer; without it a hash may differ from run to run.
+template <class T>
+void clear_padding([[maybe_unused]] T& value) {
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_clear_padding)
+    __builtin_clear_padding(&value);
+#endif
+#endif
+}
+
 /// Two passes over the same description: the first, without memory, measures.
 class Layouter {
 public:
@@ -32,6 +43,7 @@ public:
         T* at = place<T>(values.size());
         if (at == nullptr) return;
         std::copy(values.begin(), values.end(), at);
+        for (std::size_t i = 0; i < values.size(); ++i) clear_padding(at[i]);
         link(*span, at, values.size());
     }
     template <class T>
@@ -116,6 +128,7 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
             to->per_sampled_row = from.cost.per_sampled_row;
             to->prefill_ticks_per_pair_q16 = from.cost.prefill_ticks_per_pair_q16;
         }
+        if (to != nullptr) clear_padding(*to);
         out.fill(to ? &to->decode_step : nullptr, from.cost.decode_step);
         out.fill(to ? &to->mixed_step : nullptr, from.cost.mixed_step);
         out.fill(to ? &to->attention : nullptr, from.cost.attention);
@@ -184,6 +197,7 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
     auto* b = reinterpret_cast<Blueprint*>(block.bytes());
     WT_EXPECTS(b->pod_slots < 0xffff);
     b->bytes = fill.used();
+    clear_padding(*b);
     b->hash = XXH3_64bits(block.bytes(), fill.used());
     return block;
 }

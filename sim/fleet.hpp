@@ -32,7 +32,7 @@ struct Pod {
 
 enum class NodeState : std::uint8_t { none, provisioning, ready };
 
-struct Node {
+struct ClusterNode {
     NodeState state = NodeState::none;
     std::uint16_t pool = 0;
     std::uint32_t pods = 0;
@@ -82,7 +82,7 @@ class Fleet {
 public:
     WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
         m_pods = arena.template take<Pod>(b.pod_slots);
-        m_nodes = arena.template take<Node>(b.node_slots);
+        m_nodes = arena.template take<ClusterNode>(b.node_slots);
         m_workloads = arena.template take<WorkloadState>(b.workloads.size());
     }
 
@@ -98,8 +98,8 @@ public:
         m_last_addition = Tick{INT64_MIN / 2};
         for (std::uint32_t p = 0; p < b.pools.size(); ++p)
             for (std::uint32_t i = 0; i < b.pools[p].node_slots; ++i) {
-                Node& n = m_nodes[b.pools[p].first_node + i];
-                n = Node{};
+                ClusterNode& n = m_nodes[b.pools[p].first_node + i];
+                n = ClusterNode{};
                 n.pool = static_cast<std::uint16_t>(p);
             }
         for (std::uint32_t w = 0; w < b.workloads.size(); ++w) {
@@ -116,7 +116,7 @@ public:
     }
 
     [[nodiscard]] WT_HD Pod& pod(std::uint32_t i) const { return m_pods[i]; }
-    [[nodiscard]] WT_HD Node& node(std::uint32_t i) const { return m_nodes[i]; }
+    [[nodiscard]] WT_HD ClusterNode& node(std::uint32_t i) const { return m_nodes[i]; }
     [[nodiscard]] WT_HD WorkloadState& workload(std::uint32_t i) const { return m_workloads[i]; }
 
     /// t = 0: the pools' initial nodes are Ready, and so are the initial replicas, on them or (where a pool
@@ -176,7 +176,7 @@ public:
             for (std::uint32_t p = m_pending; p != no_index; p = m_pods[p].next) plan_node_for(b.workloads[m_pods[p].workload], now, fault);
         }
         for (std::uint32_t n = 0; n < b.node_slots; ++n) {
-            const Node& node = m_nodes[n];
+            const ClusterNode& node = m_nodes[n];
             if (node.state != NodeState::ready || node.pods != 0) continue;
             const PoolPlan& pool = b.pools[node.pool];
             if (now - node.empty_since < b.node_scaling.unneeded_time || now - m_last_addition < b.node_scaling.delay_after_add) continue;
@@ -284,7 +284,7 @@ private:
 
     WT_HD void bind(std::uint32_t p, std::uint32_t n, Tick now) {
         Pod& pod = m_pods[p];
-        Node& node = m_nodes[n];
+        ClusterNode& node = m_nodes[n];
         node.free.take(m_blueprint->workloads[pod.workload].needs);
         ++node.pods;
         pod.node = n;
@@ -298,7 +298,7 @@ private:
     /// Enters the pod's stage, skipping those that its node has been through for this workload.
     WT_HD_COLD void continue_start(std::uint32_t p, Tick now) {
         Pod& pod = m_pods[p];
-        Node& node = m_nodes[pod.node];
+        ClusterNode& node = m_nodes[pod.node];
         const WorkloadPlan& plan = m_blueprint->workloads[pod.workload];
         std::uint64_t& seen = node.seen[pod.workload / 64];
         const std::uint64_t bit = std::uint64_t{1} << (pod.workload % 64);
@@ -336,7 +336,7 @@ private:
         Pod& pod = m_pods[p];
         m_calendar->set(m_slots.pods + p, never);
         if (pod.state >= PodState::terminating) m_owner->pod_killed(p, now);
-        Node& node = m_nodes[pod.node];
+        ClusterNode& node = m_nodes[pod.node];
         node.free.give(m_blueprint->workloads[pod.workload].needs);
         if (--node.pods == 0) node.empty_since = now;
         free_slot(p, now);
@@ -373,7 +373,7 @@ private:
     [[nodiscard]] WT_HD BestNode find_node(const WorkloadPlan& plan) const {
         BestNode best;
         for (std::uint32_t n = 0; n < m_blueprint->node_slots; ++n) {
-            const Node& node = m_nodes[n];
+            const ClusterNode& node = m_nodes[n];
             if (node.state != NodeState::ready || (plan.pools >> node.pool & 1) == 0 || !node.free.fits(plan.needs)) continue;
             const NodeResources& all = m_blueprint->pools[node.pool].capacity;
             best.offer({n, node.free.cpu_milli - plan.needs.cpu_milli, all.cpu_milli,
@@ -399,7 +399,7 @@ private:
     /// A node on which the pending pod will fit, coming or newly asked for.
     WT_HD_COLD void plan_node_for(const WorkloadPlan& plan, Tick now, Fault& fault) {
         for (std::uint32_t n = 0; n < m_blueprint->node_slots; ++n) {
-            Node& node = m_nodes[n];
+            ClusterNode& node = m_nodes[n];
             if (node.state != NodeState::provisioning || (plan.pools >> node.pool & 1) == 0 || !node.planned.fits(plan.needs)) continue;
             node.planned.take(plan.needs);
             return;
@@ -407,7 +407,7 @@ private:
         const std::uint32_t pool = cheapest_pool(plan);
         if (pool == no_index) return;  // pending until a node leaves or the limit is raised
         const std::uint32_t n = launch(pool, now, fault);
-        Node& node = m_nodes[n];
+        ClusterNode& node = m_nodes[n];
         node.planned = node.free;
         node.planned.take(plan.needs);
         m_last_addition = now;
@@ -439,9 +439,9 @@ private:
     WT_HD_COLD std::uint32_t launch(std::uint32_t pool, Tick now, Fault& fault) {
         std::uint32_t n = free_node_slot(pool);
         if (!WT_CHECK(fault, n != no_index)) n = m_blueprint->pools[pool].first_node;
-        Node& node = m_nodes[n];
+        ClusterNode& node = m_nodes[n];
         const std::uint32_t incarnation = node.incarnation + 1;
-        node = Node{};
+        node = ClusterNode{};
         node.pool = static_cast<std::uint16_t>(pool);
         node.incarnation = incarnation;
         node.state = NodeState::provisioning;
@@ -454,7 +454,7 @@ private:
     }
 
     WT_HD void node_ready(std::uint32_t n, Tick now) {
-        Node& node = m_nodes[n];
+        ClusterNode& node = m_nodes[n];
         node.state = NodeState::ready;
         node.empty_since = now;
         m_owner->node_changed(n, now);
@@ -462,7 +462,7 @@ private:
     }
 
     WT_HD void remove_node(std::uint32_t n, Tick now) {
-        Node& node = m_nodes[n];
+        ClusterNode& node = m_nodes[n];
         const PoolPlan& pool = m_blueprint->pools[node.pool];
         count_node(node.pool, now, -1);
         const Tick life = now - node.launched;
@@ -490,7 +490,7 @@ private:
                             pod.incarnation * 64 + number).next_u64();
     }
     [[nodiscard]] WT_HD std::uint64_t node_draw(StreamPurpose purpose, std::uint32_t n) const {
-        const Node& node = m_nodes[n];
+        const ClusterNode& node = m_nodes[n];
         const std::uint32_t local = n - m_blueprint->pools[node.pool].first_node;
         return RandomStream(m_key.seed, m_key.trial, purpose, (std::uint32_t{node.pool} << 24) | local, node.incarnation).next_u64();
     }
@@ -506,7 +506,7 @@ private:
     Tally* m_tally = nullptr;
     ControlSlots m_slots;
     ArenaArray<Pod, Layout> m_pods;
-    ArenaArray<Node, Layout> m_nodes;
+    ArenaArray<ClusterNode, Layout> m_nodes;
     ArenaArray<WorkloadState, Layout> m_workloads;
     std::uint32_t m_pending = no_index;       ///< pods without a node, oldest first
     std::uint32_t m_pending_tail = no_index;

@@ -72,7 +72,7 @@ void LawObserver::pod_changed(std::uint32_t p, const Pod& pod, Tick now) {
     m_pods[p] = pod;
 }
 
-void LawObserver::node_changed(std::uint32_t n, const Node& node, Tick now) {
+void LawObserver::node_changed(std::uint32_t n, const ClusterNode& node, Tick now) {
     expect(now >= m_last, "L4: the clock went back", now);
     m_last = now;
     if (node.state == NodeState::none) expect(m_used[n].gpus == 0 && m_used[n].pods == 0, "L5: a node left with pods on it", now);

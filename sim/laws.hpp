@@ -19,7 +19,7 @@ public:
 
     void request_ended(const RequestRecord& r);
     void pod_changed(std::uint32_t p, const Pod& pod, Tick now);
-    void node_changed(std::uint32_t n, const Node& node, Tick now);
+    void node_changed(std::uint32_t n, const ClusterNode& node, Tick now);
 
     std::vector<std::string> broken;  ///< at most 20 lines
     std::vector<std::uint8_t> ends;   ///< per request: how often it ended

@@ -30,7 +30,7 @@ struct NullObserver {
     static constexpr bool enabled = false;
     WT_HD void request_ended(const RequestRecord&) {}
     WT_HD void pod_changed(std::uint32_t, const Pod&, Tick) {}
-    WT_HD void node_changed(std::uint32_t, const Node&, Tick) {}
+    WT_HD void node_changed(std::uint32_t, const ClusterNode&, Tick) {}
     WT_HD void scaled(const ScaleRecord&) {}
 };
 

@@ -53,7 +53,7 @@ void TimelineObserver::pod_changed(std::uint32_t p, const Pod& pod, Tick now) {
     open = {static_cast<std::uint8_t>(pod.state), now};
 }
 
-void TimelineObserver::node_changed(std::uint32_t n, const Node& node, Tick now) {
+void TimelineObserver::node_changed(std::uint32_t n, const ClusterNode& node, Tick now) {
     Open& open = m_nodes[n];
     if (open.state != 0) spread(open.since, now, [&](TimelineSlice& s, Tick t) { s.nodes[open.state] += t; });
     open = {static_cast<std::uint8_t>(node.state), now};
@@ -61,7 +61,7 @@ void TimelineObserver::node_changed(std::uint32_t n, const Node& node, Tick now)
 
 Timeline TimelineObserver::finish() {
     for (std::uint32_t p = 0; p < m_pods.size(); ++p) pod_changed(p, Pod{}, m_span);
-    for (std::uint32_t n = 0; n < m_nodes.size(); ++n) node_changed(n, Node{}, m_span);
+    for (std::uint32_t n = 0; n < m_nodes.size(); ++n) node_changed(n, ClusterNode{}, m_span);
     return std::move(m_timeline);
 }
 

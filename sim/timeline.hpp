@@ -32,7 +32,7 @@ public:
 
     void request_ended(const RequestRecord& r);
     void pod_changed(std::uint32_t p, const Pod& pod, Tick now);
-    void node_changed(std::uint32_t n, const Node& node, Tick now);
+    void node_changed(std::uint32_t n, const ClusterNode& node, Tick now);
     void scaled(const ScaleRecord& s) { m_timeline.scalings.push_back(s); }
 
     /// Closes what is open at the end of the span. Call once, after the trial.

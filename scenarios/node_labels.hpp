@@ -1,0 +1,22 @@
+#pragma once
+#include <string>
+
+#include "scenarios/scenario.hpp"
+
+namespace windtunnel {
+
+/// The labels of a pool's nodes: its own, and those that clouds and GPU operators set: instance type, zone,
+/// pool name, capacity type and GPU, as EKS, GKE, AKS, Karpenter and NVIDIA's GPU feature discovery name them.
+/// A pool's own labels win.
+[[nodiscard]] Labels node_labels(const PoolSpec& pool, const ClusterSpec& cluster, const std::string& instance_type, const std::string& zone);
+
+/// What keeps a pod off a pool's nodes: the first taint that it does not tolerate, or the selector or
+/// affinity that no node of the pool answers, with what the nodes carry instead. "" = it may run there.
+/// Resources and GPU counts are for the compiler.
+[[nodiscard]] std::string exclusion_of(const PodTemplate& pod, const PoolSpec& pool, const ClusterSpec& cluster);
+
+[[nodiscard]] inline bool may_run_on(const PodTemplate& pod, const PoolSpec& pool, const ClusterSpec& cluster) {
+    return exclusion_of(pod, pool, cluster).empty();
+}
+
+}  // namespace windtunnel

@@ -1,0 +1,97 @@
+#pragma once
+#include "sim/run_trial.hpp"
+#include "tests/support/server_lab.hpp"
+
+#include <random>
+#include <string>
+#include <vector>
+
+/// Whole random trials, and what two runs of one may not differ in.
+namespace windtunnel::lab {
+
+/// A random cluster of one or two workloads under random requests, from one seed.
+inline BlueprintParts random_cluster(std::uint64_t seed, std::vector<Request>& requests) {
+    const Experiment e = random_experiment(seed);
+    std::mt19937_64 rng(seed * 77);
+    const auto pick = [&](std::int64_t low, std::int64_t high) {
+        return low + static_cast<std::int64_t>(rng() % static_cast<std::uint64_t>(high - low + 1));
+    };
+    ServerParts s;
+    s.max_num_seqs = e.limits.max_num_seqs;
+    s.max_num_batched_tokens = e.limits.max_num_batched_tokens;
+    s.block_size = e.limits.block_size;
+    s.max_model_len = e.limits.max_model_len;
+    s.usable_blocks = e.limits.usable_blocks;
+    s.watermark_blocks = e.limits.watermark_blocks;
+    s.chunked_prefill = e.limits.chunked_prefill;
+    s.reserve_full_sequence = e.limits.reserve_full_sequence;
+    s.cost = e.cost;
+    BlueprintParts parts;
+    parts.servers = {s};
+    parts.workload_of_model = {0, 1};
+    parts.job_capacity = 8;  // small: trials outgrow it and are run again
+    for (int i = 0; i < 2; ++i) {
+        WorkloadPlan w;
+        w.pod_slots = static_cast<std::uint32_t>(pick(1, 4));
+        w.initial_replicas = static_cast<std::uint32_t>(pick(1, w.pod_slots));
+        w.routing = static_cast<Routing>(pick(0, 2));
+        w.needs = {pick(1, 2), pick(100, 900), pick(1, 100), 1};
+        w.pools = static_cast<std::uint64_t>(pick(1, 3));
+        w.hold = static_cast<std::uint8_t>(pick(0, 1));
+        if (w.routing == Routing::least_requests && pick(0, 1)) w.per_replica_limit = static_cast<std::uint32_t>(pick(1, 5));
+        if (pick(0, 2) == 0) w.request_timeout = Tick{pick(1, 100) * e.cost.mixed_step[1].count};
+        parts.workloads.push_back(w);
+        parts.stages.push_back({{-1, 0, {}, Tick{pick(1, 50) * e.cost.mixed_step[1].count}}, {-1, 1, {}, Tick{pick(1, 50)}}});
+        PoolPlan p;
+        p.node_slots = static_cast<std::uint32_t>(pick(1, 6));
+        p.initial = p.minimum = static_cast<std::uint32_t>(pick(0, p.node_slots));
+        p.capacity = {pick(1, 4), 2000, 300, 110};
+        p.provisioning = Tick{pick(1, 100) * e.cost.mixed_step[1].count};
+        p.price_rank = pick(0, 3);
+        parts.pools.push_back(p);
+    }
+    parts.node_scaling.scan_interval = Tick{20 * e.cost.mixed_step[1].count};
+    parts.cold = pick(0, 3) == 0;
+    requests.clear();
+    for (const Arrival& a : e.arrivals) {
+        Request r;
+        r.arrival = Tick{a.at};
+        r.prompt_tokens = a.prompt;
+        r.output_tokens = a.output;
+        if (pick(0, 9) == 0) r.max_tokens = static_cast<std::uint32_t>(pick(1, 300));
+        r.model = static_cast<std::uint16_t>(pick(0, 1));
+        requests.push_back(r);
+    }
+    parts.span = requests.back().arrival + Tick{pick(0, 100)};
+    parts.drain_limit = Tick{pick(0, 1) * 1000 * e.cost.mixed_step[1].count};
+    return parts;
+}
+
+/// The parts in which two outcomes of one trial differ; none may.
+inline std::string differences(const TrialOutcome& a, const TrialOutcome& b) {
+    const Tally &x = a.tally, &y = b.tally;
+    std::string out;
+    const auto compare = [&](const char* name, const auto& l, const auto& r) {
+        if (!(l == r)) out += std::string(" ") + name;
+    };
+    compare("status", x.status, y.status);
+    compare("requests", x.requests, y.requests);
+    compare("prompt_tokens", x.prompt_tokens, y.prompt_tokens);
+    compare("output_tokens", x.output_tokens, y.output_tokens);
+    compare("good", x.good, y.good);
+    compare("kv_preemptions", x.kv_preemptions, y.kv_preemptions);
+    compare("cold_starts", x.cold_starts, y.cold_starts);
+    compare("gpu_busy", x.gpu_busy, y.gpu_busy);
+    compare("ready_replicas", x.ready_replicas, y.ready_replicas);
+    compare("nodes", x.nodes, y.nodes);
+    compare("gpus", x.gpus, y.gpus);
+    compare("ended_at", x.ended_at, y.ended_at);
+    for (std::uint32_t p = 0; p < max_pools; ++p) compare("pools", x.pools[p], y.pools[p]);
+    compare("ttft", a.ttft, b.ttft);
+    compare("tpot", a.tpot, b.tpot);
+    compare("itl", a.itl, b.itl);
+    compare("e2el", a.e2el, b.e2el);
+    return out;
+}
+
+}  // namespace windtunnel::lab
