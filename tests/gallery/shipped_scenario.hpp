@@ -38,7 +38,7 @@ struct Witness : LawObserver {
         LawObserver::pod_changed(p, pod, now);
         pods.push_back({p, pod.workload, pod.state, now});
     }
-    void node_changed(std::uint32_t n, const Node& node, Tick now) {
+    void node_changed(std::uint32_t n, const ClusterNode& node, Tick now) {
         LawObserver::node_changed(n, node, now);
         nodes.push_back({n, node.state, now});
     }
