@@ -3,6 +3,7 @@
 #include "models/expects.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -23,6 +24,31 @@ void clear_padding([[maybe_unused]] T& value) {
     __builtin_clear_padding(&value);
 #endif
 #endif
+}
+
+void clear_bytes(void* whole, std::size_t from, std::size_t to) {
+    std::memset(static_cast<unsigned char*>(whole) + from, 0, to - from);
+}
+
+// GCC 12's builtin zeroes members as well, of large types that hold arrays of structures (GCC 12.2: an HPA's
+// metrics lost their targets). Those types are cleared part by part, and the gaps between the parts by hand.
+
+void clear_padding(HpaSpec& s) {
+    for (HpaMetricSpec& m : s.metrics) clear_padding(m);
+    for (HpaScalingRules* rules : {&s.scale_up, &s.scale_down}) {
+        for (HpaScalingPolicy& p : rules->policies) clear_padding(p);
+        clear_bytes(rules, offsetof(HpaScalingRules, select) + sizeof rules->select, offsetof(HpaScalingRules, policy_count));
+    }
+    clear_bytes(&s, offsetof(HpaSpec, metric_count) + sizeof s.metric_count, offsetof(HpaSpec, metrics));
+    clear_bytes(&s, offsetof(HpaSpec, has_behavior) + sizeof s.has_behavior, offsetof(HpaSpec, scale_up));
+    clear_bytes(&s, offsetof(HpaSpec, scale_to_zero) + sizeof s.scale_to_zero, offsetof(HpaSpec, downscale_stabilization));
+}
+
+void clear_padding(AutoscalerPlan& plan) {
+    clear_padding(plan.hpa);
+    clear_padding(plan.keda);
+    for (TriggerPlan& t : plan.triggers) clear_padding(t);
+    clear_bytes(&plan, offsetof(AutoscalerPlan, log) + sizeof plan.log, offsetof(AutoscalerPlan, triggers));
 }
 
 /// Two passes over the same description: the first, without memory, measures.
