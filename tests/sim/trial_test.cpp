@@ -3,7 +3,9 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <cstring>
 #include <map>
+#include <new>
 
 using namespace windtunnel;
 using lab::differences;
@@ -222,4 +224,28 @@ TEST_CASE("calendar: the earliest slot comes first and the lower slot wins a tie
             if (*least != never) REQUIRE(calendar.first() == static_cast<std::uint32_t>(least - plain.begin()));
         }
     }
+}
+
+TEST_CASE("a blueprint keeps an autoscaler's plan to the last member, and its hash does not see the bytes between") {
+    const auto plan_over = [](unsigned char garbage) {
+        BlueprintParts parts = cluster(clockwork(1, milliseconds(10), milliseconds(10)), 1);
+        parts.span = seconds(1);
+        parts.autoscalers.resize(1);
+        std::memset(static_cast<void*>(parts.autoscalers.data()), garbage, sizeof(AutoscalerPlan));
+        auto* plan = new (parts.autoscalers.data()) AutoscalerPlan;
+        plan->hpa.metric_count = hpa_max_metrics;
+        for (int i = 0; i < hpa_max_metrics; ++i)
+            plan->hpa.metrics[i] = {HpaMetricKind::external, HpaTargetKind::average_value, true, 70'000 + i};
+        return build(parts);
+    };
+    const BlueprintBlock a = plan_over(0x00), b = plan_over(0xff);
+    CHECK(a.blueprint().hash == b.blueprint().hash);
+    const HpaSpec& hpa = a.blueprint().autoscalers[0].hpa;
+    for (int i = 0; i < hpa_max_metrics; ++i) {
+        CHECK(hpa.metrics[i].target == HpaTargetKind::average_value);
+        CHECK(hpa.metrics[i].cpu);
+        CHECK(hpa.metrics[i].target_milli == 70'000 + i);
+    }
+    CHECK(hpa.scale_up.policies[1].value == 100);
+    CHECK(hpa.scale_up.policies[1].period == seconds(15));
 }
