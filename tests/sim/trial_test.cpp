@@ -3,7 +3,9 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <cstring>
 #include <map>
+#include <new>
 
 using namespace windtunnel;
 using lab::differences;
@@ -222,4 +224,24 @@ TEST_CASE("calendar: the earliest slot comes first and the lower slot wins a tie
             if (*least != never) REQUIRE(calendar.first() == static_cast<std::uint32_t>(least - plain.begin()));
         }
     }
+}
+
+TEST_CASE("a blueprint keeps an autoscaler's plan to the last member") {
+    BlueprintParts parts = cluster(clockwork(1, milliseconds(10), milliseconds(10)), 1);
+    parts.span = seconds(1);
+    parts.autoscalers.resize(1);
+    AutoscalerPlan& plan = parts.autoscalers[0];
+    plan.trigger_count = hpa_max_metrics;
+    plan.hpa.metric_count = hpa_max_metrics;
+    for (int i = 0; i < hpa_max_metrics; ++i)
+        plan.hpa.metrics[i] = {HpaMetricKind::external, HpaTargetKind::average_value, true, 70'000 + i};
+    const BlueprintBlock block = build(parts);
+    const HpaSpec& hpa = block.blueprint().autoscalers[0].hpa;
+    for (int i = 0; i < hpa_max_metrics; ++i) {
+        CHECK(hpa.metrics[i].target == HpaTargetKind::average_value);
+        CHECK(hpa.metrics[i].cpu);
+        CHECK(hpa.metrics[i].target_milli == 70'000 + i);
+    }
+    CHECK(hpa.scale_up.policies[1].value == 100);
+    CHECK(hpa.scale_up.policies[1].period == seconds(15));
 }
