@@ -18,6 +18,9 @@ namespace {
 /// Monday, 2024-01-01T00:00:00Z: t = 0 where neither the scenario nor the trace says when it is.
 constexpr std::int64_t default_start_unix_s = 1'704'067'200;
 
+/// Of one workload: pods are numbered in 16 bits, and each may have a successor beside it.
+constexpr std::int32_t most_replicas = 10'000;
+
 /// A vLLM pod's CPU use: its API server and engine idle, and an engine core that spins while it steps.
 constexpr CpuUsePlan vllm_cpu{50, 1000};  // [estimate: one core for the engine's loop, 2025]
 
@@ -162,6 +165,11 @@ private:
             if (job.target.name == m_object.meta.name) most = std::max(most, job.replicas);
         for (const ScenarioEvent& e : m_scenario.events)
             if (e.kind == EventKind::scale && e.target == m_object.meta.title()) most = std::max(most, e.count);
+        if (std::max(most, initial) > most_replicas) {
+            const ObjectMeta& meta = scaler.scaled_object != nullptr ? scaler.scaled_object->meta : scaler.hpa != nullptr ? scaler.hpa->meta : m_object.meta;
+            refuse(meta.where, meta.title(), fmt::format("found up to {} replicas, allowed: at most {}", std::max(most, initial), most_replicas));
+            least = most = initial = 1;
+        }
         m_facts.minimum_replicas = least;
         m_facts.maximum_replicas = most;
         m_plan.initial_replicas = static_cast<std::uint32_t>(std::max(initial, 0));
@@ -313,6 +321,9 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
         parts.pools.push_back(pool.plan);
         out.pools.push_back(pool.facts);
     }
+    std::uint64_t pods = 0;
+    for (const WorkloadPlan& w : parts.workloads) pods += w.pod_slots;
+    if (pods >= 0xffff) errors.push_back({{scenario.file, 0, 0}, "workload", fmt::format("found up to {} pods of all workloads, with their successors, allowed: below 65535", pods)});
     if (!errors.empty()) return errors;
     compile_events(scenario, objects, parts, errors);
     compile_autoscalers(scenario, objects, out.clock, out, errors, out.warnings);

@@ -268,6 +268,7 @@ TEST_CASE("bad input: fields of manifests") {
         {"autoscaler without target", in_keda("  scaleTargetRef: {name: chat}\n", ""), {"k8s/keda.yaml:5:3: spec.scaleTargetRef", "missing"}},
         {"a target in two namespaces", [](const Folder& f) { f.write("k8s/other.yaml", deployment); f.replace("k8s/other.yaml", "name: chat", "name: chat\n  namespace: other"); f.replace("k8s/other.yaml", "metadata: {name: chat}", "metadata: {name: chat, namespace: other}"); }, {"workload.target", "several namespaces"}},
         {"two autoscalers", with_file("k8s/hpa.yaml", hpa), {"HorizontalPodAutoscaler/second", "k8s/hpa.yaml:1", "one autoscaler"}},
+        {"more replicas than can be", in_keda("maxReplicaCount: 4", "maxReplicaCount: 2147483647"), {"k8s/keda.yaml:1:1", "ScaledObject/chat", "2147483647", "10000"}},
         {"min above max", in_keda("minReplicaCount: 1", "minReplicaCount: 9"), {"k8s/keda.yaml:6:20: spec.minReplicaCount", "9", "maxReplicaCount 4"}},
         {"unparsable PromQL", in_keda("sum(vllm:num_requests_waiting)", "sum(vllm:num_requests_waiting) + + by)"), {"k8s/keda.yaml:12:16", "spec.triggers[0].metadata.query", "query column 38", "')'"}},
         {"PromQL without end", in_keda("sum(vllm:num_requests_waiting)", "sum(rate(vllm:num_requests_waiting[5m])"), {"k8s/keda.yaml:12:16", "query column"}},
