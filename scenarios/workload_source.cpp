@@ -34,7 +34,7 @@ Result<WorkloadSource> WorkloadSource::make(const Scenario& scenario, std::uint6
             // duration at no given rate keeps its meaning.
             std::optional<double>& drawn_s = stream.spec.synthetic->duration_s;
             if (scenario.duration && drawn_s && spec.synthetic->rate_rps)
-                drawn_s = std::min(*drawn_s, to_seconds(*scenario.duration));
+                drawn_s = std::min(*drawn_s, std::max(1.0, to_seconds(*scenario.duration)));
             source.m_random = true;
             source.m_formats.push_back("synthetic");
         } else {

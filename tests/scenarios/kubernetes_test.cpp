@@ -395,7 +395,7 @@ namespace {
 
 /// A folder with a scenario and manifests, and what reading it gives.
 struct ScenarioFolder {
-    std::filesystem::path folder = std::filesystem::temp_directory_path() / ("windtunnel_scenario_" + std::to_string(getpid()));
+    std::filesystem::path folder = std::filesystem::temp_directory_path() / ("windtunnel_" + std::to_string(getpid())) / "scenario_test";
 
     ScenarioFolder(const std::string& scenario, const std::string& manifests) {
         std::filesystem::remove_all(folder);
@@ -405,7 +405,7 @@ struct ScenarioFolder {
     }
     ScenarioFolder(const ScenarioFolder&) = delete;
     ScenarioFolder& operator=(const ScenarioFolder&) = delete;
-    ~ScenarioFolder() { std::filesystem::remove_all(folder); }
+    ~ScenarioFolder() { std::filesystem::remove_all(folder.parent_path()); }
     [[nodiscard]] Result<Scenario> read(const std::vector<std::string>& assignments = {}) const {
         std::istringstream none;
         ScenarioInputs inputs;
