@@ -333,9 +333,9 @@ ScaledObject decode_scaled_object(Decoder& object, ObjectMeta meta) {
     Decoder spec = object.child("spec");
     if (!spec.has("scaleTargetRef")) spec.missing("scaleTargetRef", "name of what is scaled");
     else out.target = decode_scale_target(spec.child("scaleTargetRef"));
-    out.polling_interval = seconds(spec.int32("pollingInterval", 1).value_or(30));
-    out.cooldown_period = seconds(spec.int32("cooldownPeriod", 0).value_or(300));
-    out.initial_cooldown_period = seconds(spec.int32("initialCooldownPeriod", 0).value_or(0));
+    out.polling_interval = seconds(spec.int32("pollingInterval", 1, 40'000'000).value_or(30));
+    out.cooldown_period = seconds(spec.int32("cooldownPeriod", 0, 40'000'000).value_or(300));
+    out.initial_cooldown_period = seconds(spec.int32("initialCooldownPeriod", 0, 40'000'000).value_or(0));
     out.idle_replicas = spec.int32("idleReplicaCount", 0);
     out.min_replicas = spec.int32("minReplicaCount", 0).value_or(0);
     out.max_replicas = spec.int32("maxReplicaCount", 1).value_or(100);

@@ -415,7 +415,7 @@ PodTemplate decode_pod_template(Decoder pod_template) {
         out.tolerations.push_back(std::move(toleration));
     }
     out.priority_class = spec.text("priorityClassName").value_or("");
-    out.termination_grace = seconds(spec.int32("terminationGracePeriodSeconds", 0).value_or(30));
+    out.termination_grace = seconds(spec.int32("terminationGracePeriodSeconds", 0, 40'000'000).value_or(30));
     out.runtime_class = spec.text("runtimeClassName").value_or("");
     if (const auto policy = spec.text("restartPolicy"); policy && *policy != "Always")
         spec.error("restartPolicy", "found " + *policy + ", allowed here: Always");
