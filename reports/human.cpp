@@ -81,11 +81,12 @@ std::string short_percent(std::optional<double> share) {
     int decimals = 1;
     const double percent = *share * 100;
     while (decimals < 6 && percent < 100 && percent >= 100 - 0.5 * std::pow(10, -decimals)) ++decimals;
+    if (percent > 0 && percent < 0.05) return "<0.1%";
     if (percent == 0 || percent == 100) decimals = 0;
     return fmt::format("{:.{}f}%", percent, decimals);
 }
 
-std::string sparkline(const std::vector<std::optional<double>>& values) {
+std::string sparkline(const std::vector<std::optional<double>>& values, BarScale scale) {
     static constexpr std::array<const char*, 8> bars{"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
     double most = 0;
     std::size_t known = 0;
@@ -101,8 +102,10 @@ std::string sparkline(const std::vector<std::optional<double>>& values) {
             out += ' ';
             continue;
         }
-        // Seven steps down from the largest to an eighth of an eighth of it.
-        const double steps = *v > 0 && most > 0 ? std::log2(most / *v) * 7 / 6 : 7;
+        // Seven steps down from the largest: to nothing, or to an eighth of an eighth of it.
+        double steps = 7;
+        if (most > 0 && *v > 0)
+            steps = scale == BarScale::linear ? (1 - *v / most) * 7 : std::log2(most / *v) * 7 / 6;
         out += bars[7 - std::min<std::size_t>(7, static_cast<std::size_t>(std::llround(steps)))];
     }
     return out;

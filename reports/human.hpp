@@ -25,7 +25,9 @@ namespace windtunnel {
 
 /// One character per value, of eight heights on a logarithmic scale: the largest is full, a 64th of it or less the
 /// lowest; a space for nothing. Empty when there are fewer than two values to compare.
-[[nodiscard]] std::string sparkline(const std::vector<std::optional<double>>& values);
+enum class BarScale { logarithmic, linear };
+[[nodiscard]] std::string sparkline(const std::vector<std::optional<double>>& values,
+                                    BarScale scale = BarScale::logarithmic);
 
 /// Columns that a text takes on a terminal (UTF-8; every character one column).
 [[nodiscard]] std::size_t display_width(std::string_view text);

@@ -68,7 +68,7 @@ private:
                 text += ", " + plural(static_cast<std::size_t>(w.minimum_replicas), "replica");
             else
                 text += fmt::format(", {}–{} replicas by {}", w.minimum_replicas, w.maximum_replicas,
-                                    w.autoscaler);
+                                    w.autoscaler.empty() ? "schedule" : w.autoscaler);
             parts.push_back(std::move(text));
         }
         line("Cluster", fmt::format("{}", fmt::join(parts, " · ")));
@@ -113,7 +113,10 @@ private:
             m_style.red(fmt::format("{} of {} requests did not complete ({})",
                                     thousands(static_cast<std::int64_t>(arrived - total("completed"))),
                                     count("arrived"), short_percent(1 - total("completed") / arrived))));
-        loss("rejected", "prompt + output tokens are more than max_model_len" + rejected_detail());
+        std::string rejected = "prompt + output tokens are more than max_model_len" + rejected_detail();
+        for (const WorkloadPlan& w : m_scenario.parts.workloads)
+            if (w.hold_limit > 0) rejected += fmt::format(", or the queue held {} already", thousands(w.hold_limit));
+        loss("rejected", rejected);
         loss("failed", failed_detail());
         loss("timed_out", "the client's time-out passed");
         loss("unfinished", "still waiting or running when the drain limit passed");
@@ -250,6 +253,35 @@ private:
               std::pair{"kv_preemptions", "KV preemption"}})
             if (total(key) > 0) text += " · " + plural(static_cast<std::size_t>(total(key)), name);
         line("Capacity", text);
+        caps();
+        day();
+    }
+    /// Arrivals against ready replicas over the span: whether the scaling follows the load.
+    void day() {
+        if (m_first == nullptr || !m_first->timeline || m_first->timeline->slices.size() < 2) return;
+        std::vector<std::optional<double>> arrivals, replicas;
+        for (const TimelineSlice& slice : m_first->timeline->slices) {
+            arrivals.push_back(static_cast<double>(slice.arrivals));
+            replicas.push_back(to_seconds(slice.pods[static_cast<int>(PodState::ready)]) /
+                               to_seconds(m_first->timeline->slice));
+        }
+        line("", fmt::format("arrivals {}   ready replicas {}", sparkline(arrivals, BarScale::linear),
+                             sparkline(replicas, BarScale::linear)));
+    }
+    /// Which limits were reached: the first thing to look at when a queue grows although "autoscaling works".
+    void caps() {
+        std::vector<std::string> reached;
+        if (m_scenario.workloads.size() == 1 && !m_scenario.workloads[0].autoscaler.empty() &&
+            m_summary.at("replicas_max").value >= m_scenario.workloads[0].maximum_replicas)
+            reached.push_back(fmt::format("{} reached its maximum of {} replicas", m_scenario.workloads[0].autoscaler,
+                                          m_scenario.workloads[0].maximum_replicas));
+        if (m_first != nullptr)
+            for (std::size_t p = 0; p < m_scenario.pools.size(); ++p) {
+                const CompiledPool& pool = m_scenario.pools[p];
+                if (pool.maximum > pool.minimum && m_first->outcome.tally.pools[p].nodes.most >= pool.maximum)
+                    reached.push_back(fmt::format("pool {} reached its maximum of {} nodes", pool.name, pool.maximum));
+            }
+        if (!reached.empty()) line("", m_style.yellow(fmt::format("{}", fmt::join(reached, " · "))));
     }
     void cost() {
         if (m_results.pools.empty()) return;
