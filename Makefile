@@ -19,7 +19,9 @@ help:           ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 demo: build     ## build the program and run the shipped scenario DEMO
-	$(RELEASE)/windtunnel run scenarios/gallery/$(DEMO)/scenario.yaml
+	@mkdir -p build/demo
+	$(RELEASE)/windtunnel run scenarios/gallery/$(DEMO)/scenario.yaml --out build/demo/results.json --requests build/demo/requests.csv
+	@echo "The same numbers for programs: build/demo/results.json; one row per request: build/demo/requests.csv"
 
 build: setup-build  ## build the program: build/release/windtunnel
 	@$(call configure,release)

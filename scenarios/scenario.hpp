@@ -115,7 +115,6 @@ struct MetricMapping {
 struct PrometheusSpec {
     Tick scrape_interval = seconds(15);          ///< a ServiceMonitor's or PodMonitor's own interval wins
     Tick evaluation_delay{0};                    ///< from scrape to query answer
-    Tick adapter_interval = seconds(30);         ///< how old an adapter's answer for HPA metrics may be
 };
 
 /// A request is good when it completed and met all that are given.
