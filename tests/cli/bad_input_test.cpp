@@ -1,5 +1,5 @@
 // What a person sees who gets something wrong: every row spoils one thing of a scenario that works.
-#include "tests/cli/program_run.hpp"
+#include "tests/support/program_run.hpp"
 
 #include <functional>
 #include <nlohmann/json.hpp>

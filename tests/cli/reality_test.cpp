@@ -1,5 +1,5 @@
 // Real traces and a shipped scenario, through the built program: sums, bytes, the results' contract.
-#include "tests/cli/program_run.hpp"
+#include "tests/support/program_run.hpp"
 
 #include <nlohmann/json.hpp>
 #include <vector>
