@@ -1,6 +1,7 @@
 #include "cli/command_line.hpp"
 #include "cli/console.hpp"
 #include "cli/engine_flags.hpp"
+#include "models/nearest_name.hpp"
 #include "scenarios/trace_commands.hpp"
 #include "scenarios/workload_presets.hpp"
 
@@ -10,6 +11,23 @@
 namespace windtunnel {
 
 namespace {
+
+/// Turns the name of an enumerator into its number, for CLI11; other names are refused with the allowed ones.
+template <class Enum>
+CLI::Validator choice(const std::map<std::string, Enum>& names) {
+    return CLI::Validator(
+        [names](std::string& value) {
+            const auto found = names.find(value);
+            if (found != names.end()) {
+                value = std::to_string(static_cast<int>(found->second));
+                return std::string();
+            }
+            std::vector<std::string> allowed;
+            for (const auto& [name, unused] : names) allowed.push_back(name);
+            return "found '" + value + "', allowed: " + spoken_list(allowed);
+        },
+        "");
+}
 
 struct TraceFlags {
     std::string in, out, output = "table";
@@ -122,12 +140,14 @@ void add_synth(CLI::App& trace, const std::shared_ptr<TraceFlags>& flags, Invoca
                                                           {"weibull", ArrivalProcess::weibull},
                                                           {"constant", ArrivalProcess::constant}};
     command->add_option("--arrival", s.process, "poisson, gamma, weibull or constant")
-        ->transform(CLI::CheckedTransformer(processes));
+        ->transform(choice(processes))
+        ->type_name("KIND");
     command->add_option("--cv", s.cv, "coefficient of variation of the gaps (gamma, weibull)");
     const std::map<std::string, RateProfile> profiles{
         {"flat", RateProfile::flat}, {"daily", RateProfile::daily}, {"weekly", RateProfile::weekly}};
     command->add_option("--profile", s.profile, "flat, daily or weekly")
-        ->transform(CLI::CheckedTransformer(profiles));
+        ->transform(choice(profiles))
+        ->type_name("KIND");
     command->add_option("--prompt-tokens", flags->prompt_tokens,
                         "every prompt's length, in place of the preset's");
     command->add_option("--output-tokens", flags->output_tokens,
