@@ -90,27 +90,37 @@ CLI::Validator number_check(const std::string& type) {
     return CLI::Validator(
         [type](const std::string& text) -> std::string {
             const bool whole = type == "UINT" || type == "INT";
-            const std::string_view digits = type == "UINT" ? std::string_view(text) : std::string_view(text).substr(text.starts_with('-') ? 1 : 0);
+            const std::string_view digits =
+                type == "UINT" ? std::string_view(text)
+                               : std::string_view(text).substr(text.starts_with('-') ? 1 : 0);
             bool good = !digits.empty();
             if (whole) {
                 std::uint64_t value = 0;
-                const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+                const auto [end, error] =
+                    std::from_chars(digits.data(), digits.data() + digits.size(), value);
                 good = good && error == std::errc{} && end == digits.data() + digits.size();
             } else {
                 double value = 0;
-                const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+                const auto [end, error] =
+                    std::from_chars(digits.data(), digits.data() + digits.size(), value);
                 good = good && error == std::errc{} && end == digits.data() + digits.size();
             }
             if (good) return "";
-            return "found '" + text + "', allowed: " + (type == "UINT" ? "a whole number of at least 0" : whole ? "a whole number" : "a number");
+            return "found '" + text + "', allowed: " +
+                   (type == "UINT" ? "a whole number of at least 0"
+                    : whole        ? "a whole number"
+                                   : "a number");
         },
         "");
 }
 
 void check_numbers(CLI::App& app) {
     for (CLI::Option* option : app.get_options())
-        if (const std::string type = option->get_type_name(); type == "UINT" || type == "INT" || type == "FLOAT") option->check(number_check(type));
-    for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) check_numbers(*command);
+        if (const std::string type = option->get_type_name();
+            type == "UINT" || type == "INT" || type == "FLOAT")
+            option->check(number_check(type));
+    for (CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+        check_numbers(*command);
 }
 
 int act(const CLI::App& app, const Invocation& invocation) {

@@ -4,8 +4,8 @@
 #include "scenarios/scenario.hpp"
 #include "scenarios/workload_source.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 #include <iostream>
 
 namespace windtunnel {
@@ -17,19 +17,33 @@ Problems apply_flags(const RunFlags& flags, Scenario& scenario) {
     Problems problems;
     if (flags.seed) scenario.seed = *flags.seed;
     if (flags.trials) {
-        if (*flags.trials < 1 || *flags.trials > 100'000'000) problems.push_back({{}, "--trials", fmt::format("found {}, allowed: 1 to 100000000", *flags.trials)});
-        else scenario.trials = static_cast<std::int32_t>(*flags.trials);
+        if (*flags.trials < 1 || *flags.trials > 100'000'000)
+            problems.push_back(
+                {{}, "--trials", fmt::format("found {}, allowed: 1 to 100000000", *flags.trials)});
+        else
+            scenario.trials = static_cast<std::int32_t>(*flags.trials);
     }
-    if (std::uint64_t{flags.first_trial} + static_cast<std::uint64_t>(std::max(scenario.trials, 1)) > 4'294'967'295U)
-        problems.push_back({{}, "--first-trial", fmt::format("found {} with {} trials, allowed: numbers of trials below 4294967295", flags.first_trial, scenario.trials)});
+    if (std::uint64_t{flags.first_trial} + static_cast<std::uint64_t>(std::max(scenario.trials, 1)) >
+        4'294'967'295U)
+        problems.push_back(
+            {{},
+             "--first-trial",
+             fmt::format("found {} with {} trials, allowed: numbers of trials below 4294967295",
+                         flags.first_trial, scenario.trials)});
     if (flags.duration_s) {
-        if (!(*flags.duration_s > 0 && *flags.duration_s < 4e7)) problems.push_back({{}, "--duration", fmt::format("found {}, allowed: above 0, below 40000000 seconds", *flags.duration_s)});
-        else scenario.duration = from_seconds(*flags.duration_s);
+        if (!(*flags.duration_s > 0 && *flags.duration_s < 4e7))
+            problems.push_back(
+                {{},
+                 "--duration",
+                 fmt::format("found {}, allowed: above 0, below 40000000 seconds", *flags.duration_s)});
+        else
+            scenario.duration = from_seconds(*flags.duration_s);
     }
     if (!flags.start.empty()) scenario.start = flags.start == "cold" ? StartState::cold : StartState::warm;
     for (const std::string& expression : flags.thresholds) {
         Result<Threshold> threshold = parse_threshold(expression);
-        if (threshold) scenario.thresholds.push_back(std::move(*threshold));
+        if (threshold)
+            scenario.thresholds.push_back(std::move(*threshold));
         else
             for (Problem& p : threshold.take_problems()) {
                 p.path = "--threshold";

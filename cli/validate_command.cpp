@@ -26,12 +26,11 @@ int run_validate(const ValidateFlags& flags) {
     Scenario scenario;
     Findings findings;
     read_scenario_into(flags.inputs, std::cin, scenario, findings);
-    const std::string text = validate_text(scenario, findings, flags.verbose,
-                      [&](const PoolSpec& pool) {
-                          const auto price = pool_price(pool, scenario.cluster);
-                          return price ? fmt::format("{:g} USD/h", static_cast<double>(price->nano_usd_per_hour) / 1e9)
-                                       : std::string();
-                      });
+    const std::string text = validate_text(scenario, findings, flags.verbose, [&](const PoolSpec& pool) {
+        const auto price = pool_price(pool, scenario.cluster);
+        return price ? fmt::format("{:g} USD/h", static_cast<double>(price->nano_usd_per_hour) / 1e9)
+                     : std::string();
+    });
     if (!findings.errors.empty()) {  // nothing that another program should go on with
         print_line(text.substr(0, text.find_last_not_of('\n') + 1));
         return bad_input;

@@ -1,13 +1,13 @@
 #include "gpu/device_replay.hpp"
 
-#include <algorithm>
 #include <cuda_runtime.h>
-#include <stdexcept>
-#include <string>
 #include <thrust/device_vector.h>
 #include <thrust/execution_policy.h>
 #include <thrust/for_each.h>
 #include <thrust/iterator/counting_iterator.h>
+#include <algorithm>
+#include <stdexcept>
+#include <string>
 
 namespace windtunnel {
 
@@ -18,11 +18,12 @@ using DeviceTrial = Trial<Layout, ArenaBank<Layout>, NullObserver>;
 constexpr std::uint32_t sketch_count = 4;
 
 void check(cudaError_t status, const char* what) {
-    if (status != cudaSuccess) throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(status));
+    if (status != cudaSuccess)
+        throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(status));
 }
 
-/// The same Trial as on the host; a lane of a warp's arena each. Its buckets are copied out of the arena, because
-/// the next wave uses the arena again.
+/// The same Trial as on the host; a lane of a warp's arena each. Its buckets are copied out of the arena,
+/// because the next wave uses the arena again.
 struct RunTrial {
     const Blueprint* blueprint;
     WorkloadView workload;
@@ -38,14 +39,16 @@ struct RunTrial {
         ArenaBank<Layout> bank;
         NullObserver observer;
         DeviceTrial trial(*blueprint, workload, {seed, first_trial + index}, bank, observer);
-        Arena<Layout> arena(arenas + std::size_t{group} * bytes_per_trial * Layout::lanes, bytes_per_trial, lane);
+        Arena<Layout> arena(arenas + std::size_t{group} * bytes_per_trial * Layout::lanes, bytes_per_trial,
+                            lane);
         trial.take_memory(arena);
         trial.run(tallies[index]);
-        const LatencySketch<Layout>* sketches[sketch_count] = {&trial.sketches().ttft, &trial.sketches().tpot, &trial.sketches().itl,
-                                                               &trial.sketches().e2el};
+        const LatencySketch<Layout>* sketches[sketch_count] = {&trial.sketches().ttft, &trial.sketches().tpot,
+                                                               &trial.sketches().itl, &trial.sketches().e2el};
         for (std::uint32_t s = 0; s < sketch_count; ++s)
             for (std::uint32_t i = 0; i < SketchBuckets::count; ++i)
-                buckets[(std::size_t{index} * sketch_count + s) * SketchBuckets::count + i] = sketches[s]->bucket(i);
+                buckets[(std::size_t{index} * sketch_count + s) * SketchBuckets::count + i] =
+                    sketches[s]->bucket(i);
     }
 };
 
@@ -53,9 +56,12 @@ struct RunTrial {
 std::uint32_t wave_size(std::size_t bytes_per_trial, std::uint32_t trials) {
     std::size_t free = 0, total = 0;
     check(cudaMemGetInfo(&free, &total), "asking for the device's memory");
-    const std::size_t each = bytes_per_trial + sizeof(Tally) + sketch_count * SketchBuckets::count * sizeof(std::uint64_t);
+    const std::size_t each =
+        bytes_per_trial + sizeof(Tally) + sketch_count * SketchBuckets::count * sizeof(std::uint64_t);
     const std::size_t fit = free / 5 * 4 / each / Layout::lanes * Layout::lanes;
-    if (fit == 0) throw std::runtime_error("a trial's arena of " + std::to_string(bytes_per_trial) + " bytes does not fit the device 32 times");
+    if (fit == 0)
+        throw std::runtime_error("a trial's arena of " + std::to_string(bytes_per_trial) +
+                                 " bytes does not fit the device 32 times");
     const std::size_t wanted = (std::size_t{trials} + Layout::lanes - 1) / Layout::lanes * Layout::lanes;
     return static_cast<std::uint32_t>(std::min(fit, wanted));
 }
@@ -79,8 +85,9 @@ std::size_t device_trial_bytes(const Blueprint& blueprint) {
     return dry.used();
 }
 
-std::vector<TrialOutcome> replay_on_device(const Blueprint& blueprint, WorkloadView workload, std::uint64_t seed,
-                                           std::uint32_t first_trial, std::uint32_t trials) {
+std::vector<TrialOutcome> replay_on_device(const Blueprint& blueprint, WorkloadView workload,
+                                           std::uint64_t seed, std::uint32_t first_trial,
+                                           std::uint32_t trials) {
     const std::size_t bytes = device_trial_bytes(blueprint);
     const std::uint32_t wave = wave_size(bytes, trials);
     // The blueprint holds no addresses: its bytes are the same blueprint there.
@@ -97,20 +104,29 @@ std::vector<TrialOutcome> replay_on_device(const Blueprint& blueprint, WorkloadV
     outcomes.reserve(trials);
     for (std::uint32_t done = 0; done < trials; done += wave) {
         const std::uint32_t now = std::min(wave, trials - done);
-        const RunTrial run{reinterpret_cast<const Blueprint*>(thrust::raw_pointer_cast(device_blueprint.data())),
-                           {thrust::raw_pointer_cast(requests.data()), workload.count, workload.span},
-                           seed,
-                           first_trial + done,
-                           thrust::raw_pointer_cast(arenas.data()),
-                           bytes,
-                           thrust::raw_pointer_cast(tallies.data()),
-                           thrust::raw_pointer_cast(buckets.data())};
-        thrust::for_each(thrust::device, thrust::counting_iterator<std::uint32_t>(0), thrust::counting_iterator<std::uint32_t>(now), run);
+        const RunTrial run{
+            reinterpret_cast<const Blueprint*>(thrust::raw_pointer_cast(device_blueprint.data())),
+            {thrust::raw_pointer_cast(requests.data()), workload.count, workload.span},
+            seed,
+            first_trial + done,
+            thrust::raw_pointer_cast(arenas.data()),
+            bytes,
+            thrust::raw_pointer_cast(tallies.data()),
+            thrust::raw_pointer_cast(buckets.data())};
+        thrust::for_each(thrust::device, thrust::counting_iterator<std::uint32_t>(0),
+                         thrust::counting_iterator<std::uint32_t>(now), run);
         check(cudaDeviceSynchronize(), "running the trials");
-        check(cudaMemcpy(host_tallies.data(), thrust::raw_pointer_cast(tallies.data()), now * sizeof(Tally), cudaMemcpyDeviceToHost), "reading the tallies");
-        check(cudaMemcpy(host_buckets.data(), thrust::raw_pointer_cast(buckets.data()), std::size_t{now} * sketch_count * SketchBuckets::count * sizeof(std::uint64_t), cudaMemcpyDeviceToHost), "reading the sketches");
+        check(cudaMemcpy(host_tallies.data(), thrust::raw_pointer_cast(tallies.data()), now * sizeof(Tally),
+                         cudaMemcpyDeviceToHost),
+              "reading the tallies");
+        check(cudaMemcpy(host_buckets.data(), thrust::raw_pointer_cast(buckets.data()),
+                         std::size_t{now} * sketch_count * SketchBuckets::count * sizeof(std::uint64_t),
+                         cudaMemcpyDeviceToHost),
+              "reading the sketches");
         for (std::uint32_t i = 0; i < now; ++i)
-            outcomes.push_back(read(host_tallies[i], host_buckets.data() + std::size_t{i} * sketch_count * SketchBuckets::count, bytes));
+            outcomes.push_back(
+                read(host_tallies[i],
+                     host_buckets.data() + std::size_t{i} * sketch_count * SketchBuckets::count, bytes));
     }
     return outcomes;
 }

@@ -2,15 +2,15 @@
 
 #include "models/problem.hpp"
 
-#include <atomic>
-#include <exception>
-#include <mutex>
 #include <tbb/enumerable_thread_specific.h>
 #include <tbb/global_control.h>
-#include <thread>
 #include <thrust/execution_policy.h>
 #include <thrust/for_each.h>
 #include <thrust/iterator/counting_iterator.h>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <thread>
 
 namespace windtunnel {
 
@@ -68,7 +68,8 @@ std::vector<TrialOutcome> replay(const ReplayPlan& plan) {
     std::atomic<std::uint32_t> done{0};
     std::mutex failure_guard;
     std::exception_ptr failure;
-    const RunOne one{&plan, &first.blueprint(), &arenas, &outcomes, &finished, &done, &failure_guard, &failure};
+    const RunOne one{&plan, &first.blueprint(), &arenas, &outcomes, &finished,
+                     &done, &failure_guard,     &failure};
     thrust::for_each(thrust::device, thrust::counting_iterator<std::uint32_t>(0),
                      thrust::counting_iterator<std::uint32_t>(plan.trials), one);
     if (failure) std::rethrow_exception(failure);

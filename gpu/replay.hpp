@@ -16,19 +16,20 @@ struct TrialWorkload {
 
 /// Many trials of one configuration.
 struct ReplayPlan {
-    std::function<BlueprintBlock(std::uint32_t growth)> blueprint;  ///< called with 1, larger where a trial outgrows it
-    std::function<TrialWorkload(std::uint32_t trial)> workload;     ///< called from any thread
+    std::function<BlueprintBlock(std::uint32_t growth)>
+        blueprint;  ///< called with 1, larger where a trial outgrows it
+    std::function<TrialWorkload(std::uint32_t trial)> workload;  ///< called from any thread
     std::uint64_t seed = 1;
     std::uint32_t first_trial = 0;
     std::uint32_t trials = 1;
     ServerKind server = ServerKind::fast;
-    int threads = 0;                                                 ///< 0 = all cores
-    std::function<void(std::uint32_t done)> progress;                ///< may be empty; called from any thread
-    const bool* interrupted = nullptr;                               ///< stops before the next trial once true
+    int threads = 0;                                   ///< 0 = all cores
+    std::function<void(std::uint32_t done)> progress;  ///< may be empty; called from any thread
+    const bool* interrupted = nullptr;                 ///< stops before the next trial once true
 };
 
-/// Runs the trials over Thrust's device system of this build (TBB on a CPU) and gives their outcomes in order of
-/// trial, whatever the order they ran in. Fewer than asked for when interrupted.
+/// Runs the trials over Thrust's device system of this build (TBB on a CPU) and gives their outcomes in order
+/// of trial, whatever the order they ran in. Fewer than asked for when interrupted.
 [[nodiscard]] std::vector<TrialOutcome> replay(const ReplayPlan& plan);
 
 /// What replay() runs on: "cpu (Thrust TBB)".

@@ -12,8 +12,8 @@ namespace windtunnel {
 /// One step, at a boundary t (`plan`):
 ///   A. every running sequence, in order of admission, gets its next token or prefill chunk under the token
 ///      budget, taking KV blocks as it crosses a block's border; while a block is missing, the sequence
-///      admitted last is preempted: its blocks are freed, it goes to the front of the queue, keeps its outputs
-///      and will be prefilled again;
+///      admitted last is preempted: its blocks are freed, it goes to the front of the queue, keeps its
+///      outputs and will be prefilled again;
 ///   B. unless A preempted, the queue's head is admitted while budget, a sequence slot and blocks for its
 ///      first chunk last; the first that does not fit stops the loop;
 ///   the step's time follows from what was scheduled; at its end (`commit`) every sequence whose tokens are
@@ -23,7 +23,8 @@ namespace windtunnel {
 /// grows by one token a row: n steps take n*c + k*B*n(n-1)/2 ticks. So `plan` proves how many steps are pure
 /// decode (no prefill; the queue empty, or its head refused after this step's own allocations, which only
 /// get tighter; no completion, no block shortage, no cost breakpoint inside) and makes one *jump* of them. An
-/// arrival that could be admitted cuts the jump at the first boundary at or after it. Extra cuts change nothing.
+/// arrival that could be admitted cuts the jump at the first boundary at or after it. Extra cuts change
+/// nothing.
 ///
 /// At most one sequence is in prefill between steps, and it is the one admitted last: a chunk is partial only
 /// when it used up the budget, and nothing is admitted before it is complete.
@@ -69,9 +70,9 @@ public:
     [[nodiscard]] WT_HD std::int64_t free_blocks() const { return m_free; }
     [[nodiscard]] WT_HD std::uint64_t preemptions() const { return m_totals.preemptions; }
 
-    /// A request arrives. An idle engine wakes at the same instant, after everything else that arrives then; a
-    /// busy one looks at its queue at the first boundary at or after `seen_from`: `now`, or one tick later when
-    /// a boundary at `now` would already have been passed (it arrived after the steps of this instant).
+    /// A request arrives. An idle engine wakes at the same instant, after everything else that arrives then;
+    /// a busy one looks at its queue at the first boundary at or after `seen_from`: `now`, or one tick later
+    /// when a boundary at `now` would already have been passed (it arrived after the steps of this instant).
     WT_HD void arrive(Pool& pool, JobIndex index, Tick now, Tick seen_from) {
         Job& job = pool[index];
         job.state = JobState::waiting;
@@ -81,12 +82,14 @@ public:
         if (m_activity == Activity::idle) {
             m_activity = Activity::waking;
             m_from = m_until = now;
-        } else if ((alone && m_running < static_cast<std::uint32_t>(m_config->max_num_seqs)) || m_config->extra_cuts) {
+        } else if ((alone && m_running < static_cast<std::uint32_t>(m_config->max_num_seqs)) ||
+                   m_config->extra_cuts) {
             cut(seen_from);
         }
     }
 
-    /// The client of a job that this server holds has gone: the job leaves at the first boundary from `seen_from` on.
+    /// The client of a job that this server holds has gone: the job leaves at the first boundary from
+    /// `seen_from` on.
     WT_HD void abort(Pool& pool, JobIndex index, Tick seen_from) {
         pool[index].aborted = 1;
         m_aborts = true;
@@ -102,7 +105,8 @@ public:
         plan(pool, fault, now);
     }
 
-    /// Reports the token gaps of the jump's steps that have ended by `now`; the jump is not going to end itself.
+    /// Reports the token gaps of the jump's steps that have ended by `now`; the jump is not going to end
+    /// itself.
     template <class Sink>
     WT_HD void settle(Sink& sink, Tick now) const {
         if (m_activity != Activity::decoding) return;
@@ -136,7 +140,9 @@ public:
         if (steps > 0) {  // a later boundary of the jump: it saw the arrivals up to then
             const Tick boundary = m_from + duration(steps);
             g.waiting = m_waiting.size;
-            for (JobIndex i = m_waiting.tail; i != no_job && pool[i].last_token > boundary; i = pool[i].previous) --g.waiting;
+            for (JobIndex i = m_waiting.tail; i != no_job && pool[i].last_token > boundary;
+                 i = pool[i].previous)
+                --g.waiting;
         }
         // Boundary `steps` has also allocated for the step it started, unless the jump ended there.
         const std::int64_t planned = steps < m_steps ? steps : m_steps - 1;
@@ -147,20 +153,25 @@ public:
 private:
     enum class Activity : std::uint8_t { idle, waking, decoding, mixed };
 
-    [[nodiscard]] WT_HD std::uint32_t block_size() const { return static_cast<std::uint32_t>(m_config->block_size); }
+    [[nodiscard]] WT_HD std::uint32_t block_size() const {
+        return static_cast<std::uint32_t>(m_config->block_size);
+    }
 
     /// Ticks of the first n steps of the jump.
     [[nodiscard]] WT_HD Tick duration(std::int64_t n) const {
         return {n * m_first_step.count + m_step_growth * (n * (n - 1) / 2)};
     }
 
-    /// How many steps of the jump have ended at or before `now`: the largest n with from + duration(n) <= now.
+    /// How many steps of the jump have ended at or before `now`: the largest n with from + duration(n) <=
+    /// now.
     [[nodiscard]] WT_HD std::int64_t steps_done_by(Tick now) const {
         std::int64_t low = 0, high = m_steps + 1;
         while (high - low > 1) {
             const std::int64_t middle = (low + high) / 2;
-            if (m_from + duration(middle) <= now) low = middle;
-            else high = middle;
+            if (m_from + duration(middle) <= now)
+                low = middle;
+            else
+                high = middle;
         }
         return low;
     }
@@ -168,11 +179,14 @@ private:
     /// Ends the jump at the first boundary at or after `now`.
     WT_HD void cut(Tick now) {
         if (m_activity != Activity::decoding || m_steps == 1) return;
-        std::int64_t low = 0, high = m_steps;  // from + duration(low) < now <= from + duration(high), or high = all
+        std::int64_t low = 0,
+                     high = m_steps;  // from + duration(low) < now <= from + duration(high), or high = all
         while (high - low > 1) {
             const std::int64_t middle = (low + high) / 2;
-            if (m_from + duration(middle) < now) low = middle;
-            else high = middle;
+            if (m_from + duration(middle) < now)
+                low = middle;
+            else
+                high = middle;
         }
         m_steps = high;
         m_until = m_from + duration(high);
@@ -209,7 +223,8 @@ private:
 
     /// Tokens whose KV a decoding job has, at the present boundary.
     [[nodiscard]] WT_HD std::int64_t computed(const Job& job) const {
-        return static_cast<std::int64_t>(job.prompt_tokens) + job.output_tokens - 1 - (job.end_step - m_steps_done);
+        return static_cast<std::int64_t>(job.prompt_tokens) + job.output_tokens - 1 -
+               (job.end_step - m_steps_done);
     }
     /// The position in the block cycle at which a job with `tokens` computed now takes a new block.
     [[nodiscard]] WT_HD std::uint32_t phase(std::int64_t tokens) const {
@@ -349,21 +364,24 @@ private:
             plan_jump(preempted);
         } else {
             m_activity = Activity::mixed;
-            m_until = now + m_config->mixed_step_time(tokens, m_batch + m_fresh_count, pairs, m_batch > 0 ? m_context : 0);
+            m_until = now + m_config->mixed_step_time(tokens, m_batch + m_fresh_count, pairs,
+                                                      m_batch > 0 ? m_context : 0);
         }
     }
 
     /// Part A. Takes this step's blocks for the decodes and the prefill in progress (`chunk` tokens of it),
     /// preempting from the back until they suffice. Walking the list in order and preempting the last at each
     /// shortage ends with the same survivors: the shortest suffix whose removal leaves enough for the rest.
-    [[nodiscard]] WT_HD bool allocate_running(Pool& pool, Fault& fault, std::int64_t& budget, std::int64_t& chunk) {
+    [[nodiscard]] WT_HD bool allocate_running(Pool& pool, Fault& fault, std::int64_t& budget,
+                                              std::int64_t& chunk) {
         bool preempted = false;
         for (;;) {
             std::int64_t need = m_phase_count[m_step_in_block];
             chunk = 0;
             if (m_partial != no_job) {
                 const Job& job = pool[m_partial];
-                const std::int64_t rest = static_cast<std::int64_t>(job.prompt_tokens) + job.outputs - job.computed;
+                const std::int64_t rest =
+                    static_cast<std::int64_t>(job.prompt_tokens) + job.outputs - job.computed;
                 chunk = rest < budget ? rest : budget;
                 need += m_config->blocks_for(job.computed + chunk) - m_config->blocks_for(job.computed);
             }
@@ -401,7 +419,8 @@ private:
 
     /// Part B: the head of the queue, and the next, while they fit.
     WT_HD void admit(Pool& pool, std::int64_t budget, std::int64_t& tokens, std::int64_t& pairs) {
-        while (!m_waiting.empty() && budget > 0 && m_running < static_cast<std::uint32_t>(m_config->max_num_seqs)) {
+        while (!m_waiting.empty() && budget > 0 &&
+               m_running < static_cast<std::uint32_t>(m_config->max_num_seqs)) {
             const JobIndex index = m_waiting.head;
             Job& job = pool[index];
             const std::int64_t whole = static_cast<std::int64_t>(job.prompt_tokens) + job.outputs;
@@ -479,27 +498,28 @@ private:
     static constexpr std::int64_t longest_jump = 1 << 16;
 
     const ServerConfig* m_config = nullptr;
-    StepHeap<Layout> m_heap;                              ///< decoding jobs by the step at which they are done
-    ArenaArray<JobIndex, Layout> m_order;                 ///< running jobs by admission; no_job where one left
-    ArenaArray<JobIndex, Layout> m_fresh;                 ///< jobs that get a token from the prefill in this step
-    ArenaArray<std::uint32_t, Layout> m_phase_count;      ///< decodes by the step (mod block) at which they take a block
+    StepHeap<Layout> m_heap;               ///< decoding jobs by the step at which they are done
+    ArenaArray<JobIndex, Layout> m_order;  ///< running jobs by admission; no_job where one left
+    ArenaArray<JobIndex, Layout> m_fresh;  ///< jobs that get a token from the prefill in this step
+    ArenaArray<std::uint32_t, Layout>
+        m_phase_count;  ///< decodes by the step (mod block) at which they take a block
     JobQueue<Layout> m_waiting;
-    JobIndex m_partial = no_job;                          ///< the one job in the middle of its prefill
+    JobIndex m_partial = no_job;  ///< the one job in the middle of its prefill
     std::uint32_t m_order_size = 0;
     std::uint32_t m_fresh_count = 0;
-    std::uint32_t m_running = 0;                          ///< decoding + fresh + partial
-    std::uint32_t m_batch = 0;                            ///< decoding jobs, B
+    std::uint32_t m_running = 0;  ///< decoding + fresh + partial
+    std::uint32_t m_batch = 0;    ///< decoding jobs, B
     std::uint32_t m_steps_done = 0;
-    std::uint32_t m_step_in_block = 0;                    ///< m_steps_done mod block_size
-    std::int64_t m_context = 0;                           ///< S: context of the decodes in the planned step
-    std::int64_t m_free = 0;                              ///< free KV blocks
-    Tick m_from;                                          ///< the boundary at which the jump starts
-    Tick m_until;                                         ///< and ends
+    std::uint32_t m_step_in_block = 0;  ///< m_steps_done mod block_size
+    std::int64_t m_context = 0;         ///< S: context of the decodes in the planned step
+    std::int64_t m_free = 0;            ///< free KV blocks
+    Tick m_from;                        ///< the boundary at which the jump starts
+    Tick m_until;                       ///< and ends
     std::int64_t m_steps = 1;
-    Tick m_first_step;                                    ///< c + k S
-    std::int64_t m_step_growth = 0;                       ///< k B
-    std::int64_t m_waiting_at_boundary = 0;               ///< queue length right after the last planning
-    ServerGauges m_totals;                                ///< counters up to m_from; gauges unused
+    Tick m_first_step;                       ///< c + k S
+    std::int64_t m_step_growth = 0;          ///< k B
+    std::int64_t m_waiting_at_boundary = 0;  ///< queue length right after the last planning
+    ServerGauges m_totals;                   ///< counters up to m_from; gauges unused
     Activity m_activity = Activity::idle;
     bool m_aborts = false;
 };

@@ -14,21 +14,21 @@ enum class JobState : std::uint8_t { held, waiting, prefilling, fresh, decoding 
 /// A request in flight: from its arrival until it has ended. 64 bytes, in a pool shared by all replicas.
 struct Job {
     Tick arrival;
-    Tick first_token;             ///< `never` until there is one; kept across preemptions
-    Tick last_token;              ///< when it was preempted: the end of the step that gave its last token;
-                                  ///< before its first token: from when on its server sees it in the queue
-    std::uint32_t end_step = 0;   ///< while decoding: the server's step count at which it is done
+    Tick first_token;            ///< `never` until there is one; kept across preemptions
+    Tick last_token;             ///< when it was preempted: the end of the step that gave its last token;
+                                 ///< before its first token: from when on its server sees it in the queue
+    std::uint32_t end_step = 0;  ///< while decoding: the server's step count at which it is done
     JobState state = JobState::waiting;
-    std::uint8_t aborted = 0;     ///< its client has gone; it leaves at the next step boundary
-    std::uint16_t replica = 0;    ///< the server that holds it
-    std::uint32_t request = 0;    ///< index into the workload
+    std::uint8_t aborted = 0;   ///< its client has gone; it leaves at the next step boundary
+    std::uint16_t replica = 0;  ///< the server that holds it
+    std::uint32_t request = 0;  ///< index into the workload
     std::uint32_t prompt_tokens = 0;
     std::uint32_t output_tokens = 0;  ///< where it will stop. Read when a token is made, never by a decision
-    std::uint32_t outputs = 0;    ///< tokens made so far; up to date while it is not decoding
-    std::uint32_t computed = 0;   ///< tokens whose KV exists; up to date while it is in prefill
-    JobIndex next = no_job;       ///< in a queue or the free list
+    std::uint32_t outputs = 0;        ///< tokens made so far; up to date while it is not decoding
+    std::uint32_t computed = 0;       ///< tokens whose KV exists; up to date while it is in prefill
+    JobIndex next = no_job;           ///< in a queue or the free list
     JobIndex previous = no_job;
-    std::uint32_t place = 0;      ///< in its replica's order of admission
+    std::uint32_t place = 0;  ///< in its replica's order of admission
 };
 static_assert(sizeof(Job) == 64);
 
@@ -69,8 +69,10 @@ struct JobQueue {
         Job& job = pool[i];
         job.next = no_job;
         job.previous = tail;
-        if (tail != no_job) pool[tail].next = i;
-        else head = i;
+        if (tail != no_job)
+            pool[tail].next = i;
+        else
+            head = i;
         tail = i;
         ++size;
     }
@@ -78,18 +80,24 @@ struct JobQueue {
         Job& job = pool[i];
         job.previous = no_job;
         job.next = head;
-        if (head != no_job) pool[head].previous = i;
-        else tail = i;
+        if (head != no_job)
+            pool[head].previous = i;
+        else
+            tail = i;
         head = i;
         ++size;
     }
     /// Takes `i` out, wherever it stands. Requires that it is in this queue.
     WT_HD void remove(const JobPool<Layout>& pool, JobIndex i) {
         const JobIndex before = pool[i].previous, after = pool[i].next;
-        if (before != no_job) pool[before].next = after;
-        else head = after;
-        if (after != no_job) pool[after].previous = before;
-        else tail = before;
+        if (before != no_job)
+            pool[before].next = after;
+        else
+            head = after;
+        if (after != no_job)
+            pool[after].previous = before;
+        else
+            tail = before;
         --size;
     }
     WT_HD JobIndex pop_front(const JobPool<Layout>& pool) {

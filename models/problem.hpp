@@ -22,7 +22,7 @@ struct SourcePosition {
 /// "found -3, allowed: an integer of at least 0".
 struct Problem {
     SourcePosition where;
-    std::string path;     ///< inside the document: `spec.replicas`, `workload.synthetic.rate_rps`
+    std::string path;  ///< inside the document: `spec.replicas`, `workload.synthetic.rate_rps`
     std::string message;
 };
 

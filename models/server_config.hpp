@@ -13,10 +13,10 @@ struct ServerConfig {
     std::int32_t block_size = 16;             ///< tokens
     std::int32_t max_model_len = 0;           ///< tokens; its blocks fit the pool (checked when compiled)
     std::int64_t usable_blocks = 0;           ///< of the KV pool, without the null block
-    std::int64_t watermark_blocks = 0;        ///< kept free at admission while anything runs (vllm.md 1.14 ii)
+    std::int64_t watermark_blocks = 0;  ///< kept free at admission while anything runs (vllm.md 1.14 ii)
     std::uint8_t chunked_prefill = 1;
-    std::uint8_t reserve_full_sequence = 0;   ///< admission guard of vLLM 0.19+ (vllm.md 1.14 i)
-    std::uint8_t extra_cuts = 0;              ///< tests only: every arrival cuts a jump. Law: changes nothing
+    std::uint8_t reserve_full_sequence = 0;  ///< admission guard of vLLM 0.19+ (vllm.md 1.14 i)
+    std::uint8_t extra_cuts = 0;             ///< tests only: every arrival cuts a jump. Law: changes nothing
     std::uint8_t padding[5] = {};
     Tick per_sampled_row;
     std::int64_t prefill_ticks_per_pair_q16 = 0;
@@ -25,8 +25,9 @@ struct ServerConfig {
     BlobSpan<ContextSegment> attention;  ///< ascending in from_tokens, the first from 0
 
     [[nodiscard]] WT_HD std::int64_t blocks_for(std::int64_t tokens) const {
-        return static_cast<std::int64_t>((static_cast<std::uint32_t>(tokens) + static_cast<std::uint32_t>(block_size) - 1) /
-                                         static_cast<std::uint32_t>(block_size));
+        return static_cast<std::int64_t>(
+            (static_cast<std::uint32_t>(tokens) + static_cast<std::uint32_t>(block_size) - 1) /
+            static_cast<std::uint32_t>(block_size));
     }
     /// The attention segment that a batch with `context` tokens is in.
     [[nodiscard]] WT_HD std::uint32_t segment_of(std::int64_t context) const {
@@ -54,10 +55,10 @@ struct ServerGauges {
     std::int64_t running = 0;
     std::int64_t waiting = 0;
     std::int64_t used_blocks = 0;
-    std::uint64_t prompt_tokens = 0;      ///< counted when a request's first token is made
+    std::uint64_t prompt_tokens = 0;  ///< counted when a request's first token is made
     std::uint64_t generation_tokens = 0;
     std::uint64_t preemptions = 0;
-    Tick busy;                            ///< time spent in steps, up to the reading
+    Tick busy;  ///< time spent in steps, up to the reading
 
     bool operator==(const ServerGauges&) const = default;
 };

@@ -15,7 +15,9 @@ public:
 
     [[nodiscard]] WT_HD bool empty() const { return m_size == 0; }
     [[nodiscard]] WT_HD std::uint32_t size() const { return m_size; }
-    [[nodiscard]] WT_HD std::uint32_t first_step() const { return static_cast<std::uint32_t>(m_entries[0] >> 32); }
+    [[nodiscard]] WT_HD std::uint32_t first_step() const {
+        return static_cast<std::uint32_t>(m_entries[0] >> 32);
+    }
     [[nodiscard]] WT_HD JobIndex job_at(std::uint32_t i) const { return static_cast<JobIndex>(m_entries[i]); }
 
     WT_HD void push(std::uint32_t end_step, JobIndex job) {
@@ -38,8 +40,10 @@ private:
     WT_HD void remove_at(std::uint32_t hole) {
         const std::uint64_t moved = m_entries[--m_size];
         if (hole == m_size) return;
-        if (hole > 0 && moved < m_entries[(hole - 1) / 4]) sift_up(hole, moved);
-        else sift_down(hole, moved);
+        if (hole > 0 && moved < m_entries[(hole - 1) / 4])
+            sift_up(hole, moved);
+        else
+            sift_down(hole, moved);
     }
     WT_HD void sift_up(std::uint32_t hole, std::uint64_t entry) {
         while (hole > 0) {

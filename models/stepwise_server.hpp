@@ -103,7 +103,8 @@ private:
         bool preempted = false;
         for (Sequence& s : m_running) s.scheduled = 0;
         for (std::size_t i = 0; i < m_running.size() && budget > 0; ++i) {  // 1.5
-            const std::int64_t tokens = std::min(m_running[i].prompt + m_running[i].outputs - m_running[i].computed, budget);
+            const std::int64_t tokens =
+                std::min(m_running[i].prompt + m_running[i].outputs - m_running[i].computed, budget);
             bool self = false;
             while (!try_allocate(m_running[i], tokens)) {
                 Sequence victim = m_running.back();  // 1.7

@@ -12,11 +12,18 @@ namespace windtunnel {
 struct Tick {
     std::int64_t count = 0;
 
-    WT_HD constexpr Tick& operator+=(Tick other) { count += other.count; return *this; }
-    WT_HD constexpr Tick& operator-=(Tick other) { count -= other.count; return *this; }
+    WT_HD constexpr Tick& operator+=(Tick other) {
+        count += other.count;
+        return *this;
+    }
+    WT_HD constexpr Tick& operator-=(Tick other) {
+        count -= other.count;
+        return *this;
+    }
 };
 
-// By value and by hand: nvcc takes neither the address of a namespace-scope constant nor a defaulted <=> on a device.
+// By value and by hand: nvcc takes neither the address of a namespace-scope constant nor a defaulted <=> on a
+// device.
 WT_HD constexpr bool operator==(Tick a, Tick b) { return a.count == b.count; }
 WT_HD constexpr bool operator!=(Tick a, Tick b) { return a.count != b.count; }
 WT_HD constexpr bool operator<(Tick a, Tick b) { return a.count < b.count; }

@@ -3,7 +3,6 @@
 
 namespace windtunnel {
 
-
 /// A half-open span of simulated time.
 struct ActiveInterval {
     Tick from, to;

@@ -6,11 +6,11 @@
 #include "scenarios/compile_server.hpp"
 #include "scenarios/node_labels.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <xxhash.h>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <type_traits>
-#include <xxhash.h>
 
 namespace windtunnel {
 
@@ -28,7 +28,8 @@ constexpr CpuUsePlan vllm_cpu{50, 1000};  // [estimate: one core for the engine'
 /// One workload on its way into the blueprint.
 class WorkloadDraft {
 public:
-    WorkloadDraft(const Scenario& scenario, const WorkloadSpec& spec, const WorkloadObject& object, CompiledScenario& out, Problems& errors)
+    WorkloadDraft(const Scenario& scenario, const WorkloadSpec& spec, const WorkloadObject& object,
+                  CompiledScenario& out, Problems& errors)
         : m_scenario(scenario), m_spec(spec), m_object(object), m_out(out), m_errors(errors) {}
 
     void compile(const std::vector<PoolDraft>& pools) {
@@ -49,33 +50,58 @@ public:
     }
 
 private:
-    void refuse(const SourcePosition& where, const std::string& path, std::string message) { m_errors.push_back({where, path, std::move(message)}); }
+    void refuse(const SourcePosition& where, const std::string& path, std::string message) {
+        m_errors.push_back({where, path, std::move(message)});
+    }
     void refuse_object(const std::string& path, std::string message) {
-        refuse(m_scenario.manifests.where(m_object.meta, path), m_object.meta.title() + ":" + path, std::move(message));
+        refuse(m_scenario.manifests.where(m_object.meta, path), m_object.meta.title() + ":" + path,
+               std::move(message));
     }
     void warn_object(const std::string& path, std::string message) {
-        m_out.warnings.push_back({m_scenario.manifests.where(m_object.meta, path), m_object.meta.title() + ":" + path, std::move(message)});
+        m_out.warnings.push_back({m_scenario.manifests.where(m_object.meta, path),
+                                  m_object.meta.title() + ":" + path, std::move(message)});
     }
 
     void refuse_unsimulated() {
         const auto key = [&](const char* name) { return m_spec.path + "." + name; };
-        if (m_spec.retry.attempts > 1) refuse(m_spec.where, key("retry"), "retries are not simulated, allowed: leave it out (a failed attempt counts as a failed request)");
-        if (m_spec.queue.visibility_timeout) refuse(m_spec.where, key("queue.visibility_timeout_s"), "visibility time-outs are not simulated, allowed: leave it out");
-        if (m_spec.queue.attempts > 1) refuse(m_spec.where, key("queue.attempts"), "a second hand-out of lost work is not simulated, allowed: 1");
+        if (m_spec.retry.attempts > 1)
+            refuse(m_spec.where, key("retry"),
+                   "retries are not simulated, allowed: leave it out (a failed attempt counts as a failed "
+                   "request)");
+        if (m_spec.queue.visibility_timeout)
+            refuse(m_spec.where, key("queue.visibility_timeout_s"),
+                   "visibility time-outs are not simulated, allowed: leave it out");
+        if (m_spec.queue.attempts > 1)
+            refuse(m_spec.where, key("queue.attempts"),
+                   "a second hand-out of lost work is not simulated, allowed: 1");
         const PodTemplate& pod = m_object.pod;
         for (const PodAntiAffinityTerm& term : pod.pod_anti_affinity)
-            if (term.required) warn_object("spec.template.spec.affinity", "anti-affinity between pods is not simulated: pods are placed by resources, selectors and taints");
+            if (term.required)
+                warn_object("spec.template.spec.affinity",
+                            "anti-affinity between pods is not simulated: pods are placed by resources, "
+                            "selectors and taints");
         for (const TopologySpread& spread : pod.topology_spread)
-            if (spread.do_not_schedule) warn_object("spec.template.spec.topologySpreadConstraints", "topology spread is not simulated: pods are placed by resources, selectors and taints");
-        if (m_object.paused) warn_object("spec.paused", "a paused Deployment's rollout has no effect on a run without a rollout");
+            if (spread.do_not_schedule)
+                warn_object(
+                    "spec.template.spec.topologySpreadConstraints",
+                    "topology spread is not simulated: pods are placed by resources, selectors and taints");
+        if (m_object.paused)
+            warn_object("spec.paused",
+                        "a paused Deployment's rollout has no effect on a run without a rollout");
     }
 
     /// Routing, queue, time-outs and the end of a pod.
     void requests() {
         switch (m_spec.routing) {
-            case RoutingSpec::random: m_plan.routing = Routing::random; break;
-            case RoutingSpec::least_requests: m_plan.routing = Routing::least_requests; break;
-            case RoutingSpec::round_robin: m_plan.routing = Routing::round_robin; break;
+            case RoutingSpec::random:
+                m_plan.routing = Routing::random;
+                break;
+            case RoutingSpec::least_requests:
+                m_plan.routing = Routing::least_requests;
+                break;
+            case RoutingSpec::round_robin:
+                m_plan.routing = Routing::round_robin;
+                break;
             case RoutingSpec::queue:
                 m_plan.routing = Routing::least_requests;
                 m_plan.per_replica_limit = static_cast<std::uint32_t>(m_spec.queue.per_replica_concurrency);
@@ -84,11 +110,13 @@ private:
         const bool queue = m_spec.routing == RoutingSpec::queue;
         m_plan.hold = queue || m_spec.on_no_endpoints == OnNoEndpoints::hold ? 1 : 0;
         const std::optional<std::int64_t> limit = queue ? m_spec.queue.hold : m_spec.hold_limit;
-        m_plan.hold_limit = static_cast<std::uint32_t>(std::clamp<std::int64_t>(limit.value_or(0), 0, 0x7fffffff));
+        m_plan.hold_limit =
+            static_cast<std::uint32_t>(std::clamp<std::int64_t>(limit.value_or(0), 0, 0x7fffffff));
         if (m_spec.timeout) m_plan.request_timeout = *m_spec.timeout;
         m_plan.grace = m_object.pod.termination_grace;
         if (m_object.server_container < m_object.pod.containers.size())
-            m_plan.pre_stop = m_object.pod.containers[m_object.server_container].pre_stop_sleep.value_or(Tick{});
+            m_plan.pre_stop =
+                m_object.pod.containers[m_object.server_container].pre_stop_sleep.value_or(Tick{});
         m_plan.cpu = vllm_cpu;
     }
 
@@ -96,35 +124,58 @@ private:
     void server(const std::vector<PoolDraft>& pools) {
         const ModelServer* declared = m_scenario.server_of(m_spec);
         if (declared == nullptr)
-            return refuse(m_object.meta.where, m_object.meta.title(), "found no model server in its containers, allowed: a vLLM command line, windtunnel.dev/ annotations, or workload.server in the scenario");
+            return refuse(m_object.meta.where, m_object.meta.title(),
+                          "found no model server in its containers, allowed: a vLLM command line, "
+                          "windtunnel.dev/ annotations, or workload.server in the scenario");
         const PodTemplate& pod = m_object.pod;
         m_plan.needs = {pod.gpus(), pod.cpu_request_milli(), pod.memory_request_bytes(), 1};
         const std::string resource = pod.gpu_resource();
         if (resource.find("mig") != std::string::npos || resource.find("shared") != std::string::npos)
-            return refuse_object("spec.template.spec.containers", fmt::format("found {}: slices and shares of GPUs are not simulated by run, allowed: whole GPUs (nvidia.com/gpu)", resource));
+            return refuse_object("spec.template.spec.containers",
+                                 fmt::format("found {}: slices and shares of GPUs are not simulated by run, "
+                                             "allowed: whole GPUs (nvidia.com/gpu)",
+                                             resource));
         const std::int64_t wanted = std::int64_t{declared->tensor_parallel} * declared->pipeline_parallel;
         if (m_plan.needs.gpus < wanted)
-            return refuse_object("spec.template.spec.containers", fmt::format("found {} GPUs in its resources, allowed: at least {} (tensor-parallel-size {} x pipeline-parallel-size {}): resources.limits.nvidia.com/gpu", m_plan.needs.gpus, wanted, declared->tensor_parallel, declared->pipeline_parallel));
+            return refuse_object(
+                "spec.template.spec.containers",
+                fmt::format("found {} GPUs in its resources, allowed: at least {} (tensor-parallel-size {} x "
+                            "pipeline-parallel-size {}): resources.limits.nvidia.com/gpu",
+                            m_plan.needs.gpus, wanted, declared->tensor_parallel,
+                            declared->pipeline_parallel));
         // A pool that is not understood has been reported; whether the pods would fit on it is not known.
         if (std::any_of(pools.begin(), pools.end(), [](const PoolDraft& p) { return p.refused; })) return;
         std::string gpu, why;
         for (std::size_t p = 0; p < pools.size(); ++p) {
             const PoolDraft& pool = pools[p];
-            if (const std::string excluded = exclusion_of(pod, *pool.spec, m_scenario.cluster); !excluded.empty()) why += fmt::format("; {}: {}", pool.facts.name, excluded);
-            else if (!pool.plan.capacity.fits(m_plan.needs)) why += fmt::format("; {}: {}", pool.facts.name, shortage(pool.plan.capacity));
+            if (const std::string excluded = exclusion_of(pod, *pool.spec, m_scenario.cluster);
+                !excluded.empty())
+                why += fmt::format("; {}: {}", pool.facts.name, excluded);
+            else if (!pool.plan.capacity.fits(m_plan.needs))
+                why += fmt::format("; {}: {}", pool.facts.name, shortage(pool.plan.capacity));
             else if (!gpu.empty() && gpu != pool.gpu)
-                return refuse(m_object.meta.where, m_object.meta.title(), fmt::format("its pods fit nodes with {} and nodes with {}, allowed: one kind of GPU per workload; choose it with a nodeSelector or a taint", gpu, pool.gpu));
+                return refuse(m_object.meta.where, m_object.meta.title(),
+                              fmt::format("its pods fit nodes with {} and nodes with {}, allowed: one kind "
+                                          "of GPU per workload; choose it with a nodeSelector or a taint",
+                                          gpu, pool.gpu));
             else {
                 m_plan.pools |= std::uint64_t{1} << p;
                 gpu = pool.gpu;
             }
         }
         if (m_plan.pools == 0)
-            return refuse(m_object.meta.where, m_object.meta.title(), fmt::format("its pods (GPUs {}, CPU {} m, memory {:.1f} GiB) fit on no node of any pool{}, allowed: a pool whose nodes take them", m_plan.needs.gpus, m_plan.needs.cpu_milli, static_cast<double>(m_plan.needs.memory_bytes) / 1073741824.0, why));
+            return refuse(m_object.meta.where, m_object.meta.title(),
+                          fmt::format("its pods (GPUs {}, CPU {} m, memory {:.1f} GiB) fit on no node of any "
+                                      "pool{}, allowed: a pool whose nodes take them",
+                                      m_plan.needs.gpus, m_plan.needs.cpu_milli,
+                                      static_cast<double>(m_plan.needs.memory_bytes) / 1073741824.0, why));
         if (!declared->gpu.empty()) {
             const auto resolved = get_gpu(declared->gpu);
             if (!resolved || resolved->gpu.name != gpu)
-                return refuse(declared->where, declared->path, fmt::format("declares the GPU {}, but its pods run on nodes with {}, allowed: leave the GPU out, it follows from the node", declared->gpu, gpu));
+                return refuse(declared->where, declared->path,
+                              fmt::format("declares the GPU {}, but its pods run on nodes with {}, allowed: "
+                                          "leave the GPU out, it follows from the node",
+                                          declared->gpu, gpu));
         }
         Result<ServerParts> made = compile_server(*declared, gpu, m_facts, m_out.warnings);
         if (!made) {
@@ -137,8 +188,10 @@ private:
 
     [[nodiscard]] std::string shortage(const NodeResources& has) const {
         if (has.gpus < m_plan.needs.gpus) return fmt::format("a node has {} GPUs", has.gpus);
-        if (has.cpu_milli < m_plan.needs.cpu_milli) return fmt::format("a node has {} m of CPU to give", has.cpu_milli);
-        return fmt::format("a node has {:.1f} GiB of memory to give", static_cast<double>(has.memory_bytes) / 1073741824.0);
+        if (has.cpu_milli < m_plan.needs.cpu_milli)
+            return fmt::format("a node has {} m of CPU to give", has.cpu_milli);
+        return fmt::format("a node has {:.1f} GiB of memory to give",
+                           static_cast<double>(has.memory_bytes) / 1073741824.0);
     }
 
     /// How many replicas at the start and at most.
@@ -150,25 +203,34 @@ private:
             m_facts.autoscaler = s.meta.title();
             least = initial = s.min_replicas;
             most = s.max_replicas;
-            if (s.paused_replicas) least = most = initial = *s.paused_replicas;
-            else if (s.paused) initial = m_object.replicas;
+            if (s.paused_replicas)
+                least = most = initial = *s.paused_replicas;
+            else if (s.paused)
+                initial = m_object.replicas;
         } else if (scaler.hpa != nullptr) {
             m_facts.autoscaler = scaler.hpa->meta.title();
             least = initial = scaler.hpa->min_replicas;
             most = scaler.hpa->max_replicas;
         }
-        // A manifest that says a count starts with it, within the autoscaler's bounds; one that does not, with the minimum.
+        // A manifest that says a count starts with it, within the autoscaler's bounds; one that does not,
+        // with the minimum.
         const bool scaled = scaler.scaled_object != nullptr || scaler.hpa != nullptr;
-        if (scaled && m_object.replicas_given && !(scaler.scaled_object && scaler.scaled_object->paused_replicas))
+        if (scaled && m_object.replicas_given &&
+            !(scaler.scaled_object && scaler.scaled_object->paused_replicas))
             initial = std::clamp(m_object.replicas, least, most);
         if (m_spec.initial_replicas) initial = *m_spec.initial_replicas;
         for (const ScalingCronJob& job : m_scenario.manifests.scaling_cron_jobs)
             if (job.target.name == m_object.meta.name) most = std::max(most, job.replicas);
         for (const ScenarioEvent& e : m_scenario.events)
-            if (e.kind == EventKind::scale && e.target == m_object.meta.title()) most = std::max(most, e.count);
+            if (e.kind == EventKind::scale && e.target == m_object.meta.title())
+                most = std::max(most, e.count);
         if (std::max(most, initial) > most_replicas) {
-            const ObjectMeta& meta = scaler.scaled_object != nullptr ? scaler.scaled_object->meta : scaler.hpa != nullptr ? scaler.hpa->meta : m_object.meta;
-            refuse(meta.where, meta.title(), fmt::format("found up to {} replicas, allowed: at most {}", std::max(most, initial), most_replicas));
+            const ObjectMeta& meta = scaler.scaled_object != nullptr ? scaler.scaled_object->meta
+                                     : scaler.hpa != nullptr         ? scaler.hpa->meta
+                                                                     : m_object.meta;
+            refuse(meta.where, meta.title(),
+                   fmt::format("found up to {} replicas, allowed: at most {}", std::max(most, initial),
+                               most_replicas));
             least = most = initial = 1;
         }
         m_facts.minimum_replicas = least;
@@ -187,7 +249,8 @@ private:
             stage.once_per_node = name.rfind("image", 0) == 0 ? 1 : 0;
             if (sigma > 0 && median.count > 0) {
                 stage.table = static_cast<std::int32_t>(m_out.parts.tables.size());
-                m_out.parts.tables.push_back(lognormal_table(static_cast<double>(median.count), sigma, 0, seconds(86'400).count));
+                m_out.parts.tables.push_back(
+                    lognormal_table(static_cast<double>(median.count), sigma, 0, seconds(86'400).count));
             }
             if (stage.once_per_node && out.size() == m_container_stage) ++m_container_stage;
             out.push_back(stage);
@@ -197,13 +260,15 @@ private:
         } else if (m_fits) {
             ColdStartOptions options;
             options.new_node = false;
-            options.storage = WeightStorage::hub;  // a pod without a volume downloads its weights at every start
+            options.storage =
+                WeightStorage::hub;  // a pod without a volume downloads its weights at every start
             options.enforce_eager = m_scenario.server_of(m_spec)->enforce_eager.value_or(false);
             if (const auto facts = default_cold_start(m_facts.capacity, options))
                 for (const ColdStartStage& s : *facts) add(s.name, from_seconds(s.median_s), s.sigma);
         }
         if (m_object.server_container < m_object.pod.containers.size()) {
-            // The server is seen at the next tick of the probe that guards it; the grid's phase is arbitrary (kubernetes.md 4.1).
+            // The server is seen at the next tick of the probe that guards it; the grid's phase is arbitrary
+            // (kubernetes.md 4.1).
             const Container& c = m_object.pod.containers[m_object.server_container];
             const std::optional<Probe>& probe = c.startup_probe ? c.startup_probe : c.readiness_probe;
             if (probe) {
@@ -230,19 +295,21 @@ private:
 };
 
 /// Events of the scenario that the engine knows.
-void compile_events(const Scenario& scenario, const std::vector<const WorkloadObject*>& objects, BlueprintParts& parts, Problems& errors) {
+void compile_events(const Scenario& scenario, const std::vector<const WorkloadObject*>& objects,
+                    BlueprintParts& parts, Problems& errors) {
     for (const ScenarioEvent& e : scenario.events) {
         if (e.kind != EventKind::scale) {
             errors.push_back({e.where, e.path, "this kind of event is not simulated, allowed: scale"});
             continue;
         }
         for (std::uint32_t w = 0; w < objects.size(); ++w)
-            if (objects[w]->meta.title() == e.target) parts.schedule.push_back({e.at, w, static_cast<std::uint32_t>(e.count)});
+            if (objects[w]->meta.title() == e.target)
+                parts.schedule.push_back({e.at, w, static_cast<std::uint32_t>(e.count)});
     }
 }
 
-/// Of what was decoded (after --set), of what the flags changed, of the integers that floating point made (draw
-/// tables, step costs), and of the requests: two runs with one hash and seed are the same run.
+/// Of what was decoded (after --set), of what the flags changed, of the integers that floating point made
+/// (draw tables, step costs), and of the requests: two runs with one hash and seed are the same run.
 class Hash {
 public:
     template <class T>
@@ -260,7 +327,8 @@ private:
 std::uint64_t hash_of(const Scenario& scenario, const BlueprintParts& parts, const WorkloadSource& source) {
     Hash hash;
     hash.add(canonical_json(scenario).dump());
-    hash.add(std::vector<std::int64_t>{parts.span.count, parts.drain_limit.count, parts.epoch_ms, parts.cold ? 1 : 0});
+    hash.add(std::vector<std::int64_t>{parts.span.count, parts.drain_limit.count, parts.epoch_ms,
+                                       parts.cold ? 1 : 0});
     hash.add(parts.tables);
     for (const ServerParts& s : parts.servers) {
         hash.add(s.cost.decode_step);
@@ -280,8 +348,13 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     out.warnings = scenario.warnings;
     for (const Problem& note : source.notes()) out.warnings.push_back(note);
     if (source.has_prefixes())
-        out.warnings.push_back({{}, "", "the trace's prefix hashes are not used: prefix caching is not simulated, so prefill is never shortened by it"});
-    out.clock.start_unix_s = scenario.start_unix_s ? *scenario.start_unix_s : source.start() ? source.start()->seconds : default_start_unix_s;
+        out.warnings.push_back({{},
+                                "",
+                                "the trace's prefix hashes are not used: prefix caching is not simulated, so "
+                                "prefill is never shortened by it"});
+    out.clock.start_unix_s = scenario.start_unix_s ? *scenario.start_unix_s
+                             : source.start()      ? source.start()->seconds
+                                                   : default_start_unix_s;
     out.clock.time_zone = scenario.time_zone;
     BlueprintParts& parts = out.parts;
     parts.span = source.span();
@@ -294,7 +367,9 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     parts.node_scaling.unneeded_time = scenario.cluster.scale_down_unneeded;
     out.has_goodput = !scenario.goodput.empty();
     if (scenario.prometheus.evaluation_delay.count > 0)
-        errors.push_back({{scenario.file, 0, 0}, "prometheus.delay_s", "a delay between scrape and query is not simulated, allowed: 0"});
+        errors.push_back({{scenario.file, 0, 0},
+                          "prometheus.delay_s",
+                          "a delay between scrape and query is not simulated, allowed: 0"});
 
     const std::vector<PoolDraft> pools = compile_pools(scenario, parts, errors, out.warnings);
     std::vector<const WorkloadObject*> objects;
@@ -303,7 +378,8 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     for (const WorkloadSpec& spec : scenario.workloads) {
         const WorkloadObject* object = scenario.target_of(spec);
         if (object == nullptr) {
-            errors.push_back({spec.where, spec.path + ".target", "found no object that serves it, allowed: Deployment/NAME of the manifests"});
+            errors.push_back({spec.where, spec.path + ".target",
+                              "found no object that serves it, allowed: Deployment/NAME of the manifests"});
             continue;
         }
         const auto known = std::find(objects.begin(), objects.end(), object);
@@ -313,10 +389,15 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
         }
         parts.workload_of_model.push_back(static_cast<std::uint32_t>(objects.size()));
         objects.push_back(object);
-        interval = objects.size() == 1 ? scenario.scrape_interval_of(*object) : min(interval, scenario.scrape_interval_of(*object));
+        interval = objects.size() == 1 ? scenario.scrape_interval_of(*object)
+                                       : min(interval, scenario.scrape_interval_of(*object));
         WorkloadDraft(scenario, spec, *object, out, errors).compile(pools);
     }
-    if (objects.size() > max_workloads) errors.push_back({{scenario.file, 0, 0}, "workload", fmt::format("found {} workloads, allowed: at most {}", objects.size(), max_workloads)});
+    if (objects.size() > max_workloads)
+        errors.push_back(
+            {{scenario.file, 0, 0},
+             "workload",
+             fmt::format("found {} workloads, allowed: at most {}", objects.size(), max_workloads)});
     parts.scrape.interval = interval;
     for (const PoolDraft& pool : pools) {
         parts.pools.push_back(pool.plan);
@@ -324,7 +405,12 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     }
     std::uint64_t pods = 0;
     for (const WorkloadPlan& w : parts.workloads) pods += w.pod_slots;
-    if (pods >= 0xffff) errors.push_back({{scenario.file, 0, 0}, "workload", fmt::format("found up to {} pods of all workloads, with their successors, allowed: below 65535", pods)});
+    if (pods >= 0xffff)
+        errors.push_back(
+            {{scenario.file, 0, 0},
+             "workload",
+             fmt::format("found up to {} pods of all workloads, with their successors, allowed: below 65535",
+                         pods)});
     if (!errors.empty()) return errors;
     compile_events(scenario, objects, parts, errors);
     compile_autoscalers(scenario, objects, out.clock, out, errors, out.warnings);

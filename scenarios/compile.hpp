@@ -8,9 +8,10 @@ namespace windtunnel {
 
 /// Makes the blueprint's parts of a scenario: names become indices, durations ticks, queries programs; the
 /// catalogues are asked for GPUs, models and prices. Everything that does not fit together is a problem, all
-/// at once: a model that does not fit its GPU (with the arithmetic), a pod that fits no pool, a missing price, a
-/// query that cannot parse, a feature that would change the result and is not simulated.
-[[nodiscard]] Result<CompiledScenario> compile_scenario(const Scenario& scenario, const WorkloadSource& source);
+/// at once: a model that does not fit its GPU (with the arithmetic), a pod that fits no pool, a missing
+/// price, a query that cannot parse, a feature that would change the result and is not simulated.
+[[nodiscard]] Result<CompiledScenario> compile_scenario(const Scenario& scenario,
+                                                        const WorkloadSource& source);
 
 /// The price of one node of a pool in nano-USD per hour and where it is from, or why there is none.
 struct PoolPrice {

@@ -4,10 +4,12 @@
 
 namespace windtunnel {
 
-/// Fills in what scales the workloads: autoscalers with their queries, the scraped series, scheduled scalings.
-/// `workloads` are the scenario's target objects at their indices in the blueprint (parts.workloads is there).
-void compile_autoscalers(const Scenario& scenario, const std::vector<const WorkloadObject*>& workloads, const StartClock& clock,
-                         CompiledScenario& out, Problems& errors, Problems& warnings);
+/// Fills in what scales the workloads: autoscalers with their queries, the scraped series, scheduled
+/// scalings. `workloads` are the scenario's target objects at their indices in the blueprint (parts.workloads
+/// is there).
+void compile_autoscalers(const Scenario& scenario, const std::vector<const WorkloadObject*>& workloads,
+                         const StartClock& clock, CompiledScenario& out, Problems& errors,
+                         Problems& warnings);
 
 /// The autoscaler of a workload, if any.
 struct ScalerOf {

@@ -14,7 +14,7 @@ struct PoolDraft {
 };
 
 /// Resolves instance types, prices and provisioning of the scenario's pools; adds quantile tables to `parts`.
-[[nodiscard]] std::vector<PoolDraft> compile_pools(const Scenario& scenario, BlueprintParts& parts, Problems& errors,
-                                                   Problems& warnings);
+[[nodiscard]] std::vector<PoolDraft> compile_pools(const Scenario& scenario, BlueprintParts& parts,
+                                                   Problems& errors, Problems& warnings);
 
 }  // namespace windtunnel

@@ -2,8 +2,8 @@
 
 #include "models/step_time.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 namespace windtunnel {
 
@@ -16,7 +16,8 @@ std::string weight_type(const ModelServer& s) {
     if (q.find("fp8") != std::string::npos) return "fp8";
     if (q == "mxfp4") return "mxfp4";
     if (q.find("fp4") != std::string::npos) return "nvfp4";
-    if (q.find("awq") != std::string::npos || q.find("gptq") != std::string::npos || q == "bitsandbytes") return "int4";
+    if (q.find("awq") != std::string::npos || q.find("gptq") != std::string::npos || q == "bitsandbytes")
+        return "int4";
     return s.dtype;
 }
 
@@ -55,15 +56,28 @@ KvRequest request_of(const ModelServer& s, const std::string& gpu) {
 
 }  // namespace
 
-Result<ServerParts> compile_server(const ModelServer& server, const std::string& gpu, CompiledWorkload& facts, Problems& warnings) {
+Result<ServerParts> compile_server(const ModelServer& server, const std::string& gpu, CompiledWorkload& facts,
+                                   Problems& warnings) {
     Problems errors;
-    const auto refuse = [&](std::string message) { errors.push_back({server.where, server.path, std::move(message)}); };
-    const auto warn = [&](std::string message) { warnings.push_back({server.where, server.path, std::move(message)}); };
-    if (server.engine != "vllm") refuse(fmt::format("found the model server {}, allowed: vllm", server.engine));
-    if (server.model.empty()) refuse("found no model, allowed: --model, the model as vllm serve's argument, or workload.server.model");
-    if (server.data_parallel > 1) refuse("data parallel replicas inside a pod are not simulated, allowed: --data-parallel-size 1 and more pods");
-    if (server.priority_scheduling) refuse("priority scheduling is not simulated, allowed: --scheduling-policy fcfs");
-    if (server.long_prefill_token_threshold.value_or(0) > 0) refuse("--long-prefill-token-threshold is not simulated, allowed: 0");
+    const auto refuse = [&](std::string message) {
+        errors.push_back({server.where, server.path, std::move(message)});
+    };
+    const auto warn = [&](std::string message) {
+        warnings.push_back({server.where, server.path, std::move(message)});
+    };
+    if (server.engine != "vllm")
+        refuse(fmt::format("found the model server {}, allowed: vllm", server.engine));
+    if (server.model.empty())
+        refuse(
+            "found no model, allowed: --model, the model as vllm serve's argument, or workload.server.model");
+    if (server.data_parallel > 1)
+        refuse(
+            "data parallel replicas inside a pod are not simulated, allowed: --data-parallel-size 1 and more "
+            "pods");
+    if (server.priority_scheduling)
+        refuse("priority scheduling is not simulated, allowed: --scheduling-policy fcfs");
+    if (server.long_prefill_token_threshold.value_or(0) > 0)
+        refuse("--long-prefill-token-threshold is not simulated, allowed: 0");
     if (!errors.empty()) return errors;
 
     const Result<KvCapacity> capacity = kv_capacity(request_of(server, gpu));
@@ -78,7 +92,9 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
     const KvCapacity& c = *capacity;
     if (!c.fits) {
         const std::string why = c.refusal.starts_with("does not fit: ") ? c.refusal.substr(14) : c.refusal;
-        return Problem{server.where, server.path, fmt::format("{} does not fit on {} x {}: {}", c.shape.id, c.tensor_parallel * c.pipeline_parallel, c.gpu.name, why)};
+        return Problem{server.where, server.path,
+                       fmt::format("{} does not fit on {} x {}: {}", c.shape.id,
+                                   c.tensor_parallel * c.pipeline_parallel, c.gpu.name, why)};
     }
     for (const std::string& note : c.notes) warn(note);
 
@@ -93,15 +109,26 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
     parts.watermark_blocks = static_cast<std::int64_t>(c.profile.kv_watermark * static_cast<double>(blocks));
     parts.chunked_prefill = server.chunked_prefill.value_or(true);
     parts.reserve_full_sequence = c.profile.full_sequence_guard;
-    if (!parts.chunked_prefill) parts.max_num_batched_tokens = std::max(parts.max_num_batched_tokens, parts.max_model_len);
+    if (!parts.chunked_prefill)
+        parts.max_num_batched_tokens = std::max(parts.max_num_batched_tokens, parts.max_model_len);
     const std::int64_t most = parts.usable_blocks * parts.block_size;
     if (parts.max_model_len > most) {
-        if (most < 1) return Problem{server.where, server.path, fmt::format("found a KV pool of {} blocks, allowed: at least two", blocks)};
-        warn(fmt::format("requests longer than {} tokens are refused: the pool of {} blocks holds no longer one", most, blocks));
+        if (most < 1)
+            return Problem{server.where, server.path,
+                           fmt::format("found a KV pool of {} blocks, allowed: at least two", blocks)};
+        warn(fmt::format(
+            "requests longer than {} tokens are refused: the pool of {} blocks holds no longer one", most,
+            blocks));
         parts.max_model_len = static_cast<std::int32_t>(most);
     }
-    if (!v1) warn(fmt::format("vLLM {} runs the V0 engine; it is simulated with V1's scheduler (chunked prefill, recompute) and V0's memory and watermark", to_string(c.profile.version)));
-    if (c.groups.size() > 1) warn("the layers' sliding windows count as full attention in the scheduler; the pool's size does not");
+    if (!v1)
+        warn(
+            fmt::format("vLLM {} runs the V0 engine; it is simulated with V1's scheduler (chunked prefill, "
+                        "recompute) and V0's memory and watermark",
+                        to_string(c.profile.version)));
+    if (c.groups.size() > 1)
+        warn(
+            "the layers' sliding windows count as full attention in the scheduler; the pool's size does not");
 
     StepTimeOptions options;
     options.asynchronous_scheduling = server.async_scheduling;
@@ -111,7 +138,11 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
     sized.limits.max_num_batched_tokens = parts.max_num_batched_tokens;
     parts.cost = step_cost_table(sized, options);
     if (longest_step_of(parts) > longest_step)
-        return Problem{server.where, server.path, fmt::format("a step could take longer than {:.0f} s at max_num_batched_tokens {} and max_model_len {}, allowed: smaller values", to_seconds(longest_step), parts.max_num_batched_tokens, parts.max_model_len)};
+        return Problem{
+            server.where, server.path,
+            fmt::format("a step could take longer than {:.0f} s at max_num_batched_tokens {} and "
+                        "max_model_len {}, allowed: smaller values",
+                        to_seconds(longest_step), parts.max_num_batched_tokens, parts.max_model_len)};
     facts.model = c.shape.id;
     facts.gpu = c.gpu.name;
     facts.step_time_source = step_time_coefficients(c.gpu).source;

@@ -14,23 +14,23 @@ namespace windtunnel {
 struct CompiledPool {
     std::string name;
     std::string instance_type;
-    std::string capacity_type;               ///< "on-demand" or "spot"
-    std::int64_t nano_usd_per_hour = 0;      ///< of one node
+    std::string capacity_type;           ///< "on-demand" or "spot"
+    std::int64_t nano_usd_per_hour = 0;  ///< of one node
     std::int64_t gpus_per_node = 0;
-    std::int64_t minimum = 0, maximum = 0;   ///< nodes
-    std::string price_source;                ///< where the price is from, and its date
+    std::int64_t minimum = 0, maximum = 0;  ///< nodes
+    std::string price_source;               ///< where the price is from, and its date
 };
 
 /// Names and facts of a workload, at the index it has in the blueprint.
 struct CompiledWorkload {
-    std::string name;                        ///< "chat"
-    std::string target;                      ///< "Deployment/chat"
+    std::string name;    ///< "chat"
+    std::string target;  ///< "Deployment/chat"
     std::string name_space;
-    std::string autoscaler;                  ///< "ScaledObject/chat", "HorizontalPodAutoscaler/chat" or ""
+    std::string autoscaler;  ///< "ScaledObject/chat", "HorizontalPodAutoscaler/chat" or ""
     std::int32_t minimum_replicas = 0, maximum_replicas = 0;
-    std::string model, gpu;                  ///< catalogue names
+    std::string model, gpu;  ///< catalogue names
     KvCapacity capacity;
-    std::string step_time_source;            ///< which coefficients
+    std::string step_time_source;  ///< which coefficients
     SourcePosition where;
 };
 
@@ -44,12 +44,12 @@ struct StartClock {
 struct CompiledScenario {
     std::string name;
     BlueprintParts parts;
-    std::uint64_t hash = 0;                  ///< of scenario, manifests, tables and the requests of trial 0
+    std::uint64_t hash = 0;  ///< of scenario, manifests, tables and the requests of trial 0
     std::vector<CompiledPool> pools;
     std::vector<CompiledWorkload> workloads;
     StartClock clock;
-    Problems warnings;                       ///< shown in every result
-    bool has_goodput = false;                ///< the scenario says what a good request is
+    Problems warnings;         ///< shown in every result
+    bool has_goodput = false;  ///< the scenario says what a good request is
 };
 
 }  // namespace windtunnel

@@ -5,15 +5,19 @@ namespace windtunnel {
 namespace {
 
 // vLLM's histogram bounds since 0.8.5 (vllm/engine/metrics.py and vllm/v1/metrics/loggers.py), in seconds.
-const std::vector<double> ttft_bounds{0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560};
-const std::vector<double> request_bounds{0.3, 0.5, 0.8, 1, 1.5, 2, 2.5, 5, 10, 15, 20, 30, 40, 50, 60, 120, 240, 480, 960, 1920, 7680};
-const std::vector<double> token_bounds{0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80};
+const std::vector<double> ttft_bounds{0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75,
+                                      1,     2.5,   5,    7.5,  10,   20,   40,   80,  160,  640, 2560};
+const std::vector<double> request_bounds{0.3, 0.5, 0.8, 1,  1.5, 2,   2.5, 5,   10,   15,  20,
+                                         30,  40,  50,  60, 120, 240, 480, 960, 1920, 7680};
+const std::vector<double> token_bounds{0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5,
+                                       0.75, 1,     2.5,  5,     7.5, 10,   20,  40,  80};
 
 class Families {
 public:
     explicit Families(ExposedMetrics& out) : m_out(out) {}
 
-    void add(const char* name, MetricKind kind, MetricScope scope, SeriesKind source, std::vector<LabelSet> extras = {{}}) {
+    void add(const char* name, MetricKind kind, MetricScope scope, SeriesKind source,
+             std::vector<LabelSet> extras = {{}}) {
         m_out.catalog.add(name, kind, scope, std::move(extras));
         m_out.sources.push_back({source, 0, 0, 0, 0});
     }
@@ -21,13 +25,19 @@ public:
     void counter(const char* name, SeriesKind source, std::vector<LabelSet> extras = {{}}) {
         add(name, MetricKind::counter, MetricScope::per_pod, source, std::move(extras));
     }
-    void gauge(const char* name, SeriesKind source) { add(name, MetricKind::gauge, MetricScope::per_pod, source); }
+    void gauge(const char* name, SeriesKind source) {
+        add(name, MetricKind::gauge, MetricScope::per_pod, source);
+    }
     void histogram(const char* name, HistogramKind kind, const std::vector<double>& bounds) {
         const auto index = static_cast<std::uint16_t>(m_out.histograms.size());
-        m_out.histograms.push_back({kind, {}, static_cast<std::uint32_t>(m_out.bounds.size()), static_cast<std::uint32_t>(bounds.size())});
+        m_out.histograms.push_back({kind,
+                                    {},
+                                    static_cast<std::uint32_t>(m_out.bounds.size()),
+                                    static_cast<std::uint32_t>(bounds.size())});
         for (const double b : bounds) m_out.bounds.push_back(from_seconds(b));
         m_out.catalog.add_histogram(name, bounds);
-        for (const SeriesKind part : {SeriesKind::histogram_bucket, SeriesKind::histogram_sum, SeriesKind::histogram_count})
+        for (const SeriesKind part :
+             {SeriesKind::histogram_bucket, SeriesKind::histogram_sum, SeriesKind::histogram_count})
             m_out.sources.push_back({part, 0, index, 0, 0});
     }
 
@@ -42,20 +52,23 @@ ExposedMetrics exposed_metrics() {
     Families f(out);
     f.gauge("vllm:num_requests_running", SeriesKind::requests_running);
     f.gauge("vllm:num_requests_waiting", SeriesKind::requests_waiting);
-    f.gauge("vllm:gpu_cache_usage_perc", SeriesKind::kv_cache_usage);   // until 0.10
-    f.gauge("vllm:kv_cache_usage_perc", SeriesKind::kv_cache_usage);    // since
+    f.gauge("vllm:gpu_cache_usage_perc", SeriesKind::kv_cache_usage);  // until 0.10
+    f.gauge("vllm:kv_cache_usage_perc", SeriesKind::kv_cache_usage);   // since
     f.counter("vllm:num_preemptions_total", SeriesKind::preemptions_total);
     f.counter("vllm:prompt_tokens_total", SeriesKind::prompt_tokens_total);
     f.counter("vllm:generation_tokens_total", SeriesKind::generation_tokens_total);
-    f.counter("vllm:request_success_total", SeriesKind::request_success_total, {{{"finished_reason", "length"}}});
+    f.counter("vllm:request_success_total", SeriesKind::request_success_total,
+              {{{"finished_reason", "length"}}});
     f.histogram("vllm:time_to_first_token_seconds", HistogramKind::time_to_first_token, ttft_bounds);
     f.histogram("vllm:e2e_request_latency_seconds", HistogramKind::e2e_request_latency, request_bounds);
-    f.histogram("vllm:request_time_per_output_token_seconds", HistogramKind::request_time_per_output_token, token_bounds);
+    f.histogram("vllm:request_time_per_output_token_seconds", HistogramKind::request_time_per_output_token,
+                token_bounds);
     f.gauge("DCGM_FI_DEV_GPU_UTIL", SeriesKind::gpu_utilization);
-    for (const auto& [name, source] : {std::pair{"kube_deployment_spec_replicas", SeriesKind::replicas_desired},
-                                       std::pair{"kube_deployment_status_replicas", SeriesKind::replicas_active},
-                                       std::pair{"kube_deployment_status_replicas_ready", SeriesKind::replicas_ready},
-                                       std::pair{"kube_deployment_status_replicas_available", SeriesKind::replicas_ready}})
+    for (const auto& [name, source] :
+         {std::pair{"kube_deployment_spec_replicas", SeriesKind::replicas_desired},
+          std::pair{"kube_deployment_status_replicas", SeriesKind::replicas_active},
+          std::pair{"kube_deployment_status_replicas_ready", SeriesKind::replicas_ready},
+          std::pair{"kube_deployment_status_replicas_available", SeriesKind::replicas_ready}})
         f.add(name, MetricKind::gauge, MetricScope::per_workload, source);
     return out;
 }

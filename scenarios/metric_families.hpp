@@ -9,7 +9,8 @@ namespace windtunnel {
 /// What the simulated cluster exposes to Prometheus, and how the engine makes it.
 struct ExposedMetrics {
     MetricCatalog catalog;
-    std::vector<StreamSource> sources;         ///< by family: kind and histogram; workload and extra are the stream's
+    std::vector<StreamSource>
+        sources;  ///< by family: kind and histogram; workload and extra are the stream's
     std::vector<HistogramPlan> histograms;
     std::vector<Tick> bounds;
 };

@@ -11,7 +11,8 @@ namespace windtunnel {
 
 namespace {
 
-/// Keeps what arrives before the scenario's duration; a longer duration than the workload stays as it is said.
+/// Keeps what arrives before the scenario's duration; a longer duration than the workload stays as it is
+/// said.
 void cut(Trace& trace, std::optional<Tick> duration) {
     if (!duration) return;
     const auto end = std::lower_bound(trace.requests.begin(), trace.requests.end(), *duration,
@@ -30,8 +31,8 @@ Result<WorkloadSource> WorkloadSource::make(const Scenario& scenario, std::uint6
     for (const WorkloadSpec& spec : scenario.workloads) {
         Stream stream{spec, nullptr};
         if (spec.synthetic) {
-            // Nothing is drawn that the scenario's duration would cut off again; a count of requests that fills a
-            // duration at no given rate keeps its meaning.
+            // Nothing is drawn that the scenario's duration would cut off again; a count of requests that
+            // fills a duration at no given rate keeps its meaning.
             std::optional<double>& drawn_s = stream.spec.synthetic->duration_s;
             if (scenario.duration && drawn_s && spec.synthetic->rate_rps)
                 drawn_s = std::min(*drawn_s, std::max(1.0, to_seconds(*scenario.duration)));
@@ -63,7 +64,8 @@ Result<WorkloadSource> WorkloadSource::make(const Scenario& scenario, std::uint6
     if (!first) return first.take_problems();
     for (const Problem& note : first->notes) source.m_notes.push_back(note);
     if (first->requests.empty())
-        return Problem{{scenario.file, 0, 0}, "workload", "found no request within the duration, allowed: at least one"};
+        return Problem{
+            {scenario.file, 0, 0}, "workload", "found no request within the duration, allowed: at least one"};
     source.m_span = first->span;
     source.m_first = std::make_shared<const Trace>(std::move(*first));
     return source;
@@ -87,8 +89,8 @@ Result<Trace> WorkloadSource::merged(std::uint32_t trial) const {
             part.requests = stream.trace->requests;
             part.span = stream.trace->span;
         } else {
-            Result<Trace> drawn = synthesise(*stream.spec.synthetic, m_seed, trial, static_cast<std::uint32_t>(w),
-                                             stream.spec.path + ".synthetic");
+            Result<Trace> drawn = synthesise(*stream.spec.synthetic, m_seed, trial,
+                                             static_cast<std::uint32_t>(w), stream.spec.path + ".synthetic");
             if (!drawn) {
                 for (Problem& p : drawn.take_problems()) {
                     if (p.where.file.empty()) p.where = stream.spec.where;
@@ -101,7 +103,8 @@ Result<Trace> WorkloadSource::merged(std::uint32_t trial) const {
         cut(part, m_duration);
         for (Request& r : part.requests) {
             r.model = static_cast<std::uint16_t>(w);
-            if (stream.spec.max_tokens && r.max_tokens == 0) r.max_tokens = static_cast<std::uint32_t>(*stream.spec.max_tokens);
+            if (stream.spec.max_tokens && r.max_tokens == 0)
+                r.max_tokens = static_cast<std::uint32_t>(*stream.spec.max_tokens);
         }
         all.span = max(all.span, part.span);
         all.notes.insert(all.notes.end(), part.notes.begin(), part.notes.end());

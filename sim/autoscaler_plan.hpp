@@ -15,25 +15,29 @@ namespace windtunnel {
 enum class SeriesKind : std::uint8_t {
     requests_running,
     requests_waiting,
-    kv_cache_usage,           ///< 0..1
+    kv_cache_usage,  ///< 0..1
     preemptions_total,
     prompt_tokens_total,
     generation_tokens_total,
     request_success_total,
-    gpu_utilization,          ///< 0..100, busy share since the last scrape
-    cpu_usage_milli,          ///< since the last scrape, from WorkloadMetrics
-    histogram_bucket,         ///< `extra` = bucket (cumulative, the last is +Inf) of histogram `histogram`
+    gpu_utilization,   ///< 0..100, busy share since the last scrape
+    cpu_usage_milli,   ///< since the last scrape, from WorkloadMetrics
+    histogram_bucket,  ///< `extra` = bucket (cumulative, the last is +Inf) of histogram `histogram`
     histogram_sum,
     histogram_count,
-    queue_length,             ///< per workload: requests that wait for a replica
-    queue_in_flight,          ///< per workload: requests that a replica works on
-    requests_total,           ///< per workload: arrivals at the router
-    replicas_desired,         ///< per workload: spec.replicas
-    replicas_active,          ///< per workload: status.replicas
-    replicas_ready,           ///< per workload
+    queue_length,      ///< per workload: requests that wait for a replica
+    queue_in_flight,   ///< per workload: requests that a replica works on
+    requests_total,    ///< per workload: arrivals at the router
+    replicas_desired,  ///< per workload: spec.replicas
+    replicas_active,   ///< per workload: status.replicas
+    replicas_ready,    ///< per workload
 };
 
-enum class HistogramKind : std::uint8_t { time_to_first_token, e2e_request_latency, request_time_per_output_token };
+enum class HistogramKind : std::uint8_t {
+    time_to_first_token,
+    e2e_request_latency,
+    request_time_per_output_token
+};
 
 /// A Prometheus histogram that every pod keeps because some query reads it.
 struct HistogramPlan {
@@ -63,11 +67,11 @@ struct QueryPlan {
 };
 
 enum class TriggerSource : std::uint8_t {
-    query,       ///< PromQL; KEDA's prometheus scaler, or an HPA's External or Object metric
-    pod_query,   ///< PromQL with one element a pod: an HPA's Pods metric
-    pod_cpu,     ///< an HPA's Resource metric cpu (KEDA's cpu trigger)
-    queue,       ///< length of the workload's queue
-    cron,        ///< `value` inside the intervals, 0 outside
+    query,      ///< PromQL; KEDA's prometheus scaler, or an HPA's External or Object metric
+    pod_query,  ///< PromQL with one element a pod: an HPA's Pods metric
+    pod_cpu,    ///< an HPA's Resource metric cpu (KEDA's cpu trigger)
+    queue,      ///< length of the workload's queue
+    cron,       ///< `value` inside the intervals, 0 outside
 };
 
 /// One metric of an autoscaler. Its target stands in HpaSpec::metrics at the same index.
@@ -75,20 +79,20 @@ struct TriggerPlan {
     TriggerSource kind = TriggerSource::query;
     std::uint8_t counts_in_flight = 1;    ///< queue: messages being worked on count too
     std::uint8_t ignore_null_values = 1;  ///< KEDA's prometheus scaler
-    std::uint8_t sums_series = 0;         ///< query: an External metric of an HPA adds the result's elements up
-    std::uint32_t query = 0;              ///< index into Blueprint::queries
-    std::uint32_t workload = 0;           ///< queue: whose
+    std::uint8_t sums_series = 0;  ///< query: an External metric of an HPA adds the result's elements up
+    std::uint32_t query = 0;       ///< index into Blueprint::queries
+    std::uint32_t workload = 0;    ///< queue: whose
     std::uint32_t first_interval = 0, interval_count = 0;  ///< cron
-    std::int64_t request_milli = 0;       ///< pod_cpu: the pods' CPU request
+    std::int64_t request_milli = 0;                        ///< pod_cpu: the pods' CPU request
     double value = 0;
-    double activation = 0;                ///< KEDA: active above
+    double activation = 0;  ///< KEDA: active above
 };
 
 /// An HPA, or a KEDA ScaledObject with the HPA that it generates.
 struct AutoscalerPlan {
     std::uint32_t workload = 0;
     std::uint8_t is_keda = 0;
-    std::uint8_t paused = 0;           ///< nobody scales: KEDA removes its HPA
+    std::uint8_t paused = 0;                  ///< nobody scales: KEDA removes its HPA
     std::uint8_t only_resource_triggers = 0;  ///< KEDA: cpu and memory only, hence always active
     std::uint8_t padding = 0;
     HpaSpec hpa;
@@ -103,7 +107,7 @@ struct ScrapePlan {
     Tick interval = seconds(15);
     std::int32_t series_count = 0;
     std::int64_t sample_count = 0;
-    PromqlWorkspaceSize workspace;     ///< the largest that a query needs
+    PromqlWorkspaceSize workspace;  ///< the largest that a query needs
 };
 
 /// What a pod of a workload uses of its CPU: an idle share, and one while its engine runs steps.

@@ -5,7 +5,8 @@
 
 namespace windtunnel {
 
-/// The autoscalers of a trial: reads their metrics, lets the HPA and KEDA policies decide, says what they want.
+/// The autoscalers of a trial: reads their metrics, lets the HPA and KEDA policies decide, says what they
+/// want.
 ///
 /// `Host` is the trial: fleet(), workload_reading(…), scale(workload, replicas, metric, now).
 template <class Layout>
@@ -15,7 +16,8 @@ public:
         m_states = arena.template take_plain<State>(b.autoscalers.size());
         for (std::uint32_t a = 0; a < b.autoscalers.size(); ++a) {
             const HpaLogCapacity& log = b.autoscalers[a].log;
-            auto* recommendations = arena.template take_plain<HpaRecommendation>(static_cast<std::size_t>(log.recommendations));
+            auto* recommendations =
+                arena.template take_plain<HpaRecommendation>(static_cast<std::size_t>(log.recommendations));
             auto* ups = arena.template take_plain<HpaScaleEvent>(static_cast<std::size_t>(log.scale_ups));
             auto* downs = arena.template take_plain<HpaScaleEvent>(static_cast<std::size_t>(log.scale_downs));
             if (m_states == nullptr) continue;
@@ -33,7 +35,8 @@ public:
     }
 
     /// The controllers have run before t = 0; where in their periods they are is random.
-    WT_HD_COLD void start(const Blueprint& b, TrialKey key, Calendar<Layout>& calendar, const ControlSlots& slots) {
+    WT_HD_COLD void start(const Blueprint& b, TrialKey key, Calendar<Layout>& calendar,
+                          const ControlSlots& slots) {
         m_blueprint = &b;
         for (std::uint32_t a = 0; a < b.autoscalers.size(); ++a) {
             const AutoscalerPlan& plan = b.autoscalers[a];
@@ -44,9 +47,13 @@ public:
             s.keda.ever_active = b.workloads[plan.workload].initial_replicas > 0;
             for (KedaHealth& h : s.health) h = {};
             RandomStream phase(key.seed, key.trial, StreamPurpose::controller_phase, a);
-            const auto sync = static_cast<std::uint64_t>(plan.hpa.sync_period.count), poll = static_cast<std::uint64_t>(plan.keda.polling_interval.count);
-            calendar.set(slots.hpa + a, plan.paused ? never : Tick{static_cast<std::int64_t>(phase.below(sync))});
-            calendar.set(slots.keda + a, plan.is_keda && !plan.paused ? Tick{static_cast<std::int64_t>(phase.below(poll))} : never);
+            const auto sync = static_cast<std::uint64_t>(plan.hpa.sync_period.count),
+                       poll = static_cast<std::uint64_t>(plan.keda.polling_interval.count);
+            calendar.set(slots.hpa + a,
+                         plan.paused ? never : Tick{static_cast<std::int64_t>(phase.below(sync))});
+            calendar.set(slots.keda + a, plan.is_keda && !plan.paused
+                                             ? Tick{static_cast<std::int64_t>(phase.below(poll))}
+                                             : never);
         }
     }
 
@@ -84,7 +91,8 @@ public:
             const TriggerPlan& trigger = plan.triggers[t];
             if (trigger.kind == TriggerSource::pod_query || trigger.kind == TriggerSource::pod_cpu) {
                 input.samples = m_samples + std::size_t{t} * m_pod_capacity;
-                sample_pods(trigger, plan.workload, host, board, now, m_samples + std::size_t{t} * m_pod_capacity, fault);
+                sample_pods(trigger, plan.workload, host, board, now,
+                            m_samples + std::size_t{t} * m_pod_capacity, fault);
                 continue;
             }
             const KedaScalerReading r = read(trigger, host, board, now, fault);
@@ -112,32 +120,37 @@ private:
     };
 
     template <class Host>
-    WT_HD KedaMetricAnswer answer_of(const AutoscalerPlan& plan, State& s, std::uint32_t t, const KedaScalerReading& r,
-                                     const Host& host, std::int32_t current) {
+    WT_HD KedaMetricAnswer answer_of(const AutoscalerPlan& plan, State& s, std::uint32_t t,
+                                     const KedaScalerReading& r, const Host& host, std::int32_t current) {
         const HpaMetricSpec& metric = plan.hpa.metrics[t];
-        return metric_with_fallback(plan.keda.fallback, s.health[t], !r.error, keda_metric_milli(r.value), metric.target_milli,
-                                    metric.target == HpaTargetKind::average_value, current,
-                                    static_cast<std::int32_t>(host.workload(plan.workload).ready));
+        return metric_with_fallback(plan.keda.fallback, s.health[t], !r.error, keda_metric_milli(r.value),
+                                    metric.target_milli, metric.target == HpaTargetKind::average_value,
+                                    current, static_cast<std::int32_t>(host.workload(plan.workload).ready));
     }
 
     /// What a trigger's source says now, one number for the whole workload.
     template <class Host>
-    WT_HD_COLD KedaScalerReading read(const TriggerPlan& t, const Host& host, MetricsBoard<Layout>& board, Tick now, Fault& fault) {
+    WT_HD_COLD KedaScalerReading read(const TriggerPlan& t, const Host& host, MetricsBoard<Layout>& board,
+                                      Tick now, Fault& fault) {
         switch (t.kind) {
             case TriggerSource::query: {
                 const PromqlResult r = board.ask(t.query, now);
                 if (r.status != PromqlStatus::ok) {
-                    (void)WT_CHECK(fault, is_query_error(r.status));  // a workspace or history that is too small is our mistake
+                    (void)WT_CHECK(
+                        fault,
+                        is_query_error(r.status));  // a workspace or history that is too small is our mistake
                     return {true, false, 0};
                 }
                 if (r.is_scalar) return keda_reading(r.scalar, t.activation);
                 double value = r.count > 0 ? r.elements[0].value : 0;
                 for (std::int32_t i = 1; t.sums_series && i < r.count; ++i) value += r.elements[i].value;
-                return keda_prometheus(t.sums_series && r.count > 1 ? 1 : r.count, value, t.ignore_null_values != 0, t.activation);
+                return keda_prometheus(t.sums_series && r.count > 1 ? 1 : r.count, value,
+                                       t.ignore_null_values != 0, t.activation);
             }
             case TriggerSource::queue: {
                 double length = host.workload_reading(SeriesKind::queue_length, t.workload);
-                if (t.counts_in_flight) length += host.workload_reading(SeriesKind::queue_in_flight, t.workload);
+                if (t.counts_in_flight)
+                    length += host.workload_reading(SeriesKind::queue_in_flight, t.workload);
                 return keda_reading(length, t.activation);
             }
             case TriggerSource::cron: {
@@ -147,7 +160,8 @@ private:
                 }
                 return {false, false, 0};
             }
-            default: return {true, false, 0};
+            default:
+                return {true, false, 0};
         }
     }
 
@@ -160,12 +174,14 @@ private:
             if (pod.state == PodState::none) continue;
             HpaPod& seen = m_pods[n++];
             seen = HpaPod{};
-            const bool created = pod.state == PodState::pending || (pod.state == PodState::starting && pod.stage < plan.container_stage);
+            const bool created = pod.state == PodState::pending ||
+                                 (pod.state == PodState::starting && pod.stage < plan.container_stage);
             seen.phase = created ? PodPhase::pending : PodPhase::running;
             seen.deleting = pod.state >= PodState::terminating;
             seen.started = pod.node != no_index;
             seen.start = pod.bound;
-            seen.ready = pod.state == PodState::ready || seen.deleting ? ReadyCondition::yes : ReadyCondition::no;
+            seen.ready =
+                pod.state == PodState::ready || seen.deleting ? ReadyCondition::yes : ReadyCondition::no;
             seen.ready_transition = pod.state >= PodState::ready ? pod.ready_since : pod.bound;
         }
         snapshot.pods = m_pods;
@@ -175,8 +191,8 @@ private:
 
     /// A Pods or Resource metric: one sample for each pod that list_pods has listed, in the same order.
     template <class Host>
-    WT_HD_COLD void sample_pods(const TriggerPlan& t, std::uint32_t workload, const Host& host, MetricsBoard<Layout>& board, Tick now,
-                           HpaPodSample* samples, Fault& fault) {
+    WT_HD_COLD void sample_pods(const TriggerPlan& t, std::uint32_t workload, const Host& host,
+                                MetricsBoard<Layout>& board, Tick now, HpaPodSample* samples, Fault& fault) {
         const WorkloadPlan& plan = m_blueprint->workloads[workload];
         PromqlResult r;
         if (t.kind == TriggerSource::pod_query) {

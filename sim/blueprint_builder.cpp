@@ -20,7 +20,8 @@ public:
 
     template <class T>
     T* place(std::size_t count) {
-        m_used = (m_used + alignof(std::max_align_t) - 1) / alignof(std::max_align_t) * alignof(std::max_align_t);
+        m_used =
+            (m_used + alignof(std::max_align_t) - 1) / alignof(std::max_align_t) * alignof(std::max_align_t);
         T* at = m_memory == nullptr ? nullptr : reinterpret_cast<T*>(m_memory + m_used);
         m_used += count * sizeof(T);
         return at;
@@ -35,7 +36,8 @@ public:
     }
     template <class T>
     static void link(BlobSpan<T>& span, const T* first, std::size_t count) {
-        span.distance = reinterpret_cast<const unsigned char*>(first) - reinterpret_cast<const unsigned char*>(&span);
+        span.distance =
+            reinterpret_cast<const unsigned char*>(first) - reinterpret_cast<const unsigned char*>(&span);
         span.count = count;
     }
     [[nodiscard]] std::size_t used() const { return m_used; }
@@ -149,20 +151,25 @@ Tick longest_step_of(const ServerParts& s) {
         attention = std::max(attention, static_cast<double>(c.at_from.count) +
                                             static_cast<double>(c.ticks_per_token) *
                                                 std::max(0.0, context - static_cast<double>(c.from_tokens)));
-    const double all = static_cast<double>(base.count) + static_cast<double>(s.cost.per_sampled_row.count) * s.max_num_seqs +
+    const double all = static_cast<double>(base.count) +
+                       static_cast<double>(s.cost.per_sampled_row.count) * s.max_num_seqs +
                        pairs * static_cast<double>(s.cost.prefill_ticks_per_pair_q16) / 65536.0 + attention;
     return all < 4e18 ? Tick{static_cast<std::int64_t>(all)} : never;
 }
 
 BlueprintBlock::BlueprintBlock(std::size_t bytes)
-    : m_memory(static_cast<unsigned char*>(::operator new(bytes, std::align_val_t{alignment}))) {
+    : m_memory(static_cast<unsigned char*>(::operator new (bytes, std::align_val_t{alignment}))) {
     std::memset(m_memory.get(), 0, bytes);
 }
-void BlueprintBlock::Free::operator()(unsigned char* p) const { ::operator delete(p, std::align_val_t{alignment}); }
+void BlueprintBlock::Free::operator()(unsigned char* p) const {
+    ::operator delete (p, std::align_val_t{alignment});
+}
 
 BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
-    WT_EXPECTS(parts.span.count >= 0 && parts.drain_limit.count >= 0 && parts.span + parts.drain_limit < end_of_time);
-    WT_EXPECTS(!parts.workloads.empty() && parts.workloads.size() <= max_workloads && parts.pools.size() <= max_pools);
+    WT_EXPECTS(parts.span.count >= 0 && parts.drain_limit.count >= 0 &&
+               parts.span + parts.drain_limit < end_of_time);
+    WT_EXPECTS(!parts.workloads.empty() && parts.workloads.size() <= max_workloads &&
+               parts.pools.size() <= max_pools);
     for (const ServerParts& s : parts.servers) check(s);
     for (const WorkloadPlan& w : parts.workloads) {
         WT_EXPECTS(w.server < parts.servers.size() && w.pod_slots >= 1);
@@ -170,7 +177,8 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
     }
     WT_EXPECTS(parts.streams.size() == parts.stream_sources.size());
     for (const AutoscalerPlan& a : parts.autoscalers) {
-        WT_EXPECTS(a.workload < parts.workloads.size() && a.trigger_count == static_cast<std::uint32_t>(a.hpa.metric_count));
+        WT_EXPECTS(a.workload < parts.workloads.size() &&
+                   a.trigger_count == static_cast<std::uint32_t>(a.hpa.metric_count));
         WT_EXPECTS(a.hpa.sync_period.count > 0 && a.keda.polling_interval.count > 0);
     }
     for (const std::uint32_t w : parts.workload_of_model) WT_EXPECTS(w < parts.workloads.size());

@@ -50,7 +50,9 @@ struct BlueprintParts {
 class BlueprintBlock {
 public:
     explicit BlueprintBlock(std::size_t bytes);
-    [[nodiscard]] const Blueprint& blueprint() const { return *reinterpret_cast<const Blueprint*>(m_memory.get()); }
+    [[nodiscard]] const Blueprint& blueprint() const {
+        return *reinterpret_cast<const Blueprint*>(m_memory.get());
+    }
     [[nodiscard]] unsigned char* bytes() { return m_memory.get(); }
 
 private:
@@ -60,8 +62,8 @@ private:
     std::unique_ptr<unsigned char, Free> m_memory;
 };
 
-/// Lays the parts out in one block, checks the engine's bounds (throws InternalError: the compiler of scenarios
-/// has to refuse such input before). `growth` multiplies the room for requests in flight.
+/// Lays the parts out in one block, checks the engine's bounds (throws InternalError: the compiler of
+/// scenarios has to refuse such input before). `growth` multiplies the room for requests in flight.
 [[nodiscard]] BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth = 1);
 
 /// The longest step that a server with these limits can take.

@@ -25,8 +25,8 @@ struct Pod {
     std::uint8_t stage = 0;
     std::uint16_t workload = 0;
     std::uint32_t node = no_index;
-    std::uint32_t next = no_index;      ///< in the free list of its workload or the list of pending pods
-    std::uint32_t incarnation = 0;      ///< how many pods have used this slot
+    std::uint32_t next = no_index;  ///< in the free list of its workload or the list of pending pods
+    std::uint32_t incarnation = 0;  ///< how many pods have used this slot
     Tick created, bound, ready_since, deleted;
 };
 
@@ -38,14 +38,14 @@ struct ClusterNode {
     std::uint32_t pods = 0;
     std::uint32_t incarnation = 0;
     NodeResources free;
-    NodeResources planned;          ///< scratch of one node-scaling scan: what pending pods leave of a coming node
+    NodeResources planned;  ///< scratch of one node-scaling scan: what pending pods leave of a coming node
     std::uint64_t seen[max_workloads / 64] = {};  ///< workloads whose once-per-node stages have run here
     Tick launched, empty_since;
 };
 
 struct WorkloadState {
     std::uint32_t desired = 0;
-    std::uint32_t active = 0;   ///< pods without a deletion time: status.replicas
+    std::uint32_t active = 0;  ///< pods without a deletion time: status.replicas
     std::uint32_t ready = 0;
     std::uint32_t free_pods = no_index;
 };
@@ -55,7 +55,8 @@ struct WorkloadState {
 ///   nodes become ready or leave -> pods go on -> scheduled scalings -> metrics are scraped -> KEDA polls ->
 ///   HPAs sync -> nodes are scaled -> the span ends
 struct ControlSlots {
-    std::uint32_t nodes = 0, pods = 0, schedule = 0, scrape = 0, keda = 0, hpa = 0, node_scaling = 0, span_end = 0;
+    std::uint32_t nodes = 0, pods = 0, schedule = 0, scrape = 0, keda = 0, hpa = 0, node_scaling = 0,
+                  span_end = 0;
     std::uint32_t first_timer = 0;  ///< slots below it are nodes and pods
     std::uint32_t count = 0;
 
@@ -75,8 +76,8 @@ struct ControlSlots {
 
 /// Pods and nodes: the replica sets, the scheduler, cold starts, termination, node pools.
 ///
-/// `Owner` hears: pod_ready(pod), pod_unready(pod) (out of the router), pod_killed(pod) (the process is gone),
-/// requests_of(pod) (in flight there), and the observer's events.
+/// `Owner` hears: pod_ready(pod), pod_unready(pod) (out of the router), pod_killed(pod) (the process is
+/// gone), requests_of(pod) (in flight there), and the observer's events.
 template <class Layout, class Owner>
 class Fleet {
 public:
@@ -86,7 +87,8 @@ public:
         m_workloads = arena.template take<WorkloadState>(b.workloads.size());
     }
 
-    WT_HD_COLD void start(const Blueprint& b, TrialKey key, Owner& owner, Calendar<Layout>& calendar, Tally& tally, ControlSlots slots) {
+    WT_HD_COLD void start(const Blueprint& b, TrialKey key, Owner& owner, Calendar<Layout>& calendar,
+                          Tally& tally, ControlSlots slots) {
         m_blueprint = &b;
         m_key = key;
         m_owner = &owner;
@@ -124,7 +126,8 @@ public:
     WT_HD_COLD void populate(Fault& fault) {
         const Blueprint& b = *m_blueprint;
         for (std::uint32_t p = 0; p < b.pools.size(); ++p)
-            for (std::uint32_t i = 0; i < b.pools[p].initial; ++i) node_ready(launch(p, Tick{}, fault), Tick{});
+            for (std::uint32_t i = 0; i < b.pools[p].initial; ++i)
+                node_ready(launch(p, Tick{}, fault), Tick{});
         for (std::uint32_t w = 0; w < b.workloads.size(); ++w) {
             set_replicas(w, b.workloads[w].initial_replicas, Tick{}, fault);
             if (b.cold) continue;
@@ -158,8 +161,10 @@ public:
     /// Something in slot `slot` of the control calendar is due, and it is a node or a pod.
     WT_HD_COLD void advance(std::uint32_t slot, Tick now, Fault& fault) {
         m_calendar->set(slot, never);
-        if (slot < m_slots.pods) node_ready(slot, now);
-        else pod_due(slot - m_slots.pods, now, fault);
+        if (slot < m_slots.pods)
+            node_ready(slot, now);
+        else
+            pod_due(slot - m_slots.pods, now, fault);
     }
 
     /// A draining pod's last request has ended.
@@ -167,19 +172,23 @@ public:
         if (m_pods[p].state == PodState::draining) pod_gone(p, now);
     }
 
-    /// The cluster autoscaler's scan: nodes for pods that fit nowhere; empty nodes that were not needed for long.
+    /// The cluster autoscaler's scan: nodes for pods that fit nowhere; empty nodes that were not needed for
+    /// long.
     WT_HD_COLD void scale_nodes(Tick now, Fault& fault) {
         const Blueprint& b = *m_blueprint;
         if (m_pending != no_index) {
             for (std::uint32_t n = 0; n < b.node_slots; ++n)
                 if (m_nodes[n].state == NodeState::provisioning) m_nodes[n].planned = m_nodes[n].free;
-            for (std::uint32_t p = m_pending; p != no_index; p = m_pods[p].next) plan_node_for(b.workloads[m_pods[p].workload], now, fault);
+            for (std::uint32_t p = m_pending; p != no_index; p = m_pods[p].next)
+                plan_node_for(b.workloads[m_pods[p].workload], now, fault);
         }
         for (std::uint32_t n = 0; n < b.node_slots; ++n) {
             const ClusterNode& node = m_nodes[n];
             if (node.state != NodeState::ready || node.pods != 0) continue;
             const PoolPlan& pool = b.pools[node.pool];
-            if (now - node.empty_since < b.node_scaling.unneeded_time || now - m_last_addition < b.node_scaling.delay_after_add) continue;
+            if (now - node.empty_since < b.node_scaling.unneeded_time ||
+                now - m_last_addition < b.node_scaling.delay_after_add)
+                continue;
             if (m_tally->pools[node.pool].nodes.value <= static_cast<std::int64_t>(pool.minimum)) continue;
             remove_node(n, now);
         }
@@ -193,7 +202,8 @@ public:
         m_tally->ready_replicas.settle(now, span);
         m_tally->nodes.settle(now, span);
         m_tally->gpus.settle(now, span);
-        for (std::uint32_t p = 0; p < m_blueprint->pools.size(); ++p) m_tally->pools[p].nodes.settle(now, span);
+        for (std::uint32_t p = 0; p < m_blueprint->pools.size(); ++p)
+            m_tally->pools[p].nodes.settle(now, span);
     }
 
 private:
@@ -211,8 +221,10 @@ private:
         pod.state = PodState::pending;
         pod.created = now;
         ++state.active;
-        if (m_pending_tail == no_index) m_pending = p;
-        else m_pods[m_pending_tail].next = p;
+        if (m_pending_tail == no_index)
+            m_pending = p;
+        else
+            m_pods[m_pending_tail].next = p;
         m_pending_tail = p;
         m_owner->pod_changed(p, now);
     }
@@ -226,10 +238,15 @@ private:
             if (pod.state == PodState::none || pod.state >= PodState::terminating) continue;
             ReplicaSetPod c;
             c.assigned = pod.node != no_index;
-            c.phase = pod.state == PodState::ready || (c.assigned && pod.stage >= plan.container_stage) ? PodPhase::running : PodPhase::pending;
+            c.phase = pod.state == PodState::ready || (c.assigned && pod.stage >= plan.container_stage)
+                          ? PodPhase::running
+                          : PodPhase::pending;
             c.ready = pod.state == PodState::ready;
             for (std::uint32_t q = plan.first_pod; c.assigned && q < plan.first_pod + plan.pod_slots; ++q)
-                c.rank += m_pods[q].node == pod.node && m_pods[q].state != PodState::none && m_pods[q].state < PodState::terminating ? 1 : 0;
+                c.rank += m_pods[q].node == pod.node && m_pods[q].state != PodState::none &&
+                                  m_pods[q].state < PodState::terminating
+                              ? 1
+                              : 0;
             c.ready_since = pod.ready_since;
             c.created = pod.created;
             c.uid = pod_draw(StreamPurpose::scheduling_tie, p, 0);
@@ -277,8 +294,12 @@ private:
                     pod_gone(p, now);
                 }
                 break;
-            case PodState::draining: pod_gone(p, now); break;
-            default: (void)WT_CHECK(fault, pod.state == PodState::starting); break;
+            case PodState::draining:
+                pod_gone(p, now);
+                break;
+            default:
+                (void)WT_CHECK(fault, pod.state == PodState::starting);
+                break;
         }
     }
 
@@ -374,7 +395,9 @@ private:
         BestNode best;
         for (std::uint32_t n = 0; n < m_blueprint->node_slots; ++n) {
             const ClusterNode& node = m_nodes[n];
-            if (node.state != NodeState::ready || (plan.pools >> node.pool & 1) == 0 || !node.free.fits(plan.needs)) continue;
+            if (node.state != NodeState::ready || (plan.pools >> node.pool & 1) == 0 ||
+                !node.free.fits(plan.needs))
+                continue;
             const NodeResources& all = m_blueprint->pools[node.pool].capacity;
             best.offer({n, node.free.cpu_milli - plan.needs.cpu_milli, all.cpu_milli,
                         node.free.memory_bytes - plan.needs.memory_bytes, all.memory_bytes});
@@ -383,8 +406,10 @@ private:
     }
 
     WT_HD void unlink_pending(std::uint32_t p, std::uint32_t before) {
-        if (before == no_index) m_pending = m_pods[p].next;
-        else m_pods[before].next = m_pods[p].next;
+        if (before == no_index)
+            m_pending = m_pods[p].next;
+        else
+            m_pods[before].next = m_pods[p].next;
         if (m_pending_tail == p) m_pending_tail = before;
         m_pods[p].next = no_index;
     }
@@ -400,7 +425,9 @@ private:
     WT_HD_COLD void plan_node_for(const WorkloadPlan& plan, Tick now, Fault& fault) {
         for (std::uint32_t n = 0; n < m_blueprint->node_slots; ++n) {
             ClusterNode& node = m_nodes[n];
-            if (node.state != NodeState::provisioning || (plan.pools >> node.pool & 1) == 0 || !node.planned.fits(plan.needs)) continue;
+            if (node.state != NodeState::provisioning || (plan.pools >> node.pool & 1) == 0 ||
+                !node.planned.fits(plan.needs))
+                continue;
             node.planned.take(plan.needs);
             return;
         }
@@ -414,7 +441,8 @@ private:
         const PoolPlan& p = m_blueprint->pools[pool];
         Tick delay = p.provisioning;
         if (p.provisioning_table >= 0)
-            delay = {m_blueprint->tables[p.provisioning_table].sample(node_draw(StreamPurpose::node_provisioning, n))};
+            delay = {m_blueprint->tables[p.provisioning_table].sample(
+                node_draw(StreamPurpose::node_provisioning, n))};
         m_calendar->set(n, now + delay);
     }
 
@@ -423,7 +451,9 @@ private:
         std::uint32_t best = no_index;
         for (std::uint32_t p = 0; p < m_blueprint->pools.size(); ++p) {
             const PoolPlan& pool = m_blueprint->pools[p];
-            if ((plan.pools >> p & 1) == 0 || !pool.capacity.fits(plan.needs) || free_node_slot(p) == no_index) continue;
+            if ((plan.pools >> p & 1) == 0 || !pool.capacity.fits(plan.needs) ||
+                free_node_slot(p) == no_index)
+                continue;
             if (best == no_index || pool.price_rank < m_blueprint->pools[best].price_rank) best = p;
         }
         return best;
@@ -467,7 +497,8 @@ private:
         count_node(node.pool, now, -1);
         const Tick life = now - node.launched;
         if (life < pool.minimum_billing && now < m_blueprint->span)
-            m_tally->pools[node.pool].minimum_extra.add(static_cast<std::uint64_t>((pool.minimum_billing - life).count));
+            m_tally->pools[node.pool].minimum_extra.add(
+                static_cast<std::uint64_t>((pool.minimum_billing - life).count));
         node.state = NodeState::none;
         m_owner->node_changed(n, now);
     }
@@ -481,20 +512,25 @@ private:
 
     // ---- random durations ------------------------------------------------------------------------------
 
-    // Streams are named by workload or pool and place in it, and by incarnation: independent of how many slots
-    // other workloads have.
-    [[nodiscard]] WT_HD std::uint64_t pod_draw(StreamPurpose purpose, std::uint32_t p, std::uint32_t number) const {
+    // Streams are named by workload or pool and place in it, and by incarnation: independent of how many
+    // slots other workloads have.
+    [[nodiscard]] WT_HD std::uint64_t pod_draw(StreamPurpose purpose, std::uint32_t p,
+                                               std::uint32_t number) const {
         const Pod& pod = m_pods[p];
         const std::uint32_t local = p - m_blueprint->workloads[pod.workload].first_pod;
         return RandomStream(m_key.seed, m_key.trial, purpose, (std::uint32_t{pod.workload} << 24) | local,
-                            pod.incarnation * 64 + number).next_u64();
+                            pod.incarnation * 64 + number)
+            .next_u64();
     }
     [[nodiscard]] WT_HD std::uint64_t node_draw(StreamPurpose purpose, std::uint32_t n) const {
         const ClusterNode& node = m_nodes[n];
         const std::uint32_t local = n - m_blueprint->pools[node.pool].first_node;
-        return RandomStream(m_key.seed, m_key.trial, purpose, (std::uint32_t{node.pool} << 24) | local, node.incarnation).next_u64();
+        return RandomStream(m_key.seed, m_key.trial, purpose, (std::uint32_t{node.pool} << 24) | local,
+                            node.incarnation)
+            .next_u64();
     }
-    [[nodiscard]] WT_HD Tick duration_of(const StagePlan& stage, std::uint32_t p, std::uint32_t number) const {
+    [[nodiscard]] WT_HD Tick duration_of(const StagePlan& stage, std::uint32_t p,
+                                         std::uint32_t number) const {
         if (stage.table < 0) return stage.fixed;
         return {m_blueprint->tables[stage.table].sample(pod_draw(StreamPurpose::cold_start, p, number))};
     }
@@ -508,9 +544,9 @@ private:
     ArenaArray<Pod, Layout> m_pods;
     ArenaArray<ClusterNode, Layout> m_nodes;
     ArenaArray<WorkloadState, Layout> m_workloads;
-    std::uint32_t m_pending = no_index;       ///< pods without a node, oldest first
+    std::uint32_t m_pending = no_index;  ///< pods without a node, oldest first
     std::uint32_t m_pending_tail = no_index;
-    Tick m_last_addition;                     ///< when a node was last asked for
+    Tick m_last_addition;  ///< when a node was last asked for
 };
 
 }  // namespace windtunnel

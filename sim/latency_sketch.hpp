@@ -24,7 +24,8 @@ struct SketchBuckets {
 #endif
     }
     WT_HD static std::uint32_t index_of(Tick duration) {
-        const std::uint64_t v = duration.count <= 0 ? 0 : static_cast<std::uint64_t>(duration.count) >> unit_bits;
+        const std::uint64_t v =
+            duration.count <= 0 ? 0 : static_cast<std::uint64_t>(duration.count) >> unit_bits;
         if (v < (2u << mantissa_bits)) return static_cast<std::uint32_t>(v);
         const int e = leading_bit(v);
         if (e > largest_exponent) return count - 1;
@@ -32,8 +33,12 @@ struct SketchBuckets {
                static_cast<std::uint32_t>(v >> (e - mantissa_bits));
     }
     /// The first duration that no longer belongs to bucket i.
-    WT_HD static Tick upper_bound(std::uint32_t i) { return {static_cast<std::int64_t>(lower(i + 1) << unit_bits)}; }
-    WT_HD static Tick lower_bound(std::uint32_t i) { return {static_cast<std::int64_t>(lower(i) << unit_bits)}; }
+    WT_HD static Tick upper_bound(std::uint32_t i) {
+        return {static_cast<std::int64_t>(lower(i + 1) << unit_bits)};
+    }
+    WT_HD static Tick lower_bound(std::uint32_t i) {
+        return {static_cast<std::int64_t>(lower(i) << unit_bits)};
+    }
 
 private:
     WT_HD static std::uint64_t lower(std::uint32_t i) {
@@ -94,7 +99,8 @@ public:
             done = end;
         }
         WideSum sum;
-        sum.add_product(static_cast<std::uint64_t>(n * first.count + increment.count * (n * (n - 1) / 2)), times);
+        sum.add_product(static_cast<std::uint64_t>(n * first.count + increment.count * (n * (n - 1) / 2)),
+                        times);
         m_totals.add(first, last, sum, static_cast<std::uint64_t>(n) * times);
     }
     [[nodiscard]] WT_HD const LatencyTotals& totals() const { return m_totals; }

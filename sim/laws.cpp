@@ -15,23 +15,31 @@ std::vector<std::string> broken_laws(const Blueprint& b, const TrialOutcome& o) 
     expect(r.arrived == r.completed + r.rejected + r.timed_out + r.failed + r.unfinished,
            fmt::format("L1: {} arrived but {} + {} + {} + {} + {} ended", r.arrived, r.completed, r.rejected,
                        r.timed_out, r.failed, r.unfinished));
-    expect(t.ttft.count == r.completed && t.e2el.count == r.completed, "L1: a latency was not recorded once per completed request");
-    expect(t.tpot.count <= r.completed && t.good <= r.completed, "L1: more good or multi-token requests than completed ones");
-    expect(t.itl.count + r.completed >= t.output_tokens, "L1: fewer token gaps than tokens of completed requests");
+    expect(t.ttft.count == r.completed && t.e2el.count == r.completed,
+           "L1: a latency was not recorded once per completed request");
+    expect(t.tpot.count <= r.completed && t.good <= r.completed,
+           "L1: more good or multi-token requests than completed ones");
+    expect(t.itl.count + r.completed >= t.output_tokens,
+           "L1: fewer token gaps than tokens of completed requests");
     for (const Distribution* d : {&o.ttft, &o.tpot, &o.itl, &o.e2el}) {
         std::uint64_t sum = 0;
         for (const std::uint64_t n : d->buckets) sum += n;
         expect(sum == d->totals.count, "L9: a sketch's buckets do not add up to its count");
-        expect(d->totals.count == 0 || (d->totals.least.count >= 0 && d->totals.least <= d->totals.most), "L3: a negative duration");
+        expect(d->totals.count == 0 || (d->totals.least.count >= 0 && d->totals.least <= d->totals.most),
+               "L3: a negative duration");
     }
-    const auto at_most = [](const WideSum& a, const WideSum& c) { return a.high != c.high ? a.high < c.high : a.low <= c.low; };
+    const auto at_most = [](const WideSum& a, const WideSum& c) {
+        return a.high != c.high ? a.high < c.high : a.low <= c.low;
+    };
     WideSum pods_span, pool_nodes;
     pods_span.add_product(static_cast<std::uint64_t>(b.span.count), b.pod_slots);
     expect(at_most(t.ready_replicas.ticks, pods_span), "L7: more replica-time than pod slots allow");
-    if (b.pools.size() > 0) expect(at_most(t.gpu_busy, t.gpus.ticks), "L7: GPUs were busy longer than they were rented");
+    if (b.pools.size() > 0)
+        expect(at_most(t.gpu_busy, t.gpus.ticks), "L7: GPUs were busy longer than they were rented");
     for (std::uint32_t p = 0; p < b.pools.size(); ++p) {
         pool_nodes.merge(t.pools[p].nodes.ticks);
-        expect(t.pools[p].nodes.most <= static_cast<std::int64_t>(b.pools[p].node_slots), "L6: a pool outgrew its limit");
+        expect(t.pools[p].nodes.most <= static_cast<std::int64_t>(b.pools[p].node_slots),
+               "L6: a pool outgrew its limit");
         expect(t.pools[p].nodes.value >= 0, "L6: a pool has fewer than no nodes");
     }
     expect(pool_nodes == t.nodes.ticks, "L8: the pools' node-time does not add up to the cluster's");
@@ -50,7 +58,8 @@ void LawObserver::request_ended(const RequestRecord& r) {
     expect(++ends[r.request] == 1, "L1: a request ended twice", r.finish);
     expect(r.arrival <= r.finish, "L3: a request ended before it arrived", r.finish);
     if (r.end == RequestEnd::completed)
-        expect(r.arrival <= r.first_token && r.first_token <= r.finish, "L3: arrival <= first token <= finish", r.finish);
+        expect(r.arrival <= r.first_token && r.first_token <= r.finish,
+               "L3: arrival <= first token <= finish", r.finish);
 }
 
 void LawObserver::pod_changed(std::uint32_t p, const Pod& pod, Tick now) {
@@ -67,7 +76,8 @@ void LawObserver::pod_changed(std::uint32_t p, const Pod& pod, Tick now) {
         while (pod.node >= m_blueprint.pools[pool].first_node + m_blueprint.pools[pool].node_slots) ++pool;
         expect(m_blueprint.pools[pool].capacity.fits(used), "L5: a node holds more than it has", now);
         expect(m_nodes[pod.node] == NodeState::ready, "L5: a pod was bound to a node that is not Ready", now);
-        expect(m_blueprint.workloads[pod.workload].pools >> pool & 1, "L5: a pod runs on a pool that its selectors exclude", now);
+        expect(m_blueprint.workloads[pod.workload].pools >> pool & 1,
+               "L5: a pod runs on a pool that its selectors exclude", now);
     }
     m_pods[p] = pod;
 }
@@ -75,7 +85,8 @@ void LawObserver::pod_changed(std::uint32_t p, const Pod& pod, Tick now) {
 void LawObserver::node_changed(std::uint32_t n, const ClusterNode& node, Tick now) {
     expect(now >= m_last, "L4: the clock went back", now);
     m_last = now;
-    if (node.state == NodeState::none) expect(m_used[n].gpus == 0 && m_used[n].pods == 0, "L5: a node left with pods on it", now);
+    if (node.state == NodeState::none)
+        expect(m_used[n].gpus == 0 && m_used[n].pods == 0, "L5: a node left with pods on it", now);
     m_nodes[n] = node.state;
 }
 

@@ -28,7 +28,7 @@ private:
     void expect(bool holds, const char* law, Tick now);
     const Blueprint& m_blueprint;
     std::vector<Pod> m_pods;
-    std::vector<NodeResources> m_used;    ///< per node
+    std::vector<NodeResources> m_used;  ///< per node
     std::vector<NodeState> m_nodes;
     Tick m_last;
 };

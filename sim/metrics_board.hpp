@@ -13,13 +13,18 @@ public:
     WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
         const auto series = static_cast<std::size_t>(b.scrape.series_count);
         m_store.series = arena.template take_plain<SeriesState>(series);
-        m_store.samples = arena.template take_plain<MetricSample>(static_cast<std::size_t>(b.scrape.sample_count));
-        m_workspace.elements = arena.template take_plain<PromqlElement>(static_cast<std::size_t>(b.scrape.workspace.elements));
-        m_workspace.points = arena.template take_plain<PromqlPoint>(static_cast<std::size_t>(b.scrape.workspace.points));
+        m_store.samples =
+            arena.template take_plain<MetricSample>(static_cast<std::size_t>(b.scrape.sample_count));
+        m_workspace.elements =
+            arena.template take_plain<PromqlElement>(static_cast<std::size_t>(b.scrape.workspace.elements));
+        m_workspace.points =
+            arena.template take_plain<PromqlPoint>(static_cast<std::size_t>(b.scrape.workspace.points));
         const bool scraped = is_scraped(b);
         m_pods = arena.template take<PodCounters>(scraped ? b.pod_slots : 0);
-        m_buckets = arena.template take<std::uint64_t>(scraped ? std::size_t{b.pod_slots} * (b.histogram_bounds.size() + b.histograms.size()) : 0);
-        m_sums = arena.template take<std::int64_t>(scraped ? std::size_t{b.pod_slots} * b.histograms.size() : 0);
+        m_buckets = arena.template take<std::uint64_t>(
+            scraped ? std::size_t{b.pod_slots} * (b.histogram_bounds.size() + b.histograms.size()) : 0);
+        m_sums =
+            arena.template take<std::int64_t>(scraped ? std::size_t{b.pod_slots} * b.histograms.size() : 0);
     }
 
     WT_HD_COLD void start(const Blueprint& b) {
@@ -44,7 +49,8 @@ public:
         m_pods[p] = PodCounters{};
         const std::size_t width = m_blueprint->histogram_bounds.size() + m_blueprint->histograms.size();
         for (std::size_t i = 0; i < width; ++i) m_buckets[p * width + i] = 0;
-        for (std::size_t h = 0; h < m_blueprint->histograms.size(); ++h) m_sums[p * m_blueprint->histograms.size() + h] = 0;
+        for (std::size_t h = 0; h < m_blueprint->histograms.size(); ++h)
+            m_sums[p * m_blueprint->histograms.size() + h] = 0;
     }
     WT_HD void count_success(std::uint32_t p) { ++m_pods[p].successes; }
     WT_HD_COLD void observe(std::uint32_t p, HistogramKind kind, Tick value) {
@@ -61,7 +67,8 @@ public:
 
     /// Its pod is gone: the series end at once, the slot's next pod starts new ones.
     WT_HD_COLD void pod_gone(std::uint32_t p, std::uint32_t workload, Tick now) {
-        end_pod(m_store, static_cast<std::int32_t>(workload), static_cast<std::int32_t>(p - m_blueprint->workloads[workload].first_pod), now);
+        end_pod(m_store, static_cast<std::int32_t>(workload),
+                static_cast<std::int32_t>(p - m_blueprint->workloads[workload].first_pod), now);
     }
 
     // ---- scraping and asking ----------------------------------------------------------------------------
@@ -81,7 +88,8 @@ public:
             const WorkloadPlan& plan = b.workloads[source.workload];
             for (std::int32_t slot = 0; slot < stream.slots; ++slot) {
                 const std::uint32_t p = plan.first_pod + static_cast<std::uint32_t>(slot);
-                if (host.pod(p).state >= PodState::ready) (void)try_append(m_store, s, slot, now, value_of(source, p));
+                if (host.pod(p).state >= PodState::ready)
+                    (void)try_append(m_store, s, slot, now, value_of(source, p));
             }
         }
     }
@@ -115,16 +123,17 @@ private:
     }
 
     struct PodCounters {
-        ServerGauges gauges;          ///< at the last scrape
+        ServerGauges gauges;  ///< at the last scrape
         Tick busy_before, scraped_at;
         std::uint64_t successes = 0;
         std::uint64_t scrapes = 0;
-        double utilization = 0;       ///< between the last two scrapes, 0..1
+        double utilization = 0;  ///< between the last two scrapes, 0..1
         std::int64_t cpu_milli = 0;
         std::int64_t blocks = 1;
     };
 
-    [[nodiscard]] WT_HD std::size_t bucket_index(std::uint32_t p, std::size_t histogram, std::uint32_t bucket) const {
+    [[nodiscard]] WT_HD std::size_t bucket_index(std::uint32_t p, std::size_t histogram,
+                                                 std::uint32_t bucket) const {
         const std::size_t width = m_blueprint->histogram_bounds.size() + m_blueprint->histograms.size();
         return p * width + m_blueprint->histograms[histogram].first_bound + histogram + bucket;
     }
@@ -137,8 +146,11 @@ private:
         c.blocks = m_blueprint->servers[plan.server].usable_blocks;
         const Tick since = c.scrapes > 0 ? c.scraped_at : host.pod(p).ready_since;
         if (now > since)
-            c.utilization = static_cast<double>((c.gauges.busy - c.busy_before).count) / static_cast<double>((now - since).count);
-        c.cpu_milli = plan.cpu.idle_milli + static_cast<std::int64_t>(static_cast<double>(plan.cpu.busy_milli - plan.cpu.idle_milli) * c.utilization);
+            c.utilization = static_cast<double>((c.gauges.busy - c.busy_before).count) /
+                            static_cast<double>((now - since).count);
+        c.cpu_milli = plan.cpu.idle_milli +
+                      static_cast<std::int64_t>(
+                          static_cast<double>(plan.cpu.busy_milli - plan.cpu.idle_milli) * c.utilization);
         c.busy_before = c.gauges.busy;
         c.scraped_at = now;
         ++c.scrapes;
@@ -147,23 +159,37 @@ private:
     [[nodiscard]] WT_HD_COLD double value_of(const StreamSource& s, std::uint32_t p) const {
         const PodCounters& c = m_pods[p];
         switch (s.source) {
-            case SeriesKind::requests_running: return static_cast<double>(c.gauges.running);
-            case SeriesKind::requests_waiting: return static_cast<double>(c.gauges.waiting);
-            case SeriesKind::kv_cache_usage: return static_cast<double>(c.gauges.used_blocks) / static_cast<double>(c.blocks);
-            case SeriesKind::preemptions_total: return static_cast<double>(c.gauges.preemptions);
-            case SeriesKind::prompt_tokens_total: return static_cast<double>(c.gauges.prompt_tokens);
-            case SeriesKind::generation_tokens_total: return static_cast<double>(c.gauges.generation_tokens);
-            case SeriesKind::request_success_total: return static_cast<double>(c.successes);
-            case SeriesKind::gpu_utilization: return c.utilization * 100.0;
-            case SeriesKind::cpu_usage_milli: return static_cast<double>(c.cpu_milli);
-            case SeriesKind::histogram_bucket: return static_cast<double>(count_up_to(s.histogram, p, static_cast<std::uint32_t>(s.extra)));
+            case SeriesKind::requests_running:
+                return static_cast<double>(c.gauges.running);
+            case SeriesKind::requests_waiting:
+                return static_cast<double>(c.gauges.waiting);
+            case SeriesKind::kv_cache_usage:
+                return static_cast<double>(c.gauges.used_blocks) / static_cast<double>(c.blocks);
+            case SeriesKind::preemptions_total:
+                return static_cast<double>(c.gauges.preemptions);
+            case SeriesKind::prompt_tokens_total:
+                return static_cast<double>(c.gauges.prompt_tokens);
+            case SeriesKind::generation_tokens_total:
+                return static_cast<double>(c.gauges.generation_tokens);
+            case SeriesKind::request_success_total:
+                return static_cast<double>(c.successes);
+            case SeriesKind::gpu_utilization:
+                return c.utilization * 100.0;
+            case SeriesKind::cpu_usage_milli:
+                return static_cast<double>(c.cpu_milli);
+            case SeriesKind::histogram_bucket:
+                return static_cast<double>(count_up_to(s.histogram, p, static_cast<std::uint32_t>(s.extra)));
             case SeriesKind::histogram_count:
-                return static_cast<double>(count_up_to(s.histogram, p, m_blueprint->histograms[s.histogram].bound_count));
-            case SeriesKind::histogram_sum: return to_seconds(Tick{m_sums[p * m_blueprint->histograms.size() + s.histogram]});
-            default: return 0;
+                return static_cast<double>(
+                    count_up_to(s.histogram, p, m_blueprint->histograms[s.histogram].bound_count));
+            case SeriesKind::histogram_sum:
+                return to_seconds(Tick{m_sums[p * m_blueprint->histograms.size() + s.histogram]});
+            default:
+                return 0;
         }
     }
-    [[nodiscard]] WT_HD std::uint64_t count_up_to(std::size_t histogram, std::uint32_t p, std::uint32_t bucket) const {
+    [[nodiscard]] WT_HD std::uint64_t count_up_to(std::size_t histogram, std::uint32_t p,
+                                                  std::uint32_t bucket) const {
         std::uint64_t n = 0;
         for (std::uint32_t i = 0; i <= bucket; ++i) n += m_buckets[bucket_index(p, histogram, i)];
         return n;

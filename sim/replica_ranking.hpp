@@ -23,7 +23,9 @@ public:
         m_present = 0;
     }
     [[nodiscard]] WT_HD std::uint32_t present() const { return m_present; }
-    [[nodiscard]] WT_HD bool contains(std::uint32_t replica) const { return m_key[m_leaves + replica] != absent; }
+    [[nodiscard]] WT_HD bool contains(std::uint32_t replica) const {
+        return m_key[m_leaves + replica] != absent;
+    }
     WT_HD void insert(std::uint32_t replica) {
         ++m_present;
         put(replica, 0, replica);

@@ -20,7 +20,8 @@ Tick Distribution::quantile(double q) const {
     for (std::uint32_t i = 0; i < buckets.size(); ++i) {
         seen += buckets[i];
         if (seen <= rank) continue;
-        const std::int64_t low = SketchBuckets::lower_bound(i).count, high = SketchBuckets::upper_bound(i).count;
+        const std::int64_t low = SketchBuckets::lower_bound(i).count,
+                           high = SketchBuckets::upper_bound(i).count;
         return std::clamp(Tick{low + (high - low) / 2}, totals.least, totals.most);
     }
     return totals.most;
@@ -38,11 +39,13 @@ void* TrialArena::memory(std::size_t bytes) {
     return m_memory.data();
 }
 
-TrialOutcome run_trial(const Blueprint& blueprint, WorkloadView workload, TrialKey key, TrialArena& arena, ServerKind server) {
+TrialOutcome run_trial(const Blueprint& blueprint, WorkloadView workload, TrialKey key, TrialArena& arena,
+                       ServerKind server) {
     NullObserver observer;
     if (server == ServerKind::stepwise)
         return run_trial<ContiguousLayout, StepwiseBank>(blueprint, workload, key, arena, observer);
-    return run_trial<ContiguousLayout, ArenaBank<ContiguousLayout>>(blueprint, workload, key, arena, observer);
+    return run_trial<ContiguousLayout, ArenaBank<ContiguousLayout>>(blueprint, workload, key, arena,
+                                                                    observer);
 }
 
 }  // namespace windtunnel

@@ -14,8 +14,8 @@ struct Distribution {
     std::vector<std::uint64_t> buckets;
 
     void merge(const Distribution& other);
-    /// The duration at rank q * (count - 1), to the bucket's precision (0.4%) and never outside [least, most].
-    /// Requires totals.count > 0 and 0 <= q <= 1.
+    /// The duration at rank q * (count - 1), to the bucket's precision (0.4%) and never outside [least,
+    /// most]. Requires totals.count > 0 and 0 <= q <= 1.
     [[nodiscard]] Tick quantile(double q) const;
     [[nodiscard]] double mean_ticks() const;
     bool operator==(const Distribution&) const = default;
@@ -45,16 +45,19 @@ enum class ServerKind : std::uint8_t { fast, stepwise };
 
 /// Reads the result of a finished trial out of its arena.
 template <class Layout>
-[[nodiscard]] TrialOutcome outcome_of(const Tally& tally, const Sketches<Layout>& sketches, std::size_t arena_bytes) {
+[[nodiscard]] TrialOutcome outcome_of(const Tally& tally, const Sketches<Layout>& sketches,
+                                      std::size_t arena_bytes) {
     const auto read = [](const LatencySketch<Layout>& s) {
         Distribution d{s.totals(), std::vector<std::uint64_t>(SketchBuckets::count)};
         for (std::uint32_t i = 0; i < SketchBuckets::count; ++i) d.buckets[i] = s.bucket(i);
         return d;
     };
-    return {tally, read(sketches.ttft), read(sketches.tpot), read(sketches.itl), read(sketches.e2el), arena_bytes};
+    return {tally,      read(sketches.ttft), read(sketches.tpot), read(sketches.itl), read(sketches.e2el),
+            arena_bytes};
 }
 
-/// Runs one trial on this thread with an arena layout, a kind of server and an observer of the caller's choice.
+/// Runs one trial on this thread with an arena layout, a kind of server and an observer of the caller's
+/// choice.
 template <class Layout, class Bank, class Observer>
 [[nodiscard]] TrialOutcome run_trial(const Blueprint& blueprint, WorkloadView workload, TrialKey key,
                                      TrialArena& arena, Observer& observer) {
@@ -71,7 +74,7 @@ template <class Layout, class Bank, class Observer>
 }
 
 /// The common case. Without an observer.
-[[nodiscard]] TrialOutcome run_trial(const Blueprint& blueprint, WorkloadView workload, TrialKey key, TrialArena& arena,
-                                     ServerKind server = ServerKind::fast);
+[[nodiscard]] TrialOutcome run_trial(const Blueprint& blueprint, WorkloadView workload, TrialKey key,
+                                     TrialArena& arena, ServerKind server = ServerKind::fast);
 
 }  // namespace windtunnel

@@ -34,7 +34,8 @@ struct TimeIntegral {
     WT_HD void settle(Tick now, Tick span) {
         const Tick until = min(now, span);
         if (until > since) {
-            ticks.add_product(static_cast<std::uint64_t>((until - since).count), static_cast<std::uint64_t>(value));
+            ticks.add_product(static_cast<std::uint64_t>((until - since).count),
+                              static_cast<std::uint64_t>(value));
             since = until;
         }
     }
@@ -42,8 +43,8 @@ struct TimeIntegral {
 };
 
 struct PoolTally {
-    TimeIntegral nodes;      ///< from launch to termination
-    WideSum minimum_extra;   ///< node-ticks billed beyond the lifetime, for the minimum billing time
+    TimeIntegral nodes;     ///< from launch to termination
+    WideSum minimum_extra;  ///< node-ticks billed beyond the lifetime, for the minimum billing time
     std::uint64_t launched = 0;
     bool operator==(const PoolTally&) const = default;
 };
@@ -53,11 +54,11 @@ struct Tally {
     TrialStatus status = TrialStatus::complete;
     Fault fault;
     Tick fault_at;
-    Tick ended_at;                 ///< the span's end or the last request's, whichever is later
+    Tick ended_at;  ///< the span's end or the last request's, whichever is later
     RequestCounts requests;
     std::uint64_t prompt_tokens = 0;  ///< of completed requests
     std::uint64_t output_tokens = 0;
-    std::uint64_t good = 0;        ///< completed within all goodput objectives
+    std::uint64_t good = 0;  ///< completed within all goodput objectives
     LatencyTotals ttft, tpot, itl, e2el;
     std::uint64_t kv_preemptions = 0;
     std::uint64_t cold_starts = 0;
@@ -65,8 +66,8 @@ struct Tally {
     std::uint64_t scale_ups = 0, scale_downs = 0;
     TimeIntegral ready_replicas;
     TimeIntegral nodes;
-    TimeIntegral gpus;             ///< of all nodes
-    WideSum gpu_busy;              ///< GPU-ticks inside engine steps, within the span
+    TimeIntegral gpus;  ///< of all nodes
+    WideSum gpu_busy;   ///< GPU-ticks inside engine steps, within the span
     std::uint64_t events = 0;
     PoolTally pools[max_pools];
 };

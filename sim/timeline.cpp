@@ -23,13 +23,15 @@ TimelineObserver::TimelineObserver(const Blueprint& b, std::uint32_t slices)
 }
 
 void TimelineObserver::request_ended(const RequestRecord& r) {
-    const auto index = std::min<std::size_t>(static_cast<std::size_t>(r.arrival.count / m_timeline.slice.count), m_timeline.slices.size() - 1);
+    const auto index = std::min<std::size_t>(
+        static_cast<std::size_t>(r.arrival.count / m_timeline.slice.count), m_timeline.slices.size() - 1);
     TimelineSlice& s = m_timeline.slices[index];
     ++s.arrivals;
     ++s.ended[static_cast<int>(r.end)];
     if (r.end != RequestEnd::completed) return;
     const Tick ttft = r.first_token - r.arrival, e2el = r.finish - r.arrival;
-    const Tick tpot = r.output_tokens > 1 ? Tick{(r.finish - r.first_token).count / (r.output_tokens - 1)} : Tick{};
+    const Tick tpot =
+        r.output_tokens > 1 ? Tick{(r.finish - r.first_token).count / (r.output_tokens - 1)} : Tick{};
     add_to(s.ttft, ttft);
     add_to(s.e2el, e2el);
     if (r.output_tokens > 1) add_to(s.tpot, tpot);

@@ -8,17 +8,17 @@ namespace windtunnel {
 
 /// One slice of a trial's span.
 struct TimelineSlice {
-    std::uint64_t arrivals = 0;       ///< requests that arrived in it
-    std::uint64_t ended[5] = {};      ///< of these, by RequestEnd
-    std::uint64_t good = 0;           ///< of these, within the goodput objectives
-    Distribution ttft, tpot, e2el;    ///< of the completed ones of these
-    Tick pods[6] = {};                ///< pod-time by PodState
-    Tick nodes[3] = {};               ///< node-time by NodeState
+    std::uint64_t arrivals = 0;     ///< requests that arrived in it
+    std::uint64_t ended[5] = {};    ///< of these, by RequestEnd
+    std::uint64_t good = 0;         ///< of these, within the goodput objectives
+    Distribution ttft, tpot, e2el;  ///< of the completed ones of these
+    Tick pods[6] = {};              ///< pod-time by PodState
+    Tick nodes[3] = {};             ///< node-time by NodeState
 };
 
 /// What one trial looked like over time; requests are counted in the slice they arrived in.
 struct Timeline {
-    Tick slice;                       ///< width
+    Tick slice;  ///< width
     std::vector<TimelineSlice> slices;
     std::vector<ScaleRecord> scalings;
 };

@@ -17,11 +17,13 @@ namespace windtunnel {
 /// Requests that a step's end lets go on (out of a queue, or from a closed loop's client) follow at once; a
 /// replica whose step has ended at this very tick sees them at its next boundary.
 ///
-/// `Bank` holds the servers: BatchServers in the arena, or the stepwise reference. `Observer` sees every change and changes nothing.
+/// `Bank` holds the servers: BatchServers in the arena, or the stepwise reference. `Observer` sees every
+/// change and changes nothing.
 template <class Layout, class Bank, class Observer>
 class Trial {
 public:
-    WT_HD Trial(const Blueprint& blueprint, WorkloadView workload, TrialKey key, Bank& bank, Observer& observer)
+    WT_HD Trial(const Blueprint& blueprint, WorkloadView workload, TrialKey key, Bank& bank,
+                Observer& observer)
         : m_blueprint(blueprint), m_workload(workload), m_key(key), m_servers(bank), m_observer(observer) {}
 
     /// Takes every array, in a fixed order. With a dry arena this gives the trial's size.
@@ -41,7 +43,8 @@ public:
             Router& r = m_routers.valid() ? m_routers[w] : dry;
             r.ranking.take_memory(arena, b.workloads[w].pod_slots);
             r.ready = arena.template take<std::uint32_t>(b.workloads[w].pod_slots);
-            r.deadlines = arena.template take<Deadline>(b.workloads[w].request_timeout == never ? 0 : b.job_capacity);
+            r.deadlines =
+                arena.template take<Deadline>(b.workloads[w].request_timeout == never ? 0 : b.job_capacity);
         }
         m_releases = arena.template take<Tick>(b.max_concurrency);
         m_board.take_memory(arena, b);
@@ -53,16 +56,21 @@ public:
         tally = Tally{};
         start();
         while (!m_fault.broken() && tally.status == TrialStatus::complete) {
-            const Tick arrival = m_next_arrival, step = m_server_calendar.first_time(), control = m_control_calendar.first_time();
+            const Tick arrival = m_next_arrival, step = m_server_calendar.first_time(),
+                       control = m_control_calendar.first_time();
             const Tick next = min(min(arrival, m_next_deadline), min(step, control));
             if (next > m_blueprint.span && is_over(next)) break;
             if (!WT_CHECK(m_fault, next >= m_now)) break;  // law: the clock never goes back
             m_now = next;
             ++tally.events;
-            if (arrival == next) arrive();
-            else if (m_next_deadline == next) meet_deadlines();
-            else if (step == next) end_step(m_server_calendar.first());
-            else act(m_control_calendar.first());
+            if (arrival == next)
+                arrive();
+            else if (m_next_deadline == next)
+                meet_deadlines();
+            else if (step == next)
+                end_step(m_server_calendar.first());
+            else
+                act(m_control_calendar.first());
         }
         finish();
     }
@@ -98,7 +106,8 @@ public:
         if (m_board.enabled()) {
             m_board.count_success(job.replica);
             m_board.observe(job.replica, HistogramKind::e2e_request_latency, e2el);
-            if (job.output_tokens > 1) m_board.observe(job.replica, HistogramKind::request_time_per_output_token, tpot);
+            if (job.output_tokens > 1)
+                m_board.observe(job.replica, HistogramKind::request_time_per_output_token, tpot);
         }
         end_job(index, RequestEnd::completed, now);
     }
@@ -149,16 +158,25 @@ public:
 
     [[nodiscard]] WT_HD const Pod& pod(std::uint32_t p) const { return m_fleet.pod(p); }
     [[nodiscard]] WT_HD const WorkloadState& workload(std::uint32_t w) const { return m_fleet.workload(w); }
-    [[nodiscard]] WT_HD ServerGauges gauges_of(std::uint32_t p, Tick now) const { return m_servers[p].gauges(m_jobs, now); }
+    [[nodiscard]] WT_HD ServerGauges gauges_of(std::uint32_t p, Tick now) const {
+        return m_servers[p].gauges(m_jobs, now);
+    }
     [[nodiscard]] WT_HD double workload_reading(SeriesKind source, std::uint32_t w) const {
         switch (source) {
-            case SeriesKind::queue_length: return static_cast<double>(m_routers[w].held.size);
-            case SeriesKind::queue_in_flight: return static_cast<double>(m_routers[w].sent);
-            case SeriesKind::requests_total: return static_cast<double>(m_routers[w].arrived);
-            case SeriesKind::replicas_desired: return static_cast<double>(m_fleet.workload(w).desired);
-            case SeriesKind::replicas_active: return static_cast<double>(m_fleet.workload(w).active);
-            case SeriesKind::replicas_ready: return static_cast<double>(m_fleet.workload(w).ready);
-            default: return 0;
+            case SeriesKind::queue_length:
+                return static_cast<double>(m_routers[w].held.size);
+            case SeriesKind::queue_in_flight:
+                return static_cast<double>(m_routers[w].sent);
+            case SeriesKind::requests_total:
+                return static_cast<double>(m_routers[w].arrived);
+            case SeriesKind::replicas_desired:
+                return static_cast<double>(m_fleet.workload(w).desired);
+            case SeriesKind::replicas_active:
+                return static_cast<double>(m_fleet.workload(w).active);
+            case SeriesKind::replicas_ready:
+                return static_cast<double>(m_fleet.workload(w).ready);
+            default:
+                return 0;
         }
     }
     WT_HD_COLD void scale(std::uint32_t w, std::int32_t replicas, std::int32_t metric, Tick now) {
@@ -178,15 +196,15 @@ private:
     };
     /// A workload's way from arrival to replica.
     struct Router {
-        ReplicaRanking<Layout> ranking;               ///< ready replicas by requests in flight
-        ArenaArray<std::uint32_t, Layout> ready;      ///< ready replicas, ascending
+        ReplicaRanking<Layout> ranking;           ///< ready replicas by requests in flight
+        ArenaArray<std::uint32_t, Layout> ready;  ///< ready replicas, ascending
         std::uint32_t ready_count = 0;
-        std::uint32_t turn = 0;                       ///< round robin
-        JobQueue<Layout> held;                        ///< requests without a replica to go to
-        ArenaArray<Deadline, Layout> deadlines;       ///< when clients give up: a ring in order of arrival
+        std::uint32_t turn = 0;                  ///< round robin
+        JobQueue<Layout> held;                   ///< requests without a replica to go to
+        ArenaArray<Deadline, Layout> deadlines;  ///< when clients give up: a ring in order of arrival
         std::uint32_t deadline_head = 0, deadline_count = 0;
-        std::uint64_t arrived = 0;                    ///< requests that came to this workload
-        std::uint32_t sent = 0;                       ///< requests at its replicas
+        std::uint64_t arrived = 0;  ///< requests that came to this workload
+        std::uint32_t sent = 0;     ///< requests at its replicas
         std::uint8_t dispatch_due = 0;
     };
     static constexpr std::uint32_t no_request = 0xffffffffu;
@@ -194,7 +212,8 @@ private:
 
     /// After the span: every request has arrived and ended, or the drain limit has passed.
     [[nodiscard]] WT_HD bool is_over(Tick next) const {
-        return (m_in_flight == 0 && m_cursor == m_workload.count) || next > m_blueprint.span + m_blueprint.drain_limit;
+        return (m_in_flight == 0 && m_cursor == m_workload.count) ||
+               next > m_blueprint.span + m_blueprint.drain_limit;
     }
 
     // ---- start and end ---------------------------------------------------------------------------------
@@ -273,8 +292,10 @@ private:
         m_next_arrival = never;
         if (m_cursor >= m_workload.count) return;
         const Tick nominal = m_workload.requests[m_cursor].arrival;
-        if (m_blueprint.max_concurrency == 0) m_next_arrival = nominal;
-        else if (m_release_count > 0) m_next_arrival = max(nominal, m_releases[m_release_head]);
+        if (m_blueprint.max_concurrency == 0)
+            m_next_arrival = nominal;
+        else if (m_release_count > 0)
+            m_next_arrival = max(nominal, m_releases[m_release_head]);
     }
 
     WT_HD void arrive() {
@@ -308,7 +329,8 @@ private:
         job.state = JobState::held;
         job.replica = held_by_router;
         // vLLM's front end: prompt and the most it may answer must fit the model's length (vllm.md 1.12).
-        if (static_cast<std::uint64_t>(request.prompt_tokens) + asked > static_cast<std::uint64_t>(server.max_model_len))
+        if (static_cast<std::uint64_t>(request.prompt_tokens) + asked >
+            static_cast<std::uint64_t>(server.max_model_len))
             return end_job(index, RequestEnd::rejected, m_now);
         if (plan.request_timeout != never) expect_deadline(index, m_routers[w], plan.request_timeout);
         route(index, w);
@@ -318,25 +340,34 @@ private:
         Router& router = m_routers[w];
         ++router.arrived;
         const WorkloadPlan& plan = m_blueprint.workloads[w];
-        const std::uint32_t local = router.held.empty() ? choose(router, plan, m_jobs[index].request) : no_index;
+        const std::uint32_t local =
+            router.held.empty() ? choose(router, plan, m_jobs[index].request) : no_index;
         if (local != no_index) return send(index, router, plan, local);
         if (!plan.hold) return end_job(index, RequestEnd::failed, m_now);
-        if (plan.hold_limit > 0 && router.held.size >= plan.hold_limit) return end_job(index, RequestEnd::rejected, m_now);
+        if (plan.hold_limit > 0 && router.held.size >= plan.hold_limit)
+            return end_job(index, RequestEnd::rejected, m_now);
         router.held.push_back(m_jobs, index);
     }
 
     /// The replica that the next request goes to, or `no_index` when none can take one.
-    [[nodiscard]] WT_HD std::uint32_t choose(Router& router, const WorkloadPlan& plan, std::uint32_t request) {
+    [[nodiscard]] WT_HD std::uint32_t choose(Router& router, const WorkloadPlan& plan,
+                                             std::uint32_t request) {
         if (router.ready_count == 0) return no_index;
         std::uint32_t local = 0;
         switch (plan.routing) {
             case Routing::random:
-                local = router.ready[RandomStream(m_key.seed, m_key.trial, StreamPurpose::routing, request).below(router.ready_count)];
+                local = router.ready[RandomStream(m_key.seed, m_key.trial, StreamPurpose::routing, request)
+                                         .below(router.ready_count)];
                 break;
-            case Routing::round_robin: local = router.ready[router.turn++ % router.ready_count]; break;
-            case Routing::least_requests: local = router.ranking.least(); break;
+            case Routing::round_robin:
+                local = router.ready[router.turn++ % router.ready_count];
+                break;
+            case Routing::least_requests:
+                local = router.ranking.least();
+                break;
         }
-        if (plan.per_replica_limit > 0 && router.ranking.requests_of(local) >= plan.per_replica_limit) return no_index;
+        if (plan.per_replica_limit > 0 && router.ranking.requests_of(local) >= plan.per_replica_limit)
+            return no_index;
         return local;
     }
 
@@ -369,11 +400,20 @@ private:
     WT_HD void end_job(JobIndex index, RequestEnd how, Tick now) {
         Job& job = m_jobs[index];
         switch (how) {
-            case RequestEnd::completed: ++m_tally->requests.completed; break;
-            case RequestEnd::rejected: ++m_tally->requests.rejected; break;
-            case RequestEnd::timed_out: ++m_tally->requests.timed_out; break;
-            case RequestEnd::failed: ++m_tally->requests.failed; break;
-            case RequestEnd::unfinished: break;
+            case RequestEnd::completed:
+                ++m_tally->requests.completed;
+                break;
+            case RequestEnd::rejected:
+                ++m_tally->requests.rejected;
+                break;
+            case RequestEnd::timed_out:
+                ++m_tally->requests.timed_out;
+                break;
+            case RequestEnd::failed:
+                ++m_tally->requests.failed;
+                break;
+            case RequestEnd::unfinished:
+                break;
         }
         record(job, how, now);
         m_tally->ended_at = now;
@@ -400,7 +440,8 @@ private:
 
     WT_HD void record(const Job& job, RequestEnd how, Tick now) {
         if constexpr (Observer::enabled)
-            m_observer.request_ended({job.request, job.prompt_tokens, job.output_tokens, job.arrival, job.first_token, now, how});
+            m_observer.request_ended(
+                {job.request, job.prompt_tokens, job.output_tokens, job.arrival, job.first_token, now, how});
     }
 
     // ---- client time-outs ------------------------------------------------------------------------------
@@ -427,7 +468,8 @@ private:
                     next = min(next, d.at);
                     break;
                 }
-                router.deadline_head = router.deadline_head + 1 == m_blueprint.job_capacity ? 0 : router.deadline_head + 1;
+                router.deadline_head =
+                    router.deadline_head + 1 == m_blueprint.job_capacity ? 0 : router.deadline_head + 1;
                 if (m_jobs[d.job].request == d.request) give_up(d.job, router);
             }
         }
@@ -471,7 +513,9 @@ private:
             m_fleet.advance(slot, m_now, m_fault);
         } else if (slot == m_slots.schedule) {
             const ScheduledScale& next = m_blueprint.schedule[m_scheduled++];
-            m_control_calendar.set(slot, m_scheduled < m_blueprint.schedule.size() ? m_blueprint.schedule[m_scheduled].at : Tick{never});
+            m_control_calendar.set(slot, m_scheduled < m_blueprint.schedule.size()
+                                             ? m_blueprint.schedule[m_scheduled].at
+                                             : Tick{never});
             scale(next.workload, static_cast<std::int32_t>(next.replicas), -1, m_now);
         } else if (slot == m_slots.scrape) {
             m_control_calendar.set(slot, m_now + m_blueprint.scrape.interval);
@@ -502,7 +546,8 @@ private:
     WT_HD void count_busy(std::uint32_t p, Tick now) {
         const Tick busy = m_servers[p].gauges(m_jobs, now).busy;
         const std::int64_t gpus = m_blueprint.workloads[m_fleet.pod(p).workload].needs.gpus;
-        m_tally->gpu_busy.add_product(static_cast<std::uint64_t>(busy.count), static_cast<std::uint64_t>(gpus));
+        m_tally->gpu_busy.add_product(static_cast<std::uint64_t>(busy.count),
+                                      static_cast<std::uint64_t>(gpus));
     }
 
     const Blueprint& m_blueprint;
@@ -521,14 +566,14 @@ private:
     MetricsBoard<Layout> m_board;
     Autoscaling<Layout> m_autoscaling;
     ArenaArray<Router, Layout> m_routers;
-    ArenaArray<Tick, Layout> m_releases;      ///< closed loop: when the client may send again, a ring
+    ArenaArray<Tick, Layout> m_releases;  ///< closed loop: when the client may send again, a ring
     Tick m_now;
     Tick m_next_arrival = never;
     Tick m_next_deadline = never;
-    Tick m_last_step{-1};                     ///< the last tick at which a step ended, and of which replica
+    Tick m_last_step{-1};  ///< the last tick at which a step ended, and of which replica
     std::uint32_t m_last_replica = 0;
-    std::uint64_t m_cursor = 0;               ///< next request of the workload
-    std::uint32_t m_scheduled = 0;            ///< next of the scheduled scalings
+    std::uint64_t m_cursor = 0;     ///< next request of the workload
+    std::uint32_t m_scheduled = 0;  ///< next of the scheduled scalings
     std::uint32_t m_in_flight = 0;
     std::uint32_t m_dispatches = 0;
     std::uint32_t m_release_head = 0, m_release_count = 0;

@@ -2,17 +2,17 @@
 #include "scenarios/compile.hpp"
 #include "sim/run_trial.hpp"
 
+#include <fmt/format.h>
+#include <sys/resource.h>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
-#include <fmt/format.h>
 #include <iostream>
 #include <string>
-#include <sys/resource.h>
 #include <vector>
 
-/// `windtunnel_bench [--filter NAME]`: how many requests per second the engine alone simulates, one JSON object
-/// per line. Reading, reporting and building the workload are outside the measured time.
+/// `windtunnel_bench [--filter NAME]`: how many requests per second the engine alone simulates, one JSON
+/// object per line. Reading, reporting and building the workload are outside the measured time.
 namespace windtunnel {
 namespace {
 
@@ -52,10 +52,13 @@ PoolPlan pool(std::uint32_t nodes) {
 }
 
 /// Poisson arrivals; lengths lognormal around the conversation traces' medians.
-std::vector<Request> conversation(std::uint64_t count, double rate, std::uint32_t prompt, std::uint32_t output) {
+std::vector<Request> conversation(std::uint64_t count, double rate, std::uint32_t prompt,
+                                  std::uint32_t output) {
     const QuantileTable gap = exponential_table(static_cast<double>(ticks_per_second) / rate);
-    const QuantileTable in = lognormal_table(prompt, 0.8, 1, 4096), out = lognormal_table(output, 0.7, 1, 2048);
-    RandomStream gaps(1, 0, StreamPurpose::arrivals, 0), ins(1, 0, StreamPurpose::prompt_length, 0), outs(1, 0, StreamPurpose::output_length, 0);
+    const QuantileTable in = lognormal_table(prompt, 0.8, 1, 4096),
+                        out = lognormal_table(output, 0.7, 1, 2048);
+    RandomStream gaps(1, 0, StreamPurpose::arrivals, 0), ins(1, 0, StreamPurpose::prompt_length, 0),
+        outs(1, 0, StreamPurpose::output_length, 0);
     std::vector<Request> requests(count);
     Tick now;
     for (Request& r : requests) {
@@ -74,7 +77,8 @@ struct Case {
     std::uint64_t stepwise_requests;  ///< of the first so many, for the ratio; 0 = all
 };
 
-/// More than the replica can serve for long stretches: a full batch, a queue, and a preemption every few requests.
+/// More than the replica can serve for long stretches: a full batch, a queue, and a preemption every few
+/// requests.
 Case one_replica() {
     Case c{"one_replica", {}, conversation(400'000, 8.6, 600, 180), 20'000};
     c.parts.servers = {small_gpu(128, 2200)};
@@ -125,10 +129,14 @@ void report(Case (*make)(), const std::string& filter, const char* name) {
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);  // before the reference runs
     const double stepwise = run_for(c, c.stepwise_requests, ServerKind::stepwise, slow);
-    fmt::print("{{\"name\":\"{}\",\"requests\":{},\"requests_per_second\":{:.0f},\"stepwise_requests_per_second\":{:.0f},"
-               "\"peak_rss_mib\":{:.0f},\"completed\":{},\"kv_preemptions\":{},\"events\":{},\"mean_ttft_ms\":{:.1f}}}\n",
-               c.name, c.requests.size(), rate, stepwise, static_cast<double>(usage.ru_maxrss) / 1024.0,
-               fast.tally.requests.completed, fast.tally.kv_preemptions, fast.tally.events, fast.ttft.mean_ticks() / 1e8);
+    fmt::print(
+        "{{\"name\":\"{}\",\"requests\":{},\"requests_per_second\":{:.0f},\"stepwise_requests_per_second\":{:"
+        ".0f},"
+        "\"peak_rss_mib\":{:.0f},\"completed\":{},\"kv_preemptions\":{},\"events\":{},\"mean_ttft_ms\":{:.1f}"
+        "}}\n",
+        c.name, c.requests.size(), rate, stepwise, static_cast<double>(usage.ru_maxrss) / 1024.0,
+        fast.tally.requests.completed, fast.tally.kv_preemptions, fast.tally.events,
+        fast.ttft.mean_ticks() / 1e8);
     std::fflush(stdout);
 }
 
@@ -138,7 +146,8 @@ void report(Case (*make)(), const std::string& filter, const char* name) {
 int main(int argc, char** argv) {
     std::string filter;
     for (int i = 1; i < argc; ++i) {
-        if (std::strcmp(argv[i], "--filter") == 0 && i + 1 < argc) filter = argv[++i];
+        if (std::strcmp(argv[i], "--filter") == 0 && i + 1 < argc)
+            filter = argv[++i];
         else {
             std::fprintf(stderr, "usage: windtunnel_bench [--filter one_replica|fleet_64|day_10m]\n");
             return 2;

@@ -10,10 +10,13 @@ using namespace windtunnel;
 
 namespace {
 
-ReplayPlan plan_for(const BlueprintParts& parts, const std::vector<Request>& requests, std::uint32_t trials, int threads) {
+ReplayPlan plan_for(const BlueprintParts& parts, const std::vector<Request>& requests, std::uint32_t trials,
+                    int threads) {
     ReplayPlan plan;
     plan.blueprint = [&parts](std::uint32_t growth) { return build(parts, growth); };
-    plan.workload = [&parts, &requests](std::uint32_t) { return TrialWorkload{{requests.data(), requests.size(), parts.span}, nullptr}; };
+    plan.workload = [&parts, &requests](std::uint32_t) {
+        return TrialWorkload{{requests.data(), requests.size(), parts.span}, nullptr};
+    };
     plan.seed = 5;
     plan.trials = trials;
     plan.threads = threads;
@@ -26,7 +29,8 @@ TEST_CASE("replay: one thread and two give the same outcomes in the order of the
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         std::vector<Request> requests;
         const BlueprintParts parts = lab::random_cluster(seed, requests);
-        const std::vector<TrialOutcome> one = replay(plan_for(parts, requests, 8, 1)), two = replay(plan_for(parts, requests, 8, 2));
+        const std::vector<TrialOutcome> one = replay(plan_for(parts, requests, 8, 1)),
+                                        two = replay(plan_for(parts, requests, 8, 2));
         REQUIRE(one.size() == 8);
         REQUIRE(two.size() == 8);
         for (std::size_t i = 0; i < one.size(); ++i) CHECK(lab::differences(one[i], two[i]) == "");
@@ -62,14 +66,16 @@ TEST_CASE("device replay: a thousand random trials on the GPU equal those on the
         const BlueprintBlock block = build(parts, 16);
         std::vector<TrialOutcome> device;
         try {
-            device = replay_on_device(block.blueprint(), {requests.data(), requests.size(), parts.span}, 5, 0, 32);
+            device =
+                replay_on_device(block.blueprint(), {requests.data(), requests.size(), parts.span}, 5, 0, 32);
         } catch (const std::runtime_error& e) {
             WARN("no device: " << e.what());
             return;
         }
         TrialArena arena;
         for (std::uint32_t i = 0; i < 32; ++i, ++compared) {
-            const TrialOutcome host = run_trial(block.blueprint(), {requests.data(), requests.size(), parts.span}, {5, i}, arena);
+            const TrialOutcome host =
+                run_trial(block.blueprint(), {requests.data(), requests.size(), parts.span}, {5, i}, arena);
             INFO("seed " << seed << ", trial " << i);
             REQUIRE(lab::differences(host, device[i]) == "");
         }

@@ -50,8 +50,8 @@ TEST_CASE("batch server: cutting every jump at every arrival changes nothing") {
 }
 
 TEST_CASE("batch server: one request, by hand") {
-    // Prompt 10: one prefill step of mixed_step = 1000 ticks, then 3 decodes. The decode that makes output k+1
-    // reads 10 + k tokens and its own: 100 + 11, 100 + 12, 100 + 13. Finish = 1000 + 300 + 36.
+    // Prompt 10: one prefill step of mixed_step = 1000 ticks, then 3 decodes. The decode that makes output
+    // k+1 reads 10 + k tokens and its own: 100 + 11, 100 + 12, 100 + 13. Finish = 1000 + 300 + 36.
     const Seen s = observe<BatchServer>(plain({{0, 10, 4, -1}}));
     CHECK(s.jobs[0].first == 1000);
     CHECK(s.jobs[0].finish == 1336);
@@ -64,7 +64,8 @@ TEST_CASE("batch server: a request that arrives at a boundary's very tick is in 
     CHECK(s.jobs[1].first == 1000 + 1000 + 11);
 }
 
-TEST_CASE("batch server: with one block short the last admitted is preempted, readmitted first, outputs kept") {
+TEST_CASE(
+    "batch server: with one block short the last admitted is preempted, readmitted first, outputs kept") {
     // Blocks of 4, three in the pool. Two prompts of 4 take one each; both need a second for their second
     // output, one is free: the second request gives way, and its output of the prefill step stays.
     Experiment e = plain({{0, 4, 6, -1}, {0, 4, 2, -1}});

@@ -55,13 +55,15 @@ struct Collector : LawObserver {
 };
 
 template <class Layout, class Bank>
-TrialOutcome observe(const BlueprintParts& parts, const std::vector<Request>& requests, Collector& seen, const Blueprint& b) {
+TrialOutcome observe(const BlueprintParts& parts, const std::vector<Request>& requests, Collector& seen,
+                     const Blueprint& b) {
     TrialArena arena;
     (void)parts;
     return run_trial<Layout, Bank>(b, {requests.data(), requests.size(), b.span}, {7, 3}, arena, seen);
 }
 
-std::vector<Request> poisson(std::uint64_t count, double mean_gap_ticks, const QuantileTable& output, std::uint64_t seed) {
+std::vector<Request> poisson(std::uint64_t count, double mean_gap_ticks, const QuantileTable& output,
+                             std::uint64_t seed) {
     const QuantileTable gap = exponential_table(mean_gap_ticks);
     RandomStream gaps(seed, 0, StreamPurpose::arrivals, 0), lengths(seed, 0, StreamPurpose::output_length, 0);
     std::vector<Request> requests(count);
@@ -70,14 +72,16 @@ std::vector<Request> poisson(std::uint64_t count, double mean_gap_ticks, const Q
         r.arrival = now;
         now.count += gap.sample(gaps.next_u64());
         r.prompt_tokens = 1;
-        r.output_tokens = static_cast<std::uint32_t>(std::max<std::int64_t>(1, output.sample(lengths.next_u64())));
+        r.output_tokens =
+            static_cast<std::uint32_t>(std::max<std::int64_t>(1, output.sample(lengths.next_u64())));
     }
     return requests;
 }
 
 /// Mean waiting time over mean service time, from a queue of single-slot servers with one central queue.
 /// A service is a prefill of 1 tick and output - 1 steps of 100 ticks.
-double waiting_over_service(std::uint32_t servers, double load, const QuantileTable& output, double mean_output, std::uint64_t seed) {
+double waiting_over_service(std::uint32_t servers, double load, const QuantileTable& output,
+                            double mean_output, std::uint64_t seed) {
     BlueprintParts parts = cluster(clockwork(1, Tick{100}, Tick{1}), servers);
     parts.workloads[0].per_replica_limit = 1;
     const double service = 100 * (mean_output - 1) + 1;
@@ -85,7 +89,8 @@ double waiting_over_service(std::uint32_t servers, double load, const QuantileTa
     parts.span = requests.back().arrival;
     const BlueprintBlock block = build(parts);
     TrialArena arena;
-    const TrialOutcome o = run_trial(block.blueprint(), {requests.data(), requests.size(), parts.span}, {seed, 0}, arena);
+    const TrialOutcome o =
+        run_trial(block.blueprint(), {requests.data(), requests.size(), parts.span}, {seed, 0}, arena);
     CHECK(broken_laws(block.blueprint(), o).empty());
     return (o.ttft.mean_ticks() - 1) / service;  // first token - arrival = wait + 1 tick of prefill
 }
@@ -100,7 +105,9 @@ double erlang_c(int c, double load) {  // probability to wait, offered load a = 
 
 }  // namespace
 
-TEST_CASE("trial: fast and stepwise servers, contiguous and interleaved arenas give the same trial, and the laws hold") {
+TEST_CASE(
+    "trial: fast and stepwise servers, contiguous and interleaved arenas give the same trial, and the laws "
+    "hold") {
     const std::uint64_t trials = std::getenv("WINDTUNNEL_LONG") ? 20'000 : 600;
     std::uint64_t ends[6] = {}, grown = 0;
     for (std::uint64_t seed = 1; seed <= trials; ++seed) {
@@ -112,29 +119,33 @@ TEST_CASE("trial: fast and stepwise servers, contiguous and interleaved arenas g
             const BlueprintBlock block = build(parts, growth);
             const Blueprint& b = block.blueprint();
             Collector fast(b), slow(b), laned(b);
-            const TrialOutcome one = observe<ContiguousLayout, ArenaBank<ContiguousLayout>>(parts, requests, fast, b);
+            const TrialOutcome one =
+                observe<ContiguousLayout, ArenaBank<ContiguousLayout>>(parts, requests, fast, b);
             if (one.tally.status == TrialStatus::outgrew_arena) {
                 ++grown;
                 continue;
             }
             const TrialOutcome two = observe<ContiguousLayout, StepwiseBank>(parts, requests, slow, b);
-            const TrialOutcome three = observe<InterleavedLayout, ArenaBank<InterleavedLayout>>(parts, requests, laned, b);
+            const TrialOutcome three =
+                observe<InterleavedLayout, ArenaBank<InterleavedLayout>>(parts, requests, laned, b);
             const std::vector<std::string> laws = broken_laws(b, one);
             if (!laws.empty()) FAIL(laws.front());
             if (!fast.broken.empty()) FAIL(fast.broken.front());
             if (!differences(one, two).empty()) FAIL("stepwise servers differ in" << differences(one, two));
-            if (!differences(one, three).empty()) FAIL("an interleaved arena differs in" << differences(one, three));
+            if (!differences(one, three).empty())
+                FAIL("an interleaved arena differs in" << differences(one, three));
             if (fast.records.size() != requests.size()) FAIL("a request was not reported");
             for (const auto& [id, r] : fast.records) {
                 const RequestRecord& other = slow.records.at(id);
-                if (r.first_token != other.first_token || r.finish != other.finish || r.end != other.end) FAIL("request " << id << " differs");
+                if (r.first_token != other.first_token || r.finish != other.finish || r.end != other.end)
+                    FAIL("request " << id << " differs");
                 ++ends[static_cast<int>(r.end)];
             }
             break;
         }
     }
-    WARN("completed " << ends[0] << ", rejected " << ends[1] << ", timed out " << ends[2] << ", failed " << ends[3] << ", unfinished "
-                      << ends[4] << "; arenas outgrown " << grown);
+    WARN("completed " << ends[0] << ", rejected " << ends[1] << ", timed out " << ends[2] << ", failed "
+                      << ends[3] << ", unfinished " << ends[4] << "; arenas outgrown " << grown);
     for (int i = 0; i < 5; ++i) CHECK(ends[i] > 0);
     CHECK(grown > 0);
 }
@@ -155,13 +166,15 @@ TEST_CASE("theory: M/M/c waits as Erlang C says") {
     CHECK(w == Approx(erlang_c(4, rho) / (4 * (1 - rho))).epsilon(0.05));
 }
 TEST_CASE("theory: Little's law, requests in the system = rate x time in it, over a batching fleet") {
-    // L by integration of what the observer saw, W from the sketch's exact sum: equal to the tick once all ended.
+    // L by integration of what the observer saw, W from the sketch's exact sum: equal to the tick once all
+    // ended.
     BlueprintParts parts = cluster(clockwork(16, Tick{1000}, Tick{5000}, 4096), 3);
     const std::vector<Request> requests = poisson(20'000, 3'000, exponential_table(50), 14);
     parts.span = requests.back().arrival;
     const BlueprintBlock block = build(parts);
     Collector seen(block.blueprint());
-    const TrialOutcome o = observe<ContiguousLayout, ArenaBank<ContiguousLayout>>(parts, requests, seen, block.blueprint());
+    const TrialOutcome o =
+        observe<ContiguousLayout, ArenaBank<ContiguousLayout>>(parts, requests, seen, block.blueprint());
     std::map<std::int64_t, int> steps;
     for (const auto& [id, r] : seen.records) {
         ++steps[r.arrival.count];
@@ -184,7 +197,8 @@ TEST_CASE("sketch: buckets tile the line, keep 0.4% and merge exactly") {
         REQUIRE(SketchBuckets::index_of(SketchBuckets::lower_bound(i)) == i);
         REQUIRE(SketchBuckets::index_of(SketchBuckets::upper_bound(i) - Tick{1}) == i);
         if (SketchBuckets::lower_bound(i) > milliseconds(1))
-            REQUIRE(to_seconds(SketchBuckets::upper_bound(i)) / to_seconds(SketchBuckets::lower_bound(i)) < 1.004);
+            REQUIRE(to_seconds(SketchBuckets::upper_bound(i)) / to_seconds(SketchBuckets::lower_bound(i)) <
+                    1.004);
     }
 }
 TEST_CASE("sketch: a progression entered at once equals its terms entered one by one") {
@@ -197,12 +211,14 @@ TEST_CASE("sketch: a progression entered at once equals its terms entered one by
         one_by_one.take_memory(arena);
         at_once.clear();
         one_by_one.clear();
-        const Tick first{static_cast<std::int64_t>(rng() % 1'000'000'000'000)}, increment{static_cast<std::int64_t>(rng() % 10'000'000)};
+        const Tick first{static_cast<std::int64_t>(rng() % 1'000'000'000'000)},
+            increment{static_cast<std::int64_t>(rng() % 10'000'000)};
         const auto n = static_cast<std::int64_t>(1 + rng() % 500);
         at_once.add_progression(first, increment, n, 3);
         for (std::int64_t i = 0; i < n; ++i) one_by_one.add(first + increment * i, 3);
         REQUIRE(at_once.totals() == one_by_one.totals());
-        for (std::uint32_t i = 0; i < SketchBuckets::count; ++i) REQUIRE(at_once.bucket(i) == one_by_one.bucket(i));
+        for (std::uint32_t i = 0; i < SketchBuckets::count; ++i)
+            REQUIRE(at_once.bucket(i) == one_by_one.bucket(i));
     }
 }
 TEST_CASE("calendar: the earliest slot comes first and the lower slot wins a tie, as a sorted list says") {
@@ -221,7 +237,8 @@ TEST_CASE("calendar: the earliest slot comes first and the lower slot wins a tie
             plain[slot] = at;
             const auto least = std::min_element(plain.begin(), plain.end());
             REQUIRE(calendar.first_time() == *least);
-            if (*least != never) REQUIRE(calendar.first() == static_cast<std::uint32_t>(least - plain.begin()));
+            if (*least != never)
+                REQUIRE(calendar.first() == static_cast<std::uint32_t>(least - plain.begin()));
         }
     }
 }

@@ -53,7 +53,8 @@ struct Ended {
 inline Ended windtunnel_in(const std::filesystem::path& folder, const std::string& arguments) {
     const Folder printed;
     const std::string to = printed.path().string();
-    const std::string command = "cd '" + folder.string() + "' && exec " WINDTUNNEL_PROGRAM " " + arguments + " >" + to + "/out 2>" + to + "/error </dev/null";
+    const std::string command = "cd '" + folder.string() + "' && exec " WINDTUNNEL_PROGRAM " " + arguments +
+                                " >" + to + "/out 2>" + to + "/error </dev/null";
     Ended ended;
     const int status = std::system(command.c_str());
     ended.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -62,6 +63,8 @@ inline Ended windtunnel_in(const std::filesystem::path& folder, const std::strin
     return ended;
 }
 
-inline bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+inline bool has(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
 
 }  // namespace windtunnel::program

@@ -38,10 +38,12 @@ inline BlueprintParts random_cluster(std::uint64_t seed, std::vector<Request>& r
         w.needs = {pick(1, 2), pick(100, 900), pick(1, 100), 1};
         w.pools = static_cast<std::uint64_t>(pick(1, 3));
         w.hold = static_cast<std::uint8_t>(pick(0, 1));
-        if (w.routing == Routing::least_requests && pick(0, 1)) w.per_replica_limit = static_cast<std::uint32_t>(pick(1, 5));
+        if (w.routing == Routing::least_requests && pick(0, 1))
+            w.per_replica_limit = static_cast<std::uint32_t>(pick(1, 5));
         if (pick(0, 2) == 0) w.request_timeout = Tick{pick(1, 100) * e.cost.mixed_step[1].count};
         parts.workloads.push_back(w);
-        parts.stages.push_back({{-1, 0, {}, Tick{pick(1, 50) * e.cost.mixed_step[1].count}}, {-1, 1, {}, Tick{pick(1, 50)}}});
+        parts.stages.push_back(
+            {{-1, 0, {}, Tick{pick(1, 50) * e.cost.mixed_step[1].count}}, {-1, 1, {}, Tick{pick(1, 50)}}});
         PoolPlan p;
         p.node_slots = static_cast<std::uint32_t>(pick(1, 6));
         p.initial = p.minimum = static_cast<std::uint32_t>(pick(0, p.node_slots));

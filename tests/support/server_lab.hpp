@@ -23,7 +23,8 @@ public:
 
     EngineUnderTest(const Limits& limits, const StepCostTable& cost) {
         // One block: the config, then its arrays, so that the spans' distances hold.
-        const std::size_t bytes = sizeof(ServerConfig) + (cost.decode_step.size() + cost.mixed_step.size()) * sizeof(Tick) +
+        const std::size_t bytes = sizeof(ServerConfig) +
+                                  (cost.decode_step.size() + cost.mixed_step.size()) * sizeof(Tick) +
                                   cost.attention.size() * sizeof(ContextSegment);
         m_block.resize((bytes + 7) / 8);
         m_config = new (m_block.data()) ServerConfig;
@@ -146,8 +147,9 @@ Seen observe(const Experiment& e) {
     std::size_t next = 0;
     while (!fault.broken()) {
         const Tick change = server.next_change();
-        const bool external = next < events.size() &&
-                              (events[next].at < change.count || (events[next].at == change.count && events[next].rank < 2));
+        const bool external =
+            next < events.size() &&
+            (events[next].at < change.count || (events[next].at == change.count && events[next].rank < 2));
         if (external) {
             const External& x = events[next++];
             const Tick now{x.at};
@@ -162,7 +164,8 @@ Seen observe(const Experiment& e) {
                 job_of[x.which] = j;
                 server.arrive(pool, j, now, now);
             } else if (x.rank == 1) {
-                if (job_of[x.which] != no_job && seen.jobs[x.which].end == '?') server.abort(pool, job_of[x.which], now);
+                if (job_of[x.which] != no_job && seen.jobs[x.which].end == '?')
+                    server.abort(pool, job_of[x.which], now);
             } else {
                 seen.gauges.push_back(server.gauges(pool, now));
             }
@@ -286,20 +289,22 @@ Experiment shrink(Experiment e, const Fails& fails) {
 inline std::string describe(const Experiment& e) {
     std::ostringstream out;
     out << "seqs " << e.limits.max_num_seqs << " tokens " << e.limits.max_num_batched_tokens << " block "
-        << e.limits.block_size << " blocks " << e.limits.usable_blocks << " watermark " << e.limits.watermark_blocks
-        << " guard " << e.limits.reserve_full_sequence << " chunked " << e.limits.chunked_prefill << " segments "
-        << e.cost.attention.size() << "\n";
+        << e.limits.block_size << " blocks " << e.limits.usable_blocks << " watermark "
+        << e.limits.watermark_blocks << " guard " << e.limits.reserve_full_sequence << " chunked "
+        << e.limits.chunked_prefill << " segments " << e.cost.attention.size() << "\n";
     for (const Arrival& a : e.arrivals)
-        out << "  at " << a.at << " prompt " << a.prompt << " output " << a.output << " abort " << a.abort_at << "\n";
+        out << "  at " << a.at << " prompt " << a.prompt << " output " << a.output << " abort " << a.abort_at
+            << "\n";
     for (const auto s : e.scrapes) out << "  scrape " << s << "\n";
     const auto show = [&](const char* name, const Seen& s) {
-        out << name << (s.broken ? " BROKEN" : "") << " preemptions " << s.preemptions << " free " << s.free_at_end
-            << " gaps " << s.gap_count << "/" << s.gap_ticks << "/" << s.gap_squares << "\n";
-        for (const auto& j : s.jobs) out << "   " << j.end << " first " << j.first << " finish " << j.finish << "\n";
+        out << name << (s.broken ? " BROKEN" : "") << " preemptions " << s.preemptions << " free "
+            << s.free_at_end << " gaps " << s.gap_count << "/" << s.gap_ticks << "/" << s.gap_squares << "\n";
+        for (const auto& j : s.jobs)
+            out << "   " << j.end << " first " << j.first << " finish " << j.finish << "\n";
         for (const auto& g : s.gauges)
-            out << "   running " << g.running << " waiting " << g.waiting << " blocks " << g.used_blocks << " prompt "
-                << g.prompt_tokens << " generation " << g.generation_tokens << " preempted " << g.preemptions << " busy "
-                << g.busy.count << "\n";
+            out << "   running " << g.running << " waiting " << g.waiting << " blocks " << g.used_blocks
+                << " prompt " << g.prompt_tokens << " generation " << g.generation_tokens << " preempted "
+                << g.preemptions << " busy " << g.busy.count << "\n";
     };
     show("fast", observe<BatchServer>(e));
     show("stepwise", observe<StepwiseServer>(e));
