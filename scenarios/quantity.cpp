@@ -205,7 +205,12 @@ bool is_time_zone(const std::string& name) {
 }
 
 Result<std::int64_t> parse_wall_clock(const std::string& text, const std::string& zone) {
+    // date 3.0.1 reads an uninitialised number where the seconds of %T are missing, so it is asked for them only where
+    // they stand: 2026-03-02T08:00:00.
+    const auto digit = [&](std::size_t i) { return i < text.size() && text[i] >= '0' && text[i] <= '9'; };
+    const bool with_seconds = text.size() > 16 && text[16] == ':' && digit(17) && digit(18);
     for (const char* format : {"%FT%T%Ez", "%FT%TZ", "%FT%RZ", "%FT%R%Ez", "%FT%T", "%FT%R", "%F"}) {
+        if (std::string(format).find("%T") != std::string::npos && !with_seconds) continue;
         const bool absolute = std::string(format).back() == 'z' || std::string(format).back() == 'Z';
         std::istringstream in(text);
         std::int64_t at = 0;
