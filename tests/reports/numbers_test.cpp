@@ -175,7 +175,8 @@ TEST_CASE("human text: widths count characters, not bytes or colours") {
     CHECK(wrapped("aaa bbb ccc", 7, 0) == "aaa bbb\nccc");
     CHECK(wrapped("aaa bbb", 6, 2) == "aaa\n  bbb");
     CHECK(sparkline({0.0, 1.0, 8.0, std::nullopt, 64.0}) == "▁▁▄ █");  // 8 of 64: 3.5, so 4 of 7 steps down
-    CHECK(sparkline({0.0, 1.0, 4.0, 8.0}, BarScale::linear) == "▁▂▅█");  // 8ths of 7 steps: 0.9 and 3.5, rounded down from the top
+    // Seven steps down from 8: 1 stands 6.1 steps down, 4 stands 3.5, so 4.
+    CHECK(sparkline({0.0, 1.0, 4.0, 8.0}, BarScale::linear) == "▁▂▄█");
     CHECK(sparkline({1.0}).empty());
     CHECK(Style(false).red("x") == "x");
     CHECK(Style(true).red("x") == "\x1b[31mx\x1b[0m");
