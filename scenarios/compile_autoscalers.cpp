@@ -158,10 +158,9 @@ std::int64_t milli(double value) { return std::llround(value * 1000.0); }
 /// One Kubernetes object that scales one workload, on its way into a plan.
 class ScalerDraft {
 public:
-    ScalerDraft(const Scenario& scenario, std::uint32_t workload, const WorkloadObject& object,
-                const StartClock& clock, Queries& queries, CompiledScenario& out, Problems& errors)
+    ScalerDraft(const Scenario& scenario, std::uint32_t workload, const StartClock& clock, Queries& queries,
+                CompiledScenario& out, Problems& errors)
         : m_scenario(scenario),
-          m_object(object),
           m_clock(clock),
           m_queries(queries),
           m_out(out),
@@ -199,9 +198,6 @@ public:
         m_plan.hpa = generated_hpa(k);
         m_plan.hpa.sync_period = seconds(15);
         set_behavior(m_plan.hpa, so.behavior);
-        m_plan.only_resource_triggers = std::all_of(
-            so.triggers.begin(), so.triggers.end(),
-            [](const Trigger& t) { return t.kind == TriggerKind::cpu || t.kind == TriggerKind::memory; });
         for (std::size_t i = 0; i < so.triggers.size(); ++i)
             trigger(so, so.triggers[i], fmt::format("spec.triggers[{}]", i));
         finish();
@@ -348,15 +344,12 @@ private:
 
     void finish() {
         m_plan.log = hpa_log_capacity(m_plan.hpa);
-        // A scheduled scaling or a person can add events besides the HPA's own; a few spare entries cost
-        // nothing.
         m_out.parts.workloads[m_plan.workload].autoscaler =
             static_cast<std::int32_t>(m_out.parts.autoscalers.size());
         m_out.parts.autoscalers.push_back(m_plan);
     }
 
     const Scenario& m_scenario;
-    const WorkloadObject& m_object;
     const StartClock& m_clock;
     Queries& m_queries;
     CompiledScenario& m_out;
@@ -416,7 +409,7 @@ void compile_autoscalers(const Scenario& scenario, const std::vector<const Workl
     Queries queries(scenario, workloads, out, errors, warnings);
     for (std::uint32_t w = 0; w < workloads.size(); ++w) {
         const ScalerOf scaler = scaler_of(scenario, *workloads[w]);
-        ScalerDraft draft(scenario, w, *workloads[w], clock, queries, out, errors);
+        ScalerDraft draft(scenario, w, clock, queries, out, errors);
         if (scaler.scaled_object != nullptr)
             draft.add(*scaler.scaled_object);
         else if (scaler.hpa != nullptr)

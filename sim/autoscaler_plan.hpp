@@ -93,8 +93,7 @@ struct AutoscalerPlan {
     std::uint32_t workload = 0;
     std::uint8_t is_keda = 0;
     std::uint8_t paused = 0;                  ///< nobody scales: KEDA removes its HPA
-    std::uint8_t only_resource_triggers = 0;  ///< KEDA: cpu and memory only, hence always active
-    std::uint8_t padding = 0;
+    std::uint8_t padding[2] = {};
     HpaSpec hpa;
     KedaScaledObject keda;
     std::uint32_t trigger_count = 0;

@@ -63,15 +63,19 @@ public:
         const AutoscalerPlan& plan = m_blueprint->autoscalers[a];
         State& s = m_states[a];
         const auto current = static_cast<std::int32_t>(host.workload(plan.workload).desired);
-        bool active = plan.only_resource_triggers != 0, error = false;
+        KedaTriggerReading readings[hpa_max_metrics];
         for (std::uint32_t t = 0; t < plan.trigger_count; ++t) {
-            if (plan.triggers[t].kind == TriggerSource::pod_cpu) continue;
+            KedaTriggerReading& reading = readings[t];
+            reading.resource = plan.triggers[t].kind == TriggerSource::pod_cpu;
+            if (reading.resource) continue;
             const KedaScalerReading r = read(plan.triggers[t], host, board, now, fault);
             const KedaMetricAnswer answer = answer_of(plan, s, t, r, host, current);
-            active = active || (!r.error && r.active) || answer.fell_back;
-            error = error || r.error;
+            reading.active = !r.error && r.active;
+            reading.error = answer.error;
+            reading.fell_back = answer.fell_back;
         }
-        const KedaDecision d = request_scale(plan.keda, s.keda, current, active, error, now);
+        const KedaObjectActivity activity = object_activity(readings, static_cast<std::int32_t>(plan.trigger_count));
+        const KedaDecision d = request_scale(plan.keda, s.keda, current, activity.active, activity.error, now);
         if (d.rescale) host.scale(plan.workload, d.replicas, -1, now);
     }
 
