@@ -36,14 +36,16 @@ inline constexpr Tick cron_job_delay = milliseconds(100);
 WT_HD constexpr CronJobDecision sync_cron_job(const CronJobSpec& spec, CronJobState& state, bool job_active,
                                               Tick now) {
     CronJobDecision decision;
-    std::int32_t due = -1;
-    for (std::int32_t i = 0; i < spec.hit_count; ++i) {
-        if (spec.hits[i] > now) {
-            decision.next_sync = spec.hits[i] + cron_job_delay;
-            break;
-        }
-        due = i;
+    std::int32_t after = 0;  // the first hit later than now
+    for (std::int32_t end = spec.hit_count; after < end;) {
+        const std::int32_t middle = after + (end - after) / 2;
+        if (spec.hits[middle] > now)
+            end = middle;
+        else
+            after = middle + 1;
     }
+    if (after < spec.hit_count) decision.next_sync = spec.hits[after] + cron_job_delay;
+    const std::int32_t due = after - 1;
     if (due < 0 || spec.hits[due] <= state.last_schedule) return decision;
     if (spec.has_starting_deadline && spec.hits[due] + spec.starting_deadline < now) return decision;
     if (job_active && spec.concurrency == CronConcurrency::forbid) return decision;

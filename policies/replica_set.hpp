@@ -63,6 +63,12 @@ WT_HD constexpr bool is_available(bool ready, Tick ready_since, Tick min_ready, 
     return ready && (min_ready == Tick{0} || ready_since + min_ready < now);
 }
 
+/// When the controller looks whether a pod that became Ready is available: a second after minReadySeconds
+/// (replica_set.go enqueues the set again then), so up to a second late. At once where that is 0.
+WT_HD constexpr Tick availability_check_at(Tick ready_since, Tick min_ready) {
+    return min_ready == Tick{0} ? ready_since : ready_since + min_ready + seconds(1);
+}
+
 /// Delay before the next try after the k-th refused creation in a row, k >= 1: 5 ms doubling up to 1000 s
 /// (workqueue's default limiter). One success clears the count.
 WT_HD constexpr Tick creation_retry_delay(std::int32_t failures) {

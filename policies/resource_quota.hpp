@@ -36,6 +36,23 @@ WT_HD constexpr bool has_room(const ResourceQuota& quota, const ResourceAmounts&
     return true;
 }
 
+/// How often the quota controller computes usage anew by itself (--resource-quota-sync-period); after a pod is
+/// gone or has ended it does so within a second. Only then does usage go down.
+inline constexpr Tick quota_full_resync = seconds(300);
+
+/// Gives back what one pod was charged: what the quota controller finds when it counts again.
+WT_HD constexpr void give_back(ResourceQuota* quotas, std::int32_t count, const ResourceAmounts& request) {
+    for (std::int32_t i = 0; i < count; ++i) quotas[i].used -= request;
+}
+
+/// Which quota refused, -1 = none: the one the FailedCreate event names.
+WT_HD constexpr std::int32_t refusing_quota(const ResourceQuota* quotas, std::int32_t count,
+                                            const ResourceAmounts& request) {
+    for (std::int32_t i = 0; i < count; ++i)
+        if (!has_room(quotas[i], request)) return i;
+    return -1;
+}
+
 /// When a deleted pod that does not end by itself is no longer charged. The deletion timestamp already
 /// contains the grace period, so it is two graces after the request.
 WT_HD constexpr Tick uncharged_at(Tick deletion_requested, Tick grace) {

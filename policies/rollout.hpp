@@ -222,6 +222,18 @@ WT_HD constexpr void scale_proportionally(const RolloutSpec& spec, RolloutSets s
     for (std::int32_t i = 0; i < count; ++i) annotate(*active[i]);
 }
 
+/// The size that the template's new ReplicaSet is created with (getNewReplicaSet): what the surge leaves room for
+/// beside the old sets. The sync that creates it goes on to the old sets at once.
+WT_HD constexpr ReplicaSetState new_set_at_creation(const RolloutSpec& spec, const RolloutSets& old,
+                                                    std::int64_t created) {
+    ReplicaSetState set;
+    set.created = created;
+    set.replicas = new_set_replicas(spec, 0, total_replicas(old));
+    set.annotated_desired = spec.replicas;
+    set.annotated_max = spec.replicas + effective_max_surge(spec);
+    return set;
+}
+
 /// One sync of the Deployment. `old_pods_exist` = pods of old sets in a non-terminal phase, terminating ones
 /// included; a Recreate rollout waits for them. Requires a new set.
 WT_HD constexpr bool sync_rollout(const RolloutSpec& spec, RolloutSets sets, bool old_pods_exist) {
@@ -239,13 +251,6 @@ WT_HD constexpr bool sync_rollout(const RolloutSpec& spec, RolloutSets sets, boo
         return changed || (!old_pods_exist && reconcile_new_set(spec, sets));
     }
     return reconcile_new_set(spec, sets) || reconcile_old_sets(spec, sets);
-}
-
-/// Whether the rollout is complete: only then does its progress deadline (600 s by default) stop to matter.
-/// `updated`, `existing`, `available`: pods of the new set, of all sets, and available ones of all sets.
-WT_HD constexpr bool rollout_complete(const RolloutSpec& spec, std::int32_t updated, std::int32_t existing,
-                                      std::int32_t available) {
-    return updated == spec.replicas && existing == spec.replicas && available == spec.replicas;
 }
 
 }  // namespace windtunnel

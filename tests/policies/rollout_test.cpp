@@ -1,6 +1,7 @@
 #include "policies/rollout.hpp"
 #include "policies/disruption_budget.hpp"
 #include "policies/replica_set.hpp"
+#include "policies/rollout_status.hpp"
 
 #include <catch2/catch.hpp>
 #include <vector>
@@ -56,7 +57,7 @@ TEST_CASE("rollout: the defaults walk four replicas over with one extra and one 
     }
     CHECK(deployment.newest.replicas == 4);
     CHECK(deployment.old[0].replicas == 0);
-    CHECK(rollout_complete(deployment.spec, 4, 4, 4));
+    CHECK(rollout_is_complete(4, {4, 4, 4, 4}));
 }
 
 TEST_CASE("rollout: one replica without a spare GPU waits for its surge pod") {
