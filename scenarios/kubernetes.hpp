@@ -4,6 +4,7 @@
 #include "scenarios/decoder.hpp"
 #include "scenarios/document.hpp"
 #include "scenarios/kubernetes_autoscaling.hpp"
+#include "scenarios/kubernetes_monitoring.hpp"
 #include "scenarios/kubernetes_nodes.hpp"
 #include "scenarios/kubernetes_pods.hpp"
 
@@ -27,6 +28,8 @@ struct Manifests {
     std::vector<PriorityClass> priority_classes;
     std::vector<ScalingCronJob> scaling_cron_jobs;
     std::vector<MetricsMonitor> monitors;         ///< ServiceMonitors and PodMonitors
+    std::vector<RecordingRule> recording_rules;   ///< of PrometheusRules
+    std::vector<AdapterRule> adapter_rules;       ///< of prometheus-adapter's ConfigMap
     std::vector<Document> documents;              ///< what they were read from; ObjectMeta::document indexes it
 
     [[nodiscard]] const WorkloadObject* find_workload(const std::string& kind, const std::string& name,

@@ -24,7 +24,7 @@ constexpr KindRow other_kinds[] = {
     {"Namespace", KindRole::note}, {"Ingress", KindRole::note}, {"IngressClass", KindRole::note}, {"NetworkPolicy", KindRole::note},
     {"PersistentVolumeClaim", KindRole::note}, {"PersistentVolume", KindRole::note}, {"StorageClass", KindRole::note},
     {"Endpoints", KindRole::note}, {"EndpointSlice", KindRole::note}, {"CustomResourceDefinition", KindRole::note},
-    {"PrometheusRule", KindRole::note}, {"Probe", KindRole::note}, {"TriggerAuthentication", KindRole::note},
+    {"Probe", KindRole::note}, {"TriggerAuthentication", KindRole::note},
     {"ClusterTriggerAuthentication", KindRole::note}, {"Certificate", KindRole::note}, {"Issuer", KindRole::note}, {"ClusterIssuer", KindRole::note},
     {"Gateway", KindRole::note}, {"GatewayClass", KindRole::note}, {"HTTPRoute", KindRole::note}, {"GRPCRoute", KindRole::note},
     {"APIService", KindRole::note}, {"PodSecurityPolicy", KindRole::note}, {"RuntimeClass", KindRole::note}, {"CSIDriver", KindRole::note},
@@ -93,7 +93,7 @@ constexpr KindRow other_kinds[] = {
 
 const std::vector<std::string> read_kinds = {"Deployment", "StatefulSet", "ReplicaSet", "Service", "HorizontalPodAutoscaler", "ScaledObject",
                                              "ClusterConfig", "PodDisruptionBudget", "PriorityClass", "CronJob", "ServiceMonitor", "PodMonitor",
-                                             "PodMonitoring", "ClusterPodMonitoring"};
+                                             "PodMonitoring", "ClusterPodMonitoring", "PrometheusRule", "Rules", "ClusterRules"};
 
 /// Which API versions each kind that is read may come in.
 const std::map<std::string, std::vector<std::string>> api_versions = {
@@ -102,7 +102,8 @@ const std::map<std::string, std::vector<std::string>> api_versions = {
     {"ScaledObject", {"keda.sh/v1alpha1"}}, {"ClusterConfig", {"eksctl.io/v1alpha5"}}, {"PodDisruptionBudget", {"policy/v1", "policy/v1beta1"}},
     {"PriorityClass", {"scheduling.k8s.io/v1"}}, {"CronJob", {"batch/v1", "batch/v1beta1"}},
     {"ServiceMonitor", {"monitoring.coreos.com/v1"}}, {"PodMonitor", {"monitoring.coreos.com/v1"}},
-    {"PodMonitoring", {"monitoring.googleapis.com/v1"}}, {"ClusterPodMonitoring", {"monitoring.googleapis.com/v1"}}};
+    {"PodMonitoring", {"monitoring.googleapis.com/v1"}}, {"ClusterPodMonitoring", {"monitoring.googleapis.com/v1"}},
+    {"PrometheusRule", {"monitoring.coreos.com/v1"}}, {"Rules", {"monitoring.googleapis.com/v1"}}, {"ClusterRules", {"monitoring.googleapis.com/v1"}}};
 
 /// Whether any pod spec below this node asks for a GPU.
 bool asks_for_gpu(const Node& node) {
@@ -236,6 +237,10 @@ private:
         } else if (kind == "CronJob") {
             if (auto job = decode_cron_job(object, std::move(meta))) m_out.scaling_cron_jobs.push_back(std::move(*job));
             object.quiet({"spec"});
+        } else if (kind == "PrometheusRule" || kind == "Rules" || kind == "ClusterRules") {
+            Decoder spec = object.child("spec");
+            for (RecordingRule& rule : decode_rule_groups(spec)) m_out.recording_rules.push_back(std::move(rule));
+            spec.finish();
         } else {
             m_out.monitors.push_back(decode_metrics_monitor(object, std::move(meta)));
         }
@@ -248,6 +253,11 @@ private:
 
     void other(Decoder& object, const std::string& kind, const Document& document) {
         std::vector<std::string> names = read_kinds;
+        if (kind == "ConfigMap") {
+            std::vector<AdapterRule> rules = decode_adapter_config(document.root, document.file, m_findings);
+            m_out.adapter_rules.insert(m_out.adapter_rules.end(), rules.begin(), rules.end());
+            if (!rules.empty()) return;
+        }
         for (const KindRow& row : other_kinds) {
             names.emplace_back(row.kind);
             if (kind != row.kind) continue;

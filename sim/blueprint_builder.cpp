@@ -177,8 +177,12 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
     }
     WT_EXPECTS(parts.streams.size() == parts.stream_sources.size());
     for (const AutoscalerPlan& a : parts.autoscalers) {
-        WT_EXPECTS(a.workload < parts.workloads.size() &&
-                   a.trigger_count == static_cast<std::uint32_t>(a.hpa.metric_count));
+        WT_EXPECTS(a.workload < parts.workloads.size());
+        WT_EXPECTS(a.trigger_count <= hpa_max_metrics && a.hpa.metric_count <= hpa_max_metrics);
+        WT_EXPECTS(a.formula_metric < a.hpa.metric_count);
+        for (std::uint32_t t = 0; t < a.trigger_count; ++t)
+            WT_EXPECTS(a.triggers[t].metric < a.hpa.metric_count &&
+                       (a.triggers[t].metric >= 0 || a.formula_metric >= 0));
         WT_EXPECTS(a.hpa.sync_period.count > 0 && a.keda.polling_interval.count > 0);
     }
     for (const std::uint32_t w : parts.workload_of_model) WT_EXPECTS(w < parts.workloads.size());
