@@ -230,7 +230,9 @@ private:
     /// A CPU metric: a Resource metric of the HPA, for KEDA's cpu trigger too.
     void cpu(const ObjectMeta& meta, const std::string& path, std::int32_t percent,
              std::int64_t target_milli) {
-        const std::int64_t request = m_out.parts.workloads[m_plan.workload].needs.cpu_milli;
+        const WorkloadPlan& workload = m_out.parts.workloads[m_plan.workload];
+        const std::int64_t request =
+            m_out.parts.templates[workload.first_template].plan.needs[resource_cpu_milli];
         if (percent > 0 && request == 0)
             refuse(meta, path,
                    "a CPU utilization target needs the pods' CPU request, found none, allowed: "
