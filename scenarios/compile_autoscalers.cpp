@@ -279,9 +279,10 @@ private:
     void resource(const ObjectMeta& meta, const std::string& path, bool cpu, const std::string& container,
                   std::int32_t percent, std::int64_t target_milli) {
         const WorkloadPlan& workload = m_out.parts.workloads[m_plan.workload];
+        const auto& needs = m_out.parts.templates[workload.first_template].plan.needs;
         TriggerPlan t;
         t.kind = cpu ? TriggerSource::pod_cpu : TriggerSource::pod_memory;
-        t.request_milli = cpu ? workload.needs.cpu_milli : saturated_milli(workload.needs.memory_bytes);
+        t.request_milli = cpu ? needs[resource_cpu_milli] : saturated_milli(needs[resource_memory_bytes]);
         if (!container.empty()) {
             const auto& containers = m_object.pod.containers;
             t.is_sidecar = 1;  // only the server's container works
@@ -526,7 +527,7 @@ private:
 void compile_schedule(const Scenario& scenario, const std::vector<const WorkloadObject*>& workloads,
                       const StartClock& clock, BlueprintParts& parts, Problems& errors) {
     for (const ScalingCronJob& job : scenario.manifests.scaling_cron_jobs) {
-        if (job.suspended) continue;
+        if (job.suspended || job.min_replicas || job.max_replicas) continue;
         const auto at = [&](const std::string& path) { return scenario.manifests.where(job.meta, path); };
         const auto schedule = CronSchedule::parse(job.schedule, CronDescriptors::allowed, at("spec.schedule"),
                                                   job.meta.title() + ":spec.schedule");

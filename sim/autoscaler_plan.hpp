@@ -130,12 +130,4 @@ struct ScrapePlan {
     PromqlWorkspaceSize workspace;  ///< the largest that a query needs
 };
 
-/// What a pod of a workload uses: of CPU an idle share, and one while its engine runs steps; of memory the
-/// same all the time its containers run.
-struct CpuUsePlan {
-    std::int64_t idle_milli = 0;
-    std::int64_t busy_milli = 0;
-    std::int64_t memory_bytes = std::int64_t{6} << 30;  ///< [estimate: vLLM's two processes with CUDA, 2025]
-};
-
 }  // namespace windtunnel

@@ -222,7 +222,7 @@ private:
             HpaPod& seen = m_pods[n++];
             seen = HpaPod{};
             const bool created = pod.state == PodState::pending ||
-                                 (pod.state == PodState::starting && pod.stage < plan.container_stage);
+                                 (pod.state == PodState::starting && pod.stage < m_blueprint->templates[pod.revision].container_stage);
             seen.phase = created ? PodPhase::pending : PodPhase::running;
             seen.deleting = pod.state >= PodState::terminating;
             seen.started = pod.node != no_index;
@@ -261,7 +261,7 @@ private:
             } else if (t.kind == TriggerSource::pod_memory) {
                 const Pod& pod = host.pod(p);
                 sample.present = pod.state >= PodState::ready ||
-                                 (pod.state == PodState::starting && pod.stage >= plan.container_stage);
+                                 (pod.state == PodState::starting && pod.stage >= m_blueprint->templates[pod.revision].container_stage);
                 sample.value_milli = t.is_sidecar ? 0 : plan.cpu.memory_bytes * 1000;
             } else {
                 for (std::int32_t i = 0; r.status == PromqlStatus::ok && i < r.count; ++i)
