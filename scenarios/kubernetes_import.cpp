@@ -218,7 +218,7 @@ private:
             {"StorageClass", {"storage.k8s.io/v1"}, &Importer::read_storage_class},
             {"PersistentVolumeClaim", {"v1"}, &Importer::read_claim},
             {"PersistentVolume", {"v1"}, &Importer::read_volume},
-            {"HorizontalPodAutoscaler", {"autoscaling/v2", "autoscaling/v2beta2", "autoscaling/v1"}, &Importer::read_autoscaler},
+            {"HorizontalPodAutoscaler", {"autoscaling/v2", "autoscaling/v2beta2", "autoscaling/v2beta1", "autoscaling/v1"}, &Importer::read_autoscaler},
             {"ScaledObject", {"keda.sh/v1alpha1"}, &Importer::read_scaled_object},
             {"ClusterConfig", {"eksctl.io/v1alpha5"}, &Importer::read_cluster_config},
             {"PodDisruptionBudget", {"policy/v1", "policy/v1beta1"}, &Importer::read_budget},
