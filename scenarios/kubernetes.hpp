@@ -4,6 +4,7 @@
 #include "scenarios/decoder.hpp"
 #include "scenarios/document.hpp"
 #include "scenarios/kubernetes_autoscaling.hpp"
+#include "scenarios/kubernetes_karpenter.hpp"
 #include "scenarios/kubernetes_nodes.hpp"
 #include "scenarios/kubernetes_pods.hpp"
 
@@ -21,6 +22,9 @@ struct Manifests {
     std::vector<HorizontalPodAutoscaler> horizontal_pod_autoscalers;
     std::vector<ScaledObject> scaled_objects;
     std::vector<NodeGroup> node_groups;           ///< of all eksctl ClusterConfigs
+    std::vector<KarpenterNodePool> node_pools;    ///< Karpenter's
+    std::vector<KarpenterNodeClass> node_classes; ///< EC2NodeClasses and AKSNodeClasses
+    std::vector<KarpenterNodeClaim> node_claims;  ///< of a dump
     bool incomplete = false;                      ///< an object could not be read at all: what names it is not checked
     std::string cluster_region;                   ///< the ClusterConfig's; "" = none
     std::vector<PodDisruptionBudget> pod_disruption_budgets;

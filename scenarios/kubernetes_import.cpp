@@ -55,11 +55,9 @@ constexpr KindRow other_kinds[] = {
     {"Job", KindRole::gpu_refuse, "a Job whose pods use GPUs"},
     {"Pod", KindRole::gpu_refuse, "a bare pod that uses GPUs; write a Deployment"},
     // They decide about replicas, nodes, placement or admission.
-    {"NodePool", KindRole::refuse, "nodes that Karpenter provides; write cluster.pools in the scenario or an eksctl ClusterConfig"},
-    {"EC2NodeClass", KindRole::refuse, "nodes that Karpenter provides; write cluster.pools in the scenario or an eksctl ClusterConfig"},
-    {"NodeClaim", KindRole::refuse, "nodes that Karpenter provides; write cluster.pools in the scenario or an eksctl ClusterConfig"},
-    {"Provisioner", KindRole::refuse, "nodes that Karpenter provides; write cluster.pools in the scenario or an eksctl ClusterConfig"},
-    {"AWSNodeTemplate", KindRole::refuse, "nodes that Karpenter provides; write cluster.pools in the scenario or an eksctl ClusterConfig"},
+    {"Provisioner", KindRole::refuse, "an object of Karpenter before v0.32; write it as a NodePool (apiVersion karpenter.sh/v1): spec.requirements, taints and labels go into spec.template, ttlSecondsAfterEmpty and consolidation into spec.disruption (karpenter-convert does it)"},
+    {"AWSNodeTemplate", KindRole::refuse, "an object of Karpenter before v0.32; write it as an EC2NodeClass (apiVersion karpenter.k8s.aws/v1)"},
+    {"NodeOverlay", KindRole::refuse, "prices and capacities that an overlay changes; write cluster.pools with price_usd_per_hour"},
     {"VerticalPodAutoscaler", KindRole::refuse, "vertical autoscaling"},
     {"ScaledJob", KindRole::refuse, "KEDA jobs; write a ScaledObject over a Deployment"},
     {"ResourceQuota", KindRole::refuse, "quotas"},
@@ -93,7 +91,8 @@ constexpr KindRow other_kinds[] = {
 
 const std::vector<std::string> read_kinds = {"Deployment", "StatefulSet", "ReplicaSet", "Service", "HorizontalPodAutoscaler", "ScaledObject",
                                              "ClusterConfig", "PodDisruptionBudget", "PriorityClass", "CronJob", "ServiceMonitor", "PodMonitor",
-                                             "PodMonitoring", "ClusterPodMonitoring"};
+                                             "PodMonitoring", "ClusterPodMonitoring", "NodePool", "EC2NodeClass",
+                                             "AKSNodeClass", "NodeClaim"};
 
 /// Which API versions each kind that is read may come in.
 const std::map<std::string, std::vector<std::string>> api_versions = {
@@ -102,7 +101,10 @@ const std::map<std::string, std::vector<std::string>> api_versions = {
     {"ScaledObject", {"keda.sh/v1alpha1"}}, {"ClusterConfig", {"eksctl.io/v1alpha5"}}, {"PodDisruptionBudget", {"policy/v1", "policy/v1beta1"}},
     {"PriorityClass", {"scheduling.k8s.io/v1"}}, {"CronJob", {"batch/v1", "batch/v1beta1"}},
     {"ServiceMonitor", {"monitoring.coreos.com/v1"}}, {"PodMonitor", {"monitoring.coreos.com/v1"}},
-    {"PodMonitoring", {"monitoring.googleapis.com/v1"}}, {"ClusterPodMonitoring", {"monitoring.googleapis.com/v1"}}};
+    {"PodMonitoring", {"monitoring.googleapis.com/v1"}}, {"ClusterPodMonitoring", {"monitoring.googleapis.com/v1"}},
+    {"NodePool", {"karpenter.sh/v1", "karpenter.sh/v1beta1"}}, {"NodeClaim", {"karpenter.sh/v1", "karpenter.sh/v1beta1"}},
+    {"EC2NodeClass", {"karpenter.k8s.aws/v1", "karpenter.k8s.aws/v1beta1"}},
+    {"AKSNodeClass", {"karpenter.azure.com/v1alpha2", "karpenter.azure.com/v1beta1"}}};
 
 /// Whether any pod spec below this node asks for a GPU.
 bool asks_for_gpu(const Node& node) {
@@ -233,6 +235,14 @@ private:
             m_out.pod_disruption_budgets.push_back(decode_pod_disruption_budget(object, std::move(meta)));
         } else if (kind == "PriorityClass") {
             m_out.priority_classes.push_back(decode_priority_class(object, std::move(meta)));
+        } else if (kind == "NodePool") {
+            m_out.node_pools.push_back(decode_node_pool(object, std::move(meta), api_version.ends_with("v1beta1")));
+        } else if (kind == "EC2NodeClass") {
+            m_out.node_classes.push_back(decode_ec2_node_class(object, std::move(meta), api_version.ends_with("v1beta1")));
+        } else if (kind == "AKSNodeClass") {
+            m_out.node_classes.push_back(decode_aks_node_class(object, std::move(meta)));
+        } else if (kind == "NodeClaim") {
+            m_out.node_claims.push_back(decode_node_claim(object, std::move(meta)));
         } else if (kind == "CronJob") {
             if (auto job = decode_cron_job(object, std::move(meta))) m_out.scaling_cron_jobs.push_back(std::move(*job));
             object.quiet({"spec"});
