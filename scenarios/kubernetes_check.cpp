@@ -13,6 +13,7 @@ public:
 
     void check() {
         for (const auto& hpa : m_manifests.horizontal_pod_autoscalers) {
+            if (is_taken_over(hpa)) continue;
             scales(hpa.meta, hpa.target, "spec.scaleTargetRef");
             check_metrics(hpa);
         }
@@ -96,6 +97,17 @@ private:
                                         resource + ", allowed: resources.requests." + resource + " on every container");
         }
         if (!found) error(object, path, "found the container " + container + ", which " + workload->meta.title() + " does not have");
+    }
+
+    /// A ScaledObject that takes over an existing HPA (annotation transfer-hpa-ownership) replaces it.
+    bool is_taken_over(const HorizontalPodAutoscaler& hpa) {
+        for (const ScaledObject& object : m_manifests.scaled_objects) {
+            if (object.meta.name_space != hpa.meta.name_space || object.hpa_name != hpa.meta.name) continue;
+            if (!object.transfers_hpa) continue;
+            note(hpa.meta, "", hpa.meta.title() + " is taken over by " + object.meta.title() + " (transfer-hpa-ownership)");
+            return true;
+        }
+        return false;
     }
 
     void check_metrics(const HorizontalPodAutoscaler& hpa) {

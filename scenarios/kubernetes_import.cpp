@@ -97,7 +97,7 @@ const std::vector<std::string> read_kinds = {"Deployment", "StatefulSet", "Repli
 /// Which API versions each kind that is read may come in.
 const std::map<std::string, std::vector<std::string>> api_versions = {
     {"Deployment", {"apps/v1"}}, {"StatefulSet", {"apps/v1"}}, {"ReplicaSet", {"apps/v1"}}, {"Service", {"v1"}},
-    {"HorizontalPodAutoscaler", {"autoscaling/v2", "autoscaling/v2beta2", "autoscaling/v1"}},
+    {"HorizontalPodAutoscaler", {"autoscaling/v2", "autoscaling/v2beta2", "autoscaling/v2beta1", "autoscaling/v1"}},
     {"ScaledObject", {"keda.sh/v1alpha1"}}, {"ClusterConfig", {"eksctl.io/v1alpha5"}}, {"PodDisruptionBudget", {"policy/v1", "policy/v1beta1"}},
     {"PriorityClass", {"scheduling.k8s.io/v1"}}, {"CronJob", {"batch/v1", "batch/v1beta1"}},
     {"ServiceMonitor", {"monitoring.coreos.com/v1"}}, {"PodMonitor", {"monitoring.coreos.com/v1"}},

@@ -241,7 +241,7 @@ spec:
 
     const std::string v1 = "---\napiVersion: autoscaling/v1\nkind: HorizontalPodAutoscaler\nmetadata: {name: a}\nspec: {scaleTargetRef: {kind: Deployment, name: chat}, maxReplicas: 3, targetCPUUtilizationPercentage: 50}\n";
     CHECK(import_text(deployment + v1).manifests.horizontal_pod_autoscalers.at(0).metrics.at(0).utilization_percent == 50);
-    CHECK_THAT(errors_of(deployment + replaced(hpa, "autoscaling/v2", "autoscaling/v2beta1")), Contains("allowed for HorizontalPodAutoscaler: autoscaling/v2"));
+    CHECK_THAT(errors_of(deployment + replaced(hpa, "autoscaling/v2", "autoscaling/v2alpha1")), Contains("allowed for HorizontalPodAutoscaler: autoscaling/v2"));
     CHECK_THAT(errors_of(deployment + replaced(hpa, "minReplicas: 2", "minReplicas: 9")), Contains("found 9 above maxReplicas 8"));
     CHECK_THAT(errors_of(deployment + replaced(hpa, "minReplicas: 2", "minReplicas: 0")), Contains("KEDA"));
     CHECK_THAT(errors_of(deployment + replaced(hpa, "averageUtilization: 70", "averageUtilisation: 70")), Contains("did you mean averageUtilization"));
