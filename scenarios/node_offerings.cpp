@@ -45,6 +45,10 @@ Labels aws_labels(const InstanceType& type) {
     // all of these families but p3 and g5g.
     if (!metal) out[prefix + "hypervisor"] = family == "p3" ? "xen" : "nitro";
     out[prefix + "encryption-in-transit-supported"] = family == "p3" || family == "g5g" ? "false" : "true";
+    if (type.gpu_count > 0) {
+        out[prefix + "gpu-count"] = std::to_string(type.gpu_count);
+        out[prefix + "gpu-manufacturer"] = "nvidia";
+    }
     for (const FamilyRow& row : families)
         if (family == row.family && type.gpu_count > 0) out[prefix + "gpu-memory"] = std::to_string(row.gpu_memory_mib);
     if (family == "g5g") out["kubernetes.io/arch"] = "arm64";  // Graviton

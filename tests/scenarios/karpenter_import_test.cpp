@@ -1,5 +1,6 @@
 // Karpenter's objects as people write them, and as they break them.
 #include "scenarios/node_offerings.hpp"
+#include "scenarios/validate_text.hpp"
 
 #include <catch2/catch.hpp>
 #include <set>
@@ -187,7 +188,7 @@ TEST_CASE("karpenter: requirements choose instance types, zones and capacity typ
         CHECK(o.labels.at("karpenter.sh/capacity-type") == (o.capacity == CapacityType::spot ? "spot" : "on-demand"));
     }
     CHECK(types.contains("g6.xlarge"));
-    CHECK(types.contains("g7e.12xlarge"));
+    CHECK(types.contains("g7e.12xlarge"));  // 2 GPUs
     CHECK(!types.contains("g4dn.xlarge"));   // generation 4
     CHECK(!types.contains("g6.12xlarge"));   // 4 GPUs
     CHECK(!types.contains("gr6.4xlarge"));   // category gr
@@ -218,4 +219,13 @@ TEST_CASE("karpenter: requirements that leave nothing name the one that did it")
     Findings nowhere;
     offerings(node_pool, nowhere, ClusterSpec{});
     CHECK_THAT(lines(nowhere.errors), Contains("cluster.cloud"));
+}
+
+TEST_CASE("karpenter: validate says what a pool may launch and at what price") {
+    Imported in = import_text(node_pool + node_class);
+    Scenario scenario;
+    scenario.manifests = std::move(in.manifests);
+    scenario.cluster = virginia();
+    const std::string text = validate_text(scenario, {}, false);
+    CHECK_THAT(text, Contains("NodePool/gpu (k8s.yaml:1)") && Contains("launches") && Contains("spot in us-east-1") && Contains("USD/h"));
 }
