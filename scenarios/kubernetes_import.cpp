@@ -159,6 +159,13 @@ public:
                 m_findings.errors.push_back({document.where(*left), "", "found " + describe(*left) + ", text of a template, allowed: rendered manifests (helm template ... | windtunnel run -f -)"});
                 return;
             }
+        if (kind == "ConfigMap" && document.root.text_at({"metadata", "name"}) == "cluster-autoscaler-priority-expander") {
+            const Node* data = document.root.find("data");
+            const Node* text = data ? data->find("priorities") : nullptr;
+            if (text && text->is_text()) m_out.expander_priorities = read_expander_priorities(text->text, document.where(*text), m_findings);
+            else object.missing("data.priorities", "YAML text: a priority with a list of regular expressions");
+            return;
+        }
         if (std::find(read_kinds.begin(), read_kinds.end(), kind) == read_kinds.end()) {
             other(object, kind, document);
             return;
@@ -219,6 +226,14 @@ private:
     void dispatch(Decoder& object, const std::string& kind, const std::string& api_version, ObjectMeta meta) {
         if (kind == "Deployment" || kind == "StatefulSet" || kind == "ReplicaSet") {
             m_out.workloads.push_back(decode_workload(object, std::move(meta)));
+            const WorkloadObject& workload = m_out.workloads.back();
+            for (const Container& container : workload.pod.containers) {
+                auto settings = read_cluster_autoscaler(container, workload.meta, m_findings);
+                if (!settings) continue;
+                if (m_out.cluster_autoscaler)
+                    object.error("", workload.meta.title() + " is a second cluster-autoscaler beside " + m_out.cluster_autoscaler->meta.title() + ", allowed: one");
+                m_out.cluster_autoscaler = std::move(settings);
+            }
         } else if (kind == "Service") {
             m_out.services.push_back(decode_service(object, std::move(meta)));
         } else if (kind == "HorizontalPodAutoscaler") {
