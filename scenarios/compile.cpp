@@ -5,6 +5,7 @@
 #include "scenarios/compile_pools.hpp"
 #include "scenarios/compile_server.hpp"
 #include "scenarios/node_labels.hpp"
+#include "scenarios/unsimulated.hpp"
 
 #include <fmt/format.h>
 #include <xxhash.h>
@@ -73,6 +74,7 @@ private:
         if (m_spec.queue.attempts > 1)
             refuse(m_spec.where, key("queue.attempts"),
                    "a second hand-out of lost work is not simulated, allowed: 1");
+        windtunnel::refuse_unsimulated(m_scenario, m_object, m_errors, m_out.warnings);
         const PodTemplate& pod = m_object.pod;
         for (const PodAntiAffinityTerm& term : pod.pod_anti_affinity)
             if (term.required)
@@ -384,6 +386,7 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
                           "prometheus.delay_s",
                           "a delay between scrape and query is not simulated, allowed: 0"});
 
+    refuse_unsimulated(scenario, errors, out.warnings);
     const std::vector<PoolDraft> pools = compile_pools(scenario, parts, errors, out.warnings);
     std::vector<const WorkloadObject*> objects;
     parts.workload_of_model.clear();

@@ -390,7 +390,7 @@ private:
 void compile_schedule(const Scenario& scenario, const std::vector<const WorkloadObject*>& workloads,
                       const StartClock& clock, BlueprintParts& parts, Problems& errors) {
     for (const ScalingCronJob& job : scenario.manifests.scaling_cron_jobs) {
-        if (job.suspended) continue;
+        if (job.suspended || job.min_replicas || job.max_replicas) continue;
         const auto at = [&](const std::string& path) { return scenario.manifests.where(job.meta, path); };
         const auto schedule = CronSchedule::parse(job.schedule, CronDescriptors::allowed, at("spec.schedule"),
                                                   job.meta.title() + ":spec.schedule");

@@ -132,7 +132,8 @@ struct ScaledObject {
     bool transfers_hpa = false;                   ///< annotation transfer-hpa-ownership: takes over the HPA `hpa_name`
 };
 
-/// A CronJob whose container runs one `kubectl scale KIND/NAME --replicas=N`.
+/// One thing that a CronJob does to replicas. A target of kind HorizontalPodAutoscaler or ScaledObject has
+/// its bounds changed, any other its replicas.
 struct ScalingCronJob {
     ObjectMeta meta;
     std::string schedule;                  ///< 5 fields
@@ -140,6 +141,8 @@ struct ScalingCronJob {
     ScaleTarget target;
     std::int32_t replicas = 0;
     bool suspended = false;
+    std::optional<std::int32_t> min_replicas;  ///< of an autoscaler
+    std::optional<std::int32_t> max_replicas;
 };
 
 /// A ServiceMonitor or PodMonitor: how often the pods it selects are scraped.
@@ -153,8 +156,6 @@ struct MetricsMonitor {
 [[nodiscard]] HorizontalPodAutoscaler decode_horizontal_pod_autoscaler(Decoder& object, ObjectMeta meta,
                                                                        const std::string& api_version);
 [[nodiscard]] ScaledObject decode_scaled_object(Decoder& object, ObjectMeta meta);
-/// Empty: the CronJob scales nothing (a note or an error was left).
-[[nodiscard]] std::optional<ScalingCronJob> decode_cron_job(Decoder& object, ObjectMeta meta);
 [[nodiscard]] MetricsMonitor decode_metrics_monitor(Decoder& object, ObjectMeta meta);
 
 }  // namespace windtunnel
