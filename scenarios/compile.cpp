@@ -369,6 +369,17 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     parts.goodput.tpot = scenario.goodput.tpot.value_or(never);
     parts.goodput.e2el = scenario.goodput.e2el.value_or(never);
     parts.node_scaling.unneeded_time = scenario.cluster.scale_down_unneeded;
+    if (const auto& settings = scenario.manifests.cluster_autoscaler) {
+        const Node* cluster = scenario.document.root.find("cluster");
+        if (!cluster || !cluster->find("scale_down_unneeded_s"))  // the scenario's own word holds
+            parts.node_scaling.unneeded_time = settings->scale_down.unneeded_time;
+        parts.node_scaling.scan_interval = settings->loop.scan_interval;
+        parts.node_scaling.delay_after_add = settings->scale_down.delay_after_add;
+        if (!settings->scale_down_enabled) parts.node_scaling.unneeded_time = seconds(365 * 86400);
+        out.warnings.push_back({settings->where, "",
+                                settings->meta.title() + ": of its flags the run uses scan-interval, scale-down-enabled, "
+                                                         "scale-down-unneeded-time and scale-down-delay-after-add"});
+    }
     out.has_goodput = !scenario.goodput.empty();
     if (scenario.prometheus.evaluation_delay.count > 0)
         errors.push_back({{scenario.file, 0, 0},
