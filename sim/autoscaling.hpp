@@ -213,7 +213,7 @@ private:
             sample.request_milli = t.request_milli;
             sample.has_request = t.request_milli > 0;
             if (t.kind == TriggerSource::pod_cpu) {
-                sample.present = host.pod(p).state >= PodState::ready && board.has_cpu(p);
+                sample.present = host.pod(p).serves() && board.has_cpu(p);
                 sample.value_milli = board.cpu_milli(p);
             } else {
                 for (std::int32_t i = 0; r.status == PromqlStatus::ok && i < r.count; ++i)
