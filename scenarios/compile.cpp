@@ -3,6 +3,7 @@
 #include "models/cold_start_facts.hpp"
 #include "scenarios/compile_autoscalers.hpp"
 #include "scenarios/compile_events.hpp"
+#include "scenarios/compile_pod_life.hpp"
 #include "scenarios/compile_pools.hpp"
 #include "scenarios/compile_server.hpp"
 #include "scenarios/node_labels.hpp"
@@ -117,10 +118,7 @@ private:
         m_plan.hold_limit =
             static_cast<std::uint32_t>(std::clamp<std::int64_t>(limit.value_or(0), 0, 0x7fffffff));
         if (m_spec.timeout) m_plan.request_timeout = *m_spec.timeout;
-        m_pod.plan.grace = m_object.pod.termination_grace;
-        if (m_object.server_container < m_object.pod.containers.size())
-            m_pod.plan.pre_stop =
-                m_object.pod.containers[m_object.server_container].pre_stop_sleep.value_or(Tick{});
+        compile_pod_life(m_object, m_spec.endpoint_delay, m_pod.plan);
         m_plan.cpu = vllm_cpu;
     }
 
@@ -315,19 +313,6 @@ private:
             if (const auto facts = default_cold_start(m_facts.capacity, options))
                 for (const ColdStartStage& s : *facts) add(s.name, from_seconds(s.median_s), s.sigma);
         }
-        if (m_object.server_container < m_object.pod.containers.size()) {
-            // The server is seen at the next tick of the probe that guards it; the grid's phase is arbitrary
-            // (kubernetes.md 4.1).
-            const Container& c = m_object.pod.containers[m_object.server_container];
-            const std::optional<Probe>& probe = c.startup_probe ? c.startup_probe : c.readiness_probe;
-            if (probe) {
-                StagePlan stage;
-                stage.table = static_cast<std::int32_t>(m_out.parts.tables.size());
-                m_out.parts.tables.push_back(uniform_table(0, probe->period.count));
-                out.push_back(stage);
-            }
-        }
-        if (m_spec.endpoint_delay.count > 0) add("endpoints", m_spec.endpoint_delay, 0);
     }
 
     const Scenario& m_scenario;

@@ -1,6 +1,7 @@
 #pragma once
 #include "models/quantile_table.hpp"
 #include "models/time.hpp"
+#include "policies/container_probes.hpp"
 #include "policies/disruption_budget.hpp"
 #include "policies/karpenter_provisioning.hpp"
 #include "policies/resources.hpp"
@@ -76,6 +77,15 @@ struct StagePlan {
     Tick fixed;
 };
 
+/// The probes of the container that serves, and what they meet.
+struct ProbePlan {
+    ContainerProbeRules rules;
+    std::uint8_t early[3] = {};  ///< startup, readiness, liveness: succeeds (1) before the model is loaded
+    std::uint8_t padding[5] = {};
+    Tick takes = milliseconds(1);           ///< an answer, good or refused, while nothing is slow
+    Tick kill_grace_startup{-1}, kill_grace_liveness{-1};  ///< the probe's own grace; -1 = the pod's
+};
+
 /// A pod template: one revision of a workload.
 struct TemplatePlan {
     std::uint32_t workload = 0;
@@ -86,7 +96,12 @@ struct TemplatePlan {
     std::uint32_t stage_count = 0;
     std::uint32_t container_stage = 0;  ///< from this stage on its containers run (phase Running)
     std::uint8_t drains = 0;            ///< on SIGTERM: finish what is in flight (1) or drop it (0)
-    std::uint8_t padding[3] = {};
+    std::uint8_t ready_when_serving = 1;  ///< without probes: Ready when it serves (1) or when it runs (0)
+    std::uint8_t pre_stop_drains = 0;     ///< its hook also waits for what is in flight
+    std::uint8_t padding[1] = {};
+    ProbePlan probes;
+    Tick endpoint_delay;                ///< from a change of Ready to the router's knowing it
+    Tick exit_takes;                    ///< from SIGTERM to the process's end, with nothing to drain
     Tick pre_stop;                      ///< between deletion and SIGTERM
     Tick grace;                         ///< between deletion and SIGKILL
 };

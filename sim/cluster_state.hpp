@@ -13,8 +13,8 @@ inline constexpr std::uint32_t no_index = 0xffffffffu;
 enum class PodState : std::uint8_t {
     none,
     pending,      ///< created, no node yet
-    starting,     ///< on a node, in one of its cold-start stages
-    ready,        ///< behind the router
+    starting,     ///< on a node and not Ready: in a stage of its start, or its probes fail
+    ready,        ///< its Ready condition is true
     terminating,  ///< deleted: no new requests, preStop runs
     draining,     ///< got SIGTERM, finishes what is in flight within its grace
 };
@@ -23,6 +23,7 @@ struct Pod {
     PodState state = PodState::none;
     std::uint8_t stage = 0;
     std::uint8_t lost = 0;              ///< its node is dead, which nobody knows at first (sim/node_loss.hpp)
+    bool serving = false;               ///< its engine runs, whatever its probes say
     std::uint16_t workload = 0;
     std::uint32_t revision = 0;         ///< index into Blueprint::templates
     std::uint32_t node = no_index;
@@ -37,7 +38,7 @@ struct Pod {
         return state != PodState::none && state < PodState::terminating;
     }
     /// Its engine runs.
-    [[nodiscard]] WT_HD bool serves() const { return state >= PodState::ready && !lost; }
+    [[nodiscard]] WT_HD bool serves() const { return serving; }
 };
 
 enum class NodeState : std::uint8_t {
@@ -256,7 +257,6 @@ public:
         ++m_workloads[pod.workload].ready;
         ++m_revisions[pod.revision].ready;
         m_tally->ready_replicas.change(now, m_blueprint->span, 1);
-        m_owner->pod_ready(p, now);
         m_owner->pod_changed(p, now);
         tell_controller(pod.workload, now);
     }
@@ -264,7 +264,6 @@ public:
         --m_workloads[m_pods[p].workload].ready;
         --m_revisions[m_pods[p].revision].ready;
         m_tally->ready_replicas.change(now, m_blueprint->span, -1);
-        m_owner->pod_unready(p, now);
         tell_controller(m_pods[p].workload, now);
     }
 

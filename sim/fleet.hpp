@@ -14,19 +14,23 @@ namespace windtunnel {
 /// Pods and nodes: the parts of the control plane over one cluster state, and what they do together. Each
 /// part has a header of its own and gets the fleet handed in.
 ///
-/// `Owner` hears: pod_ready(pod), pod_unready(pod) (out of the router), pod_killed(pod) (the process is
-/// gone), requests_of(pod) (in flight there), pod_changed(pod), node_changed(node) (the observer's events).
+/// `Owner` hears: process_serves(pod), process_gone(pod), endpoint_added(pod),
+/// endpoint_removed(pod) (what the router knows), requests_of(pod) (in flight there), pod_changed(pod), node_changed(node) (the observer's events).
 template <class Layout, class Owner>
 class Fleet {
 public:
     using State = ClusterState<Layout, Owner>;
 
-    WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) { m_state.take_memory(arena, b); }
+    WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
+        m_state.take_memory(arena, b);
+        m_kubelet.take_memory(arena, b);
+    }
 
     WT_HD_COLD void start(const Blueprint& b, TrialKey key, Owner& owner, Calendar<Layout>& calendar,
                           Tally& tally, ControlSlots slots) {
         m_slots = slots;
         m_state.start(b, key, owner, calendar, tally, slots);
+        m_kubelet.start(b);
         m_scheduler.start();
         m_events.start();
         if (b.events.size() > 0) calendar.set(slots.events, m_events.next_change(b));
@@ -68,7 +72,7 @@ public:
                     if (shape == no_index) break;
                     m_node_pools.place(*this, shape, fault);
                 }
-                if (pod(p).state == PodState::starting) m_kubelet.finish_start(*this, p, Tick{});
+                if (pod(p).node != no_index) m_kubelet.finish_start(*this, p, Tick{});
             }
         }
     }
@@ -139,7 +143,7 @@ public:
     /// Its containers have stopped: the node's resources are free, the object is deleted.
     WT_HD_COLD void pod_gone(std::uint32_t p, Tick now) {
         m_state.wake_pod(p, never);
-        if (pod(p).state >= PodState::terminating) m_state.owner().pod_killed(p, now);
+        m_kubelet.forget(*this, p, now);
         m_state.unbind(p, now);
         m_state.forget_pod(p, now);
         m_scheduler.schedule(*this, now);
