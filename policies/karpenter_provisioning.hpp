@@ -12,7 +12,7 @@
 /// taints are resolved to offering sets when the scenario is compiled.
 namespace windtunnel {
 
-inline constexpr std::int32_t karpenter_max_offerings = 256;
+inline constexpr std::int32_t karpenter_max_offerings = 512;
 
 /// A set of offerings, by index.
 struct OfferingSet {
