@@ -81,13 +81,15 @@ inline constexpr std::int32_t max_counted_taints = 16;
 /// How many nodes were refused for what in one attempt. A node that is short of two resources counts in
 /// both, as in the scheduler's message.
 struct RejectionCounts {
-    std::int32_t nodes = 0;  ///< all nodes of the cluster
+    std::int32_t nodes = 0;         ///< all nodes of the cluster
+    std::int32_t unresolvable = 0;  ///< of the refused: removing pods would not help
     std::int32_t by_reason[static_cast<int>(Rejection::kinds)] = {};
     std::int32_t short_of[resource_kinds] = {};
     std::int32_t by_taint[max_counted_taints] = {};
 
     WT_HD constexpr void count(const NodeVerdict& v) {
         ++by_reason[static_cast<int>(v.reason)];
+        unresolvable += v.removal_helps ? 0 : 1;
         if (v.reason == Rejection::resources)
             for (std::int32_t kind = 0; kind < resource_kinds; ++kind) short_of[kind] += v.detail >> kind & 1;
         if (v.reason == Rejection::taint)

@@ -3,6 +3,8 @@
 #include "models/time.hpp"
 #include "policies/karpenter_provisioning.hpp"
 #include "policies/resources.hpp"
+#include "policies/scheduler_rules.hpp"
+#include "policies/scheduler_topology.hpp"
 
 #include <cstdint>
 
@@ -42,7 +44,8 @@ struct ShapePlan {
     std::int64_t nano_usd_per_hour = 0;
     std::int32_t provisioning_table = -1;  ///< request to node ready; -1 = `provisioning`
     std::uint8_t spot = 0;
-    std::uint8_t padding[3] = {};
+    std::uint8_t taint = 0;  ///< index of its first hard taint among the scenario's (for messages)
+    std::uint8_t padding[2] = {};
     Tick provisioning;
     Tick minimum_billing;
 };
@@ -64,6 +67,9 @@ struct NodeScalingPlan {
     Tick delay_after_add = seconds(600);
 };
 
+/// The topology key kubernetes.io/hostname: every node slot is a domain of its own. Other keys are 1, 2, ...
+inline constexpr std::int32_t topology_hostname = 0;
+
 // ---- pods ----------------------------------------------------------------------------------------------
 
 /// One stage of a pod's cold start, in order.
@@ -80,11 +86,23 @@ struct TemplatePlan {
     std::int32_t server = -1;  ///< index into Blueprint::servers; -1 = its pods serve no requests
     ResourceAmounts needs;     ///< of one pod
     ShapeSet shapes;           ///< that its selectors, required node affinity and tolerations admit
+    ShapeSet tainted;          ///< of the others: those whose taints it does not tolerate
     std::uint32_t first_stage = 0;
     std::uint32_t stage_count = 0;
     std::uint32_t container_stage = 0;  ///< from this stage on its containers run (phase Running)
     std::uint8_t drains = 0;            ///< on SIGTERM: finish what is in flight (1) or drop it (0)
-    std::uint8_t padding[3] = {};
+    std::uint8_t preempts = 1;          ///< preemptionPolicy is not Never
+    std::uint8_t starts_affinity = 0;   ///< matches all its own required affinity terms
+    std::uint8_t default_spread = 0;    ///< its spread rules are the cluster's defaults
+    std::int32_t priority = 0;
+    std::uint32_t first_spread = 0;     ///< its rules are Blueprint::spread_rules [first, first + count)
+    std::uint32_t spread_count = 0;
+    std::uint32_t first_affinity = 0;   ///< Blueprint::affinity_rules
+    std::uint32_t affinity_count = 0;
+    std::uint32_t first_counted = 0;    ///< Blueprint::counted_by: the counters that count its pods
+    std::uint32_t counted_count = 0;
+    std::int64_t scoring_cpu_milli = 0;  ///< as the scheduler scores it; 0 = what it asks for, or the default
+    std::int64_t scoring_memory = 0;
     Tick pre_stop;                      ///< between deletion and SIGTERM
     Tick grace;                         ///< between deletion and SIGKILL
 };

@@ -12,19 +12,23 @@ namespace windtunnel {
 /// part has a header of its own and gets the fleet handed in.
 ///
 /// `Owner` hears: pod_ready(pod), pod_unready(pod) (out of the router), pod_killed(pod) (the process is
-/// gone), requests_of(pod) (in flight there), pod_changed(pod), node_changed(node) (the observer's events).
+/// gone), requests_of(pod) (in flight there), pod_changed(pod), node_changed(node), pod_unschedulable(pod)
+/// (the observer's events).
 template <class Layout, class Owner>
 class Fleet {
 public:
     using State = ClusterState<Layout, Owner>;
 
-    WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) { m_state.take_memory(arena, b); }
+    WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
+        m_state.take_memory(arena, b);
+        m_scheduler.take_memory(arena, b);
+    }
 
     WT_HD_COLD void start(const Blueprint& b, TrialKey key, Owner& owner, Calendar<Layout>& calendar,
                           Tally& tally, ControlSlots slots) {
         m_slots = slots;
         m_state.start(b, key, owner, calendar, tally, slots);
-        m_scheduler.start();
+        m_scheduler.start(m_state);
         m_cluster_autoscaler.start();
     }
 
@@ -99,10 +103,15 @@ public:
 
     /// Somebody deletes a pod: a controller, an eviction, a preemption.
     WT_HD_COLD void delete_pod(std::uint32_t p, Tick now, Fault& fault) {
+        const Pod& pod = m_state.pod(p);
+        if (WT_CHECK(fault, pod.active())) delete_active_pod(p, now);
+    }
+    /// The same, of a pod that is known to be active.
+    WT_HD_COLD void delete_active_pod(std::uint32_t p, Tick now) {
         Pod& pod = m_state.pod(p);
-        if (!WT_CHECK(fault, pod.active())) return;
         --m_state.workload(pod.workload).active;
         pod.deleted = now;
+        m_state.leave_spread(p);
         if (pod.state == PodState::pending) {
             m_scheduler.drop(m_state, p);
             m_state.forget_pod(p, now);
