@@ -113,6 +113,7 @@ struct SpreadRule {
     std::int32_t min_domains = 1;
     bool hard = true;  ///< DoNotSchedule; otherwise ScheduleAnyway
     bool self = true;  ///< the pod matches its own selector
+    std::uint8_t padding[2] = {};
 };
 
 enum class AffinityKind : std::uint8_t {
@@ -128,6 +129,7 @@ struct AffinityRule {
     std::int32_t key = 0;
     std::int32_t weight = 0;
     AffinityKind kind = AffinityKind::required;
+    std::uint8_t padding[3] = {};
 };
 
 inline constexpr std::int32_t max_spread_rules = 8;

@@ -12,8 +12,9 @@ struct TopologyCounterPlan {
     std::uint32_t key = 0;
     std::uint32_t first_cell = 0;  ///< its cells are [first_cell, first_cell + domains)
     std::uint32_t domains = 0;
-    OfferingSet shapes;  ///< kinds of nodes that count for it, by index of shape
     bool counts_terminating = true;  ///< affinity counts pods until they are gone, spreading until deletion
+    std::uint8_t padding[3] = {};
+    OfferingSet shapes;  ///< kinds of nodes that count for it, by index of shape
 };
 
 struct TopologyCell {

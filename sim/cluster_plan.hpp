@@ -101,6 +101,7 @@ struct TemplatePlan {
     std::uint32_t affinity_count = 0;
     std::uint32_t first_counted = 0;    ///< Blueprint::counted_by: the counters that count its pods
     std::uint32_t counted_count = 0;
+    std::uint32_t more_padding = 0;
     std::int64_t scoring_cpu_milli = 0;  ///< as the scheduler scores it; 0 = what it asks for, or the default
     std::int64_t scoring_memory = 0;
     Tick pre_stop;                      ///< between deletion and SIGTERM

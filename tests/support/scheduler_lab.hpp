@@ -59,7 +59,7 @@ struct LabCluster {
         std::uint32_t cell = 0;
         for (int c = 0; c < sets * 2; ++c) {
             const auto domains = static_cast<std::uint32_t>(c % 2 == hostname_key ? nodes() : zones);
-            plans.push_back({static_cast<std::uint32_t>(c % 2), cell, domains, {}, counts_terminating});
+            plans.push_back({static_cast<std::uint32_t>(c % 2), cell, domains, counts_terminating, {}, {}});
             cell += domains;
         }
         cells.assign(cell, {});
