@@ -5,6 +5,7 @@
 #include "scenarios/compile_events.hpp"
 #include "scenarios/compile_pod_life.hpp"
 #include "scenarios/compile_pools.hpp"
+#include "scenarios/compile_scheduling.hpp"
 #include "scenarios/compile_server.hpp"
 #include "scenarios/node_labels.hpp"
 #include "scenarios/unsimulated.hpp"
@@ -79,17 +80,6 @@ private:
             refuse(m_spec.where, key("queue.attempts"),
                    "a second hand-out of lost work is not simulated, allowed: 1");
         windtunnel::refuse_unsimulated(m_scenario, m_object, m_errors, m_out.warnings);
-        const PodTemplate& pod = m_object.pod;
-        for (const PodAntiAffinityTerm& term : pod.pod_anti_affinity)
-            if (term.required)
-                warn_object("spec.template.spec.affinity",
-                            "anti-affinity between pods is not simulated: pods are placed by resources, "
-                            "selectors and taints");
-        for (const TopologySpread& spread : pod.topology_spread)
-            if (spread.do_not_schedule)
-                warn_object(
-                    "spec.template.spec.topologySpreadConstraints",
-                    "topology spread is not simulated: pods are placed by resources, selectors and taints");
         if (m_object.paused)
             warn_object("spec.paused",
                         "a paused Deployment's rollout has no effect on a run without a rollout");
@@ -443,6 +433,7 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
              fmt::format("found up to {} pods of all workloads, with their successors, allowed: below 65535",
                          pods)});
     if (!errors.empty()) return errors;
+    compile_scheduling(scenario, objects, pools, out);
     compile_events(scenario, objects, parts, errors);
     compile_budgets(scenario, objects, parts);
     compile_autoscalers(scenario, objects, out.clock, out, errors, out.warnings);

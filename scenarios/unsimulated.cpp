@@ -21,8 +21,6 @@ void refuse_unsimulated(const Scenario& scenario, const WorkloadObject& workload
     refuse(!pod.readiness_gates.empty(), "readinessGates", "conditions set by other controllers");
     refuse(!pod.scheduling_gates.empty(), "schedulingGates", "gates opened by other controllers");
     refuse(pod.scheduler_name != "default-scheduler", "schedulerName", "schedulers other than default-scheduler");
-    const auto required = [](const PodAffinityTerm& t) { return t.required; };
-    refuse(std::any_of(pod.pod_affinity.begin(), pod.pod_affinity.end(), required), "affinity", "pods that must share a node or zone");
     const auto has_fields = [](const NodeAffinityTerm& t) { return !t.fields.empty(); };
     refuse(std::any_of(pod.required_node_affinity.begin(), pod.required_node_affinity.end(), has_fields), "affinity", "matchFields; write matchExpressions over node labels");
     if (const auto early = pod.annotations.find(early_health_annotation); early != pod.annotations.end() && early->second != "true" && early->second != "false")

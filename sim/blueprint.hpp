@@ -28,7 +28,8 @@ struct Blueprint {
     std::uint32_t max_concurrency =
         0;                  ///< closed loop: the client keeps at most this many in flight; 0 = open
     std::uint8_t cold = 0;  ///< start without replicas Ready
-    std::uint8_t padding[7] = {};
+    std::uint8_t padding[3] = {};
+    std::uint32_t topology_cells = 0;  ///< of all counters
     Tick turnaround;  ///< closed loop: from a request's end to its successor's arrival
     GoodputPlan goodput;
     NodeScalingPlan node_scaling;
@@ -41,6 +42,12 @@ struct Blueprint {
     BlobSpan<QuantileTable> tables;
     BlobSpan<PoolPlan> pools;
     BlobSpan<ShapePlan> shapes;
+    BlobSpan<std::int32_t> shape_domains;    ///< [key - 1][shape]: domain of a topology key, -1 = no label
+    BlobSpan<std::int32_t> topology_domains; ///< [key - 1]: how many domains it has
+    BlobSpan<TopologyCounterPlan> counters;
+    BlobSpan<std::uint32_t> counted_by;
+    BlobSpan<SpreadRule> spread_rules;
+    BlobSpan<AffinityRule> affinity_rules;
     ScrapePlan scrape;
     BlobSpan<StreamPlan> streams;           ///< what is scraped: the series that some query reads
     BlobSpan<StreamSource> stream_sources;  ///< [streams]

@@ -6,6 +6,8 @@
 #include "policies/karpenter_provisioning.hpp"
 #include "policies/resources.hpp"
 #include "policies/rollout.hpp"
+#include "policies/scheduler_rules.hpp"
+#include "policies/scheduler_topology.hpp"
 
 #include <cstdint>
 
@@ -45,7 +47,8 @@ struct ShapePlan {
     std::int64_t nano_usd_per_hour = 0;
     std::int32_t provisioning_table = -1;  ///< request to node ready; -1 = `provisioning`
     std::uint8_t spot = 0;
-    std::uint8_t padding[3] = {};
+    std::uint8_t taint = 0;  ///< index of its first hard taint among the scenario's (for messages)
+    std::uint8_t padding[2] = {};
     Tick provisioning;
     Tick minimum_billing;
 };
@@ -66,6 +69,9 @@ struct NodeScalingPlan {
     Tick unneeded_time = seconds(600);
     Tick delay_after_add = seconds(600);
 };
+
+/// The topology key kubernetes.io/hostname: every node slot is a domain of its own. Other keys are 1, 2, ...
+inline constexpr std::int32_t topology_hostname = 0;
 
 // ---- pods ----------------------------------------------------------------------------------------------
 
@@ -92,13 +98,26 @@ struct TemplatePlan {
     std::int32_t server = -1;  ///< index into Blueprint::servers; -1 = its pods serve no requests
     ResourceAmounts needs;     ///< of one pod
     ShapeSet shapes;           ///< that its selectors, required node affinity and tolerations admit
+    ShapeSet tainted;          ///< of the others: those whose taints it does not tolerate
     std::uint32_t first_stage = 0;
     std::uint32_t stage_count = 0;
     std::uint32_t container_stage = 0;  ///< from this stage on its containers run (phase Running)
     std::uint8_t drains = 0;            ///< on SIGTERM: finish what is in flight (1) or drop it (0)
     std::uint8_t ready_when_serving = 1;  ///< without probes: Ready when it serves (1) or when it runs (0)
     std::uint8_t pre_stop_drains = 0;     ///< its hook also waits for what is in flight
-    std::uint8_t padding[1] = {};
+    std::uint8_t preempts = 1;          ///< preemptionPolicy is not Never
+    std::uint8_t starts_affinity = 0;   ///< matches all its own required affinity terms
+    std::uint8_t default_spread = 0;    ///< its spread rules are the cluster's defaults
+    std::uint8_t padding[2] = {};
+    std::int32_t priority = 0;
+    std::uint32_t first_spread = 0;     ///< its rules are Blueprint::spread_rules [first, first + count)
+    std::uint32_t spread_count = 0;
+    std::uint32_t first_affinity = 0;   ///< Blueprint::affinity_rules
+    std::uint32_t affinity_count = 0;
+    std::uint32_t first_counted = 0;    ///< Blueprint::counted_by: the counters that count its pods
+    std::uint32_t counted_count = 0;
+    std::int64_t scoring_cpu_milli = 0;  ///< as the scheduler scores it; 0 = what it asks for, or the default
+    std::int64_t scoring_memory = 0;
     ProbePlan probes;
     Tick endpoint_delay;                ///< from a change of Ready to the router's knowing it
     Tick exit_takes;                    ///< from SIGTERM to the process's end, with nothing to drain

@@ -2,6 +2,7 @@
 #include "models/arena.hpp"
 #include "models/fault.hpp"
 #include "models/random.hpp"
+#include "policies/scheduler_scores.hpp"
 #include "sim/blueprint.hpp"
 #include "sim/calendar.hpp"
 #include "sim/tally.hpp"
@@ -30,6 +31,8 @@ struct Pod {
     std::uint32_t next = no_index;      ///< in the free list of its workload or the list of pending pods
     std::uint32_t next_on_node = no_index, previous_on_node = no_index;
     std::uint32_t incarnation = 0;      ///< how many pods have used this slot
+    std::uint32_t nominated = no_index; ///< pending: the node on which victims make room for it
+    bool spread_counted = false;        ///< on a node and not being deleted
     Tick created, bound, ready_since, deleted;
 
     [[nodiscard]] WT_HD bool exists() const { return state != PodState::none; }
@@ -59,6 +62,8 @@ struct ClusterNode {
     std::uint32_t next = no_index;         ///< in the free list of its pool
     std::uint32_t incarnation = 0;
     ResourceAmounts free;
+    ScoringUse used;  ///< what its pods count in the scheduler's scores
+    bool in_topology = false;  ///< counted as a node of its domains
     ResourceAmounts planned;  ///< scratch of one node-scaling scan: what pending pods leave of a coming node
     std::uint64_t seen[max_workloads / 64] = {};  ///< workloads whose once-per-node stages have run here
     Tick launched, empty_since;
@@ -123,6 +128,7 @@ public:
         m_workloads = arena.template take<WorkloadState>(b.workloads.size());
         m_revisions = arena.template take<RevisionState>(b.templates.size());
         m_free_nodes = arena.template take<std::uint32_t>(b.pools.size());
+        m_topology.cells = arena.template take<TopologyCell>(b.topology_cells);
     }
 
     WT_HD_COLD void start(const Blueprint& b, TrialKey key, Owner& owner, Calendar<Layout>& calendar,
@@ -133,6 +139,9 @@ public:
         m_calendar = &calendar;
         m_tally = &tally;
         m_slots = slots;
+        m_nominated = 0;
+        m_topology.plans = b.counters.data();
+        for (std::uint32_t i = 0; i < b.topology_cells; ++i) m_topology.cells[i] = TopologyCell{};
         for (std::uint32_t p = 0; p < b.pools.size(); ++p) {
             m_free_nodes[p] = no_index;
             for (std::uint32_t i = b.pools[p].node_slots; i-- > 0;) {
@@ -211,7 +220,8 @@ public:
     WT_HD void bind(std::uint32_t p, std::uint32_t n, Tick now) {
         Pod& pod = m_pods[p];
         ClusterNode& node = m_nodes[n];
-        node.free -= template_of(pod).needs;
+        charge(pod, n, 1);
+        stop_or_start_spread(p, n, 1);
         ++node.pods;
         pod.next_on_node = node.first_pod;
         pod.previous_on_node = no_index;
@@ -228,7 +238,8 @@ public:
     WT_HD void unbind(std::uint32_t p, Tick now) {
         Pod& pod = m_pods[p];
         ClusterNode& node = m_nodes[pod.node];
-        node.free += template_of(pod).needs;
+        if (pod.spread_counted) stop_or_start_spread(p, pod.node, -1);
+        charge(pod, pod.node, -1);
         if (--node.pods == 0) node.empty_since = now;
         if (pod.previous_on_node != no_index)
             m_pods[pod.previous_on_node].next_on_node = pod.next_on_node;
@@ -238,6 +249,50 @@ public:
         pod.next_on_node = pod.previous_on_node = no_index;
         pod.node = no_index;
     }
+
+    /// The pod got its deletion time: topology spreading no longer counts it.
+    WT_HD void leave_spread(std::uint32_t p) {
+        if (m_pods[p].spread_counted) stop_or_start_spread(p, m_pods[p].node, -1);
+    }
+
+    // ---- what the scheduler counts ---------------------------------------------------------------------
+
+    [[nodiscard]] WT_HD const TopologyCounts<ArenaArray<TopologyCell, Layout>>& topology() const {
+        return m_topology;
+    }
+    [[nodiscard]] WT_HD std::int32_t domain(std::int32_t key, std::uint32_t n) const {
+        if (key == topology_hostname) return static_cast<std::int32_t>(n);
+        const std::size_t row = static_cast<std::size_t>(key - 1) * m_blueprint->shapes.size();
+        return m_blueprint->shape_domains[row + m_nodes[n].shape];
+    }
+    /// Room, scores and affinity counters of a node with (by = 1) or without (by = -1) a pod. Also for a dry run.
+    WT_HD void charge(const Pod& pod, std::uint32_t n, std::int32_t by) {
+        const TemplatePlan& plan = template_of(pod);
+        ClusterNode& node = m_nodes[n];
+        if (by > 0)
+            node.free -= plan.needs;
+        else
+            node.free += plan.needs;
+        node.used.cpu_milli += by * plan.scoring_cpu_milli;
+        node.used.memory_bytes += by * plan.scoring_memory;
+        count_pod(plan, n, by, true);
+    }
+    /// The counters of topology spreading, likewise.
+    WT_HD void charge_spread(const Pod& pod, std::uint32_t n, std::int32_t by) {
+        count_pod(template_of(pod), n, by, false);
+    }
+    /// The node is known to the scheduler, or no longer.
+    WT_HD void count_node_domains(std::uint32_t n, bool present) {
+        m_nodes[n].in_topology = present;
+        for (std::uint32_t c = 0; c < m_blueprint->counters.size(); ++c)
+            if (m_blueprint->counters[c].shapes.has(m_nodes[n].shape))
+                m_topology.change_nodes(static_cast<std::int32_t>(c),
+                                        domain(static_cast<std::int32_t>(m_blueprint->counters[c].key), n),
+                                        present ? 1 : -1);
+    }
+
+    WT_HD void count_nominated(std::int32_t by) { m_nominated += by; }
+    [[nodiscard]] WT_HD bool has_nominated() const { return m_nominated > 0; }
 
     /// The object is deleted. Requires that the pod is on no node and no longer active.
     WT_HD void forget_pod(std::uint32_t p, Tick now) {
@@ -300,6 +355,7 @@ public:
         const Tick life = now - node.launched;
         if (life < plan.minimum_billing && now < m_blueprint->span)
             m_tally->pools[node.pool].bill_extra(plan.minimum_billing - life, plan.nano_usd_per_hour, plan.gpus);
+        if (node.in_topology) count_node_domains(n, false);
         node.state = NodeState::none;
         node.next = m_free_nodes[node.pool];
         m_free_nodes[node.pool] = n;
@@ -331,6 +387,19 @@ private:
     WT_HD void tell_controller(std::uint32_t w, Tick now) {
         if (m_workloads[w].rolling) wake_workload(w, now);
     }
+    WT_HD void stop_or_start_spread(std::uint32_t p, std::uint32_t n, std::int32_t by) {
+        m_pods[p].spread_counted = by > 0;
+        charge_spread(m_pods[p], n, by);
+    }
+    WT_HD void count_pod(const TemplatePlan& plan, std::uint32_t n, std::int32_t by, bool terminating) {
+        for (std::uint32_t i = 0; i < plan.counted_count; ++i) {
+            const std::uint32_t c = m_blueprint->counted_by[plan.first_counted + i];
+            const TopologyCounterPlan& counter = m_blueprint->counters[c];
+            if (counter.counts_terminating == terminating && counter.shapes.has(m_nodes[n].shape))
+                m_topology.change_pods(static_cast<std::int32_t>(c),
+                                       domain(static_cast<std::int32_t>(counter.key), n), by);
+        }
+    }
     WT_HD void count_node(const ShapePlan& shape, Tick now, std::int64_t by) {
         const Tick span = m_blueprint->span;
         m_tally->pools[shape.pool].count(now, span, by, shape.nano_usd_per_hour, shape.gpus);
@@ -348,6 +417,8 @@ private:
     ArenaArray<ClusterNode, Layout> m_nodes;
     ArenaArray<WorkloadState, Layout> m_workloads;
     ArenaArray<RevisionState, Layout> m_revisions;
+    std::int32_t m_nominated = 0;  ///< pending pods with a nominated node
+    TopologyCounts<ArenaArray<TopologyCell, Layout>> m_topology;
     ArenaArray<std::uint32_t, Layout> m_free_nodes;  ///< per pool: its first free slot
 };
 

@@ -14,8 +14,9 @@ namespace windtunnel {
 /// Pods and nodes: the parts of the control plane over one cluster state, and what they do together. Each
 /// part has a header of its own and gets the fleet handed in.
 ///
-/// `Owner` hears: process_serves(pod), process_gone(pod), endpoint_added(pod),
-/// endpoint_removed(pod) (what the router knows), requests_of(pod) (in flight there), pod_changed(pod), node_changed(node) (the observer's events).
+/// `Owner` hears: process_serves(pod), process_gone(pod), endpoint_added(pod), endpoint_removed(pod) (what the
+/// router knows), requests_of(pod) (in flight there), pod_changed(pod), node_changed(node),
+/// pod_unschedulable(pod) (the observer's events).
 template <class Layout, class Owner>
 class Fleet {
 public:
@@ -24,6 +25,7 @@ public:
     WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
         m_state.take_memory(arena, b);
         m_kubelet.take_memory(arena, b);
+        m_scheduler.take_memory(arena, b);
     }
 
     WT_HD_COLD void start(const Blueprint& b, TrialKey key, Owner& owner, Calendar<Layout>& calendar,
@@ -31,7 +33,7 @@ public:
         m_slots = slots;
         m_state.start(b, key, owner, calendar, tally, slots);
         m_kubelet.start(b);
-        m_scheduler.start();
+        m_scheduler.start(m_state);
         m_events.start();
         if (b.events.size() > 0) calendar.set(slots.events, m_events.next_change(b));
         m_cluster_autoscaler.start();
@@ -125,11 +127,16 @@ public:
 
     /// Somebody deletes a pod: a controller, an eviction, a preemption.
     WT_HD_COLD void delete_pod(std::uint32_t p, Tick now, Fault& fault) {
+        const Pod& pod = m_state.pod(p);
+        if (WT_CHECK(fault, pod.active())) delete_active_pod(p, now);
+    }
+    /// The same, of a pod that is known to be active.
+    WT_HD_COLD void delete_active_pod(std::uint32_t p, Tick now) {
         Pod& pod = m_state.pod(p);
-        if (!WT_CHECK(fault, pod.active())) return;
         --m_state.workload(pod.workload).active;
         --m_state.revision(pod.revision).active;
         pod.deleted = now;
+        m_state.leave_spread(p);
         if (pod.state == PodState::pending) {
             m_scheduler.drop(m_state, p);
             m_state.forget_pod(p, now);

@@ -163,6 +163,9 @@ public:
     WT_HD void node_changed(std::uint32_t n, Tick now) {
         if constexpr (Observer::enabled) m_observer.node_changed(n, m_fleet.node(n), now);
     }
+    WT_HD void pod_unschedulable(std::uint32_t p, const RejectionCounts& why, const PreemptionResult& tried, Tick now) {
+        if constexpr (Observer::enabled) m_observer.pod_unschedulable(p, m_fleet.pod(p), why, tried, now);
+    }
 
     // ---- what the metrics and the autoscalers ask (Host) ------------------------------------------------
 
