@@ -5,6 +5,7 @@
 #include "scenarios/compile_pools.hpp"
 #include "scenarios/compile_server.hpp"
 #include "scenarios/node_labels.hpp"
+#include "scenarios/unsimulated.hpp"
 
 #include <fmt/format.h>
 #include <xxhash.h>
@@ -41,11 +42,10 @@ public:
         requests();
         server(pools);
         replicas();
-        m_plan.server = static_cast<std::uint32_t>(m_out.parts.servers.size());
+        m_pod.plan.server = static_cast<std::int32_t>(m_out.parts.servers.size());
         m_out.parts.servers.push_back(std::move(m_server));
-        m_out.parts.workloads.push_back(m_plan);
-        m_out.parts.stages.push_back(stages());
-        m_out.parts.workloads.back().container_stage = m_container_stage;
+        stages();
+        m_out.parts.add(m_plan, std::move(m_pod));
         m_out.workloads.push_back(std::move(m_facts));
     }
 
@@ -74,6 +74,7 @@ private:
         if (m_spec.queue.attempts > 1)
             refuse(m_spec.where, key("queue.attempts"),
                    "a second hand-out of lost work is not simulated, allowed: 1");
+        windtunnel::refuse_unsimulated(m_scenario, m_object, m_errors, m_out.warnings);
         const PodTemplate& pod = m_object.pod;
         for (const PodAntiAffinityTerm& term : pod.pod_anti_affinity)
             if (term.required)
@@ -113,9 +114,9 @@ private:
         m_plan.hold_limit =
             static_cast<std::uint32_t>(std::clamp<std::int64_t>(limit.value_or(0), 0, 0x7fffffff));
         if (m_spec.timeout) m_plan.request_timeout = *m_spec.timeout;
-        m_plan.grace = m_object.pod.termination_grace;
+        m_pod.plan.grace = m_object.pod.termination_grace;
         if (m_object.server_container < m_object.pod.containers.size())
-            m_plan.pre_stop =
+            m_pod.plan.pre_stop =
                 m_object.pod.containers[m_object.server_container].pre_stop_sleep.value_or(Tick{});
         m_plan.cpu = vllm_cpu;
     }
@@ -128,7 +129,8 @@ private:
                           "found no model server in its containers, allowed: a vLLM command line, "
                           "windtunnel.dev/ annotations, or workload.server in the scenario");
         const PodTemplate& pod = m_object.pod;
-        m_plan.needs = {pod.gpus(), pod.cpu_request_milli(), pod.memory_request_bytes(), 1};
+        ResourceAmounts& needs = m_pod.plan.needs;
+        needs = resource_amounts(pod.gpus(), pod.cpu_request_milli(), pod.memory_request_bytes(), 1);
         const std::string resource = pod.gpu_resource();
         if (resource.find("mig") != std::string::npos || resource.find("shared") != std::string::npos)
             return refuse_object("spec.template.spec.containers",
@@ -136,12 +138,12 @@ private:
                                              "allowed: whole GPUs (nvidia.com/gpu)",
                                              resource));
         const std::int64_t wanted = std::int64_t{declared->tensor_parallel} * declared->pipeline_parallel;
-        if (m_plan.needs.gpus < wanted)
+        if (needs[resource_gpus] < wanted)
             return refuse_object(
                 "spec.template.spec.containers",
                 fmt::format("found {} GPUs in its resources, allowed: at least {} (tensor-parallel-size {} x "
                             "pipeline-parallel-size {}): resources.limits.nvidia.com/gpu",
-                            m_plan.needs.gpus, wanted, declared->tensor_parallel,
+                            needs[resource_gpus], wanted, declared->tensor_parallel,
                             declared->pipeline_parallel));
         // A pool that is not understood has been reported; whether the pods would fit on it is not known.
         if (std::any_of(pools.begin(), pools.end(), [](const PoolDraft& p) { return p.refused; })) return;
@@ -151,24 +153,24 @@ private:
             if (const std::string excluded = exclusion_of(pod, *pool.spec, m_scenario.cluster);
                 !excluded.empty())
                 why += fmt::format("; {}: {}", pool.facts.name, excluded);
-            else if (!pool.plan.capacity.fits(m_plan.needs))
-                why += fmt::format("; {}: {}", pool.facts.name, shortage(pool.plan.capacity));
+            else if (!fits(needs, pool.shape.allocatable))
+                why += fmt::format("; {}: {}", pool.facts.name, shortage(pool.shape.allocatable));
             else if (!gpu.empty() && gpu != pool.gpu)
                 return refuse(m_object.meta.where, m_object.meta.title(),
                               fmt::format("its pods fit nodes with {} and nodes with {}, allowed: one kind "
                                           "of GPU per workload; choose it with a nodeSelector or a taint",
                                           gpu, pool.gpu));
             else {
-                m_plan.pools |= std::uint64_t{1} << p;
+                m_pod.plan.shapes.add(static_cast<std::int32_t>(p));  // a pool has one shape
                 gpu = pool.gpu;
             }
         }
-        if (m_plan.pools == 0)
+        if (m_pod.plan.shapes.empty())
             return refuse(m_object.meta.where, m_object.meta.title(),
                           fmt::format("its pods (GPUs {}, CPU {} m, memory {:.1f} GiB) fit on no node of any "
                                       "pool{}, allowed: a pool whose nodes take them",
-                                      m_plan.needs.gpus, m_plan.needs.cpu_milli,
-                                      static_cast<double>(m_plan.needs.memory_bytes) / 1073741824.0, why));
+                                      needs[resource_gpus], needs[resource_cpu_milli],
+                                      static_cast<double>(needs[resource_memory_bytes]) / 1073741824.0, why));
         if (!declared->gpu.empty()) {
             const auto resolved = get_gpu(declared->gpu);
             if (!resolved || resolved->gpu.name != gpu)
@@ -186,12 +188,14 @@ private:
         m_fits = true;
     }
 
-    [[nodiscard]] std::string shortage(const NodeResources& has) const {
-        if (has.gpus < m_plan.needs.gpus) return fmt::format("a node has {} GPUs", has.gpus);
-        if (has.cpu_milli < m_plan.needs.cpu_milli)
-            return fmt::format("a node has {} m of CPU to give", has.cpu_milli);
+    [[nodiscard]] std::string shortage(const ResourceAmounts& has) const {
+        const ResourceAmounts& needs = m_pod.plan.needs;
+        if (has[resource_gpus] < needs[resource_gpus])
+            return fmt::format("a node has {} GPUs", has[resource_gpus]);
+        if (has[resource_cpu_milli] < needs[resource_cpu_milli])
+            return fmt::format("a node has {} m of CPU to give", has[resource_cpu_milli]);
         return fmt::format("a node has {:.1f} GiB of memory to give",
-                           static_cast<double>(has.memory_bytes) / 1073741824.0);
+                           static_cast<double>(has[resource_memory_bytes]) / 1073741824.0);
     }
 
     /// How many replicas at the start and at most.
@@ -241,8 +245,9 @@ private:
     }
 
     /// The stages of a pod's start on a node that is there.
-    std::vector<StagePlan> stages() {
-        std::vector<StagePlan> out;
+    void stages() {
+        std::vector<StagePlan>& out = m_pod.stages;
+        std::uint32_t& container_stage = m_pod.plan.container_stage;
         const auto add = [&](const std::string& name, Tick median, double sigma) {
             StagePlan stage;
             stage.fixed = median;
@@ -252,7 +257,7 @@ private:
                 m_out.parts.tables.push_back(
                     lognormal_table(static_cast<double>(median.count), sigma, 0, seconds(86'400).count));
             }
-            if (stage.once_per_node && out.size() == m_container_stage) ++m_container_stage;
+            if (stage.once_per_node && out.size() == container_stage) ++container_stage;
             out.push_back(stage);
         };
         if (!m_spec.cold_start.empty()) {
@@ -279,7 +284,6 @@ private:
             }
         }
         if (m_spec.endpoint_delay.count > 0) add("endpoints", m_spec.endpoint_delay, 0);
-        return out;
     }
 
     const Scenario& m_scenario;
@@ -288,9 +292,9 @@ private:
     CompiledScenario& m_out;
     Problems& m_errors;
     WorkloadPlan m_plan;
+    TemplateParts m_pod;
     CompiledWorkload m_facts;
     ServerParts m_server;
-    std::uint32_t m_container_stage = 0;
     bool m_fits = false;
 };
 
@@ -371,6 +375,7 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
                           "prometheus.delay_s",
                           "a delay between scrape and query is not simulated, allowed: 0"});
 
+    refuse_unsimulated(scenario, errors, out.warnings);
     const std::vector<PoolDraft> pools = compile_pools(scenario, parts, errors, out.warnings);
     std::vector<const WorkloadObject*> objects;
     parts.workload_of_model.clear();
@@ -400,7 +405,7 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
              fmt::format("found {} workloads, allowed: at most {}", objects.size(), max_workloads)});
     parts.scrape.interval = interval;
     for (const PoolDraft& pool : pools) {
-        parts.pools.push_back(pool.plan);
+        parts.add(pool.plan, pool.shape);
         out.pools.push_back(pool.facts);
     }
     std::uint64_t pods = 0;

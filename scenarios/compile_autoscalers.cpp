@@ -32,10 +32,10 @@ void set_behavior(HpaSpec& spec, const std::optional<ScalingBehavior>& behavior)
     spec.has_behavior = true;
     spec.scale_up = rules_of(behavior->scale_up, default_scale_up_rules());
     spec.scale_down = rules_of(behavior->scale_down, default_scale_down_rules(spec.downscale_stabilization));
-    if (behavior->scale_up.tolerance_milli)
-        spec.tolerance.up = static_cast<double>(*behavior->scale_up.tolerance_milli) / 1000.0;
-    if (behavior->scale_down.tolerance_milli)
-        spec.tolerance.down = static_cast<double>(*behavior->scale_down.tolerance_milli) / 1000.0;
+    if (behavior->scale_up.tolerance)
+        spec.tolerance.up = *behavior->scale_up.tolerance;
+    if (behavior->scale_down.tolerance)
+        spec.tolerance.down = *behavior->scale_down.tolerance;
 }
 
 /// A label name as Prometheus' service discovery writes a Kubernetes label's.
@@ -230,7 +230,9 @@ private:
     /// A CPU metric: a Resource metric of the HPA, for KEDA's cpu trigger too.
     void cpu(const ObjectMeta& meta, const std::string& path, std::int32_t percent,
              std::int64_t target_milli) {
-        const std::int64_t request = m_out.parts.workloads[m_plan.workload].needs.cpu_milli;
+        const WorkloadPlan& workload = m_out.parts.workloads[m_plan.workload];
+        const std::int64_t request =
+            m_out.parts.templates[workload.first_template].plan.needs[resource_cpu_milli];
         if (percent > 0 && request == 0)
             refuse(meta, path,
                    "a CPU utilization target needs the pods' CPU request, found none, allowed: "
@@ -260,15 +262,12 @@ private:
             t.ignore_null_values = from.ignore_null_values ? 1 : 0;
             t.query = m_queries.add(from.query, m_scenario.manifests.where(so.meta, path + ".metadata.query"),
                                     so.meta.title() + ":" + path + ".metadata.query");
-        } else if (from.kind == TriggerKind::queue) {
+        } else if (from.kind == TriggerKind::queue && simulates_queue() && !from.queue_rate) {
             t.kind = TriggerSource::queue;
             t.workload = m_plan.workload;
-            t.counts_in_flight = from.type == "aws-sqs-queue" && from.queue_counts_in_flight ? 1 : 0;
-            if (m_out.parts.workloads[m_plan.workload].per_replica_limit == 0)
-                refuse(so.meta, path,
-                       fmt::format("a {} trigger needs a queue in front of the workload, allowed: "
-                                   "workload.routing: queue in the scenario",
-                                   from.type));
+            t.counts_in_flight = from.queue_counts_in_flight ? 1 : 0;
+        } else if (from.kind == TriggerKind::queue || from.kind == TriggerKind::series) {
+            if (!given_series(so, from, path, t)) return;
         } else {
             t.kind = TriggerSource::cron;
             target = cron_target_average * 1000;
@@ -278,6 +277,36 @@ private:
             return refuse(so.meta, path, "found no threshold above 0, allowed: a positive threshold");
         m_plan.triggers[m_plan.trigger_count++] = t;
         (void)add_external_metric(m_plan.hpa, target, from.metric_type != MetricTargetType::value);
+    }
+
+    /// Whether requests wait for this workload in a queue of their own.
+    [[nodiscard]] bool simulates_queue() const {
+        return m_out.parts.workloads[m_plan.workload].per_replica_limit > 0;
+    }
+
+    /// A trigger on something that is not simulated reads what the scenario's `metrics` map says under the
+    /// trigger's name, its metricName, or the name of what it looks at.
+    bool given_series(const ScaledObject& so, const Trigger& from, const std::string& path, TriggerPlan& t) {
+        std::vector<std::string> names = {from.name};
+        if (const auto found = from.metadata.find("metricName"); found != from.metadata.end())
+            names.push_back(found->second);
+        names.push_back(from.queue);
+        std::erase_if(names, [](const std::string& name) { return name.empty(); });
+        for (const std::string& name : names)
+            for (const MetricMapping& mapping : m_scenario.metrics) {
+                if (mapping.name != name) continue;
+                t.kind = TriggerSource::query;
+                t.query = m_queries.add(mapping.expression, mapping.where, "metrics." + name);
+                return true;
+            }
+        const std::string wanted = names.empty() ? "NAME" : names.front();
+        const bool queue = from.kind == TriggerKind::queue && !from.queue_rate;
+        refuse(so.meta, path,
+               fmt::format("a {} trigger reads something that is not simulated, allowed: its value in the scenario as "
+                           "metrics: {{\"{}\": EXPRESSION}}{}{}",
+                           from.type, wanted, names.empty() ? " and name: NAME on the trigger" : "",
+                           queue ? ", or workload.routing: queue where it is the queue in front of the workload" : ""));
+        return false;
     }
 
     void cron(const ScaledObject& so, const Trigger& from, const std::string& path, TriggerPlan& t) {
@@ -361,7 +390,7 @@ private:
 void compile_schedule(const Scenario& scenario, const std::vector<const WorkloadObject*>& workloads,
                       const StartClock& clock, BlueprintParts& parts, Problems& errors) {
     for (const ScalingCronJob& job : scenario.manifests.scaling_cron_jobs) {
-        if (job.suspended) continue;
+        if (job.suspended || job.min_replicas || job.max_replicas) continue;
         const auto at = [&](const std::string& path) { return scenario.manifests.where(job.meta, path); };
         const auto schedule = CronSchedule::parse(job.schedule, CronDescriptors::allowed, at("spec.schedule"),
                                                   job.meta.title() + ":spec.schedule");

@@ -116,7 +116,8 @@ void describe_nodes(const PoolSpec& spec, const ClusterSpec& cluster, PoolDraft&
         else
             for (const Problem& p : gpu.problems()) errors.push_back(at(spec, "gpu", p.message));
     }
-    draft.plan.capacity = {gpus, cpu, memory, 110};  // kubelet's default of pods per node
+    draft.shape.gpus = gpus;
+    draft.shape.capacity = draft.shape.allocatable = resource_amounts(gpus, cpu, memory, 110);  // kubelet's default of pods per node
 }
 
 }  // namespace
@@ -187,7 +188,9 @@ std::vector<PoolDraft> compile_pools(const Scenario& scenario, BlueprintParts& p
             errors.push_back(at(spec, "initial",
                                 fmt::format("found {} nodes at the start, allowed: at most max = {}",
                                             plan.initial, plan.node_slots)));
-        plan.price_rank = draft.facts.nano_usd_per_hour;
+        ShapePlan& shape = draft.shape;
+        shape.nano_usd_per_hour = draft.facts.nano_usd_per_hour;
+        shape.spot = spec.capacity == CapacityType::spot ? 1 : 0;
         double median = 0, sigma = spec.provisioning_sigma;
         if (spec.provisioning)
             median = to_seconds(*spec.provisioning);
@@ -197,14 +200,14 @@ std::vector<PoolDraft> compile_pools(const Scenario& scenario, BlueprintParts& p
         } else {
             errors.push_back(at(spec, "provisioning_s", facts.problems().front().message));
         }
-        plan.provisioning = from_seconds(median);
+        shape.provisioning = from_seconds(median);
         if (sigma > 0 && median > 0) {
-            plan.provisioning_table = static_cast<std::int32_t>(parts.tables.size());
-            parts.tables.push_back(lognormal_table(static_cast<double>(plan.provisioning.count), sigma, 0,
+            shape.provisioning_table = static_cast<std::int32_t>(parts.tables.size());
+            parts.tables.push_back(lognormal_table(static_cast<double>(shape.provisioning.count), sigma, 0,
                                                    seconds(7 * 86400).count));
         }
-        if (const auto facts = get_cloud(cloud)) plan.minimum_billing = seconds((*facts)->minimum_billing_s);
-        draft.facts.gpus_per_node = plan.capacity.gpus;
+        if (const auto facts = get_cloud(cloud)) shape.minimum_billing = seconds((*facts)->minimum_billing_s);
+        draft.facts.gpus_per_node = shape.gpus;
         draft.facts.minimum = plan.minimum;
         draft.facts.maximum = plan.node_slots;
         drafts.push_back(std::move(draft));

@@ -4,9 +4,14 @@
 #include "scenarios/decoder.hpp"
 #include "scenarios/document.hpp"
 #include "scenarios/kubernetes_autoscaling.hpp"
+#include "scenarios/kubernetes_jobs.hpp"
+#include "scenarios/kubernetes_live.hpp"
 #include "scenarios/kubernetes_nodes.hpp"
 #include "scenarios/kubernetes_pods.hpp"
+#include "scenarios/kubernetes_policy_objects.hpp"
+#include "scenarios/kubernetes_workloads.hpp"
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,7 +21,11 @@ namespace windtunnel {
 /// Everything the user's manifests say that can change the result, typed, in the order of the files.
 /// Plain data; names are not yet replaced by indices.
 struct Manifests {
-    std::vector<WorkloadObject> workloads;        ///< Deployments, StatefulSets, ReplicaSets
+    std::vector<WorkloadObject> workloads;        ///< Deployments, StatefulSets, ReplicaSets, LeaderWorkerSets, ...
+    std::vector<DaemonSetObject> daemon_sets;
+    std::vector<BarePod> bare_pods;
+    std::vector<JobObject> jobs;
+    std::vector<CronJobObject> cron_jobs;         ///< all; those that scale are also in scaling_cron_jobs
     std::vector<Service> services;
     std::vector<HorizontalPodAutoscaler> horizontal_pod_autoscalers;
     std::vector<ScaledObject> scaled_objects;
@@ -25,7 +34,14 @@ struct Manifests {
     std::string cluster_region;                   ///< the ClusterConfig's; "" = none
     std::vector<PodDisruptionBudget> pod_disruption_budgets;
     std::vector<PriorityClass> priority_classes;
-    std::vector<ScalingCronJob> scaling_cron_jobs;
+    std::vector<ResourceQuotaObject> resource_quotas;
+    std::vector<LimitRangeObject> limit_ranges;   ///< already applied to the pods
+    std::vector<StorageClassObject> storage_classes;
+    std::vector<VolumeClaim> volume_claims;
+    std::vector<PersistentVolumeObject> persistent_volumes;
+    std::map<std::string, Labels> namespaces;     ///< labels of the Namespace objects
+    LiveState live;                               ///< of a dump
+    std::vector<ScalingCronJob> scaling_cron_jobs;  ///< what CronJobs do to replicas
     std::vector<MetricsMonitor> monitors;         ///< ServiceMonitors and PodMonitors
     std::vector<Document> documents;              ///< what they were read from; ObjectMeta::document indexes it
 

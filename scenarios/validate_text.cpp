@@ -24,7 +24,8 @@ std::string trigger_text(const Trigger& trigger) {
     switch (trigger.kind) {
         case TriggerKind::prometheus: return fmt::format("prometheus: {} / {}", trigger.query, trigger.threshold);
         case TriggerKind::cron: return fmt::format("cron: {} replicas from {} to {} {}", trigger.desired_replicas, trigger.start, trigger.end, trigger.timezone);
-        case TriggerKind::queue: return fmt::format("{}{}{} / {}", trigger.type, trigger.queue.empty() ? "" : ": ", trigger.queue, trigger.threshold);
+        case TriggerKind::queue:
+        case TriggerKind::series: return fmt::format("{}{}{} / {}", trigger.type, trigger.queue.empty() ? "" : ": ", trigger.queue, trigger.threshold);
         case TriggerKind::cpu:
         case TriggerKind::memory: break;
     }

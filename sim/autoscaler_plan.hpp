@@ -109,10 +109,4 @@ struct ScrapePlan {
     PromqlWorkspaceSize workspace;  ///< the largest that a query needs
 };
 
-/// What a pod of a workload uses of its CPU: an idle share, and one while its engine runs steps.
-struct CpuUsePlan {
-    std::int64_t idle_milli = 0;
-    std::int64_t busy_milli = 0;
-};
-
 }  // namespace windtunnel

@@ -179,7 +179,7 @@ private:
             HpaPod& seen = m_pods[n++];
             seen = HpaPod{};
             const bool created = pod.state == PodState::pending ||
-                                 (pod.state == PodState::starting && pod.stage < plan.container_stage);
+                                 (pod.state == PodState::starting && pod.stage < m_blueprint->templates[pod.revision].container_stage);
             seen.phase = created ? PodPhase::pending : PodPhase::running;
             seen.deleting = pod.state >= PodState::terminating;
             seen.started = pod.node != no_index;

@@ -52,15 +52,17 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     std::vector<WorkloadPlan> workloads = parts.workloads;
     std::vector<StagePlan> stages;
     std::uint32_t pods = 0;
-    for (std::size_t w = 0; w < workloads.size(); ++w) {
-        workloads[w].first_pod = pods;
-        pods += workloads[w].pod_slots;
-        workloads[w].first_stage = static_cast<std::uint32_t>(stages.size());
-        workloads[w].stage_count = 0;
-        if (w < parts.stages.size()) {
-            workloads[w].stage_count = static_cast<std::uint32_t>(parts.stages[w].size());
-            stages.insert(stages.end(), parts.stages[w].begin(), parts.stages[w].end());
-        }
+    for (WorkloadPlan& w : workloads) {
+        w.first_pod = pods;
+        pods += w.pod_slots;
+    }
+    std::vector<TemplatePlan> templates;
+    for (const TemplateParts& from : parts.templates) {
+        TemplatePlan plan = from.plan;
+        plan.first_stage = static_cast<std::uint32_t>(stages.size());
+        plan.stage_count = static_cast<std::uint32_t>(from.stages.size());
+        stages.insert(stages.end(), from.stages.begin(), from.stages.end());
+        templates.push_back(plan);
     }
     std::vector<PoolPlan> pools = parts.pools;
     std::uint32_t nodes = 0;
@@ -84,9 +86,11 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     }
     out.fill(b ? &b->workload_of_model : nullptr, parts.workload_of_model);
     out.fill(b ? &b->workloads : nullptr, workloads);
+    out.fill(b ? &b->templates : nullptr, templates);
     out.fill(b ? &b->stages : nullptr, stages);
     out.fill(b ? &b->tables : nullptr, parts.tables);
     out.fill(b ? &b->pools : nullptr, pools);
+    out.fill(b ? &b->shapes : nullptr, parts.shapes);
     if (b != nullptr) b->scrape = parts.scrape;
     out.fill(b ? &b->streams : nullptr, parts.streams);
     out.fill(b ? &b->stream_sources : nullptr, parts.stream_sources);
@@ -138,6 +142,22 @@ void check(const ServerParts& s) {
 
 }  // namespace
 
+void BlueprintParts::add(WorkloadPlan workload, TemplateParts revision) {
+    workload.first_template = static_cast<std::uint32_t>(templates.size());
+    workload.template_count = 1;
+    revision.plan.workload = static_cast<std::uint32_t>(workloads.size());
+    workloads.push_back(workload);
+    templates.push_back(std::move(revision));
+}
+
+void BlueprintParts::add(PoolPlan pool, ShapePlan shape) {
+    pool.first_shape = static_cast<std::uint32_t>(shapes.size());
+    pool.shape_count = 1;
+    shape.pool = static_cast<std::uint32_t>(pools.size());
+    pools.push_back(pool);
+    shapes.push_back(shape);
+}
+
 Tick longest_step_of(const ServerParts& s) {
     Tick base;
     for (const Tick t : s.cost.decode_step) base = max(base, t);
@@ -172,9 +192,16 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
                parts.pools.size() <= max_pools);
     for (const ServerParts& s : parts.servers) check(s);
     for (const WorkloadPlan& w : parts.workloads) {
-        WT_EXPECTS(w.server < parts.servers.size() && w.pod_slots >= 1);
+        WT_EXPECTS(w.pod_slots >= 1 && w.template_count >= 1 &&
+                   w.first_template + w.template_count <= parts.templates.size());
         WT_EXPECTS(w.per_replica_limit == 0 || w.routing == Routing::least_requests);
     }
+    for (const TemplateParts& t : parts.templates)
+        WT_EXPECTS(t.plan.workload < parts.workloads.size() &&
+                   t.plan.server < static_cast<std::int32_t>(parts.servers.size()));
+    WT_EXPECTS(parts.shapes.size() <= max_shapes);
+    for (const PoolPlan& p : parts.pools)
+        WT_EXPECTS(p.shape_count >= 1 && p.first_shape + p.shape_count <= parts.shapes.size());
     WT_EXPECTS(parts.streams.size() == parts.stream_sources.size());
     for (const AutoscalerPlan& a : parts.autoscalers) {
         WT_EXPECTS(a.workload < parts.workloads.size() &&

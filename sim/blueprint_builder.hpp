@@ -15,6 +15,12 @@ struct ServerParts {
     StepCostTable cost;
 };
 
+/// A pod template as the host describes it.
+struct TemplateParts {
+    TemplatePlan plan;
+    std::vector<StagePlan> stages;
+};
+
 /// Everything of a blueprint as vectors; plain structs without their spans. `first_pod`, `first_node` and
 /// the like are filled in by build().
 struct BlueprintParts {
@@ -28,10 +34,11 @@ struct BlueprintParts {
     std::int64_t epoch_ms = 0;
     std::vector<std::uint32_t> workload_of_model{0};
     std::vector<WorkloadPlan> workloads;
-    std::vector<std::vector<StagePlan>> stages;  ///< per workload
+    std::vector<TemplateParts> templates;
     std::vector<ServerParts> servers;
     std::vector<QuantileTable> tables;
     std::vector<PoolPlan> pools;
+    std::vector<ShapePlan> shapes;
     ScrapePlan scrape;
     std::vector<StreamPlan> streams;
     std::vector<StreamSource> stream_sources;
@@ -44,6 +51,10 @@ struct BlueprintParts {
     std::vector<ActiveInterval> intervals;
     std::vector<AutoscalerPlan> autoscalers;
     std::vector<ScheduledScale> schedule;  ///< sorted by time
+
+    /// Adds a workload of one revision, or a pool of one shape, and links the two halves.
+    void add(WorkloadPlan workload, TemplateParts revision);
+    void add(PoolPlan pool, ShapePlan shape);
 };
 
 /// A blueprint and the memory it stands in.

@@ -119,7 +119,9 @@ public:
     WT_HD_COLD void pod_ready(std::uint32_t p, Tick) {
         const Pod& pod = m_fleet.pod(p);
         const WorkloadPlan& plan = m_blueprint.workloads[pod.workload];
-        m_servers[p].start(m_blueprint.servers[plan.server]);
+        const std::int32_t server = m_fleet.state().template_of(pod).server;
+        if (server < 0) return;  // it serves no requests
+        m_servers[p].start(m_blueprint.servers[static_cast<std::size_t>(server)]);
         if (m_board.enabled()) m_board.pod_started(p);
         Router& router = m_routers[pod.workload];
         const std::uint32_t local = p - plan.first_pod;
@@ -131,6 +133,7 @@ public:
     }
     WT_HD_COLD void pod_unready(std::uint32_t p, Tick) {
         const Pod& pod = m_fleet.pod(p);
+        if (m_fleet.state().template_of(pod).server < 0) return;
         Router& router = m_routers[pod.workload];
         const std::uint32_t local = p - m_blueprint.workloads[pod.workload].first_pod;
         router.ranking.erase(local);
@@ -140,11 +143,14 @@ public:
         router.ready_count = kept;
     }
     WT_HD_COLD void pod_killed(std::uint32_t p, Tick now) {
+        if (!has_server(p)) return;
         m_servers[p].kill(m_jobs, *this, now);
         close_books(p, now);
         m_server_calendar.set(p, never);
     }
-    [[nodiscard]] WT_HD std::uint32_t requests_of(std::uint32_t p) const { return m_servers[p].in_flight(); }
+    [[nodiscard]] WT_HD std::uint32_t requests_of(std::uint32_t p) {
+        return has_server(p) ? m_servers[p].in_flight() : 0;
+    }
     WT_HD void pod_changed(std::uint32_t p, Tick now) {
         const Pod& pod = m_fleet.pod(p);
         if (pod.state == PodState::none && m_board.enabled()) m_board.pod_gone(p, pod.workload, now);
@@ -271,7 +277,7 @@ private:
         if constexpr (Observer::enabled) report_unfinished();
         m_fleet.settle(b.span);
         for (std::uint32_t p = 0; p < b.pod_slots; ++p)
-            if (m_fleet.pod(p).state >= PodState::ready) {
+            if (has_server(p)) {
                 m_servers[p].settle(*this, m_tally->ended_at);
                 m_tally->kv_preemptions += m_servers[p].preemptions();
             }
@@ -309,7 +315,8 @@ private:
         ++m_tally->requests.arrived;
         const std::uint32_t w = m_blueprint.workload_of_model[request.model];
         const WorkloadPlan& plan = m_blueprint.workloads[w];
-        const ServerConfig& server = m_blueprint.servers[plan.server];
+        const ServerConfig& server =
+            m_blueprint.servers[static_cast<std::size_t>(m_fleet.state().current_template(w).server)];
 
         const JobIndex index = m_jobs.take();
         if (index == no_job) {
@@ -534,9 +541,15 @@ private:
         } else if (slot == m_slots.span_end) {
             m_control_calendar.set(slot, never);
             for (std::uint32_t p = 0; p < m_blueprint.pod_slots; ++p)
-                if (m_fleet.pod(p).state >= PodState::ready) count_busy(p, m_now);
+                if (has_server(p)) count_busy(p, m_now);
         }
         if (m_dispatches > 0) dispatch_all();
+    }
+
+    /// Its engine runs.
+    [[nodiscard]] WT_HD bool has_server(std::uint32_t p) {
+        const Pod& pod = m_fleet.pod(p);
+        return pod.serves() && m_fleet.state().template_of(pod).server >= 0;
     }
 
     WT_HD void close_books(std::uint32_t p, Tick now) {
@@ -545,7 +558,7 @@ private:
     }
     WT_HD void count_busy(std::uint32_t p, Tick now) {
         const Tick busy = m_servers[p].gauges(m_jobs, now).busy;
-        const std::int64_t gpus = m_blueprint.workloads[m_fleet.pod(p).workload].needs.gpus;
+        const std::int64_t gpus = m_fleet.state().template_of(m_fleet.pod(p)).needs[resource_gpus];
         m_tally->gpu_busy.add_product(static_cast<std::uint64_t>(busy.count),
                                       static_cast<std::uint64_t>(gpus));
     }

@@ -9,6 +9,21 @@
 /// Whole random trials, and what two runs of one may not differ in.
 namespace windtunnel::lab {
 
+/// Pods of one GPU on the first kind of nodes, served by the first server.
+inline TemplateParts one_gpu_pods(std::int64_t cpu_milli, std::int64_t memory_bytes) {
+    TemplateParts t;
+    t.plan.server = 0;
+    t.plan.needs = resource_amounts(1, cpu_milli, memory_bytes, 1);
+    t.plan.shapes.add(0);
+    return t;
+}
+inline ShapePlan one_gpu_nodes(std::int64_t cpu_milli, std::int64_t memory_bytes) {
+    ShapePlan s;
+    s.capacity = s.allocatable = resource_amounts(1, cpu_milli, memory_bytes, 110);
+    s.gpus = 1;
+    return s;
+}
+
 /// A random cluster of one or two workloads under random requests, from one seed.
 inline BlueprintParts random_cluster(std::uint64_t seed, std::vector<Request>& requests) {
     const Experiment e = random_experiment(seed);
@@ -35,22 +50,26 @@ inline BlueprintParts random_cluster(std::uint64_t seed, std::vector<Request>& r
         w.pod_slots = static_cast<std::uint32_t>(pick(1, 4));
         w.initial_replicas = static_cast<std::uint32_t>(pick(1, w.pod_slots));
         w.routing = static_cast<Routing>(pick(0, 2));
-        w.needs = {pick(1, 2), pick(100, 900), pick(1, 100), 1};
-        w.pools = static_cast<std::uint64_t>(pick(1, 3));
+        TemplateParts t;
+        t.plan.server = 0;
+        const std::int64_t gpus = pick(1, 2), cpu = pick(100, 900), memory = pick(1, 100);
+        t.plan.needs = resource_amounts(gpus, cpu, memory, 1);
+        t.plan.shapes.words[0] = static_cast<std::uint64_t>(pick(1, 3));
         w.hold = static_cast<std::uint8_t>(pick(0, 1));
         if (w.routing == Routing::least_requests && pick(0, 1))
             w.per_replica_limit = static_cast<std::uint32_t>(pick(1, 5));
         if (pick(0, 2) == 0) w.request_timeout = Tick{pick(1, 100) * e.cost.mixed_step[1].count};
-        parts.workloads.push_back(w);
-        parts.stages.push_back(
-            {{-1, 0, {}, Tick{pick(1, 50) * e.cost.mixed_step[1].count}}, {-1, 1, {}, Tick{pick(1, 50)}}});
+        t.stages = {{-1, 0, {}, Tick{pick(1, 50) * e.cost.mixed_step[1].count}}, {-1, 1, {}, Tick{pick(1, 50)}}};
+        parts.add(w, t);
         PoolPlan p;
         p.node_slots = static_cast<std::uint32_t>(pick(1, 6));
         p.initial = p.minimum = static_cast<std::uint32_t>(pick(0, p.node_slots));
-        p.capacity = {pick(1, 4), 2000, 300, 110};
-        p.provisioning = Tick{pick(1, 100) * e.cost.mixed_step[1].count};
-        p.price_rank = pick(0, 3);
-        parts.pools.push_back(p);
+        ShapePlan nodes;
+        nodes.gpus = pick(1, 4);
+        nodes.capacity = nodes.allocatable = resource_amounts(nodes.gpus, 2000, 300, 110);
+        nodes.provisioning = Tick{pick(1, 100) * e.cost.mixed_step[1].count};
+        nodes.nano_usd_per_hour = pick(0, 3);
+        parts.add(p, nodes);
     }
     parts.node_scaling.scan_interval = Tick{20 * e.cost.mixed_step[1].count};
     parts.cold = pick(0, 3) == 0;

@@ -1,0 +1,131 @@
+#pragma once
+#include "models/quantile_table.hpp"
+#include "models/time.hpp"
+#include "policies/karpenter_provisioning.hpp"
+#include "policies/resources.hpp"
+
+#include <cstdint>
+
+namespace windtunnel {
+
+inline constexpr std::uint32_t max_pools = 64;
+inline constexpr std::uint32_t max_workloads = 256;
+inline constexpr std::uint32_t max_shapes = karpenter_max_offerings;
+
+/// GPUs that are asked for whole (nvidia.com/gpu and its like): the first extended resource.
+inline constexpr std::int32_t resource_gpus = resource_extended;
+
+/// Kinds of nodes, by index into Blueprint::shapes.
+using ShapeSet = OfferingSet;
+
+/// What a pod asks for, or what a node has, of the resources that every cluster has.
+WT_HD constexpr ResourceAmounts resource_amounts(std::int64_t gpus, std::int64_t cpu_milli,
+                                                 std::int64_t memory_bytes, std::int64_t pods) {
+    ResourceAmounts r;
+    r[resource_gpus] = gpus;
+    r[resource_cpu_milli] = cpu_milli;
+    r[resource_memory_bytes] = memory_bytes;
+    r[resource_pods] = pods;
+    return r;
+}
+
+// ---- nodes ---------------------------------------------------------------------------------------------
+
+/// One kind of node that a pool can give: an instance type in a zone, bought in one way. Labels and taints
+/// are resolved when the scenario is compiled: a pod template names the shapes that it may run on.
+struct ShapePlan {
+    std::uint32_t pool = 0;
+    std::uint32_t zone = 0;                ///< index into the scenario's zones
+    ResourceAmounts capacity;              ///< of the whole instance; limits count this
+    ResourceAmounts allocatable;           ///< less what the system and daemon sets keep
+    std::int64_t gpus = 0;                 ///< physical GPUs, for utilisation
+    std::int64_t nano_usd_per_hour = 0;
+    std::int32_t provisioning_table = -1;  ///< request to node ready; -1 = `provisioning`
+    std::uint8_t spot = 0;
+    std::uint8_t padding[3] = {};
+    Tick provisioning;
+    Tick minimum_billing;
+};
+
+/// Nodes that one provisioner adds and removes.
+struct PoolPlan {
+    std::uint32_t first_node = 0;   ///< its node slots are [first_node, first_node + node_slots)
+    std::uint32_t node_slots = 0;
+    std::uint32_t first_shape = 0;  ///< its shapes are [first_shape, first_shape + shape_count)
+    std::uint32_t shape_count = 0;
+    std::uint32_t minimum = 0;
+    std::uint32_t initial = 0;      ///< nodes of its first shape that are Ready at t = 0
+};
+
+/// The cluster-autoscaler's clock (kubernetes.md, section 10; its flags' defaults).
+struct NodeScalingPlan {
+    Tick scan_interval = seconds(10);
+    Tick unneeded_time = seconds(600);
+    Tick delay_after_add = seconds(600);
+};
+
+// ---- pods ----------------------------------------------------------------------------------------------
+
+/// One stage of a pod's cold start, in order.
+struct StagePlan {
+    std::int32_t table = -1;         ///< index into Blueprint::tables; -1 = `fixed`
+    std::uint8_t once_per_node = 0;  ///< skipped where this workload has run through it on the node before
+    std::uint8_t padding[3] = {};
+    Tick fixed;
+};
+
+/// A pod template: one revision of a workload.
+struct TemplatePlan {
+    std::uint32_t workload = 0;
+    std::int32_t server = -1;  ///< index into Blueprint::servers; -1 = its pods serve no requests
+    ResourceAmounts needs;     ///< of one pod
+    ShapeSet shapes;           ///< that its selectors, required node affinity and tolerations admit
+    std::uint32_t first_stage = 0;
+    std::uint32_t stage_count = 0;
+    std::uint32_t container_stage = 0;  ///< from this stage on its containers run (phase Running)
+    std::uint8_t drains = 0;            ///< on SIGTERM: finish what is in flight (1) or drop it (0)
+    std::uint8_t padding[3] = {};
+    Tick pre_stop;                      ///< between deletion and SIGTERM
+    Tick grace;                         ///< between deletion and SIGKILL
+};
+
+// ---- workloads -----------------------------------------------------------------------------------------
+
+/// What a pod of a workload uses of its CPU: an idle share, and one while its engine runs steps.
+struct CpuUsePlan {
+    std::int64_t idle_milli = 0;
+    std::int64_t busy_milli = 0;
+};
+
+enum class Routing : std::uint8_t {
+    random,  ///< kube-proxy: uniform over the ready endpoints, per request
+    round_robin,
+    least_requests,  ///< fewest in flight; among equals the one chosen longest ago
+};
+
+/// A set of replicas behind one router, and how requests reach them.
+struct WorkloadPlan {
+    std::uint32_t first_pod = 0;  ///< its pod slots are [first_pod, first_pod + pod_slots)
+    std::uint32_t pod_slots = 0;
+    std::uint32_t first_template = 0;  ///< its revisions are [first_template, first_template + template_count)
+    std::uint32_t template_count = 1;
+    std::uint32_t initial_replicas = 0;
+    std::int32_t autoscaler = -1;         ///< index into Blueprint::autoscalers
+    std::uint32_t per_replica_limit = 0;  ///< requests a replica takes at once; 0 = no limit
+    std::uint32_t hold_limit =
+        0;  ///< requests that may wait for a replica, more are rejected; 0 = any number
+    CpuUsePlan cpu;
+    Tick request_timeout = never;  ///< the client gives up this long after arrival
+    Routing routing = Routing::random;
+    std::uint8_t hold = 0;  ///< requests without a replica to go to wait (1) or fail (0)
+    std::uint8_t padding[6] = {};
+};
+
+/// Somebody sets a workload's replicas at a fixed time: a CronJob that scales, a person. Sorted by time.
+struct ScheduledScale {
+    Tick at;
+    std::uint32_t workload = 0;
+    std::uint32_t replicas = 0;
+};
+
+}  // namespace windtunnel
