@@ -184,19 +184,14 @@ TEST_CASE("kubernetes: variables are looked up in the ConfigMaps that are there"
 }
 
 TEST_CASE("kubernetes: what guides warn of is a warning") {
-    const auto warnings = [](const std::string& text) {
-        std::string out;
-        for (const Problem& p : import_text(text).findings.warnings) out += to_string(p) + "\n";
-        return out;
-    };
-    CHECK(warnings(deployment).empty());
+    CHECK(warnings_of(deployment).empty());
     const std::string server = server_with("        image: vllm/vllm-openai:v0.9.1\n        args: [--model=m]\n        livenessProbe: {httpGet: {path: /health, port: 8000}, initialDelaySeconds: 30}\n");
-    CHECK_THAT(warnings(server), Contains("has no readinessProbe"));
-    CHECK_THAT(warnings(server), Contains("about 60 s after its container starts"));  // 30 s + 3 x 10 s
-    CHECK_THAT(warnings(replaced(server, "v0.9.1", "latest")), Contains("names no vLLM version"));
-    CHECK_THAT(warnings(replaced(deployment, "sleep 15", "sleep 120")), Contains("without time to drain"));
+    CHECK_THAT(warnings_of(server), Contains("has no readinessProbe"));
+    CHECK_THAT(warnings_of(server), Contains("about 60 s after its container starts"));  // 30 s + 3 x 10 s
+    CHECK_THAT(warnings_of(replaced(server, "v0.9.1", "latest")), Contains("names no vLLM version"));
+    CHECK_THAT(warnings_of(replaced(deployment, "sleep 15", "sleep 120")), Contains("without time to drain"));
     const std::string hpa = "---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: a}\nspec: {scaleTargetRef: {kind: Deployment, name: chat}, maxReplicas: 3}\n";
-    CHECK_THAT(warnings(deployment + hpa), Contains("k8s.yaml:5:13: spec.replicas: is set although HorizontalPodAutoscaler/a scales it"));
+    CHECK_THAT(warnings_of(deployment + hpa), Contains("k8s.yaml:5:13: spec.replicas: is set although HorizontalPodAutoscaler/a scales it"));
 }
 
 TEST_CASE("kubernetes: a server that is not recognised can be declared by annotations") {
