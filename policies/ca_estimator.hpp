@@ -133,7 +133,13 @@ WT_HD constexpr CaEstimate estimate_nodes(CaPodGroup* groups, std::int32_t group
     for (std::int32_t g = 0; g < group_count && may_open; ++g) {
         CaPodGroup& group = groups[g];
         group.scheduled = 0;
-        while (group.scheduled < group.count && try_range(group, existing, count)) {
+        if (group.spread.key == SpreadKey::none) {
+            // Nodes only fill up: what refused one of the like pods refuses the rest.
+            for (std::int32_t at = existing; at < count && group.scheduled < group.count;)
+                if (try_at(group, at) != Refusal::none) ++at;
+        } else {
+            while (group.scheduled < group.count && try_range(group, existing, count)) {
+            }
         }
         while (group.scheduled < group.count) {
             const std::int32_t newest = count - 1;

@@ -368,7 +368,7 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     parts.goodput.ttft = scenario.goodput.ttft.value_or(never);
     parts.goodput.tpot = scenario.goodput.tpot.value_or(never);
     parts.goodput.e2el = scenario.goodput.e2el.value_or(never);
-    parts.node_scaling.unneeded_time = scenario.cluster.scale_down_unneeded;
+    parts.cluster_autoscaler.down.unneeded_time = scenario.cluster.scale_down_unneeded;
     out.has_goodput = !scenario.goodput.empty();
     if (scenario.prometheus.evaluation_delay.count > 0)
         errors.push_back({{scenario.file, 0, 0},

@@ -31,7 +31,8 @@ struct Blueprint {
     std::uint8_t padding[7] = {};
     Tick turnaround;  ///< closed loop: from a request's end to its successor's arrival
     GoodputPlan goodput;
-    NodeScalingPlan node_scaling;
+    ClusterAutoscalerPlan cluster_autoscaler;
+    KarpenterDisruptionRules karpenter;
     std::int64_t epoch_ms = 0;                  ///< Unix time of t = 0
     BlobSpan<std::uint32_t> workload_of_model;  ///< Request::model -> workload
     BlobSpan<WorkloadPlan> workloads;
@@ -41,6 +42,8 @@ struct Blueprint {
     BlobSpan<QuantileTable> tables;
     BlobSpan<PoolPlan> pools;
     BlobSpan<ShapePlan> shapes;
+    BlobSpan<KarpenterPoolPlan> karpenter_pools;
+    BlobSpan<KarpenterBudgetPlan> karpenter_budgets;
     ScrapePlan scrape;
     BlobSpan<StreamPlan> streams;           ///< what is scraped: the series that some query reads
     BlobSpan<StreamSource> stream_sources;  ///< [streams]

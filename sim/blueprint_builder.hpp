@@ -30,7 +30,8 @@ struct BlueprintParts {
     bool cold = false;
     Tick turnaround;
     GoodputPlan goodput;
-    NodeScalingPlan node_scaling;
+    ClusterAutoscalerPlan cluster_autoscaler;
+    KarpenterDisruptionRules karpenter;
     std::int64_t epoch_ms = 0;
     std::vector<std::uint32_t> workload_of_model{0};
     std::vector<WorkloadPlan> workloads;
@@ -39,6 +40,8 @@ struct BlueprintParts {
     std::vector<QuantileTable> tables;
     std::vector<PoolPlan> pools;
     std::vector<ShapePlan> shapes;
+    std::vector<KarpenterPoolPlan> karpenter_pools;
+    std::vector<KarpenterBudgetPlan> karpenter_budgets;
     ScrapePlan scrape;
     std::vector<StreamPlan> streams;
     std::vector<StreamSource> stream_sources;

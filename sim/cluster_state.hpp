@@ -28,6 +28,8 @@ struct Pod {
     std::uint32_t next = no_index;      ///< in the free list of its workload or the list of pending pods
     std::uint32_t next_on_node = no_index, previous_on_node = no_index;
     std::uint32_t incarnation = 0;      ///< how many pods have used this slot
+    std::uint32_t planned_node = no_index;  ///< scratch of scale-down: where it would move
+    std::uint8_t unschedulable = 0;     ///< the scheduler has said so once
     Tick created, bound, ready_since, deleted;
 
     [[nodiscard]] WT_HD bool exists() const { return state != PodState::none; }
@@ -39,7 +41,12 @@ struct Pod {
     [[nodiscard]] WT_HD bool serves() const { return state >= PodState::ready; }
 };
 
-enum class NodeState : std::uint8_t { none, provisioning, ready };
+enum class NodeState : std::uint8_t {
+    none,
+    provisioning,
+    ready,
+    draining,  ///< leaving: no new pods, the ones it has are evicted
+};
 
 struct ClusterNode {
     NodeState state = NodeState::none;
@@ -53,6 +60,8 @@ struct ClusterNode {
     ResourceAmounts planned;  ///< scratch of one node-scaling scan: what pending pods leave of a coming node
     std::uint64_t seen[max_workloads / 64] = {};  ///< workloads whose once-per-node stages have run here
     Tick launched, empty_since;
+    Tick unneeded_since = never;  ///< cluster-autoscaler: since when it could go; `never` = it is needed
+    Tick unremovable_until;       ///< cluster-autoscaler: not looked at again before
 };
 
 struct WorkloadState {
@@ -155,6 +164,8 @@ public:
     // ---- the calendar ----------------------------------------------------------------------------------
 
     WT_HD void wake_pod(std::uint32_t p, Tick at) { m_calendar->set(m_slots.pods + p, at); }
+    WT_HD void wake_autoscaler(Tick at) { m_calendar->set(m_slots.node_scaling, at); }
+    [[nodiscard]] WT_HD Tick autoscaler_due() const { return m_calendar->time(m_slots.node_scaling); }
     WT_HD void wake_node(std::uint32_t n, Tick at) { m_calendar->set(m_slots.nodes + n, at); }
 
     // ---- pods ------------------------------------------------------------------------------------------
@@ -284,6 +295,10 @@ public:
         return RandomStream(m_key.seed, m_key.trial, purpose, (std::uint32_t{pod.workload} << 24) | local,
                             pod.incarnation * 64 + number)
             .next_u64();
+    }
+    /// A draw of a controller of which there is one, by a number that it counts up.
+    [[nodiscard]] WT_HD std::uint64_t controller_draw(StreamPurpose purpose, std::uint32_t number) const {
+        return RandomStream(m_key.seed, m_key.trial, purpose, 0, number).next_u64();
     }
     [[nodiscard]] WT_HD std::uint64_t node_draw(StreamPurpose purpose, std::uint32_t n) const {
         const ClusterNode& node = m_nodes[n];

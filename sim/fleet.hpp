@@ -18,14 +18,17 @@ class Fleet {
 public:
     using State = ClusterState<Layout, Owner>;
 
-    WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) { m_state.take_memory(arena, b); }
+    WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
+        m_state.take_memory(arena, b);
+        m_cluster_autoscaler.take_memory(arena, b);
+    }
 
     WT_HD_COLD void start(const Blueprint& b, TrialKey key, Owner& owner, Calendar<Layout>& calendar,
                           Tally& tally, ControlSlots slots) {
         m_slots = slots;
         m_state.start(b, key, owner, calendar, tally, slots);
         m_scheduler.start();
-        m_cluster_autoscaler.start();
+        m_cluster_autoscaler.start(b);
     }
 
     // ---- the parts -------------------------------------------------------------------------------------
@@ -73,7 +76,7 @@ public:
     /// Something in slot `slot` of the control calendar is due, and it is a node or a pod.
     WT_HD_COLD void advance(std::uint32_t slot, Tick now, Fault& fault) {
         if (slot < m_slots.pods) {
-            m_node_pools.become_ready(*this, slot - m_slots.nodes, now);
+            m_node_pools.advance(*this, slot - m_slots.nodes, now, fault);
         } else {
             m_state.wake_pod(slot - m_slots.pods, never);
             m_kubelet.advance(*this, slot - m_slots.pods, now, fault);
@@ -83,7 +86,11 @@ public:
     /// A pod's last request has ended.
     WT_HD void pod_idle(std::uint32_t p, Tick now) { m_kubelet.idle(*this, p, now); }
 
-    WT_HD_COLD void scale_nodes(Tick now, Fault& fault) { m_cluster_autoscaler.scan(*this, now, fault); }
+    WT_HD_COLD void scale_nodes(Tick now, Fault& fault) {
+        m_state.wake_autoscaler(never);
+        const Tick next = m_cluster_autoscaler.iterate(*this, now, fault);
+        m_state.wake_autoscaler(min(next, m_state.autoscaler_due()));
+    }
 
     /// The bills of nodes that live on at the end of the span.
     WT_HD void settle(Tick now) {
@@ -111,12 +118,30 @@ public:
         }
     }
 
+    /// The scheduler found no node for a pod, for the first time.
+    WT_HD void pod_unschedulable(Tick now) {
+        if (m_state.blueprint().pools.size() == 0) return;
+        m_state.wake_autoscaler(
+            m_cluster_autoscaler.note_unschedulable(m_state.blueprint(), m_state.autoscaler_due(), now));
+    }
+
+    /// An eviction: the pod is deleted and its controller makes another. False while a disruption budget
+    /// refuses.
+    WT_HD_COLD bool evict(std::uint32_t p, Tick now, Fault& fault) {
+        const std::uint32_t w = pod(p).workload;
+        delete_pod(p, now, fault);
+        set_replicas(w, workload(w).desired, now, fault);
+        return true;
+    }
+
     /// Its containers have stopped: the node's resources are free, the object is deleted.
     WT_HD_COLD void pod_gone(std::uint32_t p, Tick now) {
         m_state.wake_pod(p, never);
         if (pod(p).state >= PodState::terminating) m_state.owner().pod_killed(p, now);
+        const std::uint32_t n = pod(p).node;
         m_state.unbind(p, now);
         m_state.forget_pod(p, now);
+        m_node_pools.pod_left(m_state, n, now);
         m_scheduler.schedule(*this, now);
     }
 

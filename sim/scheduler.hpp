@@ -44,6 +44,10 @@ public:
                 fleet.kubelet().begin(fleet, p, now);
             } else {
                 before = p;
+                if (!s.pod(p).unschedulable) {
+                    s.pod(p).unschedulable = 1;
+                    fleet.pod_unschedulable(now);
+                }
             }
             p = after;
         }

@@ -71,7 +71,7 @@ inline BlueprintParts random_cluster(std::uint64_t seed, std::vector<Request>& r
         nodes.nano_usd_per_hour = pick(0, 3);
         parts.add(p, nodes);
     }
-    parts.node_scaling.scan_interval = Tick{20 * e.cost.mixed_step[1].count};
+    parts.cluster_autoscaler.loop.scan_interval = Tick{20 * e.cost.mixed_step[1].count};
     parts.cold = pick(0, 3) == 0;
     requests.clear();
     for (const Arrival& a : e.arrivals) {
