@@ -142,7 +142,8 @@ private:
             CaNode node;
             node.free = shape.allocatable;
             const std::int32_t room = capped_scale_up(plan.loop, most, target, most);
-            const CaEstimate estimate = estimate_nodes(m_groups, groups, node, m_estimated, 0, m_capacity, room);
+            const CaEstimate estimate =
+                estimate_nodes(m_groups, groups, node, m_estimated, 0, m_capacity, room);
             if (estimate.scheduled_pods == 0) continue;
             CaOption& option = options[count];
             option = CaOption{};
@@ -181,8 +182,7 @@ private:
             deleting += node.state == NodeState::draining && is_mine(b, node.pool) ? 1 : 0;
         }
         std::int32_t draining = deleting;
-        const bool cooled =
-            scale_down_cooled(plan.down, m_last_scale_up, m_last_delete, m_last_failure, now);
+        const bool cooled = scale_down_cooled(plan.down, m_last_scale_up, m_last_delete, m_last_failure, now);
         bool deleted = false;
         // Empty nodes first, in bulk; then nodes with pods.
         for (std::int32_t with_pods = 0; with_pods < 2 && !fault.broken(); ++with_pods)
@@ -197,10 +197,11 @@ private:
                 }
                 node.unneeded_since = min(node.unneeded_since, now);
                 if (!cooled || !unneeded_long_enough(plan.down, true, node.unneeded_since, now)) continue;
-                const CaDeletionQuota quota = deletion_quota(
-                    1 - with_pods, with_pods, static_cast<std::int32_t>(s.tally().pools[node.pool].nodes.value),
-                    static_cast<std::int32_t>(b.pools[node.pool].minimum), deleting, draining,
-                    plan.max_parallel, plan.max_drain);
+                const CaDeletionQuota quota =
+                    deletion_quota(1 - with_pods, with_pods,
+                                   static_cast<std::int32_t>(s.tally().pools[node.pool].nodes.value),
+                                   static_cast<std::int32_t>(b.pools[node.pool].minimum), deleting, draining,
+                                   plan.max_parallel, plan.max_drain);
                 if (quota.empty + quota.occupied == 0) continue;
                 ++deleting;
                 draining += with_pods;
@@ -259,9 +260,9 @@ private:
 
     CaNode* m_estimated = nullptr;  ///< [m_capacity]
     std::int32_t m_capacity = 0;
-    Pending* m_pending = nullptr;     ///< [templates]
-    CaPodGroup* m_groups = nullptr;   ///< [templates]
-    CaBackoff* m_backoff = nullptr;   ///< [shapes]
+    Pending* m_pending = nullptr;    ///< [templates]
+    CaPodGroup* m_groups = nullptr;  ///< [templates]
+    CaBackoff* m_backoff = nullptr;  ///< [shapes]
     Tick m_last_scale_up, m_last_delete, m_last_failure;
     Tick m_unschedulable_at = never;  ///< since the last iteration
     std::uint32_t m_iterations = 0;

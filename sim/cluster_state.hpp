@@ -2,6 +2,7 @@
 #include "models/arena.hpp"
 #include "models/fault.hpp"
 #include "models/random.hpp"
+#include "policies/karpenter_lifecycle.hpp"
 #include "sim/blueprint.hpp"
 #include "sim/calendar.hpp"
 #include "sim/tally.hpp"
@@ -46,6 +47,7 @@ enum class NodeState : std::uint8_t {
     provisioning,
     ready,
     draining,  ///< leaving: no new pods, the ones it has are evicted
+    cordoned,  ///< takes no new pods
 };
 
 struct ClusterNode {
@@ -61,6 +63,9 @@ struct ClusterNode {
     std::uint64_t seen[max_workloads / 64] = {};  ///< workloads whose once-per-node stages have run here
     Tick launched, empty_since;
     Tick unneeded_since = never;  ///< cluster-autoscaler: since when it could go; `never` = it is needed
+    Tick nominated_until;   ///< Karpenter: planned for pods, not to be disrupted before
+    Tick last_pod_event;    ///< Karpenter: a pod came or went; before any, when it became Ready
+    bool had_pod_event = false;
     Tick unremovable_until;       ///< cluster-autoscaler: not looked at again before
 };
 
@@ -75,10 +80,10 @@ struct WorkloadState {
 /// Order of what happens at one tick in the control plane, first to last; requests and engine steps of the
 /// same tick come before all of it (sim/trial.hpp).
 ///   nodes become ready or leave -> pods go on -> scheduled scalings -> metrics are scraped -> KEDA polls ->
-///   HPAs sync -> nodes are scaled -> the span ends
+///   HPAs sync -> nodes are scaled -> Karpenter plans, then disrupts -> the span ends
 struct ControlSlots {
     std::uint32_t nodes = 0, pods = 0, schedule = 0, scrape = 0, keda = 0, hpa = 0, node_scaling = 0,
-                  span_end = 0;
+                  karpenter_batch = 0, karpenter_disruption = 0, span_end = 0;
     std::uint32_t first_timer = 0;  ///< slots below it are nodes and pods
     std::uint32_t count = 0;
 
@@ -90,7 +95,9 @@ struct ControlSlots {
         s.keda = s.scrape + 1;
         s.hpa = s.keda + autoscalers;
         s.node_scaling = s.hpa + autoscalers;
-        s.span_end = s.node_scaling + 1;
+        s.karpenter_batch = s.node_scaling + 1;
+        s.karpenter_disruption = s.karpenter_batch + 1;
+        s.span_end = s.karpenter_disruption + 1;
         s.count = s.span_end + 1;
         return s;
     }
@@ -165,6 +172,10 @@ public:
 
     WT_HD void wake_pod(std::uint32_t p, Tick at) { m_calendar->set(m_slots.pods + p, at); }
     WT_HD void wake_autoscaler(Tick at) { m_calendar->set(m_slots.node_scaling, at); }
+    WT_HD void wake_batch(Tick at) { m_calendar->set(m_slots.karpenter_batch, at); }
+    WT_HD void wake_disruption(Tick at) { m_calendar->set(m_slots.karpenter_disruption, at); }
+    /// Changes with every pod that comes to or leaves a node and every node that comes or leaves.
+    [[nodiscard]] WT_HD std::uint64_t version() const { return m_version; }
     [[nodiscard]] WT_HD Tick autoscaler_due() const { return m_calendar->time(m_slots.node_scaling); }
     WT_HD void wake_node(std::uint32_t n, Tick at) { m_calendar->set(m_slots.nodes + n, at); }
 
@@ -194,6 +205,7 @@ public:
         Pod& pod = m_pods[p];
         ClusterNode& node = m_nodes[n];
         node.free -= template_of(pod).needs;
+        note_pod_change(node, now);
         ++node.pods;
         pod.next_on_node = node.first_pod;
         pod.previous_on_node = no_index;
@@ -211,6 +223,7 @@ public:
         Pod& pod = m_pods[p];
         ClusterNode& node = m_nodes[pod.node];
         node.free += template_of(pod).needs;
+        note_pod_change(node, now);
         if (--node.pods == 0) node.empty_since = now;
         if (pod.previous_on_node != no_index)
             m_pods[pod.previous_on_node].next_on_node = pod.next_on_node;
@@ -297,8 +310,9 @@ public:
             .next_u64();
     }
     /// A draw of a controller of which there is one, by a number that it counts up.
-    [[nodiscard]] WT_HD std::uint64_t controller_draw(StreamPurpose purpose, std::uint32_t number) const {
-        return RandomStream(m_key.seed, m_key.trial, purpose, 0, number).next_u64();
+    [[nodiscard]] WT_HD std::uint64_t controller_draw(StreamPurpose purpose, std::uint32_t number,
+                                                      std::uint32_t entity = 0) const {
+        return RandomStream(m_key.seed, m_key.trial, purpose, entity, number).next_u64();
     }
     [[nodiscard]] WT_HD std::uint64_t node_draw(StreamPurpose purpose, std::uint32_t n) const {
         const ClusterNode& node = m_nodes[n];
@@ -309,8 +323,13 @@ public:
     }
 
 private:
+    WT_HD void note_pod_change(ClusterNode& node, Tick now) {
+        note_pod_event(node.last_pod_event, node.had_pod_event, now);
+        ++m_version;
+    }
     WT_HD void count_node(const ShapePlan& shape, Tick now, std::int64_t by) {
         const Tick span = m_blueprint->span;
+        ++m_version;
         m_tally->pools[shape.pool].count(now, span, by, shape.nano_usd_per_hour, shape.gpus);
         m_tally->nodes.change(now, span, by);
         m_tally->gpus.change(now, span, by * shape.gpus);
@@ -322,6 +341,7 @@ private:
     Calendar<Layout>* m_calendar = nullptr;
     Tally* m_tally = nullptr;
     ControlSlots m_slots;
+    std::uint64_t m_version = 0;
     ArenaArray<Pod, Layout> m_pods;
     ArenaArray<ClusterNode, Layout> m_nodes;
     ArenaArray<WorkloadState, Layout> m_workloads;

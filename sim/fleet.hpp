@@ -1,6 +1,7 @@
 #pragma once
 #include "sim/cluster_autoscaler.hpp"
 #include "sim/cluster_state.hpp"
+#include "sim/karpenter.hpp"
 #include "sim/kubelet.hpp"
 #include "sim/node_pools.hpp"
 #include "sim/scheduler.hpp"
@@ -21,6 +22,7 @@ public:
     WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
         m_state.take_memory(arena, b);
         m_cluster_autoscaler.take_memory(arena, b);
+        m_karpenter.take_memory(arena, b);
     }
 
     WT_HD_COLD void start(const Blueprint& b, TrialKey key, Owner& owner, Calendar<Layout>& calendar,
@@ -29,6 +31,7 @@ public:
         m_state.start(b, key, owner, calendar, tally, slots);
         m_scheduler.start();
         m_cluster_autoscaler.start(b);
+        m_karpenter.start(m_state);
     }
 
     // ---- the parts -------------------------------------------------------------------------------------
@@ -92,6 +95,13 @@ public:
         m_state.wake_autoscaler(min(next, m_state.autoscaler_due()));
     }
 
+    WT_HD_COLD void run_karpenter(std::uint32_t slot, Tick now, Fault& fault) {
+        if (slot == m_slots.karpenter_batch)
+            m_karpenter.provision(*this, now, fault);
+        else
+            m_karpenter.disrupt(*this, now, fault);
+    }
+
     /// The bills of nodes that live on at the end of the span.
     WT_HD void settle(Tick now) {
         const Tick span = m_state.blueprint().span;
@@ -119,7 +129,8 @@ public:
     }
 
     /// The scheduler found no node for a pod, for the first time.
-    WT_HD void pod_unschedulable(Tick now) {
+    WT_HD void pod_unschedulable(std::uint32_t p, Tick now) {
+        m_karpenter.note_unschedulable(m_state, m_state.template_of(pod(p)), now);
         if (m_state.blueprint().pools.size() == 0) return;
         m_state.wake_autoscaler(
             m_cluster_autoscaler.note_unschedulable(m_state.blueprint(), m_state.autoscaler_due(), now));
@@ -153,6 +164,7 @@ private:
     Kubelet<Layout, Owner> m_kubelet;
     NodePools<Layout, Owner> m_node_pools;
     ClusterAutoscaler<Layout, Owner> m_cluster_autoscaler;
+    Karpenter<Layout, Owner> m_karpenter;
 };
 
 }  // namespace windtunnel

@@ -18,9 +18,8 @@ public:
         const ShapePlan& plan = s.blueprint().shapes[shape];
         Tick delay = plan.provisioning;
         if (plan.provisioning_table >= 0)
-            delay = {s.blueprint()
-                         .tables[static_cast<std::size_t>(plan.provisioning_table)]
-                         .sample(s.node_draw(StreamPurpose::node_provisioning, n))};
+            delay = {s.blueprint().tables[static_cast<std::size_t>(plan.provisioning_table)].sample(
+                s.node_draw(StreamPurpose::node_provisioning, n))};
         s.wake_node(n, now + delay);
         return n;
     }
@@ -51,6 +50,12 @@ public:
         evict_all(fleet, n, now, fault);
     }
 
+    /// Takes a Ready node out of scheduling, or back in.
+    WT_HD void set_cordoned(State& s, std::uint32_t n, bool cordoned, Tick now) {
+        s.node(n).state = cordoned ? NodeState::cordoned : NodeState::ready;
+        s.owner().node_changed(n, now);
+    }
+
     /// A pod has left the node.
     WT_HD void pod_left(State& s, std::uint32_t n, Tick now) {
         if (s.node(n).state != NodeState::draining || s.node(n).pods > 0) return;
@@ -62,7 +67,7 @@ public:
         State& s = fleet.state();
         s.wake_node(n, never);
         s.node(n).state = NodeState::ready;
-        s.node(n).empty_since = now;
+        s.node(n).empty_since = s.node(n).last_pod_event = now;
         s.owner().node_changed(n, now);
         fleet.scheduler().schedule(fleet, now);
     }
@@ -82,8 +87,8 @@ public:
     }
 
 private:
-    /// Between two tries of an eviction that a disruption budget refuses (kubectl drain and cluster-autoscaler
-    /// wait about as long).
+    /// Between two tries of an eviction that a disruption budget refuses (kubectl drain and
+    /// cluster-autoscaler wait about as long).
     static constexpr Tick eviction_retry = seconds(10);
 
     WT_HD_COLD void evict_all(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {

@@ -46,7 +46,7 @@ public:
                 before = p;
                 if (!s.pod(p).unschedulable) {
                     s.pod(p).unschedulable = 1;
-                    fleet.pod_unschedulable(now);
+                    fleet.pod_unschedulable(p, now);
                 }
             }
             p = after;

@@ -537,6 +537,8 @@ private:
             m_autoscaling.sync(a, *this, m_board, m_now, m_fault);
         } else if (slot == m_slots.node_scaling) {
             m_fleet.scale_nodes(m_now, m_fault);
+        } else if (slot < m_slots.span_end) {
+            m_fleet.run_karpenter(slot, m_now, m_fault);
         } else if (slot == m_slots.span_end) {
             m_control_calendar.set(slot, never);
             for (std::uint32_t p = 0; p < m_blueprint.pod_slots; ++p)

@@ -1,5 +1,6 @@
 #include "policies/ca_estimator.hpp"
 #include "policies/ca_scale_down.hpp"
+#include "policies/ca_scale_up.hpp"
 
 #include <catch2/catch.hpp>
 #include <vector>
@@ -139,4 +140,39 @@ TEST_CASE("cluster autoscaler: back-off doubles only after it has ended") {
     CHECK(backoff.duration == seconds(1800));
     CHECK_FALSE(is_stale(rules, backoff, backoff.last_failure + seconds(10'800)));
     CHECK(is_stale(rules, backoff, backoff.last_failure + seconds(10'801)));
+}
+
+TEST_CASE("cluster autoscaler: a chain of expanders ends at one option, ties are drawn") {
+    CaOption small{amounts(4000, 4000, 0), 2, amounts(4000, 4000, 0), 4, 200, 0, false};
+    CaOption large{amounts(8000, 8000, 0), 1, amounts(4000, 4000, 0), 4, 150, 0, false};
+    CaOption wasteful{amounts(64'000, 64'000, 0), 1, amounts(4000, 4000, 0), 5, 900, 0, false};
+    const CaOption options[] = {small, large, wasteful};
+    const CaExpander chain[] = {CaExpander::least_waste, CaExpander::price};
+    CHECK(choose_option(chain, 2, options, 3, 12345) == 1);  // equal waste, cheaper
+    CHECK(choose_option(chain, 1, options, 3, 0) == 0);
+    CHECK(choose_option(chain, 1, options, 3, 1) == 1);
+    CHECK(choose_option(chain, 0, options, 3, 5) == 2);  // random
+}
+
+TEST_CASE("cluster autoscaler: which groups are options, balancing and overdue nodes") {
+    CaBackoff backoff;
+    CHECK(skip_group(3, 3, backoff, true, seconds(0)) == CaSkipped::at_max);
+    CHECK(skip_group(2, 3, backoff, false, seconds(0)) == CaSkipped::unhealthy);
+    back_off({}, backoff, seconds(0));
+    CHECK(skip_group(2, 3, backoff, true, seconds(300)) == CaSkipped::backed_off);
+    CHECK(skip_group(2, 3, backoff, true, seconds(301)) == CaSkipped::not_skipped);
+    CHECK(is_healthy(3, 4));
+    CHECK(is_healthy(9, 20));
+    CHECK_FALSE(is_healthy(10, 20));
+    std::int32_t sizes[] = {5, 1, 1};
+    const std::int32_t most[] = {9, 9, 2};
+    CHECK(balance_groups(sizes, most, 3, 4) == 4);
+    CHECK(sizes[0] == 5);
+    CHECK(sizes[1] == 4);
+    CHECK(sizes[2] == 2);
+    CHECK(balance_groups(sizes, most, 3, 100) == 9);
+    CHECK_FALSE(is_overdue({}, seconds(0), seconds(900)));
+    CHECK(is_overdue({}, seconds(0), seconds(901)));
+    CHECK(pods_that_fit(amounts(1000, 10, 1, 2), amounts(9000, 1000, 110, 7), 100) == 3);
+    CHECK(pods_that_fit(amounts(1000, 10, 1), amounts(9000, 1000, 110), 2) == 2);
 }
