@@ -193,8 +193,8 @@ WT_HD constexpr double waste_score(const CaOption& option) {
     return waste;
 }
 
-/// Defaults: least_waste since 1.33, random (no filter at all here) up to 1.32.
-enum class CaExpander : std::uint8_t { least_waste, most_pods, least_nodes, price, priority };
+/// Defaults: least_waste since 1.33, random (keeps all, for the caller to draw) up to 1.32.
+enum class CaExpander : std::uint8_t { least_waste, most_pods, least_nodes, price, priority, random };
 
 /// Keeps the options that an expander finds best, exact ties included, as a bit mask over `options`.
 /// `kept` = the options that earlier expanders of the chain left. The caller draws among what remains.
@@ -206,6 +206,8 @@ WT_HD constexpr std::uint64_t expand(CaExpander expander, const CaOption* option
         if ((kept >> i & 1) == 0) continue;
         double score = 0.0;  // smaller is better
         switch (expander) {
+            case CaExpander::random:
+                break;
             case CaExpander::least_waste:
                 score = waste_score(options[i]);
                 break;

@@ -28,7 +28,7 @@ WT_HD constexpr CaSkipped skip_group(std::int32_t target_size, std::int32_t max_
 WT_HD constexpr std::int32_t choose_option(const CaExpander* chain, std::int32_t links,
                                            const CaOption* options, std::int32_t count, std::uint64_t draw) {
     std::uint64_t kept = count == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;
-    for (std::int32_t i = 0; i < links && (kept & (kept - 1)) != 0; ++i)
+    for (std::int32_t i = 0; i < links && (kept & (kept - 1)) != 0 && chain[i] != CaExpander::random; ++i)
         kept = expand(chain[i], options, count, kept);
     std::uint64_t left = 0;
     for (std::uint64_t rest = kept; rest != 0; rest &= rest - 1) ++left;

@@ -52,11 +52,9 @@ constexpr KindRow other_kinds[] = {
     {"InferenceModel", KindRole::warn, "the gateway's endpoint picker is not simulated; the scenario's workload says routing"},
     {"InferenceObjective", KindRole::warn, "the gateway's endpoint picker is not simulated; the scenario's workload says routing"},
     // They decide about replicas, nodes, placement or admission.
-    {"NodePool", KindRole::refuse, "nodes that Karpenter provides; write cluster.pools in the scenario or an eksctl ClusterConfig"},
-    {"EC2NodeClass", KindRole::refuse, "nodes that Karpenter provides; write cluster.pools in the scenario or an eksctl ClusterConfig"},
-    {"NodeClaim", KindRole::refuse, "nodes that Karpenter provides; write cluster.pools in the scenario or an eksctl ClusterConfig"},
-    {"Provisioner", KindRole::refuse, "nodes that Karpenter provides; write cluster.pools in the scenario or an eksctl ClusterConfig"},
-    {"AWSNodeTemplate", KindRole::refuse, "nodes that Karpenter provides; write cluster.pools in the scenario or an eksctl ClusterConfig"},
+    {"Provisioner", KindRole::refuse, "an object of Karpenter before v0.32; write it as a NodePool (apiVersion karpenter.sh/v1): spec.requirements, taints and labels go into spec.template, ttlSecondsAfterEmpty and consolidation into spec.disruption (karpenter-convert does it)"},
+    {"AWSNodeTemplate", KindRole::refuse, "an object of Karpenter before v0.32; write it as an EC2NodeClass (apiVersion karpenter.k8s.aws/v1)"},
+    {"NodeOverlay", KindRole::refuse, "prices and capacities that an overlay changes; write cluster.pools with price_usd_per_hour"},
     {"VerticalPodAutoscaler", KindRole::refuse, "vertical autoscaling"},
     {"ScaledJob", KindRole::refuse, "KEDA jobs; write a ScaledObject over a Deployment"},
    
@@ -144,6 +142,13 @@ public:
                 m_findings.errors.push_back({document.where(*left), "", "found " + describe(*left) + ", text of a template, allowed: rendered manifests (helm template ... | windtunnel run -f -)"});
                 return;
             }
+        if (kind == "ConfigMap" && document.root.text_at({"metadata", "name"}) == "cluster-autoscaler-priority-expander") {
+            const Node* data = document.root.find("data");
+            const Node* text = data ? data->find("priorities") : nullptr;
+            if (text && text->is_text()) m_out.expander_priorities = read_expander_priorities(text->text, document.where(*text), m_findings);
+            else object.missing("data.priorities", "YAML text: a priority with a list of regular expressions");
+            return;
+        }
         const ReadRow* row = find_row(kind);
         if (row == nullptr) {
             other(object, kind, api_version, document);
@@ -221,6 +226,10 @@ private:
             {"HorizontalPodAutoscaler", {"autoscaling/v2", "autoscaling/v2beta2", "autoscaling/v2beta1", "autoscaling/v1"}, &Importer::read_autoscaler},
             {"ScaledObject", {"keda.sh/v1alpha1"}, &Importer::read_scaled_object},
             {"ClusterConfig", {"eksctl.io/v1alpha5"}, &Importer::read_cluster_config},
+            {"NodePool", {"karpenter.sh/v1", "karpenter.sh/v1beta1"}, &Importer::read_node_pool},
+            {"NodeClaim", {"karpenter.sh/v1", "karpenter.sh/v1beta1"}, &Importer::read_node_claim},
+            {"EC2NodeClass", {"karpenter.k8s.aws/v1", "karpenter.k8s.aws/v1beta1"}, &Importer::read_node_class},
+            {"AKSNodeClass", {"karpenter.azure.com/v1alpha2", "karpenter.azure.com/v1beta1"}, &Importer::read_node_class},
             {"PodDisruptionBudget", {"policy/v1", "policy/v1beta1"}, &Importer::read_budget},
             {"PriorityClass", {"scheduling.k8s.io/v1"}, &Importer::read_priority_class},
             {"ServiceMonitor", {"monitoring.coreos.com/v1"}, &Importer::read_monitor},
@@ -311,7 +320,24 @@ private:
     void read_workload(Decoder& object, ObjectMeta meta) {
         m_out.workloads.push_back(decode_workload(object, std::move(meta)));
         read_server(object, m_out.workloads.back());
+        const WorkloadObject& workload = m_out.workloads.back();
+        for (const Container& container : workload.pod.containers) {
+            auto settings = read_cluster_autoscaler(container, workload.meta, m_findings);
+            if (!settings) continue;
+            if (m_out.cluster_autoscaler)
+                object.error("", workload.meta.title() + " is a second cluster-autoscaler beside " + m_out.cluster_autoscaler->meta.title() + ", allowed: one");
+            m_out.cluster_autoscaler = std::move(settings);
+        }
     }
+    void read_node_pool(Decoder& object, ObjectMeta meta) {
+        const bool beta = object.text("apiVersion").value_or("").ends_with("v1beta1");
+        m_out.node_pools.push_back(decode_node_pool(object, std::move(meta), beta));
+    }
+    void read_node_class(Decoder& object, ObjectMeta meta) {
+        const bool beta = object.text("apiVersion").value_or("").ends_with("v1beta1");
+        m_out.node_classes.push_back(meta.kind == "AKSNodeClass" ? decode_aks_node_class(object, std::move(meta)) : decode_ec2_node_class(object, std::move(meta), beta));
+    }
+    void read_node_claim(Decoder& object, ObjectMeta meta) { m_out.node_claims.push_back(decode_node_claim(object, std::move(meta))); }
     void read_daemon_set(Decoder& object, ObjectMeta meta) { m_out.daemon_sets.push_back(decode_daemon_set(object, std::move(meta))); }
     void read_pod(Decoder& object, ObjectMeta meta) {
         if (object.has("status") && !object.node().text_at({"spec", "nodeName"}).empty()) {
