@@ -373,17 +373,25 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     parts.goodput.ttft = scenario.goodput.ttft.value_or(never);
     parts.goodput.tpot = scenario.goodput.tpot.value_or(never);
     parts.goodput.e2el = scenario.goodput.e2el.value_or(never);
-    parts.node_scaling.unneeded_time = scenario.cluster.scale_down_unneeded;
+    ClusterAutoscalerPlan& autoscaler = parts.cluster_autoscaler;
+    autoscaler.down.unneeded_time = scenario.cluster.scale_down_unneeded;
     if (const auto& settings = scenario.manifests.cluster_autoscaler) {
         const Node* cluster = scenario.document.root.find("cluster");
-        if (!cluster || !cluster->find("scale_down_unneeded_s"))  // the scenario's own word holds
-            parts.node_scaling.unneeded_time = settings->scale_down.unneeded_time;
-        parts.node_scaling.scan_interval = settings->loop.scan_interval;
-        parts.node_scaling.delay_after_add = settings->scale_down.delay_after_add;
-        if (!settings->scale_down_enabled) parts.node_scaling.unneeded_time = seconds(365 * 86400);
+        autoscaler.loop = settings->loop;
+        autoscaler.down = settings->scale_down;
+        autoscaler.backoff = settings->backoff;
+        autoscaler.max_parallel = settings->max_scale_down_parallelism;
+        autoscaler.max_drain = settings->max_drain_parallelism;
+        if (cluster && cluster->find("scale_down_unneeded_s"))  // the scenario's own word holds
+            autoscaler.down.unneeded_time = scenario.cluster.scale_down_unneeded;
+        if (!settings->scale_down_enabled) autoscaler.down.unneeded_time = seconds(365 * 86400);
+        autoscaler.expander_count = 0;
+        for (const CaExpander expander : settings->expanders)
+            if (autoscaler.expander_count < ca_longest_chain)
+                autoscaler.expanders[autoscaler.expander_count++] = expander;
         out.warnings.push_back({settings->where, "",
-                                settings->meta.title() + ": of its flags the run uses scan-interval, scale-down-enabled, "
-                                                         "scale-down-unneeded-time and scale-down-delay-after-add"});
+                                settings->meta.title() + ": the run does not balance similar groups, bound the "
+                                                         "nodes of all groups together or match priorities"});
     }
     out.has_goodput = !scenario.goodput.empty();
     if (scenario.prometheus.evaluation_delay.count > 0)

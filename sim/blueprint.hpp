@@ -32,7 +32,8 @@ struct Blueprint {
     std::uint32_t topology_cells = 0;  ///< of all counters
     Tick turnaround;  ///< closed loop: from a request's end to its successor's arrival
     GoodputPlan goodput;
-    NodeScalingPlan node_scaling;
+    ClusterAutoscalerPlan cluster_autoscaler;
+    KarpenterDisruptionRules karpenter;
     std::int64_t epoch_ms = 0;                  ///< Unix time of t = 0
     BlobSpan<std::uint32_t> workload_of_model;  ///< Request::model -> workload
     BlobSpan<WorkloadPlan> workloads;
@@ -48,6 +49,8 @@ struct Blueprint {
     BlobSpan<std::uint32_t> counted_by;
     BlobSpan<SpreadRule> spread_rules;
     BlobSpan<AffinityRule> affinity_rules;
+    BlobSpan<KarpenterPoolPlan> karpenter_pools;
+    BlobSpan<KarpenterBudgetPlan> karpenter_budgets;
     ScrapePlan scrape;
     BlobSpan<StreamPlan> streams;           ///< what is scraped: the series that some query reads
     BlobSpan<StreamSource> stream_sources;  ///< [streams]

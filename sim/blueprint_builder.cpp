@@ -109,7 +109,8 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
         b->cold = parts.cold;
         b->turnaround = parts.turnaround;
         b->goodput = parts.goodput;
-        b->node_scaling = parts.node_scaling;
+        b->cluster_autoscaler = parts.cluster_autoscaler;
+        b->karpenter = parts.karpenter;
         b->epoch_ms = parts.epoch_ms;
     }
     out.fill(b ? &b->workload_of_model : nullptr, parts.workload_of_model);
@@ -125,6 +126,8 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     out.fill(b ? &b->counted_by : nullptr, counted_by);
     out.fill(b ? &b->spread_rules : nullptr, spread);
     out.fill(b ? &b->affinity_rules : nullptr, affinity);
+    out.fill(b ? &b->karpenter_pools : nullptr, parts.karpenter_pools);
+    out.fill(b ? &b->karpenter_budgets : nullptr, parts.karpenter_budgets);
     if (b != nullptr) b->scrape = parts.scrape;
     out.fill(b ? &b->streams : nullptr, parts.streams);
     out.fill(b ? &b->stream_sources : nullptr, parts.stream_sources);

@@ -2,6 +2,7 @@
 #include "models/arena.hpp"
 #include "models/fault.hpp"
 #include "models/random.hpp"
+#include "policies/karpenter_lifecycle.hpp"
 #include "policies/scheduler_scores.hpp"
 #include "sim/blueprint.hpp"
 #include "sim/calendar.hpp"
@@ -33,6 +34,8 @@ struct Pod {
     std::uint32_t incarnation = 0;      ///< how many pods have used this slot
     std::uint32_t nominated = no_index; ///< pending: the node on which victims make room for it
     bool spread_counted = false;        ///< on a node and not being deleted
+    std::uint32_t planned_node = no_index;  ///< scratch of scale-down: where it would move
+    std::uint8_t unschedulable = 0;     ///< the scheduler has said so once
     Tick created, bound, ready_since, deleted;
 
     [[nodiscard]] WT_HD bool exists() const { return state != PodState::none; }
@@ -48,7 +51,8 @@ enum class NodeState : std::uint8_t {
     none,
     provisioning,
     ready,
-    draining,  ///< cordoned: its pods are being evicted, then it goes
+    draining,  ///< leaving: no new pods, the ones it has are evicted
+    cordoned,  ///< takes no new pods
     lost,      ///< dead: its pods stay until they are given up
 };
 
@@ -67,6 +71,11 @@ struct ClusterNode {
     ResourceAmounts planned;  ///< scratch of one node-scaling scan: what pending pods leave of a coming node
     std::uint64_t seen[max_workloads / 64] = {};  ///< workloads whose once-per-node stages have run here
     Tick launched, empty_since;
+    Tick unneeded_since = never;  ///< cluster-autoscaler: since when it could go; `never` = it is needed
+    Tick nominated_until;   ///< Karpenter: planned for pods, not to be disrupted before
+    Tick last_pod_event;    ///< Karpenter: a pod came or went; before any, when it became Ready
+    bool had_pod_event = false;
+    Tick unremovable_until;       ///< cluster-autoscaler: not looked at again before
 };
 
 /// The ReplicaSet of one revision.
@@ -91,11 +100,11 @@ struct WorkloadState {
 
 /// Order of what happens at one tick in the control plane, first to last; requests and engine steps of the
 /// same tick come before all of it (sim/trial.hpp).
-///   nodes become ready or leave -> pods go on -> workloads' timers -> scheduled scalings -> events -> metrics are scraped -> KEDA polls ->
-///   HPAs sync -> nodes are scaled -> the span ends
+///   nodes become ready or leave -> pods go on -> workloads' timers -> scheduled scalings -> events -> metrics are
+///   scraped -> KEDA polls -> HPAs sync -> nodes are scaled -> Karpenter plans, then disrupts -> the span ends
 struct ControlSlots {
-    std::uint32_t nodes = 0, pods = 0, workloads = 0, schedule = 0, events = 0, scrape = 0, keda = 0, hpa = 0, node_scaling = 0,
-                  span_end = 0;
+    std::uint32_t nodes = 0, pods = 0, workloads = 0, schedule = 0, events = 0, scrape = 0, keda = 0, hpa = 0,
+                  node_scaling = 0, karpenter_batch = 0, karpenter_disruption = 0, span_end = 0;
     std::uint32_t first_timer = 0;  ///< slots below it are nodes, pods and workloads
     std::uint32_t count = 0;
 
@@ -109,7 +118,9 @@ struct ControlSlots {
         s.keda = s.scrape + 1;
         s.hpa = s.keda + autoscalers;
         s.node_scaling = s.hpa + autoscalers;
-        s.span_end = s.node_scaling + 1;
+        s.karpenter_batch = s.node_scaling + 1;
+        s.karpenter_disruption = s.karpenter_batch + 1;
+        s.span_end = s.karpenter_disruption + 1;
         s.count = s.span_end + 1;
         return s;
     }
@@ -191,6 +202,12 @@ public:
 
     WT_HD void wake_pod(std::uint32_t p, Tick at) { m_calendar->set(m_slots.pods + p, at); }
     WT_HD void wake_workload(std::uint32_t w, Tick at) { m_calendar->set(m_slots.workloads + w, at); }
+    WT_HD void wake_autoscaler(Tick at) { m_calendar->set(m_slots.node_scaling, at); }
+    WT_HD void wake_batch(Tick at) { m_calendar->set(m_slots.karpenter_batch, at); }
+    WT_HD void wake_disruption(Tick at) { m_calendar->set(m_slots.karpenter_disruption, at); }
+    /// Changes with every pod that comes to or leaves a node and every node that comes or leaves.
+    [[nodiscard]] WT_HD std::uint64_t version() const { return m_version; }
+    [[nodiscard]] WT_HD Tick autoscaler_due() const { return m_calendar->time(m_slots.node_scaling); }
     WT_HD void wake_node(std::uint32_t n, Tick at) { m_calendar->set(m_slots.nodes + n, at); }
 
     // ---- pods ------------------------------------------------------------------------------------------
@@ -222,6 +239,7 @@ public:
         ClusterNode& node = m_nodes[n];
         charge(pod, n, 1);
         stop_or_start_spread(p, n, 1);
+        note_pod_change(node, now);
         ++node.pods;
         pod.next_on_node = node.first_pod;
         pod.previous_on_node = no_index;
@@ -240,6 +258,7 @@ public:
         ClusterNode& node = m_nodes[pod.node];
         if (pod.spread_counted) stop_or_start_spread(p, pod.node, -1);
         charge(pod, pod.node, -1);
+        note_pod_change(node, now);
         if (--node.pods == 0) node.empty_since = now;
         if (pod.previous_on_node != no_index)
             m_pods[pod.previous_on_node].next_on_node = pod.next_on_node;
@@ -374,6 +393,11 @@ public:
                             pod.incarnation * 64 + number)
             .next_u64();
     }
+    /// A draw of a controller of which there is one, by a number that it counts up.
+    [[nodiscard]] WT_HD std::uint64_t controller_draw(StreamPurpose purpose, std::uint32_t number,
+                                                      std::uint32_t entity = 0) const {
+        return RandomStream(m_key.seed, m_key.trial, purpose, entity, number).next_u64();
+    }
     [[nodiscard]] WT_HD std::uint64_t node_draw(StreamPurpose purpose, std::uint32_t n) const {
         const ClusterNode& node = m_nodes[n];
         const std::uint32_t local = n - m_blueprint->pools[node.pool].first_node;
@@ -400,8 +424,13 @@ private:
                                        domain(static_cast<std::int32_t>(counter.key), n), by);
         }
     }
+    WT_HD void note_pod_change(ClusterNode& node, Tick now) {
+        note_pod_event(node.last_pod_event, node.had_pod_event, now);
+        ++m_version;
+    }
     WT_HD void count_node(const ShapePlan& shape, Tick now, std::int64_t by) {
         const Tick span = m_blueprint->span;
+        ++m_version;
         m_tally->pools[shape.pool].count(now, span, by, shape.nano_usd_per_hour, shape.gpus);
         m_tally->nodes.change(now, span, by);
         m_tally->gpus.change(now, span, by * shape.gpus);
@@ -413,6 +442,7 @@ private:
     Calendar<Layout>* m_calendar = nullptr;
     Tally* m_tally = nullptr;
     ControlSlots m_slots;
+    std::uint64_t m_version = 0;
     ArenaArray<Pod, Layout> m_pods;
     ArenaArray<ClusterNode, Layout> m_nodes;
     ArenaArray<WorkloadState, Layout> m_workloads;

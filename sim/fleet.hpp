@@ -3,6 +3,7 @@
 #include "sim/cluster_events.hpp"
 #include "sim/cluster_state.hpp"
 #include "sim/eviction.hpp"
+#include "sim/karpenter.hpp"
 #include "sim/kubelet.hpp"
 #include "sim/node_loss.hpp"
 #include "sim/node_pools.hpp"
@@ -26,6 +27,8 @@ public:
         m_state.take_memory(arena, b);
         m_kubelet.take_memory(arena, b);
         m_scheduler.take_memory(arena, b);
+        m_cluster_autoscaler.take_memory(arena, b);
+        m_karpenter.take_memory(arena, b);
     }
 
     WT_HD_COLD void start(const Blueprint& b, TrialKey key, Owner& owner, Calendar<Layout>& calendar,
@@ -36,7 +39,8 @@ public:
         m_scheduler.start(m_state);
         m_events.start();
         if (b.events.size() > 0) calendar.set(slots.events, m_events.next_change(b));
-        m_cluster_autoscaler.start();
+        m_cluster_autoscaler.start(b);
+        m_karpenter.start(m_state);
     }
 
     // ---- the parts -------------------------------------------------------------------------------------
@@ -93,12 +97,10 @@ public:
     WT_HD_COLD void advance(std::uint32_t slot, Tick now, Fault& fault) {
         if (slot < m_slots.pods) {
             const std::uint32_t n = slot - m_slots.nodes;
-            if (node(n).state == NodeState::draining)
-                m_eviction.go_on(*this, n, now, fault);
-            else if (node(n).state == NodeState::lost)
+            if (node(n).state == NodeState::lost)
                 m_node_loss.advance(*this, n, now, fault);
             else
-                m_node_pools.become_ready(*this, n, now);
+                m_node_pools.advance(*this, n, now, fault);
         } else if (slot >= m_slots.workloads) {
             m_state.wake_workload(slot - m_slots.workloads, never);
             m_controllers.pod_event(*this, slot - m_slots.workloads, now, fault);
@@ -111,7 +113,18 @@ public:
     /// A pod's last request has ended.
     WT_HD void pod_idle(std::uint32_t p, Tick now) { m_kubelet.idle(*this, p, now); }
 
-    WT_HD_COLD void scale_nodes(Tick now, Fault& fault) { m_cluster_autoscaler.scan(*this, now, fault); }
+    WT_HD_COLD void scale_nodes(Tick now, Fault& fault) {
+        m_state.wake_autoscaler(never);
+        const Tick next = m_cluster_autoscaler.iterate(*this, now, fault);
+        m_state.wake_autoscaler(min(next, m_state.autoscaler_due()));
+    }
+
+    WT_HD_COLD void run_karpenter(std::uint32_t slot, Tick now, Fault& fault) {
+        if (slot == m_slots.karpenter_batch)
+            m_karpenter.provision(*this, now, fault);
+        else
+            m_karpenter.disrupt(*this, now, fault);
+    }
 
     /// The bills of nodes that live on at the end of the span.
     WT_HD void settle(Tick now) {
@@ -147,12 +160,27 @@ public:
         }
     }
 
+    /// The scheduler found no node for a pod, for the first time.
+    WT_HD void pod_unschedulable(std::uint32_t p, Tick now) {
+        m_karpenter.note_unschedulable(m_state, m_state.template_of(pod(p)), now);
+        if (m_state.blueprint().pools.size() == 0) return;
+        m_state.wake_autoscaler(
+            m_cluster_autoscaler.note_unschedulable(m_state.blueprint(), m_state.autoscaler_due(), now));
+    }
+
+    /// Asks for a pod's eviction. False while a disruption budget refuses.
+    WT_HD_COLD bool evict(std::uint32_t p, Tick now, Fault& fault) {
+        return m_eviction.evict(*this, p, now, fault);
+    }
+
     /// Its containers have stopped: the node's resources are free, the object is deleted.
     WT_HD_COLD void pod_gone(std::uint32_t p, Tick now) {
         m_state.wake_pod(p, never);
         m_kubelet.forget(*this, p, now);
+        const std::uint32_t n = pod(p).node;
         m_state.unbind(p, now);
         m_state.forget_pod(p, now);
+        m_node_pools.pod_left(m_state, n, now);
         m_scheduler.schedule(*this, now);
     }
 
@@ -167,6 +195,7 @@ private:
     Eviction<Layout, Owner> m_eviction;
     NodeLoss<Layout, Owner> m_node_loss;
     ClusterEvents<Layout, Owner> m_events;
+    Karpenter<Layout, Owner> m_karpenter;
 };
 
 }  // namespace windtunnel

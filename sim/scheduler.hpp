@@ -94,6 +94,10 @@ private:
                 if (s.blueprint().counters.size() > 0) ++m_pass;
             } else {
                 before = p;
+                if (!s.pod(p).unschedulable) {
+                    s.pod(p).unschedulable = 1;
+                    fleet.pod_unschedulable(p, now);
+                }
             }
             p = after;
         }

@@ -260,7 +260,7 @@ private:
         m_board.start(b);
         m_fleet.start(b, m_key, *this, m_control_calendar, *m_tally, m_slots);
         m_fleet.populate(m_fault);
-        if (b.pools.size() > 0) m_control_calendar.set(m_slots.node_scaling, b.node_scaling.scan_interval);
+        if (b.pools.size() > 0) m_control_calendar.set(m_slots.node_scaling, b.cluster_autoscaler.loop.scan_interval);
         if (m_board.enabled()) m_control_calendar.set(m_slots.scrape, Tick{});
         m_autoscaling.start(b, m_key, m_control_calendar, m_slots);
         m_scheduled = 0;
@@ -546,8 +546,9 @@ private:
             m_control_calendar.set(slot, m_now + m_blueprint.autoscalers[a].hpa.sync_period);
             m_autoscaling.sync(a, *this, m_board, m_now, m_fault);
         } else if (slot == m_slots.node_scaling) {
-            m_control_calendar.set(slot, m_now + m_blueprint.node_scaling.scan_interval);
             m_fleet.scale_nodes(m_now, m_fault);
+        } else if (slot < m_slots.span_end) {
+            m_fleet.run_karpenter(slot, m_now, m_fault);
         } else if (slot == m_slots.span_end) {
             m_control_calendar.set(slot, never);
             for (std::uint32_t p = 0; p < m_blueprint.pod_slots; ++p)

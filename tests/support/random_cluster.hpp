@@ -110,7 +110,7 @@ inline BlueprintParts random_cluster(std::uint64_t seed, std::vector<Request>& r
     }
     std::sort(parts.schedule.begin(), parts.schedule.end(),
               [](const ScheduledScale& a, const ScheduledScale& b) { return a.at < b.at; });
-    parts.node_scaling.scan_interval = Tick{20 * e.cost.mixed_step[1].count};
+    parts.cluster_autoscaler.loop.scan_interval = Tick{20 * e.cost.mixed_step[1].count};
     parts.cold = pick(0, 3) == 0;
     requests.clear();
     for (const Arrival& a : e.arrivals) {
