@@ -13,6 +13,9 @@ inline constexpr double hours_per_month = 730;
 /// Requires nano_usd_per_hour >= 0 and a bill below 9.2e12 USD.
 [[nodiscard]] std::int64_t micro_usd_of(WideSum node_time, std::int64_t nano_usd_per_hour);
 
+/// The same of a sum of times multiplied by their prices (ticks x nano-USD per hour).
+[[nodiscard]] inline std::int64_t micro_usd_of(WideSum priced_time) { return micro_usd_of(priced_time, 1); }
+
 /// numerator / denominator rounded to an integer, halves to even. Requires numerator >= 0, denominator > 0.
 [[nodiscard]] std::int64_t divided_half_even(std::int64_t numerator, std::int64_t denominator);
 

@@ -259,11 +259,15 @@ TrialNumbers numbers_of(const CompiledScenario& scenario, const std::vector<Thre
     out.kv_preemptions = t.kv_preemptions;
     out.gpu_busy_ratio = per(t.gpu_busy.to_double(), t.gpus.ticks.to_double());
     for (std::size_t p = 0; p < scenario.pools.size(); ++p) {
-        WideSum billed = t.pools[p].nodes.ticks;
-        billed.merge(t.pools[p].minimum_extra);
-        const double hours = billed.to_double() / static_cast<double>(ticks_per_second) / 3600;
-        out.pools.push_back({hours, micro_usd_of(billed, scenario.pools[p].nano_usd_per_hour)});
-        out.gpu_hours += hours * static_cast<double>(scenario.pools[p].gpus_per_node);
+        const PoolTally& pool = t.pools[p];
+        const auto hours = [](WideSum ticks, WideSum extra) {
+            ticks.merge(extra);
+            return ticks.to_double() / static_cast<double>(ticks_per_second) / 3600;
+        };
+        WideSum price = pool.price.ticks;
+        price.merge(pool.minimum_extra_price);
+        out.pools.push_back({hours(pool.nodes.ticks, pool.minimum_extra), micro_usd_of(price)});
+        out.gpu_hours += hours(pool.gpus.ticks, pool.minimum_extra_gpus);
     }
     const double span_hours = to_seconds(scenario.parts.span) / 3600;
     for (const Threshold& threshold : thresholds)

@@ -116,13 +116,17 @@ BlueprintParts bench_parts(const ServerParts& server, std::uint32_t engines, std
     workload.pod_slots = workload.initial_replicas = engines;
     workload.routing = Routing::least_requests;
     workload.hold = 1;
-    workload.needs = {1, 0, 0, 1};
-    workload.pools = 1;
-    parts.workloads = {workload};
+    TemplateParts engine;
+    engine.plan.server = 0;
+    engine.plan.needs = resource_amounts(1, 0, 0, 1);
+    engine.plan.shapes.add(0);
+    parts.add(workload, engine);
     PoolPlan pool;
     pool.node_slots = pool.initial = pool.minimum = engines;
-    pool.capacity = {1, 0, 0, 1};
-    parts.pools = {pool};
+    ShapePlan node;
+    node.capacity = node.allocatable = resource_amounts(1, 0, 0, 1);
+    node.gpus = 1;
+    parts.add(pool, node);
     return parts;
 }
 

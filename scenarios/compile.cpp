@@ -2,9 +2,13 @@
 
 #include "models/cold_start_facts.hpp"
 #include "scenarios/compile_autoscalers.hpp"
+#include "scenarios/compile_events.hpp"
+#include "scenarios/compile_pod_life.hpp"
 #include "scenarios/compile_pools.hpp"
+#include "scenarios/compile_scheduling.hpp"
 #include "scenarios/compile_server.hpp"
 #include "scenarios/node_labels.hpp"
+#include "scenarios/unsimulated.hpp"
 
 #include <fmt/format.h>
 #include <xxhash.h>
@@ -41,11 +45,12 @@ public:
         requests();
         server(pools);
         replicas();
-        m_plan.server = static_cast<std::uint32_t>(m_out.parts.servers.size());
+        m_pod.plan.server = static_cast<std::int32_t>(m_out.parts.servers.size());
         m_out.parts.servers.push_back(std::move(m_server));
-        m_out.parts.workloads.push_back(m_plan);
-        m_out.parts.stages.push_back(stages());
-        m_out.parts.workloads.back().container_stage = m_container_stage;
+        stages();
+        strategy();
+        m_out.parts.add(m_plan, m_pod);
+        revisions();
         m_out.workloads.push_back(std::move(m_facts));
     }
 
@@ -74,17 +79,7 @@ private:
         if (m_spec.queue.attempts > 1)
             refuse(m_spec.where, key("queue.attempts"),
                    "a second hand-out of lost work is not simulated, allowed: 1");
-        const PodTemplate& pod = m_object.pod;
-        for (const PodAntiAffinityTerm& term : pod.pod_anti_affinity)
-            if (term.required)
-                warn_object("spec.template.spec.affinity",
-                            "anti-affinity between pods is not simulated: pods are placed by resources, "
-                            "selectors and taints");
-        for (const TopologySpread& spread : pod.topology_spread)
-            if (spread.do_not_schedule)
-                warn_object(
-                    "spec.template.spec.topologySpreadConstraints",
-                    "topology spread is not simulated: pods are placed by resources, selectors and taints");
+        windtunnel::refuse_unsimulated(m_scenario, m_object, m_errors, m_out.warnings);
         if (m_object.paused)
             warn_object("spec.paused",
                         "a paused Deployment's rollout has no effect on a run without a rollout");
@@ -113,11 +108,49 @@ private:
         m_plan.hold_limit =
             static_cast<std::uint32_t>(std::clamp<std::int64_t>(limit.value_or(0), 0, 0x7fffffff));
         if (m_spec.timeout) m_plan.request_timeout = *m_spec.timeout;
-        m_plan.grace = m_object.pod.termination_grace;
-        if (m_object.server_container < m_object.pod.containers.size())
-            m_plan.pre_stop =
-                m_object.pod.containers[m_object.server_container].pre_stop_sleep.value_or(Tick{});
+        compile_pod_life(m_object, m_spec.endpoint_delay, m_pod.plan);
         m_plan.cpu = vllm_cpu;
+    }
+
+    /// How a new revision replaces the old one.
+    void strategy() {
+        const auto count = [](const IntOrPercent& n) {
+            return n.percent ? percent(static_cast<std::int32_t>(n.value))
+                             : integer(static_cast<std::int32_t>(n.value));
+        };
+        if (m_object.recreate) m_plan.strategy = RolloutStrategy::recreate;
+        m_plan.max_surge = count(m_object.max_surge);
+        m_plan.max_unavailable = count(m_object.max_unavailable);
+        if (m_object.kind == WorkloadKind::stateful_set) {  // one pod after the other, none beside it
+            m_plan.max_surge = integer(0);
+            m_plan.max_unavailable = integer(1);
+        }
+        m_plan.min_ready = m_object.min_ready;
+        m_plan.progress_deadline = m_object.progress_deadline;
+        const std::int32_t most = static_cast<std::int32_t>(m_plan.pod_slots) / 2;
+        m_plan.pod_slots += static_cast<std::uint32_t>(m_plan.max_surge.resolve(most, true));
+    }
+
+    /// A revision for each rollout among the scenario's events: the same template, with the server and the cold
+    /// start that the event declares.
+    void revisions() {
+        const auto w = static_cast<std::uint32_t>(m_out.parts.workloads.size() - 1);
+        TemplateParts latest = m_pod;
+        for (const ScenarioEvent& e : m_scenario.events) {
+            if (e.kind != EventKind::rollout || e.target != m_object.meta.title()) continue;
+            if (e.server && m_fits) {
+                CompiledWorkload facts = m_facts;
+                Result<ServerParts> made = compile_server(*e.server, m_facts.gpu, facts, m_out.warnings);
+                if (!made) {
+                    m_errors.insert(m_errors.end(), made.problems().begin(), made.problems().end());
+                    continue;
+                }
+                latest.plan.server = static_cast<std::int32_t>(m_out.parts.servers.size());
+                m_out.parts.servers.push_back(std::move(*made));
+            }
+            const std::uint32_t revision = m_out.parts.add_revision(w, latest);
+            m_out.parts.events.push_back({e.at, ClusterEventKind::rollout, {}, w, 1, revision});
+        }
     }
 
     /// Which pools its pods fit on, which GPU these have, and the server on that GPU.
@@ -128,7 +161,8 @@ private:
                           "found no model server in its containers, allowed: a vLLM command line, "
                           "windtunnel.dev/ annotations, or workload.server in the scenario");
         const PodTemplate& pod = m_object.pod;
-        m_plan.needs = {pod.gpus(), pod.cpu_request_milli(), pod.memory_request_bytes(), 1};
+        ResourceAmounts& needs = m_pod.plan.needs;
+        needs = resource_amounts(pod.gpus(), pod.cpu_request_milli(), pod.memory_request_bytes(), 1);
         const std::string resource = pod.gpu_resource();
         if (resource.find("mig") != std::string::npos || resource.find("shared") != std::string::npos)
             return refuse_object("spec.template.spec.containers",
@@ -136,12 +170,12 @@ private:
                                              "allowed: whole GPUs (nvidia.com/gpu)",
                                              resource));
         const std::int64_t wanted = std::int64_t{declared->tensor_parallel} * declared->pipeline_parallel;
-        if (m_plan.needs.gpus < wanted)
+        if (needs[resource_gpus] < wanted)
             return refuse_object(
                 "spec.template.spec.containers",
                 fmt::format("found {} GPUs in its resources, allowed: at least {} (tensor-parallel-size {} x "
                             "pipeline-parallel-size {}): resources.limits.nvidia.com/gpu",
-                            m_plan.needs.gpus, wanted, declared->tensor_parallel,
+                            needs[resource_gpus], wanted, declared->tensor_parallel,
                             declared->pipeline_parallel));
         // A pool that is not understood has been reported; whether the pods would fit on it is not known.
         if (std::any_of(pools.begin(), pools.end(), [](const PoolDraft& p) { return p.refused; })) return;
@@ -151,24 +185,24 @@ private:
             if (const std::string excluded = exclusion_of(pod, *pool.spec, m_scenario.cluster);
                 !excluded.empty())
                 why += fmt::format("; {}: {}", pool.facts.name, excluded);
-            else if (!pool.plan.capacity.fits(m_plan.needs))
-                why += fmt::format("; {}: {}", pool.facts.name, shortage(pool.plan.capacity));
+            else if (!fits(needs, pool.shape.allocatable))
+                why += fmt::format("; {}: {}", pool.facts.name, shortage(pool.shape.allocatable));
             else if (!gpu.empty() && gpu != pool.gpu)
                 return refuse(m_object.meta.where, m_object.meta.title(),
                               fmt::format("its pods fit nodes with {} and nodes with {}, allowed: one kind "
                                           "of GPU per workload; choose it with a nodeSelector or a taint",
                                           gpu, pool.gpu));
             else {
-                m_plan.pools |= std::uint64_t{1} << p;
+                m_pod.plan.shapes.add(static_cast<std::int32_t>(p));  // a pool has one shape
                 gpu = pool.gpu;
             }
         }
-        if (m_plan.pools == 0)
+        if (m_pod.plan.shapes.empty())
             return refuse(m_object.meta.where, m_object.meta.title(),
                           fmt::format("its pods (GPUs {}, CPU {} m, memory {:.1f} GiB) fit on no node of any "
                                       "pool{}, allowed: a pool whose nodes take them",
-                                      m_plan.needs.gpus, m_plan.needs.cpu_milli,
-                                      static_cast<double>(m_plan.needs.memory_bytes) / 1073741824.0, why));
+                                      needs[resource_gpus], needs[resource_cpu_milli],
+                                      static_cast<double>(needs[resource_memory_bytes]) / 1073741824.0, why));
         if (!declared->gpu.empty()) {
             const auto resolved = get_gpu(declared->gpu);
             if (!resolved || resolved->gpu.name != gpu)
@@ -186,12 +220,14 @@ private:
         m_fits = true;
     }
 
-    [[nodiscard]] std::string shortage(const NodeResources& has) const {
-        if (has.gpus < m_plan.needs.gpus) return fmt::format("a node has {} GPUs", has.gpus);
-        if (has.cpu_milli < m_plan.needs.cpu_milli)
-            return fmt::format("a node has {} m of CPU to give", has.cpu_milli);
+    [[nodiscard]] std::string shortage(const ResourceAmounts& has) const {
+        const ResourceAmounts& needs = m_pod.plan.needs;
+        if (has[resource_gpus] < needs[resource_gpus])
+            return fmt::format("a node has {} GPUs", has[resource_gpus]);
+        if (has[resource_cpu_milli] < needs[resource_cpu_milli])
+            return fmt::format("a node has {} m of CPU to give", has[resource_cpu_milli]);
         return fmt::format("a node has {:.1f} GiB of memory to give",
-                           static_cast<double>(has.memory_bytes) / 1073741824.0);
+                           static_cast<double>(has[resource_memory_bytes]) / 1073741824.0);
     }
 
     /// How many replicas at the start and at most.
@@ -241,8 +277,9 @@ private:
     }
 
     /// The stages of a pod's start on a node that is there.
-    std::vector<StagePlan> stages() {
-        std::vector<StagePlan> out;
+    void stages() {
+        std::vector<StagePlan>& out = m_pod.stages;
+        std::uint32_t& container_stage = m_pod.plan.container_stage;
         const auto add = [&](const std::string& name, Tick median, double sigma) {
             StagePlan stage;
             stage.fixed = median;
@@ -252,7 +289,7 @@ private:
                 m_out.parts.tables.push_back(
                     lognormal_table(static_cast<double>(median.count), sigma, 0, seconds(86'400).count));
             }
-            if (stage.once_per_node && out.size() == m_container_stage) ++m_container_stage;
+            if (stage.once_per_node && out.size() == container_stage) ++container_stage;
             out.push_back(stage);
         };
         if (!m_spec.cold_start.empty()) {
@@ -266,20 +303,6 @@ private:
             if (const auto facts = default_cold_start(m_facts.capacity, options))
                 for (const ColdStartStage& s : *facts) add(s.name, from_seconds(s.median_s), s.sigma);
         }
-        if (m_object.server_container < m_object.pod.containers.size()) {
-            // The server is seen at the next tick of the probe that guards it; the grid's phase is arbitrary
-            // (kubernetes.md 4.1).
-            const Container& c = m_object.pod.containers[m_object.server_container];
-            const std::optional<Probe>& probe = c.startup_probe ? c.startup_probe : c.readiness_probe;
-            if (probe) {
-                StagePlan stage;
-                stage.table = static_cast<std::int32_t>(m_out.parts.tables.size());
-                m_out.parts.tables.push_back(uniform_table(0, probe->period.count));
-                out.push_back(stage);
-            }
-        }
-        if (m_spec.endpoint_delay.count > 0) add("endpoints", m_spec.endpoint_delay, 0);
-        return out;
     }
 
     const Scenario& m_scenario;
@@ -288,25 +311,11 @@ private:
     CompiledScenario& m_out;
     Problems& m_errors;
     WorkloadPlan m_plan;
+    TemplateParts m_pod;
     CompiledWorkload m_facts;
     ServerParts m_server;
-    std::uint32_t m_container_stage = 0;
     bool m_fits = false;
 };
-
-/// Events of the scenario that the engine knows.
-void compile_events(const Scenario& scenario, const std::vector<const WorkloadObject*>& objects,
-                    BlueprintParts& parts, Problems& errors) {
-    for (const ScenarioEvent& e : scenario.events) {
-        if (e.kind != EventKind::scale) {
-            errors.push_back({e.where, e.path, "this kind of event is not simulated, allowed: scale"});
-            continue;
-        }
-        for (std::uint32_t w = 0; w < objects.size(); ++w)
-            if (objects[w]->meta.title() == e.target)
-                parts.schedule.push_back({e.at, w, static_cast<std::uint32_t>(e.count)});
-    }
-}
 
 /// Of what was decoded (after --set), of what the flags changed, of the integers that floating point made
 /// (draw tables, step costs), and of the requests: two runs with one hash and seed are the same run.
@@ -364,13 +373,33 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     parts.goodput.ttft = scenario.goodput.ttft.value_or(never);
     parts.goodput.tpot = scenario.goodput.tpot.value_or(never);
     parts.goodput.e2el = scenario.goodput.e2el.value_or(never);
-    parts.node_scaling.unneeded_time = scenario.cluster.scale_down_unneeded;
+    ClusterAutoscalerPlan& autoscaler = parts.cluster_autoscaler;
+    autoscaler.down.unneeded_time = scenario.cluster.scale_down_unneeded;
+    if (const auto& settings = scenario.manifests.cluster_autoscaler) {
+        const Node* cluster = scenario.document.root.find("cluster");
+        autoscaler.loop = settings->loop;
+        autoscaler.down = settings->scale_down;
+        autoscaler.backoff = settings->backoff;
+        autoscaler.max_parallel = settings->max_scale_down_parallelism;
+        autoscaler.max_drain = settings->max_drain_parallelism;
+        if (cluster && cluster->find("scale_down_unneeded_s"))  // the scenario's own word holds
+            autoscaler.down.unneeded_time = scenario.cluster.scale_down_unneeded;
+        if (!settings->scale_down_enabled) autoscaler.down.unneeded_time = seconds(365 * 86400);
+        autoscaler.expander_count = 0;
+        for (const CaExpander expander : settings->expanders)
+            if (autoscaler.expander_count < ca_longest_chain)
+                autoscaler.expanders[autoscaler.expander_count++] = expander;
+        out.warnings.push_back({settings->where, "",
+                                settings->meta.title() + ": the run does not balance similar groups, bound the "
+                                                         "nodes of all groups together or match priorities"});
+    }
     out.has_goodput = !scenario.goodput.empty();
     if (scenario.prometheus.evaluation_delay.count > 0)
         errors.push_back({{scenario.file, 0, 0},
                           "prometheus.delay_s",
                           "a delay between scrape and query is not simulated, allowed: 0"});
 
+    refuse_unsimulated(scenario, errors, out.warnings);
     const std::vector<PoolDraft> pools = compile_pools(scenario, parts, errors, out.warnings);
     std::vector<const WorkloadObject*> objects;
     parts.workload_of_model.clear();
@@ -400,7 +429,7 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
              fmt::format("found {} workloads, allowed: at most {}", objects.size(), max_workloads)});
     parts.scrape.interval = interval;
     for (const PoolDraft& pool : pools) {
-        parts.pools.push_back(pool.plan);
+        parts.add(pool.plan, pool.shape);
         out.pools.push_back(pool.facts);
     }
     std::uint64_t pods = 0;
@@ -412,7 +441,9 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
              fmt::format("found up to {} pods of all workloads, with their successors, allowed: below 65535",
                          pods)});
     if (!errors.empty()) return errors;
+    compile_scheduling(scenario, objects, pools, out);
     compile_events(scenario, objects, parts, errors);
+    compile_budgets(scenario, objects, parts);
     compile_autoscalers(scenario, objects, out.clock, out, errors, out.warnings);
     if (!errors.empty()) return errors;
     out.hash = hash_of(scenario, parts, source);

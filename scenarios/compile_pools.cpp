@@ -116,7 +116,8 @@ void describe_nodes(const PoolSpec& spec, const ClusterSpec& cluster, PoolDraft&
         else
             for (const Problem& p : gpu.problems()) errors.push_back(at(spec, "gpu", p.message));
     }
-    draft.plan.capacity = {gpus, cpu, memory, 110};  // kubelet's default of pods per node
+    draft.shape.gpus = gpus;
+    draft.shape.capacity = draft.shape.allocatable = resource_amounts(gpus, cpu, memory, 110);  // kubelet's default of pods per node
 }
 
 }  // namespace
@@ -178,6 +179,7 @@ std::vector<PoolDraft> compile_pools(const Scenario& scenario, BlueprintParts& p
 
         const bool fixed = cluster.autoscaling == NodeAutoscaling::none;
         PoolPlan& plan = draft.plan;
+        plan.provisioner = fixed ? Provisioner::fixed : Provisioner::cluster_autoscaler;
         plan.initial = static_cast<std::uint32_t>(std::max(spec.min_nodes, spec.initial_nodes));
         plan.minimum =
             static_cast<std::uint32_t>(fixed ? static_cast<std::int32_t>(plan.initial) : spec.min_nodes);
@@ -187,7 +189,9 @@ std::vector<PoolDraft> compile_pools(const Scenario& scenario, BlueprintParts& p
             errors.push_back(at(spec, "initial",
                                 fmt::format("found {} nodes at the start, allowed: at most max = {}",
                                             plan.initial, plan.node_slots)));
-        plan.price_rank = draft.facts.nano_usd_per_hour;
+        ShapePlan& shape = draft.shape;
+        shape.nano_usd_per_hour = draft.facts.nano_usd_per_hour;
+        shape.spot = spec.capacity == CapacityType::spot ? 1 : 0;
         double median = 0, sigma = spec.provisioning_sigma;
         if (spec.provisioning)
             median = to_seconds(*spec.provisioning);
@@ -197,19 +201,26 @@ std::vector<PoolDraft> compile_pools(const Scenario& scenario, BlueprintParts& p
         } else {
             errors.push_back(at(spec, "provisioning_s", facts.problems().front().message));
         }
-        plan.provisioning = from_seconds(median);
+        shape.provisioning = from_seconds(median);
         if (sigma > 0 && median > 0) {
-            plan.provisioning_table = static_cast<std::int32_t>(parts.tables.size());
-            parts.tables.push_back(lognormal_table(static_cast<double>(plan.provisioning.count), sigma, 0,
+            shape.provisioning_table = static_cast<std::int32_t>(parts.tables.size());
+            parts.tables.push_back(lognormal_table(static_cast<double>(shape.provisioning.count), sigma, 0,
                                                    seconds(7 * 86400).count));
         }
-        if (const auto facts = get_cloud(cloud)) plan.minimum_billing = seconds((*facts)->minimum_billing_s);
-        draft.facts.gpus_per_node = plan.capacity.gpus;
+        if (const auto facts = get_cloud(cloud)) shape.minimum_billing = seconds((*facts)->minimum_billing_s);
+        draft.facts.gpus_per_node = shape.gpus;
         draft.facts.minimum = plan.minimum;
         draft.facts.maximum = plan.node_slots;
         drafts.push_back(std::move(draft));
     }
-    if (drafts.empty())
+    // Karpenter's loop is not in the engine: a run without its nodes would be another cluster's.
+    for (const KarpenterNodePool& pool : scenario.manifests.node_pools)
+        errors.push_back({pool.where, "",
+                          fmt::format("{} would change the result and is not simulated by run, allowed: "
+                                      "cluster.pools in the scenario (validate shows what it may launch and at "
+                                      "what price)",
+                                      pool.meta.title())});
+    if (drafts.empty() && scenario.manifests.node_pools.empty())
         errors.push_back({{scenario.file, 0, 0},
                           "cluster.pools",
                           "found no node pool, allowed: node groups of an eksctl ClusterConfig among the "

@@ -9,6 +9,7 @@ struct PoolDraft {
     const PoolSpec* spec = nullptr;
     CompiledPool facts;
     PoolPlan plan;
+    ShapePlan shape;
     std::string gpu;       ///< catalogue name; "" = nodes without GPUs
     bool refused = false;  ///< its nodes could not be described, which is among the errors
 };

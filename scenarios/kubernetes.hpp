@@ -1,12 +1,21 @@
 #pragma once
 #include "models/problem.hpp"
 #include "models/time.hpp"
+#include "scenarios/cluster_autoscaler_flags.hpp"
 #include "scenarios/decoder.hpp"
 #include "scenarios/document.hpp"
 #include "scenarios/kubernetes_autoscaling.hpp"
+#include "scenarios/kubernetes_jobs.hpp"
+#include "scenarios/kubernetes_live.hpp"
+#include "scenarios/kubernetes_monitoring.hpp"
+#include "scenarios/kubernetes_karpenter.hpp"
 #include "scenarios/kubernetes_nodes.hpp"
 #include "scenarios/kubernetes_pods.hpp"
+#include "scenarios/kubernetes_policy_objects.hpp"
+#include "scenarios/kubernetes_workloads.hpp"
 
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,17 +25,35 @@ namespace windtunnel {
 /// Everything the user's manifests say that can change the result, typed, in the order of the files.
 /// Plain data; names are not yet replaced by indices.
 struct Manifests {
-    std::vector<WorkloadObject> workloads;        ///< Deployments, StatefulSets, ReplicaSets
+    std::vector<WorkloadObject> workloads;        ///< Deployments, StatefulSets, ReplicaSets, LeaderWorkerSets, ...
+    std::vector<DaemonSetObject> daemon_sets;
+    std::vector<BarePod> bare_pods;
+    std::vector<JobObject> jobs;
+    std::vector<CronJobObject> cron_jobs;         ///< all; those that scale are also in scaling_cron_jobs
     std::vector<Service> services;
     std::vector<HorizontalPodAutoscaler> horizontal_pod_autoscalers;
     std::vector<ScaledObject> scaled_objects;
     std::vector<NodeGroup> node_groups;           ///< of all eksctl ClusterConfigs
+    std::vector<KarpenterNodePool> node_pools;    ///< Karpenter's
+    std::vector<KarpenterNodeClass> node_classes; ///< EC2NodeClasses and AKSNodeClasses
+    std::optional<ClusterAutoscalerSettings> cluster_autoscaler;  ///< of its Deployment
+    std::map<std::int32_t, std::vector<std::string>> expander_priorities;  ///< of its priority expander's ConfigMap
+    std::vector<KarpenterNodeClaim> node_claims;  ///< of a dump
     bool incomplete = false;                      ///< an object could not be read at all: what names it is not checked
     std::string cluster_region;                   ///< the ClusterConfig's; "" = none
     std::vector<PodDisruptionBudget> pod_disruption_budgets;
     std::vector<PriorityClass> priority_classes;
-    std::vector<ScalingCronJob> scaling_cron_jobs;
+    std::vector<ResourceQuotaObject> resource_quotas;
+    std::vector<LimitRangeObject> limit_ranges;   ///< already applied to the pods
+    std::vector<StorageClassObject> storage_classes;
+    std::vector<VolumeClaim> volume_claims;
+    std::vector<PersistentVolumeObject> persistent_volumes;
+    std::map<std::string, Labels> namespaces;     ///< labels of the Namespace objects
+    LiveState live;                               ///< of a dump
+    std::vector<ScalingCronJob> scaling_cron_jobs;  ///< what CronJobs do to replicas
     std::vector<MetricsMonitor> monitors;         ///< ServiceMonitors and PodMonitors
+    std::vector<RecordingRule> recording_rules;   ///< of PrometheusRules
+    std::vector<AdapterRule> adapter_rules;       ///< of prometheus-adapter's ConfigMap
     std::vector<Document> documents;              ///< what they were read from; ObjectMeta::document indexes it
 
     [[nodiscard]] const WorkloadObject* find_workload(const std::string& kind, const std::string& name,

@@ -49,7 +49,7 @@ struct ScalingRules {
     std::optional<Tick> stabilization_window;
     std::optional<SelectPolicy> select_policy;
     std::optional<std::vector<ScalingPolicy>> policies;
-    std::optional<std::int64_t> tolerance_milli;
+    std::optional<double> tolerance;        ///< of this direction; empty: the controller's
 };
 
 struct ScalingBehavior {
@@ -64,10 +64,12 @@ struct HorizontalPodAutoscaler {
     std::int32_t max_replicas = 1;
     std::vector<HpaMetric> metrics;           ///< never empty: defaulted to cpu at 80 %
     std::optional<ScalingBehavior> behavior;  ///< empty: the path without behavior
+    std::optional<std::int32_t> current_replicas;  ///< of a dump's status: where the workload starts
 };
 
-/// What kind of event source a trigger asks.
-enum class TriggerKind : std::uint8_t { prometheus, cron, cpu, memory, queue };
+/// What kind of event source a trigger asks. `series`: something outside the cluster, whose values the
+/// scenario's `metrics` map has to give.
+enum class TriggerKind : std::uint8_t { prometheus, cron, cpu, memory, queue, series };
 
 /// One trigger of a ScaledObject.
 struct Trigger {
@@ -88,8 +90,8 @@ struct Trigger {
     std::int32_t utilization_percent = 0;      ///< cpu, memory
     std::string container;                     ///< cpu, memory: of one container; "" = the pod
     std::string queue;                         ///< queue: queueURL, queueName, topic, listName, ... ; "" = none
-    bool queue_counts_in_flight = true;        ///< aws-sqs-queue: scaleOnInFlight
-    std::int32_t partitions = 0;               ///< kafka: cap on replicas where the scenario says it; 0 = none
+    bool queue_counts_in_flight = true;        ///< messages being worked on count: aws-sqs-queue, rabbitmq, streams
+    bool queue_rate = false;                   ///< rabbitmq MessageRate: messages per second published
     SourcePosition where;
 };
 
@@ -120,15 +122,18 @@ struct ScaledObject {
     std::optional<Fallback> fallback;
     std::optional<ScalingBehavior> behavior;
     std::optional<ScalingModifiers> modifiers;
+    std::string hpa_name;                         ///< of the HPA that KEDA makes; an HPA it takes over is no second one
     std::vector<Trigger> triggers;
     std::optional<std::int32_t> paused_replicas;  ///< annotation autoscaling.keda.sh/paused-replicas
     bool paused = false;                          ///< annotation autoscaling.keda.sh/paused
     bool paused_scale_in = false;
     bool paused_scale_out = false;
     bool force_activation = false;
+    bool transfers_hpa = false;                   ///< annotation transfer-hpa-ownership: takes over the HPA `hpa_name`
 };
 
-/// A CronJob whose container runs one `kubectl scale KIND/NAME --replicas=N`.
+/// One thing that a CronJob does to replicas. A target of kind HorizontalPodAutoscaler or ScaledObject has
+/// its bounds changed, any other its replicas.
 struct ScalingCronJob {
     ObjectMeta meta;
     std::string schedule;                  ///< 5 fields
@@ -136,6 +141,8 @@ struct ScalingCronJob {
     ScaleTarget target;
     std::int32_t replicas = 0;
     bool suspended = false;
+    std::optional<std::int32_t> min_replicas;  ///< of an autoscaler
+    std::optional<std::int32_t> max_replicas;
 };
 
 /// A ServiceMonitor or PodMonitor: how often the pods it selects are scraped.
@@ -149,8 +156,6 @@ struct MetricsMonitor {
 [[nodiscard]] HorizontalPodAutoscaler decode_horizontal_pod_autoscaler(Decoder& object, ObjectMeta meta,
                                                                        const std::string& api_version);
 [[nodiscard]] ScaledObject decode_scaled_object(Decoder& object, ObjectMeta meta);
-/// Empty: the CronJob scales nothing (a note or an error was left).
-[[nodiscard]] std::optional<ScalingCronJob> decode_cron_job(Decoder& object, ObjectMeta meta);
 [[nodiscard]] MetricsMonitor decode_metrics_monitor(Decoder& object, ObjectMeta meta);
 
 }  // namespace windtunnel

@@ -13,6 +13,7 @@ public:
 
     void check() {
         for (const auto& hpa : m_manifests.horizontal_pod_autoscalers) {
+            if (is_taken_over(hpa)) continue;
             scales(hpa.meta, hpa.target, "spec.scaleTargetRef");
             check_metrics(hpa);
         }
@@ -20,21 +21,39 @@ public:
             scales(object.meta, object.target, "spec.scaleTargetRef");
             for (std::size_t i = 0; i < object.triggers.size(); ++i) check_resource_trigger(object, i);
         }
-        for (const auto& job : m_manifests.scaling_cron_jobs) target_of(job.meta, job.target, "spec");
+        for (const auto& job : m_manifests.scaling_cron_jobs) check_scaled(job.meta, job.target);
+        for (const auto& job : m_manifests.jobs)
+            for (const ScaleAction& action : job.actions) check_scaled(job.meta, action.target);
         for (const auto& service : m_manifests.services) check_service(service);
         for (const auto& budget : m_manifests.pod_disruption_budgets) {
             if (!selects_any(budget.selector, budget.meta.name_space))
-                error(budget.meta, "spec.selector", "matches no pod template of the manifests, allowed: labels that pods carry");
+                warn(m_manifests.where(budget.meta, "spec.selector"), "spec.selector", "matches no pod template of the manifests");
             note(budget.meta, "", budget.meta.title() + " governs evictions only: rollouts, scale-down and lost nodes do not ask it");
         }
         for (const auto& workload : m_manifests.workloads) {
             check_pod(workload);
             lint(workload);
         }
+        check_node_pools();
         check_ambiguous_selectors();
     }
 
 private:
+    /// A pool names a node class; where the manifests have any of that kind, the one it names must be there.
+    void check_node_pools() {
+        for (const KarpenterNodePool& pool : m_manifests.node_pools) {
+            std::vector<std::string> names;
+            bool found = false;
+            for (const KarpenterNodeClass& c : m_manifests.node_classes)
+                if (c.meta.kind == pool.node_class_kind) {
+                    names.push_back(c.meta.name);
+                    found = found || c.meta.name == pool.node_class;
+                }
+            if (!found && !names.empty() && !pool.node_class.empty())
+                error(pool.meta, "spec.template.spec.nodeClassRef.name", "found " + pool.node_class + ", which no " + pool.node_class_kind + " of the manifests is" + did_you_mean(pool.node_class, names));
+        }
+    }
+
     void error(const ObjectMeta& object, const std::string& path, const std::string& message) {
         m_findings.errors.push_back({m_manifests.where(object, path), path, message});
     }
@@ -82,6 +101,17 @@ private:
         if (!found) error(object, path, "found the container " + container + ", which " + workload->meta.title() + " does not have");
     }
 
+    /// A ScaledObject that takes over an existing HPA (annotation transfer-hpa-ownership) replaces it.
+    bool is_taken_over(const HorizontalPodAutoscaler& hpa) {
+        for (const ScaledObject& object : m_manifests.scaled_objects) {
+            if (object.meta.name_space != hpa.meta.name_space || object.hpa_name != hpa.meta.name) continue;
+            if (!object.transfers_hpa) continue;
+            note(hpa.meta, "", hpa.meta.title() + " is taken over by " + object.meta.title() + " (transfer-hpa-ownership)");
+            return true;
+        }
+        return false;
+    }
+
     void check_metrics(const HorizontalPodAutoscaler& hpa) {
         for (std::size_t i = 0; i < hpa.metrics.size(); ++i) {
             const HpaMetric& metric = hpa.metrics[i];
@@ -98,25 +128,30 @@ private:
             needs_requests(object.meta, "spec.triggers[" + std::to_string(i) + "]", object.target, trigger.type, trigger.container);
     }
 
+    /// Whether the selector matches pods of any object of the namespace.
     bool selects_any(const LabelSelector& selector, const std::string& name_space) const {
-        return std::any_of(m_manifests.workloads.begin(), m_manifests.workloads.end(), [&](const WorkloadObject& w) {
-            return w.meta.name_space == name_space && selector.matches(w.pod.labels);
-        }) || std::any_of(m_manifests.documents.begin(), m_manifests.documents.end(), [&](const Document& d) { return bare_labels_match(d, selector); });
+        const auto selects = [&](const ObjectMeta& meta, const PodTemplate& pod) { return meta.name_space == name_space && selector.matches(pod.labels); };
+        for (const auto& w : m_manifests.workloads)
+            if (selects(w.meta, w.pod) || (w.leader && selects(w.meta, *w.leader))) return true;
+        for (const auto& d : m_manifests.daemon_sets)
+            if (selects(d.meta, d.pod)) return true;
+        for (const auto& j : m_manifests.jobs)
+            if (selects(j.meta, j.pod)) return true;
+        for (const auto& j : m_manifests.cron_jobs)
+            if (selects(j.meta, j.job.pod)) return true;
+        return std::any_of(m_manifests.bare_pods.begin(), m_manifests.bare_pods.end(), [&](const BarePod& p) {
+            return p.meta.name_space == name_space && selector.matches(p.meta.labels);
+        });
     }
 
-    /// Pods of kinds that are not read (DaemonSet, Job, Pod) still answer selectors.
-    static bool bare_labels_match(const Document& document, const LabelSelector& selector) {
-        const std::string kind = document.root.text_at({"kind"});
-        if (kind != "DaemonSet" && kind != "Job" && kind != "Pod") return false;
-        const Node* at = &document.root;
-        for (const char* key : {"spec", "template"})
-            if (kind != "Pod" && at) at = at->find(key);
-        for (const char* key : {"metadata", "labels"})
-            if (at) at = at->find(key);
-        Labels labels;
-        if (at)
-            for (const Node& child : at->children) labels[child.key] = child.text;
-        return selector.matches(labels);
+    /// What a job scales must be there.
+    void check_scaled(const ObjectMeta& job, const ScaleTarget& target) {
+        const auto is = [&](const auto& object) { return object.meta.name == target.name && object.meta.name_space == job.name_space; };
+        const auto& hpas = m_manifests.horizontal_pod_autoscalers;
+        const auto& scaled = m_manifests.scaled_objects;
+        if (target.kind == "HorizontalPodAutoscaler" && std::any_of(hpas.begin(), hpas.end(), is)) return;
+        if (target.kind == "ScaledObject" && std::any_of(scaled.begin(), scaled.end(), is)) return;
+        target_of(job, target, "spec");
     }
 
     void check_service(const Service& service) {
@@ -129,7 +164,7 @@ private:
         if (selects_any(selector, service.meta.name_space)) return;
         std::string labels;
         for (const auto& [key, value] : service.selector) labels += (labels.empty() ? "" : ", ") + key + ": " + value;
-        error(service.meta, "spec.selector", "found {" + labels + "}, which matches no pod template of the manifests, allowed: labels that pods carry");
+        warn(m_manifests.where(service.meta, "spec.selector"), "spec.selector", "found {" + labels + "}, which matches no pod template of the manifests");
     }
 
     void check_pod(const WorkloadObject& workload) {

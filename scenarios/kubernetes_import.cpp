@@ -8,7 +8,7 @@ namespace windtunnel {
 namespace {
 
 /// What the importer does with an object of a kind that it does not read.
-enum class KindRole : std::uint8_t { note, warn, refuse, gpu_refuse };
+enum class KindRole : std::uint8_t { note, warn, refuse };
 
 struct KindRow {
     const char* kind;
@@ -21,10 +21,9 @@ constexpr KindRow other_kinds[] = {
     {"ConfigMap", KindRole::note}, {"Secret", KindRole::note}, {"SealedSecret", KindRole::note}, {"ExternalSecret", KindRole::note},
     {"SecretStore", KindRole::note}, {"ClusterSecretStore", KindRole::note}, {"ServiceAccount", KindRole::note},
     {"Role", KindRole::note}, {"RoleBinding", KindRole::note}, {"ClusterRole", KindRole::note}, {"ClusterRoleBinding", KindRole::note},
-    {"Namespace", KindRole::note}, {"Ingress", KindRole::note}, {"IngressClass", KindRole::note}, {"NetworkPolicy", KindRole::note},
-    {"PersistentVolumeClaim", KindRole::note}, {"PersistentVolume", KindRole::note}, {"StorageClass", KindRole::note},
+    {"Ingress", KindRole::note}, {"IngressClass", KindRole::note}, {"NetworkPolicy", KindRole::note},
     {"Endpoints", KindRole::note}, {"EndpointSlice", KindRole::note}, {"CustomResourceDefinition", KindRole::note},
-    {"PrometheusRule", KindRole::note}, {"Probe", KindRole::note}, {"TriggerAuthentication", KindRole::note},
+    {"Probe", KindRole::note}, {"TriggerAuthentication", KindRole::note},
     {"ClusterTriggerAuthentication", KindRole::note}, {"Certificate", KindRole::note}, {"Issuer", KindRole::note}, {"ClusterIssuer", KindRole::note},
     {"Gateway", KindRole::note}, {"GatewayClass", KindRole::note}, {"HTTPRoute", KindRole::note}, {"GRPCRoute", KindRole::note},
     {"APIService", KindRole::note}, {"PodSecurityPolicy", KindRole::note}, {"RuntimeClass", KindRole::note}, {"CSIDriver", KindRole::note},
@@ -38,6 +37,8 @@ constexpr KindRow other_kinds[] = {
     {"PeerAuthentication", KindRole::note}, {"RequestAuthentication", KindRole::note}, {"AuthorizationPolicy", KindRole::note},
     {"ServiceEntry", KindRole::note}, {"Sidecar", KindRole::note}, {"CiliumNetworkPolicy", KindRole::note}, {"VolumeSnapshot", KindRole::note},
     {"VolumeSnapshotClass", KindRole::note}, {"VolumeAttributesClass", KindRole::note}, {"SecretProviderClass", KindRole::note},
+    {"Status", KindRole::note}, {"ComponentStatus", KindRole::note}, {"CSINode", KindRole::note}, {"CSIStorageCapacity", KindRole::note}, {"VolumeAttachment", KindRole::note},
+    {"FlowSchema", KindRole::note}, {"PriorityLevelConfiguration", KindRole::note}, {"NodeMetrics", KindRole::note}, {"NodeFeature", KindRole::note}, {"NodeFeatureRule", KindRole::note},
     {"PodTemplate", KindRole::note}, {"ControllerRevision", KindRole::note}, {"PodMetrics", KindRole::note}, {"ClusterPolicy", KindRole::note},
     {"NodeFeatureDiscovery", KindRole::note}, {"ValidatingAdmissionPolicy", KindRole::note}, {"ValidatingAdmissionPolicyBinding", KindRole::note},
     // They say how requests find a replica, which the scenario says here.
@@ -50,23 +51,15 @@ constexpr KindRow other_kinds[] = {
     {"InferencePool", KindRole::warn, "the gateway's endpoint picker is not simulated; the scenario's workload says routing"},
     {"InferenceModel", KindRole::warn, "the gateway's endpoint picker is not simulated; the scenario's workload says routing"},
     {"InferenceObjective", KindRole::warn, "the gateway's endpoint picker is not simulated; the scenario's workload says routing"},
-    // They run pods; without GPUs they only take CPU and memory, which is not counted.
-    {"DaemonSet", KindRole::gpu_refuse, "a DaemonSet whose pods use GPUs"},
-    {"Job", KindRole::gpu_refuse, "a Job whose pods use GPUs"},
-    {"Pod", KindRole::gpu_refuse, "a bare pod that uses GPUs; write a Deployment"},
     // They decide about replicas, nodes, placement or admission.
-    {"NodePool", KindRole::refuse, "nodes that Karpenter provides; write cluster.pools in the scenario or an eksctl ClusterConfig"},
-    {"EC2NodeClass", KindRole::refuse, "nodes that Karpenter provides; write cluster.pools in the scenario or an eksctl ClusterConfig"},
-    {"NodeClaim", KindRole::refuse, "nodes that Karpenter provides; write cluster.pools in the scenario or an eksctl ClusterConfig"},
-    {"Provisioner", KindRole::refuse, "nodes that Karpenter provides; write cluster.pools in the scenario or an eksctl ClusterConfig"},
-    {"AWSNodeTemplate", KindRole::refuse, "nodes that Karpenter provides; write cluster.pools in the scenario or an eksctl ClusterConfig"},
+    {"Provisioner", KindRole::refuse, "an object of Karpenter before v0.32; write it as a NodePool (apiVersion karpenter.sh/v1): spec.requirements, taints and labels go into spec.template, ttlSecondsAfterEmpty and consolidation into spec.disruption (karpenter-convert does it)"},
+    {"AWSNodeTemplate", KindRole::refuse, "an object of Karpenter before v0.32; write it as an EC2NodeClass (apiVersion karpenter.k8s.aws/v1)"},
+    {"NodeOverlay", KindRole::refuse, "prices and capacities that an overlay changes; write cluster.pools with price_usd_per_hour"},
     {"VerticalPodAutoscaler", KindRole::refuse, "vertical autoscaling"},
     {"ScaledJob", KindRole::refuse, "KEDA jobs; write a ScaledObject over a Deployment"},
-    {"ResourceQuota", KindRole::refuse, "quotas"},
-    {"LimitRange", KindRole::refuse, "default requests; write them on the containers"},
+   
     {"Kustomization", KindRole::refuse, "an overlay; build it first: kustomize build . | windtunnel run -f -"},
     {"HelmRelease", KindRole::refuse, "a chart; render it first: helm template ... | windtunnel run -f -"},
-    {"LeaderWorkerSet", KindRole::refuse, "a server over several nodes"},
     {"InferenceService", KindRole::refuse, "KServe; write the Deployment it makes"},
     {"ServingRuntime", KindRole::refuse, "KServe; write the Deployment it makes"},
     {"RayService", KindRole::refuse, "Ray; write a Deployment"},
@@ -84,31 +77,22 @@ constexpr KindRow other_kinds[] = {
     {"ResourceFlavor", KindRole::refuse, "Kueue's admission"},
     {"PodGroup", KindRole::refuse, "gang scheduling"},
     {"Rollout", KindRole::refuse, "Argo rollouts; write a Deployment"},
-    {"Node", KindRole::refuse, "single nodes; write cluster.pools in the scenario"},
-    {"ReplicationController", KindRole::refuse, "an obsolete kind; write a Deployment"},
+   
     {"ResourceClaim", KindRole::refuse, "dynamic resource allocation"},
     {"ResourceClaimTemplate", KindRole::refuse, "dynamic resource allocation"},
     {"DeviceClass", KindRole::refuse, "dynamic resource allocation"},
 };
 
-const std::vector<std::string> read_kinds = {"Deployment", "StatefulSet", "ReplicaSet", "Service", "HorizontalPodAutoscaler", "ScaledObject",
-                                             "ClusterConfig", "PodDisruptionBudget", "PriorityClass", "CronJob", "ServiceMonitor", "PodMonitor",
-                                             "PodMonitoring", "ClusterPodMonitoring"};
-
-/// Which API versions each kind that is read may come in.
-const std::map<std::string, std::vector<std::string>> api_versions = {
-    {"Deployment", {"apps/v1"}}, {"StatefulSet", {"apps/v1"}}, {"ReplicaSet", {"apps/v1"}}, {"Service", {"v1"}},
-    {"HorizontalPodAutoscaler", {"autoscaling/v2", "autoscaling/v2beta2", "autoscaling/v1"}},
-    {"ScaledObject", {"keda.sh/v1alpha1"}}, {"ClusterConfig", {"eksctl.io/v1alpha5"}}, {"PodDisruptionBudget", {"policy/v1", "policy/v1beta1"}},
-    {"PriorityClass", {"scheduling.k8s.io/v1"}}, {"CronJob", {"batch/v1", "batch/v1beta1"}},
-    {"ServiceMonitor", {"monitoring.coreos.com/v1"}}, {"PodMonitor", {"monitoring.coreos.com/v1"}},
-    {"PodMonitoring", {"monitoring.googleapis.com/v1"}}, {"ClusterPodMonitoring", {"monitoring.googleapis.com/v1"}}};
-
-/// Whether any pod spec below this node asks for a GPU.
-bool asks_for_gpu(const Node& node) {
-    if (node.is_map() && (node.find("nvidia.com/gpu") || node.find("amd.com/gpu"))) return true;
-    return std::any_of(node.children.begin(), node.children.end(), asks_for_gpu);
-}
+/// Groups whose kinds configure access, traffic, certificates, text or observation: a kind of theirs that is in
+/// no table cannot change the result either.
+constexpr const char* harmless_groups[] = {
+    "rbac.authorization.k8s.io", "networking.k8s.io", "gateway.networking.k8s.io", "apiextensions.k8s.io", "admissionregistration.k8s.io", "apiregistration.k8s.io",
+    "certificates.k8s.io", "coordination.k8s.io", "discovery.k8s.io", "events.k8s.io", "flowcontrol.apiserver.k8s.io", "node.k8s.io", "storage.k8s.io",
+    "snapshot.storage.k8s.io", "secrets-store.csi.x-k8s.io", "cert-manager.io", "acme.cert-manager.io", "external-secrets.io", "bitnami.com", "traefik.io",
+    "traefik.containo.us", "security.istio.io", "telemetry.istio.io", "extensions.istio.io", "cilium.io", "crd.projectcalico.org", "kyverno.io", "wgpolicyk8s.io",
+    "templates.gatekeeper.sh", "constraints.gatekeeper.sh", "grafana.integreatly.org", "opentelemetry.io", "logging.banzaicloud.io", "jaegertracing.io",
+    "nfd.k8s-sigs.io", "elbv2.k8s.aws", "vpcresources.k8s.aws", "crd.k8s.amazonaws.com", "cloud.google.com", "networking.gke.io", "source.toolkit.fluxcd.io",
+    "notification.toolkit.fluxcd.io", "velero.io", "longhorn.io", "ceph.rook.io", "metrics.k8s.io", "authentication.k8s.io", "authorization.k8s.io"};
 
 /// The first text below a node that a template engine should have replaced.
 const Node* find_template(const Node& node) {
@@ -144,6 +128,7 @@ public:
                                                                    (values ? "; render the chart first: helm template ... | windtunnel run -f -" : "")});
             return;
         }
+        if (read_live(object, index)) return;
         if (const std::string owner = made_by(document.root); !owner.empty()) {
             object.note("", document.root.text_at({"kind"}) + "/" + document.root.text_at({"metadata", "name"}) + " is made by " + owner + ", from which it follows");
             return;
@@ -157,13 +142,20 @@ public:
                 m_findings.errors.push_back({document.where(*left), "", "found " + describe(*left) + ", text of a template, allowed: rendered manifests (helm template ... | windtunnel run -f -)"});
                 return;
             }
-        if (std::find(read_kinds.begin(), read_kinds.end(), kind) == read_kinds.end()) {
-            other(object, kind, document);
+        if (kind == "ConfigMap" && document.root.text_at({"metadata", "name"}) == "cluster-autoscaler-priority-expander") {
+            const Node* data = document.root.find("data");
+            const Node* text = data ? data->find("priorities") : nullptr;
+            if (text && text->is_text()) m_out.expander_priorities = read_expander_priorities(text->text, document.where(*text), m_findings);
+            else object.missing("data.priorities", "YAML text: a priority with a list of regular expressions");
             return;
         }
-        const auto& versions = api_versions.at(kind);
-        if (std::find(versions.begin(), versions.end(), api_version) == versions.end()) {
-            object.error("apiVersion", "found " + api_version + ", allowed for " + kind + ": " + join(versions));
+        const ReadRow* row = find_row(kind);
+        if (row == nullptr) {
+            other(object, kind, api_version, document);
+            return;
+        }
+        if (std::find(row->versions.begin(), row->versions.end(), api_version) == row->versions.end()) {
+            object.error("apiVersion", "found " + api_version + ", allowed for " + kind + ": " + join(row->versions));
             return;
         }
         ObjectMeta meta = decode_meta(object, kind, index);
@@ -173,10 +165,88 @@ public:
                                                                           std::to_string(first->second.line) + "), allowed: each object once"});
             return;
         }
-        dispatch(object, kind, api_version, std::move(meta));
+        (this->*row->read)(object, std::move(meta));
+        object.finish();
+    }
+
+    /// What needs all documents: admission's defaults, and one line for everything that was left aside.
+    void finish() {
+        const auto admit = [&](PodTemplate& pod, const ObjectMeta& meta) {
+            for (const LimitRangeObject& range : m_out.limit_ranges)
+                if (range.meta.name_space == meta.name_space) apply_limit_range(range, pod, meta.title(), m_findings);
+        };
+        for (WorkloadObject& w : m_out.workloads) {
+            admit(w.pod, w.meta);
+            if (w.leader) admit(*w.leader, w.meta);
+        }
+        for (DaemonSetObject& d : m_out.daemon_sets) admit(d.pod, d.meta);
+        for (BarePod& p : m_out.bare_pods) admit(p.pod, p.meta);
+        for (JobObject& j : m_out.jobs) admit(j.pod, j.meta);
+        for (CronJobObject& j : m_out.cron_jobs) admit(j.job.pod, j.meta);
+        if (m_aside.empty()) return;
+        std::size_t objects = 0;
+        std::string names;
+        for (const auto& [kind, titles] : m_aside) {
+            objects += titles.size();
+            names += (names.empty() ? "" : "; ") + kind + " " + (titles.size() > 3 ? "(" + std::to_string(titles.size()) + ")" : join(titles));
+        }
+        if (objects == 1) names = m_aside.begin()->first + "/" + m_aside.begin()->second.front() + " does not change the result";
+        else names = std::to_string(objects) + " objects do not change the result: " + names;
+        m_findings.notes.push_back({m_first_aside, "", names});
     }
 
 private:
+    using Reader = void (Importer::*)(Decoder&, ObjectMeta);
+    struct ReadRow {
+        std::string kind;
+        std::vector<std::string> versions;  ///< the API versions it may come in
+        Reader read;
+    };
+
+    /// The kinds that are read: one row each.
+    static const std::vector<ReadRow>& rows() {
+        static const std::vector<ReadRow> table = {
+            {"Deployment", {"apps/v1"}, &Importer::read_workload},
+            {"StatefulSet", {"apps/v1"}, &Importer::read_workload},
+            {"ReplicaSet", {"apps/v1"}, &Importer::read_workload},
+            {"ReplicationController", {"v1"}, &Importer::read_workload},
+            {"LeaderWorkerSet", {"leaderworkerset.x-k8s.io/v1"}, &Importer::read_workload},
+            {"DaemonSet", {"apps/v1"}, &Importer::read_daemon_set},
+            {"Pod", {"v1"}, &Importer::read_pod},
+            {"Job", {"batch/v1"}, &Importer::read_job},
+            {"CronJob", {"batch/v1", "batch/v1beta1"}, &Importer::read_cron_job},
+            {"Service", {"v1"}, &Importer::read_service},
+            {"Node", {"v1"}, &Importer::read_node},
+            {"Namespace", {"v1"}, &Importer::read_namespace},
+            {"ResourceQuota", {"v1"}, &Importer::read_quota},
+            {"LimitRange", {"v1"}, &Importer::read_limit_range},
+            {"StorageClass", {"storage.k8s.io/v1"}, &Importer::read_storage_class},
+            {"PersistentVolumeClaim", {"v1"}, &Importer::read_claim},
+            {"PersistentVolume", {"v1"}, &Importer::read_volume},
+            {"HorizontalPodAutoscaler", {"autoscaling/v2", "autoscaling/v2beta2", "autoscaling/v2beta1", "autoscaling/v1"}, &Importer::read_autoscaler},
+            {"ScaledObject", {"keda.sh/v1alpha1"}, &Importer::read_scaled_object},
+            {"ClusterConfig", {"eksctl.io/v1alpha5"}, &Importer::read_cluster_config},
+            {"NodePool", {"karpenter.sh/v1", "karpenter.sh/v1beta1"}, &Importer::read_node_pool},
+            {"NodeClaim", {"karpenter.sh/v1", "karpenter.sh/v1beta1"}, &Importer::read_node_claim},
+            {"EC2NodeClass", {"karpenter.k8s.aws/v1", "karpenter.k8s.aws/v1beta1"}, &Importer::read_node_class},
+            {"AKSNodeClass", {"karpenter.azure.com/v1alpha2", "karpenter.azure.com/v1beta1"}, &Importer::read_node_class},
+            {"PodDisruptionBudget", {"policy/v1", "policy/v1beta1"}, &Importer::read_budget},
+            {"PriorityClass", {"scheduling.k8s.io/v1"}, &Importer::read_priority_class},
+            {"ServiceMonitor", {"monitoring.coreos.com/v1"}, &Importer::read_monitor},
+            {"PodMonitor", {"monitoring.coreos.com/v1"}, &Importer::read_monitor},
+            {"PodMonitoring", {"monitoring.googleapis.com/v1"}, &Importer::read_monitor},
+            {"ClusterPodMonitoring", {"monitoring.googleapis.com/v1"}, &Importer::read_monitor},
+            {"PrometheusRule", {"monitoring.coreos.com/v1"}, &Importer::read_rules},
+            {"Rules", {"monitoring.googleapis.com/v1"}, &Importer::read_rules},
+            {"ClusterRules", {"monitoring.googleapis.com/v1"}, &Importer::read_rules},
+        };
+        return table;
+    }
+    static const ReadRow* find_row(const std::string& kind) {
+        for (const ReadRow& row : rows())
+            if (row.kind == kind) return &row;
+        return nullptr;
+    }
     /// The object among the documents that controls this one (`kubectl get all` prints both), or "".
     [[nodiscard]] std::string made_by(const Node& object) const {
         const Node* metadata = object.find("metadata");
@@ -195,6 +265,42 @@ private:
         return "";
     }
 
+    /// A pod that a controller made is part of the start state; its owner has it.
+    bool read_live(Decoder& object, std::size_t index) {
+        const Node& root = object.node();
+        if (root.text_at({"kind"}) != "Pod" || root.text_at({"apiVersion"}) != "v1") return false;
+        const Node* metadata = root.find("metadata");
+        const Node* owners = metadata && metadata->is_map() ? metadata->find("ownerReferences") : nullptr;
+        if (!owners || !owners->is_list() || owners->children.empty()) return false;
+        Findings aside;
+        Decoder quiet(root, "", object.file(), aside);
+        LivePod pod = decode_live_pod(quiet, decode_meta(quiet, "Pod", index));
+        const std::string owner = made_by(root);
+        const std::size_t slash = owner.find('/');
+        pod.owner_kind = slash == std::string::npos ? owners->children[0].text_at({"kind"}) : owner.substr(0, slash);
+        pod.owner_name = slash == std::string::npos ? owners->children[0].text_at({"name"}) : owner.substr(slash + 1);
+        if (owners->children[0].text_at({"kind"}) == "ReplicaSet") {
+            pod.owner_revision = owners->children[0].text_at({"name"});
+            for (const Document& d : m_out.documents)
+                if (d.root.text_at({"kind"}) == "ReplicaSet" && d.root.text_at({"metadata", "name"}) == pod.owner_revision &&
+                    d.root.text_at({"metadata", "namespace"}) == root.text_at({"metadata", "namespace"})) {
+                    const auto number = to_integer(d.root.text_at({"metadata", "annotations", "deployment.kubernetes.io/revision"}));
+                    if (d.root.text_at({"kind"}) == "ReplicaSet" && owner.starts_with("ReplicaSet/")) {
+                        // The ReplicaSet stands among the documents; its own owner has the pod.
+                        const std::string above = made_by(d.root);
+                        if (const std::size_t cut = above.find('/'); cut != std::string::npos) {
+                            pod.owner_kind = above.substr(0, cut);
+                            pod.owner_name = above.substr(cut + 1);
+                        }
+                    }
+                    if (number) pod.revision = static_cast<std::int32_t>(*number);
+                }
+        }
+        object.note("", pod.meta.title() + " is made by " + pod.owner_kind + "/" + pod.owner_name + ", from which it follows");
+        m_out.live.pods.push_back(std::move(pod));
+        return true;
+    }
+
     ObjectMeta decode_meta(Decoder& object, const std::string& kind, std::size_t index) {
         ObjectMeta meta;
         meta.kind = kind;
@@ -207,63 +313,121 @@ private:
         meta.labels = metadata.text_map("labels");
         meta.annotations = metadata.text_map("annotations");
         metadata.quiet({"creationTimestamp", "uid", "resourceVersion", "generation", "managedFields", "ownerReferences", "finalizers",
-                        "generateName", "selfLink", "deletionTimestamp"});
+                        "generateName", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"});
         if (kind == "ClusterConfig") metadata.quiet({"region", "version", "tags"});
         metadata.finish();
         object.quiet({"apiVersion", "kind", "status"});
         return meta;
     }
 
-    void dispatch(Decoder& object, const std::string& kind, const std::string& api_version, ObjectMeta meta) {
-        if (kind == "Deployment" || kind == "StatefulSet" || kind == "ReplicaSet") {
-            m_out.workloads.push_back(decode_workload(object, std::move(meta)));
-        } else if (kind == "Service") {
-            m_out.services.push_back(decode_service(object, std::move(meta)));
-        } else if (kind == "HorizontalPodAutoscaler") {
-            m_out.horizontal_pod_autoscalers.push_back(decode_horizontal_pod_autoscaler(object, std::move(meta), api_version));
-        } else if (kind == "ScaledObject") {
-            m_out.scaled_objects.push_back(decode_scaled_object(object, std::move(meta)));
-        } else if (kind == "ClusterConfig") {
-            std::string region;
-            for (NodeGroup& group : decode_cluster_config(object, meta, region)) m_out.node_groups.push_back(std::move(group));
-            if (!m_out.cluster_region.empty() && !region.empty() && region != m_out.cluster_region)
-                object.error("metadata", "found the region " + region + " besides " + m_out.cluster_region + ", allowed: one region");
-            m_out.cluster_region = region;
-        } else if (kind == "PodDisruptionBudget") {
-            m_out.pod_disruption_budgets.push_back(decode_pod_disruption_budget(object, std::move(meta)));
-        } else if (kind == "PriorityClass") {
-            m_out.priority_classes.push_back(decode_priority_class(object, std::move(meta)));
-        } else if (kind == "CronJob") {
-            if (auto job = decode_cron_job(object, std::move(meta))) m_out.scaling_cron_jobs.push_back(std::move(*job));
-            object.quiet({"spec"});
-        } else {
-            m_out.monitors.push_back(decode_metrics_monitor(object, std::move(meta)));
+    void read_workload(Decoder& object, ObjectMeta meta) {
+        m_out.workloads.push_back(decode_workload(object, std::move(meta)));
+        read_server(object, m_out.workloads.back());
+        const WorkloadObject& workload = m_out.workloads.back();
+        for (const Container& container : workload.pod.containers) {
+            auto settings = read_cluster_autoscaler(container, workload.meta, m_findings);
+            if (!settings) continue;
+            if (m_out.cluster_autoscaler)
+                object.error("", workload.meta.title() + " is a second cluster-autoscaler beside " + m_out.cluster_autoscaler->meta.title() + ", allowed: one");
+            m_out.cluster_autoscaler = std::move(settings);
         }
-        object.finish();
+    }
+    void read_node_pool(Decoder& object, ObjectMeta meta) {
+        const bool beta = object.text("apiVersion").value_or("").ends_with("v1beta1");
+        m_out.node_pools.push_back(decode_node_pool(object, std::move(meta), beta));
+    }
+    void read_node_class(Decoder& object, ObjectMeta meta) {
+        const bool beta = object.text("apiVersion").value_or("").ends_with("v1beta1");
+        m_out.node_classes.push_back(meta.kind == "AKSNodeClass" ? decode_aks_node_class(object, std::move(meta)) : decode_ec2_node_class(object, std::move(meta), beta));
+    }
+    void read_node_claim(Decoder& object, ObjectMeta meta) { m_out.node_claims.push_back(decode_node_claim(object, std::move(meta))); }
+    void read_daemon_set(Decoder& object, ObjectMeta meta) { m_out.daemon_sets.push_back(decode_daemon_set(object, std::move(meta))); }
+    void read_pod(Decoder& object, ObjectMeta meta) {
+        if (object.has("status") && !object.node().text_at({"spec", "nodeName"}).empty()) {
+            Findings aside;
+            Decoder quiet(object.node(), "", object.file(), aside);
+            m_out.live.pods.push_back(decode_live_pod(quiet, meta));
+        }
+        m_out.bare_pods.push_back(decode_bare_pod(object, std::move(meta)));
+    }
+    void read_job(Decoder& object, ObjectMeta meta) { m_out.jobs.push_back(decode_job(object, std::move(meta))); }
+    void read_cron_job(Decoder& object, ObjectMeta meta) {
+        m_out.cron_jobs.push_back(decode_cron_job_object(object, std::move(meta)));
+        for (ScalingCronJob& job : scaling_cron_jobs_of(m_out.cron_jobs.back())) m_out.scaling_cron_jobs.push_back(std::move(job));
+    }
+    void read_service(Decoder& object, ObjectMeta meta) { m_out.services.push_back(decode_service(object, std::move(meta))); }
+    void read_node(Decoder& object, ObjectMeta meta) { m_out.live.nodes.push_back(decode_node(object, std::move(meta))); }
+    void read_namespace(Decoder& object, ObjectMeta meta) {
+        meta.labels.try_emplace("kubernetes.io/metadata.name", meta.name);
+        m_out.namespaces[meta.name] = meta.labels;
+        object.quiet({"spec"});
+    }
+    void read_quota(Decoder& object, ObjectMeta meta) { m_out.resource_quotas.push_back(decode_resource_quota(object, std::move(meta))); }
+    void read_limit_range(Decoder& object, ObjectMeta meta) { m_out.limit_ranges.push_back(decode_limit_range(object, std::move(meta))); }
+    void read_storage_class(Decoder& object, ObjectMeta meta) { m_out.storage_classes.push_back(decode_storage_class(object, std::move(meta))); }
+    void read_claim(Decoder& object, ObjectMeta meta) {
+        if (!object.has("spec")) object.missing("spec", "accessModes and resources");
+        m_out.volume_claims.push_back(decode_volume_claim(object.child("spec"), std::move(meta)));
+    }
+    void read_volume(Decoder& object, ObjectMeta meta) { m_out.persistent_volumes.push_back(decode_persistent_volume(object, std::move(meta))); }
+    void read_autoscaler(Decoder& object, ObjectMeta meta) {
+        const std::string version = object.text("apiVersion").value_or("");
+        m_out.horizontal_pod_autoscalers.push_back(decode_horizontal_pod_autoscaler(object, std::move(meta), version));
+    }
+    void read_scaled_object(Decoder& object, ObjectMeta meta) { m_out.scaled_objects.push_back(decode_scaled_object(object, std::move(meta))); }
+    void read_cluster_config(Decoder& object, ObjectMeta meta) {
+        std::string region;
+        for (NodeGroup& group : decode_cluster_config(object, meta, region)) m_out.node_groups.push_back(std::move(group));
+        if (!m_out.cluster_region.empty() && !region.empty() && region != m_out.cluster_region)
+            object.error("metadata", "found the region " + region + " besides " + m_out.cluster_region + ", allowed: one region");
+        m_out.cluster_region = region;
+    }
+    void read_budget(Decoder& object, ObjectMeta meta) { m_out.pod_disruption_budgets.push_back(decode_pod_disruption_budget(object, std::move(meta))); }
+    void read_priority_class(Decoder& object, ObjectMeta meta) { m_out.priority_classes.push_back(decode_priority_class(object, std::move(meta))); }
+    void read_rules(Decoder& object, ObjectMeta) {
+        Decoder spec = object.child("spec");
+        for (RecordingRule& rule : decode_rule_groups(spec)) m_out.recording_rules.push_back(std::move(rule));
+        spec.finish();
+    }
+    void read_monitor(Decoder& object, ObjectMeta meta) { m_out.monitors.push_back(decode_metrics_monitor(object, std::move(meta))); }
+
+    void read_server(Decoder& object, WorkloadObject& out);
+    void fill_environment(Container& container, const std::string& name_space) const;
+
+    void leave_aside(const std::string& kind, const Document& document) {
+        if (m_aside.empty()) m_first_aside = document.where();
+        const std::string name = document.root.text_at({"metadata", "name"});
+        m_aside[kind].push_back(name.empty() ? document.root.text_at({"metadata", "generateName"}) : name);
     }
 
-    WorkloadObject decode_workload(Decoder& object, ObjectMeta meta);
-    void fill_environment(Container& container, const std::string& name_space) const;
-    static Service decode_service(Decoder& object, ObjectMeta meta);
-
-    void other(Decoder& object, const std::string& kind, const Document& document) {
-        std::vector<std::string> names = read_kinds;
+    void other(Decoder& object, const std::string& kind, const std::string& api_version, const Document& document) {
+        std::vector<std::string> names;
+        for (const ReadRow& row : rows()) names.push_back(row.kind);
+        if (kind == "ConfigMap") {
+            std::vector<AdapterRule> rules = decode_adapter_config(document.root, document.file, m_findings);
+            m_out.adapter_rules.insert(m_out.adapter_rules.end(), rules.begin(), rules.end());
+            if (!rules.empty()) return;
+        }
         for (const KindRow& row : other_kinds) {
             names.emplace_back(row.kind);
             if (kind != row.kind) continue;
             const std::string title = kind + "/" + document.root.text_at({"metadata", "name"});
-            if (row.role == KindRole::warn)
-                object.warn("", title + ": " + row.why);
-            else if (row.role == KindRole::note || (row.role == KindRole::gpu_refuse && !asks_for_gpu(document.root)))
-                object.note("", title + " does not change the result");
-            else
-                object.error("", title + " would change the result and is not simulated: " + row.why);
+            if (row.role == KindRole::warn) object.warn("", title + ": " + row.why);
+            else if (row.role == KindRole::note) leave_aside(kind, document);
+            else object.error("", title + " would change the result and is not simulated: " + row.why);
+            return;
+        }
+        const std::string group = api_version.substr(0, api_version.find('/'));
+        if (std::any_of(std::begin(harmless_groups), std::end(harmless_groups), [&](const char* g) { return group == g; })) {
+            leave_aside(kind, document);
             return;
         }
         object.error("kind", "found " + kind + ", which is no known kind" + did_you_mean(kind, names) +
                                  "; if it cannot change the result, leave its file out");
     }
 
+    std::map<std::string, std::vector<std::string>> m_aside;  ///< kind -> names of what cannot change the result
+    SourcePosition m_first_aside;
     Manifests& m_out;
     Findings& m_findings;
     std::map<std::string, SourcePosition> m_seen;
@@ -292,51 +456,8 @@ void Importer::fill_environment(Container& container, const std::string& name_sp
     container.environment = std::move(all);
 }
 
-WorkloadObject Importer::decode_workload(Decoder& object, ObjectMeta meta) {
-    WorkloadObject out;
-    out.meta = std::move(meta);
-    const bool stateful = out.meta.kind == "StatefulSet";
-    out.kind = stateful ? WorkloadKind::stateful_set : out.meta.kind == "ReplicaSet" ? WorkloadKind::replica_set : WorkloadKind::deployment;
-    if (!object.has("spec")) object.missing("spec", "the workload's spec");
-    Decoder spec = object.child("spec");
-    out.replicas_given = spec.has("replicas");
-    out.replicas = spec.int32("replicas", 0).value_or(1);
-    if (!spec.has("selector")) spec.missing("selector", "matchLabels that the template's labels carry");
-    out.selector = decode_label_selector(spec.child("selector"));
-    if (!spec.has("template")) spec.missing("template", "the pod template");
-    out.pod = decode_pod_template(spec.child("template"));
-    if (spec.has("selector") && spec.has("template") && !out.selector.matches(out.pod.labels))
-        spec.error("selector", "matches none of the template's labels, allowed: labels of spec.template.metadata.labels");
-    out.min_ready = seconds(spec.int32("minReadySeconds", 0).value_or(0));
-    if (stateful) {
-        // Treated as a Deployment that takes one pod down at a time.
-        object.note("", out.meta.title() + " is treated as a Deployment with maxUnavailable 1: the order of its pods is not simulated");
-        out.max_surge = {0, false};
-        out.max_unavailable = {1, false};
-        Decoder strategy = spec.child("updateStrategy");
-        const auto type = strategy.text("type").value_or("RollingUpdate");
-        if (type != "RollingUpdate") strategy.error("type", "found " + type + ", allowed: RollingUpdate");
-        strategy.harmless({"rollingUpdate"});
-        strategy.finish();
-        spec.harmless({"volumeClaimTemplates", "persistentVolumeClaimRetentionPolicy"});
-        spec.quiet({"serviceName", "podManagementPolicy", "ordinals"});
-    } else if (out.kind == WorkloadKind::deployment) {
-        Decoder strategy = spec.child("strategy");
-        out.recreate = strategy.choice<bool>("type", {{"RollingUpdate", false}, {"Recreate", true}}).value_or(false);
-        if (out.recreate && strategy.has("rollingUpdate")) strategy.error("rollingUpdate", "stands beside type Recreate, allowed: only with RollingUpdate");
-        Decoder rolling = strategy.child("rollingUpdate");
-        out.max_surge = rolling.int_or_percent("maxSurge").value_or(out.max_surge);
-        out.max_unavailable = rolling.int_or_percent("maxUnavailable").value_or(out.max_unavailable);
-        if (rolling.has("maxSurge") && rolling.has("maxUnavailable") && out.max_surge.value == 0 && out.max_unavailable.value == 0)
-            rolling.error("maxUnavailable", "found 0 with maxSurge 0, allowed: at least one of them above 0");
-        rolling.finish();
-        strategy.finish();
-        out.progress_deadline = seconds(spec.int32("progressDeadlineSeconds", 0).value_or(600));
-        out.paused = spec.boolean("paused").value_or(false);
-    }
-    spec.quiet({"revisionHistoryLimit"});
-    spec.finish();
-
+/// What the workload's containers serve, from their command lines and from annotations.
+void Importer::read_server(Decoder& object, WorkloadObject& out) {
     for (std::size_t i = 0; i < out.pod.containers.size() && !out.server; ++i) {
         fill_environment(out.pod.containers[i], out.meta.name_space);
         out.server = read_model_server(out.pod.containers[i], m_findings);
@@ -356,22 +477,6 @@ WorkloadObject Importer::decode_workload(Decoder& object, ObjectMeta meta) {
     }
     if (!out.server && out.pod.gpus() > 0)
         object.warn("", out.meta.title() + " uses GPUs and is no model server that is known; declare it with workload.server in the scenario or windtunnel.dev/model annotations");
-    return out;
-}
-
-Service Importer::decode_service(Decoder& object, ObjectMeta meta) {
-    Service out;
-    out.meta = std::move(meta);
-    Decoder spec = object.child("spec");
-    out.selector = spec.text_map("selector");
-    out.client_ip_affinity = spec.choice<bool>("sessionAffinity", {{"None", false}, {"ClientIP", true}}).value_or(false);
-    out.headless = spec.text("clusterIP").value_or("") == "None";
-    out.publish_not_ready = spec.boolean("publishNotReadyAddresses").value_or(false);
-    spec.quiet({"ports", "type", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "loadBalancerIP", "loadBalancerClass", "loadBalancerSourceRanges",
-                "externalTrafficPolicy", "internalTrafficPolicy", "externalIPs", "externalName", "healthCheckNodePort",
-                "allocateLoadBalancerNodePorts", "sessionAffinityConfig", "trafficDistribution"});
-    spec.finish();
-    return out;
 }
 
 }  // namespace
@@ -401,6 +506,7 @@ Manifests import_kubernetes(std::vector<Document> documents, Findings& findings)
     out.documents = std::move(documents);
     Importer importer(out, findings);
     for (std::size_t i = 0; i < out.documents.size(); ++i) importer.read(i);
+    importer.finish();
     if (!out.incomplete) check_references(out, findings);
     return out;
 }

@@ -1,438 +1,313 @@
+// Pod templates: where a pod may run, what it takes there, and how long it lives.
 #include "scenarios/kubernetes_pods.hpp"
 
 #include <algorithm>
-#include <charconv>
+#include <set>
 
 namespace windtunnel {
 namespace {
 
-const std::vector<std::pair<std::string, TaintEffect>> taint_effects = {{"NoSchedule", TaintEffect::no_schedule},
-                                                                        {"PreferNoSchedule", TaintEffect::prefer_no_schedule},
-                                                                        {"NoExecute", TaintEffect::no_execute}};
+const std::string required_terms = "requiredDuringSchedulingIgnoredDuringExecution";
+const std::string preferred_terms = "preferredDuringSchedulingIgnoredDuringExecution";
 
-const std::vector<std::pair<std::string, SelectorOperator>> operators = {
-    {"In", SelectorOperator::in},         {"NotIn", SelectorOperator::not_in},          {"Exists", SelectorOperator::exists},
-    {"DoesNotExist", SelectorOperator::does_not_exist}, {"Gt", SelectorOperator::greater_than}, {"Lt", SelectorOperator::less_than}};
-
-bool is_gpu_resource(const std::string& name) {
-    return name == "nvidia.com/gpu" || name.starts_with("nvidia.com/mig-") || name.starts_with("nvidia.com/gpu.") ||
-           name == "amd.com/gpu";
-}
-
-std::optional<std::int64_t> to_integer(const std::string& text) {
-    std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-    return value;
-}
-
-std::vector<SelectorExpression> decode_expressions(Decoder& map, const std::string& key) {
-    std::vector<SelectorExpression> out;
-    for (Decoder& item : map.children(key)) {
-        SelectorExpression expression;
-        expression.key = item.required_text("key");
-        if (!item.has("operator")) item.missing("operator", "In, NotIn, Exists or DoesNotExist");
-        expression.op = item.choice("operator", operators).value_or(SelectorOperator::exists);
-        expression.values = item.texts("values");
-        const bool takes_values = expression.op == SelectorOperator::in || expression.op == SelectorOperator::not_in;
-        if (takes_values && expression.values.empty()) item.error("values", "is empty, allowed: at least one value");
-        item.finish();
-        out.push_back(std::move(expression));
+NodeAffinityTerm decode_node_term(Decoder& term) {
+    NodeAffinityTerm out;
+    out.expressions = decode_expressions(term, "matchExpressions");
+    out.fields = decode_expressions(term, "matchFields");
+    for (const SelectorExpression& field : out.fields) {
+        if (field.key != "metadata.name") term.error("matchFields", "found the field " + field.key + ", allowed: metadata.name");
+        const bool listed = field.op == SelectorOperator::in || field.op == SelectorOperator::not_in;
+        if (!listed || field.values.size() != 1) term.error("matchFields", "allowed: operator In or NotIn with exactly one value");
     }
+    term.finish();
     return out;
 }
 
-std::optional<Probe> decode_probe(Decoder& container, const std::string& key, bool must_succeed_once) {
-    if (!container.take(key)) return std::nullopt;
-    Decoder probe = container.child(key);
-    Probe out;
-    out.where = probe.where();
-    int actions = 0;
-    for (const char* name : {"httpGet", "exec", "tcpSocket", "grpc"}) actions += probe.has(name) ? 1 : 0;
-    if (actions != 1) probe.error("", "found " + std::to_string(actions) + " actions, allowed: exactly one of httpGet, exec, tcpSocket, grpc");
-    const auto port = [](Decoder& action) -> std::string {
-        const Node* node = action.take("port");
-        if (!node) {
-            action.missing("port", "a port number or the name of one");
-            return "";
-        }
-        if (node->is_list() || node->is_map()) action.error("port", "found " + describe(*node) + ", allowed: a port number or the name of one");
-        return node->text;
-    };
-    if (probe.has("httpGet")) {
-        Decoder action = probe.child("httpGet");
-        out.http_path = action.text("path").value_or("/");
-        out.port = port(action);
-        action.quiet({"scheme", "host", "httpHeaders"});
-        action.finish();
-    }
-    if (probe.has("exec")) {
-        out.action = ProbeAction::exec;
-        Decoder action = probe.child("exec");
-        out.command = action.texts("command");
-        action.finish();
-    }
-    if (probe.has("tcpSocket")) {
-        out.action = ProbeAction::tcp_socket;
-        Decoder action = probe.child("tcpSocket");
-        out.port = port(action);
-        action.quiet({"host"});
-        action.finish();
-    }
-    if (probe.has("grpc")) {
-        out.action = ProbeAction::grpc;
-        Decoder action = probe.child("grpc");
-        out.port = port(action);
-        action.quiet({"service"});
-        action.finish();
-    }
-    probe.quiet({"httpGet", "exec", "tcpSocket", "grpc"});
-    // 0 stands for the default, as the API server takes it.
-    const auto at_least_one = [&](const char* name, std::int32_t fallback) {
-        const auto value = probe.int32(name, 0).value_or(0);
-        return value == 0 ? fallback : value;
-    };
-    out.initial_delay = seconds(probe.int32("initialDelaySeconds", 0).value_or(0));
-    out.period = seconds(at_least_one("periodSeconds", 10));
-    out.timeout = seconds(at_least_one("timeoutSeconds", 1));
-    out.success_threshold = at_least_one("successThreshold", 1);
-    out.failure_threshold = at_least_one("failureThreshold", 3);
-    if (must_succeed_once && out.success_threshold != 1)
-        probe.error("successThreshold", "found " + std::to_string(out.success_threshold) + ", allowed for this probe: 1");
-    if (const auto grace = probe.int32("terminationGracePeriodSeconds", 1)) out.termination_grace = seconds(*grace);
-    probe.finish();
+PodAffinityTerm decode_pod_term(Decoder& term, bool required, std::int32_t weight) {
+    PodAffinityTerm out;
+    out.where = term.where();
+    out.required = required;
+    out.weight = weight;
+    out.selects = term.has("labelSelector");
+    out.selector = decode_label_selector(term.child("labelSelector"));
+    out.topology_key = term.required_text("topologyKey");
+    out.namespaces = term.texts("namespaces");
+    if (term.has("namespaceSelector")) out.namespace_selector = decode_label_selector(term.child("namespaceSelector"));
+    out.match_label_keys = term.texts("matchLabelKeys");
+    out.mismatch_label_keys = term.texts("mismatchLabelKeys");
+    if (!out.selects && !(out.match_label_keys.empty() && out.mismatch_label_keys.empty()))
+        term.error("matchLabelKeys", "stands without labelSelector, allowed: with one");
+    term.finish();
     return out;
 }
 
-void decode_resource_list(Decoder list, bool limits, Resources& out) {
-    for (const Node& member : list.node().children) {
-        const std::string& name = member.key;
-        const auto quantity = list.quantity(name);
-        if (!quantity) continue;
-        if (quantity->whole < 0) {
-            list.error(name, "found " + describe(member) + ", allowed: at least 0");
-            continue;
-        }
-        if (name == "cpu") {
-            (limits ? out.cpu_limit_milli : out.cpu_request_milli) = quantity->milli_ceil();
-        } else if (name == "memory") {
-            (limits ? out.memory_limit_bytes : out.memory_request_bytes) = quantity->ceil();
-            if (!quantity->is_integer() || (quantity->whole > 0 && quantity->whole < (1 << 20)))
-                list.warn(name, "found " + describe(member) + ", less than 1 MiB; was Mi or Gi meant?");
-        } else if (name == "ephemeral-storage") {
-            out.ephemeral_storage_bytes = quantity->ceil();
-        } else if (name.starts_with("hugepages-")) {
-            list.note(name, "does not change the result");
-        } else if (name.find('/') != std::string::npos) {
-            if (!quantity->is_integer()) {
-                list.error(name, "found " + describe(member) + ", allowed: a whole number (devices are not divided)");
-                continue;
-            }
-            const auto [entry, added] = out.extended.try_emplace(name, quantity->whole);
-            if (!added && entry->second != quantity->whole)
-                list.error(name, "found a request and a limit of " + std::to_string(entry->second) + " and " +
-                                     std::to_string(quantity->whole) + ", allowed: the same number in both");
-        } else {
-            list.error(name, "is no known resource" + did_you_mean(name, {"cpu", "memory", "ephemeral-storage", "nvidia.com/gpu"}));
-        }
-    }
+std::int32_t decode_weight(Decoder& weighted) {
+    if (!weighted.has("weight")) weighted.missing("weight", "an integer from 1 to 100");
+    return weighted.int32("weight", 1, 100).value_or(1);
 }
 
-Resources decode_resources(Decoder resources) {
-    Resources out;
-    Resources requested;
-    decode_resource_list(resources.child("requests"), false, out);
-    requested.extended = out.extended;
-    decode_resource_list(resources.child("limits"), true, out);
-    Decoder limits = resources.child("limits");
-    for (const auto& [name, amount] : requested.extended)
-        if (amount > 0 && !limits.has(name))
-            resources.error("requests", "names " + name + " without a limit, allowed: the same number in limits");
-    if (!out.cpu_request_milli) out.cpu_request_milli = out.cpu_limit_milli;
-    if (!out.memory_request_bytes) out.memory_request_bytes = out.memory_limit_bytes;
-    const auto over = [&](const auto& request, const auto& limit, const char* name) {
-        if (request && limit && *request > *limit)
-            resources.error("requests", std::string("asks for more ") + name + " than the limit, allowed: at most the limit");
-    };
-    over(out.cpu_request_milli, out.cpu_limit_milli, "cpu");
-    over(out.memory_request_bytes, out.memory_limit_bytes, "memory");
-    resources.unsupported({"claims"}, "dynamic resource allocation; use nvidia.com/gpu limits");
-    resources.finish();
-    return out;
-}
-
-/// lifecycle.preStop as a time it takes.
-std::optional<Tick> decode_pre_stop(Decoder& container) {
-    Decoder lifecycle = container.child("lifecycle");
-    std::optional<Tick> out;
-    if (lifecycle.has("preStop")) {
-        Decoder hook = lifecycle.child("preStop");
-        if (hook.has("sleep")) {
-            Decoder sleep = hook.child("sleep");
-            if (const auto time = sleep.int32("seconds", 0)) out = seconds(*time);
-            sleep.finish();
-        } else if (hook.has("exec")) {
-            Decoder exec = hook.child("exec");
-            const std::string command = join(exec.texts("command"), " ");
-            const std::size_t word = command.find("sleep ");
-            std::size_t digits = word == std::string::npos ? 0 : word + 6;
-            std::size_t end = digits;
-            while (end < command.size() && command[end] >= '0' && command[end] <= '9') ++end;
-            const auto time = to_integer(command.substr(digits, end - digits));
-            if (word != std::string::npos && time && *time < 1'000'000) out = seconds(*time);
-            else exec.error("command", "found \"" + command + "\", allowed: a command that sleeps (sleep 30), whose time is known");
-            exec.finish();
-        } else if (hook.has("httpGet")) {
-            hook.error("httpGet", "would change the result and is not simulated: how long the call takes is unknown; write sleep.seconds");
-        }
-        hook.quiet({"sleep", "exec", "httpGet"});
-        hook.finish();
+std::vector<PodAffinityTerm> decode_pod_terms(Decoder affinity) {
+    std::vector<PodAffinityTerm> out;
+    for (Decoder& term : affinity.children(required_terms)) out.push_back(decode_pod_term(term, true, 0));
+    for (Decoder& weighted : affinity.children(preferred_terms)) {
+        const std::int32_t weight = decode_weight(weighted);
+        Decoder term = weighted.child("podAffinityTerm");
+        out.push_back(decode_pod_term(term, false, weight));
+        weighted.finish();
     }
-    lifecycle.harmless({"postStart", "stopSignal"});
-    lifecycle.finish();
-    return out;
-}
-
-std::vector<EnvironmentVariable> decode_environment(Decoder& container) {
-    std::vector<EnvironmentVariable> out;
-    for (Decoder& item : container.children("env")) {
-        EnvironmentVariable variable;
-        variable.name = item.required_text("name");
-        variable.value = item.text("value").value_or("");
-        if (item.has("valueFrom")) {
-            variable.known = false;
-            const Node& source = *item.take("valueFrom");
-            variable.config_map = source.text_at({"configMapKeyRef", "name"});
-            variable.config_key = source.text_at({"configMapKeyRef", "key"});
-        }
-        item.finish();
-        out.push_back(std::move(variable));
-    }
-    return out;
-}
-
-/// The words of command or args, and their places. A word that is no text is an error, and is taken as it
-/// was written, so that the words around it keep their meaning.
-std::vector<std::string> decode_words(Decoder& container, const std::string& key, std::vector<WordPlace>& places) {
-    (void)container.texts(key);
-    std::vector<std::string> words;
-    const Node* list = container.take(key);
-    if (!list || !list->is_list()) return words;
-    for (const Node& word : list->children) {
-        places.push_back({{container.file(), word.line, word.column}, container.path_of(key) + "[" + std::to_string(words.size()) + "]"});
-        words.push_back(word.text);
-    }
-    return words;
-}
-
-Container decode_container(Decoder& container) {
-    Container out;
-    out.where = container.where();
-    out.path = container.path();
-    out.name = container.required_text("name");
-    out.image = container.text("image").value_or("");
-    out.command = decode_words(container, "command", out.word_places);
-    out.args = decode_words(container, "args", out.word_places);
-    out.environment = decode_environment(container);
-    for (const Decoder& source : container.children("envFrom"))
-        if (const std::string name = source.node().text_at({"configMapRef", "name"}); !name.empty()) out.config_maps.push_back(name);
-    out.resources = decode_resources(container.child("resources"));
-    for (Decoder& port : container.children("ports")) {
-        const auto number = port.int32("containerPort", 1, 65535);
-        const auto name = port.text("name");
-        if (name && number) out.ports[*name] = *number;
-        port.quiet({"protocol", "hostPort", "hostIP"});
-        port.finish();
-    }
-    out.startup_probe = decode_probe(container, "startupProbe", true);
-    out.readiness_probe = decode_probe(container, "readinessProbe", false);
-    out.liveness_probe = decode_probe(container, "livenessProbe", true);
-    out.pre_stop_sleep = decode_pre_stop(container);
-    out.restartable_init = container.text("restartPolicy").value_or("") == "Always";
-    out.image_pull_policy = container.text("imagePullPolicy").value_or("");
-    container.harmless({"volumeMounts", "volumeDevices", "securityContext", "workingDir", "stdin", "tty", "stdinOnce",
-                        "terminationMessagePath", "terminationMessagePolicy"});
-    container.quiet({"resizePolicy"});
-    container.finish();
+    affinity.finish();
     return out;
 }
 
 void decode_affinity(Decoder affinity, PodTemplate& out) {
-    const std::string required = "requiredDuringSchedulingIgnoredDuringExecution";
-    const std::string preferred = "preferredDuringSchedulingIgnoredDuringExecution";
     Decoder node = affinity.child("nodeAffinity");
-    Decoder terms = node.child(required);
-    for (Decoder& term : terms.children("nodeSelectorTerms")) {
-        out.required_node_affinity.push_back({decode_expressions(term, "matchExpressions")});
-        term.unsupported({"matchFields"}, "write matchExpressions over node labels");
-        term.finish();
-    }
+    Decoder terms = node.child(required_terms);
+    if (node.has(required_terms) && !terms.has("nodeSelectorTerms")) terms.missing("nodeSelectorTerms", "at least one term");
+    for (Decoder& term : terms.children("nodeSelectorTerms")) out.required_node_affinity.push_back(decode_node_term(term));
     terms.finish();
-    if (node.take(preferred)) node.warn(preferred, "preferences between nodes are not simulated: pods go to any node that their requirements allow");
-    node.finish();
-    Decoder anti = affinity.child("podAntiAffinity");
-    const auto add_term = [&](Decoder& term, bool is_required) {
-        PodAntiAffinityTerm entry;
-        entry.selector = decode_label_selector(term.child("labelSelector"));
-        entry.topology_key = term.required_text("topologyKey");
-        entry.required = is_required;
-        term.quiet({"namespaces", "namespaceSelector", "matchLabelKeys"});
-        term.finish();
-        out.pod_anti_affinity.push_back(std::move(entry));
-    };
-    for (Decoder& term : anti.children(required)) add_term(term, true);
-    for (Decoder& weighted : anti.children(preferred)) {
-        weighted.int32("weight", 1, 100);
-        Decoder term = weighted.child("podAffinityTerm");
-        add_term(term, false);
+    for (Decoder& weighted : node.children(preferred_terms)) {
+        PreferredNodeTerm entry;
+        entry.weight = decode_weight(weighted);
+        Decoder preference = weighted.child("preference");
+        entry.term = decode_node_term(preference);
         weighted.finish();
+        out.preferred_node_affinity.push_back(std::move(entry));
     }
-    anti.finish();
-    affinity.unsupported({"podAffinity"}, "pods that must share a node or zone");
+    node.finish();
+    out.pod_affinity = decode_pod_terms(affinity.child("podAffinity"));
+    out.pod_anti_affinity = decode_pod_terms(affinity.child("podAntiAffinity"));
     affinity.finish();
 }
 
-}  // namespace
-
-bool SelectorExpression::matches(const Labels& labels) const {
-    const auto found = labels.find(key);
-    const bool has = found != labels.end();
-    const bool listed = has && std::find(values.begin(), values.end(), found->second) != values.end();
-    switch (op) {
-        case SelectorOperator::in: return listed;
-        case SelectorOperator::not_in: return !listed;
-        case SelectorOperator::exists: return has;
-        case SelectorOperator::does_not_exist: return !has;
-        case SelectorOperator::greater_than:
-        case SelectorOperator::less_than: break;
-    }
-    const auto value = has ? to_integer(found->second) : std::nullopt;
-    const auto bound = values.size() == 1 ? to_integer(values[0]) : std::nullopt;
-    if (!value || !bound) return false;
-    return op == SelectorOperator::greater_than ? *value > *bound : *value < *bound;
-}
-
-bool LabelSelector::matches(const Labels& labels) const {
-    for (const auto& [key, value] : match_labels) {
-        const auto found = labels.find(key);
-        if (found == labels.end() || found->second != value) return false;
-    }
-    return std::all_of(match_expressions.begin(), match_expressions.end(),
-                       [&](const SelectorExpression& e) { return e.matches(labels); });
-}
-
-bool Toleration::tolerates(const Taint& taint) const {
-    if (effect && *effect != taint.effect) return false;
-    if (key.empty()) return exists;
-    return key == taint.key && (exists || value == taint.value);
-}
-
-std::int64_t Resources::gpus() const {
-    std::int64_t sum = 0;
-    for (const auto& [name, amount] : extended)
-        if (is_gpu_resource(name)) sum += amount;
-    return sum;
-}
-
-std::string Resources::gpu_resource() const {
-    for (const auto& [name, amount] : extended)
-        if (is_gpu_resource(name) && amount > 0) return name;
-    return "";
-}
-
-namespace {
-template <class Get>
-std::int64_t sum_over(const PodTemplate& pod, Get get) {
-    std::int64_t sum = 0;
-    for (const Container& c : pod.containers) sum += get(c.resources);
-    for (const Container& c : pod.init_containers)
-        if (c.restartable_init) sum += get(c.resources);
-    return sum;
-}
-}  // namespace
-
-std::int64_t PodTemplate::cpu_request_milli() const {
-    return sum_over(*this, [](const Resources& r) { return r.cpu_request_milli.value_or(0); });
-}
-std::int64_t PodTemplate::memory_request_bytes() const {
-    return sum_over(*this, [](const Resources& r) { return r.memory_request_bytes.value_or(0); });
-}
-std::int64_t PodTemplate::gpus() const {
-    return sum_over(*this, [](const Resources& r) { return r.gpus(); });
-}
-std::string PodTemplate::gpu_resource() const {
-    for (const Container& c : containers)
-        if (std::string name = c.resources.gpu_resource(); !name.empty()) return name;
-    return "";
-}
-
-std::optional<TaintEffect> decode_taint_effect(Decoder& map, const std::string& key) { return map.choice(key, taint_effects); }
-
-LabelSelector decode_label_selector(Decoder selector) {
-    LabelSelector out;
-    out.match_labels = selector.text_map("matchLabels");
-    out.match_expressions = decode_expressions(selector, "matchExpressions");
-    selector.finish();
+TopologySpread decode_spread(Decoder& item) {
+    TopologySpread out;
+    out.where = item.where();
+    if (!item.has("maxSkew")) item.missing("maxSkew", "an integer of at least 1");
+    out.max_skew = item.int32("maxSkew", 1).value_or(1);
+    out.topology_key = item.required_text("topologyKey");
+    if (!item.has("whenUnsatisfiable")) item.missing("whenUnsatisfiable", "DoNotSchedule or ScheduleAnyway");
+    out.do_not_schedule = item.choice<bool>("whenUnsatisfiable", {{"DoNotSchedule", true}, {"ScheduleAnyway", false}}).value_or(true);
+    out.selects = item.has("labelSelector");
+    out.selector = decode_label_selector(item.child("labelSelector"));
+    out.min_domains = item.int32("minDomains", 1).value_or(1);
+    if (item.has("minDomains") && !out.do_not_schedule) item.error("minDomains", "stands beside ScheduleAnyway, allowed: with whenUnsatisfiable DoNotSchedule");
+    out.match_label_keys = item.texts("matchLabelKeys");
+    const std::vector<std::pair<std::string, bool>> policies = {{"Honor", true}, {"Ignore", false}};
+    out.honors_affinity = item.choice("nodeAffinityPolicy", policies).value_or(true);
+    out.honors_taints = item.choice("nodeTaintsPolicy", policies).value_or(false);
+    item.finish();
     return out;
 }
 
-PodTemplate decode_pod_template(Decoder pod_template) {
+Volume decode_volume(Decoder& item) {
+    Volume out;
+    out.where = item.where();
+    out.name = item.required_text("name");
+    const auto at = [&](const char* key, VolumeKind kind) {
+        if (!item.take(key)) return false;
+        out.kind = kind;
+        return true;
+    };
+    // `emptyDir: {}` and `emptyDir:` both are directories.
+    if (item.node().find("emptyDir")) {
+        out.kind = VolumeKind::empty_dir;
+        Decoder dir = item.child("emptyDir");
+        const std::string medium = dir.text("medium").value_or("");
+        if (medium == "Memory" || medium.starts_with("HugePages")) out.kind = VolumeKind::memory;
+        else if (!medium.empty()) dir.error("medium", "found \"" + medium + "\", allowed: \"\", Memory, HugePages" + did_you_mean(medium, {"Memory"}));
+        if (const auto size = dir.quantity("sizeLimit")) out.size_bytes = size->ceil();
+        dir.finish();
+    } else if (at("hostPath", VolumeKind::host_path)) {
+        out.source = item.node().text_at({"hostPath", "path"});
+    } else if (at("persistentVolumeClaim", VolumeKind::claim)) {
+        Decoder claim = item.child("persistentVolumeClaim");
+        out.claim = claim.required_text("claimName");
+        claim.quiet({"readOnly"});
+        claim.finish();
+    } else if (at("ephemeral", VolumeKind::ephemeral)) {
+        Decoder spec = item.child("ephemeral").child("volumeClaimTemplate").child("spec");
+        out.storage_class = spec.text("storageClassName").value_or("");
+        if (const auto size = spec.child("resources").child("requests").quantity("storage")) out.size_bytes = size->ceil();
+    } else if (at("nfs", VolumeKind::nfs)) {
+        out.source = item.node().text_at({"nfs", "server"}) + ":" + item.node().text_at({"nfs", "path"});
+    } else if (at("csi", VolumeKind::csi)) {
+        out.source = item.node().text_at({"csi", "driver"});
+    } else {
+        (void)(at("configMap", VolumeKind::config_map) || at("secret", VolumeKind::secret) || at("projected", VolumeKind::projected) ||
+               at("downwardAPI", VolumeKind::downward_api) || at("image", VolumeKind::image));
+    }
+    item.quiet({"awsElasticBlockStore", "azureDisk", "azureFile", "cephfs", "cinder", "fc", "flexVolume", "flocker", "gcePersistentDisk", "gitRepo",
+                "glusterfs", "iscsi", "photonPersistentDisk", "portworxVolume", "quobyte", "rbd", "scaleIO", "storageos", "vsphereVolume",
+                "emptyDir", "hostPath", "persistentVolumeClaim", "ephemeral", "nfs", "csi", "configMap", "secret", "projected", "downwardAPI", "image"});
+    item.finish();
+    return out;
+}
+
+/// Annotations that controllers read from pods.
+void read_annotations(Decoder& metadata, PodTemplate& out) {
+    Decoder annotations = metadata.child("annotations");
+    const auto find = [&](const char* key) -> const std::string* {
+        const auto found = out.annotations.find(key);
+        return found == out.annotations.end() ? nullptr : &found->second;
+    };
+    if (const std::string* text = find("controller.kubernetes.io/pod-deletion-cost")) {
+        const auto cost = to_integer(*text);
+        if (cost && *cost >= INT32_MIN && *cost <= INT32_MAX) out.deletion_cost = static_cast<std::int32_t>(*cost);
+        else annotations.error("controller.kubernetes.io/pod-deletion-cost", "found \"" + *text + "\", allowed: a 32-bit integer in quotes");
+    }
+    if (const std::string* text = find("cluster-autoscaler.kubernetes.io/safe-to-evict")) {
+        if (*text == "true" || *text == "false") out.safe_to_evict = *text == "true";
+        else annotations.error("cluster-autoscaler.kubernetes.io/safe-to-evict", "found \"" + *text + "\", allowed: \"true\" or \"false\"");
+    }
+    for (const char* key : {"karpenter.sh/do-not-disrupt", "karpenter.sh/do-not-evict", "karpenter.sh/do-not-consolidate"})
+        if (const std::string* text = find(key); text && *text == "true") out.do_not_disrupt = true;
+}
+
+/// The containers' demands as the scheduler adds them up, KEP-753: sidecars that stand before an init
+/// container run beside it.
+template <class Get>
+std::int64_t request_of(const PodTemplate& pod, Get get, bool pod_level) {
+    std::int64_t running = 0, sidecars = 0, peak = 0;
+    for (const Container& c : pod.containers) running += get(c.resources);
+    for (const Container& c : pod.init_containers) {
+        if (c.restartable_init) sidecars += get(c.resources);
+        peak = std::max(peak, sidecars + (c.restartable_init ? 0 : get(c.resources)));
+    }
+    std::int64_t sum = std::max(running + sidecars, peak);
+    if (pod_level && pod.pod_resources && get(*pod.pod_resources) > 0) sum = get(*pod.pod_resources);
+    return sum + get(pod.overhead);
+}
+
+}  // namespace
+
+std::int64_t PodTemplate::cpu_request_milli() const {
+    return request_of(*this, [](const Resources& r) { return r.cpu_request_milli.value_or(0); }, true);
+}
+std::int64_t PodTemplate::memory_request_bytes() const {
+    return request_of(*this, [](const Resources& r) { return r.memory_request_bytes.value_or(0); }, true);
+}
+std::int64_t PodTemplate::ephemeral_storage_bytes() const {
+    return request_of(*this, [](const Resources& r) { return r.ephemeral_storage_bytes.value_or(0); }, false);
+}
+std::int64_t PodTemplate::gpus() const {
+    return request_of(*this, [](const Resources& r) { return r.gpus(); }, false);
+}
+std::string PodTemplate::gpu_resource() const {
+    for (const auto* list : {&containers, &init_containers})
+        for (const Container& c : *list)
+            if (std::string name = c.resources.gpu_resource(); !name.empty()) return name;
+    return "";
+}
+
+std::map<std::string, std::int64_t> PodTemplate::extended_requests() const {
+    std::map<std::string, std::int64_t> out;
+    for (const auto* list : {&containers, &init_containers})
+        for (const Container& c : *list)
+            for (const auto& [name, amount] : c.resources.extended)
+                if (amount > 0) out[name] = 0;
+    for (auto& [name, amount] : out)
+        amount = request_of(*this, [&key = name](const Resources& r) {
+            const auto found = r.extended.find(key);
+            return found == r.extended.end() ? std::int64_t{0} : found->second;
+        }, false);
+    return out;
+}
+
+std::vector<HostPort> PodTemplate::host_ports() const {
+    std::vector<HostPort> out;
+    for (const auto* list : {&containers, &init_containers})
+        for (const Container& c : *list) {
+            if (list == &init_containers && !c.restartable_init) continue;
+            out.insert(out.end(), c.host_ports.begin(), c.host_ports.end());
+            if (host_network && c.host_ports.empty())
+                for (const auto& [name, number] : c.ports) out.push_back({number, "TCP", "0.0.0.0"});
+        }
+    return out;
+}
+
+bool PodTemplate::best_effort() const {
+    const auto states = [](const Resources& r) { return r.cpu_request_milli || r.cpu_limit_milli || r.memory_request_bytes || r.memory_limit_bytes; };
+    if (pod_resources && states(*pod_resources)) return false;
+    const auto any = [&](const std::vector<Container>& list) { return std::any_of(list.begin(), list.end(), [&](const Container& c) { return states(c.resources); }); };
+    return !any(containers) && !any(init_containers);
+}
+
+bool PodTemplate::has_local_storage() const {
+    return std::any_of(volumes.begin(), volumes.end(), [](const Volume& v) { return v.kind == VolumeKind::empty_dir || v.kind == VolumeKind::host_path; });
+}
+
+PodTemplate decode_pod_template(Decoder pod_template, const std::vector<RestartPolicy>& allowed) {
     PodTemplate out;
     out.where = pod_template.where();
     Decoder metadata = pod_template.child("metadata");
     out.labels = metadata.text_map("labels");
     out.annotations = metadata.text_map("annotations");
-    metadata.quiet({"name", "namespace", "creationTimestamp"});
+    read_annotations(metadata, out);
+    metadata.quiet({"name", "namespace", "creationTimestamp", "uid", "resourceVersion", "generation", "managedFields", "ownerReferences",
+                    "finalizers", "generateName", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"});
     metadata.finish();
     if (!pod_template.has("spec")) pod_template.missing("spec", "the pod's spec");
     Decoder spec = pod_template.child("spec");
-    for (Decoder& item : spec.children("containers")) out.containers.push_back(decode_container(item));
-    for (Decoder& item : spec.children("initContainers")) out.init_containers.push_back(decode_container(item));
-    if (pod_template.has("spec") && out.containers.empty() && !spec.has("containers")) spec.missing("containers", "at least one container");
+    out.path = spec.path();
+    std::set<std::string> names;
+    for (const char* list : {"containers", "initContainers"})
+        for (Decoder& item : spec.children(list)) {
+            Container container = decode_container(item);
+            if (!container.name.empty() && !names.insert(container.name).second)
+                item.error("name", "found \"" + container.name + "\" a second time, allowed: each container's name once");
+            const bool init = std::string(list) == "initContainers";
+            if (init && !container.restartable_init && (container.startup_probe || container.readiness_probe || container.liveness_probe))
+                item.error("", "has a probe, allowed on an init container only with restartPolicy Always");
+            if (!init && container.restartable_init) item.error("restartPolicy", "stands on a container, allowed: on init containers (sidecars)");
+            (init ? out.init_containers : out.containers).push_back(std::move(container));
+        }
+    if (pod_template.has("spec") && out.containers.empty()) spec.missing("containers", "at least one container");
+    if (spec.has("resources")) out.pod_resources = decode_resources(spec.child("resources"));
+    decode_resource_list(spec.child("overhead"), false, out.overhead);
     out.node_selector = spec.text_map("nodeSelector");
+    out.node_name = spec.text("nodeName").value_or("");
     decode_affinity(spec.child("affinity"), out);
-    for (Decoder& item : spec.children("topologySpreadConstraints")) {
-        TopologySpread spread;
-        spread.max_skew = item.int32("maxSkew", 1).value_or(1);
-        spread.topology_key = item.required_text("topologyKey");
-        spread.do_not_schedule = item.text("whenUnsatisfiable").value_or("DoNotSchedule") == "DoNotSchedule";
-        spread.selector = decode_label_selector(item.child("labelSelector"));
-        spread.min_domains = item.int32("minDomains", 1).value_or(1);
-        item.quiet({"matchLabelKeys", "nodeAffinityPolicy", "nodeTaintsPolicy"});
-        item.finish();
-        out.topology_spread.push_back(std::move(spread));
-    }
-    for (Decoder& item : spec.children("tolerations")) {
-        Toleration toleration;
-        toleration.key = item.text("key").value_or("");
-        toleration.exists = item.choice<bool>("operator", {{"Equal", false}, {"Exists", true}}).value_or(false);
-        toleration.value = item.text("value").value_or("");
-        if (toleration.exists && !toleration.value.empty()) item.error("value", "found a value with operator Exists, allowed: none");
-        if (toleration.key.empty() && !toleration.exists) item.error("", "has no key, allowed without one: operator Exists");
-        toleration.effect = decode_taint_effect(item, "effect");
-        if (const auto time = item.int32("tolerationSeconds", 0)) toleration.toleration_time = seconds(*time);
-        item.finish();
-        out.tolerations.push_back(std::move(toleration));
-    }
+    for (Decoder& item : spec.children("topologySpreadConstraints")) out.topology_spread.push_back(decode_spread(item));
+    out.tolerations = decode_tolerations(spec, "tolerations");
     out.priority_class = spec.text("priorityClassName").value_or("");
+    out.priority = spec.int32("priority", INT32_MIN);
+    out.preempts = spec.choice<bool>("preemptionPolicy", {{"PreemptLowerPriority", true}, {"Never", false}});
+    out.scheduler_name = spec.text("schedulerName").value_or("default-scheduler");
+    for (Decoder& gate : spec.children("schedulingGates")) out.scheduling_gates.push_back(gate.required_text("name"));
+    for (Decoder& gate : spec.children("readinessGates")) out.readiness_gates.push_back(gate.required_text("conditionType"));
+    for (Decoder& claim : spec.children("resourceClaims")) out.resource_claims.push_back(claim.required_text("name"));
+    for (Decoder& item : spec.children("volumes")) out.volumes.push_back(decode_volume(item));
+    for (const auto* list : {&out.containers, &out.init_containers})
+        for (const Container& c : *list)
+            for (const VolumeMount& mount : c.volume_mounts) {
+                const auto has_name = [&](const Volume& v) { return v.name == mount.volume; };
+                if (mount.volume.empty() || std::any_of(out.volumes.begin(), out.volumes.end(), has_name)) continue;
+                if (!spec.has("volumes")) continue;  // a StatefulSet's claims
+                std::vector<std::string> known;
+                for (const Volume& v : out.volumes) known.push_back(v.name);
+                if (!nearest_name(mount.volume, known).empty())
+                    spec.findings().warnings.push_back({c.where, c.path + ".volumeMounts", "mounts " + mount.volume + ", which is no volume of the pod" + did_you_mean(mount.volume, known)});
+            }
     out.termination_grace = seconds(spec.int32("terminationGracePeriodSeconds", 0, 40'000'000).value_or(30));
     out.runtime_class = spec.text("runtimeClassName").value_or("");
-    if (const auto policy = spec.text("restartPolicy"); policy && *policy != "Always")
-        spec.error("restartPolicy", "found " + *policy + ", allowed here: Always");
-    spec.unsupported({"nodeName"}, "pods bound to a node by name");
-    spec.unsupported({"resourceClaims"}, "dynamic resource allocation; use nvidia.com/gpu limits");
-    spec.unsupported({"readinessGates"}, "conditions set by other controllers");
-    if (const auto scheduler = spec.text("schedulerName"); scheduler && *scheduler != "default-scheduler")
-        spec.error("schedulerName", "would change the result and is not simulated: schedulers other than default-scheduler");
-    spec.unsupported({"overhead"}, "pod overhead of runtime classes");
-    spec.unsupported({"schedulingGates"}, "gates opened by other controllers");
-    spec.unsupported({"resources"}, "pod-level resources; write them on the containers");
-    spec.harmless({"volumes", "serviceAccountName", "serviceAccount", "automountServiceAccountToken", "imagePullSecrets",
-                   "securityContext", "hostNetwork", "hostIPC", "hostPID", "shareProcessNamespace", "dnsPolicy", "dnsConfig",
-                   "hostname", "subdomain", "hostAliases", "enableServiceLinks", "setHostnameAsFQDN", "preemptionPolicy",
-                   "activeDeadlineSeconds", "os"});
+    out.host_network = spec.boolean("hostNetwork").value_or(false);
+    if (const auto time = spec.int32("activeDeadlineSeconds", 1, 40'000'000)) out.active_deadline = seconds(*time);
+    const std::vector<std::pair<std::string, RestartPolicy>> policies = {{"Always", RestartPolicy::always}, {"OnFailure", RestartPolicy::on_failure}, {"Never", RestartPolicy::do_not}};
+    if (const auto policy = spec.choice("restartPolicy", policies)) {
+        out.restart_policy = *policy;
+        std::string names_of_allowed;
+        for (const auto& [name, value] : policies)
+            if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) names_of_allowed += (names_of_allowed.empty() ? "" : " or ") + name;
+        if (std::find(allowed.begin(), allowed.end(), *policy) == allowed.end())
+            spec.error("restartPolicy", "found " + spec.text("restartPolicy").value_or("") + ", allowed here: " + names_of_allowed);
+    } else if (std::find(allowed.begin(), allowed.end(), RestartPolicy::always) == allowed.end() && pod_template.has("spec") && !spec.has("restartPolicy")) {
+        spec.missing("restartPolicy", "OnFailure or Never");
+    }
+    spec.harmless({"hostIPC", "hostPID", "shareProcessNamespace", "dnsConfig", "hostUsers", "securityContext", "subdomain", "hostname", "hostAliases",
+                   "setHostnameAsFQDN", "os", "hostnameOverride", "workloadRef"});
+    spec.quiet({"serviceAccountName", "serviceAccount", "automountServiceAccountToken", "imagePullSecrets", "dnsPolicy", "enableServiceLinks", "ephemeralContainers"});
     spec.finish();
-    pod_template.quiet({"apiVersion", "kind"});
+    pod_template.quiet({"apiVersion", "kind", "status"});
     pod_template.finish();
     return out;
 }

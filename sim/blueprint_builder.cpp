@@ -52,15 +52,36 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     std::vector<WorkloadPlan> workloads = parts.workloads;
     std::vector<StagePlan> stages;
     std::uint32_t pods = 0;
-    for (std::size_t w = 0; w < workloads.size(); ++w) {
-        workloads[w].first_pod = pods;
-        pods += workloads[w].pod_slots;
-        workloads[w].first_stage = static_cast<std::uint32_t>(stages.size());
-        workloads[w].stage_count = 0;
-        if (w < parts.stages.size()) {
-            workloads[w].stage_count = static_cast<std::uint32_t>(parts.stages[w].size());
-            stages.insert(stages.end(), parts.stages[w].begin(), parts.stages[w].end());
-        }
+    for (WorkloadPlan& w : workloads) {
+        w.first_pod = pods;
+        pods += w.pod_slots;
+    }
+    std::vector<TemplatePlan> templates;
+    std::vector<SpreadRule> spread;
+    std::vector<AffinityRule> affinity;
+    std::vector<std::uint32_t> counted_by;
+    const auto append = [](auto& all, const auto& some, std::uint32_t& first, std::uint32_t& count) {
+        first = static_cast<std::uint32_t>(all.size());
+        count = static_cast<std::uint32_t>(some.size());
+        all.insert(all.end(), some.begin(), some.end());
+    };
+    for (const TemplateParts& from : parts.templates) {
+        TemplatePlan plan = from.plan;
+        plan.first_stage = static_cast<std::uint32_t>(stages.size());
+        plan.stage_count = static_cast<std::uint32_t>(from.stages.size());
+        stages.insert(stages.end(), from.stages.begin(), from.stages.end());
+        append(spread, from.spread, plan.first_spread, plan.spread_count);
+        append(affinity, from.affinity, plan.first_affinity, plan.affinity_count);
+        append(counted_by, from.counted_by, plan.first_counted, plan.counted_count);
+        // A pod that asks for no cpu or memory counts 100 mCPU and 200 MiB in scores (kubernetes.md 7.3).
+        const PodRules defaults;
+        if (plan.scoring_cpu_milli == 0)
+            plan.scoring_cpu_milli = plan.needs[resource_cpu_milli] > 0 ? plan.needs[resource_cpu_milli]
+                                                                        : defaults.scoring_cpu_milli;
+        if (plan.scoring_memory == 0)
+            plan.scoring_memory = plan.needs[resource_memory_bytes] > 0 ? plan.needs[resource_memory_bytes]
+                                                                        : defaults.scoring_memory;
+        templates.push_back(plan);
     }
     std::vector<PoolPlan> pools = parts.pools;
     std::uint32_t nodes = 0;
@@ -68,8 +89,17 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
         p.first_node = nodes;
         nodes += p.node_slots;
     }
+    std::vector<TopologyCounterPlan> counters = parts.counters;
+    std::uint32_t cells = 0;
+    for (TopologyCounterPlan& c : counters) {
+        c.first_cell = cells;
+        c.domains = c.key == topology_hostname ? nodes
+                                               : static_cast<std::uint32_t>(parts.topology_domains[c.key - 1]);
+        cells += c.domains;
+    }
     if (b != nullptr) {
         new (b) Blueprint;
+        b->topology_cells = cells;
         b->span = parts.span;
         b->drain_limit = parts.drain_limit;
         b->job_capacity = parts.job_capacity * growth;
@@ -79,14 +109,25 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
         b->cold = parts.cold;
         b->turnaround = parts.turnaround;
         b->goodput = parts.goodput;
-        b->node_scaling = parts.node_scaling;
+        b->cluster_autoscaler = parts.cluster_autoscaler;
+        b->karpenter = parts.karpenter;
         b->epoch_ms = parts.epoch_ms;
     }
     out.fill(b ? &b->workload_of_model : nullptr, parts.workload_of_model);
     out.fill(b ? &b->workloads : nullptr, workloads);
+    out.fill(b ? &b->templates : nullptr, templates);
     out.fill(b ? &b->stages : nullptr, stages);
     out.fill(b ? &b->tables : nullptr, parts.tables);
     out.fill(b ? &b->pools : nullptr, pools);
+    out.fill(b ? &b->shapes : nullptr, parts.shapes);
+    out.fill(b ? &b->shape_domains : nullptr, parts.shape_domains);
+    out.fill(b ? &b->topology_domains : nullptr, parts.topology_domains);
+    out.fill(b ? &b->counters : nullptr, counters);
+    out.fill(b ? &b->counted_by : nullptr, counted_by);
+    out.fill(b ? &b->spread_rules : nullptr, spread);
+    out.fill(b ? &b->affinity_rules : nullptr, affinity);
+    out.fill(b ? &b->karpenter_pools : nullptr, parts.karpenter_pools);
+    out.fill(b ? &b->karpenter_budgets : nullptr, parts.karpenter_budgets);
     if (b != nullptr) b->scrape = parts.scrape;
     out.fill(b ? &b->streams : nullptr, parts.streams);
     out.fill(b ? &b->stream_sources : nullptr, parts.stream_sources);
@@ -99,6 +140,8 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     out.fill(b ? &b->intervals : nullptr, parts.intervals);
     out.fill(b ? &b->autoscalers : nullptr, parts.autoscalers);
     out.fill(b ? &b->schedule : nullptr, parts.schedule);
+    out.fill(b ? &b->events : nullptr, parts.events);
+    out.fill(b ? &b->budgets : nullptr, parts.budgets);
     auto* servers = out.place<ServerConfig>(parts.servers.size());
     if (b != nullptr) Layouter::link(b->servers, servers, parts.servers.size());
     for (std::size_t i = 0; i < parts.servers.size(); ++i) {
@@ -138,6 +181,34 @@ void check(const ServerParts& s) {
 
 }  // namespace
 
+void BlueprintParts::add(WorkloadPlan workload, TemplateParts revision) {
+    workload.first_template = static_cast<std::uint32_t>(templates.size());
+    workload.template_count = 1;
+    revision.plan.workload = static_cast<std::uint32_t>(workloads.size());
+    workloads.push_back(workload);
+    templates.push_back(std::move(revision));
+}
+
+std::uint32_t BlueprintParts::add_revision(std::uint32_t workload, TemplateParts revision) {
+    WorkloadPlan& owner = workloads[workload];
+    const std::uint32_t at = owner.first_template + owner.template_count++;
+    revision.plan.workload = workload;
+    templates.insert(templates.begin() + at, std::move(revision));
+    for (std::uint32_t w = 0; w < workloads.size(); ++w)
+        if (w != workload && workloads[w].first_template >= at) ++workloads[w].first_template;
+    for (ClusterEventPlan& e : events)
+        if (e.kind == ClusterEventKind::rollout && e.revision >= at) ++e.revision;
+    return at;
+}
+
+void BlueprintParts::add(PoolPlan pool, ShapePlan shape) {
+    pool.first_shape = static_cast<std::uint32_t>(shapes.size());
+    pool.shape_count = 1;
+    shape.pool = static_cast<std::uint32_t>(pools.size());
+    pools.push_back(pool);
+    shapes.push_back(shape);
+}
+
 Tick longest_step_of(const ServerParts& s) {
     Tick base;
     for (const Tick t : s.cost.decode_step) base = max(base, t);
@@ -172,13 +243,29 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
                parts.pools.size() <= max_pools);
     for (const ServerParts& s : parts.servers) check(s);
     for (const WorkloadPlan& w : parts.workloads) {
-        WT_EXPECTS(w.server < parts.servers.size() && w.pod_slots >= 1);
+        WT_EXPECTS(w.pod_slots >= 1 && w.template_count >= 1 &&
+                   w.first_template + w.template_count <= parts.templates.size());
         WT_EXPECTS(w.per_replica_limit == 0 || w.routing == Routing::least_requests);
     }
+    for (const TemplateParts& t : parts.templates)
+        WT_EXPECTS(t.plan.workload < parts.workloads.size() &&
+                   t.plan.server < static_cast<std::int32_t>(parts.servers.size()));
+    WT_EXPECTS(parts.shapes.size() <= max_shapes);
+    for (const ClusterEventPlan& e : parts.events)
+        WT_EXPECTS(e.kind == ClusterEventKind::rollout
+                       ? e.target < parts.workloads.size() && e.revision < parts.templates.size() &&
+                             parts.templates[e.revision].plan.workload == e.target
+                       : e.target < parts.pools.size());
+    for (const PoolPlan& p : parts.pools)
+        WT_EXPECTS(p.shape_count >= 1 && p.first_shape + p.shape_count <= parts.shapes.size());
     WT_EXPECTS(parts.streams.size() == parts.stream_sources.size());
     for (const AutoscalerPlan& a : parts.autoscalers) {
-        WT_EXPECTS(a.workload < parts.workloads.size() &&
-                   a.trigger_count == static_cast<std::uint32_t>(a.hpa.metric_count));
+        WT_EXPECTS(a.workload < parts.workloads.size());
+        WT_EXPECTS(a.trigger_count <= hpa_max_metrics && a.hpa.metric_count <= hpa_max_metrics);
+        WT_EXPECTS(a.formula_metric < a.hpa.metric_count);
+        for (std::uint32_t t = 0; t < a.trigger_count; ++t)
+            WT_EXPECTS(a.triggers[t].metric < a.hpa.metric_count &&
+                       (a.triggers[t].metric >= 0 || a.formula_metric >= 0));
         WT_EXPECTS(a.hpa.sync_period.count > 0 && a.keda.polling_interval.count > 0);
     }
     for (const std::uint32_t w : parts.workload_of_model) WT_EXPECTS(w < parts.workloads.size());

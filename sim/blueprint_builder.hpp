@@ -15,6 +15,15 @@ struct ServerParts {
     StepCostTable cost;
 };
 
+/// A pod template as the host describes it.
+struct TemplateParts {
+    TemplatePlan plan;
+    std::vector<StagePlan> stages;
+    std::vector<SpreadRule> spread;
+    std::vector<AffinityRule> affinity;
+    std::vector<std::uint32_t> counted_by;  ///< counters that count its pods
+};
+
 /// Everything of a blueprint as vectors; plain structs without their spans. `first_pod`, `first_node` and
 /// the like are filled in by build().
 struct BlueprintParts {
@@ -24,14 +33,21 @@ struct BlueprintParts {
     bool cold = false;
     Tick turnaround;
     GoodputPlan goodput;
-    NodeScalingPlan node_scaling;
+    ClusterAutoscalerPlan cluster_autoscaler;
+    KarpenterDisruptionRules karpenter;
     std::int64_t epoch_ms = 0;
     std::vector<std::uint32_t> workload_of_model{0};
     std::vector<WorkloadPlan> workloads;
-    std::vector<std::vector<StagePlan>> stages;  ///< per workload
+    std::vector<TemplateParts> templates;
     std::vector<ServerParts> servers;
     std::vector<QuantileTable> tables;
     std::vector<PoolPlan> pools;
+    std::vector<ShapePlan> shapes;
+    std::vector<std::int32_t> shape_domains;     ///< [key - 1][shape], for topology keys other than the host
+    std::vector<std::int32_t> topology_domains;  ///< [key - 1]
+    std::vector<TopologyCounterPlan> counters;   ///< key, shapes, counts_terminating; build() lays out cells
+    std::vector<KarpenterPoolPlan> karpenter_pools;
+    std::vector<KarpenterBudgetPlan> karpenter_budgets;
     ScrapePlan scrape;
     std::vector<StreamPlan> streams;
     std::vector<StreamSource> stream_sources;
@@ -44,6 +60,15 @@ struct BlueprintParts {
     std::vector<ActiveInterval> intervals;
     std::vector<AutoscalerPlan> autoscalers;
     std::vector<ScheduledScale> schedule;  ///< sorted by time
+    std::vector<ClusterEventPlan> events;  ///< sorted by time
+    std::vector<DisruptionBudgetPlan> budgets;
+
+    /// Adds a workload of one revision, or a pool of one shape, and links the two halves.
+    void add(WorkloadPlan workload, TemplateParts revision);
+    void add(PoolPlan pool, ShapePlan shape);
+    /// Adds a further revision to a workload, for a rollout; returns its index. The templates of the workloads
+    /// behind it move up by one, and the events that name them.
+    std::uint32_t add_revision(std::uint32_t workload, TemplateParts revision);
 };
 
 /// A blueprint and the memory it stands in.

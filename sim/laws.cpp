@@ -47,7 +47,7 @@ std::vector<std::string> broken_laws(const Blueprint& b, const TrialOutcome& o) 
 }
 
 LawObserver::LawObserver(const Blueprint& b)
-    : m_blueprint(b), m_pods(b.pod_slots), m_used(b.node_slots), m_nodes(b.node_slots, NodeState::none) {}
+    : m_blueprint(b), m_pods(b.pod_slots), m_used(b.node_slots), m_nodes(b.node_slots, NodeState::none), m_shapes(b.node_slots) {}
 
 void LawObserver::expect(bool holds, const char* law, Tick now) {
     if (!holds && broken.size() < 20) broken.push_back(fmt::format("{} at {:.6f} s", law, to_seconds(now)));
@@ -65,19 +65,18 @@ void LawObserver::request_ended(const RequestRecord& r) {
 void LawObserver::pod_changed(std::uint32_t p, const Pod& pod, Tick now) {
     expect(now >= m_last, "L4: the clock went back", now);
     m_last = now;
-    const NodeResources& needs = m_blueprint.workloads[pod.workload].needs;
+    const TemplatePlan& plan = m_blueprint.templates[pod.revision];
     const bool had = m_pods[p].state != PodState::none && m_pods[p].node != no_index;
     const bool has = pod.state != PodState::none && pod.node != no_index;
-    if (had && (!has || m_pods[p].node != pod.node)) m_used[m_pods[p].node].take(needs);
+    if (had && (!has || m_pods[p].node != pod.node))
+        m_used[m_pods[p].node] -= m_blueprint.templates[m_pods[p].revision].needs;
     if (has && (!had || m_pods[p].node != pod.node)) {
-        NodeResources& used = m_used[pod.node];
-        used.give(needs);
-        std::uint32_t pool = 0;
-        while (pod.node >= m_blueprint.pools[pool].first_node + m_blueprint.pools[pool].node_slots) ++pool;
-        expect(m_blueprint.pools[pool].capacity.fits(used), "L5: a node holds more than it has", now);
+        ResourceAmounts& used = m_used[pod.node];
+        used += plan.needs;
+        const std::uint16_t shape = m_shapes[pod.node];
+        expect(fits(used, m_blueprint.shapes[shape].allocatable), "L5: a node holds more than it has", now);
         expect(m_nodes[pod.node] == NodeState::ready, "L5: a pod was bound to a node that is not Ready", now);
-        expect(m_blueprint.workloads[pod.workload].pools >> pool & 1,
-               "L5: a pod runs on a pool that its selectors exclude", now);
+        expect(plan.shapes.has(shape), "L5: a pod runs on a kind of node that its selectors exclude", now);
     }
     m_pods[p] = pod;
 }
@@ -86,8 +85,9 @@ void LawObserver::node_changed(std::uint32_t n, const ClusterNode& node, Tick no
     expect(now >= m_last, "L4: the clock went back", now);
     m_last = now;
     if (node.state == NodeState::none)
-        expect(m_used[n].gpus == 0 && m_used[n].pods == 0, "L5: a node left with pods on it", now);
+        expect(m_used[n] == ResourceAmounts{}, "L5: a node left with pods on it", now);
     m_nodes[n] = node.state;
+    m_shapes[n] = node.shape;
 }
 
 }  // namespace windtunnel

@@ -28,8 +28,9 @@ private:
     void expect(bool holds, const char* law, Tick now);
     const Blueprint& m_blueprint;
     std::vector<Pod> m_pods;
-    std::vector<NodeResources> m_used;  ///< per node
+    std::vector<ResourceAmounts> m_used;  ///< per node
     std::vector<NodeState> m_nodes;
+    std::vector<std::uint16_t> m_shapes;  ///< per node
     Tick m_last;
 };
 

@@ -16,12 +16,18 @@ public:
         m_servers = arena.template take<BatchServer<Layout>>(b.pod_slots);
         for (std::uint32_t w = 0; w < b.workloads.size(); ++w) {
             const WorkloadPlan& plan = b.workloads[w];
-            const ServerConfig& config = b.servers[plan.server];
+            std::int32_t seqs = 0, block_size = 0;  // of the largest of its revisions
+            for (std::uint32_t t = plan.first_template; t < plan.first_template + plan.template_count; ++t) {
+                if (b.templates[t].server < 0) continue;
+                const ServerConfig& config = b.servers[static_cast<std::size_t>(b.templates[t].server)];
+                seqs = seqs < config.max_num_seqs ? config.max_num_seqs : seqs;
+                block_size = block_size < config.block_size ? config.block_size : block_size;
+            }
             for (std::uint32_t p = plan.first_pod; p < plan.first_pod + plan.pod_slots; ++p) {
                 BatchServer<Layout> dry;
                 BatchServer<Layout>& server = m_servers.valid() ? m_servers[p] : dry;
                 if (m_servers.valid()) server = BatchServer<Layout>{};
-                server.take_memory(arena, config.max_num_seqs, config.block_size);
+                server.take_memory(arena, seqs, block_size);
             }
         }
     }

@@ -43,10 +43,31 @@ struct TimeIntegral {
 };
 
 struct PoolTally {
-    TimeIntegral nodes;     ///< from launch to termination
-    WideSum minimum_extra;  ///< node-ticks billed beyond the lifetime, for the minimum billing time
+    TimeIntegral nodes;  ///< from launch to termination
+    TimeIntegral price;  ///< of these nodes, nano-USD per hour
+    TimeIntegral gpus;   ///< of these nodes
+    /// Billed beyond the lifetime, for the minimum billing time: node-ticks, and the same times price and GPUs.
+    WideSum minimum_extra, minimum_extra_price, minimum_extra_gpus;
     std::uint64_t launched = 0;
     bool operator==(const PoolTally&) const = default;
+
+    /// A new node, or (`by` = -1) one that leaves.
+    WT_HD void count(Tick now, Tick span, std::int64_t by, std::int64_t nano_usd_per_hour, std::int64_t node_gpus) {
+        nodes.change(now, span, by);
+        price.change(now, span, by * nano_usd_per_hour);
+        gpus.change(now, span, by * node_gpus);
+    }
+    WT_HD void bill_extra(Tick time, std::int64_t nano_usd_per_hour, std::int64_t node_gpus) {
+        const auto ticks = static_cast<std::uint64_t>(time.count);
+        minimum_extra.add(ticks);
+        minimum_extra_price.add_product(ticks, static_cast<std::uint64_t>(nano_usd_per_hour));
+        minimum_extra_gpus.add_product(ticks, static_cast<std::uint64_t>(node_gpus));
+    }
+    WT_HD void settle(Tick now, Tick span) {
+        nodes.settle(now, span);
+        price.settle(now, span);
+        gpus.settle(now, span);
+    }
 };
 
 /// What a trial adds up, besides its sketches' buckets. Plain integers, merged and compared exactly.
@@ -62,8 +83,11 @@ struct Tally {
     LatencyTotals ttft, tpot, itl, e2el;
     std::uint64_t kv_preemptions = 0;
     std::uint64_t cold_starts = 0;
+    std::uint64_t container_restarts = 0;  ///< of pods that live on
     std::uint64_t spot_evictions = 0;
     std::uint64_t scale_ups = 0, scale_downs = 0;
+    std::uint64_t rollouts = 0;           ///< completed
+    std::uint64_t evictions = 0, evictions_refused = 0;
     TimeIntegral ready_replicas;
     TimeIntegral nodes;
     TimeIntegral gpus;  ///< of all nodes

@@ -38,17 +38,29 @@ WorkloadPlan one_workload(std::uint32_t replicas) {
     w.initial_replicas = replicas;
     w.routing = Routing::least_requests;
     w.hold = 1;
-    w.needs = {1, 4000, std::int64_t{16} << 30, 1};
-    w.pools = 1;
-    w.grace = seconds(30);
     return w;
+}
+
+TemplateParts one_gpu_pods() {
+    TemplateParts t;
+    t.plan.server = 0;
+    t.plan.needs = resource_amounts(1, 4000, std::int64_t{16} << 30, 1);
+    t.plan.shapes.add(0);
+    t.plan.grace = seconds(30);
+    return t;
 }
 
 PoolPlan pool(std::uint32_t nodes) {
     PoolPlan p;
     p.node_slots = p.initial = p.minimum = nodes;
-    p.capacity = {1, 8000, std::int64_t{32} << 30, 110};
     return p;
+}
+
+ShapePlan one_gpu_nodes() {
+    ShapePlan s;
+    s.capacity = s.allocatable = resource_amounts(1, 8000, std::int64_t{32} << 30, 110);
+    s.gpus = 1;
+    return s;
 }
 
 /// Poisson arrivals; lengths lognormal around the conversation traces' medians.
@@ -82,8 +94,8 @@ struct Case {
 Case one_replica() {
     Case c{"one_replica", {}, conversation(400'000, 8.6, 600, 180), 20'000};
     c.parts.servers = {small_gpu(128, 2200)};
-    c.parts.workloads = {one_workload(1)};
-    c.parts.pools = {pool(1)};
+    c.parts.add(one_workload(1), one_gpu_pods());
+    c.parts.add(pool(1), one_gpu_nodes());
     return c;
 }
 
@@ -103,8 +115,8 @@ Case fleet_64() {
 Case day_10m() {
     Case c{"day_10m", {}, conversation(10'000'000, 115.7, 300, 60), 100'000};
     c.parts.servers = {small_gpu(256, 8000)};
-    c.parts.workloads = {one_workload(16)};
-    c.parts.pools = {pool(16)};
+    c.parts.add(one_workload(16), one_gpu_pods());
+    c.parts.add(pool(16), one_gpu_nodes());
     return c;
 }
 

@@ -47,6 +47,9 @@ Distribution of(const std::vector<Tick>& values) {
     return d;
 }
 
+std::int64_t price_of(int pool) { return two_pools().pools[static_cast<std::size_t>(pool)].nano_usd_per_hour; }
+std::int64_t gpus_of(int pool) { return two_pools().pools[static_cast<std::size_t>(pool)].gpus_per_node; }
+
 /// 10 requests arrive, 8 complete; one node of each pool for half the hour, and the spot one is billed for 36
 /// s more.
 TrialOutcome half_an_hour() {
@@ -58,8 +61,12 @@ TrialOutcome half_an_hour() {
     t.output_tokens = 4000;
     t.good = 6;
     const auto half = static_cast<std::uint64_t>(seconds(1800).count);
-    for (int p : {0, 1}) t.pools[p].nodes.ticks.add(half);
-    t.pools[1].minimum_extra.add(static_cast<std::uint64_t>(seconds(36).count));
+    for (int p : {0, 1}) {
+        t.pools[p].nodes.ticks.add(half);
+        t.pools[p].price.ticks.add_product(half, static_cast<std::uint64_t>(price_of(p)));
+        t.pools[p].gpus.ticks.add_product(half, static_cast<std::uint64_t>(gpus_of(p)));
+    }
+    t.pools[1].bill_extra(seconds(36), price_of(1), gpus_of(1));
     t.nodes.ticks.add(2 * half);
     t.nodes.most = 2;
     t.gpus.ticks.add(5 * half);
@@ -167,10 +174,9 @@ TEST_CASE("results: the rows of the bill add up to its total, whatever is rounde
     // One micro-USD in one trial of two is 0.5 in the mean, which rounds to 0: in each pool, and so in the
     // total.
     CompiledScenario s = two_pools();
-    s.pools[0].nano_usd_per_hour = s.pools[1].nano_usd_per_hour = 1000;
     TrialOutcome a, b;
-    a.tally.pools[0].nodes.ticks.add(static_cast<std::uint64_t>(seconds(3600).count));
-    b.tally.pools[1].nodes.ticks.add(static_cast<std::uint64_t>(seconds(3600).count));
+    a.tally.pools[0].price.ticks.add_product(static_cast<std::uint64_t>(seconds(3600).count), 1000);
+    b.tally.pools[1].price.ticks.add_product(static_cast<std::uint64_t>(seconds(3600).count), 1000);
     const Json j = Json::parse(results_json(run_of(s, {a, b})));
     CHECK(j["cost"]["by_pool"][0]["usd"] == "0.000000");
     CHECK(j["cost"]["total_usd"] == "0.000000");

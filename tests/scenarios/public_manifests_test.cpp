@@ -126,7 +126,7 @@ TEST_CASE("public manifests: a dump of a namespace holds what controllers made, 
     CHECK_THAT(notes, Contains("Pod/chat-77aa-y3y is made by Deployment/chat"));
     CHECK_THAT(notes, Contains("HorizontalPodAutoscaler/keda-hpa-chat is made by ScaledObject/chat"));
     // What is left aside although it may matter is said aloud.
-    CHECK_THAT(warnings, Contains("preferences between nodes are not simulated"));
+    CHECK(dump.manifests.workloads[0].pod.preferred_node_affinity.at(0).weight == 50);
     CHECK_THAT(warnings, Contains("--kv-transfer-config"));
 
     const PodTemplate& pod = dump.manifests.workloads[0].pod;
@@ -136,8 +136,7 @@ TEST_CASE("public manifests: a dump of a namespace holds what controllers made, 
     CHECK_THAT(exclusion_of(pod, pool_of("g4dn.xlarge"), aws), Contains("nvidia.com/gpu.product, of which the nodes have Tesla-T4"));
 }
 
-TEST_CASE("public manifests: bare pods with GPUs, and transfers between prefill and decode servers, are refused") {
-    CHECK_THAT(lines(import_text("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{resources: {limits: {nvidia.com/gpu: 1}}}]}\n").findings.errors), Contains("a bare pod"));
+TEST_CASE("public manifests: transfers between prefill and decode servers are refused") {
     std::string split = dumped;
     split.replace(split.find("kv_both"), 7, "kv_producer");
     CHECK_THAT(lines(import_text(split).findings.errors), Contains("--kv-transfer-config would change the result"));
@@ -146,7 +145,7 @@ TEST_CASE("public manifests: bare pods with GPUs, and transfers between prefill 
 TEST_CASE("public manifests: kinds of gateways and operators are notes, warnings or refusals, none unknown") {
     const auto object = [](const std::string& kind) { return "apiVersion: x/v1\nkind: " + kind + "\nmetadata: {name: x}\nspec: {}\n"; };
     for (const char* kind : {"HTTPRoute", "Gateway", "NetworkPolicy", "Ingress", "IngressRoute", "PeerAuthentication", "TriggerAuthentication", "ClusterPolicy",
-                             "PodTemplate", "VolumeSnapshot", "ApplicationSet", "Certificate", "PersistentVolumeClaim", "ServiceAccount", "SecretProviderClass"}) {
+                             "PodTemplate", "VolumeSnapshot", "ApplicationSet", "Certificate", "ServiceAccount", "SecretProviderClass"}) {
         INFO(kind);
         const Findings f = import_text(object(kind)).findings;
         CHECK(f.errors.empty());
@@ -158,8 +157,8 @@ TEST_CASE("public manifests: kinds of gateways and operators are notes, warnings
         CHECK(f.errors.empty());
         CHECK(f.warnings.size() == 1);
     }
-    for (const char* kind : {"InferenceService", "LLMInferenceService", "ClusterServingRuntime", "HTTPScaledObject", "ScaledJob", "ComputeClass", "ResourceQuota",
-                             "LeaderWorkerSet", "ClusterQueue", "VerticalPodAutoscaler"}) {
+    for (const char* kind : {"InferenceService", "LLMInferenceService", "ClusterServingRuntime", "HTTPScaledObject", "ScaledJob", "ComputeClass",
+                             "ClusterQueue", "VerticalPodAutoscaler"}) {
         INFO(kind);
         CHECK_THAT(lines(import_text(object(kind)).findings.errors), Contains("would change the result and is not simulated"));
     }

@@ -31,14 +31,11 @@ BlueprintParts cluster(ServerParts server, std::uint32_t replicas) {
     WorkloadPlan w;
     w.pod_slots = w.initial_replicas = replicas;
     w.routing = Routing::least_requests;
-    w.needs = {1, 1000, 1 << 20, 1};
-    w.pools = 1;
     w.hold = 1;
+    parts.add(w, lab::one_gpu_pods(1000, 1 << 20));
     PoolPlan p;
     p.node_slots = p.initial = p.minimum = replicas;
-    p.capacity = {1, 2000, 1 << 21, 10};
-    parts.workloads = {w};
-    parts.pools = {p};
+    parts.add(p, lab::one_gpu_nodes(2000, 1 << 21));
     parts.servers = {std::move(server)};
     parts.job_capacity = 1 << 16;
     parts.drain_limit = seconds(1'000'000);
@@ -250,6 +247,7 @@ TEST_CASE("a blueprint keeps an autoscaler's plan to the last member") {
     AutoscalerPlan& plan = parts.autoscalers[0];
     plan.trigger_count = hpa_max_metrics;
     plan.hpa.metric_count = hpa_max_metrics;
+    for (int i = 0; i < hpa_max_metrics; ++i) plan.triggers[i].metric = i;
     for (int i = 0; i < hpa_max_metrics; ++i)
         plan.hpa.metrics[i] = {HpaMetricKind::external, HpaTargetKind::average_value, true, 70'000 + i};
     const BlueprintBlock block = build(parts);

@@ -1,0 +1,57 @@
+#include "scenarios/unsimulated.hpp"
+
+#include "scenarios/compile_pod_life.hpp"
+
+#include <algorithm>
+
+namespace windtunnel {
+
+void refuse_unsimulated(const Scenario& scenario, const WorkloadObject& workload, Problems& errors, Problems& warnings) {
+    const PodTemplate& pod = workload.pod;
+    const std::string& spec = pod.path;
+    const auto at = [&](Problems& to, const std::string& key, const std::string& message) {
+        const std::string path = spec + "." + key;
+        to.push_back({scenario.manifests.where(workload.meta, path), workload.meta.title() + ":" + path, message});
+    };
+    const auto refuse = [&](bool given, const char* key, const std::string& what) {
+        if (given) at(errors, key, "would change the result and is not simulated: " + what);
+    };
+    refuse(!pod.node_name.empty(), "nodeName", "pods bound to a node by name");
+    refuse(!pod.resource_claims.empty(), "resourceClaims", "dynamic resource allocation; use nvidia.com/gpu limits");
+    refuse(!pod.readiness_gates.empty(), "readinessGates", "conditions set by other controllers");
+    refuse(!pod.scheduling_gates.empty(), "schedulingGates", "gates opened by other controllers");
+    refuse(pod.scheduler_name != "default-scheduler", "schedulerName", "schedulers other than default-scheduler");
+    const auto has_fields = [](const NodeAffinityTerm& t) { return !t.fields.empty(); };
+    refuse(std::any_of(pod.required_node_affinity.begin(), pod.required_node_affinity.end(), has_fields), "affinity", "matchFields; write matchExpressions over node labels");
+    if (const auto early = pod.annotations.find(early_health_annotation); early != pod.annotations.end() && early->second != "true" && early->second != "false")
+        errors.push_back({pod.where, spec, "metadata.annotations: " + std::string(early_health_annotation) + ": found \"" + early->second + "\", allowed: \"true\" or \"false\""});
+    if (!pod.preferred_node_affinity.empty())
+        at(warnings, "affinity.nodeAffinity", "preferences between nodes are not simulated: pods go to any node that their requirements allow");
+    if (workload.kind == WorkloadKind::leader_worker_set && workload.group_size > 1)
+        errors.push_back({workload.meta.where, workload.meta.title(), "would change the result and is not simulated: a server over several nodes (size " + std::to_string(workload.group_size) + "), allowed: size 1"});
+    if (workload.on_delete)
+        warnings.push_back({workload.meta.where, workload.meta.title(), "updateStrategy OnDelete is not simulated: rollouts replace its pods"});
+    for (const ResourceQuotaObject& quota : scenario.manifests.resource_quotas)
+        if (quota.meta.name_space == workload.meta.name_space)
+            errors.push_back({quota.meta.where, quota.meta.title(), "would change the result and is not simulated: quotas (it holds for " + workload.meta.title() + ")"});
+}
+
+void refuse_unsimulated(const Scenario& scenario, Problems& errors, Problems& warnings) {
+    const Manifests& m = scenario.manifests;
+    const auto refuse_gpus = [&](const ObjectMeta& meta, const PodTemplate& pod, const char* what) {
+        if (pod.gpus() > 0) errors.push_back({meta.where, meta.title(), std::string("would change the result and is not simulated: ") + what});
+    };
+    for (const DaemonSetObject& d : m.daemon_sets) refuse_gpus(d.meta, d.pod, "a DaemonSet whose pods use GPUs");
+    for (const JobObject& j : m.jobs) {
+        refuse_gpus(j.meta, j.pod, "a Job whose pods use GPUs");
+        for (const ScaleAction& action : j.actions)
+            warnings.push_back({j.meta.where, j.meta.title(), "scales " + action.target.kind + "/" + action.target.name + " once, when it is applied: that is not simulated"});
+    }
+    for (const CronJobObject& j : m.cron_jobs) refuse_gpus(j.meta, j.job.pod, "a CronJob whose pods use GPUs");
+    for (const BarePod& p : m.bare_pods) refuse_gpus(p.meta, p.pod, "a bare pod that uses GPUs; write a Deployment");
+    for (const ScalingCronJob& j : m.scaling_cron_jobs)
+        if ((j.target.kind == "HorizontalPodAutoscaler" || j.target.kind == "ScaledObject") && !j.suspended)
+            errors.push_back({j.meta.where, j.meta.title(), "would change the result and is not simulated: a CronJob that changes the bounds of " + j.target.kind + "/" + j.target.name + "; scale the workload instead"});
+}
+
+}  // namespace windtunnel

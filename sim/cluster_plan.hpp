@@ -1,0 +1,249 @@
+#pragma once
+#include "models/quantile_table.hpp"
+#include "models/time.hpp"
+#include "policies/ca_loop.hpp"
+#include "policies/ca_estimator.hpp"
+#include "policies/ca_scale_down.hpp"
+#include "policies/karpenter_budget.hpp"
+#include "policies/karpenter_disruption.hpp"
+#include "policies/container_probes.hpp"
+#include "policies/disruption_budget.hpp"
+#include "policies/karpenter_provisioning.hpp"
+#include "policies/resources.hpp"
+#include "policies/rollout.hpp"
+#include "policies/scheduler_rules.hpp"
+#include "policies/scheduler_topology.hpp"
+
+#include <cstdint>
+
+namespace windtunnel {
+
+inline constexpr std::uint32_t max_pools = 64;
+inline constexpr std::uint32_t max_workloads = 256;
+inline constexpr std::uint32_t max_shapes = karpenter_max_offerings;
+
+/// GPUs that are asked for whole (nvidia.com/gpu and its like): the first extended resource.
+inline constexpr std::int32_t resource_gpus = resource_extended;
+
+/// Kinds of nodes, by index into Blueprint::shapes.
+using ShapeSet = OfferingSet;
+
+/// What a pod asks for, or what a node has, of the resources that every cluster has.
+WT_HD constexpr ResourceAmounts resource_amounts(std::int64_t gpus, std::int64_t cpu_milli,
+                                                 std::int64_t memory_bytes, std::int64_t pods) {
+    ResourceAmounts r;
+    r[resource_gpus] = gpus;
+    r[resource_cpu_milli] = cpu_milli;
+    r[resource_memory_bytes] = memory_bytes;
+    r[resource_pods] = pods;
+    return r;
+}
+
+// ---- nodes ---------------------------------------------------------------------------------------------
+
+/// One kind of node that a pool can give: an instance type in a zone, bought in one way. Labels and taints
+/// are resolved when the scenario is compiled: a pod template names the shapes that it may run on.
+struct ShapePlan {
+    std::uint32_t pool = 0;
+    std::uint32_t zone = 0;                ///< index into the scenario's zones
+    ResourceAmounts capacity;              ///< of the whole instance; limits count this
+    ResourceAmounts allocatable;           ///< less what the system and daemon sets keep
+    std::int64_t gpus = 0;                 ///< physical GPUs, for utilisation
+    std::int64_t nano_usd_per_hour = 0;
+    std::int32_t provisioning_table = -1;  ///< request to node ready; -1 = `provisioning`
+    std::uint8_t spot = 0;
+    std::uint8_t taint = 0;  ///< index of its first hard taint among the scenario's (for messages)
+    OfferingKind kind = OfferingKind::on_demand;  ///< how Karpenter buys it
+    std::uint8_t has_priority = 0;  ///< some regular expression of the priority expander matched
+    std::int32_t type = 0;      ///< instance type, numbered in the order of names
+    std::int32_t family = 0;    ///< instance family (minValues)
+    std::int32_t priority = 0;  ///< of cluster-autoscaler's priority expander
+    std::uint32_t more_padding = 0;
+    Tick provisioning;
+    Tick minimum_billing;
+};
+
+/// Who adds and removes the nodes of a pool.
+enum class Provisioner : std::uint8_t { fixed, cluster_autoscaler, karpenter };
+
+/// Nodes that one provisioner adds and removes.
+struct PoolPlan {
+    std::uint32_t first_node = 0;   ///< its node slots are [first_node, first_node + node_slots)
+    std::uint32_t node_slots = 0;
+    std::uint32_t first_shape = 0;  ///< its shapes are [first_shape, first_shape + shape_count)
+    std::uint32_t shape_count = 0;
+    std::uint32_t minimum = 0;
+    std::uint32_t initial = 0;      ///< nodes of its first shape that are Ready at t = 0
+    Provisioner provisioner = Provisioner::cluster_autoscaler;
+    std::uint8_t padding[3] = {};
+    std::int32_t karpenter = -1;    ///< index into Blueprint::karpenter_pools
+};
+
+inline constexpr std::int32_t ca_longest_chain = 6;
+
+/// cluster-autoscaler's flags (kubernetes.md 10.1). Every shape of its pools is a node group.
+struct ClusterAutoscalerPlan {
+    CaLoopRules loop;
+    CaScaleDownRules down;
+    CaBackoffRules backoff;
+    CaExpander expanders[ca_longest_chain] = {CaExpander::least_waste};  ///< --expander, in order
+    std::int32_t expander_count = 1;  ///< 0 = random
+    std::int32_t max_parallel = 10;   ///< --max-scale-down-parallelism
+    std::int32_t max_drain = 1;       ///< --max-drain-parallelism
+    Tick unremovable_recheck = seconds(300);
+};
+
+/// A budget of a NodePool; with a schedule it holds within its intervals only.
+struct KarpenterBudgetPlan {
+    KarpenterBudget budget;
+    std::uint8_t scheduled = 0;
+    std::uint8_t padding[3] = {};
+    std::uint32_t first_interval = 0;  ///< in Blueprint::intervals
+    std::uint32_t interval_count = 0;
+};
+
+/// A Karpenter NodePool; they come by weight descending, equal weights by name descending.
+struct KarpenterPoolPlan {
+    std::uint32_t pool = 0;     ///< index into Blueprint::pools
+    std::uint32_t limited = 0;  ///< bit per ResourceKind that `limits` bounds
+    ResourceAmounts limits;
+    std::int64_t node_limit = -1;  ///< limits.nodes; -1 = none
+    std::int32_t min_types = 0;    ///< minValues
+    std::int32_t min_families = 0;
+    Tick consolidate_after;  ///< `never` = Never
+    Tick expire_after = seconds(720 * 3600);
+    Tick termination_grace = never;
+    std::uint8_t only_when_empty = 0;  ///< consolidationPolicy WhenEmpty
+    std::uint8_t padding[3] = {};
+    std::uint32_t first_budget = 0;  ///< in Blueprint::karpenter_budgets
+    std::uint32_t budget_count = 0;
+};
+
+/// The topology key kubernetes.io/hostname: every node slot is a domain of its own. Other keys are 1, 2, ...
+inline constexpr std::int32_t topology_hostname = 0;
+
+// ---- pods ----------------------------------------------------------------------------------------------
+
+/// One stage of a pod's cold start, in order.
+struct StagePlan {
+    std::int32_t table = -1;         ///< index into Blueprint::tables; -1 = `fixed`
+    std::uint8_t once_per_node = 0;  ///< skipped where this workload has run through it on the node before
+    std::uint8_t padding[3] = {};
+    Tick fixed;
+};
+
+/// The probes of the container that serves, and what they meet.
+struct ProbePlan {
+    ContainerProbeRules rules;
+    std::uint8_t early[3] = {};  ///< startup, readiness, liveness: succeeds (1) before the model is loaded
+    std::uint8_t padding[5] = {};
+    Tick takes = milliseconds(1);           ///< an answer, good or refused, while nothing is slow
+    Tick kill_grace_startup{-1}, kill_grace_liveness{-1};  ///< the probe's own grace; -1 = the pod's
+};
+
+/// A pod template: one revision of a workload.
+struct TemplatePlan {
+    std::uint32_t workload = 0;
+    std::int32_t server = -1;  ///< index into Blueprint::servers; -1 = its pods serve no requests
+    ResourceAmounts needs;     ///< of one pod
+    ShapeSet shapes;           ///< that its selectors, required node affinity and tolerations admit
+    ShapeSet tainted;          ///< of the others: those whose taints it does not tolerate
+    std::uint32_t first_stage = 0;
+    std::uint32_t stage_count = 0;
+    std::uint32_t container_stage = 0;  ///< from this stage on its containers run (phase Running)
+    std::uint8_t drains = 0;            ///< on SIGTERM: finish what is in flight (1) or drop it (0)
+    std::uint8_t ready_when_serving = 1;  ///< without probes: Ready when it serves (1) or when it runs (0)
+    std::uint8_t pre_stop_drains = 0;     ///< its hook also waits for what is in flight
+    std::uint8_t preempts = 1;          ///< preemptionPolicy is not Never
+    std::uint8_t starts_affinity = 0;   ///< matches all its own required affinity terms
+    std::uint8_t default_spread = 0;    ///< its spread rules are the cluster's defaults
+    std::uint8_t padding[2] = {};
+    std::int32_t priority = 0;
+    std::uint32_t first_spread = 0;     ///< its rules are Blueprint::spread_rules [first, first + count)
+    std::uint32_t spread_count = 0;
+    std::uint32_t first_affinity = 0;   ///< Blueprint::affinity_rules
+    std::uint32_t affinity_count = 0;
+    std::uint32_t first_counted = 0;    ///< Blueprint::counted_by: the counters that count its pods
+    std::uint32_t counted_count = 0;
+    std::int64_t scoring_cpu_milli = 0;  ///< as the scheduler scores it; 0 = what it asks for, or the default
+    std::int64_t scoring_memory = 0;
+    ProbePlan probes;
+    Tick endpoint_delay;                ///< from a change of Ready to the router's knowing it
+    Tick exit_takes;                    ///< from SIGTERM to the process's end, with nothing to drain
+    Tick pre_stop;                      ///< between deletion and SIGTERM
+    Tick grace;                         ///< between deletion and SIGKILL
+};
+
+// ---- workloads -----------------------------------------------------------------------------------------
+
+/// What a pod of a workload uses of its CPU: an idle share, and one while its engine runs steps.
+struct CpuUsePlan {
+    std::int64_t idle_milli = 0;
+    std::int64_t busy_milli = 0;
+    std::int64_t memory_bytes = std::int64_t{6} << 30;  ///< all the time its containers run [estimate: vLLM's two processes with CUDA, 2025]
+};
+
+enum class Routing : std::uint8_t {
+    random,  ///< kube-proxy: uniform over the ready endpoints, per request
+    round_robin,
+    least_requests,  ///< fewest in flight; among equals the one chosen longest ago
+};
+
+/// A set of replicas behind one router, and how requests reach them.
+struct WorkloadPlan {
+    std::uint32_t first_pod = 0;  ///< its pod slots are [first_pod, first_pod + pod_slots)
+    std::uint32_t pod_slots = 0;
+    std::uint32_t first_template = 0;  ///< its revisions are [first_template, first_template + template_count)
+    std::uint32_t template_count = 1;
+    std::uint32_t initial_replicas = 0;
+    std::int32_t autoscaler = -1;         ///< index into Blueprint::autoscalers
+    std::uint32_t per_replica_limit = 0;  ///< requests a replica takes at once; 0 = no limit
+    std::uint32_t hold_limit =
+        0;  ///< requests that may wait for a replica, more are rejected; 0 = any number
+    CpuUsePlan cpu;
+    RolloutStrategy strategy = RolloutStrategy::rolling_update;
+    CountOrPercent max_surge = percent(25), max_unavailable = percent(25);
+    Tick min_ready;                           ///< minReadySeconds
+    Tick progress_deadline = seconds(600);
+    Tick request_timeout = never;  ///< the client gives up this long after arrival
+    Routing routing = Routing::random;
+    std::uint8_t hold = 0;  ///< requests without a replica to go to wait (1) or fail (0)
+    std::uint8_t padding[6] = {};
+};
+
+/// What happens to the cluster at a fixed time.
+enum class ClusterEventKind : std::uint8_t {
+    rollout,     ///< a workload's pods are made from another template from now on
+    lose_node,   ///< Ready nodes of a pool die without notice
+    drain_node,  ///< Ready nodes of a pool are cordoned, their pods evicted, and they go
+    add_node,    ///< nodes are added to a pool
+};
+
+/// Sorted by time.
+struct ClusterEventPlan {
+    Tick at;
+    ClusterEventKind kind = ClusterEventKind::rollout;
+    std::uint8_t padding[3] = {};
+    std::uint32_t target = 0;    ///< a workload, or a pool
+    std::uint32_t count = 1;     ///< nodes
+    std::uint32_t revision = 0;  ///< rollout: index into Blueprint::templates
+};
+
+/// A PodDisruptionBudget. It covers all pods of the workloads that its selector matches.
+struct DisruptionBudgetPlan {
+    DisruptionBudgetSpec spec;
+    UnhealthyEvictionPolicy unhealthy = UnhealthyEvictionPolicy::if_healthy_budget;
+    std::uint8_t padding[7] = {};
+    std::uint64_t workloads[max_workloads / 64] = {};  ///< bit per workload
+
+    [[nodiscard]] WT_HD bool covers(std::uint32_t w) const { return (workloads[w / 64] >> (w % 64) & 1) != 0; }
+};
+
+/// Somebody sets a workload's replicas at a fixed time: a CronJob that scales, a person. Sorted by time.
+struct ScheduledScale {
+    Tick at;
+    std::uint32_t workload = 0;
+    std::uint32_t replicas = 0;
+};
+
+}  // namespace windtunnel
