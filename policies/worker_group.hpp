@@ -1,7 +1,7 @@
 #pragma once
-#include <cstdint>
-
 #include "models/host_device.hpp"
+
+#include <cstdint>
 
 /// A LeaderWorkerSet's groups (kubernetes-sigs/lws, API v1, v0.6): a leader and size - 1 workers that serve one
 /// model together, so all of them or none.

@@ -1,6 +1,7 @@
 #pragma once
 #include "policies/replica_set.hpp"
 #include "policies/rollout.hpp"
+#include "policies/rollout_status.hpp"
 #include "sim/cluster_state.hpp"
 
 namespace windtunnel {
@@ -151,14 +152,13 @@ private:
     WT_HD_COLD static void note_progress(State& s, std::uint32_t w, Tick now) {
         WorkloadState& state = s.workload(w);
         const WorkloadPlan& plan = s.blueprint().workloads[w];
-        const RolloutSpec spec = spec_of(plan, state);
-        std::uint32_t all = 0, ready = 0;
+        RolloutCounts counts;
+        counts.updated = static_cast<std::int32_t>(s.revision(state.revision).active);
         for (std::uint32_t t = plan.first_template; t < plan.first_template + plan.template_count; ++t) {
-            all += s.revision(t).active;
-            ready += available(s, w, t, now);
+            counts.replicas += static_cast<std::int32_t>(s.revision(t).active);
+            counts.available += static_cast<std::int32_t>(available(s, w, t, now));
         }
-        if (!rollout_complete(spec, static_cast<std::int32_t>(s.revision(state.revision).active),
-                              static_cast<std::int32_t>(all), static_cast<std::int32_t>(ready)))
+        if (!rollout_is_complete(static_cast<std::int32_t>(state.desired), counts))
             return;
         state.rolling = 0;
         ++s.tally().rollouts;
