@@ -13,6 +13,7 @@ enum class KedaFallbackBehavior : std::uint8_t {
     current_replicas,            ///< what the target has now
     current_replicas_if_higher,  ///< the larger of both
     current_replicas_if_lower,   ///< the smaller of both
+    scaling_modifiers,           ///< the formula decides: a failed trigger's value is nil in it
 };
 
 struct KedaFallback {
@@ -137,6 +138,7 @@ struct KedaMetricAnswer {
     bool error = false;      ///< the HPA sees a failed metric
     bool fell_back = false;  ///< the value stands in for a failed scaler; counts as activity
     std::int64_t value_milli = 0;
+    bool is_nil = false;  ///< fell back to nothing: the formula of scalingModifiers sees nil
 };
 
 /// A fallback with a negative number is as good as none.
@@ -160,6 +162,8 @@ WT_HD constexpr std::int32_t fallback_replicas(const KedaFallback& fallback, std
             return current > fallback.replicas ? current : fallback.replicas;
         case KedaFallbackBehavior::current_replicas_if_lower:
             return current < fallback.replicas ? current : fallback.replicas;
+        case KedaFallbackBehavior::scaling_modifiers:
+            break;
     }
     return fallback.replicas;
 }
@@ -179,6 +183,7 @@ WT_HD constexpr KedaMetricAnswer metric_with_fallback(const KedaFallback& fallba
     health.failing = true;
     ++health.failures;
     if (!is_falling_back(fallback, health)) return {true, false, 0};
+    if (fallback.behavior == KedaFallbackBehavior::scaling_modifiers) return {false, true, 0, true};
     const std::int64_t total = target_milli * fallback_replicas(fallback, current);
     if (average) return {false, true, total};
     if (ready_pods == 0) return {true, false, 0};

@@ -68,14 +68,9 @@ const std::map<std::string, std::string>& refused_functions() {
     static const std::string transcendental =
         "needs a transcendental function, whose last bit differs between processors, so it cannot be used in "
         "a trial";
-    static const std::string labels =
-        "makes labels while it runs, and labels are fixed before a trial starts; group by "
-        "an existing label instead";
     static const std::string native =
         "is for native histograms, which are not simulated; use the _bucket series";
     static const std::map<std::string, std::string> table = {
-        {"label_replace", labels},
-        {"label_join", labels},
         {"exp", transcendental},
         {"ln", transcendental},
         {"log2", transcendental},
@@ -130,6 +125,8 @@ PromqlFlow PromqlCodeGenerator::call(const PromqlNode& node) {
     }
     if (node.name == "absent" || node.name == "absent_over_time") return absent(node, node.name != "absent");
     if (node.name == "histogram_quantile") return histogram_quantile(node);
+    if (node.name == "label_replace") return label_replace(node);
+    if (node.name == "label_join") return label_join(node);
     if (node.name == "scalar") {
         if (!argument_count(node, 1, 1)) return push({true, {}, 0});
         const PromqlFlow flow = vector(*node.children[0], user);
@@ -156,7 +153,7 @@ PromqlFlow PromqlCodeGenerator::call(const PromqlNode& node) {
         return push({});
     }
     std::vector<std::string> names = {"time",   "pi",     "absent", "absent_over_time", "histogram_quantile",
-                                      "scalar", "vector", "sort",   "sort_desc"};
+                                      "scalar", "vector", "sort",   "sort_desc", "label_replace", "label_join"};
     for (const auto& [name, function] : range_functions()) names.push_back(name);
     for (const auto& [name, function] : map_functions()) names.push_back(name);
     for (const auto& [name, function] : aggregates()) names.push_back(name);

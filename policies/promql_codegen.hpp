@@ -108,6 +108,9 @@ private:
     PromqlFlow map_top(PromqlFlow flow, PromqlMap function, bool on_selector = false);
     PromqlFlow absent(const PromqlNode& node, bool over_time);
     PromqlFlow histogram_quantile(const PromqlNode& node);
+    PromqlFlow label_replace(const PromqlNode& node);
+    PromqlFlow label_join(const PromqlNode& node);
+    PromqlFlow relabelled(PromqlFlow flow, const Transform& transform);
     PromqlFlow aggregation(const PromqlNode& node);
     PromqlFlow binary(const PromqlNode& node);
     PromqlFlow set_binary(const PromqlNode& node, const PromqlFlow& left, const PromqlFlow& right);

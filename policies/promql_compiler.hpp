@@ -53,7 +53,7 @@ struct SampleLayout {
 ///
 /// The language is PromQL as Prometheus 2.42 evaluates it in an instant query, checked against its engine.
 /// - *Refused*, because labels and numbers are fixed before a trial or must be the same on every processor:
-///   label_replace, label_join, count_values, transcendental functions, ^ with anything but a constant
+///   count_values, label_replace() that tells pods of one workload apart, transcendental functions, ^ with anything but a constant
 ///   integer (-64 to 64) or 0.5, the @ modifier, native histograms.
 /// - *Matchers* are resolved here. A label with a value for each pod takes patterns that accept all or none
 /// of a

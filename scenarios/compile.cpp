@@ -2,6 +2,7 @@
 
 #include "models/cold_start_facts.hpp"
 #include "scenarios/compile_autoscalers.hpp"
+#include "scenarios/compile_events.hpp"
 #include "scenarios/compile_pools.hpp"
 #include "scenarios/compile_server.hpp"
 #include "scenarios/node_labels.hpp"
@@ -45,7 +46,9 @@ public:
         m_pod.plan.server = static_cast<std::int32_t>(m_out.parts.servers.size());
         m_out.parts.servers.push_back(std::move(m_server));
         stages();
-        m_out.parts.add(m_plan, std::move(m_pod));
+        strategy();
+        m_out.parts.add(m_plan, m_pod);
+        revisions();
         m_out.workloads.push_back(std::move(m_facts));
     }
 
@@ -119,6 +122,47 @@ private:
             m_pod.plan.pre_stop =
                 m_object.pod.containers[m_object.server_container].pre_stop_sleep.value_or(Tick{});
         m_plan.cpu = vllm_cpu;
+    }
+
+    /// How a new revision replaces the old one.
+    void strategy() {
+        const auto count = [](const IntOrPercent& n) {
+            return n.percent ? percent(static_cast<std::int32_t>(n.value))
+                             : integer(static_cast<std::int32_t>(n.value));
+        };
+        if (m_object.recreate) m_plan.strategy = RolloutStrategy::recreate;
+        m_plan.max_surge = count(m_object.max_surge);
+        m_plan.max_unavailable = count(m_object.max_unavailable);
+        if (m_object.kind == WorkloadKind::stateful_set) {  // one pod after the other, none beside it
+            m_plan.max_surge = integer(0);
+            m_plan.max_unavailable = integer(1);
+        }
+        m_plan.min_ready = m_object.min_ready;
+        m_plan.progress_deadline = m_object.progress_deadline;
+        const std::int32_t most = static_cast<std::int32_t>(m_plan.pod_slots) / 2;
+        m_plan.pod_slots += static_cast<std::uint32_t>(m_plan.max_surge.resolve(most, true));
+    }
+
+    /// A revision for each rollout among the scenario's events: the same template, with the server and the cold
+    /// start that the event declares.
+    void revisions() {
+        const auto w = static_cast<std::uint32_t>(m_out.parts.workloads.size() - 1);
+        TemplateParts latest = m_pod;
+        for (const ScenarioEvent& e : m_scenario.events) {
+            if (e.kind != EventKind::rollout || e.target != m_object.meta.title()) continue;
+            if (e.server && m_fits) {
+                CompiledWorkload facts = m_facts;
+                Result<ServerParts> made = compile_server(*e.server, m_facts.gpu, facts, m_out.warnings);
+                if (!made) {
+                    m_errors.insert(m_errors.end(), made.problems().begin(), made.problems().end());
+                    continue;
+                }
+                latest.plan.server = static_cast<std::int32_t>(m_out.parts.servers.size());
+                m_out.parts.servers.push_back(std::move(*made));
+            }
+            const std::uint32_t revision = m_out.parts.add_revision(w, latest);
+            m_out.parts.events.push_back({e.at, ClusterEventKind::rollout, {}, w, 1, revision});
+        }
     }
 
     /// Which pools its pods fit on, which GPU these have, and the server on that GPU.
@@ -298,20 +342,6 @@ private:
     bool m_fits = false;
 };
 
-/// Events of the scenario that the engine knows.
-void compile_events(const Scenario& scenario, const std::vector<const WorkloadObject*>& objects,
-                    BlueprintParts& parts, Problems& errors) {
-    for (const ScenarioEvent& e : scenario.events) {
-        if (e.kind != EventKind::scale) {
-            errors.push_back({e.where, e.path, "this kind of event is not simulated, allowed: scale"});
-            continue;
-        }
-        for (std::uint32_t w = 0; w < objects.size(); ++w)
-            if (objects[w]->meta.title() == e.target)
-                parts.schedule.push_back({e.at, w, static_cast<std::uint32_t>(e.count)});
-    }
-}
-
 /// Of what was decoded (after --set), of what the flags changed, of the integers that floating point made
 /// (draw tables, step costs), and of the requests: two runs with one hash and seed are the same run.
 class Hash {
@@ -369,6 +399,17 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     parts.goodput.tpot = scenario.goodput.tpot.value_or(never);
     parts.goodput.e2el = scenario.goodput.e2el.value_or(never);
     parts.node_scaling.unneeded_time = scenario.cluster.scale_down_unneeded;
+    if (const auto& settings = scenario.manifests.cluster_autoscaler) {
+        const Node* cluster = scenario.document.root.find("cluster");
+        if (!cluster || !cluster->find("scale_down_unneeded_s"))  // the scenario's own word holds
+            parts.node_scaling.unneeded_time = settings->scale_down.unneeded_time;
+        parts.node_scaling.scan_interval = settings->loop.scan_interval;
+        parts.node_scaling.delay_after_add = settings->scale_down.delay_after_add;
+        if (!settings->scale_down_enabled) parts.node_scaling.unneeded_time = seconds(365 * 86400);
+        out.warnings.push_back({settings->where, "",
+                                settings->meta.title() + ": of its flags the run uses scan-interval, scale-down-enabled, "
+                                                         "scale-down-unneeded-time and scale-down-delay-after-add"});
+    }
     out.has_goodput = !scenario.goodput.empty();
     if (scenario.prometheus.evaluation_delay.count > 0)
         errors.push_back({{scenario.file, 0, 0},
@@ -418,6 +459,7 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
                          pods)});
     if (!errors.empty()) return errors;
     compile_events(scenario, objects, parts, errors);
+    compile_budgets(scenario, objects, parts);
     compile_autoscalers(scenario, objects, out.clock, out, errors, out.warnings);
     if (!errors.empty()) return errors;
     out.hash = hash_of(scenario, parts, source);

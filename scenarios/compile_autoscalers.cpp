@@ -2,6 +2,7 @@
 
 #include "policies/cron_schedule.hpp"
 #include "policies/hpa_behavior.hpp"
+#include "policies/keda_formula_compiler.hpp"
 #include "policies/promql_compiler.hpp"
 #include "scenarios/metric_families.hpp"
 
@@ -46,6 +47,32 @@ std::string sanitized(const std::string& name) {
     return out;
 }
 
+/// Which label names a queue, by exporter; and those that only exporters of other objects carry.
+constexpr const char* queue_labels[] = {"queue", "key", "topic", "consumergroup", "dimension_QueueName"};
+
+/// The name of the queue in front of a workload: what a trigger of its ScaledObject looks at, else its own.
+std::string queue_of(const Scenario& scenario, const WorkloadObject& w) {
+    const ScalerOf scaler = scaler_of(scenario, w);
+    if (scaler.scaled_object != nullptr)
+        for (const Trigger& t : scaler.scaled_object->triggers)
+            if (t.kind == TriggerKind::queue && !t.queue.empty()) return t.queue.substr(t.queue.rfind('/') + 1);
+    return w.meta.name;
+}
+
+/// Which of a workload's labels a family does not carry.
+std::vector<std::string> hidden_labels(const ExposedMetrics& exposed, const std::string& family) {
+    std::vector<std::string> hidden;
+    const auto& others = exposed.speaks_of_others;
+    const bool queue = family.starts_with("redis_") || family.starts_with("rabbitmq_") ||
+                       family.starts_with("kafka_") || family.starts_with("aws_sqs_");
+    if (!queue) hidden.insert(hidden.end(), std::begin(queue_labels), std::end(queue_labels));
+    if (std::find(others.begin(), others.end(), family) == others.end())
+        hidden.insert(hidden.end(), {"exported_pod", "exported_namespace", "exported_container"});
+    if (!family.starts_with("kube_horizontalpodautoscaler_")) hidden.emplace_back("horizontalpodautoscaler");
+    hidden.emplace_back(family.starts_with("kube_statefulset_") ? "deployment" : "statefulset");
+    return hidden;
+}
+
 /// Labels that the series of a workload carry: those of service discovery, of kube-state-metrics and of vLLM.
 LabelSet labels_of(const Scenario& scenario, const WorkloadObject& w, const CompiledWorkload& facts) {
     LabelSet labels;
@@ -55,6 +82,13 @@ LabelSet labels_of(const Scenario& scenario, const WorkloadObject& w, const Comp
     if (!w.pod.containers.empty())
         labels["container"] =
             w.pod.containers[std::min(w.server_container, w.pod.containers.size() - 1)].name;
+    labels["exported_namespace"] = w.meta.name_space;
+    if (labels.contains("container")) labels["exported_container"] = labels["container"];
+    labels["statefulset"] = w.meta.name;
+    for (const char* label : queue_labels) labels[label] = queue_of(scenario, w);
+    const ScalerOf scaler = scaler_of(scenario, w);
+    if (scaler.scaled_object != nullptr) labels["horizontalpodautoscaler"] = scaler.scaled_object->hpa_name;
+    if (scaler.hpa != nullptr) labels["horizontalpodautoscaler"] = scaler.hpa->meta.name;
     labels["job"] = w.meta.name;
     for (const Service& s : scenario.manifests.services) {
         if (s.selector.empty() || s.meta.name_space != w.meta.name_space) continue;
@@ -110,6 +144,14 @@ public:
         return static_cast<std::uint32_t>(parts.queries.size() - 1);
     }
 
+    /// All names that a query can use, exposed ones first.
+    [[nodiscard]] std::vector<std::string> series_names() const {
+        std::vector<std::string> out;
+        for (const MetricFamily& f : m_exposed.catalog.families) out.push_back(f.name);
+        for (const auto& [name, expression] : m_compiler.options().metrics) out.push_back(name);
+        return out;
+    }
+
     /// The series that the queries read; once, after the last query.
     void finish() {
         const SampleLayout layout = m_compiler.layout();
@@ -136,12 +178,18 @@ public:
 private:
     PromqlCompiler make(const Scenario& scenario, const std::vector<const WorkloadObject*>& objects) {
         const std::int64_t interval_ms = m_out.parts.scrape.interval.count / ticks_per_millisecond;
-        for (MetricFamily& f : m_exposed.catalog.families) f.scrape_interval_ms = interval_ms;
+        for (MetricFamily& f : m_exposed.catalog.families) {
+            f.scrape_interval_ms = interval_ms;
+            f.hidden_labels = hidden_labels(m_exposed, f.name);
+        }
         for (std::size_t w = 0; w < objects.size(); ++w)
             m_exposed.catalog.add_workload(objects[w]->meta.name,
                                            labels_of(scenario, *objects[w], m_out.workloads[w]),
                                            static_cast<std::int32_t>(m_out.parts.workloads[w].pod_slots));
+        for (MetricWorkload& w : m_exposed.catalog.workloads) w.pod_labels["exported_pod"] = w.pod_labels["pod"];
         PromqlOptions options;
+        for (const RecordingRule& rule : scenario.manifests.recording_rules)
+            options.metrics[rule.name] = rule.expression;
         for (const MetricMapping& m : scenario.metrics) options.metrics[m.name] = m.expression;
         return PromqlCompiler(m_exposed.catalog, options);
     }
@@ -158,9 +206,10 @@ std::int64_t milli(double value) { return std::llround(value * 1000.0); }
 /// One Kubernetes object that scales one workload, on its way into a plan.
 class ScalerDraft {
 public:
-    ScalerDraft(const Scenario& scenario, std::uint32_t workload, const StartClock& clock, Queries& queries,
-                CompiledScenario& out, Problems& errors)
+    ScalerDraft(const Scenario& scenario, const WorkloadObject& object, std::uint32_t workload,
+                const StartClock& clock, Queries& queries, CompiledScenario& out, Problems& errors)
         : m_scenario(scenario),
+          m_object(object),
           m_clock(clock),
           m_queries(queries),
           m_out(out),
@@ -186,20 +235,19 @@ public:
             k.fallback.configured = true;
             k.fallback.failure_threshold = so.fallback->failure_threshold;
             k.fallback.replicas = so.fallback->replicas;
-            if (so.fallback->behavior == FallbackBehavior::scaling_modifiers)
-                refuse(so.meta, "spec.fallback.behavior", "scalingModifiers are not simulated");
-            else
-                k.fallback.behavior = static_cast<KedaFallbackBehavior>(so.fallback->behavior);
+            k.fallback.behavior = static_cast<KedaFallbackBehavior>(so.fallback->behavior);
+            if (so.fallback->behavior == FallbackBehavior::scaling_modifiers && !so.modifiers)
+                refuse(so.meta, "spec.fallback.behavior",
+                       "found scalingModifiers without a formula, allowed: with spec.advanced.scalingModifiers");
         }
-        if (so.modifiers)
-            refuse(so.meta, "spec.advanced.scalingModifiers",
-                   "a formula over triggers is not simulated, allowed: triggers without scalingModifiers");
+        m_modifiers = so.modifiers ? &*so.modifiers : nullptr;
         m_plan.paused = k.paused ? 1 : 0;
         m_plan.hpa = generated_hpa(k);
         m_plan.hpa.sync_period = seconds(15);
         set_behavior(m_plan.hpa, so.behavior);
         for (std::size_t i = 0; i < so.triggers.size(); ++i)
             trigger(so, so.triggers[i], fmt::format("spec.triggers[{}]", i));
+        if (m_modifiers != nullptr) formula(so);
         finish();
     }
 
@@ -227,33 +275,69 @@ private:
         return false;
     }
 
-    /// A CPU metric: a Resource metric of the HPA, for KEDA's cpu trigger too.
-    void cpu(const ObjectMeta& meta, const std::string& path, std::int32_t percent,
-             std::int64_t target_milli) {
+    /// A metric of cpu or memory: a Resource or ContainerResource metric of the HPA, for KEDA's triggers too.
+    void resource(const ObjectMeta& meta, const std::string& path, bool cpu, const std::string& container,
+                  std::int32_t percent, std::int64_t target_milli) {
         const WorkloadPlan& workload = m_out.parts.workloads[m_plan.workload];
-        const std::int64_t request =
-            m_out.parts.templates[workload.first_template].plan.needs[resource_cpu_milli];
-        if (percent > 0 && request == 0)
-            refuse(meta, path,
-                   "a CPU utilization target needs the pods' CPU request, found none, allowed: "
-                   "resources.requests.cpu on the container");
+        const auto& needs = m_out.parts.templates[workload.first_template].plan.needs;
         TriggerPlan t;
-        t.kind = TriggerSource::pod_cpu;
-        t.request_milli = request;
+        t.kind = cpu ? TriggerSource::pod_cpu : TriggerSource::pod_memory;
+        t.request_milli = cpu ? needs[resource_cpu_milli] : saturated_milli(needs[resource_memory_bytes]);
+        if (!container.empty()) {
+            const auto& containers = m_object.pod.containers;
+            t.is_sidecar = 1;  // only the server's container works
+            t.request_milli = 0;
+            for (std::size_t i = 0; i < containers.size(); ++i) {
+                if (containers[i].name != container) continue;
+                const auto& resources = containers[i].resources;
+                t.is_sidecar = i == m_object.server_container ? 0 : 1;
+                t.request_milli = cpu ? resources.cpu_request_milli.value_or(0)
+                                      : saturated_milli(resources.memory_request_bytes.value_or(0));
+            }
+        }
+        if (percent > 0 && t.request_milli == 0)
+            refuse(meta, path,
+                   fmt::format("a {0} utilization target needs the pods' {0} request, found none, allowed: "
+                               "resources.requests.{0} on the container",
+                               cpu ? "cpu" : "memory"));
+        t.metric = m_plan.hpa.metric_count;
         m_plan.triggers[m_plan.trigger_count++] = t;
         m_plan.hpa.metrics[m_plan.hpa.metric_count++] = {
-            HpaMetricKind::resource, percent > 0 ? HpaTargetKind::utilization : HpaTargetKind::average_value,
-            true, percent > 0 ? percent : target_milli};
+            container.empty() ? HpaMetricKind::resource : HpaMetricKind::container_resource,
+            percent > 0 ? HpaTargetKind::utilization : HpaTargetKind::average_value, cpu,
+            percent > 0 ? percent : target_milli};
+    }
+
+    static std::int64_t saturated_milli(std::int64_t bytes) {
+        return bytes > INT64_MAX / 1000 ? INT64_MAX : bytes * 1000;
+    }
+
+    /// scalingModifiers: one composite metric in place of the triggers' own.
+    void formula(const ScaledObject& so) {
+        const std::string path = "spec.advanced.scalingModifiers";
+        std::vector<std::string> names;
+        for (const Trigger& t : so.triggers)
+            names.push_back(t.kind == TriggerKind::cpu || t.kind == TriggerKind::memory ? "" : t.name);
+        const auto program = compile_keda_formula(m_modifiers->formula, names,
+                                                  m_scenario.manifests.where(so.meta, path + ".formula"),
+                                                  so.meta.title() + ":" + path + ".formula");
+        if (!program) {
+            m_errors.insert(m_errors.end(), program.problems().begin(), program.problems().end());
+            return;
+        }
+        m_plan.formula = *program;
+        m_plan.formula_activation = m_modifiers->activation_target;
+        m_plan.formula_metric = m_plan.hpa.metric_count;
+        if (!add_external_metric(m_plan.hpa, milli(m_modifiers->target),
+                                 m_modifiers->metric_type != MetricTargetType::value))
+            (void)has_room(so.meta, path);
     }
 
     void trigger(const ScaledObject& so, const Trigger& from, const std::string& path) {
         if (!has_room(so.meta, path)) return;
-        if (from.kind == TriggerKind::cpu)
-            return cpu(so.meta, path, from.utilization_percent, from.target_milli);
-        if (from.kind == TriggerKind::memory)
-            return refuse(
-                so.meta, path,
-                "memory triggers are not simulated, allowed: prometheus, queue, cron and cpu triggers");
+        if (from.kind == TriggerKind::cpu || from.kind == TriggerKind::memory)
+            return resource(so.meta, path, from.kind == TriggerKind::cpu, from.container,
+                            from.utilization_percent, from.target_milli);
         TriggerPlan t;
         t.activation = from.activation_threshold;
         std::int64_t target = milli(from.threshold);
@@ -275,8 +359,17 @@ private:
         }
         if (target <= 0)
             return refuse(so.meta, path, "found no threshold above 0, allowed: a positive threshold");
+        t.is_cached = from.use_cached_metrics ? 1 : 0;
+        if (m_modifiers != nullptr) {
+            t.target_milli = milli(m_modifiers->target);
+            t.is_average = m_modifiers->metric_type != MetricTargetType::value ? 1 : 0;
+        } else {
+            t.target_milli = target;
+            t.is_average = from.metric_type != MetricTargetType::value ? 1 : 0;
+            t.metric = m_plan.hpa.metric_count;
+            (void)add_external_metric(m_plan.hpa, target, t.is_average != 0);
+        }
         m_plan.triggers[m_plan.trigger_count++] = t;
-        (void)add_external_metric(m_plan.hpa, target, from.metric_type != MetricTargetType::value);
     }
 
     /// Whether requests wait for this workload in a queue of their own.
@@ -334,33 +427,75 @@ private:
         return name.substr(prefix.size(), name.rfind('|') - prefix.size());
     }
 
-    static std::string selector_text(const LabelSelector& s) {
+    /// A value inside a quoted regular expression that has to match it alone.
+    static std::string quoted(const std::string& value, bool pattern) {
         std::string out;
+        for (const char c : value) {
+            if (pattern && std::string_view("\\.+*?()[]{}|^$").find(c) != std::string_view::npos) out += "\\\\";
+            if (c == '"' || c == '\\') out += '\\';
+            out += c;
+        }
+        return out;
+    }
+
+    /// A metric's selector as matchers, as prometheus-adapter writes it.
+    static std::string selector_text(const LabelSelector& s) {
+        std::vector<std::string> matchers;
         for (const auto& [key, value] : s.match_labels)
-            out += fmt::format("{}{}=\"{}\"", out.empty() ? "" : ",", sanitized(key), value);
-        return out.empty() ? "" : "{" + out + "}";
+            matchers.push_back(fmt::format("{}=\"{}\"", sanitized(key), quoted(value, false)));
+        for (const SelectorExpression& e : s.match_expressions) {
+            std::string values;
+            for (const std::string& value : e.values) values += (values.empty() ? "" : "|") + quoted(value, true);
+            const bool negative = e.op == SelectorOperator::not_in || e.op == SelectorOperator::does_not_exist;
+            const bool listed = e.op == SelectorOperator::in || e.op == SelectorOperator::not_in;
+            matchers.push_back(listed ? fmt::format("{}{}\"{}\"", sanitized(e.key), negative ? "!~" : "=~", values)
+                                      : fmt::format("{}{}\"\"", sanitized(e.key), negative ? "=" : "!="));
+        }
+        return matchers.empty() ? "" : fmt::format("{{{}}}", fmt::join(matchers, ","));
+    }
+
+    /// The query of an HPA's Pods, Object or External metric: what the scenario's `metrics` map says under its
+    /// name (which may hold characters that PromQL does not allow), else what a rule of prometheus-adapter
+    /// makes of a series, else the series of that name.
+    std::string query_of(const HorizontalPodAutoscaler& hpa, const HpaMetric& from) const {
+        for (const MetricMapping& mapping : m_scenario.metrics)
+            if (mapping.name == from.name && from.selector.empty()) return mapping.expression;
+        std::string selector = selector_text(from.selector);
+        if (!selector.empty()) selector = selector.substr(1, selector.size() - 2);
+        for (const AdapterRule& rule : m_scenario.manifests.adapter_rules) {
+            if (rule.external != (from.source == MetricSource::external)) continue;
+            for (const std::string& series : m_queries.series_names()) {
+                if (rule.metric_of(series) != from.name) continue;
+                std::string matchers = selector, resource;
+                const auto match = [&](const std::string& what, const std::string& value) {
+                    matchers += fmt::format("{}{}=\"{}\"", matchers.empty() ? "" : ",", rule.label_of(what), value);
+                };
+                if (from.source == MetricSource::pods) resource = "pod";
+                if (from.source == MetricSource::object) {
+                    resource = from.object_kind;
+                    std::transform(resource.begin(), resource.end(), resource.begin(),
+                                   [](char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); });
+                    match(resource, from.object_name);
+                }
+                match("namespace", hpa.meta.name_space);
+                return rule.query_of(series, matchers, resource);
+            }
+        }
+        return series_of(from.name) + selector_text(from.selector);
     }
 
     void metric(const HorizontalPodAutoscaler& hpa, const HpaMetric& from, const std::string& path) {
         if (!has_room(hpa.meta, path)) return;
-        const bool resource =
-            from.source == MetricSource::resource || from.source == MetricSource::container_resource;
-        if (resource && from.name == "cpu")
-            return cpu(hpa.meta, path, from.utilization_percent, from.target_milli);
-        if (resource)
-            return refuse(hpa.meta, path,
-                          fmt::format("the resource metric {} is not simulated, allowed: cpu, or Pods, "
-                                      "Object and External metrics",
-                                      from.name));
-        if (!from.selector.match_expressions.empty())
-            return refuse(hpa.meta, path,
-                          "matchExpressions in a metric's selector are not simulated, allowed: matchLabels");
+        if (from.source == MetricSource::resource || from.source == MetricSource::container_resource)
+            return resource(hpa.meta, path, from.name == "cpu", from.container, from.utilization_percent,
+                            from.target_milli);
         TriggerPlan t;
         t.kind = from.source == MetricSource::pods ? TriggerSource::pod_query : TriggerSource::query;
         t.sums_series = 1;
         t.ignore_null_values = 0;  // the metrics API answers a query without result with an error
-        t.query = m_queries.add(series_of(from.name) + selector_text(from.selector),
-                                m_scenario.manifests.where(hpa.meta, path), hpa.meta.title() + ":" + path);
+        t.query = m_queries.add(query_of(hpa, from), m_scenario.manifests.where(hpa.meta, path),
+                                hpa.meta.title() + ":" + path);
+        t.metric = m_plan.hpa.metric_count;
         m_plan.triggers[m_plan.trigger_count++] = t;
         const HpaMetricKind kind = from.source == MetricSource::pods     ? HpaMetricKind::pods
                                    : from.source == MetricSource::object ? HpaMetricKind::object
@@ -379,6 +514,8 @@ private:
     }
 
     const Scenario& m_scenario;
+    const WorkloadObject& m_object;
+    const ScalingModifiers* m_modifiers = nullptr;
     const StartClock& m_clock;
     Queries& m_queries;
     CompiledScenario& m_out;
@@ -438,7 +575,7 @@ void compile_autoscalers(const Scenario& scenario, const std::vector<const Workl
     Queries queries(scenario, workloads, out, errors, warnings);
     for (std::uint32_t w = 0; w < workloads.size(); ++w) {
         const ScalerOf scaler = scaler_of(scenario, *workloads[w]);
-        ScalerDraft draft(scenario, w, clock, queries, out, errors);
+        ScalerDraft draft(scenario, *workloads[w], w, clock, queries, out, errors);
         if (scaler.scaled_object != nullptr)
             draft.add(*scaler.scaled_object);
         else if (scaler.hpa != nullptr)

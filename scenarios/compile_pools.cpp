@@ -212,7 +212,14 @@ std::vector<PoolDraft> compile_pools(const Scenario& scenario, BlueprintParts& p
         draft.facts.maximum = plan.node_slots;
         drafts.push_back(std::move(draft));
     }
-    if (drafts.empty())
+    // Karpenter's loop is not in the engine: a run without its nodes would be another cluster's.
+    for (const KarpenterNodePool& pool : scenario.manifests.node_pools)
+        errors.push_back({pool.where, "",
+                          fmt::format("{} would change the result and is not simulated by run, allowed: "
+                                      "cluster.pools in the scenario (validate shows what it may launch and at "
+                                      "what price)",
+                                      pool.meta.title())});
+    if (drafts.empty() && scenario.manifests.node_pools.empty())
         errors.push_back({{scenario.file, 0, 0},
                           "cluster.pools",
                           "found no node pool, allowed: node groups of an eksctl ClusterConfig among the "

@@ -1,16 +1,20 @@
 #pragma once
 #include "models/problem.hpp"
 #include "models/time.hpp"
+#include "scenarios/cluster_autoscaler_flags.hpp"
 #include "scenarios/decoder.hpp"
 #include "scenarios/document.hpp"
 #include "scenarios/kubernetes_autoscaling.hpp"
 #include "scenarios/kubernetes_jobs.hpp"
 #include "scenarios/kubernetes_live.hpp"
+#include "scenarios/kubernetes_monitoring.hpp"
+#include "scenarios/kubernetes_karpenter.hpp"
 #include "scenarios/kubernetes_nodes.hpp"
 #include "scenarios/kubernetes_pods.hpp"
 #include "scenarios/kubernetes_policy_objects.hpp"
 #include "scenarios/kubernetes_workloads.hpp"
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -30,6 +34,11 @@ struct Manifests {
     std::vector<HorizontalPodAutoscaler> horizontal_pod_autoscalers;
     std::vector<ScaledObject> scaled_objects;
     std::vector<NodeGroup> node_groups;           ///< of all eksctl ClusterConfigs
+    std::vector<KarpenterNodePool> node_pools;    ///< Karpenter's
+    std::vector<KarpenterNodeClass> node_classes; ///< EC2NodeClasses and AKSNodeClasses
+    std::optional<ClusterAutoscalerSettings> cluster_autoscaler;  ///< of its Deployment
+    std::map<std::int32_t, std::vector<std::string>> expander_priorities;  ///< of its priority expander's ConfigMap
+    std::vector<KarpenterNodeClaim> node_claims;  ///< of a dump
     bool incomplete = false;                      ///< an object could not be read at all: what names it is not checked
     std::string cluster_region;                   ///< the ClusterConfig's; "" = none
     std::vector<PodDisruptionBudget> pod_disruption_budgets;
@@ -43,6 +52,8 @@ struct Manifests {
     LiveState live;                               ///< of a dump
     std::vector<ScalingCronJob> scaling_cron_jobs;  ///< what CronJobs do to replicas
     std::vector<MetricsMonitor> monitors;         ///< ServiceMonitors and PodMonitors
+    std::vector<RecordingRule> recording_rules;   ///< of PrometheusRules
+    std::vector<AdapterRule> adapter_rules;       ///< of prometheus-adapter's ConfigMap
     std::vector<Document> documents;              ///< what they were read from; ObjectMeta::document indexes it
 
     [[nodiscard]] const WorkloadObject* find_workload(const std::string& kind, const std::string& name,

@@ -34,10 +34,26 @@ public:
             check_pod(workload);
             lint(workload);
         }
+        check_node_pools();
         check_ambiguous_selectors();
     }
 
 private:
+    /// A pool names a node class; where the manifests have any of that kind, the one it names must be there.
+    void check_node_pools() {
+        for (const KarpenterNodePool& pool : m_manifests.node_pools) {
+            std::vector<std::string> names;
+            bool found = false;
+            for (const KarpenterNodeClass& c : m_manifests.node_classes)
+                if (c.meta.kind == pool.node_class_kind) {
+                    names.push_back(c.meta.name);
+                    found = found || c.meta.name == pool.node_class;
+                }
+            if (!found && !names.empty() && !pool.node_class.empty())
+                error(pool.meta, "spec.template.spec.nodeClassRef.name", "found " + pool.node_class + ", which no " + pool.node_class_kind + " of the manifests is" + did_you_mean(pool.node_class, names));
+        }
+    }
+
     void error(const ObjectMeta& object, const std::string& path, const std::string& message) {
         m_findings.errors.push_back({m_manifests.where(object, path), path, message});
     }

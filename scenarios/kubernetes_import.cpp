@@ -24,7 +24,7 @@ constexpr KindRow other_kinds[] = {
     {"Role", KindRole::note}, {"RoleBinding", KindRole::note}, {"ClusterRole", KindRole::note}, {"ClusterRoleBinding", KindRole::note},
     {"Ingress", KindRole::note}, {"IngressClass", KindRole::note}, {"NetworkPolicy", KindRole::note},
     {"Endpoints", KindRole::note}, {"EndpointSlice", KindRole::note}, {"CustomResourceDefinition", KindRole::note},
-    {"PrometheusRule", KindRole::note}, {"Probe", KindRole::note}, {"TriggerAuthentication", KindRole::note},
+    {"Probe", KindRole::note}, {"TriggerAuthentication", KindRole::note},
     {"ClusterTriggerAuthentication", KindRole::note}, {"Certificate", KindRole::note}, {"Issuer", KindRole::note}, {"ClusterIssuer", KindRole::note},
     {"Gateway", KindRole::note}, {"GatewayClass", KindRole::note}, {"HTTPRoute", KindRole::note}, {"GRPCRoute", KindRole::note},
     {"APIService", KindRole::note}, {"PodSecurityPolicy", KindRole::note}, {"RuntimeClass", KindRole::note}, {"CSIDriver", KindRole::note},
@@ -53,11 +53,9 @@ constexpr KindRow other_kinds[] = {
     {"InferenceModel", KindRole::warn, "the gateway's endpoint picker is not simulated; the scenario's workload says routing"},
     {"InferenceObjective", KindRole::warn, "the gateway's endpoint picker is not simulated; the scenario's workload says routing"},
     // They decide about replicas, nodes, placement or admission.
-    {"NodePool", KindRole::refuse, "nodes that Karpenter provides; write cluster.pools in the scenario or an eksctl ClusterConfig"},
-    {"EC2NodeClass", KindRole::refuse, "nodes that Karpenter provides; write cluster.pools in the scenario or an eksctl ClusterConfig"},
-    {"NodeClaim", KindRole::refuse, "nodes that Karpenter provides; write cluster.pools in the scenario or an eksctl ClusterConfig"},
-    {"Provisioner", KindRole::refuse, "nodes that Karpenter provides; write cluster.pools in the scenario or an eksctl ClusterConfig"},
-    {"AWSNodeTemplate", KindRole::refuse, "nodes that Karpenter provides; write cluster.pools in the scenario or an eksctl ClusterConfig"},
+    {"Provisioner", KindRole::refuse, "an object of Karpenter before v0.32; write it as a NodePool (apiVersion karpenter.sh/v1): spec.requirements, taints and labels go into spec.template, ttlSecondsAfterEmpty and consolidation into spec.disruption (karpenter-convert does it)"},
+    {"AWSNodeTemplate", KindRole::refuse, "an object of Karpenter before v0.32; write it as an EC2NodeClass (apiVersion karpenter.k8s.aws/v1)"},
+    {"NodeOverlay", KindRole::refuse, "prices and capacities that an overlay changes; write cluster.pools with price_usd_per_hour"},
     {"VerticalPodAutoscaler", KindRole::refuse, "vertical autoscaling"},
     {"ScaledJob", KindRole::refuse, "KEDA jobs; write a ScaledObject over a Deployment"},
    
@@ -151,6 +149,13 @@ public:
                 m_findings.errors.push_back({document.where(*left), "", "found " + describe(*left) + ", text of a template, allowed: rendered manifests (helm template ... | windtunnel run -f -)"});
                 return;
             }
+        if (kind == "ConfigMap" && document.root.text_at({"metadata", "name"}) == "cluster-autoscaler-priority-expander") {
+            const Node* data = document.root.find("data");
+            const Node* text = data ? data->find("priorities") : nullptr;
+            if (text && text->is_text()) m_out.expander_priorities = read_expander_priorities(text->text, document.where(*text), m_findings);
+            else object.missing("data.priorities", "YAML text: a priority with a list of regular expressions");
+            return;
+        }
         const ReadRow* row = find_row(kind);
         if (row == nullptr) {
             other(object, kind, api_version, document);
@@ -228,12 +233,19 @@ private:
             {"HorizontalPodAutoscaler", {"autoscaling/v2", "autoscaling/v2beta2", "autoscaling/v2beta1", "autoscaling/v1"}, &Importer::read_autoscaler},
             {"ScaledObject", {"keda.sh/v1alpha1"}, &Importer::read_scaled_object},
             {"ClusterConfig", {"eksctl.io/v1alpha5"}, &Importer::read_cluster_config},
+            {"NodePool", {"karpenter.sh/v1", "karpenter.sh/v1beta1"}, &Importer::read_node_pool},
+            {"NodeClaim", {"karpenter.sh/v1", "karpenter.sh/v1beta1"}, &Importer::read_node_claim},
+            {"EC2NodeClass", {"karpenter.k8s.aws/v1", "karpenter.k8s.aws/v1beta1"}, &Importer::read_node_class},
+            {"AKSNodeClass", {"karpenter.azure.com/v1alpha2", "karpenter.azure.com/v1beta1"}, &Importer::read_node_class},
             {"PodDisruptionBudget", {"policy/v1", "policy/v1beta1"}, &Importer::read_budget},
             {"PriorityClass", {"scheduling.k8s.io/v1"}, &Importer::read_priority_class},
             {"ServiceMonitor", {"monitoring.coreos.com/v1"}, &Importer::read_monitor},
             {"PodMonitor", {"monitoring.coreos.com/v1"}, &Importer::read_monitor},
             {"PodMonitoring", {"monitoring.googleapis.com/v1"}, &Importer::read_monitor},
             {"ClusterPodMonitoring", {"monitoring.googleapis.com/v1"}, &Importer::read_monitor},
+            {"PrometheusRule", {"monitoring.coreos.com/v1"}, &Importer::read_rules},
+            {"Rules", {"monitoring.googleapis.com/v1"}, &Importer::read_rules},
+            {"ClusterRules", {"monitoring.googleapis.com/v1"}, &Importer::read_rules},
         };
         return table;
     }
@@ -318,7 +330,24 @@ private:
     void read_workload(Decoder& object, ObjectMeta meta) {
         m_out.workloads.push_back(decode_workload(object, std::move(meta)));
         read_server(object, m_out.workloads.back());
+        const WorkloadObject& workload = m_out.workloads.back();
+        for (const Container& container : workload.pod.containers) {
+            auto settings = read_cluster_autoscaler(container, workload.meta, m_findings);
+            if (!settings) continue;
+            if (m_out.cluster_autoscaler)
+                object.error("", workload.meta.title() + " is a second cluster-autoscaler beside " + m_out.cluster_autoscaler->meta.title() + ", allowed: one");
+            m_out.cluster_autoscaler = std::move(settings);
+        }
     }
+    void read_node_pool(Decoder& object, ObjectMeta meta) {
+        const bool beta = object.text("apiVersion").value_or("").ends_with("v1beta1");
+        m_out.node_pools.push_back(decode_node_pool(object, std::move(meta), beta));
+    }
+    void read_node_class(Decoder& object, ObjectMeta meta) {
+        const bool beta = object.text("apiVersion").value_or("").ends_with("v1beta1");
+        m_out.node_classes.push_back(meta.kind == "AKSNodeClass" ? decode_aks_node_class(object, std::move(meta)) : decode_ec2_node_class(object, std::move(meta), beta));
+    }
+    void read_node_claim(Decoder& object, ObjectMeta meta) { m_out.node_claims.push_back(decode_node_claim(object, std::move(meta))); }
     void read_daemon_set(Decoder& object, ObjectMeta meta) { m_out.daemon_sets.push_back(decode_daemon_set(object, std::move(meta))); }
     void read_pod(Decoder& object, ObjectMeta meta) {
         if (object.has("status") && !object.node().text_at({"spec", "nodeName"}).empty()) {
@@ -362,6 +391,11 @@ private:
     }
     void read_budget(Decoder& object, ObjectMeta meta) { m_out.pod_disruption_budgets.push_back(decode_pod_disruption_budget(object, std::move(meta))); }
     void read_priority_class(Decoder& object, ObjectMeta meta) { m_out.priority_classes.push_back(decode_priority_class(object, std::move(meta))); }
+    void read_rules(Decoder& object, ObjectMeta) {
+        Decoder spec = object.child("spec");
+        for (RecordingRule& rule : decode_rule_groups(spec)) m_out.recording_rules.push_back(std::move(rule));
+        spec.finish();
+    }
     void read_monitor(Decoder& object, ObjectMeta meta) { m_out.monitors.push_back(decode_metrics_monitor(object, std::move(meta))); }
 
     void read_server(Decoder& object, WorkloadObject& out);
@@ -376,6 +410,11 @@ private:
     void other(Decoder& object, const std::string& kind, const std::string& api_version, const Document& document) {
         std::vector<std::string> names;
         for (const ReadRow& row : rows()) names.push_back(row.kind);
+        if (kind == "ConfigMap") {
+            std::vector<AdapterRule> rules = decode_adapter_config(document.root, document.file, m_findings);
+            m_out.adapter_rules.insert(m_out.adapter_rules.end(), rules.begin(), rules.end());
+            if (!rules.empty()) return;
+        }
         for (const KindRow& row : other_kinds) {
             names.emplace_back(row.kind);
             if (kind != row.kind) continue;

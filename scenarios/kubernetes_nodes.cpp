@@ -1,39 +1,11 @@
 #include "scenarios/kubernetes_nodes.hpp"
 
+#include "scenarios/kubernetes_taints.hpp"
+
 #include <algorithm>
 
 namespace windtunnel {
 namespace {
-
-/// A list of {key, value, effect}, or eksctl's older map KEY: "VALUE:EFFECT".
-std::vector<Taint> decode_taints(Decoder& group) {
-    std::vector<Taint> out;
-    const Node* node = group.take("taints");
-    if (!node) return out;
-    if (node->is_map()) {
-        for (const auto& [key, text] : group.text_map("taints")) {
-            const std::size_t colon = text.rfind(':');
-            const std::string effect = colon == std::string::npos ? "" : text.substr(colon + 1);
-            Taint taint{key, text.substr(0, colon), TaintEffect::no_schedule};
-            if (effect == "NoExecute") taint.effect = TaintEffect::no_execute;
-            else if (effect == "PreferNoSchedule") taint.effect = TaintEffect::prefer_no_schedule;
-            else if (effect != "NoSchedule")
-                group.error("taints", "found \"" + text + "\", allowed: VALUE:NoSchedule, VALUE:PreferNoSchedule or VALUE:NoExecute");
-            out.push_back(std::move(taint));
-        }
-        return out;
-    }
-    for (Decoder& item : group.children("taints")) {
-        Taint taint;
-        taint.key = item.required_text("key");
-        taint.value = item.text("value").value_or("");
-        if (!item.has("effect")) item.missing("effect", "NoSchedule, PreferNoSchedule or NoExecute");
-        taint.effect = decode_taint_effect(item, "effect").value_or(TaintEffect::no_schedule);
-        item.finish();
-        out.push_back(std::move(taint));
-    }
-    return out;
-}
 
 NodeGroup decode_node_group(Decoder& group, const ObjectMeta& meta, bool managed) {
     NodeGroup out;
@@ -75,7 +47,7 @@ NodeGroup decode_node_group(Decoder& group, const ObjectMeta& meta, bool managed
         group.error("desiredCapacity", "found " + std::to_string(out.desired_capacity) + ", allowed: from minSize " +
                                            std::to_string(out.min_size) + " to maxSize " + std::to_string(out.max_size));
     out.labels = group.text_map("labels");
-    out.taints = decode_taints(group);
+    out.taints = decode_taint_list_or_map(group, "taints");
     out.availability_zones = group.texts("availabilityZones");
     group.harmless({"amiFamily", "ami", "volumeSize", "volumeType", "volumeIOPS", "volumeThroughput", "volumeEncrypted", "volumeName",
                     "iam", "ssh", "tags", "privateNetworking", "securityGroups", "subnets", "preBootstrapCommands",

@@ -28,6 +28,12 @@ public:
     void gauge(const char* name, SeriesKind source) {
         add(name, MetricKind::gauge, MetricScope::per_pod, source);
     }
+    /// A series about a pod that an exporter of its own serves: with the pod's labels, and again as Prometheus
+    /// renames them where the exporter is scraped without honorLabels.
+    void exported(const char* name, MetricKind kind, SeriesKind source) {
+        add(name, kind, MetricScope::per_pod, source);
+        m_out.speaks_of_others.emplace_back(name);
+    }
     void histogram(const char* name, HistogramKind kind, const std::vector<double>& bounds) {
         const auto index = static_cast<std::uint16_t>(m_out.histograms.size());
         m_out.histograms.push_back({kind,
@@ -63,7 +69,34 @@ ExposedMetrics exposed_metrics() {
     f.histogram("vllm:e2e_request_latency_seconds", HistogramKind::e2e_request_latency, request_bounds);
     f.histogram("vllm:request_time_per_output_token_seconds", HistogramKind::request_time_per_output_token,
                 token_bounds);
-    f.gauge("DCGM_FI_DEV_GPU_UTIL", SeriesKind::gpu_utilization);
+    f.gauge("vllm:num_requests_swapped", SeriesKind::zero);    // V0; preempted requests are recomputed
+    f.gauge("vllm:cpu_cache_usage_perc", SeriesKind::zero);    // V0
+    f.gauge("up", SeriesKind::one);
+    // Exporters that speak about other pods: DCGM's, the kubelet's cadvisor.
+    f.exported("DCGM_FI_DEV_GPU_UTIL", MetricKind::gauge, SeriesKind::gpu_utilization);
+    f.exported("DCGM_FI_PROF_GR_ENGINE_ACTIVE", MetricKind::gauge, SeriesKind::gpu_active);
+    f.exported("container_cpu_usage_seconds_total", MetricKind::counter, SeriesKind::cpu_seconds_total);
+    f.exported("container_memory_working_set_bytes", MetricKind::gauge, SeriesKind::memory_bytes);
+    f.exported("container_memory_usage_bytes", MetricKind::gauge, SeriesKind::memory_bytes);
+    // What queues' exporters show: redis_exporter, RabbitMQ's own, kafka_exporter, YACE for SQS.
+    for (const auto& [name, source] :
+         {std::pair{"redis_key_size", SeriesKind::queue_length},
+          std::pair{"rabbitmq_queue_messages_ready", SeriesKind::queue_length},
+          std::pair{"rabbitmq_queue_messages_unacked", SeriesKind::queue_in_flight},
+          std::pair{"rabbitmq_queue_messages", SeriesKind::queue_messages},
+          std::pair{"kafka_consumergroup_lag", SeriesKind::queue_messages},
+          std::pair{"kafka_consumergroup_lag_sum", SeriesKind::queue_messages},
+          std::pair{"aws_sqs_approximate_number_of_messages_visible_average", SeriesKind::queue_length},
+          std::pair{"aws_sqs_approximate_number_of_messages_visible_maximum", SeriesKind::queue_length},
+          std::pair{"aws_sqs_approximate_number_of_messages_not_visible_average", SeriesKind::queue_in_flight}})
+        f.add(name, MetricKind::gauge, MetricScope::per_workload, source);
+    for (const auto& [name, source] : {std::pair{"kube_statefulset_replicas", SeriesKind::replicas_desired},
+                                       std::pair{"kube_statefulset_status_replicas", SeriesKind::replicas_active},
+                                       std::pair{"kube_statefulset_status_replicas_ready", SeriesKind::replicas_ready},
+                                       std::pair{"kube_horizontalpodautoscaler_status_current_replicas", SeriesKind::replicas_active},
+                                       std::pair{"kube_horizontalpodautoscaler_status_desired_replicas", SeriesKind::replicas_desired},
+                                       std::pair{"kube_deployment_status_replicas_unavailable", SeriesKind::replicas_unavailable}})
+        f.add(name, MetricKind::gauge, MetricScope::per_workload, source);
     for (const auto& [name, source] :
          {std::pair{"kube_deployment_spec_replicas", SeriesKind::replicas_desired},
           std::pair{"kube_deployment_status_replicas", SeriesKind::replicas_active},

@@ -13,6 +13,7 @@ struct ExposedMetrics {
         sources;  ///< by family: kind and histogram; workload and extra are the stream's
     std::vector<HistogramPlan> histograms;
     std::vector<Tick> bounds;
+    std::vector<std::string> speaks_of_others;  ///< families that carry exported_pod and its like too
 };
 
 /// The families of vLLM, the DCGM exporter and kube-state-metrics, under their own names. Workloads are added

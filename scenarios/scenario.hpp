@@ -146,6 +146,7 @@ struct ScenarioEvent {
     Tick duration{0};                            ///< of no_capacity and no_metrics
     std::string target;                          ///< a workload ("Deployment/chat") or a pool's name; "" for no_metrics
     std::int32_t count = 1;                      ///< nodes, or replicas to scale to
+    std::optional<ModelServer> server;           ///< of rollout: what the new revision serves; empty: the same
     SourcePosition where;
     std::string path;                            ///< `events[0]`
 };

@@ -225,6 +225,11 @@ void decode_events(Decoder& root, Scenario& out) {
         if (lasts) event.duration = item.duration("duration_s", 0, longest_s).value_or(Tick{0});
         if (event.kind == EventKind::scale && !item.has("replicas")) item.missing("replicas", "an integer of at least 0");
         if (event.kind == EventKind::scale) event.count = item.int32("replicas", 0).value_or(0);
+        if (event.kind == EventKind::rollout && item.has("server")) {
+            Decoder server = item.child("server");
+            event.server = decode_model_server(server, ModelServer{});
+            item.quiet({"server"});
+        }
         if (event.kind == EventKind::lose_node || event.kind == EventKind::drain_node || event.kind == EventKind::add_node)
             event.count = item.int32("count", 1, 100'000).value_or(1);
         item.finish();

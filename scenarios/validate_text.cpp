@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "scenarios/node_offerings.hpp"
+
 namespace windtunnel {
 namespace {
 
@@ -67,6 +69,21 @@ std::string pool_text(const PoolSpec& pool, const std::function<std::string(cons
     return text + ")";
 }
 
+/// "NodePool/gpu (24 offerings of 6 instance types, g6.xlarge spot in us-east-1a 0.2 USD/h to ...)".
+std::string offerings_text(const KarpenterNodePool& pool, const Scenario& scenario) {
+    Findings findings;
+    const auto offerings = karpenter_offerings(pool, scenario.manifests, scenario.cluster, findings);
+    if (!findings.errors.empty()) return "its offerings are not known: " + findings.errors.front().message;
+    if (offerings.empty()) return "nothing: " + (findings.warnings.empty() ? "no offering" : findings.warnings.front().message);
+    std::vector<std::string> types;
+    for (const NodeOffering& o : offerings)
+        if (std::find(types.begin(), types.end(), o.type->name) == types.end()) types.push_back(o.type->name);
+    const auto one = [](const NodeOffering& o) {
+        return fmt::format("{} {}{} {:g} USD/h", o.type->name, to_string(o.capacity), o.zone.empty() ? "" : " in " + o.zone, static_cast<double>(o.nano_usd_per_hour) / 1e9);
+    };
+    return fmt::format("{} offerings of {} instance types, from {} to {}", offerings.size(), types.size(), one(offerings.front()), one(offerings.back()));
+}
+
 std::string routing_text(RoutingSpec routing) {
     switch (routing) {
         case RoutingSpec::random: return "random";
@@ -97,6 +114,8 @@ std::string validate_text(const Scenario& scenario, const Findings& findings, bo
             if (may_run_on(workload.pod, pool, scenario.cluster)) pools.push_back(pool_text(pool, price_text));
         out += fmt::format("  runs on    {}\n", pools.empty() ? "no pool that is named" : join(pools));
     }
+    for (const KarpenterNodePool& pool : scenario.manifests.node_pools)
+        out += fmt::format("{} {}\n  launches   {}\n", pool.meta.title(), at(pool.meta.where), offerings_text(pool, scenario));
     for (const Problem& p : findings.errors) out += "error: " + to_string(p) + "\n";
     for (const Problem& p : findings.warnings) out += "warning: " + to_string(p) + "\n";
     if (with_notes)

@@ -4,6 +4,7 @@
 #include "policies/active_interval.hpp"
 #include "policies/hpa.hpp"
 #include "policies/keda.hpp"
+#include "policies/keda_formula.hpp"
 #include "policies/promql_program.hpp"
 #include "policies/sample_store.hpp"
 
@@ -31,6 +32,13 @@ enum class SeriesKind : std::uint8_t {
     replicas_desired,  ///< per workload: spec.replicas
     replicas_active,   ///< per workload: status.replicas
     replicas_ready,    ///< per workload
+    replicas_unavailable,  ///< per workload: desired and not ready
+    queue_messages,        ///< per workload: waiting and in flight
+    gpu_active,            ///< gpu_utilization as a share, 0..1
+    cpu_seconds_total,
+    memory_bytes,
+    zero,  ///< always 0
+    one,   ///< always 1
 };
 
 enum class HistogramKind : std::uint8_t {
@@ -69,21 +77,30 @@ struct QueryPlan {
 enum class TriggerSource : std::uint8_t {
     query,      ///< PromQL; KEDA's prometheus scaler, or an HPA's External or Object metric
     pod_query,  ///< PromQL with one element a pod: an HPA's Pods metric
-    pod_cpu,    ///< an HPA's Resource metric cpu (KEDA's cpu trigger)
+    pod_cpu,    ///< an HPA's Resource or ContainerResource metric cpu (KEDA's cpu trigger)
+    pod_memory,  ///< the same of memory, in bytes
     queue,      ///< length of the workload's queue
     cron,       ///< `value` inside the intervals, 0 outside
 };
 
-/// One metric of an autoscaler. Its target stands in HpaSpec::metrics at the same index.
+/// One metric of an autoscaler. Its target stands in HpaSpec::metrics at the same index, or, for a trigger
+/// that is only an operand of scalingModifiers, nowhere: then `target_milli` is the formula's.
 struct TriggerPlan {
     TriggerSource kind = TriggerSource::query;
     std::uint8_t counts_in_flight = 1;    ///< queue: messages being worked on count too
     std::uint8_t ignore_null_values = 1;  ///< KEDA's prometheus scaler
     std::uint8_t sums_series = 0;  ///< query: an External metric of an HPA adds the result's elements up
+    std::uint8_t is_cached = 0;    ///< useCachedMetrics: the HPA sees what the last poll read
+    std::uint8_t is_sidecar = 0;   ///< pod_cpu, pod_memory: of a container that uses nothing
+    std::uint8_t is_average = 1;   ///< KEDA: metricType AverageValue
+    std::uint8_t padding = 0;
+    std::int32_t metric = -1;      ///< index into HpaSpec::metrics; -1 = an operand of the formula alone
+    std::int32_t more_padding = 0;
     std::uint32_t query = 0;       ///< index into Blueprint::queries
     std::uint32_t workload = 0;    ///< queue: whose
     std::uint32_t first_interval = 0, interval_count = 0;  ///< cron
-    std::int64_t request_milli = 0;                        ///< pod_cpu: the pods' CPU request
+    std::int64_t target_milli = 0;                         ///< KEDA: per replica, or in all
+    std::int64_t request_milli = 0;                        ///< pod_cpu, pod_memory: what a pod requests, in thousandths
     double value = 0;
     double activation = 0;  ///< KEDA: active above
 };
@@ -99,6 +116,10 @@ struct AutoscalerPlan {
     std::uint32_t trigger_count = 0;
     HpaLogCapacity log;
     TriggerPlan triggers[hpa_max_metrics];
+    std::int32_t formula_metric = -1;  ///< scalingModifiers: index into HpaSpec::metrics of what the formula gives
+    std::int32_t formula_padding = 0;
+    double formula_activation = 0;     ///< active above
+    KedaFormulaProgram formula;
 };
 
 /// Prometheus: one scrape of everything at each multiple of the interval.

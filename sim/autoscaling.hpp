@@ -46,6 +46,7 @@ public:
             s.keda = {};
             s.keda.ever_active = b.workloads[plan.workload].initial_replicas > 0;
             for (KedaHealth& h : s.health) h = {};
+            for (bool& has : s.has_cached) has = false;
             RandomStream phase(key.seed, key.trial, StreamPurpose::controller_phase, a);
             const auto sync = static_cast<std::uint64_t>(plan.hpa.sync_period.count),
                        poll = static_cast<std::uint64_t>(plan.keda.polling_interval.count);
@@ -64,17 +65,26 @@ public:
         State& s = m_states[a];
         const auto current = static_cast<std::int32_t>(host.workload(plan.workload).desired);
         KedaTriggerReading readings[hpa_max_metrics];
+        KedaMetricAnswer answers[hpa_max_metrics];
         for (std::uint32_t t = 0; t < plan.trigger_count; ++t) {
             KedaTriggerReading& reading = readings[t];
-            reading.resource = plan.triggers[t].kind == TriggerSource::pod_cpu;
+            reading.resource = is_pod_resource(plan.triggers[t]);
             if (reading.resource) continue;
             const KedaScalerReading r = read(plan.triggers[t], host, board, now, fault);
-            const KedaMetricAnswer answer = answer_of(plan, s, t, r, host, current);
+            s.cached[t] = r;
+            s.has_cached[t] = true;
+            answers[t] = answer_of(plan, s, t, r, host, current);
             reading.active = !r.error && r.active;
-            reading.error = answer.error;
-            reading.fell_back = answer.fell_back;
+            reading.error = answers[t].error;
+            reading.fell_back = answers[t].fell_back;
         }
-        const KedaObjectActivity activity = object_activity(readings, static_cast<std::int32_t>(plan.trigger_count));
+        KedaObjectActivity activity = object_activity(readings, static_cast<std::int32_t>(plan.trigger_count));
+        if (plan.formula_metric >= 0) {
+            const KedaMetricAnswer composite = composite_of(plan, answers);
+            activity.error = activity.error || composite.error;
+            activity.active = !activity.error && static_cast<double>(composite.value_milli) >
+                                                     plan.formula_activation * 1000.0;
+        }
         const KedaDecision d = request_scale(plan.keda, s.keda, current, activity.active, activity.error, now);
         if (d.rescale) host.scale(plan.workload, d.replicas, -1, now);
     }
@@ -90,27 +100,29 @@ public:
         snapshot.status_replicas = static_cast<std::int32_t>(w.active);
         list_pods(plan.workload, host, snapshot);
         std::int64_t values[hpa_max_metrics];
+        KedaMetricAnswer answers[hpa_max_metrics];
         for (std::uint32_t t = 0; t < plan.trigger_count; ++t) {
-            HpaMetricInput& input = snapshot.metrics[t];
             const TriggerPlan& trigger = plan.triggers[t];
-            if (trigger.kind == TriggerSource::pod_query || trigger.kind == TriggerSource::pod_cpu) {
-                input.samples = m_samples + std::size_t{t} * m_pod_capacity;
-                sample_pods(trigger, plan.workload, host, board, now,
-                            m_samples + std::size_t{t} * m_pod_capacity, fault);
+            if (trigger.kind == TriggerSource::pod_query || is_pod_resource(trigger)) {
+                HpaPodSample* samples = m_samples + std::size_t{t} * m_pod_capacity;
+                snapshot.metrics[trigger.metric].samples = samples;
+                sample_pods(trigger, plan.workload, host, board, now, samples, fault);
                 continue;
             }
-            const KedaScalerReading r = read(trigger, host, board, now, fault);
-            if (plan.is_keda) {
-                const KedaMetricAnswer answer = answer_of(plan, s, t, r, host, snapshot.spec_replicas);
-                input.failed = answer.error;
-                values[t] = answer.value_milli;
-            } else {
-                input.failed = r.error;
-                values[t] = keda_metric_milli(r.value);
+            if (!trigger.is_cached || !s.has_cached[t]) {
+                s.cached[t] = read(trigger, host, board, now, fault);
+                s.has_cached[t] = true;  // before the first poll of a trial: what one before it would have read
             }
-            input.values_milli = values + t;
-            input.value_count = input.failed ? 0 : 1;
+            const KedaScalerReading r = s.cached[t];
+            if (plan.is_keda)
+                answers[t] = answer_of(plan, s, t, r, host, snapshot.spec_replicas);
+            else
+                answers[t] = {r.error, false, keda_metric_milli(r.value)};
+            if (trigger.metric >= 0) give(snapshot.metrics[trigger.metric], answers[t], values[trigger.metric]);
         }
+        if (plan.formula_metric >= 0)
+            give(snapshot.metrics[plan.formula_metric], composite_of(plan, answers),
+                 values[plan.formula_metric]);
         const HpaDecision d = reconcile_hpa(plan.hpa, s.hpa, snapshot, now);
         if (!WT_CHECK(fault, !d.log_full)) return;
         if (d.rescale) host.scale(plan.workload, d.desired_replicas, d.winning_metric, now);
@@ -121,15 +133,46 @@ private:
         HpaState hpa;
         KedaState keda;
         KedaHealth health[hpa_max_metrics];
+        KedaScalerReading cached[hpa_max_metrics];  ///< by trigger: what the last poll read
+        bool has_cached[hpa_max_metrics] = {};
     };
+
+    [[nodiscard]] WT_HD static bool is_pod_resource(const TriggerPlan& t) {
+        return t.kind == TriggerSource::pod_cpu || t.kind == TriggerSource::pod_memory;
+    }
+    WT_HD static void give(HpaMetricInput& input, const KedaMetricAnswer& answer, std::int64_t& value) {
+        value = answer.value_milli;
+        input.failed = answer.error;
+        input.values_milli = &value;
+        input.value_count = answer.error ? 0 : 1;
+    }
+
+    /// What the formula of scalingModifiers gives: the first fallback where one stands in, an error where a
+    /// trigger failed; nil stands for the fallback's replicas.
+    [[nodiscard]] WT_HD_COLD KedaMetricAnswer composite_of(const AutoscalerPlan& plan,
+                                                           const KedaMetricAnswer* answers) const {
+        KedaFormulaValue operands[hpa_max_metrics];
+        for (std::uint32_t t = 0; t < plan.trigger_count; ++t) {
+            if (is_pod_resource(plan.triggers[t])) continue;
+            if (answers[t].error) return {true, false, 0};
+            if (answers[t].fell_back && !answers[t].is_nil) return answers[t];
+            if (!answers[t].is_nil)
+                operands[t] = {KedaFormulaKind::number, static_cast<double>(answers[t].value_milli) / 1000.0};
+        }
+        KedaFormulaMachine machine;
+        const KedaFormulaResult r = machine.run(plan.formula, operands);
+        if (r.error) return {true, false, 0};
+        if (!r.is_nil) return {false, false, keda_metric_milli(r.value)};
+        return {false, true,
+                plan.hpa.metrics[plan.formula_metric].target_milli * plan.keda.fallback.replicas};
+    }
 
     template <class Host>
     WT_HD KedaMetricAnswer answer_of(const AutoscalerPlan& plan, State& s, std::uint32_t t,
                                      const KedaScalerReading& r, const Host& host, std::int32_t current) {
-        const HpaMetricSpec& metric = plan.hpa.metrics[t];
+        const TriggerPlan& trigger = plan.triggers[t];
         return metric_with_fallback(plan.keda.fallback, s.health[t], !r.error, keda_metric_milli(r.value),
-                                    metric.target_milli, metric.target == HpaTargetKind::average_value,
-                                    current, static_cast<std::int32_t>(host.workload(plan.workload).ready));
+                                    trigger.target_milli, trigger.is_average != 0, current, static_cast<std::int32_t>(host.workload(plan.workload).ready));
     }
 
     /// What a trigger's source says now, one number for the whole workload.
@@ -214,7 +257,12 @@ private:
             sample.has_request = t.request_milli > 0;
             if (t.kind == TriggerSource::pod_cpu) {
                 sample.present = host.pod(p).state >= PodState::ready && board.has_cpu(p);
-                sample.value_milli = board.cpu_milli(p);
+                sample.value_milli = t.is_sidecar ? 0 : board.cpu_milli(p);
+            } else if (t.kind == TriggerSource::pod_memory) {
+                const Pod& pod = host.pod(p);
+                sample.present = pod.state >= PodState::ready ||
+                                 (pod.state == PodState::starting && pod.stage >= m_blueprint->templates[pod.revision].container_stage);
+                sample.value_milli = t.is_sidecar ? 0 : plan.cpu.memory_bytes * 1000;
             } else {
                 for (std::int32_t i = 0; r.status == PromqlStatus::ok && i < r.count; ++i)
                     if (r.elements[i].pod == static_cast<std::int32_t>(p)) {

@@ -53,6 +53,8 @@ struct Blueprint {
     BlobSpan<ActiveInterval> intervals;
     BlobSpan<AutoscalerPlan> autoscalers;
     BlobSpan<ScheduledScale> schedule;
+    BlobSpan<ClusterEventPlan> events;
+    BlobSpan<DisruptionBudgetPlan> budgets;
 };
 
 /// Which future: the same seed and trial are the same weather, whatever the configuration.

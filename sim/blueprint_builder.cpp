@@ -103,6 +103,8 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     out.fill(b ? &b->intervals : nullptr, parts.intervals);
     out.fill(b ? &b->autoscalers : nullptr, parts.autoscalers);
     out.fill(b ? &b->schedule : nullptr, parts.schedule);
+    out.fill(b ? &b->events : nullptr, parts.events);
+    out.fill(b ? &b->budgets : nullptr, parts.budgets);
     auto* servers = out.place<ServerConfig>(parts.servers.size());
     if (b != nullptr) Layouter::link(b->servers, servers, parts.servers.size());
     for (std::size_t i = 0; i < parts.servers.size(); ++i) {
@@ -148,6 +150,18 @@ void BlueprintParts::add(WorkloadPlan workload, TemplateParts revision) {
     revision.plan.workload = static_cast<std::uint32_t>(workloads.size());
     workloads.push_back(workload);
     templates.push_back(std::move(revision));
+}
+
+std::uint32_t BlueprintParts::add_revision(std::uint32_t workload, TemplateParts revision) {
+    WorkloadPlan& owner = workloads[workload];
+    const std::uint32_t at = owner.first_template + owner.template_count++;
+    revision.plan.workload = workload;
+    templates.insert(templates.begin() + at, std::move(revision));
+    for (std::uint32_t w = 0; w < workloads.size(); ++w)
+        if (w != workload && workloads[w].first_template >= at) ++workloads[w].first_template;
+    for (ClusterEventPlan& e : events)
+        if (e.kind == ClusterEventKind::rollout && e.revision >= at) ++e.revision;
+    return at;
 }
 
 void BlueprintParts::add(PoolPlan pool, ShapePlan shape) {
@@ -200,12 +214,21 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
         WT_EXPECTS(t.plan.workload < parts.workloads.size() &&
                    t.plan.server < static_cast<std::int32_t>(parts.servers.size()));
     WT_EXPECTS(parts.shapes.size() <= max_shapes);
+    for (const ClusterEventPlan& e : parts.events)
+        WT_EXPECTS(e.kind == ClusterEventKind::rollout
+                       ? e.target < parts.workloads.size() && e.revision < parts.templates.size() &&
+                             parts.templates[e.revision].plan.workload == e.target
+                       : e.target < parts.pools.size());
     for (const PoolPlan& p : parts.pools)
         WT_EXPECTS(p.shape_count >= 1 && p.first_shape + p.shape_count <= parts.shapes.size());
     WT_EXPECTS(parts.streams.size() == parts.stream_sources.size());
     for (const AutoscalerPlan& a : parts.autoscalers) {
-        WT_EXPECTS(a.workload < parts.workloads.size() &&
-                   a.trigger_count == static_cast<std::uint32_t>(a.hpa.metric_count));
+        WT_EXPECTS(a.workload < parts.workloads.size());
+        WT_EXPECTS(a.trigger_count <= hpa_max_metrics && a.hpa.metric_count <= hpa_max_metrics);
+        WT_EXPECTS(a.formula_metric < a.hpa.metric_count);
+        for (std::uint32_t t = 0; t < a.trigger_count; ++t)
+            WT_EXPECTS(a.triggers[t].metric < a.hpa.metric_count &&
+                       (a.triggers[t].metric >= 0 || a.formula_metric >= 0));
         WT_EXPECTS(a.hpa.sync_period.count > 0 && a.keda.polling_interval.count > 0);
     }
     for (const std::uint32_t w : parts.workload_of_model) WT_EXPECTS(w < parts.workloads.size());

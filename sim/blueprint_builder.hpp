@@ -51,10 +51,15 @@ struct BlueprintParts {
     std::vector<ActiveInterval> intervals;
     std::vector<AutoscalerPlan> autoscalers;
     std::vector<ScheduledScale> schedule;  ///< sorted by time
+    std::vector<ClusterEventPlan> events;  ///< sorted by time
+    std::vector<DisruptionBudgetPlan> budgets;
 
     /// Adds a workload of one revision, or a pool of one shape, and links the two halves.
     void add(WorkloadPlan workload, TemplateParts revision);
     void add(PoolPlan pool, ShapePlan shape);
+    /// Adds a further revision to a workload, for a rollout; returns its index. The templates of the workloads
+    /// behind it move up by one, and the events that name them.
+    std::uint32_t add_revision(std::uint32_t workload, TemplateParts revision);
 };
 
 /// A blueprint and the memory it stands in.

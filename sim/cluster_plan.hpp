@@ -1,8 +1,10 @@
 #pragma once
 #include "models/quantile_table.hpp"
 #include "models/time.hpp"
+#include "policies/disruption_budget.hpp"
 #include "policies/karpenter_provisioning.hpp"
 #include "policies/resources.hpp"
+#include "policies/rollout.hpp"
 
 #include <cstdint>
 
@@ -95,6 +97,7 @@ struct TemplatePlan {
 struct CpuUsePlan {
     std::int64_t idle_milli = 0;
     std::int64_t busy_milli = 0;
+    std::int64_t memory_bytes = std::int64_t{6} << 30;  ///< all the time its containers run [estimate: vLLM's two processes with CUDA, 2025]
 };
 
 enum class Routing : std::uint8_t {
@@ -115,10 +118,42 @@ struct WorkloadPlan {
     std::uint32_t hold_limit =
         0;  ///< requests that may wait for a replica, more are rejected; 0 = any number
     CpuUsePlan cpu;
+    RolloutStrategy strategy = RolloutStrategy::rolling_update;
+    CountOrPercent max_surge = percent(25), max_unavailable = percent(25);
+    Tick min_ready;                           ///< minReadySeconds
+    Tick progress_deadline = seconds(600);
     Tick request_timeout = never;  ///< the client gives up this long after arrival
     Routing routing = Routing::random;
     std::uint8_t hold = 0;  ///< requests without a replica to go to wait (1) or fail (0)
     std::uint8_t padding[6] = {};
+};
+
+/// What happens to the cluster at a fixed time.
+enum class ClusterEventKind : std::uint8_t {
+    rollout,     ///< a workload's pods are made from another template from now on
+    lose_node,   ///< Ready nodes of a pool die without notice
+    drain_node,  ///< Ready nodes of a pool are cordoned, their pods evicted, and they go
+    add_node,    ///< nodes are added to a pool
+};
+
+/// Sorted by time.
+struct ClusterEventPlan {
+    Tick at;
+    ClusterEventKind kind = ClusterEventKind::rollout;
+    std::uint8_t padding[3] = {};
+    std::uint32_t target = 0;    ///< a workload, or a pool
+    std::uint32_t count = 1;     ///< nodes
+    std::uint32_t revision = 0;  ///< rollout: index into Blueprint::templates
+};
+
+/// A PodDisruptionBudget. It covers all pods of the workloads that its selector matches.
+struct DisruptionBudgetPlan {
+    DisruptionBudgetSpec spec;
+    UnhealthyEvictionPolicy unhealthy = UnhealthyEvictionPolicy::if_healthy_budget;
+    std::uint8_t padding[7] = {};
+    std::uint64_t workloads[max_workloads / 64] = {};  ///< bit per workload
+
+    [[nodiscard]] WT_HD bool covers(std::uint32_t w) const { return (workloads[w / 64] >> (w % 64) & 1) != 0; }
 };
 
 /// Somebody sets a workload's replicas at a fixed time: a CronJob that scales, a person. Sorted by time.

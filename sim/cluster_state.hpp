@@ -22,6 +22,7 @@ enum class PodState : std::uint8_t {
 struct Pod {
     PodState state = PodState::none;
     std::uint8_t stage = 0;
+    std::uint8_t lost = 0;              ///< its node is dead, which nobody knows at first (sim/node_loss.hpp)
     std::uint16_t workload = 0;
     std::uint32_t revision = 0;         ///< index into Blueprint::templates
     std::uint32_t node = no_index;
@@ -36,13 +37,20 @@ struct Pod {
         return state != PodState::none && state < PodState::terminating;
     }
     /// Its engine runs.
-    [[nodiscard]] WT_HD bool serves() const { return state >= PodState::ready; }
+    [[nodiscard]] WT_HD bool serves() const { return state >= PodState::ready && !lost; }
 };
 
-enum class NodeState : std::uint8_t { none, provisioning, ready };
+enum class NodeState : std::uint8_t {
+    none,
+    provisioning,
+    ready,
+    draining,  ///< cordoned: its pods are being evicted, then it goes
+    lost,      ///< dead: its pods stay until they are given up
+};
 
 struct ClusterNode {
     NodeState state = NodeState::none;
+    std::uint8_t unreachable = 0;          ///< lost, and the cluster knows
     std::uint16_t pool = 0;
     std::uint16_t shape = 0;               ///< index into Blueprint::shapes
     std::uint32_t pods = 0;
@@ -55,29 +63,43 @@ struct ClusterNode {
     Tick launched, empty_since;
 };
 
+/// The ReplicaSet of one revision.
+struct RevisionState {
+    ReplicaSetState set;       ///< what the Deployment's controller sees and decides
+    std::uint32_t active = 0;  ///< pods without a deletion time
+    std::uint32_t ready = 0;
+    std::uint32_t existing = 0;  ///< terminating ones too
+};
+
 struct WorkloadState {
     std::uint32_t desired = 0;
     std::uint32_t active = 0;  ///< pods without a deletion time: status.replicas
     std::uint32_t ready = 0;
     std::uint32_t revision = 0;  ///< index into Blueprint::templates: what new pods are made from
     std::uint32_t free_pods = no_index;
+    std::uint8_t syncing = 0;   ///< its controller is at work
+    std::uint8_t sync_due = 0;  ///< something changed meanwhile
+    std::uint8_t rolling = 0;   ///< a rollout is not complete
+    Tick progressed;            ///< when the rollout last made progress
 };
 
 /// Order of what happens at one tick in the control plane, first to last; requests and engine steps of the
 /// same tick come before all of it (sim/trial.hpp).
-///   nodes become ready or leave -> pods go on -> scheduled scalings -> metrics are scraped -> KEDA polls ->
+///   nodes become ready or leave -> pods go on -> workloads' timers -> scheduled scalings -> events -> metrics are scraped -> KEDA polls ->
 ///   HPAs sync -> nodes are scaled -> the span ends
 struct ControlSlots {
-    std::uint32_t nodes = 0, pods = 0, schedule = 0, scrape = 0, keda = 0, hpa = 0, node_scaling = 0,
+    std::uint32_t nodes = 0, pods = 0, workloads = 0, schedule = 0, events = 0, scrape = 0, keda = 0, hpa = 0, node_scaling = 0,
                   span_end = 0;
-    std::uint32_t first_timer = 0;  ///< slots below it are nodes and pods
+    std::uint32_t first_timer = 0;  ///< slots below it are nodes, pods and workloads
     std::uint32_t count = 0;
 
     WT_HD static ControlSlots of(const Blueprint& b, std::uint32_t autoscalers) {
         ControlSlots s;
         s.pods = b.node_slots;
-        s.first_timer = s.schedule = s.pods + b.pod_slots;
-        s.scrape = s.schedule + 1;
+        s.workloads = s.pods + b.pod_slots;
+        s.first_timer = s.schedule = s.workloads + static_cast<std::uint32_t>(b.workloads.size());
+        s.events = s.schedule + 1;
+        s.scrape = s.events + 1;
         s.keda = s.scrape + 1;
         s.hpa = s.keda + autoscalers;
         s.node_scaling = s.hpa + autoscalers;
@@ -98,6 +120,7 @@ public:
         m_pods = arena.template take<Pod>(b.pod_slots);
         m_nodes = arena.template take<ClusterNode>(b.node_slots);
         m_workloads = arena.template take<WorkloadState>(b.workloads.size());
+        m_revisions = arena.template take<RevisionState>(b.templates.size());
         m_free_nodes = arena.template take<std::uint32_t>(b.pools.size());
     }
 
@@ -120,6 +143,7 @@ public:
                 m_free_nodes[p] = n;
             }
         }
+        for (std::uint32_t t = 0; t < b.templates.size(); ++t) m_revisions[t] = RevisionState{};
         for (std::uint32_t w = 0; w < b.workloads.size(); ++w) {
             const WorkloadPlan& plan = b.workloads[w];
             m_workloads[w] = WorkloadState{};
@@ -139,6 +163,7 @@ public:
     [[nodiscard]] WT_HD Pod& pod(std::uint32_t i) const { return m_pods[i]; }
     [[nodiscard]] WT_HD ClusterNode& node(std::uint32_t i) const { return m_nodes[i]; }
     [[nodiscard]] WT_HD WorkloadState& workload(std::uint32_t i) const { return m_workloads[i]; }
+    [[nodiscard]] WT_HD RevisionState& revision(std::uint32_t t) const { return m_revisions[t]; }
     [[nodiscard]] WT_HD const TemplatePlan& template_of(const Pod& pod) const {
         return m_blueprint->templates[pod.revision];
     }
@@ -155,12 +180,13 @@ public:
     // ---- the calendar ----------------------------------------------------------------------------------
 
     WT_HD void wake_pod(std::uint32_t p, Tick at) { m_calendar->set(m_slots.pods + p, at); }
+    WT_HD void wake_workload(std::uint32_t w, Tick at) { m_calendar->set(m_slots.workloads + w, at); }
     WT_HD void wake_node(std::uint32_t n, Tick at) { m_calendar->set(m_slots.nodes + n, at); }
 
     // ---- pods ------------------------------------------------------------------------------------------
 
-    /// A new pod of the workload's current revision, without a node; `no_index` when all slots are taken.
-    WT_HD_COLD std::uint32_t create_pod(std::uint32_t w, Tick now) {
+    /// A new pod of a workload's revision, without a node; `no_index` when all slots are taken.
+    WT_HD_COLD std::uint32_t create_pod(std::uint32_t w, std::uint32_t revision, Tick now) {
         WorkloadState& state = m_workloads[w];
         const std::uint32_t p = state.free_pods;
         if (p == no_index) return no_index;
@@ -169,11 +195,13 @@ public:
         const std::uint32_t incarnation = pod.incarnation + 1;
         pod = Pod{};
         pod.workload = static_cast<std::uint16_t>(w);
-        pod.revision = state.revision;
+        pod.revision = revision;
         pod.incarnation = incarnation;
         pod.state = PodState::pending;
         pod.created = now;
         ++state.active;
+        ++m_revisions[revision].active;
+        ++m_revisions[revision].existing;
         m_owner->pod_changed(p, now);
         return p;
     }
@@ -213,10 +241,12 @@ public:
     /// The object is deleted. Requires that the pod is on no node and no longer active.
     WT_HD void forget_pod(std::uint32_t p, Tick now) {
         Pod& pod = m_pods[p];
+        --m_revisions[pod.revision].existing;
         pod.state = PodState::none;
         pod.next = m_workloads[pod.workload].free_pods;
         m_workloads[pod.workload].free_pods = p;
         m_owner->pod_changed(p, now);
+        tell_controller(pod.workload, now);
     }
 
     WT_HD void become_ready(std::uint32_t p, Tick now) {
@@ -224,14 +254,18 @@ public:
         pod.state = PodState::ready;
         pod.ready_since = now;
         ++m_workloads[pod.workload].ready;
+        ++m_revisions[pod.revision].ready;
         m_tally->ready_replicas.change(now, m_blueprint->span, 1);
         m_owner->pod_ready(p, now);
         m_owner->pod_changed(p, now);
+        tell_controller(pod.workload, now);
     }
     WT_HD void leave_ready(std::uint32_t p, Tick now) {
         --m_workloads[m_pods[p].workload].ready;
+        --m_revisions[m_pods[p].revision].ready;
         m_tally->ready_replicas.change(now, m_blueprint->span, -1);
         m_owner->pod_unready(p, now);
+        tell_controller(m_pods[p].workload, now);
     }
 
     // ---- nodes -----------------------------------------------------------------------------------------
@@ -294,6 +328,10 @@ public:
     }
 
 private:
+    /// A rollout goes on with what its pods do: in the workload's own slot, after them.
+    WT_HD void tell_controller(std::uint32_t w, Tick now) {
+        if (m_workloads[w].rolling) wake_workload(w, now);
+    }
     WT_HD void count_node(const ShapePlan& shape, Tick now, std::int64_t by) {
         const Tick span = m_blueprint->span;
         m_tally->pools[shape.pool].count(now, span, by, shape.nano_usd_per_hour, shape.gpus);
@@ -310,6 +348,7 @@ private:
     ArenaArray<Pod, Layout> m_pods;
     ArenaArray<ClusterNode, Layout> m_nodes;
     ArenaArray<WorkloadState, Layout> m_workloads;
+    ArenaArray<RevisionState, Layout> m_revisions;
     ArenaArray<std::uint32_t, Layout> m_free_nodes;  ///< per pool: its first free slot
 };
 

@@ -1,7 +1,10 @@
 #pragma once
 #include "sim/cluster_autoscaler.hpp"
+#include "sim/cluster_events.hpp"
 #include "sim/cluster_state.hpp"
+#include "sim/eviction.hpp"
 #include "sim/kubelet.hpp"
+#include "sim/node_loss.hpp"
 #include "sim/node_pools.hpp"
 #include "sim/scheduler.hpp"
 #include "sim/workload_controllers.hpp"
@@ -25,6 +28,8 @@ public:
         m_slots = slots;
         m_state.start(b, key, owner, calendar, tally, slots);
         m_scheduler.start();
+        m_events.start();
+        if (b.events.size() > 0) calendar.set(slots.events, m_events.next_change(b));
         m_cluster_autoscaler.start();
     }
 
@@ -35,6 +40,8 @@ public:
     [[nodiscard]] WT_HD Scheduler<Layout, Owner>& scheduler() { return m_scheduler; }
     [[nodiscard]] WT_HD Kubelet<Layout, Owner>& kubelet() { return m_kubelet; }
     [[nodiscard]] WT_HD NodePools<Layout, Owner>& node_pools() { return m_node_pools; }
+    [[nodiscard]] WT_HD Eviction<Layout, Owner>& eviction() { return m_eviction; }
+    [[nodiscard]] WT_HD NodeLoss<Layout, Owner>& node_loss() { return m_node_loss; }
 
     [[nodiscard]] WT_HD Pod& pod(std::uint32_t i) const { return m_state.pod(i); }
     [[nodiscard]] WT_HD ClusterNode& node(std::uint32_t i) const { return m_state.node(i); }
@@ -70,10 +77,25 @@ public:
         m_controllers.set_replicas(*this, w, replicas, now, fault);
     }
 
-    /// Something in slot `slot` of the control calendar is due, and it is a node or a pod.
+    /// The scenario's next event is due; gives the time of the one after it.
+    WT_HD_COLD Tick meet_event(Tick now, Fault& fault) {
+        m_events.advance(*this, now, fault);
+        return m_events.next_change(m_state.blueprint());
+    }
+
+    /// Something in slot `slot` of the control calendar is due, and it is a node, a pod or a workload.
     WT_HD_COLD void advance(std::uint32_t slot, Tick now, Fault& fault) {
         if (slot < m_slots.pods) {
-            m_node_pools.become_ready(*this, slot - m_slots.nodes, now);
+            const std::uint32_t n = slot - m_slots.nodes;
+            if (node(n).state == NodeState::draining)
+                m_eviction.go_on(*this, n, now, fault);
+            else if (node(n).state == NodeState::lost)
+                m_node_loss.advance(*this, n, now, fault);
+            else
+                m_node_pools.become_ready(*this, n, now);
+        } else if (slot >= m_slots.workloads) {
+            m_state.wake_workload(slot - m_slots.workloads, never);
+            m_controllers.pod_event(*this, slot - m_slots.workloads, now, fault);
         } else {
             m_state.wake_pod(slot - m_slots.pods, never);
             m_kubelet.advance(*this, slot - m_slots.pods, now, fault);
@@ -102,10 +124,13 @@ public:
         Pod& pod = m_state.pod(p);
         if (!WT_CHECK(fault, pod.active())) return;
         --m_state.workload(pod.workload).active;
+        --m_state.revision(pod.revision).active;
         pod.deleted = now;
         if (pod.state == PodState::pending) {
             m_scheduler.drop(m_state, p);
             m_state.forget_pod(p, now);
+        } else if (pod.lost) {
+            pod_gone(p, now);
         } else {
             m_kubelet.terminate(*this, p, now);
         }
@@ -128,6 +153,9 @@ private:
     Kubelet<Layout, Owner> m_kubelet;
     NodePools<Layout, Owner> m_node_pools;
     ClusterAutoscaler<Layout, Owner> m_cluster_autoscaler;
+    Eviction<Layout, Owner> m_eviction;
+    NodeLoss<Layout, Owner> m_node_loss;
+    ClusterEvents<Layout, Owner> m_events;
 };
 
 }  // namespace windtunnel

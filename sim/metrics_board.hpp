@@ -82,7 +82,7 @@ public:
             const StreamPlan& stream = b.streams[static_cast<std::size_t>(s)];
             const StreamSource& source = b.stream_sources[static_cast<std::size_t>(s)];
             if (stream.first_pod < 0) {
-                (void)try_append(m_store, s, 0, now, host.workload_reading(source.source, source.workload));
+                (void)try_append(m_store, s, 0, now, workload_value(host, source));
                 continue;
             }
             const WorkloadPlan& plan = b.workloads[source.workload];
@@ -129,6 +129,7 @@ private:
         std::uint64_t scrapes = 0;
         double utilization = 0;  ///< between the last two scrapes, 0..1
         std::int64_t cpu_milli = 0;
+        double cpu_seconds = 0;  ///< used since the pod became Ready
         std::int64_t blocks = 1;
     };
 
@@ -153,9 +154,24 @@ private:
         c.cpu_milli = plan.cpu.idle_milli +
                       static_cast<std::int64_t>(
                           static_cast<double>(plan.cpu.busy_milli - plan.cpu.idle_milli) * c.utilization);
+        if (now > since) c.cpu_seconds += static_cast<double>(c.cpu_milli) / 1000.0 * to_seconds(now - since);
         c.busy_before = c.gauges.busy;
         c.scraped_at = now;
         ++c.scrapes;
+    }
+
+    /// A series of a whole workload, some of them sums of the host's readings.
+    template <class Host>
+    [[nodiscard]] WT_HD_COLD static double workload_value(const Host& host, const StreamSource& s) {
+        if (s.source == SeriesKind::queue_messages)
+            return host.workload_reading(SeriesKind::queue_length, s.workload) +
+                   host.workload_reading(SeriesKind::queue_in_flight, s.workload);
+        if (s.source == SeriesKind::replicas_unavailable) {
+            const double missing = host.workload_reading(SeriesKind::replicas_desired, s.workload) -
+                                   host.workload_reading(SeriesKind::replicas_ready, s.workload);
+            return missing > 0 ? missing : 0;
+        }
+        return host.workload_reading(s.source, s.workload);
     }
 
     [[nodiscard]] WT_HD_COLD double value_of(const StreamSource& s, std::uint32_t p) const {
@@ -179,6 +195,14 @@ private:
                 return c.utilization * 100.0;
             case SeriesKind::cpu_usage_milli:
                 return static_cast<double>(c.cpu_milli);
+            case SeriesKind::gpu_active:
+                return c.utilization;
+            case SeriesKind::cpu_seconds_total:
+                return c.cpu_seconds;
+            case SeriesKind::memory_bytes:
+                return static_cast<double>(m_blueprint->workloads[s.workload].cpu.memory_bytes);
+            case SeriesKind::one:
+                return 1;
             case SeriesKind::histogram_bucket:
                 return static_cast<double>(count_up_to(s.histogram, p, static_cast<std::uint32_t>(s.extra)));
             case SeriesKind::histogram_count:

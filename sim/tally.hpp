@@ -85,6 +85,8 @@ struct Tally {
     std::uint64_t cold_starts = 0;
     std::uint64_t spot_evictions = 0;
     std::uint64_t scale_ups = 0, scale_downs = 0;
+    std::uint64_t rollouts = 0;           ///< completed
+    std::uint64_t evictions = 0, evictions_refused = 0;
     TimeIntegral ready_replicas;
     TimeIntegral nodes;
     TimeIntegral gpus;  ///< of all nodes

@@ -13,7 +13,7 @@ struct TimelineSlice {
     std::uint64_t good = 0;         ///< of these, within the goodput objectives
     Distribution ttft, tpot, e2el;  ///< of the completed ones of these
     Tick pods[6] = {};              ///< pod-time by PodState
-    Tick nodes[3] = {};             ///< node-time by NodeState
+    Tick nodes[5] = {};             ///< node-time by NodeState
 };
 
 /// What one trial looked like over time; requests are counted in the slice they arrived in.

@@ -380,6 +380,7 @@ private:
 
     WT_HD void send(JobIndex index, Router& router, const WorkloadPlan& plan, std::uint32_t local) {
         const std::uint32_t p = plan.first_pod + local;
+        if (m_fleet.pod(p).lost) return end_job(index, RequestEnd::failed, m_now);  // nobody answers there
         router.ranking.add_request(local);
         ++router.sent;
         m_jobs[index].replica = static_cast<std::uint16_t>(p);
@@ -518,6 +519,8 @@ private:
         m_last_replica = no_index;
         if (slot < m_slots.first_timer) {
             m_fleet.advance(slot, m_now, m_fault);
+        } else if (slot == m_slots.events) {
+            m_control_calendar.set(slot, m_fleet.meet_event(m_now, m_fault));
         } else if (slot == m_slots.schedule) {
             const ScheduledScale& next = m_blueprint.schedule[m_scheduled++];
             m_control_calendar.set(slot, m_scheduled < m_blueprint.schedule.size()

@@ -81,7 +81,7 @@ public:
     explicit Writer(std::uint64_t seed) : m_random(seed) {}
 
     std::string vector(int depth) {
-        switch (depth <= 0 ? pick(0, 1) : pick(0, 11)) {
+        switch (depth <= 0 ? pick(0, 1) : pick(0, 13)) {
             case 0:
                 return selector() + offset();
             case 1:
@@ -104,6 +104,12 @@ public:
                        vector(depth - 1) + ")";
             case 10:
                 return function(depth);
+            case 11:
+                return any({"label_replace(", "label_replace("}) + vector(depth - 1) +
+                       any({", \"owner\", \"$1\", \"pod\", \"(.*)\")", ", \"team\", \"x-${1}\", \"deployment\", \"(c.*)\")",
+                            ", \"tier\", \"\", \"deployment\", \".*\")"});
+            case 12:
+                return "label_join(" + vector(depth - 1) + ", \"pair\", \"/\", \"deployment\", \"le\")";
             default:
                 return "(" + vector(depth - 1) + any({" * ", " + ", " > "}) + "on(deployment) group_left" +
                        any({"()", "(tier)", ""}) + " replica_limit)";
@@ -211,7 +217,7 @@ std::string text_of(const LabelSet& labels, const std::string& pod) {
             name = value;
             continue;
         }
-        const std::string shown = value != "\x01" ? value : (label == "pod" ? pod : "i-" + pod);
+        const std::string shown = value != "\x01" ? value : (label == "instance" ? "i-" + pod : pod);
         inside += (inside.empty() ? "" : ",") + label + "=\"" + shown + "\"";
     }
     return name + "{" + inside + "}";

@@ -68,8 +68,10 @@ TEST_CASE("promql: what is not allowed is refused with its column and what is") 
     CHECK_THAT(refusal("1 == 2"), Contains("without bool"));
     CHECK_THAT(refusal("1 and vector(1)"), Contains("query column 3: found a scalar beside and"));
     CHECK_THAT(refusal("rat(vllm:generation_tokens_total[5m])"), Contains("did you mean rate()?"));
-    CHECK_THAT(refusal("label_replace(vector(1), \"a\", \"b\", \"c\", \"d\")"),
-               Contains("labels are fixed before a trial"));
+    CHECK_THAT(refusal("label_replace(vector(1), \"a\", \"b\", \"c\", \"(\")"), Contains("a regular expression"));
+    CHECK_THAT(refusal("label_replace(vector(1), \"1a\", \"b\", \"c\", \"d\")"), Contains("letters, digits and _"));
+    CHECK_THAT(refusal("label_replace(vector(1), \"a\", 2, \"c\", \"d\")"), Contains("no string"));
+    CHECK_THAT(refusal("label_join(vector(1), \"a\")"), Contains("found 2 arguments"));
     CHECK_THAT(refusal("ln(vector(1))"), Contains("transcendental"));
     CHECK_THAT(refusal("vector(2) ^ vector(2)"), Contains("allowed: a constant integer from -64 to 64"));
     CHECK_THAT(refusal("{}"), Contains("query column 1: found a selector that accepts everything"));

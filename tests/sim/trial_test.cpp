@@ -247,6 +247,7 @@ TEST_CASE("a blueprint keeps an autoscaler's plan to the last member") {
     AutoscalerPlan& plan = parts.autoscalers[0];
     plan.trigger_count = hpa_max_metrics;
     plan.hpa.metric_count = hpa_max_metrics;
+    for (int i = 0; i < hpa_max_metrics; ++i) plan.triggers[i].metric = i;
     for (int i = 0; i < hpa_max_metrics; ++i)
         plan.hpa.metrics[i] = {HpaMetricKind::external, HpaTargetKind::average_value, true, 70'000 + i};
     const BlueprintBlock block = build(parts);

@@ -1,0 +1,209 @@
+// PrometheusRule, and the rules of prometheus-adapter, through which an HPA's names reach their series.
+#include "scenarios/kubernetes_monitoring.hpp"
+
+#include <algorithm>
+
+namespace windtunnel {
+namespace {
+
+bool matches_whole(const std::string& text, const std::string& pattern) {
+    return std::regex_match(text, std::regex(pattern.empty() ? ".*" : pattern));
+}
+/// Go's Regexp.MatchString: anywhere in the text.
+bool matches_within(const std::string& text, const std::string& pattern) {
+    return std::regex_search(text, std::regex(pattern));
+}
+
+bool is_pattern(const std::string& pattern) {
+    try {
+        const std::regex compiled(pattern);
+        return true;
+    } catch (const std::regex_error&) {
+        return false;
+    }
+}
+
+std::string pattern_at(Decoder& owner, const std::string& key) {
+    const std::string pattern = owner.text(key).value_or("");
+    if (is_pattern(pattern)) return pattern;
+    owner.error(key, "found \"" + pattern + "\", allowed: a regular expression");
+    return "";
+}
+
+void replace_all(std::string& text, const std::string& from, const std::string& to) {
+    for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+        text.replace(at, from.size(), to);
+}
+
+/// Splits `name{a="b",__name__=~"^x"}` into the name, a pattern for it and the other matchers.
+void split_series_query(const std::string& text, AdapterRule& out) {
+    const std::size_t brace = text.find('{');
+    out.series_name = text.substr(0, brace);
+    std::erase(out.series_name, ' ');
+    if (brace == std::string::npos) return;
+    const std::string inside = text.substr(brace + 1, text.rfind('}') - brace - 1);
+    std::string part;
+    bool in_quotes = false;
+    const auto finish = [&] {
+        part.erase(0, part.find_first_not_of(" \n\t"));
+        if (part.starts_with("__name__")) {
+            const std::size_t quote = part.find_first_of("\"'");
+            const bool regex = part.find("=~") != std::string::npos;
+            const std::string value = part.substr(quote + 1, part.size() - quote - 2);
+            if (part.find('=') == std::string::npos || part.find("!") < quote) return;
+            if (regex) out.name_pattern = is_pattern(value) ? value : ".*";
+            else out.series_name = value;
+        } else if (!part.empty()) {
+            out.series_matchers += (out.series_matchers.empty() ? "" : ",") + part;
+        }
+    };
+    for (const char c : inside) {
+        if (c == '"' || c == '\'') in_quotes = !in_quotes;
+        if (c == ',' && !in_quotes) {
+            finish();
+            part.clear();
+        } else {
+            part += c;
+        }
+    }
+    finish();
+}
+
+AdapterRule decode_adapter_rule(Decoder& item, bool external) {
+    AdapterRule out;
+    out.external = external;
+    out.where = item.where();
+    split_series_query(item.required_text("seriesQuery"), out);
+    for (Decoder& filter : item.children("seriesFilters")) {
+        const bool is = filter.has("is");
+        out.filters.emplace_back(is, pattern_at(filter, is ? "is" : "isNot"));
+        filter.finish();
+    }
+    Decoder resources = item.child("resources");
+    const std::string label = resources.text("template").value_or("<<.Resource>>");
+    for (const char* resource : {"pod", "namespace", "service", "deployment", "node"}) {
+        std::string name = label;
+        replace_all(name, "<<.Resource>>", resource);
+        replace_all(name, "<<.Group>>", "");
+        out.labels[resource] = name;
+    }
+    Decoder overrides = resources.child("overrides");
+    for (const Node& member : overrides.node().children) {
+        Decoder override_ = overrides.child(member.key);
+        std::string resource = override_.text("resource").value_or("");
+        if (resource == "pods") resource = "pod";
+        if (resource == "namespaces") resource = "namespace";
+        if (!resource.empty()) out.labels[resource] = member.key;
+        override_.quiet({"group"});
+        override_.finish();
+    }
+    resources.quiet({"namespaced"});
+    resources.finish();
+    Decoder name = item.child("name");
+    out.matches = pattern_at(name, "matches");
+    out.as = name.text("as").value_or("");
+    name.finish();
+    out.query = item.required_text("metricsQuery");
+    item.finish();
+    return out;
+}
+
+void move_to(Node& node, std::int32_t lines, std::int32_t columns) {
+    node.line += lines;
+    node.column += columns;
+    for (Node& child : node.children) move_to(child, lines, columns);
+}
+
+}  // namespace
+
+std::optional<std::string> AdapterRule::metric_of(const std::string& series) const {
+    if (!series_name.empty() && series != series_name) return std::nullopt;
+    if (!matches_whole(series, name_pattern)) return std::nullopt;
+    for (const auto& [is, pattern] : filters)
+        if (matches_within(series, pattern) != is) return std::nullopt;
+    if (matches.empty()) return as.empty() ? series : as;
+    const std::regex pattern(matches);
+    std::smatch found;
+    if (!std::regex_search(series, found, pattern)) return std::nullopt;
+    // Go writes groups as ${1} or $1; without `as` the first group, if there is one, is the name.
+    std::string to = as.empty() ? (pattern.mark_count() > 0 ? "$1" : "$0") : as;
+    for (std::size_t group = 0; group < 10; ++group) {
+        const std::string text = group < found.size() ? found[group].str() : "";
+        replace_all(to, "${" + std::to_string(group) + "}", text);
+        replace_all(to, "$" + std::to_string(group), text);
+    }
+    return std::string(found.prefix()) + to + std::string(found.suffix());
+}
+
+std::string AdapterRule::label_of(const std::string& resource) const {
+    const auto found = labels.find(resource);
+    return found == labels.end() ? resource : found->second;
+}
+
+std::string AdapterRule::query_of(const std::string& series, const std::string& matchers,
+                                  const std::string& resource) const {
+    std::string all = series_matchers;
+    if (!matchers.empty()) all += (all.empty() ? "" : ",") + matchers;
+    std::string out = query;
+    const std::string group = resource.empty() ? "" : label_of(resource);
+    // Templates are Go's; white space inside the marks is free.
+    for (const auto& [mark, value] : std::initializer_list<std::pair<std::string, std::string>>{
+             {".Series", series}, {".LabelMatchers", all}, {".GroupBy", group}}) {
+        replace_all(out, "<<" + mark + ">>", value);
+        replace_all(out, "<< " + mark + " >>", value);
+    }
+    replace_all(out, ",}", "}");
+    replace_all(out, "by ()", "");
+    return out;
+}
+
+std::vector<RecordingRule> decode_rule_groups(Decoder& owner) {
+    std::vector<RecordingRule> out;
+    for (Decoder& group : owner.children("groups")) {
+        for (Decoder& rule : group.children("rules")) {
+            if (!rule.has("expr")) rule.missing("expr", "a PromQL expression");
+            if (rule.has("record") == rule.has("alert"))
+                rule.error("", "has neither or both of record and alert, allowed: one of them");
+            // A plain number is an expression too.
+            const Node* expression = rule.take("expr");
+            if (expression != nullptr && rule.has("record"))
+                out.push_back({rule.required_text("record"), expression->text, rule.where("expr")});
+            else if (rule.has("alert"))
+                rule.note("alert", "does not change the result: an alert scales nothing");
+            rule.quiet({"alert", "record", "for", "keep_firing_for", "annotations"});
+            if (rule.has("record") && rule.has("labels"))
+                rule.warn("labels", "are not added to the recorded series");
+            rule.quiet({"labels"});
+            rule.finish();
+        }
+        group.quiet({"name", "interval", "query_offset", "partial_response_strategy", "limit", "labels", "rules"});
+        group.finish();
+    }
+    return out;
+}
+
+std::vector<AdapterRule> decode_adapter_config(const Node& config_map, const std::string& file, Findings& findings) {
+    std::vector<AdapterRule> out;
+    const Node* data = config_map.find("data");
+    const Node* text = data != nullptr ? data->find("config.yaml") : nullptr;
+    if (text == nullptr || !text->is_text() || text->text.find("metricsQuery") == std::string::npos) return out;
+    auto documents = parse_documents(text->text, file);
+    if (!documents || documents->size() != 1) {
+        findings.errors.push_back({{file, text->line, text->column}, "data.config.yaml",
+                                   "holds no YAML map" + (documents ? std::string() : ": " + documents.problems()[0].message) +
+                                       ", allowed: prometheus-adapter's rules"});
+        return out;
+    }
+    Node& root = (*documents)[0].root;
+    move_to(root, text->line, 0);  // a block scalar starts on the line behind its key
+    Decoder config(root, "data.config.yaml", file, findings);
+    for (Decoder& item : config.children("rules")) out.push_back(decode_adapter_rule(item, false));
+    for (Decoder& item : config.children("externalRules")) out.push_back(decode_adapter_rule(item, true));
+    if (config.has("resourceRules"))
+        config.note("resourceRules", "does not change the result: cpu and memory are metrics-server's");
+    config.quiet({"resourceRules"});
+    config.finish();
+    return out;
+}
+
+}  // namespace windtunnel

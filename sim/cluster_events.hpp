@@ -1,0 +1,62 @@
+#pragma once
+#include "sim/cluster_state.hpp"
+
+namespace windtunnel {
+
+template <class Layout, class Owner>
+class Fleet;
+
+/// What the scenario says happens to the cluster at fixed times.
+template <class Layout, class Owner>
+class ClusterEvents {
+public:
+    using State = ClusterState<Layout, Owner>;
+
+    WT_HD_COLD void start() { m_next = 0; }
+
+    /// When the next event is due.
+    [[nodiscard]] WT_HD Tick next_change(const Blueprint& b) const {
+        return m_next < b.events.size() ? b.events[m_next].at : Tick{never};
+    }
+
+    /// Carries out the next event.
+    WT_HD_COLD void advance(Fleet<Layout, Owner>& fleet, Tick now, Fault& fault) {
+        State& s = fleet.state();
+        const ClusterEventPlan& e = s.blueprint().events[m_next++];
+        switch (e.kind) {
+            case ClusterEventKind::rollout:
+                fleet.controllers().roll_out(fleet, e.target, e.revision, now, fault);
+                break;
+            case ClusterEventKind::add_node:
+                for (std::uint32_t i = 0; i < e.count && s.has_free_node(e.target); ++i)
+                    (void)fleet.node_pools().launch(s, s.blueprint().pools[e.target].first_shape, now, fault);
+                break;
+            case ClusterEventKind::lose_node:
+            case ClusterEventKind::drain_node:
+                for (std::uint32_t i = 0; i < e.count; ++i) {
+                    const std::uint32_t n = busiest_node(s, e.target);
+                    if (n == no_index) break;
+                    if (e.kind == ClusterEventKind::lose_node)
+                        fleet.node_loss().lose(fleet, n, now);
+                    else
+                        fleet.eviction().drain(fleet, n, now, fault);
+                }
+                break;
+        }
+    }
+
+private:
+    /// The Ready node of a pool with the most pods; of equals the first: the loss that a plan has to stand.
+    [[nodiscard]] WT_HD static std::uint32_t busiest_node(const State& s, std::uint32_t pool) {
+        const PoolPlan& plan = s.blueprint().pools[pool];
+        std::uint32_t best = no_index;
+        for (std::uint32_t n = plan.first_node; n < plan.first_node + plan.node_slots; ++n)
+            if (s.node(n).state == NodeState::ready && (best == no_index || s.node(n).pods > s.node(best).pods))
+                best = n;
+        return best;
+    }
+
+    std::uint32_t m_next = 0;
+};
+
+}  // namespace windtunnel

@@ -1,0 +1,86 @@
+#pragma once
+#include "policies/disruption_budget.hpp"
+#include "sim/cluster_state.hpp"
+
+namespace windtunnel {
+
+template <class Layout, class Owner>
+class Fleet;
+
+/// The eviction API with its PodDisruptionBudgets, and the drain of a node, which asks it again and again.
+template <class Layout, class Owner>
+class Eviction {
+public:
+    using State = ClusterState<Layout, Owner>;
+
+    /// What a budget says now, from the counters of the workloads that it covers. A pod that has been evicted is
+    /// out of them at once, so that no record of disrupted pods is needed.
+    [[nodiscard]] WT_HD_COLD static DisruptionBudgetStatus status_of(const State& s,
+                                                                     const DisruptionBudgetPlan& budget) {
+        DisruptionBudgetInput input;
+        for (std::uint32_t w = 0; w < s.blueprint().workloads.size(); ++w) {
+            if (!budget.covers(w)) continue;
+            const WorkloadState& state = s.workload(w);
+            input.matching_pods += static_cast<std::int32_t>(state.active);
+            input.healthy_pods += static_cast<std::int32_t>(state.ready);
+            input.controller_scale += static_cast<std::int32_t>(state.desired);
+        }
+        return budget_status(budget.spec, input);
+    }
+
+    /// Asks for a pod's eviction; it is deleted where its budget allows it. Whether it is on its way out.
+    WT_HD_COLD bool evict(Fleet<Layout, Owner>& fleet, std::uint32_t p, Tick now, Fault& fault) {
+        State& s = fleet.state();
+        const Pod& pod = s.pod(p);
+        if (!pod.active()) return true;
+        DisruptionBudgetStatus status;
+        const DisruptionBudgetPlan* budget = nullptr;
+        std::int32_t budgets = 0;
+        for (const DisruptionBudgetPlan& b : s.blueprint().budgets) {
+            if (!b.covers(pod.workload)) continue;
+            budget = &b;
+            ++budgets;
+        }
+        if (budget != nullptr) status = status_of(s, *budget);
+        const bool pending = pod.state == PodState::pending ||
+                             (pod.state == PodState::starting && pod.stage < s.template_of(pod).container_stage);
+        const EvictionAnswer answer = request_eviction(
+            budget != nullptr ? &status : nullptr, budgets, pending, pod.state == PodState::starting,
+            budget != nullptr ? budget->unhealthy : UnhealthyEvictionPolicy::if_healthy_budget);
+        if (answer == EvictionAnswer::too_many_requests || answer == EvictionAnswer::two_budgets) {
+            ++s.tally().evictions_refused;
+            return false;
+        }
+        ++s.tally().evictions;
+        fleet.delete_pod(p, now, fault);
+        fleet.controllers().sync(fleet, pod.workload, now, fault);
+        return true;
+    }
+
+    /// Cordons the node and starts to drain it.
+    WT_HD_COLD void drain(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
+        State& s = fleet.state();
+        s.node(n).state = NodeState::draining;
+        s.owner().node_changed(n, now);
+        go_on(fleet, n, now, fault);
+    }
+
+    /// Tries the pods that are still there; the node goes when none is left. kubectl drain tries every 5 s
+    /// (kubectl pkg/drain/drain.go, 1.31).
+    WT_HD_COLD void go_on(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
+        State& s = fleet.state();
+        for (std::uint32_t p = s.node(n).first_pod; p != no_index && !fault.broken();) {
+            const std::uint32_t next = s.pod(p).next_on_node;
+            (void)evict(fleet, p, now, fault);
+            p = next;
+        }
+        if (s.node(n).pods == 0) {
+            s.wake_node(n, never);
+            s.drop_node(n, now);
+        } else {
+            s.wake_node(n, now + seconds(5));
+        }
+    }
+};
+
+}  // namespace windtunnel

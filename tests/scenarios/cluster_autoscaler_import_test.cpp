@@ -1,0 +1,108 @@
+// The cluster-autoscaler's own Deployment, as people install it, says how nodes come and go.
+#include "scenarios/kubernetes.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace windtunnel;
+using Catch::Matchers::Contains;
+
+namespace {
+
+const std::string deployed = R"yaml(apiVersion: apps/v1
+kind: Deployment
+metadata: {name: cluster-autoscaler, namespace: kube-system, labels: {app: cluster-autoscaler}}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: cluster-autoscaler}}
+  template:
+    metadata: {labels: {app: cluster-autoscaler}}
+    spec:
+      containers:
+      - name: cluster-autoscaler
+        image: registry.k8s.io/autoscaling/cluster-autoscaler:v1.32.1
+        command:
+        - ./cluster-autoscaler
+        - --v=4
+        - --cloud-provider=aws
+        - --skip-nodes-with-local-storage=false
+        - --expander=priority,least-waste
+        - --node-group-auto-discovery=asg:tag=k8s.io/cluster-autoscaler/enabled,k8s.io/cluster-autoscaler/prod
+        - --nodes=1:10:gpu-asg
+        - --balance-similar-node-groups
+        - --scale-down-unneeded-time=5m
+        - --scale-down-utilization-threshold=0.7
+        resources: {limits: {cpu: 100m, memory: 600Mi}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: cluster-autoscaler-priority-expander, namespace: kube-system}
+data:
+  priorities: |-
+    10:
+      - .*on-demand.*
+    50:
+      - .*spot.*
+)yaml";
+
+struct Imported {
+    Manifests manifests;
+    std::string errors;
+    std::string warnings;
+};
+
+Imported import_text(const std::string& text) {
+    auto documents = parse_documents(text, "ca.yaml");
+    if (!documents) FAIL(to_string(documents.problems()[0]));
+    Imported out;
+    Findings findings;
+    out.manifests = import_kubernetes(std::move(*documents), findings);
+    for (const Problem& p : findings.errors) out.errors += to_string(p) + "\n";
+    for (const Problem& p : findings.warnings) out.warnings += to_string(p) + "\n";
+    return out;
+}
+
+Imported with(const std::string& from, const std::string& to) {
+    std::string text = deployed;
+    const std::size_t at = text.find(from);
+    REQUIRE(at != std::string::npos);
+    return import_text(text.replace(at, from.size(), to));
+}
+
+}  // namespace
+
+TEST_CASE("cluster-autoscaler: its flags are read, and what is not given has the version's default") {
+    const Imported in = import_text(deployed);
+    INFO(in.errors);
+    REQUIRE(in.errors.empty());
+    REQUIRE(in.manifests.cluster_autoscaler);
+    const ClusterAutoscalerSettings& ca = *in.manifests.cluster_autoscaler;
+    CHECK(ca.minor_version == 32);
+    CHECK(ca.expanders == std::vector<CaExpander>{CaExpander::priority, CaExpander::least_waste});
+    CHECK(ca.scale_down.unneeded_time == seconds(300));
+    CHECK(ca.scale_down.utilization_threshold == 0.7);
+    CHECK(ca.scale_down.delay_after_add == seconds(600));
+    CHECK(ca.balance_similar_groups);
+    CHECK(!ca.skip_local_storage);
+    CHECK(ca.skip_system_pods);
+    CHECK(!ca.loop.frequent_loops);  // since 1.35
+    REQUIRE(ca.groups.size() == 1);
+    CHECK(ca.groups[0].max == 10);
+    CHECK(ca.groups[0].name == "gpu-asg");
+    CHECK(in.manifests.expander_priorities.at(50) == std::vector<std::string>{".*spot.*"});
+
+    const Imported plain = with("        - --expander=priority,least-waste\n", "");
+    CHECK(plain.manifests.cluster_autoscaler->expanders == std::vector<CaExpander>{CaExpander::random});
+    CHECK(with("v1.32.1", "v1.35.0").manifests.cluster_autoscaler->loop.frequent_loops);
+}
+
+TEST_CASE("cluster-autoscaler: wrong flags are refused") {
+    CHECK_THAT(with("--nodes=1:10:", "--nodes=11:10:").errors, Contains("at most the maximum"));
+    CHECK_THAT(with("--nodes=1:10:gpu-asg", "--nodes=1:gpu-asg").errors, Contains("MIN:MAX:NAME"));
+    CHECK_THAT(with("least-waste", "least-wast").errors, Contains("did you mean least-waste?"));
+    CHECK_THAT(with("=5m", "=5").errors, Contains("a duration such as"));
+    CHECK_THAT(with("=0.7", "=70").errors, Contains("a share from 0 to 1"));
+    CHECK_THAT(with("--scale-down-unneeded-time", "--scale-down-uneeded-time").errors, Contains("did you mean scale-down-unneeded-time?"));
+    CHECK_THAT(with("--v=4", "--salvo-scale-up").errors, Contains("salvo-scale-up is not simulated"));
+    CHECK_THAT(with("--v=4", "--max-node-startup-time=5m").warnings, Contains("is not simulated"));
+    CHECK_THAT(with(".*spot.*", "\"[spot\"").errors, Contains("a regular expression"));
+}
