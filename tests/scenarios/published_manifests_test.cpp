@@ -3,10 +3,12 @@
 #include "scenarios/document.hpp"
 #include "scenarios/kubernetes.hpp"
 #include "scenarios/other_servers.hpp"
+#include "scenarios/vllm_flags.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <iostream>
+#include <set>
 
 using namespace windtunnel;
 using Catch::Matchers::Contains;
@@ -167,4 +169,32 @@ TEST_CASE("images: the vLLM release that a tag names") {
                               "vllm/vllm-openai", "localhost:5000/vllm", "kserve/huggingfaceserver:v0.15.0-gpu"})
         CHECK(vllm_version_of_image(other).empty());
     CHECK(split_image("localhost:5000/vllm").repository == "vllm");
+}
+
+TEST_CASE("vLLM flags: older and newer releases' names have a role, each once") {
+    std::set<std::string> seen;
+    for (const std::string& name : vllm_flag_names()) {
+        INFO(name);
+        CHECK(seen.insert(name).second);
+    }
+    for (const char* name : {"ngram-prompt-lookup-max", "lora-dtype", "data-parallel-hybrid-lb", "scheduler-cls", "eplb-config"}) {
+        INFO(name);
+        const VllmFlag* flag = find_vllm_flag(name);
+        REQUIRE(flag);
+        CHECK(flag->role == FlagRole::unsupported);
+        CHECK(std::string(flag->why) != "");
+    }
+    for (const char* name : {"node-rank", "moe-backend", "max-context-len-to-capture", "mm-processor-cache-type", "kv-cache-metrics"}) {
+        INFO(name);
+        const VllmFlag* flag = find_vllm_flag(name);
+        REQUIRE(flag);
+        CHECK(flag->role == FlagRole::harmless);
+    }
+    std::vector<std::string> rest;
+    const auto given = split_flags({"--kv-cache-metrics", "--node-rank", "1", "--prompt-adapters", "a=b", "c=d", "--port=1"}, rest);
+    REQUIRE(given.size() == 4);
+    CHECK(given[0].values.empty());
+    CHECK(given[1].values == std::vector<std::string>{"1"});
+    CHECK(given[2].values.size() == 2);
+    CHECK(rest.empty());
 }
