@@ -23,6 +23,8 @@ enum class StreamPurpose : std::uint32_t {
     speculation = 13,    ///< entity: request
     scheduling_tie = 14, ///< entity: pod
     controller_phase = 15,  ///< entity: autoscaler
+    expander_choice = 32,   ///< number: iteration of cluster-autoscaler
+    spot_depth = 33,        ///< entity: shape; number: launch
 
 };
 

@@ -133,7 +133,13 @@ WT_HD constexpr CaEstimate estimate_nodes(CaPodGroup* groups, std::int32_t group
     for (std::int32_t g = 0; g < group_count && may_open; ++g) {
         CaPodGroup& group = groups[g];
         group.scheduled = 0;
-        while (group.scheduled < group.count && try_range(group, existing, count)) {
+        if (group.spread.key == SpreadKey::none) {
+            // Nodes only fill up: what refused one of the like pods refuses the rest.
+            for (std::int32_t at = existing; at < count && group.scheduled < group.count;)
+                if (try_at(group, at) != Refusal::none) ++at;
+        } else {
+            while (group.scheduled < group.count && try_range(group, existing, count)) {
+            }
         }
         while (group.scheduled < group.count) {
             const std::int32_t newest = count - 1;
@@ -187,8 +193,8 @@ WT_HD constexpr double waste_score(const CaOption& option) {
     return waste;
 }
 
-/// Defaults: least_waste since 1.33, random (no filter at all here) up to 1.32.
-enum class CaExpander : std::uint8_t { least_waste, most_pods, least_nodes, price, priority };
+/// Defaults: least_waste since 1.33, random (keeps all, for the caller to draw) up to 1.32.
+enum class CaExpander : std::uint8_t { least_waste, most_pods, least_nodes, price, priority, random };
 
 /// Keeps the options that an expander finds best, exact ties included, as a bit mask over `options`.
 /// `kept` = the options that earlier expanders of the chain left. The caller draws among what remains.
@@ -200,6 +206,8 @@ WT_HD constexpr std::uint64_t expand(CaExpander expander, const CaOption* option
         if ((kept >> i & 1) == 0) continue;
         double score = 0.0;  // smaller is better
         switch (expander) {
+            case CaExpander::random:
+                break;
             case CaExpander::least_waste:
                 score = waste_score(options[i]);
                 break;

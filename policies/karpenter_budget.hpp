@@ -1,4 +1,5 @@
 #pragma once
+#include "policies/active_interval.hpp"
 #include "policies/count_or_percent.hpp"
 #include "policies/rounding.hpp"
 
@@ -16,6 +17,20 @@ struct KarpenterBudget {
     bool valid = true;         ///< an invalid budget allows nothing
     bool active = true;        ///< its schedule holds now (karpenter_schedule.hpp)
 };
+
+/// Whether `now` lies in one of the sorted, disjoint intervals that a budget's cron schedule was compiled
+/// into (karpenter_schedule.hpp).
+WT_HD constexpr bool is_active(const ActiveInterval* intervals, std::int32_t count, Tick now) {
+    std::int32_t low = 0, high = count;  // the first that ends after now
+    while (low < high) {
+        const std::int32_t middle = low + (high - low) / 2;
+        if (intervals[middle].to <= now)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < count && intervals[low].from <= now;
+}
 
 /// What one budget allows among `nodes` nodes; percentages round up. Unlimited while inactive.
 WT_HD constexpr std::int32_t allowed_disruptions(const KarpenterBudget& budget, std::int32_t nodes) {

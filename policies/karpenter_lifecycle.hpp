@@ -14,8 +14,8 @@ inline constexpr Tick karpenter_launch_timeout = seconds(300);
 inline constexpr Tick karpenter_registration_timeout = seconds(900);
 /// How long a planned node is kept from disruption.
 inline constexpr Tick karpenter_nomination = seconds(20);
-/// How long a (type, zone, capacity type) that had no capacity is left out of planning.
-inline constexpr Tick karpenter_unavailable = seconds(180);
+/// Pod events on a node this soon after the last recorded one are not recorded (consolidateAfter).
+inline constexpr Tick karpenter_pod_event_spacing = seconds(10);
 
 /// The window in which pending pods are gathered into one batch.
 struct BatchWindow {
@@ -47,6 +47,44 @@ WT_HD constexpr std::int32_t drain_tier(bool critical, bool daemon) {
 /// its own grace.
 WT_HD constexpr Tick forced_deletion_at(Tick node_deleted, Tick node_grace, Tick pod_grace) {
     return node_deleted + node_grace - pod_grace;
+}
+
+/// How far a NodeClaim has come.
+enum class ClaimPhase : std::uint8_t { launching, launched, registered, initialized };
+
+/// When a claim that comes no further is deleted and its pods are planned again; `never` once registered.
+WT_HD constexpr Tick claim_times_out_at(ClaimPhase phase, Tick created) {
+    if (phase == ClaimPhase::launching) return created + karpenter_launch_timeout;
+    if (phase == ClaimPhase::launched) return created + karpenter_registration_timeout;
+    return never;
+}
+
+/// Initialized: the node is Ready, its startup taints and the known ephemeral ones are gone, and every
+/// extended resource that was asked for is there. A Ready node without GPUs yet is not.
+WT_HD constexpr bool is_initialized(bool ready, bool startup_taints_gone, std::int64_t gpus_expected,
+                                    std::int64_t gpus_allocatable) {
+    return ready && startup_taints_gone && (gpus_expected == 0 || gpus_allocatable > 0);
+}
+
+/// A pod was bound to a node, or one there was removed or ended; daemon pods do not count. Postpones
+/// consolidation by consolidateAfter.
+WT_HD constexpr void note_pod_event(Tick& last, bool& any, Tick now) {
+    if (any && now - last < karpenter_pod_event_spacing) return;
+    last = now;
+    any = true;
+}
+
+/// The tier that a drain works on: the lowest that still has pods; -1 once all are gone. `left` counts the
+/// pods still on the node, by drain_tier.
+WT_HD constexpr std::int32_t tier_to_drain(const std::int32_t (&left)[4]) {
+    for (std::int32_t tier = 0; tier < 4; ++tier)
+        if (left[tier] > 0) return tier;
+    return -1;
+}
+
+/// When the instance goes although pods are left; `never` without a terminationGracePeriod.
+WT_HD constexpr Tick forced_termination_at(Tick node_deleted, Tick node_grace) {
+    return node_grace == never ? Tick{never} : node_deleted + node_grace;
 }
 
 }  // namespace windtunnel

@@ -78,6 +78,17 @@ public:
         m_held = true;
         m_next = m_pending = never;
     }
+    /// Its container has been running and answering for long. Requires one that has started.
+    WT_HD void assume_success(const ProbeRule& rule) {
+        m_result = ProbeResult::success;
+        m_run = rule.success_threshold;
+        m_last = true;
+        m_gated = false;
+        if (m_kind == ProbeKind::startup)
+            stop();
+        else
+            schedule(rule, m_ticker);
+    }
     WT_HD void set_answer(ProbeAnswer answer) { m_answer = answer; }
 
     /// Probes at once, off the ticker's grid (4.8); while a probe is under way, right after it. Newer

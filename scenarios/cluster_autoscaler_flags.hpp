@@ -1,4 +1,5 @@
 #pragma once
+#include "policies/ca_estimator.hpp"
 #include "policies/ca_loop.hpp"
 #include "policies/ca_scale_down.hpp"
 #include "scenarios/decoder.hpp"
@@ -12,7 +13,6 @@
 
 namespace windtunnel {
 
-enum class CaExpander : std::uint8_t { random, least_waste, most_pods, least_nodes, price, priority };
 
 /// `--nodes=MIN:MAX:NAME`.
 struct CaNodeGroupFlag {

@@ -3,7 +3,9 @@
 #include "models/cold_start_facts.hpp"
 #include "scenarios/compile_autoscalers.hpp"
 #include "scenarios/compile_events.hpp"
+#include "scenarios/compile_pod_life.hpp"
 #include "scenarios/compile_pools.hpp"
+#include "scenarios/compile_scheduling.hpp"
 #include "scenarios/compile_server.hpp"
 #include "scenarios/node_labels.hpp"
 #include "scenarios/unsimulated.hpp"
@@ -78,17 +80,6 @@ private:
             refuse(m_spec.where, key("queue.attempts"),
                    "a second hand-out of lost work is not simulated, allowed: 1");
         windtunnel::refuse_unsimulated(m_scenario, m_object, m_errors, m_out.warnings);
-        const PodTemplate& pod = m_object.pod;
-        for (const PodAntiAffinityTerm& term : pod.pod_anti_affinity)
-            if (term.required)
-                warn_object("spec.template.spec.affinity",
-                            "anti-affinity between pods is not simulated: pods are placed by resources, "
-                            "selectors and taints");
-        for (const TopologySpread& spread : pod.topology_spread)
-            if (spread.do_not_schedule)
-                warn_object(
-                    "spec.template.spec.topologySpreadConstraints",
-                    "topology spread is not simulated: pods are placed by resources, selectors and taints");
         if (m_object.paused)
             warn_object("spec.paused",
                         "a paused Deployment's rollout has no effect on a run without a rollout");
@@ -117,10 +108,7 @@ private:
         m_plan.hold_limit =
             static_cast<std::uint32_t>(std::clamp<std::int64_t>(limit.value_or(0), 0, 0x7fffffff));
         if (m_spec.timeout) m_plan.request_timeout = *m_spec.timeout;
-        m_pod.plan.grace = m_object.pod.termination_grace;
-        if (m_object.server_container < m_object.pod.containers.size())
-            m_pod.plan.pre_stop =
-                m_object.pod.containers[m_object.server_container].pre_stop_sleep.value_or(Tick{});
+        compile_pod_life(m_object, m_spec.endpoint_delay, m_pod.plan);
         m_plan.cpu = vllm_cpu;
     }
 
@@ -315,19 +303,6 @@ private:
             if (const auto facts = default_cold_start(m_facts.capacity, options))
                 for (const ColdStartStage& s : *facts) add(s.name, from_seconds(s.median_s), s.sigma);
         }
-        if (m_object.server_container < m_object.pod.containers.size()) {
-            // The server is seen at the next tick of the probe that guards it; the grid's phase is arbitrary
-            // (kubernetes.md 4.1).
-            const Container& c = m_object.pod.containers[m_object.server_container];
-            const std::optional<Probe>& probe = c.startup_probe ? c.startup_probe : c.readiness_probe;
-            if (probe) {
-                StagePlan stage;
-                stage.table = static_cast<std::int32_t>(m_out.parts.tables.size());
-                m_out.parts.tables.push_back(uniform_table(0, probe->period.count));
-                out.push_back(stage);
-            }
-        }
-        if (m_spec.endpoint_delay.count > 0) add("endpoints", m_spec.endpoint_delay, 0);
     }
 
     const Scenario& m_scenario;
@@ -398,17 +373,25 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     parts.goodput.ttft = scenario.goodput.ttft.value_or(never);
     parts.goodput.tpot = scenario.goodput.tpot.value_or(never);
     parts.goodput.e2el = scenario.goodput.e2el.value_or(never);
-    parts.node_scaling.unneeded_time = scenario.cluster.scale_down_unneeded;
+    ClusterAutoscalerPlan& autoscaler = parts.cluster_autoscaler;
+    autoscaler.down.unneeded_time = scenario.cluster.scale_down_unneeded;
     if (const auto& settings = scenario.manifests.cluster_autoscaler) {
         const Node* cluster = scenario.document.root.find("cluster");
-        if (!cluster || !cluster->find("scale_down_unneeded_s"))  // the scenario's own word holds
-            parts.node_scaling.unneeded_time = settings->scale_down.unneeded_time;
-        parts.node_scaling.scan_interval = settings->loop.scan_interval;
-        parts.node_scaling.delay_after_add = settings->scale_down.delay_after_add;
-        if (!settings->scale_down_enabled) parts.node_scaling.unneeded_time = seconds(365 * 86400);
+        autoscaler.loop = settings->loop;
+        autoscaler.down = settings->scale_down;
+        autoscaler.backoff = settings->backoff;
+        autoscaler.max_parallel = settings->max_scale_down_parallelism;
+        autoscaler.max_drain = settings->max_drain_parallelism;
+        if (cluster && cluster->find("scale_down_unneeded_s"))  // the scenario's own word holds
+            autoscaler.down.unneeded_time = scenario.cluster.scale_down_unneeded;
+        if (!settings->scale_down_enabled) autoscaler.down.unneeded_time = seconds(365 * 86400);
+        autoscaler.expander_count = 0;
+        for (const CaExpander expander : settings->expanders)
+            if (autoscaler.expander_count < ca_longest_chain)
+                autoscaler.expanders[autoscaler.expander_count++] = expander;
         out.warnings.push_back({settings->where, "",
-                                settings->meta.title() + ": of its flags the run uses scan-interval, scale-down-enabled, "
-                                                         "scale-down-unneeded-time and scale-down-delay-after-add"});
+                                settings->meta.title() + ": the run does not balance similar groups, bound the "
+                                                         "nodes of all groups together or match priorities"});
     }
     out.has_goodput = !scenario.goodput.empty();
     if (scenario.prometheus.evaluation_delay.count > 0)
@@ -458,6 +441,7 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
              fmt::format("found up to {} pods of all workloads, with their successors, allowed: below 65535",
                          pods)});
     if (!errors.empty()) return errors;
+    compile_scheduling(scenario, objects, pools, out);
     compile_events(scenario, objects, parts, errors);
     compile_budgets(scenario, objects, parts);
     compile_autoscalers(scenario, objects, out.clock, out, errors, out.warnings);

@@ -179,6 +179,7 @@ std::vector<PoolDraft> compile_pools(const Scenario& scenario, BlueprintParts& p
 
         const bool fixed = cluster.autoscaling == NodeAutoscaling::none;
         PoolPlan& plan = draft.plan;
+        plan.provisioner = fixed ? Provisioner::fixed : Provisioner::cluster_autoscaler;
         plan.initial = static_cast<std::uint32_t>(std::max(spec.min_nodes, spec.initial_nodes));
         plan.minimum =
             static_cast<std::uint32_t>(fixed ? static_cast<std::int32_t>(plan.initial) : spec.min_nodes);

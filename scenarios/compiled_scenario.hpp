@@ -1,5 +1,6 @@
 #pragma once
 #include "models/kv_capacity.hpp"
+#include "policies/scheduler_message.hpp"
 #include "sim/blueprint_builder.hpp"
 
 #include <cstdint>
@@ -48,6 +49,7 @@ struct CompiledScenario {
     std::vector<CompiledPool> pools;
     std::vector<CompiledWorkload> workloads;
     StartClock clock;
+    SchedulerWords scheduler_words;  ///< of the reasons why pods are pending
     Problems warnings;         ///< shown in every result
     bool has_goodput = false;  ///< the scenario says what a good request is
 };

@@ -15,6 +15,9 @@ namespace windtunnel {
 
 struct Container;
 
+/// Pod annotation: the server's /health answers as soon as its process runs, loaded or not ("true").
+inline constexpr const char* early_health_annotation = "windtunnel.dev/early-health";
+
 /// What one replica runs: a vLLM server as its container's command line says, or as the scenario's
 /// `workload.server` or `windtunnel.dev/...` annotations declare. Names are unresolved (the model and GPU
 /// catalogues are asked by the compiler); an empty optional means vLLM's own default for its version.

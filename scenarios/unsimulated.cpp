@@ -1,5 +1,7 @@
 #include "scenarios/unsimulated.hpp"
 
+#include "scenarios/compile_pod_life.hpp"
+
 #include <algorithm>
 
 namespace windtunnel {
@@ -19,13 +21,10 @@ void refuse_unsimulated(const Scenario& scenario, const WorkloadObject& workload
     refuse(!pod.readiness_gates.empty(), "readinessGates", "conditions set by other controllers");
     refuse(!pod.scheduling_gates.empty(), "schedulingGates", "gates opened by other controllers");
     refuse(pod.scheduler_name != "default-scheduler", "schedulerName", "schedulers other than default-scheduler");
-    const auto required = [](const PodAffinityTerm& t) { return t.required; };
-    refuse(std::any_of(pod.pod_affinity.begin(), pod.pod_affinity.end(), required), "affinity", "pods that must share a node or zone");
     const auto has_fields = [](const NodeAffinityTerm& t) { return !t.fields.empty(); };
     refuse(std::any_of(pod.required_node_affinity.begin(), pod.required_node_affinity.end(), has_fields), "affinity", "matchFields; write matchExpressions over node labels");
-    for (const Container& c : pod.containers)
-        if (c.pre_stop && c.pre_stop->waits_until_idle)
-            errors.push_back({c.pre_stop->where, c.path + ".lifecycle.preStop", "would change the result and is not simulated: a hook that waits until the server is idle; write sleep.seconds"});
+    if (const auto early = pod.annotations.find(early_health_annotation); early != pod.annotations.end() && early->second != "true" && early->second != "false")
+        errors.push_back({pod.where, spec, "metadata.annotations: " + std::string(early_health_annotation) + ": found \"" + early->second + "\", allowed: \"true\" or \"false\""});
     if (!pod.preferred_node_affinity.empty())
         at(warnings, "affinity.nodeAffinity", "preferences between nodes are not simulated: pods go to any node that their requirements allow");
     if (workload.kind == WorkloadKind::leader_worker_set && workload.group_size > 1)

@@ -256,7 +256,7 @@ private:
             sample.request_milli = t.request_milli;
             sample.has_request = t.request_milli > 0;
             if (t.kind == TriggerSource::pod_cpu) {
-                sample.present = host.pod(p).state >= PodState::ready && board.has_cpu(p);
+                sample.present = host.pod(p).serves() && board.has_cpu(p);
                 sample.value_milli = t.is_sidecar ? 0 : board.cpu_milli(p);
             } else if (t.kind == TriggerSource::pod_memory) {
                 const Pod& pod = host.pod(p);

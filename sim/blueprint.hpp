@@ -28,10 +28,12 @@ struct Blueprint {
     std::uint32_t max_concurrency =
         0;                  ///< closed loop: the client keeps at most this many in flight; 0 = open
     std::uint8_t cold = 0;  ///< start without replicas Ready
-    std::uint8_t padding[7] = {};
+    std::uint8_t padding[3] = {};
+    std::uint32_t topology_cells = 0;  ///< of all counters
     Tick turnaround;  ///< closed loop: from a request's end to its successor's arrival
     GoodputPlan goodput;
-    NodeScalingPlan node_scaling;
+    ClusterAutoscalerPlan cluster_autoscaler;
+    KarpenterDisruptionRules karpenter;
     std::int64_t epoch_ms = 0;                  ///< Unix time of t = 0
     BlobSpan<std::uint32_t> workload_of_model;  ///< Request::model -> workload
     BlobSpan<WorkloadPlan> workloads;
@@ -41,6 +43,14 @@ struct Blueprint {
     BlobSpan<QuantileTable> tables;
     BlobSpan<PoolPlan> pools;
     BlobSpan<ShapePlan> shapes;
+    BlobSpan<std::int32_t> shape_domains;    ///< [key - 1][shape]: domain of a topology key, -1 = no label
+    BlobSpan<std::int32_t> topology_domains; ///< [key - 1]: how many domains it has
+    BlobSpan<TopologyCounterPlan> counters;
+    BlobSpan<std::uint32_t> counted_by;
+    BlobSpan<SpreadRule> spread_rules;
+    BlobSpan<AffinityRule> affinity_rules;
+    BlobSpan<KarpenterPoolPlan> karpenter_pools;
+    BlobSpan<KarpenterBudgetPlan> karpenter_budgets;
     ScrapePlan scrape;
     BlobSpan<StreamPlan> streams;           ///< what is scraped: the series that some query reads
     BlobSpan<StreamSource> stream_sources;  ///< [streams]

@@ -57,11 +57,30 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
         pods += w.pod_slots;
     }
     std::vector<TemplatePlan> templates;
+    std::vector<SpreadRule> spread;
+    std::vector<AffinityRule> affinity;
+    std::vector<std::uint32_t> counted_by;
+    const auto append = [](auto& all, const auto& some, std::uint32_t& first, std::uint32_t& count) {
+        first = static_cast<std::uint32_t>(all.size());
+        count = static_cast<std::uint32_t>(some.size());
+        all.insert(all.end(), some.begin(), some.end());
+    };
     for (const TemplateParts& from : parts.templates) {
         TemplatePlan plan = from.plan;
         plan.first_stage = static_cast<std::uint32_t>(stages.size());
         plan.stage_count = static_cast<std::uint32_t>(from.stages.size());
         stages.insert(stages.end(), from.stages.begin(), from.stages.end());
+        append(spread, from.spread, plan.first_spread, plan.spread_count);
+        append(affinity, from.affinity, plan.first_affinity, plan.affinity_count);
+        append(counted_by, from.counted_by, plan.first_counted, plan.counted_count);
+        // A pod that asks for no cpu or memory counts 100 mCPU and 200 MiB in scores (kubernetes.md 7.3).
+        const PodRules defaults;
+        if (plan.scoring_cpu_milli == 0)
+            plan.scoring_cpu_milli = plan.needs[resource_cpu_milli] > 0 ? plan.needs[resource_cpu_milli]
+                                                                        : defaults.scoring_cpu_milli;
+        if (plan.scoring_memory == 0)
+            plan.scoring_memory = plan.needs[resource_memory_bytes] > 0 ? plan.needs[resource_memory_bytes]
+                                                                        : defaults.scoring_memory;
         templates.push_back(plan);
     }
     std::vector<PoolPlan> pools = parts.pools;
@@ -70,8 +89,17 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
         p.first_node = nodes;
         nodes += p.node_slots;
     }
+    std::vector<TopologyCounterPlan> counters = parts.counters;
+    std::uint32_t cells = 0;
+    for (TopologyCounterPlan& c : counters) {
+        c.first_cell = cells;
+        c.domains = c.key == topology_hostname ? nodes
+                                               : static_cast<std::uint32_t>(parts.topology_domains[c.key - 1]);
+        cells += c.domains;
+    }
     if (b != nullptr) {
         new (b) Blueprint;
+        b->topology_cells = cells;
         b->span = parts.span;
         b->drain_limit = parts.drain_limit;
         b->job_capacity = parts.job_capacity * growth;
@@ -81,7 +109,8 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
         b->cold = parts.cold;
         b->turnaround = parts.turnaround;
         b->goodput = parts.goodput;
-        b->node_scaling = parts.node_scaling;
+        b->cluster_autoscaler = parts.cluster_autoscaler;
+        b->karpenter = parts.karpenter;
         b->epoch_ms = parts.epoch_ms;
     }
     out.fill(b ? &b->workload_of_model : nullptr, parts.workload_of_model);
@@ -91,6 +120,14 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     out.fill(b ? &b->tables : nullptr, parts.tables);
     out.fill(b ? &b->pools : nullptr, pools);
     out.fill(b ? &b->shapes : nullptr, parts.shapes);
+    out.fill(b ? &b->shape_domains : nullptr, parts.shape_domains);
+    out.fill(b ? &b->topology_domains : nullptr, parts.topology_domains);
+    out.fill(b ? &b->counters : nullptr, counters);
+    out.fill(b ? &b->counted_by : nullptr, counted_by);
+    out.fill(b ? &b->spread_rules : nullptr, spread);
+    out.fill(b ? &b->affinity_rules : nullptr, affinity);
+    out.fill(b ? &b->karpenter_pools : nullptr, parts.karpenter_pools);
+    out.fill(b ? &b->karpenter_budgets : nullptr, parts.karpenter_budgets);
     if (b != nullptr) b->scrape = parts.scrape;
     out.fill(b ? &b->streams : nullptr, parts.streams);
     out.fill(b ? &b->stream_sources : nullptr, parts.stream_sources);

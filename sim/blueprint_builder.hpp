@@ -19,6 +19,9 @@ struct ServerParts {
 struct TemplateParts {
     TemplatePlan plan;
     std::vector<StagePlan> stages;
+    std::vector<SpreadRule> spread;
+    std::vector<AffinityRule> affinity;
+    std::vector<std::uint32_t> counted_by;  ///< counters that count its pods
 };
 
 /// Everything of a blueprint as vectors; plain structs without their spans. `first_pod`, `first_node` and
@@ -30,7 +33,8 @@ struct BlueprintParts {
     bool cold = false;
     Tick turnaround;
     GoodputPlan goodput;
-    NodeScalingPlan node_scaling;
+    ClusterAutoscalerPlan cluster_autoscaler;
+    KarpenterDisruptionRules karpenter;
     std::int64_t epoch_ms = 0;
     std::vector<std::uint32_t> workload_of_model{0};
     std::vector<WorkloadPlan> workloads;
@@ -39,6 +43,11 @@ struct BlueprintParts {
     std::vector<QuantileTable> tables;
     std::vector<PoolPlan> pools;
     std::vector<ShapePlan> shapes;
+    std::vector<std::int32_t> shape_domains;     ///< [key - 1][shape], for topology keys other than the host
+    std::vector<std::int32_t> topology_domains;  ///< [key - 1]
+    std::vector<TopologyCounterPlan> counters;   ///< key, shapes, counts_terminating; build() lays out cells
+    std::vector<KarpenterPoolPlan> karpenter_pools;
+    std::vector<KarpenterBudgetPlan> karpenter_budgets;
     ScrapePlan scrape;
     std::vector<StreamPlan> streams;
     std::vector<StreamSource> stream_sources;

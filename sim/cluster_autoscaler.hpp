@@ -1,4 +1,5 @@
 #pragma once
+#include "policies/ca_scale_up.hpp"
 #include "sim/cluster_state.hpp"
 
 namespace windtunnel {
@@ -6,57 +7,265 @@ namespace windtunnel {
 template <class Layout, class Owner>
 class Fleet;
 
-/// The cluster autoscaler's scan: nodes for pods that fit nowhere; empty nodes that were not needed for long.
+/// cluster-autoscaler (kubernetes.md, section 10): one iteration of its loop. Every shape of its pools is a
+/// node group; a pool's limits count for its shapes together.
 template <class Layout, class Owner>
 class ClusterAutoscaler {
 public:
     using State = ClusterState<Layout, Owner>;
 
-    WT_HD_COLD void start() { m_last_addition = Tick{INT64_MIN / 2}; }
+    WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
+        std::uint32_t most = 0;
+        for (std::uint32_t p = 0; p < b.pools.size(); ++p)
+            most = b.pools[p].node_slots > most ? b.pools[p].node_slots : most;
+        m_capacity = static_cast<std::int32_t>(most) + 1;
+        m_estimated = arena.template take_plain<CaNode>(most + 1);
+        m_pending = arena.template take_plain<Pending>(b.templates.size());
+        m_groups = arena.template take_plain<CaPodGroup>(b.templates.size());
+        m_backoff = arena.template take_plain<CaBackoff>(b.shapes.size());
+    }
 
-    WT_HD_COLD void scan(Fleet<Layout, Owner>& fleet, Tick now, Fault& fault) {
-        State& s = fleet.state();
-        const Blueprint& b = s.blueprint();
-        if (fleet.scheduler().has_pending()) {
-            for (std::uint32_t n = 0; n < b.node_slots; ++n)
-                if (s.node(n).state == NodeState::provisioning) s.node(n).planned = s.node(n).free;
-            for (std::uint32_t p = fleet.scheduler().first_pending(); p != no_index; p = s.pod(p).next)
-                plan_node_for(fleet, s.template_of(s.pod(p)), now, fault);
+    WT_HD_COLD void start(const Blueprint& b) {
+        m_last_scale_up = m_last_delete = m_last_failure = Tick{INT64_MIN / 2};
+        m_unschedulable_at = never;
+        m_iterations = 0;
+        for (std::uint32_t i = 0; i < b.shapes.size(); ++i) m_backoff[i] = CaBackoff{};
+    }
+
+    /// A pod was found unschedulable for the first time. Gives when the next iteration is now due, which
+    /// was planned for `planned`.
+    [[nodiscard]] WT_HD Tick note_unschedulable(const Blueprint& b, Tick planned, Tick now) {
+        m_unschedulable_at = min(m_unschedulable_at, now);
+        return b.cluster_autoscaler.loop.frequent_loops ? min(planned, now + watch_latency) : planned;
+    }
+
+    /// A node that was asked for did not come: its group rests.
+    WT_HD_COLD void launch_failed(const Blueprint& b, std::uint32_t shape, Tick now) {
+        back_off(b.cluster_autoscaler.backoff, m_backoff[shape], now);
+        m_last_failure = now;
+    }
+
+    /// One iteration; gives when the next one starts.
+    WT_HD_COLD Tick iterate(Fleet<Layout, Owner>& fleet, Tick now, Fault& fault) {
+        const ClusterAutoscalerPlan& plan = fleet.state().blueprint().cluster_autoscaler;
+        ++m_iterations;
+        m_unschedulable_at = never;
+        bool productive = false;
+        const Helpable helpable = gather(fleet, now);
+        const bool too_young = helpable.pods > 0 && !pods_old_enough(plan.loop, helpable.oldest, now);
+        if (!too_young) {
+            if (helpable.pods > 0) productive = scale_up(fleet, now, fault);
+            if (!productive) productive = scale_down(fleet, now, fault);
         }
-        for (std::uint32_t n = 0; n < b.node_slots; ++n) {
-            const ClusterNode& node = s.node(n);
-            if (node.state != NodeState::ready || node.pods != 0) continue;
-            if (now - node.empty_since < b.node_scaling.unneeded_time ||
-                now - m_last_addition < b.node_scaling.delay_after_add)
-                continue;
-            if (s.tally().pools[node.pool].nodes.value <=
-                static_cast<std::int64_t>(b.pools[node.pool].minimum))
-                continue;
-            s.drop_node(n, now);
-        }
+        // What the iteration itself made unschedulable (pods of a drained node) wakes the next.
+        const Tick next = next_iteration(plan.loop, now, productive, m_unschedulable_at);
+        return max(next, now + watch_latency);
     }
 
 private:
-    /// A node on which the pending pod will fit, coming or newly asked for.
-    WT_HD_COLD void plan_node_for(Fleet<Layout, Owner>& fleet, const TemplatePlan& plan, Tick now,
-                                  Fault& fault) {
-        State& s = fleet.state();
-        for (std::uint32_t n = 0; n < s.blueprint().node_slots; ++n) {
-            ClusterNode& node = s.node(n);
-            if (node.state != NodeState::provisioning || !plan.shapes.has(node.shape) ||
-                !fits(plan.needs, node.planned))
-                continue;
-            node.planned -= plan.needs;
-            return;
-        }
-        const std::uint32_t shape = fleet.node_pools().cheapest_shape(s, plan);
-        if (shape == no_index) return;  // pending until a node leaves or the limit is raised
-        const std::uint32_t n = fleet.node_pools().launch(s, shape, now, fault);
-        s.node(n).planned = s.node(n).free - plan.needs;
-        m_last_addition = now;
+    /// Pending pods of one template.
+    struct Pending {
+        std::int32_t count = 0;
+    };
+    struct Helpable {
+        std::int32_t pods = 0;
+        Tick oldest = never;
+    };
+    /// A controller sees another's write after a moment (kubernetes.md 11.1).
+    static constexpr Tick watch_latency = milliseconds(20);
+
+    [[nodiscard]] WT_HD static bool is_mine(const Blueprint& b, std::uint32_t pool) {
+        return b.pools[pool].provisioner == Provisioner::cluster_autoscaler;
     }
 
-    Tick m_last_addition;  ///< when a node was last asked for
+    /// Counts the pending pods by template, without those that coming nodes will hold.
+    WT_HD_COLD Helpable gather(Fleet<Layout, Owner>& fleet, Tick now) {
+        State& s = fleet.state();
+        const Blueprint& b = s.blueprint();
+        Helpable found;
+        if (!fleet.scheduler().has_pending()) return found;
+        for (std::uint32_t t = 0; t < b.templates.size(); ++t) m_pending[t] = Pending{};
+        for (std::uint32_t p = fleet.scheduler().first_pending(); p != no_index; p = s.pod(p).next) {
+            const Pod& pod = s.pod(p);
+            if (!is_helpable(b.cluster_autoscaler.loop, 0, pod.created, now)) continue;
+            ++m_pending[pod.revision].count;
+            ++found.pods;
+            found.oldest = min(found.oldest, pod.created);
+        }
+        for (std::uint32_t n = 0; n < b.node_slots && found.pods > 0; ++n) {
+            ClusterNode& node = s.node(n);
+            if (node.state != NodeState::provisioning) continue;
+            ResourceAmounts free = node.free;
+            for (std::uint32_t t = 0; t < b.templates.size() && found.pods > 0; ++t) {
+                if (m_pending[t].count == 0 || !b.templates[t].shapes.has(node.shape)) continue;
+                const std::int32_t placed = pods_that_fit(b.templates[t].needs, free, m_pending[t].count);
+                for (std::int32_t i = 0; i < placed; ++i) free -= b.templates[t].needs;
+                m_pending[t].count -= placed;
+                found.pods -= placed;
+            }
+        }
+        return found;
+    }
+
+    /// The groups that `shape` could help; their number.
+    WT_HD std::int32_t groups_for(const Blueprint& b, std::uint32_t shape) {
+        std::int32_t groups = 0;
+        for (std::uint32_t t = 0; t < b.templates.size(); ++t) {
+            if (m_pending[t].count == 0 || !b.templates[t].shapes.has(static_cast<std::int32_t>(shape)))
+                continue;
+            CaPodGroup& group = m_groups[groups++];
+            group = CaPodGroup{};
+            group.request = b.templates[t].needs;
+            group.count = m_pending[t].count;
+        }
+        return groups;
+    }
+
+    /// Grows the best group. False where none helps.
+    WT_HD_COLD bool scale_up(Fleet<Layout, Owner>& fleet, Tick now, Fault& fault) {
+        State& s = fleet.state();
+        const Blueprint& b = s.blueprint();
+        const ClusterAutoscalerPlan& plan = b.cluster_autoscaler;
+        CaOption options[64];
+        std::uint32_t shapes[64];
+        std::int32_t count = 0;
+        for (std::uint32_t i = 0; i < b.shapes.size() && count < 64; ++i) {
+            const ShapePlan& shape = b.shapes[i];
+            const PoolPlan& pool = b.pools[shape.pool];
+            if (!is_mine(b, shape.pool)) continue;
+            const auto target = static_cast<std::int32_t>(s.tally().pools[shape.pool].nodes.value);
+            const auto most = static_cast<std::int32_t>(pool.node_slots);
+            if (is_stale(plan.backoff, m_backoff[i], now)) m_backoff[i] = CaBackoff{};
+            if (skip_group(target, most, m_backoff[i], true, now) != CaSkipped::not_skipped) continue;
+            const std::int32_t groups = groups_for(b, i);
+            if (groups == 0) continue;
+            CaNode node;
+            node.free = shape.allocatable;
+            const std::int32_t room = capped_scale_up(plan.loop, most, target, most);
+            const CaEstimate estimate =
+                estimate_nodes(m_groups, groups, node, m_estimated, 0, m_capacity, room);
+            if (estimate.scheduled_pods == 0) continue;
+            CaOption& option = options[count];
+            option = CaOption{};
+            option.node = shape.capacity;
+            option.node_count = estimate.nodes;
+            option.pod_count = estimate.scheduled_pods;
+            for (std::int32_t g = 0; g < groups; ++g)
+                for (std::int32_t kind = 0; kind < resource_kinds; ++kind)
+                    option.pods[kind] += m_groups[g].request[kind] * m_groups[g].scheduled;
+            option.price_micro_usd = shape.nano_usd_per_hour / 1000 * estimate.nodes;
+            option.priority = shape.priority;
+            option.has_priority = shape.has_priority != 0;
+            shapes[count++] = i;
+        }
+        if (count == 0) return false;
+        const std::int32_t chosen =
+            choose_option(plan.expanders, plan.expander_count, options, count,
+                          s.controller_draw(StreamPurpose::expander_choice, m_iterations));
+        std::int32_t launched = 0;
+        for (; launched < options[chosen].node_count; ++launched)
+            if (fleet.node_pools().launch(s, shapes[chosen], now, fault) == no_index) break;
+        if (launched < options[chosen].node_count) launch_failed(b, shapes[chosen], now);
+        if (launched > 0) m_last_scale_up = now;
+        return launched > 0;
+    }
+
+    /// Keeps the timers of nodes that could go, and lets go those that could for long enough.
+    WT_HD_COLD bool scale_down(Fleet<Layout, Owner>& fleet, Tick now, Fault& fault) {
+        State& s = fleet.state();
+        const Blueprint& b = s.blueprint();
+        const ClusterAutoscalerPlan& plan = b.cluster_autoscaler;
+        std::int32_t deleting = 0;
+        for (std::uint32_t n = 0; n < b.node_slots; ++n) {
+            ClusterNode& node = s.node(n);
+            node.planned = node.free;
+            deleting += node.state == NodeState::draining && is_mine(b, node.pool) ? 1 : 0;
+        }
+        std::int32_t draining = deleting;
+        const bool cooled = scale_down_cooled(plan.down, m_last_scale_up, m_last_delete, m_last_failure, now);
+        bool deleted = false;
+        // Empty nodes first, in bulk; then nodes with pods.
+        for (std::int32_t with_pods = 0; with_pods < 2 && !fault.broken(); ++with_pods)
+            for (std::uint32_t n = 0; n < b.node_slots; ++n) {
+                ClusterNode& node = s.node(n);
+                if (node.state != NodeState::ready || !is_mine(b, node.pool) ||
+                    (node.pods > 0) != (with_pods == 1))
+                    continue;
+                if (!could_go(s, n, now)) {
+                    node.unneeded_since = never;
+                    continue;
+                }
+                node.unneeded_since = min(node.unneeded_since, now);
+                if (!cooled || !unneeded_long_enough(plan.down, true, node.unneeded_since, now)) continue;
+                const CaDeletionQuota quota =
+                    deletion_quota(1 - with_pods, with_pods,
+                                   static_cast<std::int32_t>(s.tally().pools[node.pool].nodes.value),
+                                   static_cast<std::int32_t>(b.pools[node.pool].minimum), deleting, draining,
+                                   plan.max_parallel, plan.max_drain);
+                if (quota.empty + quota.occupied == 0) continue;
+                ++deleting;
+                draining += with_pods;
+                deleted = true;
+                fleet.node_pools().drain(fleet, n, now, fault);
+            }
+        if (deleted) m_last_delete = now;
+        return deleted;
+    }
+
+    /// Whether a node is little used and everything on it finds room elsewhere. What is moved in mind stays
+    /// moved (ClusterNode::planned), so that two nodes do not count on the same room.
+    [[nodiscard]] WT_HD_COLD bool could_go(State& s, std::uint32_t n, Tick now) {
+        const Blueprint& b = s.blueprint();
+        const ClusterAutoscalerPlan& plan = b.cluster_autoscaler;
+        ClusterNode& node = s.node(n);
+        if (now < node.unremovable_until) return false;
+        CaPod all;  // requests of one node add up: its pods stand as one
+        CaNodeView view;
+        view.allocatable = s.shape_of(node).allocatable;
+        all.request = view.allocatable - node.free;
+        view.gpu = view.allocatable[resource_gpus] > 0 ? resource_gpus : -1;
+        view.pods = &all;
+        view.pod_count = 1;
+        if (scale_down_eligibility(view, plan.down, now) != CaUnremovable::no_reason) return false;
+        for (std::uint32_t p = node.first_pod; p != no_index; p = s.pod(p).next_on_node) {
+            const Pod& pod = s.pod(p);
+            if (!pod.active()) continue;
+            const std::uint32_t to = room_elsewhere(s, n, s.template_of(pod));
+            if (to == no_index) {
+                put_back(s, node, p);
+                node.unremovable_until = now + plan.unremovable_recheck;
+                return false;
+            }
+            s.node(to).planned -= s.template_of(pod).needs;
+            s.pod(p).planned_node = to;
+        }
+        return true;
+    }
+    [[nodiscard]] WT_HD static std::uint32_t room_elsewhere(const State& s, std::uint32_t from,
+                                                            const TemplatePlan& plan) {
+        for (std::uint32_t n = 0; n < s.blueprint().node_slots; ++n) {
+            const ClusterNode& node = s.node(n);
+            // An unneeded node is no refuge: it may go itself.
+            if (n != from && node.state == NodeState::ready && node.unneeded_since == never &&
+                plan.shapes.has(node.shape) && fits(plan.needs, node.planned))
+                return n;
+        }
+        return no_index;
+    }
+    /// Undoes what could_go moved in mind before it failed at pod `failed`.
+    WT_HD static void put_back(const State& s, const ClusterNode& node, std::uint32_t failed) {
+        for (std::uint32_t p = node.first_pod; p != failed; p = s.pod(p).next_on_node)
+            if (s.pod(p).active()) s.node(s.pod(p).planned_node).planned += s.template_of(s.pod(p)).needs;
+    }
+
+    CaNode* m_estimated = nullptr;  ///< [m_capacity]
+    std::int32_t m_capacity = 0;
+    Pending* m_pending = nullptr;    ///< [templates]
+    CaPodGroup* m_groups = nullptr;  ///< [templates]
+    CaBackoff* m_backoff = nullptr;  ///< [shapes]
+    Tick m_last_scale_up, m_last_delete, m_last_failure;
+    Tick m_unschedulable_at = never;  ///< since the last iteration
+    std::uint32_t m_iterations = 0;
 };
 
 }  // namespace windtunnel

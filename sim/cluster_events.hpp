@@ -39,7 +39,7 @@ public:
                     if (e.kind == ClusterEventKind::lose_node)
                         fleet.node_loss().lose(fleet, n, now);
                     else
-                        fleet.eviction().drain(fleet, n, now, fault);
+                        fleet.node_pools().drain(fleet, n, now, fault);
                 }
                 break;
         }

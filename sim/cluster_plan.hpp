@@ -1,10 +1,18 @@
 #pragma once
 #include "models/quantile_table.hpp"
 #include "models/time.hpp"
+#include "policies/ca_loop.hpp"
+#include "policies/ca_estimator.hpp"
+#include "policies/ca_scale_down.hpp"
+#include "policies/karpenter_budget.hpp"
+#include "policies/karpenter_disruption.hpp"
+#include "policies/container_probes.hpp"
 #include "policies/disruption_budget.hpp"
 #include "policies/karpenter_provisioning.hpp"
 #include "policies/resources.hpp"
 #include "policies/rollout.hpp"
+#include "policies/scheduler_rules.hpp"
+#include "policies/scheduler_topology.hpp"
 
 #include <cstdint>
 
@@ -44,10 +52,19 @@ struct ShapePlan {
     std::int64_t nano_usd_per_hour = 0;
     std::int32_t provisioning_table = -1;  ///< request to node ready; -1 = `provisioning`
     std::uint8_t spot = 0;
-    std::uint8_t padding[3] = {};
+    std::uint8_t taint = 0;  ///< index of its first hard taint among the scenario's (for messages)
+    OfferingKind kind = OfferingKind::on_demand;  ///< how Karpenter buys it
+    std::uint8_t has_priority = 0;  ///< some regular expression of the priority expander matched
+    std::int32_t type = 0;      ///< instance type, numbered in the order of names
+    std::int32_t family = 0;    ///< instance family (minValues)
+    std::int32_t priority = 0;  ///< of cluster-autoscaler's priority expander
+    std::uint32_t more_padding = 0;
     Tick provisioning;
     Tick minimum_billing;
 };
+
+/// Who adds and removes the nodes of a pool.
+enum class Provisioner : std::uint8_t { fixed, cluster_autoscaler, karpenter };
 
 /// Nodes that one provisioner adds and removes.
 struct PoolPlan {
@@ -57,14 +74,53 @@ struct PoolPlan {
     std::uint32_t shape_count = 0;
     std::uint32_t minimum = 0;
     std::uint32_t initial = 0;      ///< nodes of its first shape that are Ready at t = 0
+    Provisioner provisioner = Provisioner::cluster_autoscaler;
+    std::uint8_t padding[3] = {};
+    std::int32_t karpenter = -1;    ///< index into Blueprint::karpenter_pools
 };
 
-/// The cluster-autoscaler's clock (kubernetes.md, section 10; its flags' defaults).
-struct NodeScalingPlan {
-    Tick scan_interval = seconds(10);
-    Tick unneeded_time = seconds(600);
-    Tick delay_after_add = seconds(600);
+inline constexpr std::int32_t ca_longest_chain = 6;
+
+/// cluster-autoscaler's flags (kubernetes.md 10.1). Every shape of its pools is a node group.
+struct ClusterAutoscalerPlan {
+    CaLoopRules loop;
+    CaScaleDownRules down;
+    CaBackoffRules backoff;
+    CaExpander expanders[ca_longest_chain] = {CaExpander::least_waste};  ///< --expander, in order
+    std::int32_t expander_count = 1;  ///< 0 = random
+    std::int32_t max_parallel = 10;   ///< --max-scale-down-parallelism
+    std::int32_t max_drain = 1;       ///< --max-drain-parallelism
+    Tick unremovable_recheck = seconds(300);
 };
+
+/// A budget of a NodePool; with a schedule it holds within its intervals only.
+struct KarpenterBudgetPlan {
+    KarpenterBudget budget;
+    std::uint8_t scheduled = 0;
+    std::uint8_t padding[3] = {};
+    std::uint32_t first_interval = 0;  ///< in Blueprint::intervals
+    std::uint32_t interval_count = 0;
+};
+
+/// A Karpenter NodePool; they come by weight descending, equal weights by name descending.
+struct KarpenterPoolPlan {
+    std::uint32_t pool = 0;     ///< index into Blueprint::pools
+    std::uint32_t limited = 0;  ///< bit per ResourceKind that `limits` bounds
+    ResourceAmounts limits;
+    std::int64_t node_limit = -1;  ///< limits.nodes; -1 = none
+    std::int32_t min_types = 0;    ///< minValues
+    std::int32_t min_families = 0;
+    Tick consolidate_after;  ///< `never` = Never
+    Tick expire_after = seconds(720 * 3600);
+    Tick termination_grace = never;
+    std::uint8_t only_when_empty = 0;  ///< consolidationPolicy WhenEmpty
+    std::uint8_t padding[3] = {};
+    std::uint32_t first_budget = 0;  ///< in Blueprint::karpenter_budgets
+    std::uint32_t budget_count = 0;
+};
+
+/// The topology key kubernetes.io/hostname: every node slot is a domain of its own. Other keys are 1, 2, ...
+inline constexpr std::int32_t topology_hostname = 0;
 
 // ---- pods ----------------------------------------------------------------------------------------------
 
@@ -76,17 +132,44 @@ struct StagePlan {
     Tick fixed;
 };
 
+/// The probes of the container that serves, and what they meet.
+struct ProbePlan {
+    ContainerProbeRules rules;
+    std::uint8_t early[3] = {};  ///< startup, readiness, liveness: succeeds (1) before the model is loaded
+    std::uint8_t padding[5] = {};
+    Tick takes = milliseconds(1);           ///< an answer, good or refused, while nothing is slow
+    Tick kill_grace_startup{-1}, kill_grace_liveness{-1};  ///< the probe's own grace; -1 = the pod's
+};
+
 /// A pod template: one revision of a workload.
 struct TemplatePlan {
     std::uint32_t workload = 0;
     std::int32_t server = -1;  ///< index into Blueprint::servers; -1 = its pods serve no requests
     ResourceAmounts needs;     ///< of one pod
     ShapeSet shapes;           ///< that its selectors, required node affinity and tolerations admit
+    ShapeSet tainted;          ///< of the others: those whose taints it does not tolerate
     std::uint32_t first_stage = 0;
     std::uint32_t stage_count = 0;
     std::uint32_t container_stage = 0;  ///< from this stage on its containers run (phase Running)
     std::uint8_t drains = 0;            ///< on SIGTERM: finish what is in flight (1) or drop it (0)
-    std::uint8_t padding[3] = {};
+    std::uint8_t ready_when_serving = 1;  ///< without probes: Ready when it serves (1) or when it runs (0)
+    std::uint8_t pre_stop_drains = 0;     ///< its hook also waits for what is in flight
+    std::uint8_t preempts = 1;          ///< preemptionPolicy is not Never
+    std::uint8_t starts_affinity = 0;   ///< matches all its own required affinity terms
+    std::uint8_t default_spread = 0;    ///< its spread rules are the cluster's defaults
+    std::uint8_t padding[2] = {};
+    std::int32_t priority = 0;
+    std::uint32_t first_spread = 0;     ///< its rules are Blueprint::spread_rules [first, first + count)
+    std::uint32_t spread_count = 0;
+    std::uint32_t first_affinity = 0;   ///< Blueprint::affinity_rules
+    std::uint32_t affinity_count = 0;
+    std::uint32_t first_counted = 0;    ///< Blueprint::counted_by: the counters that count its pods
+    std::uint32_t counted_count = 0;
+    std::int64_t scoring_cpu_milli = 0;  ///< as the scheduler scores it; 0 = what it asks for, or the default
+    std::int64_t scoring_memory = 0;
+    ProbePlan probes;
+    Tick endpoint_delay;                ///< from a change of Ready to the router's knowing it
+    Tick exit_takes;                    ///< from SIGTERM to the process's end, with nothing to drain
     Tick pre_stop;                      ///< between deletion and SIGTERM
     Tick grace;                         ///< between deletion and SIGKILL
 };

@@ -2,6 +2,8 @@
 #include "models/arena.hpp"
 #include "models/fault.hpp"
 #include "models/random.hpp"
+#include "policies/karpenter_lifecycle.hpp"
+#include "policies/scheduler_scores.hpp"
 #include "sim/blueprint.hpp"
 #include "sim/calendar.hpp"
 #include "sim/tally.hpp"
@@ -13,8 +15,8 @@ inline constexpr std::uint32_t no_index = 0xffffffffu;
 enum class PodState : std::uint8_t {
     none,
     pending,      ///< created, no node yet
-    starting,     ///< on a node, in one of its cold-start stages
-    ready,        ///< behind the router
+    starting,     ///< on a node and not Ready: in a stage of its start, or its probes fail
+    ready,        ///< its Ready condition is true
     terminating,  ///< deleted: no new requests, preStop runs
     draining,     ///< got SIGTERM, finishes what is in flight within its grace
 };
@@ -23,12 +25,17 @@ struct Pod {
     PodState state = PodState::none;
     std::uint8_t stage = 0;
     std::uint8_t lost = 0;              ///< its node is dead, which nobody knows at first (sim/node_loss.hpp)
+    bool serving = false;               ///< its engine runs, whatever its probes say
     std::uint16_t workload = 0;
     std::uint32_t revision = 0;         ///< index into Blueprint::templates
     std::uint32_t node = no_index;
     std::uint32_t next = no_index;      ///< in the free list of its workload or the list of pending pods
     std::uint32_t next_on_node = no_index, previous_on_node = no_index;
     std::uint32_t incarnation = 0;      ///< how many pods have used this slot
+    std::uint32_t nominated = no_index; ///< pending: the node on which victims make room for it
+    bool spread_counted = false;        ///< on a node and not being deleted
+    std::uint32_t planned_node = no_index;  ///< scratch of scale-down: where it would move
+    std::uint8_t unschedulable = 0;     ///< the scheduler has said so once
     Tick created, bound, ready_since, deleted;
 
     [[nodiscard]] WT_HD bool exists() const { return state != PodState::none; }
@@ -37,14 +44,15 @@ struct Pod {
         return state != PodState::none && state < PodState::terminating;
     }
     /// Its engine runs.
-    [[nodiscard]] WT_HD bool serves() const { return state >= PodState::ready && !lost; }
+    [[nodiscard]] WT_HD bool serves() const { return serving; }
 };
 
 enum class NodeState : std::uint8_t {
     none,
     provisioning,
     ready,
-    draining,  ///< cordoned: its pods are being evicted, then it goes
+    draining,  ///< leaving: no new pods, the ones it has are evicted
+    cordoned,  ///< takes no new pods
     lost,      ///< dead: its pods stay until they are given up
 };
 
@@ -58,9 +66,16 @@ struct ClusterNode {
     std::uint32_t next = no_index;         ///< in the free list of its pool
     std::uint32_t incarnation = 0;
     ResourceAmounts free;
+    ScoringUse used;  ///< what its pods count in the scheduler's scores
+    bool in_topology = false;  ///< counted as a node of its domains
     ResourceAmounts planned;  ///< scratch of one node-scaling scan: what pending pods leave of a coming node
     std::uint64_t seen[max_workloads / 64] = {};  ///< workloads whose once-per-node stages have run here
     Tick launched, empty_since;
+    Tick unneeded_since = never;  ///< cluster-autoscaler: since when it could go; `never` = it is needed
+    Tick nominated_until;   ///< Karpenter: planned for pods, not to be disrupted before
+    Tick last_pod_event;    ///< Karpenter: a pod came or went; before any, when it became Ready
+    bool had_pod_event = false;
+    Tick unremovable_until;       ///< cluster-autoscaler: not looked at again before
 };
 
 /// The ReplicaSet of one revision.
@@ -85,11 +100,11 @@ struct WorkloadState {
 
 /// Order of what happens at one tick in the control plane, first to last; requests and engine steps of the
 /// same tick come before all of it (sim/trial.hpp).
-///   nodes become ready or leave -> pods go on -> workloads' timers -> scheduled scalings -> events -> metrics are scraped -> KEDA polls ->
-///   HPAs sync -> nodes are scaled -> the span ends
+///   nodes become ready or leave -> pods go on -> workloads' timers -> scheduled scalings -> events -> metrics are
+///   scraped -> KEDA polls -> HPAs sync -> nodes are scaled -> Karpenter plans, then disrupts -> the span ends
 struct ControlSlots {
-    std::uint32_t nodes = 0, pods = 0, workloads = 0, schedule = 0, events = 0, scrape = 0, keda = 0, hpa = 0, node_scaling = 0,
-                  span_end = 0;
+    std::uint32_t nodes = 0, pods = 0, workloads = 0, schedule = 0, events = 0, scrape = 0, keda = 0, hpa = 0,
+                  node_scaling = 0, karpenter_batch = 0, karpenter_disruption = 0, span_end = 0;
     std::uint32_t first_timer = 0;  ///< slots below it are nodes, pods and workloads
     std::uint32_t count = 0;
 
@@ -103,7 +118,9 @@ struct ControlSlots {
         s.keda = s.scrape + 1;
         s.hpa = s.keda + autoscalers;
         s.node_scaling = s.hpa + autoscalers;
-        s.span_end = s.node_scaling + 1;
+        s.karpenter_batch = s.node_scaling + 1;
+        s.karpenter_disruption = s.karpenter_batch + 1;
+        s.span_end = s.karpenter_disruption + 1;
         s.count = s.span_end + 1;
         return s;
     }
@@ -122,6 +139,7 @@ public:
         m_workloads = arena.template take<WorkloadState>(b.workloads.size());
         m_revisions = arena.template take<RevisionState>(b.templates.size());
         m_free_nodes = arena.template take<std::uint32_t>(b.pools.size());
+        m_topology.cells = arena.template take<TopologyCell>(b.topology_cells);
     }
 
     WT_HD_COLD void start(const Blueprint& b, TrialKey key, Owner& owner, Calendar<Layout>& calendar,
@@ -132,6 +150,9 @@ public:
         m_calendar = &calendar;
         m_tally = &tally;
         m_slots = slots;
+        m_nominated = 0;
+        m_topology.plans = b.counters.data();
+        for (std::uint32_t i = 0; i < b.topology_cells; ++i) m_topology.cells[i] = TopologyCell{};
         for (std::uint32_t p = 0; p < b.pools.size(); ++p) {
             m_free_nodes[p] = no_index;
             for (std::uint32_t i = b.pools[p].node_slots; i-- > 0;) {
@@ -181,6 +202,12 @@ public:
 
     WT_HD void wake_pod(std::uint32_t p, Tick at) { m_calendar->set(m_slots.pods + p, at); }
     WT_HD void wake_workload(std::uint32_t w, Tick at) { m_calendar->set(m_slots.workloads + w, at); }
+    WT_HD void wake_autoscaler(Tick at) { m_calendar->set(m_slots.node_scaling, at); }
+    WT_HD void wake_batch(Tick at) { m_calendar->set(m_slots.karpenter_batch, at); }
+    WT_HD void wake_disruption(Tick at) { m_calendar->set(m_slots.karpenter_disruption, at); }
+    /// Changes with every pod that comes to or leaves a node and every node that comes or leaves.
+    [[nodiscard]] WT_HD std::uint64_t version() const { return m_version; }
+    [[nodiscard]] WT_HD Tick autoscaler_due() const { return m_calendar->time(m_slots.node_scaling); }
     WT_HD void wake_node(std::uint32_t n, Tick at) { m_calendar->set(m_slots.nodes + n, at); }
 
     // ---- pods ------------------------------------------------------------------------------------------
@@ -210,7 +237,9 @@ public:
     WT_HD void bind(std::uint32_t p, std::uint32_t n, Tick now) {
         Pod& pod = m_pods[p];
         ClusterNode& node = m_nodes[n];
-        node.free -= template_of(pod).needs;
+        charge(pod, n, 1);
+        stop_or_start_spread(p, n, 1);
+        note_pod_change(node, now);
         ++node.pods;
         pod.next_on_node = node.first_pod;
         pod.previous_on_node = no_index;
@@ -227,7 +256,9 @@ public:
     WT_HD void unbind(std::uint32_t p, Tick now) {
         Pod& pod = m_pods[p];
         ClusterNode& node = m_nodes[pod.node];
-        node.free += template_of(pod).needs;
+        if (pod.spread_counted) stop_or_start_spread(p, pod.node, -1);
+        charge(pod, pod.node, -1);
+        note_pod_change(node, now);
         if (--node.pods == 0) node.empty_since = now;
         if (pod.previous_on_node != no_index)
             m_pods[pod.previous_on_node].next_on_node = pod.next_on_node;
@@ -237,6 +268,50 @@ public:
         pod.next_on_node = pod.previous_on_node = no_index;
         pod.node = no_index;
     }
+
+    /// The pod got its deletion time: topology spreading no longer counts it.
+    WT_HD void leave_spread(std::uint32_t p) {
+        if (m_pods[p].spread_counted) stop_or_start_spread(p, m_pods[p].node, -1);
+    }
+
+    // ---- what the scheduler counts ---------------------------------------------------------------------
+
+    [[nodiscard]] WT_HD const TopologyCounts<ArenaArray<TopologyCell, Layout>>& topology() const {
+        return m_topology;
+    }
+    [[nodiscard]] WT_HD std::int32_t domain(std::int32_t key, std::uint32_t n) const {
+        if (key == topology_hostname) return static_cast<std::int32_t>(n);
+        const std::size_t row = static_cast<std::size_t>(key - 1) * m_blueprint->shapes.size();
+        return m_blueprint->shape_domains[row + m_nodes[n].shape];
+    }
+    /// Room, scores and affinity counters of a node with (by = 1) or without (by = -1) a pod. Also for a dry run.
+    WT_HD void charge(const Pod& pod, std::uint32_t n, std::int32_t by) {
+        const TemplatePlan& plan = template_of(pod);
+        ClusterNode& node = m_nodes[n];
+        if (by > 0)
+            node.free -= plan.needs;
+        else
+            node.free += plan.needs;
+        node.used.cpu_milli += by * plan.scoring_cpu_milli;
+        node.used.memory_bytes += by * plan.scoring_memory;
+        count_pod(plan, n, by, true);
+    }
+    /// The counters of topology spreading, likewise.
+    WT_HD void charge_spread(const Pod& pod, std::uint32_t n, std::int32_t by) {
+        count_pod(template_of(pod), n, by, false);
+    }
+    /// The node is known to the scheduler, or no longer.
+    WT_HD void count_node_domains(std::uint32_t n, bool present) {
+        m_nodes[n].in_topology = present;
+        for (std::uint32_t c = 0; c < m_blueprint->counters.size(); ++c)
+            if (m_blueprint->counters[c].shapes.has(m_nodes[n].shape))
+                m_topology.change_nodes(static_cast<std::int32_t>(c),
+                                        domain(static_cast<std::int32_t>(m_blueprint->counters[c].key), n),
+                                        present ? 1 : -1);
+    }
+
+    WT_HD void count_nominated(std::int32_t by) { m_nominated += by; }
+    [[nodiscard]] WT_HD bool has_nominated() const { return m_nominated > 0; }
 
     /// The object is deleted. Requires that the pod is on no node and no longer active.
     WT_HD void forget_pod(std::uint32_t p, Tick now) {
@@ -256,7 +331,6 @@ public:
         ++m_workloads[pod.workload].ready;
         ++m_revisions[pod.revision].ready;
         m_tally->ready_replicas.change(now, m_blueprint->span, 1);
-        m_owner->pod_ready(p, now);
         m_owner->pod_changed(p, now);
         tell_controller(pod.workload, now);
     }
@@ -264,7 +338,6 @@ public:
         --m_workloads[m_pods[p].workload].ready;
         --m_revisions[m_pods[p].revision].ready;
         m_tally->ready_replicas.change(now, m_blueprint->span, -1);
-        m_owner->pod_unready(p, now);
         tell_controller(m_pods[p].workload, now);
     }
 
@@ -301,6 +374,7 @@ public:
         const Tick life = now - node.launched;
         if (life < plan.minimum_billing && now < m_blueprint->span)
             m_tally->pools[node.pool].bill_extra(plan.minimum_billing - life, plan.nano_usd_per_hour, plan.gpus);
+        if (node.in_topology) count_node_domains(n, false);
         node.state = NodeState::none;
         node.next = m_free_nodes[node.pool];
         m_free_nodes[node.pool] = n;
@@ -319,6 +393,11 @@ public:
                             pod.incarnation * 64 + number)
             .next_u64();
     }
+    /// A draw of a controller of which there is one, by a number that it counts up.
+    [[nodiscard]] WT_HD std::uint64_t controller_draw(StreamPurpose purpose, std::uint32_t number,
+                                                      std::uint32_t entity = 0) const {
+        return RandomStream(m_key.seed, m_key.trial, purpose, entity, number).next_u64();
+    }
     [[nodiscard]] WT_HD std::uint64_t node_draw(StreamPurpose purpose, std::uint32_t n) const {
         const ClusterNode& node = m_nodes[n];
         const std::uint32_t local = n - m_blueprint->pools[node.pool].first_node;
@@ -332,8 +411,26 @@ private:
     WT_HD void tell_controller(std::uint32_t w, Tick now) {
         if (m_workloads[w].rolling) wake_workload(w, now);
     }
+    WT_HD void stop_or_start_spread(std::uint32_t p, std::uint32_t n, std::int32_t by) {
+        m_pods[p].spread_counted = by > 0;
+        charge_spread(m_pods[p], n, by);
+    }
+    WT_HD void count_pod(const TemplatePlan& plan, std::uint32_t n, std::int32_t by, bool terminating) {
+        for (std::uint32_t i = 0; i < plan.counted_count; ++i) {
+            const std::uint32_t c = m_blueprint->counted_by[plan.first_counted + i];
+            const TopologyCounterPlan& counter = m_blueprint->counters[c];
+            if (counter.counts_terminating == terminating && counter.shapes.has(m_nodes[n].shape))
+                m_topology.change_pods(static_cast<std::int32_t>(c),
+                                       domain(static_cast<std::int32_t>(counter.key), n), by);
+        }
+    }
+    WT_HD void note_pod_change(ClusterNode& node, Tick now) {
+        note_pod_event(node.last_pod_event, node.had_pod_event, now);
+        ++m_version;
+    }
     WT_HD void count_node(const ShapePlan& shape, Tick now, std::int64_t by) {
         const Tick span = m_blueprint->span;
+        ++m_version;
         m_tally->pools[shape.pool].count(now, span, by, shape.nano_usd_per_hour, shape.gpus);
         m_tally->nodes.change(now, span, by);
         m_tally->gpus.change(now, span, by * shape.gpus);
@@ -345,10 +442,13 @@ private:
     Calendar<Layout>* m_calendar = nullptr;
     Tally* m_tally = nullptr;
     ControlSlots m_slots;
+    std::uint64_t m_version = 0;
     ArenaArray<Pod, Layout> m_pods;
     ArenaArray<ClusterNode, Layout> m_nodes;
     ArenaArray<WorkloadState, Layout> m_workloads;
     ArenaArray<RevisionState, Layout> m_revisions;
+    std::int32_t m_nominated = 0;  ///< pending pods with a nominated node
+    TopologyCounts<ArenaArray<TopologyCell, Layout>> m_topology;
     ArenaArray<std::uint32_t, Layout> m_free_nodes;  ///< per pool: its first free slot
 };
 

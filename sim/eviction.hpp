@@ -7,7 +7,7 @@ namespace windtunnel {
 template <class Layout, class Owner>
 class Fleet;
 
-/// The eviction API with its PodDisruptionBudgets, and the drain of a node, which asks it again and again.
+/// The eviction API with its PodDisruptionBudgets. Who drains a node asks it again and again (sim/node_pools.hpp).
 template <class Layout, class Owner>
 class Eviction {
 public:
@@ -55,31 +55,6 @@ public:
         fleet.delete_pod(p, now, fault);
         fleet.controllers().sync(fleet, pod.workload, now, fault);
         return true;
-    }
-
-    /// Cordons the node and starts to drain it.
-    WT_HD_COLD void drain(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
-        State& s = fleet.state();
-        s.node(n).state = NodeState::draining;
-        s.owner().node_changed(n, now);
-        go_on(fleet, n, now, fault);
-    }
-
-    /// Tries the pods that are still there; the node goes when none is left. kubectl drain tries every 5 s
-    /// (kubectl pkg/drain/drain.go, 1.31).
-    WT_HD_COLD void go_on(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
-        State& s = fleet.state();
-        for (std::uint32_t p = s.node(n).first_pod; p != no_index && !fault.broken();) {
-            const std::uint32_t next = s.pod(p).next_on_node;
-            (void)evict(fleet, p, now, fault);
-            p = next;
-        }
-        if (s.node(n).pods == 0) {
-            s.wake_node(n, never);
-            s.drop_node(n, now);
-        } else {
-            s.wake_node(n, now + seconds(5));
-        }
     }
 };
 

@@ -3,6 +3,7 @@
 #include "sim/cluster_events.hpp"
 #include "sim/cluster_state.hpp"
 #include "sim/eviction.hpp"
+#include "sim/karpenter.hpp"
 #include "sim/kubelet.hpp"
 #include "sim/node_loss.hpp"
 #include "sim/node_pools.hpp"
@@ -14,23 +15,32 @@ namespace windtunnel {
 /// Pods and nodes: the parts of the control plane over one cluster state, and what they do together. Each
 /// part has a header of its own and gets the fleet handed in.
 ///
-/// `Owner` hears: pod_ready(pod), pod_unready(pod) (out of the router), pod_killed(pod) (the process is
-/// gone), requests_of(pod) (in flight there), pod_changed(pod), node_changed(node) (the observer's events).
+/// `Owner` hears: process_serves(pod), process_gone(pod), endpoint_added(pod), endpoint_removed(pod) (what the
+/// router knows), requests_of(pod) (in flight there), pod_changed(pod), node_changed(node),
+/// pod_unschedulable(pod) (the observer's events).
 template <class Layout, class Owner>
 class Fleet {
 public:
     using State = ClusterState<Layout, Owner>;
 
-    WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) { m_state.take_memory(arena, b); }
+    WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
+        m_state.take_memory(arena, b);
+        m_kubelet.take_memory(arena, b);
+        m_scheduler.take_memory(arena, b);
+        m_cluster_autoscaler.take_memory(arena, b);
+        m_karpenter.take_memory(arena, b);
+    }
 
     WT_HD_COLD void start(const Blueprint& b, TrialKey key, Owner& owner, Calendar<Layout>& calendar,
                           Tally& tally, ControlSlots slots) {
         m_slots = slots;
         m_state.start(b, key, owner, calendar, tally, slots);
-        m_scheduler.start();
+        m_kubelet.start(b);
+        m_scheduler.start(m_state);
         m_events.start();
         if (b.events.size() > 0) calendar.set(slots.events, m_events.next_change(b));
-        m_cluster_autoscaler.start();
+        m_cluster_autoscaler.start(b);
+        m_karpenter.start(m_state);
     }
 
     // ---- the parts -------------------------------------------------------------------------------------
@@ -68,7 +78,7 @@ public:
                     if (shape == no_index) break;
                     m_node_pools.place(*this, shape, fault);
                 }
-                if (pod(p).state == PodState::starting) m_kubelet.finish_start(*this, p, Tick{});
+                if (pod(p).node != no_index) m_kubelet.finish_start(*this, p, Tick{});
             }
         }
     }
@@ -87,12 +97,10 @@ public:
     WT_HD_COLD void advance(std::uint32_t slot, Tick now, Fault& fault) {
         if (slot < m_slots.pods) {
             const std::uint32_t n = slot - m_slots.nodes;
-            if (node(n).state == NodeState::draining)
-                m_eviction.go_on(*this, n, now, fault);
-            else if (node(n).state == NodeState::lost)
+            if (node(n).state == NodeState::lost)
                 m_node_loss.advance(*this, n, now, fault);
             else
-                m_node_pools.become_ready(*this, n, now);
+                m_node_pools.advance(*this, n, now, fault);
         } else if (slot >= m_slots.workloads) {
             m_state.wake_workload(slot - m_slots.workloads, never);
             m_controllers.pod_event(*this, slot - m_slots.workloads, now, fault);
@@ -105,7 +113,18 @@ public:
     /// A pod's last request has ended.
     WT_HD void pod_idle(std::uint32_t p, Tick now) { m_kubelet.idle(*this, p, now); }
 
-    WT_HD_COLD void scale_nodes(Tick now, Fault& fault) { m_cluster_autoscaler.scan(*this, now, fault); }
+    WT_HD_COLD void scale_nodes(Tick now, Fault& fault) {
+        m_state.wake_autoscaler(never);
+        const Tick next = m_cluster_autoscaler.iterate(*this, now, fault);
+        m_state.wake_autoscaler(min(next, m_state.autoscaler_due()));
+    }
+
+    WT_HD_COLD void run_karpenter(std::uint32_t slot, Tick now, Fault& fault) {
+        if (slot == m_slots.karpenter_batch)
+            m_karpenter.provision(*this, now, fault);
+        else
+            m_karpenter.disrupt(*this, now, fault);
+    }
 
     /// The bills of nodes that live on at the end of the span.
     WT_HD void settle(Tick now) {
@@ -121,11 +140,16 @@ public:
 
     /// Somebody deletes a pod: a controller, an eviction, a preemption.
     WT_HD_COLD void delete_pod(std::uint32_t p, Tick now, Fault& fault) {
+        const Pod& pod = m_state.pod(p);
+        if (WT_CHECK(fault, pod.active())) delete_active_pod(p, now);
+    }
+    /// The same, of a pod that is known to be active.
+    WT_HD_COLD void delete_active_pod(std::uint32_t p, Tick now) {
         Pod& pod = m_state.pod(p);
-        if (!WT_CHECK(fault, pod.active())) return;
         --m_state.workload(pod.workload).active;
         --m_state.revision(pod.revision).active;
         pod.deleted = now;
+        m_state.leave_spread(p);
         if (pod.state == PodState::pending) {
             m_scheduler.drop(m_state, p);
             m_state.forget_pod(p, now);
@@ -136,12 +160,27 @@ public:
         }
     }
 
+    /// The scheduler found no node for a pod, for the first time.
+    WT_HD void pod_unschedulable(std::uint32_t p, Tick now) {
+        m_karpenter.note_unschedulable(m_state, m_state.template_of(pod(p)), now);
+        if (m_state.blueprint().pools.size() == 0) return;
+        m_state.wake_autoscaler(
+            m_cluster_autoscaler.note_unschedulable(m_state.blueprint(), m_state.autoscaler_due(), now));
+    }
+
+    /// Asks for a pod's eviction. False while a disruption budget refuses.
+    WT_HD_COLD bool evict(std::uint32_t p, Tick now, Fault& fault) {
+        return m_eviction.evict(*this, p, now, fault);
+    }
+
     /// Its containers have stopped: the node's resources are free, the object is deleted.
     WT_HD_COLD void pod_gone(std::uint32_t p, Tick now) {
         m_state.wake_pod(p, never);
-        if (pod(p).state >= PodState::terminating) m_state.owner().pod_killed(p, now);
+        m_kubelet.forget(*this, p, now);
+        const std::uint32_t n = pod(p).node;
         m_state.unbind(p, now);
         m_state.forget_pod(p, now);
+        m_node_pools.pod_left(m_state, n, now);
         m_scheduler.schedule(*this, now);
     }
 
@@ -156,6 +195,7 @@ private:
     Eviction<Layout, Owner> m_eviction;
     NodeLoss<Layout, Owner> m_node_loss;
     ClusterEvents<Layout, Owner> m_events;
+    Karpenter<Layout, Owner> m_karpenter;
 };
 
 }  // namespace windtunnel

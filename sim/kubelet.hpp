@@ -1,4 +1,6 @@
 #pragma once
+#include "policies/restart_backoff.hpp"
+#include "policies/termination.hpp"
 #include "sim/cluster_state.hpp"
 
 namespace windtunnel {
@@ -6,92 +8,393 @@ namespace windtunnel {
 template <class Layout, class Owner>
 class Fleet;
 
-/// A pod on its node: its start, stage by stage, and its end within its grace.
+/// What the kubelet knows of a pod besides its object: its container, probes and clocks.
+struct KubeletPod {
+    ContainerProbes probes;
+    RestartBackoff backoff;
+    KillClock clock;
+    std::uint32_t restarts = 0;
+    bool running = false;     ///< the container
+    bool stopping = false;    ///< it is being stopped: preStop, SIGTERM, SIGKILL
+    bool draining = false;    ///< after SIGTERM, until what is in flight is done
+    bool routed = false;      ///< the router knows the pod
+    bool hook_waits = false;  ///< its preStop waits until nothing is in flight
+    Tick hook_from;           ///< and at least until then
+    Tick exited;              ///< the container's last exit
+    // What comes next, each `never` when it does not.
+    Tick stage_due = never, hook_due = never, kill_due = never, restart_due = never, sync_due = never,
+         route_due = never;
+};
+
+/// A pod on its node: its start, its probes, its restarts, and its end within its grace (kubernetes.md,
+/// sections 4 and 5).
+///
+/// Stages before `container_stage` prepare the node (image pulls); from there on the container runs, and when
+/// the last is over it serves. Whether the pod is Ready is up to its probes alone: it may be Ready before it
+/// serves, so that traffic reaches it and fails, and serve before it is Ready. The router hears of Ready
+/// `endpoint_delay` later, in both directions. A probe's next change is a formula, so that a healthy pod does
+/// not wake.
 template <class Layout, class Owner>
 class Kubelet {
 public:
     using State = ClusterState<Layout, Owner>;
+    using Parts = Fleet<Layout, Owner>;
+
+    WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
+        m_pods = arena.template take<KubeletPod>(b.pod_slots);
+    }
+    WT_HD_COLD void start(const Blueprint& b) {
+        for (std::uint32_t p = 0; p < b.pod_slots; ++p) m_pods[p] = KubeletPod{};
+    }
+
+    [[nodiscard]] WT_HD const KubeletPod& pod(std::uint32_t p) const { return m_pods[p]; }
 
     /// The pod has been bound to its node.
-    WT_HD void begin(Fleet<Layout, Owner>& fleet, std::uint32_t p, Tick now) { go_on(fleet, p, now); }
+    WT_HD_COLD void begin(Parts& fleet, std::uint32_t p, Tick now) {
+        m_pods[p] = KubeletPod{};
+        m_pods[p].probes.start(now);
+        go_on(fleet, p, now);
+        wake(fleet, p, now);
+    }
 
     /// Ready at once, with everything in place: t = 0.
-    WT_HD_COLD void finish_start(Fleet<Layout, Owner>& fleet, std::uint32_t p, Tick now) {
+    WT_HD_COLD void finish_start(Parts& fleet, std::uint32_t p, Tick now) {
         State& s = fleet.state();
-        const Pod& pod = s.pod(p);
-        s.wake_pod(p, never);
-        s.node(pod.node).seen[pod.workload / 64] |= std::uint64_t{1} << (pod.workload % 64);
-        s.become_ready(p, now);
+        const TemplatePlan& plan = s.template_of(s.pod(p));
+        KubeletPod& k = m_pods[p];
+        if (!k.running) start_container(fleet, p, now);
+        k.stage_due = k.sync_due = never;
+        s.pod(p).stage = static_cast<std::uint8_t>(plan.stage_count);
+        k.probes.assume_healthy(plan.probes.rules);
+        if (!s.pod(p).serving) serve(fleet, p, now);
+        update_ready(fleet, p, now);
+        k.route_due = never;
+        route(fleet, p, now);
+        wake(fleet, p, now);
     }
 
     /// The pod has been deleted and is on a node. Its containers get preStop, SIGTERM and their grace.
-    WT_HD_COLD void terminate(Fleet<Layout, Owner>& fleet, std::uint32_t p, Tick now) {
+    WT_HD_COLD void terminate(Parts& fleet, std::uint32_t p, Tick now) {
         State& s = fleet.state();
         Pod& pod = s.pod(p);
-        if (pod.state == PodState::starting) return fleet.pod_gone(p, now);
-        s.leave_ready(p, now);
-        pod.state = PodState::terminating;
-        s.owner().pod_changed(p, now);
+        KubeletPod& k = m_pods[p];
         const TemplatePlan& plan = s.template_of(pod);
-        s.wake_pod(p, now + min(plan.pre_stop, plan.grace));
+        if (!k.running) return fleet.pod_gone(p, now);
+        if (pod.state == PodState::ready) s.leave_ready(p, now);
+        pod.state = PodState::terminating;
+        k.probes.pod_deleted(plan.probes.rules, now);
+        announce(fleet, p, now);
+        s.owner().pod_changed(p, now);
+        // A container that a probe is killing keeps its clock, which the pod's grace can only shorten.
+        if (k.stopping)
+            k.kill_due =
+                k.kill_due == never ? Tick{never} : min(k.kill_due, now + max(plan.grace, seconds(2)));
+        else
+            stop_container(fleet, p, now, plan.grace);
+        if (pod.exists() && pod.node != no_index) wake(fleet, p, now);
     }
 
     /// What the pod waited for is due.
-    WT_HD_COLD void advance(Fleet<Layout, Owner>& fleet, std::uint32_t p, Tick now, Fault& fault) {
+    WT_HD_COLD void advance(Parts& fleet, std::uint32_t p, Tick now, Fault& fault) {
         State& s = fleet.state();
-        Pod& pod = s.pod(p);
-        const TemplatePlan& plan = s.template_of(pod);
-        switch (pod.state) {
-            case PodState::starting:
-                ++pod.stage;
-                go_on(fleet, p, now);
-                break;
-            case PodState::terminating:  // preStop is over: SIGTERM
-                if (plan.drains && plan.pre_stop < plan.grace && s.owner().requests_of(p) > 0) {
-                    pod.state = PodState::draining;
-                    s.wake_pod(p, pod.deleted + plan.grace);
-                } else {
-                    fleet.pod_gone(p, now);
-                }
-                break;
-            case PodState::draining:
-                fleet.pod_gone(p, now);
-                break;
-            default:
-                (void)WT_CHECK(fault, pod.state == PodState::starting);
-                break;
-        }
+        const Pod& pod = s.pod(p);
+        if (!WT_CHECK(fault, pod.node != no_index)) return;
+        const std::uint32_t incarnation = pod.incarnation;
+        while (step(fleet, p, now))
+            if (pod.incarnation != incarnation || pod.node == no_index) return;
+        if (pod.incarnation == incarnation && pod.node != no_index) wake(fleet, p, now);
     }
 
     /// A pod's last request has ended.
-    WT_HD void idle(Fleet<Layout, Owner>& fleet, std::uint32_t p, Tick now) {
-        if (fleet.state().pod(p).state == PodState::draining) fleet.pod_gone(p, now);
+    WT_HD void idle(Parts& fleet, std::uint32_t p, Tick now) {
+        if (m_pods[p].draining)
+            container_exits(fleet, p, now);
+        else if (m_pods[p].hook_waits)
+            hook_looks(fleet, p, now);
+        else
+            return;
+        if (fleet.state().pod(p).node != no_index) wake(fleet, p, now);
+    }
+
+    /// Its node's resources go back: whatever still ran there is gone (also with the node itself).
+    WT_HD_COLD void forget(Parts& fleet, std::uint32_t p, Tick now) {
+        KubeletPod& k = m_pods[p];
+        if (k.routed) fleet.state().owner().endpoint_removed(p, now);
+        k.routed = false;
+        end_process(fleet, p, now);
+        k = KubeletPod{};
+    }
+
+    /// Its node is dead: the process is gone, and there is no kubelet. The router does not know yet.
+    WT_HD_COLD void node_died(Parts& fleet, std::uint32_t p, Tick now) {
+        KubeletPod& k = m_pods[p];
+        end_process(fleet, p, now);
+        k.stage_due = k.hook_due = k.kill_due = k.restart_due = k.sync_due = k.route_due = never;
+        k.draining = k.hook_waits = false;
+        fleet.state().wake_pod(p, never);
+    }
+    /// The pod leaves the endpoints whatever its containers do: its node is gone.
+    WT_HD_COLD void unroute(Parts& fleet, std::uint32_t p, Tick now) {
+        if (m_pods[p].routed) fleet.state().owner().endpoint_removed(p, now);
+        m_pods[p].routed = false;
     }
 
 private:
+    /// Does one thing that is due at `now`, in a fixed order; false when nothing is.
+    WT_HD_COLD bool step(Parts& fleet, std::uint32_t p, Tick now) {
+        State& s = fleet.state();
+        KubeletPod& k = m_pods[p];
+        const ContainerProbeRules& rules = s.template_of(s.pod(p)).probes.rules;
+        if (k.route_due <= now) {
+            k.route_due = never;
+            route(fleet, p, now);
+        } else if (k.stage_due <= now) {
+            k.stage_due = never;
+            ++s.pod(p).stage;
+            go_on(fleet, p, now);
+        } else if (k.hook_due <= now) {
+            hook_ends(fleet, p, now);
+        } else if (k.kill_due <= now) {
+            container_exits(fleet, p, now);
+        } else if (k.restart_due <= now) {
+            restart(fleet, p, now);
+        } else if (k.sync_due <= now) {
+            k.sync_due = never;
+            k.probes.sync(rules, now);
+        } else if (k.probes.next_change(rules) <= now) {
+            judge(fleet, p, now, k.probes.step(rules));
+        } else {
+            return false;
+        }
+        return true;
+    }
+
+    WT_HD void wake(Parts& fleet, std::uint32_t p, Tick now) {
+        const KubeletPod& k = m_pods[p];
+        State& s = fleet.state();
+        Tick next = min(min(k.stage_due, k.hook_due), min(k.kill_due, k.restart_due));
+        next = min(next, min(k.sync_due, k.route_due));
+        next = min(next, k.probes.next_change(s.template_of(s.pod(p)).probes.rules));
+        s.wake_pod(p, max(next, now));
+    }
+
+    // ---- its start -------------------------------------------------------------------------------------
+
     /// Enters the pod's stage, skipping those that its node has been through for this workload.
-    WT_HD_COLD void go_on(Fleet<Layout, Owner>& fleet, std::uint32_t p, Tick now) {
+    WT_HD_COLD void go_on(Parts& fleet, std::uint32_t p, Tick now) {
         State& s = fleet.state();
         Pod& pod = s.pod(p);
+        KubeletPod& k = m_pods[p];
         const TemplatePlan& plan = s.template_of(pod);
         const std::uint64_t seen = s.node(pod.node).seen[pod.workload / 64] >> (pod.workload % 64) & 1;
         for (; pod.stage < plan.stage_count; ++pod.stage) {
+            if (pod.stage == plan.container_stage && !k.running) start_container(fleet, p, now);
             const StagePlan& stage = s.blueprint().stages[plan.first_stage + pod.stage];
             if (stage.once_per_node && seen) continue;
-            s.wake_pod(p, now + duration_of(s, stage, p, pod.stage));
+            k.stage_due = now + duration_of(s, stage, p, pod.stage);
             s.owner().pod_changed(p, now);
             return;
         }
+        if (!k.running) start_container(fleet, p, now);
         ++s.tally().cold_starts;
-        finish_start(fleet, p, now);
+        serve(fleet, p, now);
     }
 
+    WT_HD_COLD void start_container(Parts& fleet, std::uint32_t p, Tick now) {
+        State& s = fleet.state();
+        KubeletPod& k = m_pods[p];
+        const TemplatePlan& plan = s.template_of(s.pod(p));
+        k.running = true;
+        k.probes.container_started(plan.probes.rules, now);
+        set_answers(fleet, p, now);
+        // The runtime's relist, once a second, sees it and syncs the pod (kubernetes.md 4.8).
+        k.sync_due = plan.probes.rules.has_readiness ? now + up_to_a_second(s, p) : Tick{never};
+        update_ready(fleet, p, now);
+    }
+
+    WT_HD_COLD void serve(Parts& fleet, std::uint32_t p, Tick now) {
+        State& s = fleet.state();
+        Pod& pod = s.pod(p);
+        s.node(pod.node).seen[pod.workload / 64] |= std::uint64_t{1} << (pod.workload % 64);
+        pod.serving = true;
+        s.owner().process_serves(p, now);
+        set_answers(fleet, p, now);
+        update_ready(fleet, p, now);
+        if (m_pods[p].route_due == never) route(fleet, p, now);
+    }
+
+    // ---- probes ----------------------------------------------------------------------------------------
+
+    WT_HD void set_answers(Parts& fleet, std::uint32_t p, Tick now) {
+        State& s = fleet.state();
+        const ProbePlan& plan = s.template_of(s.pod(p)).probes;
+        const bool serving = s.pod(p).serving;
+        m_pods[p].probes.set_answers(plan.rules, now, {serving || plan.early[0], plan.takes},
+                                     {serving || plan.early[1], plan.takes},
+                                     {serving || plan.early[2], plan.takes});
+    }
+
+    WT_HD_COLD void judge(Parts& fleet, std::uint32_t p, Tick now, ProbeEvent event) {
+        const TemplatePlan& plan = fleet.state().template_of(fleet.state().pod(p));
+        update_ready(fleet, p, now);
+        if (event != ProbeEvent::startup_failed && event != ProbeEvent::liveness_failed) return;
+        if (m_pods[p].stopping) return;
+        const Tick own = event == ProbeEvent::startup_failed ? plan.probes.kill_grace_startup
+                                                             : plan.probes.kill_grace_liveness;
+        stop_container(fleet, p, now, probe_kill_grace(plan.grace, own, PodDeletion{}));
+    }
+
+    /// The pod's Ready condition follows its container; a deleted pod's is no longer of interest.
+    WT_HD void update_ready(Parts& fleet, std::uint32_t p, Tick now) {
+        State& s = fleet.state();
+        Pod& pod = s.pod(p);
+        if (!pod.active()) return;
+        const TemplatePlan& plan = s.template_of(pod);
+        const ContainerProbeRules& rules = plan.probes.rules;
+        const bool probed = rules.has_startup || rules.has_readiness || rules.has_liveness;
+        const bool ready =
+            m_pods[p].probes.ready(rules) && (probed || !plan.ready_when_serving || pod.serving);
+        if (ready == (pod.state == PodState::ready)) return;
+        if (ready) {
+            s.become_ready(p, now);
+        } else {
+            s.leave_ready(p, now);
+            pod.state = PodState::starting;
+            s.owner().pod_changed(p, now);
+        }
+        announce(fleet, p, now);
+    }
+
+    /// EndpointSlice, proxy and gateway hear of it a little later.
+    WT_HD void announce(Parts& fleet, std::uint32_t p, Tick now) {
+        const Tick delay = fleet.state().template_of(fleet.state().pod(p)).endpoint_delay;
+        if (delay.count == 0) return route(fleet, p, now);
+        m_pods[p].route_due = now + delay;
+    }
+    WT_HD void route(Parts& fleet, std::uint32_t p, Tick now) {
+        State& s = fleet.state();
+        // Who holds requests sends them to those that serve: nothing is pulled by a worker that loads.
+        const Pod& pod = s.pod(p);
+        const bool wanted =
+            pod.state == PodState::ready && (pod.serving || !s.blueprint().workloads[pod.workload].hold);
+        if (wanted == m_pods[p].routed) return;
+        m_pods[p].routed = wanted;
+        if (wanted)
+            s.owner().endpoint_added(p, now);
+        else
+            s.owner().endpoint_removed(p, now);
+        if (!wanted) hook_looks(fleet, p, now);
+    }
+
+    // ---- the container's end, and its next start -------------------------------------------------------
+
+    WT_HD_COLD void stop_container(Parts& fleet, std::uint32_t p, Tick now, Tick grace) {
+        KubeletPod& k = m_pods[p];
+        const TemplatePlan& plan = fleet.state().template_of(fleet.state().pod(p));
+        k.stopping = true;
+        k.clock = {now, grace};
+        k.hook_waits = plan.pre_stop_drains != 0;
+        k.hook_from = k.clock.sigterm(now + plan.pre_stop);
+        k.hook_due = k.hook_waits ? now + grace : k.hook_from;
+        if (k.hook_waits)
+            hook_looks(fleet, p, now);
+        else if (k.hook_due <= now)
+            hook_ends(fleet, p, now);
+    }
+
+    /// A hook that drains ends when the router knows of the pod no more, nothing is in flight, and its own
+    /// least time is over.
+    WT_HD_COLD void hook_looks(Parts& fleet, std::uint32_t p, Tick now) {
+        KubeletPod& k = m_pods[p];
+        if (!k.hook_waits || k.hook_due == never || k.routed || fleet.state().owner().requests_of(p) > 0)
+            return;
+        k.hook_due = min(k.hook_due, max(now, k.hook_from));
+        if (k.hook_due <= now) hook_ends(fleet, p, now);
+    }
+    WT_HD_COLD void hook_ends(Parts& fleet, std::uint32_t p, Tick now) {
+        m_pods[p].hook_due = never;
+        m_pods[p].hook_waits = false;
+        sigterm(fleet, p, now);
+    }
+
+    /// The server finishes what is in flight, or drops it and ends (models/server_health.hpp).
+    WT_HD_COLD void sigterm(Parts& fleet, std::uint32_t p, Tick now) {
+        State& s = fleet.state();
+        Pod& pod = s.pod(p);
+        KubeletPod& k = m_pods[p];
+        const TemplatePlan& plan = s.template_of(pod);
+        k.kill_due = k.clock.sigkill(now);
+        if (plan.drains && pod.serving && s.owner().requests_of(p) > 0) {
+            k.draining = true;
+            if (pod.state == PodState::terminating) pod.state = PodState::draining;
+            s.owner().pod_changed(p, now);
+            return;
+        }
+        end_process(fleet, p, now);
+        set_answers(fleet, p, now);
+        if (plan.exit_takes.count == 0) return container_exits(fleet, p, now);
+        k.kill_due = min(k.kill_due, now + plan.exit_takes);
+    }
+
+    /// The engine is gone, and with it what was in flight.
+    WT_HD_COLD void end_process(Parts& fleet, std::uint32_t p, Tick now) {
+        Pod& pod = fleet.state().pod(p);
+        if (!pod.serving) return;
+        State& s = fleet.state();
+        s.owner().process_gone(p, now);
+        pod.serving = false;
+        if (m_pods[p].routed && s.blueprint().workloads[pod.workload].hold) {
+            m_pods[p].routed = false;
+            s.owner().endpoint_removed(p, now);
+        }
+    }
+
+    WT_HD_COLD void container_exits(Parts& fleet, std::uint32_t p, Tick now) {
+        State& s = fleet.state();
+        Pod& pod = s.pod(p);
+        KubeletPod& k = m_pods[p];
+        if (!pod.active()) return fleet.pod_gone(p, now);
+        end_process(fleet, p, now);
+        k.running = k.stopping = k.draining = false;
+        k.stage_due = k.hook_due = k.kill_due = k.sync_due = never;
+        k.probes.container_stopped(s.template_of(pod).probes.rules, now);
+        k.exited = now;
+        ++k.restarts;
+        ++s.tally().container_restarts;
+        update_ready(fleet, p, now);
+        k.restart_due = now + up_to_a_second(s, p);
+    }
+
+    /// The pod is synced while its container is down (kubernetes.md 4.11).
+    WT_HD_COLD void restart(Parts& fleet, std::uint32_t p, Tick now) {
+        State& s = fleet.state();
+        Pod& pod = s.pod(p);
+        KubeletPod& k = m_pods[p];
+        const BackoffRules rules;
+        if (!k.backoff.try_restart(k.exited, now, rules)) {
+            k.restart_due =
+                backoff_resync(now, k.backoff.expires(k.exited, rules),
+                               s.pod_draw(StreamPurpose::cold_start, p, 48 + k.restarts % 16), true);
+            return;
+        }
+        k.restart_due = never;
+        pod.stage = static_cast<std::uint8_t>(s.template_of(pod).container_stage);
+        go_on(fleet, p, now);
+    }
+
+    [[nodiscard]] WT_HD Tick up_to_a_second(const State& s, std::uint32_t p) const {
+        const std::uint64_t draw = s.pod_draw(StreamPurpose::cold_start, p, 32 + m_pods[p].restarts % 16);
+        return Tick{
+            static_cast<std::int64_t>(multiply_high(draw, static_cast<std::uint64_t>(ticks_per_second)))};
+    }
     [[nodiscard]] WT_HD static Tick duration_of(const State& s, const StagePlan& stage, std::uint32_t p,
                                                 std::uint32_t number) {
         if (stage.table < 0) return stage.fixed;
         return {s.blueprint().tables[static_cast<std::size_t>(stage.table)].sample(
             s.pod_draw(StreamPurpose::cold_start, p, number))};
     }
+
+    ArenaArray<KubeletPod, Layout> m_pods;
 };
 
 }  // namespace windtunnel

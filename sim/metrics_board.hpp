@@ -77,7 +77,7 @@ public:
     WT_HD_COLD void scrape(const Host& host, Tick now) {
         const Blueprint& b = *m_blueprint;
         for (std::uint32_t p = 0; p < b.pod_slots; ++p)
-            if (host.pod(p).state >= PodState::ready) look_at(host, p, now);
+            if (host.pod(p).serves()) look_at(host, p, now);
         for (std::int32_t s = 0; s < m_store.stream_count; ++s) {
             const StreamPlan& stream = b.streams[static_cast<std::size_t>(s)];
             const StreamSource& source = b.stream_sources[static_cast<std::size_t>(s)];
@@ -88,7 +88,7 @@ public:
             const WorkloadPlan& plan = b.workloads[source.workload];
             for (std::int32_t slot = 0; slot < stream.slots; ++slot) {
                 const std::uint32_t p = plan.first_pod + static_cast<std::uint32_t>(slot);
-                if (host.pod(p).state >= PodState::ready)
+                if (host.pod(p).serves())
                     (void)try_append(m_store, s, slot, now, value_of(source, p));
             }
         }

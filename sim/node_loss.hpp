@@ -25,8 +25,7 @@ public:
         s.owner().node_changed(n, now);
         for (std::uint32_t p = node.first_pod; p != no_index; p = s.pod(p).next_on_node) {
             Pod& pod = s.pod(p);
-            s.wake_pod(p, never);
-            if (pod.state >= PodState::ready) s.owner().pod_killed(p, now);
+            fleet.kubelet().node_died(fleet, p, now);
             pod.lost = 1;
         }
         const auto phase = static_cast<std::int64_t>(s.node_draw(StreamPurpose::node_provisioning, n) >> 1);
@@ -41,6 +40,7 @@ public:
             node.unreachable = 1;
             for (std::uint32_t p = node.first_pod; p != no_index; p = s.pod(p).next_on_node) {
                 Pod& pod = s.pod(p);
+                fleet.kubelet().unroute(fleet, p, now);
                 if (pod.state != PodState::ready) continue;
                 s.leave_ready(p, now);
                 pod.state = PodState::starting;  // active, on a node, not ready

@@ -18,9 +18,8 @@ public:
         const ShapePlan& plan = s.blueprint().shapes[shape];
         Tick delay = plan.provisioning;
         if (plan.provisioning_table >= 0)
-            delay = {s.blueprint()
-                         .tables[static_cast<std::size_t>(plan.provisioning_table)]
-                         .sample(s.node_draw(StreamPurpose::node_provisioning, n))};
+            delay = {s.blueprint().tables[static_cast<std::size_t>(plan.provisioning_table)].sample(
+                s.node_draw(StreamPurpose::node_provisioning, n))};
         s.wake_node(n, now + delay);
         return n;
     }
@@ -32,11 +31,43 @@ public:
         return n;
     }
 
+    /// Something about a node is due: it has come up, or refused evictions are tried again.
+    WT_HD_COLD void advance(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
+        fleet.state().wake_node(n, never);
+        if (fleet.state().node(n).state == NodeState::draining)
+            evict_all(fleet, n, now, fault);
+        else
+            become_ready(fleet, n, now);
+    }
+
+    /// The node takes no more pods; those it has are evicted, and it goes with the last of them.
+    WT_HD_COLD void drain(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
+        State& s = fleet.state();
+        if (!WT_CHECK(fault, s.node(n).state == NodeState::ready)) return;
+        s.node(n).state = NodeState::draining;
+        s.owner().node_changed(n, now);
+        if (s.node(n).pods == 0) return s.drop_node(n, now);
+        evict_all(fleet, n, now, fault);
+    }
+
+    /// Takes a Ready node out of scheduling, or back in.
+    WT_HD void set_cordoned(State& s, std::uint32_t n, bool cordoned, Tick now) {
+        s.node(n).state = cordoned ? NodeState::cordoned : NodeState::ready;
+        s.owner().node_changed(n, now);
+    }
+
+    /// A pod has left the node.
+    WT_HD void pod_left(State& s, std::uint32_t n, Tick now) {
+        if (s.node(n).state != NodeState::draining || s.node(n).pods > 0) return;
+        s.wake_node(n, never);
+        s.drop_node(n, now);
+    }
+
     WT_HD void become_ready(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now) {
         State& s = fleet.state();
         s.wake_node(n, never);
         s.node(n).state = NodeState::ready;
-        s.node(n).empty_since = now;
+        s.node(n).empty_since = s.node(n).last_pod_event = now;
         s.owner().node_changed(n, now);
         fleet.scheduler().schedule(fleet, now);
     }
@@ -53,6 +84,22 @@ public:
             if (best == no_index || shape.nano_usd_per_hour < b.shapes[best].nano_usd_per_hour) best = i;
         }
         return best;
+    }
+
+private:
+    /// Between two tries of an eviction that a disruption budget refuses (kubectl
+    /// pkg/drain, from general knowledge, not re-read; the others' waits are of this order).
+    static constexpr Tick eviction_retry = seconds(5);
+
+    WT_HD_COLD void evict_all(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
+        State& s = fleet.state();
+        bool refused = false;
+        for (std::uint32_t p = s.node(n).first_pod; p != no_index;) {
+            const std::uint32_t after = s.pod(p).next_on_node;
+            if (s.pod(p).active()) refused = !fleet.evict(p, now, fault) || refused;
+            p = after;
+        }
+        if (refused) s.wake_node(n, now + eviction_retry);
     }
 };
 

@@ -31,6 +31,9 @@ struct NullObserver {
     WT_HD void request_ended(const RequestRecord&) {}
     WT_HD void pod_changed(std::uint32_t, const Pod&, Tick) {}
     WT_HD void node_changed(std::uint32_t, const ClusterNode&, Tick) {}
+    /// An attempt to place a pod failed: why each node refused it, and what preemption would do.
+    WT_HD void pod_unschedulable(std::uint32_t, const Pod&, const RejectionCounts&, const PreemptionResult&,
+                                 Tick) {}
     WT_HD void scaled(const ScaleRecord&) {}
 };
 

@@ -26,9 +26,10 @@ public:
     [[nodiscard]] WT_HD bool contains(std::uint32_t replica) const {
         return m_key[m_leaves + replica] != absent;
     }
-    WT_HD void insert(std::uint32_t replica) {
+    /// `requests`: what it holds already, when it comes back.
+    WT_HD void insert(std::uint32_t replica, std::uint32_t requests) {
         ++m_present;
-        put(replica, 0, replica);
+        put(replica, requests, replica);
     }
     WT_HD void erase(std::uint32_t replica) {
         --m_present;

@@ -83,6 +83,7 @@ struct Tally {
     LatencyTotals ttft, tpot, itl, e2el;
     std::uint64_t kv_preemptions = 0;
     std::uint64_t cold_starts = 0;
+    std::uint64_t container_restarts = 0;  ///< of pods that live on
     std::uint64_t spot_evictions = 0;
     std::uint64_t scale_ups = 0, scale_downs = 0;
     std::uint64_t rollouts = 0;           ///< completed

@@ -116,22 +116,25 @@ public:
 
     // ---- what the fleet tells (Owner) -----------------------------------------------------------------
 
-    WT_HD_COLD void pod_ready(std::uint32_t p, Tick) {
-        const Pod& pod = m_fleet.pod(p);
-        const WorkloadPlan& plan = m_blueprint.workloads[pod.workload];
-        const std::int32_t server = m_fleet.state().template_of(pod).server;
+    WT_HD_COLD void process_serves(std::uint32_t p, Tick) {
+        const std::int32_t server = m_fleet.state().template_of(m_fleet.pod(p)).server;
         if (server < 0) return;  // it serves no requests
         m_servers[p].start(m_blueprint.servers[static_cast<std::size_t>(server)]);
         if (m_board.enabled()) m_board.pod_started(p);
+    }
+    WT_HD_COLD void endpoint_added(std::uint32_t p, Tick) {
+        const Pod& pod = m_fleet.pod(p);
+        if (m_fleet.state().template_of(pod).server < 0) return;
+        const WorkloadPlan& plan = m_blueprint.workloads[pod.workload];
         Router& router = m_routers[pod.workload];
         const std::uint32_t local = p - plan.first_pod;
-        router.ranking.insert(local);
+        router.ranking.insert(local, requests_of(p));
         std::uint32_t at = router.ready_count++;
         for (; at > 0 && router.ready[at - 1] > local; --at) router.ready[at] = router.ready[at - 1];
         router.ready[at] = local;
         dispatch(pod.workload);
     }
-    WT_HD_COLD void pod_unready(std::uint32_t p, Tick) {
+    WT_HD_COLD void endpoint_removed(std::uint32_t p, Tick) {
         const Pod& pod = m_fleet.pod(p);
         if (m_fleet.state().template_of(pod).server < 0) return;
         Router& router = m_routers[pod.workload];
@@ -142,7 +145,8 @@ public:
             if (router.ready[i] != local) router.ready[kept++] = router.ready[i];
         router.ready_count = kept;
     }
-    WT_HD_COLD void pod_killed(std::uint32_t p, Tick now) {
+    /// Requires that it served.
+    WT_HD_COLD void process_gone(std::uint32_t p, Tick now) {
         if (!has_server(p)) return;
         m_servers[p].kill(m_jobs, *this, now);
         close_books(p, now);
@@ -158,6 +162,9 @@ public:
     }
     WT_HD void node_changed(std::uint32_t n, Tick now) {
         if constexpr (Observer::enabled) m_observer.node_changed(n, m_fleet.node(n), now);
+    }
+    WT_HD void pod_unschedulable(std::uint32_t p, const RejectionCounts& why, const PreemptionResult& tried, Tick now) {
+        if constexpr (Observer::enabled) m_observer.pod_unschedulable(p, m_fleet.pod(p), why, tried, now);
     }
 
     // ---- what the metrics and the autoscalers ask (Host) ------------------------------------------------
@@ -253,7 +260,7 @@ private:
         m_board.start(b);
         m_fleet.start(b, m_key, *this, m_control_calendar, *m_tally, m_slots);
         m_fleet.populate(m_fault);
-        if (b.pools.size() > 0) m_control_calendar.set(m_slots.node_scaling, b.node_scaling.scan_interval);
+        if (b.pools.size() > 0) m_control_calendar.set(m_slots.node_scaling, b.cluster_autoscaler.loop.scan_interval);
         if (m_board.enabled()) m_control_calendar.set(m_slots.scrape, Tick{});
         m_autoscaling.start(b, m_key, m_control_calendar, m_slots);
         m_scheduled = 0;
@@ -380,7 +387,7 @@ private:
 
     WT_HD void send(JobIndex index, Router& router, const WorkloadPlan& plan, std::uint32_t local) {
         const std::uint32_t p = plan.first_pod + local;
-        if (m_fleet.pod(p).lost) return end_job(index, RequestEnd::failed, m_now);  // nobody answers there
+        if (!m_fleet.pod(p).serves()) return end_job(index, RequestEnd::failed, m_now);  // refused
         router.ranking.add_request(local);
         ++router.sent;
         m_jobs[index].replica = static_cast<std::uint16_t>(p);
@@ -539,8 +546,9 @@ private:
             m_control_calendar.set(slot, m_now + m_blueprint.autoscalers[a].hpa.sync_period);
             m_autoscaling.sync(a, *this, m_board, m_now, m_fault);
         } else if (slot == m_slots.node_scaling) {
-            m_control_calendar.set(slot, m_now + m_blueprint.node_scaling.scan_interval);
             m_fleet.scale_nodes(m_now, m_fault);
+        } else if (slot < m_slots.span_end) {
+            m_fleet.run_karpenter(slot, m_now, m_fault);
         } else if (slot == m_slots.span_end) {
             m_control_calendar.set(slot, never);
             for (std::uint32_t p = 0; p < m_blueprint.pod_slots; ++p)

@@ -1,6 +1,6 @@
 #include "conformance/conformance.hpp"
 #include "policies/karpenter_budget.hpp"
-#include "policies/karpenter_provisioning.hpp"
+#include "policies/karpenter_launch.hpp"
 #include "policies/karpenter_schedule.hpp"
 
 #include <algorithm>
@@ -102,23 +102,31 @@ Catalog read_catalog(const Json& file, const std::string& name,
     return catalog;
 }
 
-std::vector<KarpenterPod> read_pods(const Json& input, const Catalog& catalog,
-                                    std::map<std::string, std::int32_t>& extended) {
+/// Pending pods, and the groups of alike ones that they belong to.
+struct Pending {
+    std::vector<KarpenterPodGroup> groups;
     std::vector<KarpenterPod> pods;
-    for (const Json& group : input["pod_groups"]) {
-        KarpenterPod pod;
-        pod.request = read_resources(group, extended);
-        pod.request[resource_pods] = 1;
-        if (value_or(input, "hostname_anti_affinity", false)) pod.exclusive = 1;
+};
+
+Pending read_pods(const Json& input, const Catalog& catalog, std::map<std::string, std::int32_t>& extended) {
+    Pending pending;
+    for (const Json& json : input["pod_groups"]) {
+        KarpenterPodGroup group;
+        group.request = read_resources(json, extended);
+        group.request[resource_pods] = 1;
+        if (value_or(input, "hostname_anti_affinity", false)) group.exclusive = 1;
         for (std::size_t i = 0; i < catalog.offerings.size(); ++i)
-            if (!given(group, "arch") || group["arch"] == catalog.arches[i])
-                pod.allowed.add(static_cast<std::int32_t>(i));
-        for (int i = 0; i < group["count"].get<int>(); ++i) {
-            pod.created = static_cast<std::int64_t>(pods.size());
-            pods.push_back(pod);
+            if (!given(json, "arch") || json["arch"] == catalog.arches[i])
+                group.allowed.add(static_cast<std::int32_t>(i));
+        KarpenterPod pod;
+        pod.group = static_cast<std::int32_t>(pending.groups.size());
+        pending.groups.push_back(group);
+        for (int i = 0; i < json["count"].get<int>(); ++i) {
+            pod.created = static_cast<std::int64_t>(pending.pods.size());
+            pending.pods.push_back(pod);
         }
     }
-    return pods;
+    return pending;
 }
 
 KarpenterPool read_pool(const Json& input, std::size_t offerings) {
@@ -145,28 +153,41 @@ KarpenterPool read_pool(const Json& input, std::size_t offerings) {
 Json run_provision(const Case& c) {
     std::map<std::string, std::int32_t> extended;
     const Catalog catalog = read_catalog(c.file, c.input["catalog"].get<std::string>(), extended);
-    std::vector<KarpenterPod> pods = read_pods(c.input, catalog, extended);
+    Pending pending = read_pods(c.input, catalog, extended);
+    std::vector<KarpenterPod>& pods = pending.pods;
     KarpenterPool pool = read_pool(c.input, catalog.offerings.size());
-    const auto count = static_cast<std::int32_t>(catalog.offerings.size());
     std::vector<KarpenterNode> nodes;
     std::vector<KarpenterClaim> claims(pods.size());
     std::int32_t unscheduled = 0;
     const std::size_t batch_size =
         value_or(c.input, "one_pod_per_round", false) ? 1 : std::max<std::size_t>(pods.size(), 1);
     for (std::size_t first = 0; first < pods.size(); first += batch_size) {
-        KarpenterPool planned =
-            pool;  // what planning charges is only planned; launched nodes count as they are
-        const ProvisioningPlan plan = plan_batch({catalog.offerings.data(), count, &planned, 1, &pods[first],
-                                                  static_cast<std::int32_t>(batch_size), nodes.data(),
-                                                  static_cast<std::int32_t>(nodes.size()), claims.data(),
-                                                  static_cast<std::int32_t>(claims.size())});
+        // What planning charges is only planned; launched nodes count as they are.
+        KarpenterPool planned = pool;
+        ProvisioningBatch batch;
+        batch.offerings = catalog.offerings.data();
+        batch.offering_count = static_cast<std::int32_t>(catalog.offerings.size());
+        batch.pools = &planned;
+        batch.pool_count = 1;
+        batch.groups = pending.groups.data();
+        batch.pods = &pods[first];
+        batch.pod_count = static_cast<std::int32_t>(batch_size);
+        batch.nodes = nodes.data();
+        batch.node_count = static_cast<std::int32_t>(nodes.size());
+        batch.claims = claims.data();
+        batch.claim_capacity = static_cast<std::int32_t>(claims.size());
+        const ProvisioningPlan plan = plan_batch(batch);
         unscheduled += plan.unscheduled;
         for (std::int32_t i = 0; i < plan.claim_count; ++i) {
-            const std::int32_t chosen = choose_offering(catalog.offerings.data(), count,
-                                                        claims[static_cast<std::size_t>(i)].offerings);
+            const KarpenterClaim& claim = claims[static_cast<std::size_t>(i)];
+            const std::int32_t chosen =
+                launch_claim(catalog.offerings.data(), claim.offerings, {}, {}).offering;
             const KarpenterOffering& offering = catalog.offerings[static_cast<std::size_t>(chosen)];
-            nodes.push_back({offering.allocatable - claims[static_cast<std::size_t>(i)].request,
-                             claims[static_cast<std::size_t>(i)].exclusive, chosen});
+            KarpenterNode node;
+            node.free = offering.allocatable - claim.request;
+            node.exclusive = claim.exclusive;
+            node.offering = chosen;
+            nodes.push_back(node);
             pool.remaining -= offering.capacity;
             --pool.remaining_nodes;
         }

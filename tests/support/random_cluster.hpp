@@ -2,6 +2,7 @@
 #include "sim/run_trial.hpp"
 #include "tests/support/server_lab.hpp"
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <vector>
@@ -27,7 +28,7 @@ inline ShapePlan one_gpu_nodes(std::int64_t cpu_milli, std::int64_t memory_bytes
 /// A random cluster of one or two workloads under random requests, from one seed.
 inline BlueprintParts random_cluster(std::uint64_t seed, std::vector<Request>& requests) {
     const Experiment e = random_experiment(seed);
-    std::mt19937_64 rng(seed * 77);
+    std::mt19937_64 rng(seed * 77), rng_life(seed * 78);
     const auto pick = [&](std::int64_t low, std::int64_t high) {
         return low + static_cast<std::int64_t>(rng() % static_cast<std::uint64_t>(high - low + 1));
     };
@@ -60,6 +61,42 @@ inline BlueprintParts random_cluster(std::uint64_t seed, std::vector<Request>& r
             w.per_replica_limit = static_cast<std::uint32_t>(pick(1, 5));
         if (pick(0, 2) == 0) w.request_timeout = Tick{pick(1, 100) * e.cost.mixed_step[1].count};
         t.stages = {{-1, 0, {}, Tick{pick(1, 50) * e.cost.mixed_step[1].count}}, {-1, 1, {}, Tick{pick(1, 50)}}};
+        // Half of them with probes of every kind, some of which kill for ever, and with ends of every kind.
+        if (rng_life() % 2) {
+            const auto draw = [&](std::int64_t most) {
+                return static_cast<std::int64_t>(rng_life() % static_cast<std::uint64_t>(most + 1));
+            };
+            const auto rule = [&] {
+                ProbeRule r;
+                r.initial_delay = Tick{draw(40) * e.cost.mixed_step[1].count};
+                r.period = Tick{(1 + draw(20)) * e.cost.mixed_step[1].count};
+                r.timeout = Tick{(1 + draw(10)) * e.cost.mixed_step[1].count};
+                r.failure_threshold = static_cast<std::int32_t>(1 + draw(3));
+                return r;
+            };
+            ContainerProbeRules& rules = t.plan.probes.rules;
+            rules.startup = rule();
+            rules.readiness = rule();
+            rules.liveness = rule();
+            rules.has_startup = draw(2) == 0;
+            rules.has_readiness = draw(2) != 0;
+            rules.has_liveness = draw(2) == 0;
+            for (std::uint8_t& early : t.plan.probes.early) early = draw(2) == 0;
+            t.plan.probes.takes = Tick{1 + draw(2) * e.cost.mixed_step[1].count};
+            t.plan.ready_when_serving = static_cast<std::uint8_t>(draw(1));
+            t.plan.drains = static_cast<std::uint8_t>(draw(1));
+            t.plan.grace = Tick{draw(60) * e.cost.mixed_step[1].count};
+            t.plan.pre_stop = Tick{draw(60) * e.cost.mixed_step[1].count};
+            t.plan.pre_stop_drains = static_cast<std::uint8_t>(draw(1));
+            t.plan.exit_takes = Tick{draw(3) * e.cost.mixed_step[1].count};
+            t.plan.endpoint_delay = Tick{draw(5) * e.cost.mixed_step[1].count};
+            const std::uint32_t most = w.pod_slots;
+            w.pod_slots *= 4;  // pods that end slowly keep their slots
+            for (std::int64_t n = draw(3); n > 0; --n)
+                parts.schedule.push_back({Tick{draw(400) * e.cost.mixed_step[1].count},
+                                          static_cast<std::uint32_t>(i),
+                                          static_cast<std::uint32_t>(draw(most))});
+        }
         parts.add(w, t);
         PoolPlan p;
         p.node_slots = static_cast<std::uint32_t>(pick(1, 6));
@@ -71,7 +108,9 @@ inline BlueprintParts random_cluster(std::uint64_t seed, std::vector<Request>& r
         nodes.nano_usd_per_hour = pick(0, 3);
         parts.add(p, nodes);
     }
-    parts.node_scaling.scan_interval = Tick{20 * e.cost.mixed_step[1].count};
+    std::sort(parts.schedule.begin(), parts.schedule.end(),
+              [](const ScheduledScale& a, const ScheduledScale& b) { return a.at < b.at; });
+    parts.cluster_autoscaler.loop.scan_interval = Tick{20 * e.cost.mixed_step[1].count};
     parts.cold = pick(0, 3) == 0;
     requests.clear();
     for (const Arrival& a : e.arrivals) {
@@ -102,6 +141,7 @@ inline std::string differences(const TrialOutcome& a, const TrialOutcome& b) {
     compare("good", x.good, y.good);
     compare("kv_preemptions", x.kv_preemptions, y.kv_preemptions);
     compare("cold_starts", x.cold_starts, y.cold_starts);
+    compare("container_restarts", x.container_restarts, y.container_restarts);
     compare("gpu_busy", x.gpu_busy, y.gpu_busy);
     compare("ready_replicas", x.ready_replicas, y.ready_replicas);
     compare("nodes", x.nodes, y.nodes);

@@ -1,0 +1,144 @@
+#pragma once
+#include "policies/scheduler_preemption.hpp"
+#include "sim/cluster_state.hpp"
+
+namespace windtunnel {
+
+/// The cluster as the scheduler's functions look at it (policies/scheduler_rules.hpp,
+/// scheduler_preemption.hpp). Nodes are numbered over those that are Ready.
+template <class State>
+class SchedulerView {
+public:
+    WT_HD SchedulerView(State& state, const std::uint32_t* nodes, std::uint32_t count,
+                        std::uint32_t first_pending)
+        : m_state(state),
+          m_nodes(nodes),
+          m_count(static_cast<std::int32_t>(count)),
+          m_pending(first_pending) {}
+
+    [[nodiscard]] WT_HD static PodRules rules_of(const Blueprint& b, const TemplatePlan& plan) {
+        PodRules r;
+        r.needs = plan.needs;
+        r.scoring_cpu_milli = plan.scoring_cpu_milli;
+        r.scoring_memory = plan.scoring_memory;
+        r.priority = plan.priority;
+        r.spread = b.spread_rules.data() + plan.first_spread;
+        r.spread_count = static_cast<std::int32_t>(plan.spread_count);
+        r.affinity = b.affinity_rules.data() + plan.first_affinity;
+        r.affinity_count = static_cast<std::int32_t>(plan.affinity_count);
+        r.starts_affinity = plan.starts_affinity != 0;
+        r.system_default_spread = plan.default_spread != 0;
+        r.preempts = plan.preempts != 0;
+        return r;
+    }
+    /// The pod that is being placed.
+    WT_HD void look_for(std::uint32_t pod) {
+        m_pod = pod;
+        m_template = &m_state.template_of(m_state.pod(pod));
+    }
+    [[nodiscard]] WT_HD std::uint32_t slot(std::int32_t node) const { return m_nodes[node]; }
+    [[nodiscard]] WT_HD std::int32_t index_of(std::uint32_t slot_number) const {
+        for (std::int32_t n = 0; n < m_count; ++n)
+            if (m_nodes[n] == slot_number) return n;
+        return no_node;
+    }
+
+    [[nodiscard]] WT_HD std::int32_t nodes() const { return m_count; }
+    [[nodiscard]] WT_HD NodeVerdict before_fit(const PodRules&, std::int32_t n) const {
+        const std::int32_t shape = at(n).shape;
+        if (m_template->shapes.has(shape)) return {};
+        if (m_template->tainted.has(shape)) return refuse(Rejection::taint, m_state.shape_of(at(n)).taint);
+        return refuse(Rejection::node_affinity);
+    }
+    [[nodiscard]] WT_HD NodeVerdict volumes(const PodRules&, std::int32_t) const { return {}; }
+    [[nodiscard]] WT_HD const ResourceAmounts& free(std::int32_t n) const { return at(n).free; }
+    [[nodiscard]] WT_HD const ResourceAmounts& allocatable(std::int32_t n) const {
+        return m_state.shape_of(at(n)).allocatable;
+    }
+    [[nodiscard]] WT_HD ResourceAmounts nominated(const PodRules& rules, std::int32_t n) const {
+        ResourceAmounts sum;
+        if (!m_state.has_nominated()) return sum;
+        for (std::uint32_t p = m_pending; p != no_index; p = m_state.pod(p).next) {
+            const TemplatePlan& plan = m_state.template_of(m_state.pod(p));
+            if (p != m_pod && m_state.pod(p).nominated == m_nodes[n] && plan.priority >= rules.priority)
+                sum += plan.needs;
+        }
+        return sum;
+    }
+    [[nodiscard]] WT_HD std::int32_t domain(std::int32_t key, std::int32_t n) const {
+        return m_state.domain(key, m_nodes[n]);
+    }
+    [[nodiscard]] WT_HD std::int32_t domains(std::int32_t key) const {
+        const Blueprint& b = m_state.blueprint();
+        return key == topology_hostname ? static_cast<std::int32_t>(b.node_slots)
+                                        : b.topology_domains[static_cast<std::size_t>(key - 1)];
+    }
+    [[nodiscard]] WT_HD std::int32_t pods_in(std::int32_t counter, std::int32_t d) const {
+        return m_state.topology().pods_in(counter, d);
+    }
+    [[nodiscard]] WT_HD std::int32_t nodes_in(std::int32_t counter, std::int32_t d) const {
+        return m_state.topology().nodes_in(counter, d);
+    }
+    [[nodiscard]] WT_HD std::int32_t pods_of(std::int32_t counter) const {
+        std::int32_t sum = 0;
+        const auto count = static_cast<std::int32_t>(
+            m_state.blueprint().counters[static_cast<std::size_t>(counter)].domains);
+        for (std::int32_t d = 0; d < count; ++d) sum += pods_in(counter, d);
+        return sum;
+    }
+    [[nodiscard]] WT_HD ScoringUse used(std::int32_t n) const { return at(n).used; }
+    // Soft taints, preferred node affinity and image sizes are the same for all nodes so far.
+    [[nodiscard]] WT_HD std::int64_t soft_taints(const PodRules&, std::int32_t) const { return 0; }
+    [[nodiscard]] WT_HD std::int64_t preference(const PodRules&, std::int32_t) const { return 0; }
+    [[nodiscard]] WT_HD std::int64_t image_bytes(const PodRules&, std::int32_t) const { return 0; }
+    [[nodiscard]] WT_HD bool is_hostname(std::int32_t key) const { return key == topology_hostname; }
+    template <class Feasible>
+    [[nodiscard]] WT_HD std::int64_t distinct_domains(std::int32_t key, const Feasible& feasible,
+                                                      std::int32_t count) const {
+        std::int64_t distinct = 0;
+        const std::int32_t all = domains(key);
+        for (std::int32_t first = 0; first < all; first += 64) {
+            std::uint64_t seen = 0;
+            for (std::int32_t f = 0; f < count; ++f) {
+                const std::int32_t d = domain(key, feasible[f].node);
+                if (d >= first && d < first + 64) seen |= std::uint64_t{1} << (d - first);
+            }
+            for (; seen != 0; seen &= seen - 1) ++distinct;
+        }
+        return distinct;
+    }
+
+    WT_HD void remove(std::int32_t p) { change(p, -1); }
+    WT_HD void restore(std::int32_t p) { change(p, 1); }
+    [[nodiscard]] WT_HD std::int32_t first_pod(std::int32_t n) const { return number(at(n).first_pod); }
+    [[nodiscard]] WT_HD std::int32_t next_pod(std::int32_t p) const { return number(pod(p).next_on_node); }
+    [[nodiscard]] WT_HD std::int32_t priority(std::int32_t p) const {
+        return m_state.template_of(pod(p)).priority;
+    }
+    [[nodiscard]] WT_HD Tick started(std::int32_t p) const { return pod(p).bound; }
+    [[nodiscard]] WT_HD std::int32_t budget(std::int32_t, std::int32_t) const { return -1; }
+    [[nodiscard]] WT_HD std::int32_t disruptions_allowed(std::int32_t) const { return 0; }
+
+private:
+    [[nodiscard]] WT_HD static std::int32_t number(std::uint32_t i) {
+        return i == no_index ? -1 : static_cast<std::int32_t>(i);
+    }
+    [[nodiscard]] WT_HD const ClusterNode& at(std::int32_t n) const { return m_state.node(m_nodes[n]); }
+    [[nodiscard]] WT_HD const Pod& pod(std::int32_t p) const {
+        return m_state.pod(static_cast<std::uint32_t>(p));
+    }
+    WT_HD void change(std::int32_t p, std::int32_t by) {
+        const Pod& changed = pod(p);
+        m_state.charge(changed, changed.node, by);
+        if (changed.spread_counted) m_state.charge_spread(changed, changed.node, by);
+    }
+
+    State& m_state;
+    const std::uint32_t* m_nodes;
+    std::int32_t m_count;
+    std::uint32_t m_pending;
+    std::uint32_t m_pod = no_index;
+    const TemplatePlan* m_template = nullptr;
+};
+
+}  // namespace windtunnel
