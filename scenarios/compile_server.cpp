@@ -65,8 +65,9 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
     const auto warn = [&](std::string message) {
         warnings.push_back({server.where, server.path, std::move(message)});
     };
-    if (server.engine != "vllm")
-        refuse(fmt::format("found the model server {}, allowed: vllm", server.engine));
+    // The others batch continuously too; the importer has warned.
+    if (server.engine != "vllm" && server.engine != "sglang" && server.engine != "tgi")
+        refuse(fmt::format("found the model server {}, allowed: vllm, sglang, tgi", server.engine));
     if (server.model.empty())
         refuse(
             "found no model, allowed: --model, the model as vllm serve's argument, or workload.server.model");

@@ -3,6 +3,7 @@
 
 #include "scenarios/assignment.hpp"
 #include "scenarios/kubernetes.hpp"
+#include "scenarios/other_servers.hpp"
 
 namespace windtunnel {
 namespace {
@@ -72,6 +73,12 @@ constexpr KindRow other_kinds[] = {
     {"ComputeClass", KindRole::refuse, "nodes that GKE chooses; write cluster.pools in the scenario"},
     {"MachineSet", KindRole::refuse, "nodes of the Cluster API; write cluster.pools in the scenario"},
     {"MachineDeployment", KindRole::refuse, "nodes of the Cluster API; write cluster.pools in the scenario"},
+    {"Workspace", KindRole::refuse, "KAITO; write the Deployment it makes, and cluster.pools with its instanceType"},
+    {"RAGEngine", KindRole::refuse, "KAITO; write the Deployment it makes, and cluster.pools with its instanceType"},
+    {"InferenceSet", KindRole::refuse, "KAITO; write the Deployment it makes, and cluster.pools with its instanceType"},
+    {"NIMService", KindRole::refuse, "NVIDIA's NIM operator; write the Deployment it makes, with windtunnel.dev/model"},
+    {"DynamoGraphDeployment", KindRole::refuse, "Dynamo; write the Deployments it makes"},
+    {"ModelService", KindRole::refuse, "llm-d's model service; render its chart: helm template ... | windtunnel run -f -"},
     {"ClusterQueue", KindRole::refuse, "Kueue's admission"},
     {"LocalQueue", KindRole::refuse, "Kueue's admission"},
     {"ResourceFlavor", KindRole::refuse, "Kueue's admission"},
@@ -458,9 +465,11 @@ void Importer::fill_environment(Container& container, const std::string& name_sp
 
 /// What the workload's containers serve, from their command lines and from annotations.
 void Importer::read_server(Decoder& object, WorkloadObject& out) {
-    for (std::size_t i = 0; i < out.pod.containers.size() && !out.server; ++i) {
-        fill_environment(out.pod.containers[i], out.meta.name_space);
-        out.server = read_model_server(out.pod.containers[i], m_findings);
+    // A LeaderWorkerSet's leader serves for its group.
+    PodTemplate& serving = out.leader ? *out.leader : out.pod;
+    for (std::size_t i = 0; i < serving.containers.size() && !out.server; ++i) {
+        fill_environment(serving.containers[i], out.meta.name_space);
+        out.server = read_model_server(serving.containers[i], m_findings, out.group_size);
         out.server_container = i;
     }
     for (const auto* annotations : {&out.meta.annotations, &out.pod.annotations}) {
@@ -475,8 +484,12 @@ void Importer::read_server(Decoder& object, WorkloadObject& out) {
         for (std::size_t i = 0; i < out.pod.containers.size(); ++i)
             if (out.pod.containers[i].resources.gpus() > 0) out.server_container = i;
     }
-    if (!out.server && out.pod.gpus() > 0)
-        object.warn("", out.meta.title() + " uses GPUs and is no model server that is known; declare it with workload.server in the scenario or windtunnel.dev/model annotations");
+    if (out.server || out.pod.gpus() == 0) return;
+    std::string name;
+    for (const Container& c : out.pod.containers)
+        if (name.empty()) name = name_of_unsimulated_server(c);
+    object.warn("", out.meta.title() + (name.empty() ? " uses GPUs and is no model server that is known; declare it" : " runs " + name + ", whose engine is not simulated; to simulate it as a vLLM server declare it") +
+                        " with workload.server in the scenario or windtunnel.dev/model annotations");
 }
 
 }  // namespace

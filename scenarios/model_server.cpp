@@ -6,6 +6,7 @@
 
 #include "scenarios/command_line.hpp"
 #include "scenarios/kubernetes_pods.hpp"
+#include "scenarios/other_servers.hpp"
 #include "scenarios/vllm_flags.hpp"
 
 namespace windtunnel {
@@ -185,24 +186,6 @@ std::size_t vllm_flags_begin(const std::vector<std::string>& command) {
     return 0;
 }
 
-/// The version in an image's tag: v0.8.5, 0.8.5.post1, v0.11.0-x86_64.
-std::string version_of_image(const std::string& image) {
-    const std::size_t colon = image.rfind(':');
-    if (colon == std::string::npos || image.find('/', colon) != std::string::npos) return "";
-    std::string tag = image.substr(colon + 1);
-    tag = tag.substr(0, tag.find('@'));
-    for (std::size_t i = 0; i < tag.size(); ++i) {
-        const bool starts = std::isdigit(static_cast<unsigned char>(tag[i])) && (i == 0 || tag[i - 1] == 'v' || tag[i - 1] == '-');
-        if (!starts) continue;
-        std::size_t end = i;
-        while (end < tag.size() && (std::isdigit(static_cast<unsigned char>(tag[end])) || tag[end] == '.')) ++end;
-        std::string version = tag.substr(i, end - i);
-        while (!version.empty() && version.back() == '.') version.pop_back();
-        if (version.find('.') != std::string::npos) return version;
-    }
-    return "";
-}
-
 }  // namespace
 
 std::optional<KvShape> parse_kv_shape(const std::string& text) {
@@ -219,13 +202,15 @@ std::optional<KvShape> parse_kv_shape(const std::string& text) {
     return KvShape{parts[0], parts[1], parts[2]};
 }
 
-std::optional<ModelServer> read_model_server(const Container& container, Findings& findings) {
+std::optional<ModelServer> read_model_server(const Container& container, Findings& findings, std::int64_t pods) {
     Environment environment;
     for (const EnvironmentVariable& variable : container.environment)
         if (variable.known) environment[variable.name] = expand_kubernetes(variable.value, environment);
 
-    const std::string repository = container.image.substr(0, container.image.find_first_of(":@", container.image.rfind('/') == std::string::npos ? 0 : container.image.rfind('/')));
-    const bool vllm_image = repository.ends_with("vllm-openai") || repository.ends_with("/vllm") || repository == "vllm";
+    // vllm/vllm-openai, its builds for other devices (vllm-openai-rocm), mirrors, and deep learning containers named vllm.
+    const std::string repository = split_image(container.image).repository;
+    const std::string image_name = repository.substr(repository.rfind('/') + 1);
+    const bool vllm_image = image_name.starts_with("vllm-openai") || image_name == "vllm" || image_name.starts_with("vllm-cuda-");
     std::vector<std::string> words = container.command;
     words.insert(words.end(), container.args.begin(), container.args.end());
     std::vector<std::string> command = find_command(words, environment, [](const auto& c) { return vllm_flags_begin(c) > 0; });
@@ -233,7 +218,7 @@ std::optional<ModelServer> read_model_server(const Container& container, Finding
     std::size_t first_place = command.size() == words.size() ? vllm_flags_begin(command) : container.word_places.size();
     if (command.empty()) {
         // The official image's entry point is the server itself; args are its flags.
-        if (!vllm_image || !container.command.empty()) return std::nullopt;
+        if (!vllm_image || !container.command.empty()) return read_other_server(container, findings);
         first_place = 0;
         command = {"vllm", "serve"};
         for (const std::string& arg : container.args) command.push_back(expand_kubernetes(arg, environment));
@@ -264,13 +249,13 @@ std::optional<ModelServer> read_model_server(const Container& container, Finding
         report("the model is \"" + text + "\", whose variable has no value in the manifest, allowed: an env entry with that name and a value");
     }
     if (server.model.empty()) report("names no model, allowed: vllm serve MODEL or --model MODEL");
-    server.vllm_version = vllm_image ? version_of_image(container.image) : "";
+    server.vllm_version = vllm_version_of_image(container.image);
     if (server.vllm_version.empty())
         findings.warnings.push_back({container.where, container.path + ".image", "\"" + container.image + "\" names no vLLM version; the newest profile is used"});
     if (const auto v1 = environment.find("VLLM_USE_V1"); v1 != environment.end()) server.engine_generation = v1->second == "0" ? "v0" : "v1";
 
     const std::int64_t needed = std::int64_t{server.tensor_parallel} * server.pipeline_parallel * server.data_parallel;
-    const std::int64_t gpus = container.resources.gpus();
+    const std::int64_t gpus = container.resources.gpus() * pods;
     if (gpus == 0)
         report("serves a model but its container asks for no GPU, allowed: resources.limits nvidia.com/gpu: " + std::to_string(needed));
     else if (gpus < needed)

@@ -22,7 +22,7 @@ inline constexpr const char* early_health_annotation = "windtunnel.dev/early-hea
 /// `workload.server` or `windtunnel.dev/...` annotations declare. Names are unresolved (the model and GPU
 /// catalogues are asked by the compiler); an empty optional means vLLM's own default for its version.
 struct ModelServer {
-    std::string engine = "vllm";
+    std::string engine = "vllm";         ///< or "sglang", "tgi": simulated as vLLM, with a warning
     std::string model;                   ///< Hugging Face id or path; "" = not said
     std::vector<std::string> served_model_names;
     std::string vllm_version;            ///< "0.8.5"; "" = unknown (the newest profile is used and named)
@@ -61,8 +61,9 @@ struct ModelServer {
 
 /// Reads a container's image, command, args and environment. Empty: it is no model server that we know.
 /// Unknown vLLM flags, flags whose effect is not simulated, and bad values are errors in `findings`;
-/// flags that cannot change the result are notes.
-[[nodiscard]] std::optional<ModelServer> read_model_server(const Container& container, Findings& findings);
+/// flags that cannot change the result are notes. `pods`: how many pods with such GPUs serve together (a
+/// LeaderWorkerSet's group). Other servers than vLLM: other_servers.hpp.
+[[nodiscard]] std::optional<ModelServer> read_model_server(const Container& container, Findings& findings, std::int64_t pods = 1);
 
 /// `LAYERS,KV_HEADS,HEAD_DIM`, each above 0.
 [[nodiscard]] std::optional<KvShape> parse_kv_shape(const std::string& text);
