@@ -14,7 +14,8 @@ const std::vector<std::pair<std::string, SelectorOperator>> requirement_operator
     {"In", SelectorOperator::in}, {"NotIn", SelectorOperator::not_in}, {"Exists", SelectorOperator::exists},
     {"DoesNotExist", SelectorOperator::does_not_exist}, {"Gt", SelectorOperator::greater_than}, {"Lt", SelectorOperator::less_than}};
 
-/// Karpenter's durations are whole numbers of s, m and h ("720h", "1h30m"; its CRDs, v1.14).
+/// Karpenter's durations are whole numbers of s, m and h ("720h", "1h30m") [from general knowledge,
+/// not re-read, 2026-11].
 std::optional<Tick> karpenter_duration(Decoder& map, const std::string& key, const std::string& allowed) {
     const auto text = map.text(key);
     if (!text) return std::nullopt;
@@ -82,7 +83,7 @@ NodeRequirement decode_requirement(Decoder& item) {
     out.min_values = item.int32("minValues", 1, 50).value_or(0);
     if (out.min_values > 0 && e.op == SelectorOperator::in && static_cast<std::size_t>(out.min_values) > e.values.size())
         item.error("minValues", fmt::format("found {}, allowed: at most the number of values, {}", out.min_values, e.values.size()));
-    // Labels that Karpenter refuses in a NodePool (pkg/apis/v1/labels.go, RestrictedLabels, v1.14).
+    // Labels that Karpenter refuses in a NodePool [from general knowledge, not re-read, 2026-11].
     if (e.key == "karpenter.sh/nodepool") item.error("key", "found karpenter.sh/nodepool, which Karpenter sets itself, allowed: other labels");
     if (e.key == "kubernetes.io/hostname") item.error("key", "found kubernetes.io/hostname, which no pool can require, allowed: other labels");
     item.finish();
@@ -154,7 +155,8 @@ void decode_disruption(Decoder& spec, KarpenterNodePool& out, bool beta) {
         const auto policy = disruption.choice<ConsolidationPolicy>(
             "consolidationPolicy", {{"WhenEmpty", ConsolidationPolicy::when_empty}, {"WhenUnderutilized", ConsolidationPolicy::when_empty_or_underutilized}});
         out.consolidation = policy.value_or(ConsolidationPolicy::when_empty_or_underutilized);
-        // v1beta1: WhenUnderutilized acts at once (it had its own 15 s), WhenEmpty needs consolidateAfter (nodepool.go, v0.37).
+        // v1beta1: WhenUnderutilized acts at once (it had its own 15 s), WhenEmpty needs consolidateAfter
+        // [from general knowledge, not re-read, 2026-11].
         const bool empty_only = out.consolidation == ConsolidationPolicy::when_empty;
         const Node* after = disruption.take("consolidateAfter");
         if (after && !empty_only && after->text != "Never")
@@ -264,7 +266,7 @@ KarpenterNodePool decode_node_pool(Decoder& object, ObjectMeta meta, bool beta) 
     if (beta && spec.has("replicas")) spec.error("replicas", "is a field of karpenter.sh/v1, allowed: apiVersion karpenter.sh/v1");
     out.replicas = spec.int32("replicas", 0);
     if (out.replicas) {
-        // Static capacity (Karpenter 1.8): only a limit on nodes, and no weight.
+        // Static capacity: only a limit on nodes, and no weight [from general knowledge, not re-read, 2026-11].
         for (const auto& [name, quantity] : out.limits)
             if (name != "nodes") spec.error("limits", "found " + name + " in a pool with replicas, allowed: nodes only");
         if (spec.has("weight")) spec.error("weight", "stands beside replicas, allowed: pools without replicas");

@@ -14,8 +14,8 @@ namespace {
 const char* const type_label = "node.kubernetes.io/instance-type";
 const char* const zone_label = "topology.kubernetes.io/zone";
 
-/// EC2's memory of one GPU in MiB, by family (DescribeInstanceTypes, as Karpenter's instance type list gives
-/// it, 2025). Families that are not here have no such label.
+/// Memory of one GPU in MiB, by EC2 family, as the label has it [from general knowledge, not re-read, 2026-11].
+/// Families that are not here have no such label.
 struct FamilyRow {
     const char* family;
     int gpu_memory_mib;
@@ -41,8 +41,8 @@ Labels aws_labels(const InstanceType& type) {
     out[prefix + "cpu-manufacturer"] = family == "g5g" ? "aws" : family.starts_with("g5") || family.starts_with("g6") || family.starts_with("gr6") || (family.starts_with("p5") && family != "p5en") ? "amd" : "intel";
     out[prefix + "memory"] = std::to_string(static_cast<std::int64_t>(type.memory_gib * 1024));  // MiB
     if (type.local_nvme_gb > 0) out[prefix + "local-nvme"] = std::to_string(type.local_nvme_gb);
-    // Xen: p3 without p3dn; bare metal has no hypervisor. Encryption in transit: EC2's user guide, 2025, names
-    // all of these families but p3 and g5g.
+    // Xen: p3 without p3dn; bare metal has no hypervisor. Encryption in transit:
+    // all of these families but p3 and g5g [from general knowledge, not re-read, 2026-11].
     if (!metal) out[prefix + "hypervisor"] = family == "p3" ? "xen" : "nitro";
     out[prefix + "encryption-in-transit-supported"] = family == "p3" || family == "g5g" ? "false" : "true";
     if (type.gpu_count > 0) {
