@@ -118,7 +118,7 @@ public:
         }
         // Where a launch failed the pods are planned again in the next batch; pods that stay pending come
         // up again by themselves (provisioning/controller.go, every 10 s).
-        s.wake_batch(now + (failed ? karpenter_batch_idle : karpenter_batch_longest));
+        s.wake_batch(now + (failed ? Tick{karpenter_batch_idle} : Tick{karpenter_batch_longest}));
     }
 
     /// The disruption loop's turn.

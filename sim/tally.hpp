@@ -17,6 +17,14 @@ enum class RequestEnd : std::uint8_t { completed, rejected, timed_out, failed, u
 struct RequestCounts {
     std::uint64_t arrived = 0, completed = 0, rejected = 0, timed_out = 0, failed = 0, unfinished = 0;
     bool operator==(const RequestCounts&) const = default;
+
+    /// A request's end; those unfinished are counted together when the trial is over.
+    WT_HD void count(RequestEnd how) {
+        completed += how == RequestEnd::completed ? 1 : 0;
+        rejected += how == RequestEnd::rejected ? 1 : 0;
+        timed_out += how == RequestEnd::timed_out ? 1 : 0;
+        failed += how == RequestEnd::failed ? 1 : 0;
+    }
 };
 
 /// The integral over time of a count that changes in steps, up to the end of the span.

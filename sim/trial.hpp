@@ -414,22 +414,7 @@ private:
 
     WT_HD void end_job(JobIndex index, RequestEnd how, Tick now) {
         Job& job = m_jobs[index];
-        switch (how) {
-            case RequestEnd::completed:
-                ++m_tally->requests.completed;
-                break;
-            case RequestEnd::rejected:
-                ++m_tally->requests.rejected;
-                break;
-            case RequestEnd::timed_out:
-                ++m_tally->requests.timed_out;
-                break;
-            case RequestEnd::failed:
-                ++m_tally->requests.failed;
-                break;
-            case RequestEnd::unfinished:
-                break;
-        }
+        m_tally->requests.count(how);
         record(job, how, now);
         m_tally->ended_at = now;
         if (job.replica != held_by_router) {
