@@ -144,3 +144,32 @@ TEST_CASE("pdb-holds: a budget holds the last warm replica until its successor i
     CHECK(readiness(one).released.empty());
     CHECK(failed(one) == 0);
 }
+
+TEST_CASE("anti-affinity: replicas on one node die with it, apart one goes on serving") {
+    const Tick lost = minutes(30), noticed = lost + seconds(55 + 5);
+    const Shown together = show("anti-affinity/scenario.yaml"), apart = show("anti-affinity/apart.yaml"),
+                freed = show("anti-affinity/apart.yaml", {"Deployment/chat:spec.template.spec.affinity={}"});
+    const auto failed_between = [](const Shown& shown, Tick from, Tick to) {
+        const std::vector<RequestRecord> arrived = shown.arrived(from, to);
+        const auto n = std::count_if(arrived.begin(), arrived.end(),
+                                     [](const RequestRecord& r) { return r.end != RequestEnd::completed; });
+        return arrived.empty() ? 0.0 : static_cast<double>(n) / static_cast<double>(arrived.size());
+    };
+    // Nobody serves until the loss is noticed, the pods are given up 300 s later and new ones have loaded.
+    const Tick served = lost + seconds(50 + 300 + 240);
+    for (const Shown* shown : {&together, &freed}) {
+        CHECK(shown->outcome.tally.nodes.most == 1);
+        CHECK(readiness(*shown).least == 0);
+        CHECK(failed_between(*shown, lost, served) == 1);
+        CHECK(failed_between(*shown, minutes(60), minutes(90)) == 0);
+    }
+    CHECK(failed(together) == failed(freed));
+
+    CHECK(apart.outcome.tally.nodes.most >= 2);
+    CHECK(readiness(apart).least == 1);
+    // The router sends requests to the dead replica until it is known to be dead.
+    CHECK(failed_between(apart, lost, lost + seconds(50)) > 0.2);
+    CHECK(failed_between(apart, noticed, minutes(90)) == 0);
+    CHECK(failed(together) > 8 * failed(apart));
+    CHECK(apart.outcome.tally.nodes.ticks.to_double() > 1.5 * together.outcome.tally.nodes.ticks.to_double());
+}
