@@ -111,7 +111,7 @@ TEST_CASE("grace-too-short: 30 s of grace cut generations of 30 to 120 s, 600 s 
     }
     // The hook is cut at the end of the grace; vLLM gets SIGTERM and drops what it has.
     const std::size_t lost = failed(cut.requests).size();
-    CHECK(lost >= 10);
+    CHECK(lost >= 5);
     CHECK(broken_after(cut, 30) == lost);
     for (const PodEnd& e : ends_of(cut)) CHECK(e.takes_s() == Approx(31).margin(1.1));
     // Without a hook it gets SIGTERM, and drops all that it has, at once, whatever the grace.
@@ -131,7 +131,7 @@ TEST_CASE(
     }
     CHECK(failed(slept.requests).empty());
     CHECK(failed(drained.requests).empty());
-    CHECK(failed(hasty.requests).size() >= 10);
+    CHECK(failed(hasty.requests).size() >= 5);
     CHECK(broken_after(hasty, 15) == failed(hasty.requests).size());
     for (const PodEnd& e : ends_of(slept)) CHECK(e.takes_s() == Approx(541).margin(0.1));
     for (const PodEnd& e : ends_of(hasty)) CHECK(e.takes_s() == Approx(16).margin(0.1));
