@@ -76,6 +76,10 @@ TEST_CASE(
     const Shown random = show("readiness-lies/scenario.yaml", {"workload.routing=random"});
     CHECK(failed_share(random, seconds(604), seconds(838)) == Approx(0.5).margin(0.13));
     CHECK(failed(honest.requests).empty());
+    // vLLM's own /health does not lie: the port refuses until it can serve.
+    const Shown plain =
+        show("readiness-lies/scenario.yaml", {"Deployment/chat:spec.template.metadata.annotations={}"});
+    CHECK(failed(plain.requests).empty());
     CHECK(honest.count(PodState::ready, seconds(860)) == 4);
 }
 
@@ -86,11 +90,13 @@ TEST_CASE(
     CHECK(loop.outcome.tally.ready_replicas.most == 0);
     CHECK(loop.outcome.tally.requests.completed == 0);
     CHECK(loop.outcome.tally.requests.failed == loop.requests.size());
-    // A container lives 50 to 60 s, and 11 s of its hook and end. Then it waits 0, 10, 20, ... 160, 300, 300
-    // s (and until the pod's next sync): 12 to 14 restarts an hour and pod; without back-off it were 50.
+    // The third probe fails 50 to 60 s after the container's start; its hook and end take 11 s more. Then it
+    // waits 0, 10, 20, 40, 80, 160, 300, 300 s, ..., and up to 30 s for the pod's next sync. The 15th exit is
+    // later than 15 x 61 + 310 + 8 x 300 = 3625 s, the 13th earlier than 13 x 71 + 310 + 6 x 300 + 12 x 30 =
+    // 3393 s. Without back-off it were 50 to 59.
     INFO(loop.outcome.tally.container_restarts << " restarts");
-    CHECK(loop.outcome.tally.container_restarts >= 22);
-    CHECK(loop.outcome.tally.container_restarts <= 28);
+    CHECK(loop.outcome.tally.container_restarts >= 2 * 13);
+    CHECK(loop.outcome.tally.container_restarts <= 2 * 14);
     CHECK(cured.outcome.tally.container_restarts == 0);
     CHECK(cured.count(PodState::ready, minutes(10)) == 2);
     CHECK(failed(cured.arrived(minutes(6), hours(1))).empty());
@@ -135,15 +141,15 @@ TEST_CASE(
     CHECK(broken_after(hasty, 15) == failed(hasty.requests).size());
     for (const PodEnd& e : ends_of(slept)) CHECK(e.takes_s() == Approx(541).margin(0.1));
     for (const PodEnd& e : ends_of(hasty)) CHECK(e.takes_s() == Approx(16).margin(0.1));
-    double drains = 0;
-    for (const PodEnd& e : ends_of(drained)) drains += e.takes_s();
-    CHECK(drains < 4 * 150);
-    // One spare GPU: four times in turn a pod loads for 240 s (and is found Ready within a probe's period or
-    // two), and its predecessor gives its GPU back after preStop.
-    const Tick from = seconds(600);
-    INFO(rollout_s(slept, from) << ", " << rollout_s(drained, from) << " and " << rollout_s(hasty, from)
-                                << " s");
-    CHECK(rollout_s(slept, from) == Approx(4 * (240 + 8 + 541)).margin(4 * 10));
-    CHECK(rollout_s(drained, from) == Approx(4 * (240 + 8) + drains).margin(4 * 10));
-    CHECK(rollout_s(hasty, from) == Approx(4 * (240 + 8 + 16)).margin(4 * 10));
+    for (const PodEnd& e : ends_of(drained)) CHECK(e.takes_s() < 150);
+    // One spare GPU: four times in turn a pod loads for 240 s and is found Ready within a startup probe's
+    // period, and its predecessor gives its GPU back after preStop.
+    for (const Shown* shown : {&slept, &drained, &hasty}) {
+        double takes = 4 * 240;
+        for (const PodEnd& e : ends_of(*shown)) takes += e.takes_s();
+        INFO(takes << " s");
+        CHECK(rollout_s(*shown, seconds(600)) >= takes);
+        CHECK(rollout_s(*shown, seconds(600)) <= takes + 4 * 11);
+    }
+    CHECK(rollout_s(drained, seconds(600)) < 0.5 * rollout_s(slept, seconds(600)));
 }
