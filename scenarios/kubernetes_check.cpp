@@ -164,7 +164,28 @@ private:
         if (selects_any(selector, service.meta.name_space)) return;
         std::string labels;
         for (const auto& [key, value] : service.selector) labels += (labels.empty() ? "" : ", ") + key + ": " + value;
-        warn(m_manifests.where(service.meta, "spec.selector"), "spec.selector", "found {" + labels + "}, which matches no pod template of the manifests");
+        const std::string found = "found {" + labels + "}, which matches no pod template of the manifests";
+        if (const std::string meant = near_miss(service.selector, service.meta.name_space); !meant.empty())
+            return error(service.meta, "spec.selector", found + ", allowed: labels of a pod template; did you mean " + meant + "?");
+        warn(m_manifests.where(service.meta, "spec.selector"), "spec.selector", found);
+    }
+
+    /// "app: chat" where one label of a selector, and only one, misses a workload of its namespace by a few letters:
+    /// a slip. Other selectors that match nothing may belong to pods that are not among the manifests.
+    [[nodiscard]] std::string near_miss(const Labels& selector, const std::string& name_space) const {
+        for (const WorkloadObject& workload : m_manifests.workloads) {
+            if (workload.meta.name_space != name_space) continue;
+            std::string meant;
+            int missed = 0;
+            for (const auto& [key, value] : selector) {
+                const auto has = workload.pod.labels.find(key);
+                if (has != workload.pod.labels.end() && has->second == value) continue;
+                ++missed;
+                if (has != workload.pod.labels.end() && !nearest_name(value, {has->second}).empty()) meant = key + ": " + has->second;
+            }
+            if (missed == 1 && !meant.empty()) return meant;
+        }
+        return "";
     }
 
     void check_pod(const WorkloadObject& workload) {
