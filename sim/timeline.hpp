@@ -12,8 +12,8 @@ struct TimelineSlice {
     std::uint64_t ended[5] = {};    ///< of these, by RequestEnd
     std::uint64_t good = 0;         ///< of these, within the goodput objectives
     Distribution ttft, tpot, e2el;  ///< of the completed ones of these
-    Tick pods[6] = {};              ///< pod-time by PodState
-    Tick nodes[5] = {};             ///< node-time by NodeState
+    Tick pods[static_cast<int>(PodState::draining) + 1] = {};  ///< pod-time by PodState
+    Tick nodes[static_cast<int>(NodeState::lost) + 1] = {};    ///< node-time by NodeState
 };
 
 /// What one trial looked like over time; requests are counted in the slice they arrived in.

@@ -1,4 +1,5 @@
 // What rollouts and drains cost in the shipped scenarios about them.
+#include "sim/timeline.hpp"
 #include "tests/gallery/shipped_scenario.hpp"
 
 using namespace gallery;
@@ -41,12 +42,15 @@ std::uint64_t failed(const Shown& shown) { return shown.outcome.tally.requests.f
 
 }  // namespace
 
-TEST_CASE("rolling-update-downtime: maxUnavailable 1 leaves minutes unserved, a surge pod none for a second node") {
-    const Shown gone = show("rolling-update-downtime/scenario.yaml"), surge = show("rolling-update-downtime/surge.yaml");
+TEST_CASE(
+    "rolling-update-downtime: maxUnavailable 1 leaves minutes unserved, a surge pod none for a second node") {
+    const Shown gone = show("rolling-update-downtime/scenario.yaml"),
+                surge = show("rolling-update-downtime/surge.yaml");
     CHECK(gone.outcome.tally.rollouts == 1);
     CHECK(surge.outcome.tally.rollouts == 1);
 
-    // The old pod holds the GPU for its preStop of 90 s and the requests in flight, the new one loads for 240 s.
+    // The old pod holds the GPU for its preStop of 90 s and the requests in flight, the new one loads for 240
+    // s.
     const Readiness without = readiness(gone);
     CHECK(without.least == 0);
     CHECK(without.unserved >= seconds(90 + 240));
@@ -65,8 +69,8 @@ TEST_CASE("rolling-update-downtime: maxUnavailable 1 leaves minutes unserved, a 
     CHECK(surge.outcome.tally.nodes.value == 1);
 
     // Without a second node the surge pod has no GPU: nothing fails, and nothing is rolled out.
-    const Shown full = show("rolling-update-downtime/surge.yaml",
-                            {"ClusterConfig/prod:managedNodeGroups[0].maxSize=1"});
+    const Shown full =
+        show("rolling-update-downtime/surge.yaml", {"ClusterConfig/prod:managedNodeGroups[0].maxSize=1"});
     CHECK(full.outcome.tally.rollouts == 0);
     CHECK(failed(full) == 0);
 }
@@ -172,4 +176,22 @@ TEST_CASE("anti-affinity: replicas on one node die with it, apart one goes on se
     CHECK(failed_between(apart, noticed, minutes(90)) == 0);
     CHECK(failed(together) > 8 * failed(apart));
     CHECK(apart.outcome.tally.nodes.ticks.to_double() > 1.5 * together.outcome.tally.nodes.ticks.to_double());
+}
+
+TEST_CASE("anti-affinity: the timeline counts every arrival once, and the time of the lost node") {
+    const Shown shown = show("anti-affinity/scenario.yaml");
+    const BlueprintBlock block = build(shown.run.scenario.parts, 16);
+    TimelineObserver observer(block.blueprint(), 24);
+    TrialArena arena;
+    const TrialOutcome outcome = run_trial<ContiguousLayout, ArenaBank<ContiguousLayout>>(
+        block.blueprint(), shown.trace->view(), {shown.run.seed, 0}, arena, observer);
+    REQUIRE(outcome.tally.status == TrialStatus::complete);
+    std::uint64_t arrivals = 0;
+    Tick lost;
+    for (const TimelineSlice& slice : observer.finish().slices) {
+        arrivals += slice.arrivals;
+        lost = lost + slice.nodes[static_cast<int>(NodeState::lost)];
+    }
+    CHECK(arrivals == outcome.tally.requests.arrived);
+    CHECK(lost >= seconds(300));
 }
