@@ -213,7 +213,7 @@ std::vector<PoolDraft> compile_pools(const Scenario& scenario, BlueprintParts& p
         draft.facts.maximum = plan.node_slots;
         drafts.push_back(std::move(draft));
     }
-    // Karpenter's loop is not in the engine: a run without its nodes would be another cluster's.
+    // Karpenter's pools are not filled into the blueprint yet (sim/karpenter.hpp would run them): a run without its nodes would be another cluster's.
     for (const KarpenterNodePool& pool : scenario.manifests.node_pools)
         errors.push_back({pool.where, "",
                           fmt::format("{} would change the result and is not simulated by run, allowed: "

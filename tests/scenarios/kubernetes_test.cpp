@@ -350,7 +350,7 @@ nodeGroups:
 TEST_CASE("kubernetes: objects that do not fit together are refused") {
     const std::string service = "---\napiVersion: v1\nkind: Service\nmetadata: {name: chat}\nspec: {selector: {app: chat}, ports: [{port: 80}]}\n";
     CHECK(errors_of(deployment + service).empty());
-    CHECK_THAT(warnings_of(deployment + replaced(service, "app: chat", "app: chatt")), Contains("k8s.yaml:29:18: spec.selector: found {app: chatt}"));
+    CHECK_THAT(warnings_of(deployment + replaced(service, "app: chat", "app: gateway")), Contains("k8s.yaml:29:18: spec.selector: found {app: gateway}"));
     CHECK_THAT(errors_of(replaced(deployment, "selector: {matchLabels: {app: chat}}", "selector: {matchLabels: {app: x}}")), Contains("matches none of the template's labels"));
     CHECK_THAT(errors_of(replaced(deployment, "replicas: 2", "replicas: -2")), Contains("k8s.yaml:5:13: spec.replicas: found -2"));
     CHECK_THAT(errors_of(replaced(deployment, "replicas: 2", "replica: 2")), Contains("did you mean replicas"));
