@@ -86,6 +86,13 @@ public:
                                                      plan.formula_activation * 1000.0;
         }
         const KedaDecision d = request_scale(plan.keda, s.keda, current, activity.active, activity.error, now);
+        KedaPollRecord record{a, current, 0, 0, d, now};
+        for (std::uint32_t t = 0; t < plan.trigger_count; ++t) {
+            if (is_pod_resource(plan.triggers[t])) continue;
+            record.failing |= s.health[t].failing ? 1u << t : 0u;
+            record.falling_back |= is_falling_back(plan.keda.fallback, s.health[t]) ? 1u << t : 0u;
+        }
+        host.note(record);
         if (d.rescale) host.scale(plan.workload, d.replicas, -1, now);
     }
 
@@ -125,6 +132,7 @@ public:
                  values[plan.formula_metric]);
         const HpaDecision d = reconcile_hpa(plan.hpa, s.hpa, snapshot, now);
         if (!WT_CHECK(fault, !d.log_full)) return;
+        host.note(HpaSyncRecord{a, snapshot.spec_replicas, &snapshot, d, now});
         if (d.rescale) host.scale(plan.workload, d.desired_replicas, d.winning_metric, now);
     }
 

@@ -40,7 +40,9 @@ public:
     }
 
     /// A node that was asked for did not come: its group rests.
-    WT_HD_COLD void launch_failed(const Blueprint& b, std::uint32_t shape, Tick now) {
+    WT_HD_COLD void launch_failed(State& s, std::uint32_t shape, Tick now) {
+        const Blueprint& b = s.blueprint();
+        s.owner().note(OccurrenceRecord{Occurrence::node_launch_failed, shape, no_object, 0, now});
         back_off(b.cluster_autoscaler.backoff, m_backoff[shape], now);
         m_last_failure = now;
     }
@@ -128,7 +130,7 @@ private:
         const ClusterAutoscalerPlan& plan = b.cluster_autoscaler;
         CaOption options[64];
         std::uint32_t shapes[64];
-        std::int32_t count = 0;
+        std::int32_t count = 0, at_most = 0, resting = 0;
         for (std::uint32_t i = 0; i < b.shapes.size() && count < 64; ++i) {
             const ShapePlan& shape = b.shapes[i];
             const PoolPlan& pool = b.pools[shape.pool];
@@ -136,7 +138,11 @@ private:
             const auto target = static_cast<std::int32_t>(s.tally().pools[shape.pool].nodes.value);
             const auto most = static_cast<std::int32_t>(pool.node_slots);
             if (is_stale(plan.backoff, m_backoff[i], now)) m_backoff[i] = CaBackoff{};
-            if (skip_group(target, most, m_backoff[i], true, now) != CaSkipped::not_skipped) continue;
+            const CaSkipped skipped = skip_group(target, most, m_backoff[i], true, now);
+            if (skipped != CaSkipped::not_skipped) {
+                ++(target >= most ? at_most : resting);
+                continue;
+            }
             const std::int32_t groups = groups_for(b, i);
             if (groups == 0) continue;
             CaNode node;
@@ -158,15 +164,24 @@ private:
             option.has_priority = shape.has_priority != 0;
             shapes[count++] = i;
         }
-        if (count == 0) return false;
+        if (count == 0) {
+            s.owner().note(OccurrenceRecord{Occurrence::nodes_not_requested, fleet.scheduler().first_pending(),
+                                            static_cast<std::uint32_t>(at_most), resting, now});
+            return false;
+        }
         const std::int32_t chosen =
             choose_option(plan.expanders, plan.expander_count, options, count,
                           s.controller_draw(StreamPurpose::expander_choice, m_iterations));
+        const std::int64_t before = s.tally().pools[b.shapes[shapes[chosen]].pool].nodes.value;
         std::int32_t launched = 0;
         for (; launched < options[chosen].node_count; ++launched)
             if (fleet.node_pools().launch(s, shapes[chosen], now, fault) == no_index) break;
-        if (launched < options[chosen].node_count) launch_failed(b, shapes[chosen], now);
-        if (launched > 0) m_last_scale_up = now;
+        if (launched < options[chosen].node_count) launch_failed(s, shapes[chosen], now);
+        if (launched > 0) {
+            m_last_scale_up = now;
+            s.owner().note(OccurrenceRecord{Occurrence::nodes_requested, shapes[chosen],
+                                            static_cast<std::uint32_t>(launched), before, now});
+        }
         return launched > 0;
     }
 

@@ -6,6 +6,7 @@
 #include "policies/scheduler_scores.hpp"
 #include "sim/blueprint.hpp"
 #include "sim/calendar.hpp"
+#include "sim/occurrence.hpp"
 #include "sim/tally.hpp"
 
 namespace windtunnel {

@@ -49,9 +49,14 @@ public:
             budget != nullptr ? budget->unhealthy : UnhealthyEvictionPolicy::if_healthy_budget);
         if (answer == EvictionAnswer::too_many_requests || answer == EvictionAnswer::two_budgets) {
             ++s.tally().evictions_refused;
+            const bool one = answer == EvictionAnswer::too_many_requests && budget != nullptr;
+            s.owner().note(OccurrenceRecord{
+                Occurrence::eviction_refused, p,
+                one ? static_cast<std::uint32_t>(budget - s.blueprint().budgets.begin()) : no_object, 0, now});
             return false;
         }
         ++s.tally().evictions;
+        s.owner().note(OccurrenceRecord{Occurrence::evicted, p, no_object, 0, now});
         fleet.delete_pod(p, now, fault);
         fleet.controllers().sync(fleet, pod.workload, now, fault);
         return true;

@@ -239,6 +239,8 @@ private:
         update_ready(fleet, p, now);
         if (event != ProbeEvent::startup_failed && event != ProbeEvent::liveness_failed) return;
         if (m_pods[p].stopping) return;
+        fleet.state().owner().note(OccurrenceRecord{
+            Occurrence::probe_killed, p, no_object, event == ProbeEvent::liveness_failed ? 1 : 0, now});
         const Tick own = event == ProbeEvent::startup_failed ? plan.probes.kill_grace_startup
                                                              : plan.probes.kill_grace_liveness;
         stop_container(fleet, p, now, probe_kill_grace(plan.grace, own, PodDeletion{}));
@@ -361,6 +363,7 @@ private:
         k.exited = now;
         ++k.restarts;
         ++s.tally().container_restarts;
+        s.owner().note(OccurrenceRecord{Occurrence::container_exited, p, no_object, k.restarts, now});
         update_ready(fleet, p, now);
         k.restart_due = now + up_to_a_second(s, p);
     }
@@ -372,12 +375,15 @@ private:
         KubeletPod& k = m_pods[p];
         const BackoffRules rules;
         if (!k.backoff.try_restart(k.exited, now, rules)) {
+            s.owner().note(OccurrenceRecord{Occurrence::container_backs_off, p, no_object,
+                                            (k.backoff.expires(k.exited, rules) - now).count, now});
             k.restart_due =
                 backoff_resync(now, k.backoff.expires(k.exited, rules),
                                s.pod_draw(StreamPurpose::cold_start, p, 48 + k.restarts % 16), true);
             return;
         }
         k.restart_due = never;
+        s.owner().note(OccurrenceRecord{Occurrence::container_restarted, p, no_object, 0, now});
         pod.stage = static_cast<std::uint8_t>(s.template_of(pod).container_stage);
         go_on(fleet, p, now);
     }

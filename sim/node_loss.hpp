@@ -38,6 +38,7 @@ public:
         ClusterNode& node = s.node(n);
         if (!node.unreachable) {
             node.unreachable = 1;
+            s.owner().note(OccurrenceRecord{Occurrence::node_unreachable, n, no_object, 0, now});
             for (std::uint32_t p = node.first_pod; p != no_index; p = s.pod(p).next_on_node) {
                 Pod& pod = s.pod(p);
                 fleet.kubelet().unroute(fleet, p, now);

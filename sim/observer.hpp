@@ -2,6 +2,7 @@
 #include "models/host_device.hpp"
 #include "models/time.hpp"
 #include "sim/fleet.hpp"
+#include "sim/occurrence.hpp"
 
 #include <cstdint>
 
@@ -15,6 +16,8 @@ struct RequestRecord {
     Tick first_token;  ///< `never` without one
     Tick finish;       ///< when it ended, however it ended
     RequestEnd end = RequestEnd::completed;
+    std::uint32_t pod = no_index;  ///< that it was sent to; `no_index` = it never left the router
+    std::uint32_t revision = 0;    ///< index into Blueprint::templates of that pod
 };
 
 /// A decision of an autoscaler.
@@ -35,6 +38,9 @@ struct NullObserver {
     WT_HD void pod_unschedulable(std::uint32_t, const Pod&, const RejectionCounts&, const PreemptionResult&,
                                  Tick) {}
     WT_HD void scaled(const ScaleRecord&) {}
+    WT_HD void hpa_synced(const HpaSyncRecord&) {}
+    WT_HD void keda_polled(const KedaPollRecord&) {}
+    WT_HD void occurred(const OccurrenceRecord&) {}
 };
 
 }  // namespace windtunnel

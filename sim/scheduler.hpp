@@ -144,7 +144,9 @@ private:
         nominate(s, p, view.slot(node));
         for (std::int32_t v = 0; v < count; ++v) {
             const auto victim = static_cast<std::uint32_t>(m_victims[v].pod);
-            if (m_victims[v].out && s.pod(victim).active()) fleet.delete_active_pod(victim, now);
+            if (!m_victims[v].out || !s.pod(victim).active()) continue;
+            s.owner().note(OccurrenceRecord{Occurrence::preempted, victim, p, 0, now});
+            fleet.delete_active_pod(victim, now);
         }
     }
 

@@ -166,6 +166,16 @@ public:
     WT_HD void pod_unschedulable(std::uint32_t p, const RejectionCounts& why, const PreemptionResult& tried, Tick now) {
         if constexpr (Observer::enabled) m_observer.pod_unschedulable(p, m_fleet.pod(p), why, tried, now);
     }
+    /// Something that only an observer is told.
+    WT_HD void note(const OccurrenceRecord& r) {
+        if constexpr (Observer::enabled) m_observer.occurred(r);
+    }
+    WT_HD void note(const HpaSyncRecord& r) {
+        if constexpr (Observer::enabled) m_observer.hpa_synced(r);
+    }
+    WT_HD void note(const KedaPollRecord& r) {
+        if constexpr (Observer::enabled) m_observer.keda_polled(r);
+    }
 
     // ---- what the metrics and the autoscalers ask (Host) ------------------------------------------------
 
@@ -387,10 +397,10 @@ private:
 
     WT_HD void send(JobIndex index, Router& router, const WorkloadPlan& plan, std::uint32_t local) {
         const std::uint32_t p = plan.first_pod + local;
-        if (!m_fleet.pod(p).serves()) return end_job(index, RequestEnd::failed, m_now);  // refused
         router.ranking.add_request(local);
         ++router.sent;
         m_jobs[index].replica = static_cast<std::uint16_t>(p);
+        if (!m_fleet.pod(p).serves()) return end_job(index, RequestEnd::failed, m_now);  // refused
         m_servers[p].arrive(m_jobs, index, m_now, seen_from(p));
         m_server_calendar.set(p, m_servers[p].next_change());
     }
@@ -439,9 +449,15 @@ private:
     }
 
     WT_HD void record(const Job& job, RequestEnd how, Tick now) {
-        if constexpr (Observer::enabled)
-            m_observer.request_ended(
-                {job.request, job.prompt_tokens, job.output_tokens, job.arrival, job.first_token, now, how});
+        if constexpr (Observer::enabled) {
+            RequestRecord r{job.request, job.prompt_tokens, job.output_tokens, job.arrival, job.first_token,
+                            now,         how};
+            if (job.replica != held_by_router) {
+                r.pod = job.replica;
+                r.revision = m_fleet.pod(r.pod).revision;
+            }
+            m_observer.request_ended(r);
+        }
     }
 
     // ---- client time-outs ------------------------------------------------------------------------------

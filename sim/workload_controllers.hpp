@@ -35,6 +35,7 @@ public:
         state.rolling = 1;
         state.progressed = now;
         s.revision(revision).set.created = now.count + 1;
+        s.owner().note(OccurrenceRecord{Occurrence::rollout_started, w, revision, 0, now});
         sync(fleet, w, now, fault);
     }
 
@@ -92,17 +93,22 @@ private:
             }
         }
         (void)sync_rollout(spec, {&newest, old, old_count}, old_pods_exist);
-        bool changed = store(s.revision(state.revision).set, newest, spec);
+        bool changed = store(s, state.revision, newest, spec, now);
         for (std::int32_t i = 0; i < old_count; ++i)
-            changed = store(s.revision(which[i]).set, old[i], spec) || changed;
+            changed = store(s, which[i], old[i], spec, now) || changed;
         if (changed) state.progressed = now;
         return changed;
     }
     /// Keeps a decided size. A set that is scaled is annotated with what the Deployment then wanted.
-    WT_HD static bool store(ReplicaSetState& set, const ReplicaSetState& decided, const RolloutSpec& spec) {
-        const bool changed = set.replicas != decided.replicas;
+    WT_HD static bool store(State& s, std::uint32_t t, const ReplicaSetState& decided, const RolloutSpec& spec,
+                            Tick now) {
+        ReplicaSetState& set = s.revision(t).set;
+        const std::int32_t before = set.replicas;
+        const bool changed = before != decided.replicas;
         set = decided;
         if (changed) {
+            s.owner().note(OccurrenceRecord{Occurrence::set_scaled, t,
+                                            static_cast<std::uint32_t>(decided.replicas), before, now});
             set.annotated_desired = spec.replicas;
             set.annotated_max = spec.replicas + effective_max_surge(spec);
         }
@@ -162,6 +168,7 @@ private:
             return;
         state.rolling = 0;
         ++s.tally().rollouts;
+        s.owner().note(OccurrenceRecord{Occurrence::rollout_completed, w, state.revision, 0, now});
     }
 
     [[nodiscard]] WT_HD_COLD static std::uint32_t pod_to_delete(const State& s, std::uint32_t w,
