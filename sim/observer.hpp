@@ -38,9 +38,9 @@ struct NullObserver {
     WT_HD void pod_unschedulable(std::uint32_t, const Pod&, const RejectionCounts&, const PreemptionResult&,
                                  Tick) {}
     WT_HD void scaled(const ScaleRecord&) {}
-    WT_HD void hpa_synced(const HpaSyncRecord&) {}
-    WT_HD void keda_polled(const KedaPollRecord&) {}
     WT_HD void occurred(const OccurrenceRecord&) {}
+    WT_HD void occurred(const HpaSyncRecord&) {}
+    WT_HD void occurred(const KedaPollRecord&) {}
 };
 
 }  // namespace windtunnel

@@ -167,14 +167,9 @@ public:
         if constexpr (Observer::enabled) m_observer.pod_unschedulable(p, m_fleet.pod(p), why, tried, now);
     }
     /// Something that only an observer is told.
-    WT_HD void note(const OccurrenceRecord& r) {
+    template <class Record>
+    WT_HD void note(const Record& r) {
         if constexpr (Observer::enabled) m_observer.occurred(r);
-    }
-    WT_HD void note(const HpaSyncRecord& r) {
-        if constexpr (Observer::enabled) m_observer.hpa_synced(r);
-    }
-    WT_HD void note(const KedaPollRecord& r) {
-        if constexpr (Observer::enabled) m_observer.keda_polled(r);
     }
 
     // ---- what the metrics and the autoscalers ask (Host) ------------------------------------------------
@@ -450,13 +445,10 @@ private:
 
     WT_HD void record(const Job& job, RequestEnd how, Tick now) {
         if constexpr (Observer::enabled) {
-            RequestRecord r{job.request, job.prompt_tokens, job.output_tokens, job.arrival, job.first_token,
-                            now,         how};
-            if (job.replica != held_by_router) {
-                r.pod = job.replica;
-                r.revision = m_fleet.pod(r.pod).revision;
-            }
-            m_observer.request_ended(r);
+            const std::uint32_t p = job.replica == held_by_router ? no_index : job.replica;
+            m_observer.request_ended({job.request, job.prompt_tokens, job.output_tokens, job.arrival,
+                                      job.first_token, now, how, p,
+                                      p == no_index ? 0 : m_fleet.pod(p).revision});
         }
     }
 
