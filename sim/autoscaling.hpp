@@ -44,6 +44,8 @@ public:
             s.hpa.recommendations.count = s.hpa.scale_ups.count = s.hpa.scale_downs.count = 0;
             s.hpa.scaled_to_zero = false;
             s.keda = {};
+            s.hpa_spec = plan.hpa;
+            s.keda_spec = plan.keda;
             s.keda.ever_active = b.workloads[plan.workload].initial_replicas > 0;
             for (KedaHealth& h : s.health) h = {};
             for (bool& has : s.has_cached) has = false;
@@ -56,6 +58,18 @@ public:
                                              ? Tick{static_cast<std::int64_t>(phase.below(poll))}
                                              : never);
         }
+    }
+
+    /// Somebody patches an autoscaler's bounds; -1 leaves one as it is. KEDA hands them on to its HPA, whose
+    /// minimum is at least 1.
+    WT_HD_COLD void set_bounds(std::uint32_t a, std::int32_t minimum, std::int32_t maximum) {
+        State& s = m_states[a];
+        const bool keda = m_blueprint->autoscalers[a].is_keda != 0;
+        if (minimum >= 0) {
+            s.keda_spec.min_replicas = minimum;
+            s.hpa_spec.min_replicas = keda && minimum < 1 ? 1 : minimum;
+        }
+        if (maximum >= 0) s.keda_spec.max_replicas = s.hpa_spec.max_replicas = maximum;
     }
 
     /// One poll of KEDA's loop: between zero (or idle) and the minimum.
@@ -85,7 +99,7 @@ public:
             activity.active = !activity.error && static_cast<double>(composite.value_milli) >
                                                      plan.formula_activation * 1000.0;
         }
-        const KedaDecision d = request_scale(plan.keda, s.keda, current, activity.active, activity.error, now);
+        const KedaDecision d = request_scale(s.keda_spec, s.keda, current, activity.active, activity.error, now);
         KedaPollRecord record{a, current, 0, 0, d, now};
         for (std::uint32_t t = 0; t < plan.trigger_count; ++t) {
             if (is_pod_resource(plan.triggers[t])) continue;
@@ -130,7 +144,7 @@ public:
         if (plan.formula_metric >= 0)
             give(snapshot.metrics[plan.formula_metric], composite_of(plan, answers),
                  values[plan.formula_metric]);
-        const HpaDecision d = reconcile_hpa(plan.hpa, s.hpa, snapshot, now);
+        const HpaDecision d = reconcile_hpa(s.hpa_spec, s.hpa, snapshot, now);
         if (!WT_CHECK(fault, !d.log_full)) return;
         host.note(HpaSyncRecord{a, snapshot.spec_replicas, &snapshot, d, now});
         if (d.rescale) host.scale(plan.workload, d.desired_replicas, d.winning_metric, now);
@@ -138,6 +152,8 @@ public:
 
 private:
     struct State {
+        HpaSpec hpa_spec;  ///< with the bounds that somebody has set since t = 0
+        KedaScaledObject keda_spec;
         HpaState hpa;
         KedaState keda;
         KedaHealth health[hpa_max_metrics];
@@ -226,7 +242,7 @@ private:
         std::int32_t n = 0;
         for (std::uint32_t p = plan.first_pod; p < plan.first_pod + plan.pod_slots; ++p) {
             const Pod& pod = host.pod(p);
-            if (pod.state == PodState::none) continue;
+            if (pod.state == PodState::none || !plan.is_replica(p - plan.first_pod)) continue;
             HpaPod& seen = m_pods[n++];
             seen = HpaPod{};
             const bool created = pod.state == PodState::pending ||
@@ -256,7 +272,7 @@ private:
         }
         std::int32_t n = 0;
         for (std::uint32_t p = plan.first_pod; p < plan.first_pod + plan.pod_slots; ++p) {
-            if (host.pod(p).state == PodState::none) continue;
+            if (host.pod(p).state == PodState::none || !plan.is_replica(p - plan.first_pod)) continue;
             HpaPodSample& sample = samples[n++];
             sample = HpaPodSample{};
             sample.timestamp = now;

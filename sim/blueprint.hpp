@@ -65,6 +65,9 @@ struct Blueprint {
     BlobSpan<ScheduledScale> schedule;
     BlobSpan<ClusterEventPlan> events;
     BlobSpan<DisruptionBudgetPlan> budgets;
+    BlobSpan<QuotaPlan> quotas;
+    BlobSpan<CronPlan> crons;
+    BlobSpan<Tick> cron_hits;  ///< ascending within each CronJob
 };
 
 /// Which future: the same seed and trial are the same weather, whatever the configuration.

@@ -142,6 +142,9 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     out.fill(b ? &b->schedule : nullptr, parts.schedule);
     out.fill(b ? &b->events : nullptr, parts.events);
     out.fill(b ? &b->budgets : nullptr, parts.budgets);
+    out.fill(b ? &b->quotas : nullptr, parts.quotas);
+    out.fill(b ? &b->crons : nullptr, parts.crons);
+    out.fill(b ? &b->cron_hits : nullptr, parts.cron_hits);
     auto* servers = out.place<ServerConfig>(parts.servers.size());
     if (b != nullptr) Layouter::link(b->servers, servers, parts.servers.size());
     for (std::size_t i = 0; i < parts.servers.size(); ++i) {
@@ -193,6 +196,9 @@ std::uint32_t BlueprintParts::add_revision(std::uint32_t workload, TemplateParts
     WorkloadPlan& owner = workloads[workload];
     const std::uint32_t at = owner.first_template + owner.template_count++;
     revision.plan.workload = workload;
+    for (TemplateParts& t : templates)
+        if (t.plan.worker_template >= static_cast<std::int32_t>(at)) ++t.plan.worker_template;
+    if (revision.plan.worker_template >= static_cast<std::int32_t>(at)) ++revision.plan.worker_template;
     templates.insert(templates.begin() + at, std::move(revision));
     for (std::uint32_t w = 0; w < workloads.size(); ++w)
         if (w != workload && workloads[w].first_template >= at) ++workloads[w].first_template;
@@ -246,10 +252,20 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
         WT_EXPECTS(w.pod_slots >= 1 && w.template_count >= 1 &&
                    w.first_template + w.template_count <= parts.templates.size());
         WT_EXPECTS(w.per_replica_limit == 0 || w.routing == Routing::least_requests);
+        WT_EXPECTS(w.ordinals.group_size >= 1 && w.pod_slots % w.ordinals.group_size == 0);
+        WT_EXPECTS(w.ordinals.group_size == 1 || w.controller == WorkloadController::ordinals);
+        WT_EXPECTS(w.controller != WorkloadController::ordinals ||
+                   w.initial_replicas * w.ordinals.group_size <= w.pod_slots);
+        WT_EXPECTS(w.cron < static_cast<std::int32_t>(parts.crons.size()));
     }
     for (const TemplateParts& t : parts.templates)
         WT_EXPECTS(t.plan.workload < parts.workloads.size() &&
                    t.plan.server < static_cast<std::int32_t>(parts.servers.size()));
+    for (const TemplateParts& t : parts.templates)
+        WT_EXPECTS(t.plan.busy_divisor >= 1 && t.plan.worker_template < static_cast<std::int32_t>(parts.templates.size()));
+    for (const CronPlan& c : parts.crons)
+        WT_EXPECTS(c.first_hit + c.hit_count <= parts.cron_hits.size() &&
+                   c.first_workload + c.workload_count <= parts.workloads.size());
     WT_EXPECTS(parts.shapes.size() <= max_shapes);
     for (const ClusterEventPlan& e : parts.events)
         WT_EXPECTS(e.kind == ClusterEventKind::rollout

@@ -62,6 +62,9 @@ struct BlueprintParts {
     std::vector<ScheduledScale> schedule;  ///< sorted by time
     std::vector<ClusterEventPlan> events;  ///< sorted by time
     std::vector<DisruptionBudgetPlan> budgets;
+    std::vector<QuotaPlan> quotas;
+    std::vector<CronPlan> crons;
+    std::vector<Tick> cron_hits;
 
     /// Adds a workload of one revision, or a pool of one shape, and links the two halves.
     void add(WorkloadPlan workload, TemplateParts revision);

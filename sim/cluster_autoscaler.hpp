@@ -146,7 +146,7 @@ private:
             const std::int32_t groups = groups_for(b, i);
             if (groups == 0) continue;
             CaNode node;
-            node.free = shape.allocatable;
+            node.free = shape.room();
             const std::int32_t room = capped_scale_up(plan.loop, most, target, most);
             const CaEstimate estimate =
                 estimate_nodes(m_groups, groups, node, m_estimated, 0, m_capacity, room);

@@ -1,6 +1,7 @@
 #pragma once
 #include "models/quantile_table.hpp"
 #include "models/time.hpp"
+#include "policies/batch_job.hpp"
 #include "policies/ca_loop.hpp"
 #include "policies/ca_estimator.hpp"
 #include "policies/ca_scale_down.hpp"
@@ -13,6 +14,8 @@
 #include "policies/rollout.hpp"
 #include "policies/scheduler_rules.hpp"
 #include "policies/scheduler_topology.hpp"
+#include "policies/stateful_set.hpp"
+#include "policies/worker_group.hpp"
 
 #include <cstdint>
 
@@ -47,7 +50,10 @@ struct ShapePlan {
     std::uint32_t pool = 0;
     std::uint32_t zone = 0;                ///< index into the scenario's zones
     ResourceAmounts capacity;              ///< of the whole instance; limits count this
-    ResourceAmounts allocatable;           ///< less what the system and daemon sets keep
+    ResourceAmounts allocatable;           ///< less what the kubelet and the system keep
+    ResourceAmounts daemons;               ///< what the pods of DaemonSets take of each node, for as long as it is there
+    std::int64_t daemon_scoring_cpu_milli = 0;  ///< of these pods, as the scheduler scores them
+    std::int64_t daemon_scoring_memory = 0;
     std::int64_t gpus = 0;                 ///< physical GPUs, for utilisation
     std::int64_t nano_usd_per_hour = 0;
     std::int32_t provisioning_table = -1;  ///< request to node ready; -1 = `provisioning`
@@ -61,6 +67,9 @@ struct ShapePlan {
     std::uint32_t more_padding = 0;
     Tick provisioning;
     Tick minimum_billing;
+
+    /// What other pods find on an empty node.
+    [[nodiscard]] WT_HD ResourceAmounts room() const { return allocatable - daemons; }
 };
 
 /// Who adds and removes the nodes of a pool.
@@ -146,6 +155,7 @@ struct TemplatePlan {
     std::uint32_t workload = 0;
     std::int32_t server = -1;  ///< index into Blueprint::servers; -1 = its pods serve no requests
     ResourceAmounts needs;     ///< of one pod
+    ResourceAmounts limits;    ///< of cpu and memory: what quotas over limits charge
     ShapeSet shapes;           ///< that its selectors, required node affinity and tolerations admit
     ShapeSet tainted;          ///< of the others: those whose taints it does not tolerate
     std::uint32_t first_stage = 0;
@@ -167,6 +177,11 @@ struct TemplatePlan {
     std::uint32_t counted_count = 0;
     std::int64_t scoring_cpu_milli = 0;  ///< as the scheduler scores it; 0 = what it asks for, or the default
     std::int64_t scoring_memory = 0;
+    Tick run_time = never;             ///< its containers end by themselves after that long: a job's pod
+    std::int32_t failing_runs = 0;     ///< of a job: so many of its pods fail before one succeeds
+    std::int32_t worker_template = -1; ///< of a group's leader: what its workers are made from
+    std::uint32_t busy_gpus = 0;       ///< GPUs that a running engine step keeps busy, 0 = what the pod asks for,
+    std::uint32_t busy_divisor = 1;    ///< ... divided by this: a slice or a share of a GPU
     ProbePlan probes;
     Tick endpoint_delay;                ///< from a change of Ready to the router's knowing it
     Tick exit_takes;                    ///< from SIGTERM to the process's end, with nothing to drain
@@ -189,6 +204,24 @@ enum class Routing : std::uint8_t {
     least_requests,  ///< fewest in flight; among equals the one chosen longest ago
 };
 
+/// Which controller makes a workload's pods.
+enum class WorkloadController : std::uint8_t {
+    deployment,    ///< and ReplicaSet: any pods, as many as wanted (sim/workload_controllers.hpp)
+    ordinals,      ///< StatefulSet, LeaderWorkerSet: slot i is the pod of ordinal i (sim/ordinal_controller.hpp)
+    batch_job,     ///< pods that run to their end (sim/job_controller.hpp)
+    bare_pod,      ///< made once, by nobody again
+};
+
+/// A StatefulSet's or LeaderWorkerSet's rules. A set of groups numbers its pods group by group, the leader first.
+struct OrdinalPlan {
+    PodManagement management = PodManagement::ordered_ready;
+    std::uint8_t on_delete = 0;  ///< updateStrategy OnDelete
+    GroupRestart group_restart = GroupRestart::recreate_group;
+    GroupStartup group_startup = GroupStartup::leader_created;
+    std::int32_t partition = 0;
+    std::uint32_t group_size = 1;
+};
+
 /// A set of replicas behind one router, and how requests reach them.
 struct WorkloadPlan {
     std::uint32_t first_pod = 0;  ///< its pod slots are [first_pod, first_pod + pod_slots)
@@ -208,7 +241,15 @@ struct WorkloadPlan {
     Tick request_timeout = never;  ///< the client gives up this long after arrival
     Routing routing = Routing::random;
     std::uint8_t hold = 0;  ///< requests without a replica to go to wait (1) or fail (0)
-    std::uint8_t padding[6] = {};
+    WorkloadController controller = WorkloadController::deployment;
+    std::uint8_t paused = 0;  ///< spec.paused of a Deployment: another template starts no rollout
+    std::uint8_t padding[4] = {};
+    OrdinalPlan ordinals;
+    BatchJobSpec job;
+    std::int32_t cron = -1;  ///< of a job: the CronJob that starts it, by index into Blueprint::crons; -1 = at t = 0
+
+    /// Whether a pod slot, counted from `first_pod`, is a replica of its own: all are, but for the workers of a group.
+    [[nodiscard]] WT_HD bool is_replica(std::uint32_t local) const { return local % ordinals.group_size == 0; }
 };
 
 /// What happens to the cluster at a fixed time.
@@ -239,11 +280,46 @@ struct DisruptionBudgetPlan {
     [[nodiscard]] WT_HD bool covers(std::uint32_t w) const { return (workloads[w / 64] >> (w % 64) & 1) != 0; }
 };
 
-/// Somebody sets a workload's replicas at a fixed time: a CronJob that scales, a person. Sorted by time.
+/// A ResourceQuota, over requests or over limits (one that names both is two). It charges all pods of the
+/// workloads that its namespace and scopes take in.
+struct QuotaPlan {
+    std::uint32_t limited = 0;  ///< bit per ResourceKind that `hard` limits
+    std::uint8_t over_limits = 0;
+    std::uint8_t padding[3] = {};
+    ResourceAmounts hard;
+    std::uint64_t workloads[max_workloads / 64] = {};  ///< bit per workload
+
+    [[nodiscard]] WT_HD bool covers(std::uint32_t w) const { return (workloads[w / 64] >> (w % 64) & 1) != 0; }
+    [[nodiscard]] WT_HD const ResourceAmounts& charge(const TemplatePlan& pod) const {
+        return over_limits ? pod.limits : pod.needs;
+    }
+};
+
+/// A CronJob: at each hit of its schedule it starts one of its jobs. With concurrencyPolicy Allow several may run at
+/// once: each is a workload of its own, [first_workload, first_workload + workload_count).
+struct CronPlan {
+    std::uint32_t first_hit = 0;  ///< into Blueprint::cron_hits
+    std::uint32_t hit_count = 0;
+    std::uint32_t first_workload = 0, workload_count = 1;
+    CronConcurrency concurrency = CronConcurrency::allow;
+    std::uint8_t padding[7] = {};
+    Tick starting_deadline = never;
+};
+
+/// What a fixed time sets.
+enum class ScaleTargetKind : std::uint8_t {
+    replicas,  ///< a workload's spec.replicas
+    bounds,    ///< an autoscaler's minimum and maximum
+};
+
+/// Somebody scales at a fixed time: a CronJob, a Job, a person. Sorted by time.
 struct ScheduledScale {
     Tick at;
     std::uint32_t workload = 0;
     std::uint32_t replicas = 0;
+    ScaleTargetKind kind = ScaleTargetKind::replicas;
+    std::uint8_t padding[7] = {};
+    std::int32_t minimum = -1, maximum = -1;  ///< bounds: -1 = left as it is
 };
 
 }  // namespace windtunnel

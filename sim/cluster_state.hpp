@@ -3,6 +3,8 @@
 #include "models/fault.hpp"
 #include "models/random.hpp"
 #include "policies/karpenter_lifecycle.hpp"
+#include "policies/restart_backoff.hpp"
+#include "policies/rollout_status.hpp"
 #include "policies/scheduler_scores.hpp"
 #include "sim/blueprint.hpp"
 #include "sim/calendar.hpp"
@@ -37,6 +39,10 @@ struct Pod {
     bool spread_counted = false;        ///< on a node and not being deleted
     std::uint32_t planned_node = no_index;  ///< scratch of scale-down: where it would move
     std::uint8_t unschedulable = 0;     ///< the scheduler has said so once
+    bool removed = false;    ///< deleted by its own controller
+    bool succeeded = false;  ///< ended by itself, its work done
+    bool restarted = false;  ///< a container of it has been restarted
+    bool formed = false;     ///< a group's leader: all of its workers have been made
     Tick created, bound, ready_since, deleted;
 
     [[nodiscard]] WT_HD bool exists() const { return state != PodState::none; }
@@ -70,7 +76,9 @@ struct ClusterNode {
     ScoringUse used;  ///< what its pods count in the scheduler's scores
     bool in_topology = false;  ///< counted as a node of its domains
     ResourceAmounts planned;  ///< scratch of one node-scaling scan: what pending pods leave of a coming node
-    std::uint64_t seen[max_workloads / 64] = {};  ///< workloads whose once-per-node stages have run here
+    std::uint64_t seen[max_workloads / 64] = {};     ///< workloads whose once-per-node stages have run here
+    std::uint64_t pulling[max_workloads / 64] = {};  ///< ... or have begun to
+    SerialPulls pulls;
     Tick launched, empty_since;
     Tick unneeded_since = never;  ///< cluster-autoscaler: since when it could go; `never` = it is needed
     Tick nominated_until;   ///< Karpenter: planned for pods, not to be disrupted before
@@ -96,24 +104,34 @@ struct WorkloadState {
     std::uint8_t syncing = 0;   ///< its controller is at work
     std::uint8_t sync_due = 0;  ///< something changed meanwhile
     std::uint8_t rolling = 0;   ///< a rollout is not complete
-    Tick progressed;            ///< when the rollout last made progress
+    std::uint8_t made = 0;      ///< of a bare pod: it has been
+    std::uint8_t job_runs = 0;  ///< of a job: started, and neither complete nor failed
+    std::uint32_t old_revision = 0;  ///< ordinals: what pods below the partition are made from
+    std::int32_t failures = 0;  ///< syncs in a row in which a creation was refused
+    Tick retry_at = never;      ///< when the work queue lets it try again
+    Tick check_at = never;      ///< when a pod will be available, or a job's back-off or deadline ends
+    RolloutProgress progress;
+    BatchJobCounts job;         ///< `active` is the workload's own
 };
 
 /// Order of what happens at one tick in the control plane, first to last; requests and engine steps of the
 /// same tick come before all of it (sim/trial.hpp).
-///   nodes become ready or leave -> pods go on -> workloads' timers -> scheduled scalings -> events -> metrics are
-///   scraped -> KEDA polls -> HPAs sync -> nodes are scaled -> Karpenter plans, then disrupts -> the span ends
+///   nodes become ready or leave -> pods go on -> workloads' controllers -> quotas are counted anew -> CronJobs ->
+///   scheduled scalings -> events -> metrics are scraped -> KEDA polls -> HPAs sync -> nodes are scaled ->
+///   Karpenter plans, then disrupts -> the span ends
 struct ControlSlots {
-    std::uint32_t nodes = 0, pods = 0, workloads = 0, schedule = 0, events = 0, scrape = 0, keda = 0, hpa = 0,
-                  node_scaling = 0, karpenter_batch = 0, karpenter_disruption = 0, span_end = 0;
-    std::uint32_t first_timer = 0;  ///< slots below it are nodes, pods and workloads
+    std::uint32_t nodes = 0, pods = 0, workloads = 0, quota = 0, crons = 0, schedule = 0, events = 0, scrape = 0,
+                  keda = 0, hpa = 0, node_scaling = 0, karpenter_batch = 0, karpenter_disruption = 0, span_end = 0;
+    std::uint32_t first_timer = 0;  ///< slots below it are the fleet's: nodes, pods, workloads, quotas, CronJobs
     std::uint32_t count = 0;
 
     WT_HD static ControlSlots of(const Blueprint& b, std::uint32_t autoscalers) {
         ControlSlots s;
         s.pods = b.node_slots;
         s.workloads = s.pods + b.pod_slots;
-        s.first_timer = s.schedule = s.workloads + static_cast<std::uint32_t>(b.workloads.size());
+        s.quota = s.workloads + static_cast<std::uint32_t>(b.workloads.size());
+        s.crons = s.quota + 1;
+        s.first_timer = s.schedule = s.crons + static_cast<std::uint32_t>(b.crons.size());
         s.events = s.schedule + 1;
         s.scrape = s.events + 1;
         s.keda = s.scrape + 1;
@@ -169,7 +187,7 @@ public:
         for (std::uint32_t w = 0; w < b.workloads.size(); ++w) {
             const WorkloadPlan& plan = b.workloads[w];
             m_workloads[w] = WorkloadState{};
-            m_workloads[w].revision = plan.first_template;
+            m_workloads[w].revision = m_workloads[w].old_revision = plan.first_template;
             for (std::uint32_t i = plan.pod_slots; i-- > 0;) {
                 Pod& pod = m_pods[plan.first_pod + i];
                 pod = Pod{};
@@ -202,7 +220,13 @@ public:
     // ---- the calendar ----------------------------------------------------------------------------------
 
     WT_HD void wake_pod(std::uint32_t p, Tick at) { m_calendar->set(m_slots.pods + p, at); }
-    WT_HD void wake_workload(std::uint32_t w, Tick at) { m_calendar->set(m_slots.workloads + w, at); }
+    /// The workload's controller looks at it at `at`, or earlier if something else wants that.
+    WT_HD void wake_workload(std::uint32_t w, Tick at) {
+        m_calendar->set(m_slots.workloads + w, min(m_calendar->time(m_slots.workloads + w), at));
+    }
+    WT_HD void clear_workload(std::uint32_t w) { m_calendar->set(m_slots.workloads + w, never); }
+    WT_HD void wake_quota(Tick at) { m_calendar->set(m_slots.quota, at); }
+    WT_HD void wake_cron(std::uint32_t c, Tick at) { m_calendar->set(m_slots.crons + c, at); }
     WT_HD void wake_autoscaler(Tick at) { m_calendar->set(m_slots.node_scaling, at); }
     WT_HD void wake_batch(Tick at) { m_calendar->set(m_slots.karpenter_batch, at); }
     WT_HD void wake_disruption(Tick at) { m_calendar->set(m_slots.karpenter_disruption, at); }
@@ -218,8 +242,14 @@ public:
         WorkloadState& state = m_workloads[w];
         const std::uint32_t p = state.free_pods;
         if (p == no_index) return no_index;
+        state.free_pods = m_pods[p].next;
+        create_pod_at(p, revision, now);
+        return p;
+    }
+    /// The same in the slot of an ordinal. Requires that the slot is free.
+    WT_HD_COLD void create_pod_at(std::uint32_t p, std::uint32_t revision, Tick now) {
         Pod& pod = m_pods[p];
-        state.free_pods = pod.next;
+        const std::uint32_t w = pod.workload;
         const std::uint32_t incarnation = pod.incarnation + 1;
         pod = Pod{};
         pod.workload = static_cast<std::uint16_t>(w);
@@ -227,11 +257,21 @@ public:
         pod.incarnation = incarnation;
         pod.state = PodState::pending;
         pod.created = now;
-        ++state.active;
+        m_workloads[w].active += is_replica(p) ? 1 : 0;
         ++m_revisions[revision].active;
         ++m_revisions[revision].existing;
         m_owner->pod_changed(p, now);
-        return p;
+    }
+    /// The pod got its deletion time, or ended by itself.
+    WT_HD void leave_active(std::uint32_t p) {
+        m_workloads[m_pods[p].workload].active -= is_replica(p) ? 1 : 0;
+        --m_revisions[m_pods[p].revision].active;
+        leave_spread(p);
+    }
+    /// What autoscalers and budgets count: not the workers of a group.
+    [[nodiscard]] WT_HD bool is_replica(std::uint32_t p) const {
+        const WorkloadPlan& plan = m_blueprint->workloads[m_pods[p].workload];
+        return plan.is_replica(p - plan.first_pod);
     }
 
     /// Gives the pod its place on a node.
@@ -319,8 +359,10 @@ public:
         Pod& pod = m_pods[p];
         --m_revisions[pod.revision].existing;
         pod.state = PodState::none;
-        pod.next = m_workloads[pod.workload].free_pods;
-        m_workloads[pod.workload].free_pods = p;
+        if (m_blueprint->workloads[pod.workload].controller != WorkloadController::ordinals) {
+            pod.next = m_workloads[pod.workload].free_pods;
+            m_workloads[pod.workload].free_pods = p;
+        }
         m_owner->pod_changed(p, now);
         tell_controller(pod.workload, now);
     }
@@ -329,17 +371,21 @@ public:
         Pod& pod = m_pods[p];
         pod.state = PodState::ready;
         pod.ready_since = now;
-        ++m_workloads[pod.workload].ready;
-        ++m_revisions[pod.revision].ready;
-        m_tally->ready_replicas.change(now, m_blueprint->span, 1);
+        count_ready(p, now, 1);
         m_owner->pod_changed(p, now);
         tell_controller(pod.workload, now);
     }
     WT_HD void leave_ready(std::uint32_t p, Tick now) {
-        --m_workloads[m_pods[p].workload].ready;
-        --m_revisions[m_pods[p].revision].ready;
-        m_tally->ready_replicas.change(now, m_blueprint->span, -1);
+        count_ready(p, now, -1);
         tell_controller(m_pods[p].workload, now);
+    }
+    /// A pod of the workload has changed: its controller looks, in the workload's own slot, if that can matter to it.
+    WT_HD void tell_controller(std::uint32_t w, Tick now) {
+        const WorkloadState& state = m_workloads[w];
+        const WorkloadController kind = m_blueprint->workloads[w].controller;
+        if (state.rolling || state.failures > 0 || kind == WorkloadController::ordinals ||
+            kind == WorkloadController::batch_job)
+            wake_workload(w, now);
     }
 
     // ---- nodes -----------------------------------------------------------------------------------------
@@ -361,7 +407,8 @@ public:
         node.shape = static_cast<std::uint16_t>(shape);
         node.incarnation = incarnation;
         node.state = NodeState::provisioning;
-        node.free = plan.allocatable;
+        node.free = plan.room();
+        node.used = {plan.daemon_scoring_cpu_milli, plan.daemon_scoring_memory};
         node.launched = now;
         ++m_tally->pools[plan.pool].launched;
         count_node(plan, now, 1);
@@ -408,9 +455,11 @@ public:
     }
 
 private:
-    /// A rollout goes on with what its pods do: in the workload's own slot, after them.
-    WT_HD void tell_controller(std::uint32_t w, Tick now) {
-        if (m_workloads[w].rolling) wake_workload(w, now);
+    WT_HD void count_ready(std::uint32_t p, Tick now, std::int32_t by) {
+        const Pod& pod = m_pods[p];
+        if (is_replica(p)) m_workloads[pod.workload].ready += static_cast<std::uint32_t>(by);
+        m_revisions[pod.revision].ready += static_cast<std::uint32_t>(by);
+        if (template_of(pod).server >= 0) m_tally->ready_replicas.change(now, m_blueprint->span, by);
     }
     WT_HD void stop_or_start_spread(std::uint32_t p, std::uint32_t n, std::int32_t by) {
         m_pods[p].spread_counted = by > 0;

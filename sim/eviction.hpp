@@ -1,6 +1,5 @@
 #pragma once
-#include "policies/disruption_budget.hpp"
-#include "sim/cluster_state.hpp"
+#include "sim/disruption_status.hpp"
 
 namespace windtunnel {
 
@@ -12,21 +11,6 @@ template <class Layout, class Owner>
 class Eviction {
 public:
     using State = ClusterState<Layout, Owner>;
-
-    /// What a budget says now, from the counters of the workloads that it covers. A pod that has been evicted is
-    /// out of them at once, so that no record of disrupted pods is needed.
-    [[nodiscard]] WT_HD_COLD static DisruptionBudgetStatus status_of(const State& s,
-                                                                     const DisruptionBudgetPlan& budget) {
-        DisruptionBudgetInput input;
-        for (std::uint32_t w = 0; w < s.blueprint().workloads.size(); ++w) {
-            if (!budget.covers(w)) continue;
-            const WorkloadState& state = s.workload(w);
-            input.matching_pods += static_cast<std::int32_t>(state.active);
-            input.healthy_pods += static_cast<std::int32_t>(state.ready);
-            input.controller_scale += static_cast<std::int32_t>(state.desired);
-        }
-        return budget_status(budget.spec, input);
-    }
 
     /// Asks for a pod's eviction; it is deleted where its budget allows it. Whether it is on its way out.
     WT_HD_COLD bool evict(Fleet<Layout, Owner>& fleet, std::uint32_t p, Tick now, Fault& fault) {
@@ -41,7 +25,7 @@ public:
             budget = &b;
             ++budgets;
         }
-        if (budget != nullptr) status = status_of(s, *budget);
+        if (budget != nullptr) status = disruption_status(s, *budget);
         const bool pending = pod.state == PodState::pending ||
                              (pod.state == PodState::starting && pod.stage < s.template_of(pod).container_stage);
         const EvictionAnswer answer = request_eviction(

@@ -19,11 +19,13 @@ struct KubeletPod {
     bool draining = false;    ///< after SIGTERM, until what is in flight is done
     bool routed = false;      ///< the router knows the pod
     bool hook_waits = false;  ///< its preStop waits until nothing is in flight
+    bool pulls = false;       ///< it is this pod whose images the node pulls for its workload
+    bool waits_for_group = false;  ///< a leader whose process runs, without all of its workers
     Tick hook_from;           ///< and at least until then
     Tick exited;              ///< the container's last exit
     // What comes next, each `never` when it does not.
     Tick stage_due = never, hook_due = never, kill_due = never, restart_due = never, sync_due = never,
-         route_due = never;
+         route_due = never, end_due = never;
 };
 
 /// A pod on its node: its start, its probes, its restarts, and its end within its grace (kubernetes.md,
@@ -64,6 +66,7 @@ public:
         KubeletPod& k = m_pods[p];
         if (!k.running) start_container(fleet, p, now);
         k.stage_due = k.sync_due = never;
+        s.node(s.pod(p).node).pulls = SerialPulls{};
         s.pod(p).stage = static_cast<std::uint8_t>(plan.stage_count);
         k.probes.assume_healthy(plan.probes.rules);
         if (!s.pod(p).serving) serve(fleet, p, now);
@@ -129,7 +132,7 @@ public:
     WT_HD_COLD void node_died(Parts& fleet, std::uint32_t p, Tick now) {
         KubeletPod& k = m_pods[p];
         end_process(fleet, p, now);
-        k.stage_due = k.hook_due = k.kill_due = k.restart_due = k.sync_due = k.route_due = never;
+        k.stage_due = k.hook_due = k.kill_due = k.restart_due = k.sync_due = k.route_due = k.end_due = never;
         k.draining = k.hook_waits = false;
         fleet.state().wake_pod(p, never);
     }
@@ -150,7 +153,7 @@ private:
             route(fleet, p, now);
         } else if (k.stage_due <= now) {
             k.stage_due = never;
-            ++s.pod(p).stage;
+            end_stage(fleet, p);
             go_on(fleet, p, now);
         } else if (k.hook_due <= now) {
             hook_ends(fleet, p, now);
@@ -158,6 +161,8 @@ private:
             container_exits(fleet, p, now);
         } else if (k.restart_due <= now) {
             restart(fleet, p, now);
+        } else if (k.end_due <= now) {
+            work_ends(fleet, p, now);
         } else if (k.sync_due <= now) {
             k.sync_due = never;
             k.probes.sync(rules, now);
@@ -173,7 +178,7 @@ private:
         const KubeletPod& k = m_pods[p];
         State& s = fleet.state();
         Tick next = min(min(k.stage_due, k.hook_due), min(k.kill_due, k.restart_due));
-        next = min(next, min(k.sync_due, k.route_due));
+        next = min(next, min(min(k.sync_due, k.route_due), k.end_due));
         next = min(next, k.probes.next_change(s.template_of(s.pod(p)).probes.rules));
         s.wake_pod(p, max(next, now));
     }
@@ -186,18 +191,40 @@ private:
         Pod& pod = s.pod(p);
         KubeletPod& k = m_pods[p];
         const TemplatePlan& plan = s.template_of(pod);
-        const std::uint64_t seen = s.node(pod.node).seen[pod.workload / 64] >> (pod.workload % 64) & 1;
+        ClusterNode& node = s.node(pod.node);
+        const std::uint64_t bit = std::uint64_t{1} << (pod.workload % 64);
         for (; pod.stage < plan.stage_count; ++pod.stage) {
             if (pod.stage == plan.container_stage && !k.running) start_container(fleet, p, now);
             const StagePlan& stage = s.blueprint().stages[plan.first_stage + pod.stage];
-            if (stage.once_per_node && seen) continue;
-            k.stage_due = now + duration_of(s, stage, p, pod.stage);
+            if (stage.once_per_node) {
+                // A node pulls one image after the other (kubernetes.md 4.12); a second pod of a workload waits for
+                // the first one's.
+                if ((node.seen[pod.workload / 64] & bit) != 0) continue;
+                const bool others = (node.pulling[pod.workload / 64] & bit) != 0 && !k.pulls;
+                if (others && node.pulls.free <= now) continue;
+                k.stage_due = others ? node.pulls.free : node.pulls.pull(now, duration_of(s, stage, p, pod.stage));
+                k.pulls = !others;
+                node.pulling[pod.workload / 64] |= bit;
+            } else {
+                k.stage_due = now + duration_of(s, stage, p, pod.stage);
+            }
             s.owner().pod_changed(p, now);
             return;
         }
         if (!k.running) start_container(fleet, p, now);
-        ++s.tally().cold_starts;
+        if (plan.server >= 0) ++s.tally().cold_starts;
         serve(fleet, p, now);
+    }
+    /// The pod's stage is over. After the last of its images these are on the node.
+    WT_HD_COLD void end_stage(Parts& fleet, std::uint32_t p) {
+        State& s = fleet.state();
+        Pod& pod = s.pod(p);
+        const TemplatePlan& plan = s.template_of(pod);
+        const StagePlan* stages = s.blueprint().stages.data() + plan.first_stage;
+        if (m_pods[p].pulls && stages[pod.stage].once_per_node &&
+            (pod.stage + 1u == plan.stage_count || !stages[pod.stage + 1].once_per_node))
+            s.node(pod.node).seen[pod.workload / 64] |= std::uint64_t{1} << (pod.workload % 64);
+        ++pod.stage;
     }
 
     WT_HD_COLD void start_container(Parts& fleet, std::uint32_t p, Tick now) {
@@ -215,12 +242,53 @@ private:
     WT_HD_COLD void serve(Parts& fleet, std::uint32_t p, Tick now) {
         State& s = fleet.state();
         Pod& pod = s.pod(p);
+        const TemplatePlan& plan = s.template_of(pod);
         s.node(pod.node).seen[pod.workload / 64] |= std::uint64_t{1} << (pod.workload % 64);
+        m_pods[p].waits_for_group = s.is_replica(p) && !workers_serve(s, p);
+        if (m_pods[p].waits_for_group) return;
         pod.serving = true;
+        if (plan.run_time != Tick{never}) m_pods[p].end_due = now + plan.run_time;
         s.owner().process_serves(p, now);
         set_answers(fleet, p, now);
         update_ready(fleet, p, now);
         if (m_pods[p].route_due == never) route(fleet, p, now);
+        if (s.is_replica(p)) return;
+        const std::uint32_t leader = leader_of(s, p);
+        if (!m_pods[leader].waits_for_group || !workers_serve(s, leader)) return;
+        serve(fleet, leader, now);
+        wake(fleet, leader, now);
+    }
+
+    /// The work of a job's pod is done; the first so many of a job fail.
+    WT_HD_COLD void work_ends(Parts& fleet, std::uint32_t p, Tick now) {
+        State& s = fleet.state();
+        m_pods[p].end_due = never;
+        const bool fails = s.workload(s.pod(p).workload).job.failed < s.template_of(s.pod(p)).failing_runs;
+        fleet.pod_ends(p, !fails, now);
+    }
+
+    // ---- a group of pods that serve together -----------------------------------------------------------
+
+    [[nodiscard]] WT_HD static std::uint32_t leader_of(const State& s, std::uint32_t p) {
+        const WorkloadPlan& plan = s.blueprint().workloads[s.pod(p).workload];
+        return p - (p - plan.first_pod) % plan.ordinals.group_size;
+    }
+    [[nodiscard]] WT_HD static bool workers_serve(const State& s, std::uint32_t leader) {
+        const WorkloadPlan& plan = s.blueprint().workloads[s.pod(leader).workload];
+        for (std::uint32_t k = 1; k < plan.ordinals.group_size; ++k)
+            if (!s.pod(leader + k).serving) return false;
+        return true;
+    }
+    /// A worker's process is gone: its leader serves no more, and what was in flight is lost.
+    WT_HD_COLD void worker_gone(Parts& fleet, std::uint32_t p, Tick now) {
+        State& s = fleet.state();
+        const std::uint32_t leader = leader_of(s, p);
+        if (leader == p || !s.pod(leader).serving) return;
+        end_process(fleet, leader, now);
+        m_pods[leader].waits_for_group = true;
+        set_answers(fleet, leader, now);
+        update_ready(fleet, leader, now);
+        if (s.pod(leader).node != no_index && !s.pod(leader).lost) wake(fleet, leader, now);
     }
 
     // ---- probes ----------------------------------------------------------------------------------------
@@ -345,10 +413,12 @@ private:
         State& s = fleet.state();
         s.owner().process_gone(p, now);
         pod.serving = false;
+        m_pods[p].end_due = never;
         if (m_pods[p].routed && s.blueprint().workloads[pod.workload].hold) {
             m_pods[p].routed = false;
             s.owner().endpoint_removed(p, now);
         }
+        if (s.blueprint().workloads[pod.workload].ordinals.group_size > 1) worker_gone(fleet, p, now);
     }
 
     WT_HD_COLD void container_exits(Parts& fleet, std::uint32_t p, Tick now) {
@@ -358,13 +428,16 @@ private:
         if (!pod.active()) return fleet.pod_gone(p, now);
         end_process(fleet, p, now);
         k.running = k.stopping = k.draining = false;
+        k.waits_for_group = false;
         k.stage_due = k.hook_due = k.kill_due = k.sync_due = never;
         k.probes.container_stopped(s.template_of(pod).probes.rules, now);
         k.exited = now;
         ++k.restarts;
         ++s.tally().container_restarts;
         s.owner().note(OccurrenceRecord{Occurrence::container_exited, p, no_object, k.restarts, now});
+        pod.restarted = true;
         update_ready(fleet, p, now);
+        s.tell_controller(pod.workload, now);
         k.restart_due = now + up_to_a_second(s, p);
     }
 

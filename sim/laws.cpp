@@ -47,7 +47,7 @@ std::vector<std::string> broken_laws(const Blueprint& b, const TrialOutcome& o) 
 }
 
 LawObserver::LawObserver(const Blueprint& b)
-    : m_blueprint(b), m_pods(b.pod_slots), m_used(b.node_slots), m_nodes(b.node_slots, NodeState::none), m_shapes(b.node_slots) {}
+    : m_blueprint(b), m_pods(b.pod_slots), m_used(b.node_slots), m_nodes(b.node_slots, NodeState::none), m_shapes(b.node_slots), m_charged(b.quotas.size()) {}
 
 void LawObserver::expect(bool holds, const char* law, Tick now) {
     if (!holds && broken.size() < 20) broken.push_back(fmt::format("{} at {:.6f} s", law, to_seconds(now)));
@@ -74,10 +74,22 @@ void LawObserver::pod_changed(std::uint32_t p, const Pod& pod, Tick now) {
         ResourceAmounts& used = m_used[pod.node];
         used += plan.needs;
         const std::uint16_t shape = m_shapes[pod.node];
-        expect(fits(used, m_blueprint.shapes[shape].allocatable), "L5: a node holds more than it has", now);
+        expect(fits(used, m_blueprint.shapes[shape].room()), "L5: a node holds more than it has", now);
         expect(m_nodes[pod.node] == NodeState::ready, "L5: a pod was bound to a node that is not Ready", now);
         expect(plan.shapes.has(shape), "L5: a pod runs on a kind of node that its selectors exclude", now);
     }
+    if (m_pods[p].exists() != pod.exists())
+        for (std::uint32_t q = 0; q < m_blueprint.quotas.size(); ++q) {
+            const QuotaPlan& quota = m_blueprint.quotas[q];
+            if (!quota.covers(pod.workload)) continue;
+            if (pod.exists())
+                m_charged[q] += quota.charge(plan);
+            else
+                m_charged[q] -= quota.charge(plan);
+            for (std::int32_t kind = 0; kind < resource_kinds && pod.exists(); ++kind)
+                expect((quota.limited >> kind & 1) == 0 || m_charged[q][kind] <= quota.hard[kind],
+                       "L13: the pods of a namespace hold more than its quota", now);
+        }
     m_pods[p] = pod;
 }
 

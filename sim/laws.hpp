@@ -31,6 +31,7 @@ private:
     std::vector<ResourceAmounts> m_used;  ///< per node
     std::vector<NodeState> m_nodes;
     std::vector<std::uint16_t> m_shapes;  ///< per node
+    std::vector<ResourceAmounts> m_charged;  ///< per quota
     Tick m_last;
 };
 

@@ -78,7 +78,7 @@ public:
         std::uint32_t best = no_index;
         for (std::uint32_t i = 0; i < b.shapes.size(); ++i) {
             const ShapePlan& shape = b.shapes[i];
-            if (!plan.shapes.has(static_cast<std::int32_t>(i)) || !fits(plan.needs, shape.allocatable) ||
+            if (!plan.shapes.has(static_cast<std::int32_t>(i)) || !fits(plan.needs, shape.room()) ||
                 !s.has_free_node(shape.pool))
                 continue;
             if (best == no_index || shape.nano_usd_per_hour < b.shapes[best].nano_usd_per_hour) best = i;

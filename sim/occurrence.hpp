@@ -26,6 +26,7 @@ enum class Occurrence : std::uint8_t {
     nodes_not_requested, ///< pod that no group helps; object: groups at their maximum; value: groups in back-off
     node_launch_failed,  ///< shape: the cloud had none, or the pool is full
     node_unreachable,    ///< node: the cluster has noticed that it is dead
+    job_ended,           ///< workload; value: a BatchJobOutcome
     metrics_silent,      ///< Prometheus answers nothing from now on; value: for so many ticks
 };
 

@@ -145,7 +145,9 @@ private:
         for (std::int32_t v = 0; v < count; ++v) {
             const auto victim = static_cast<std::uint32_t>(m_victims[v].pod);
             if (!m_victims[v].out || !s.pod(victim).active()) continue;
+            ++s.tally().pods_preempted;
             s.owner().note(OccurrenceRecord{Occurrence::preempted, victim, p, 0, now});
+            s.wake_workload(s.pod(victim).workload, now);  // its controller makes another
             fleet.delete_active_pod(victim, now);
         }
     }

@@ -1,6 +1,6 @@
 #pragma once
 #include "policies/scheduler_preemption.hpp"
-#include "sim/cluster_state.hpp"
+#include "sim/disruption_status.hpp"
 
 namespace windtunnel {
 
@@ -116,8 +116,16 @@ public:
         return m_state.template_of(pod(p)).priority;
     }
     [[nodiscard]] WT_HD Tick started(std::int32_t p) const { return pod(p).bound; }
-    [[nodiscard]] WT_HD std::int32_t budget(std::int32_t, std::int32_t) const { return -1; }
-    [[nodiscard]] WT_HD std::int32_t disruptions_allowed(std::int32_t) const { return 0; }
+    /// The i-th PodDisruptionBudget that covers a pod (7.4.4.1).
+    [[nodiscard]] WT_HD std::int32_t budget(std::int32_t p, std::int32_t i) const {
+        const BlobSpan<DisruptionBudgetPlan>& budgets = m_state.blueprint().budgets;
+        for (std::uint32_t b = 0; b < budgets.size(); ++b)
+            if (budgets[b].covers(pod(p).workload) && i-- == 0) return static_cast<std::int32_t>(b);
+        return -1;
+    }
+    [[nodiscard]] WT_HD std::int32_t disruptions_allowed(std::int32_t b) const {
+        return disruption_status(m_state, m_state.blueprint().budgets[static_cast<std::size_t>(b)]).disruptions_allowed;
+    }
 
 private:
     [[nodiscard]] WT_HD static std::int32_t number(std::uint32_t i) {

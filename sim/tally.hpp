@@ -95,6 +95,11 @@ struct Tally {
     std::uint64_t spot_evictions = 0;
     std::uint64_t scale_ups = 0, scale_downs = 0;
     std::uint64_t rollouts = 0;           ///< completed
+    std::uint64_t rollouts_stuck = 0;     ///< times that a progress deadline passed
+    std::uint64_t creations_refused = 0;  ///< of pods, by quotas (FailedCreate)
+    std::uint64_t pods_preempted = 0;     ///< made room for a pod of higher priority
+    std::uint64_t jobs_complete = 0, jobs_failed = 0;
+    std::uint64_t jobs_skipped = 0;       ///< hits of CronJobs that found all of their jobs running
     std::uint64_t evictions = 0, evictions_refused = 0;
     TimeIntegral ready_replicas;
     TimeIntegral nodes;

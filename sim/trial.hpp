@@ -234,7 +234,10 @@ private:
             m_control_calendar.set(slot, m_scheduled < m_blueprint.schedule.size()
                                              ? m_blueprint.schedule[m_scheduled].at
                                              : Tick{never});
-            scale(next.workload, static_cast<std::int32_t>(next.replicas), -1, m_now);
+            if (next.kind == ScaleTargetKind::bounds)
+                m_autoscaling.set_bounds(next.workload, next.minimum, next.maximum);
+            else
+                scale(next.workload, static_cast<std::int32_t>(next.replicas), -1, m_now);
         } else if (slot == m_slots.scrape) {
             m_control_calendar.set(slot, m_now + m_blueprint.scrape.interval);
             m_board.scrape(*this, m_now);
@@ -270,9 +273,9 @@ private:
     }
     WT_HD void count_busy(std::uint32_t p, Tick now) {
         const Tick busy = m_servers[p].gauges(m_jobs, now).busy;
-        const std::int64_t gpus = m_fleet.state().template_of(m_fleet.pod(p)).needs[resource_gpus];
-        m_tally->gpu_busy.add_product(static_cast<std::uint64_t>(busy.count),
-                                      static_cast<std::uint64_t>(gpus));
+        const TemplatePlan& pod = m_fleet.state().template_of(m_fleet.pod(p));
+        const std::uint64_t gpus = pod.busy_gpus > 0 ? pod.busy_gpus : static_cast<std::uint64_t>(pod.needs[resource_gpus]);
+        m_tally->gpu_busy.add_product(static_cast<std::uint64_t>(busy.count) / pod.busy_divisor, gpus);
     }
 
     using Path::m_blueprint, Path::m_board, Path::m_cursor, Path::m_dispatches, Path::m_fault, Path::m_fleet;

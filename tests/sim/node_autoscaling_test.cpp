@@ -40,7 +40,7 @@ ShapePlan gpu_nodes(std::int64_t gpus, std::int64_t price) {
     return shape;
 }
 
-/// One Deployment of one-GPU pods that serve nothing: 1 replica, at 103 s `most`, at 1000 s 1 again.
+/// One Deployment of one-GPU pods: 1 replica, at 103 s `most`, at 1000 s 1 again.
 BlueprintParts up_and_down(std::uint32_t most, Tick span) {
     BlueprintParts parts;
     parts.span = span;
@@ -48,7 +48,8 @@ BlueprintParts up_and_down(std::uint32_t most, Tick span) {
     workload.pod_slots = 2 * most;
     workload.initial_replicas = 1;
     TemplateParts pods;
-    pods.plan.server = -1;
+    pods.plan.server = 0;
+    parts.servers = {lab::plain_server()};
     pods.plan.needs = resource_amounts(1, 1000, 1000, 1);
     pods.plan.shapes = ShapeSet::first(2);
     parts.add(workload, pods);

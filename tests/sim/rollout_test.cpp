@@ -40,15 +40,7 @@ struct PodCounter : LawObserver {
 /// Replicas of one GPU each, a minute to start and ten seconds to end, on `nodes` nodes of one GPU.
 BlueprintParts replicas_on(std::uint32_t replicas, std::uint32_t nodes) {
     BlueprintParts parts;
-    ServerParts s;
-    s.max_num_seqs = 4;
-    s.max_num_batched_tokens = 64;
-    s.max_model_len = 64;
-    s.usable_blocks = 16;
-    s.cost.decode_step.assign(5, milliseconds(10));
-    s.cost.mixed_step.assign(65, milliseconds(10));
-    s.cost.attention = {{0, Tick{}, 0}};
-    parts.servers = {s};
+    parts.servers = {lab::plain_server()};
     WorkloadPlan w;
     w.pod_slots = 3 * replicas + 4;
     w.initial_replicas = replicas;

@@ -25,6 +25,98 @@ inline ShapePlan one_gpu_nodes(std::int64_t cpu_milli, std::int64_t memory_bytes
     return s;
 }
 
+/// A server whose every step takes 10 ms.
+inline ServerParts plain_server() {
+    ServerParts s;
+    s.max_num_seqs = 4;
+    s.max_num_batched_tokens = 64;
+    s.max_model_len = 64;
+    s.usable_blocks = 16;
+    s.cost.decode_step.assign(5, milliseconds(10));
+    s.cost.mixed_step.assign(65, milliseconds(10));
+    s.cost.attention = {{0, Tick{}, 0}};
+    return s;
+}
+
+/// Adds workloads of every kind that no request goes to: bare pods, pods of a StatefulSet, of groups, of Jobs and
+/// CronJobs, all with priorities, and a quota over some of them.
+inline void add_other_workloads(BlueprintParts& parts, std::uint64_t seed) {
+    std::mt19937_64 rng(seed * 79);
+    const auto pick = [&](std::int64_t low, std::int64_t high) {
+        return low + static_cast<std::int64_t>(rng() % static_cast<std::uint64_t>(high - low + 1));
+    };
+    const Tick span = parts.span;
+    for (TemplateParts& t : parts.templates) t.plan.priority = static_cast<std::int32_t>(pick(-1, 1));
+    for (ShapePlan& shape : parts.shapes)
+        if (pick(0, 1)) shape.daemons = resource_amounts(0, pick(0, 300), pick(0, 30), 1);
+    for (std::int64_t i = pick(1, 5); i > 0; --i) {
+        const auto w = static_cast<std::uint32_t>(parts.workloads.size());
+        WorkloadPlan plan;
+        plan.controller = static_cast<WorkloadController>(pick(0, 3));
+        plan.pod_slots = 24;
+        plan.initial_replicas = static_cast<std::uint32_t>(pick(0, 2));
+        TemplateParts t;
+        t.plan.needs = resource_amounts(pick(0, 1), pick(0, 400), pick(1, 60), 1);
+        t.plan.limits = resource_amounts(0, 500, 0, 0);
+        t.plan.shapes.words[0] = static_cast<std::uint64_t>(pick(1, 3));
+        t.plan.priority = static_cast<std::int32_t>(pick(-2, 2));
+        t.plan.preempts = static_cast<std::uint8_t>(pick(0, 1));
+        t.plan.grace = Tick{pick(0, span.count / 50 + 1)};
+        t.plan.exit_takes = Tick{pick(0, span.count / 100 + 1)};
+        t.stages = {{-1, 1, {}, Tick{pick(0, span.count / 40 + 1)}}, {-1, 0, {}, Tick{pick(0, span.count / 40 + 1)}}};
+        t.plan.container_stage = 1;
+        if (plan.controller == WorkloadController::bare_pod) plan.initial_replicas = 1;
+        if (plan.controller == WorkloadController::ordinals) {
+            plan.ordinals.management = static_cast<PodManagement>(pick(0, 1));
+            plan.ordinals.group_size = static_cast<std::uint32_t>(pick(1, 3));
+            plan.ordinals.partition = static_cast<std::int32_t>(pick(0, 1));
+            plan.max_unavailable = integer(static_cast<std::int32_t>(pick(1, 2)));
+        }
+        if (plan.controller == WorkloadController::batch_job) {
+            t.plan.run_time = Tick{pick(1, span.count / 5 + 1)};
+            t.plan.failing_runs = static_cast<std::int32_t>(pick(0, 2));
+            plan.job.parallelism = static_cast<std::int32_t>(pick(1, 3));
+            plan.job.completions = static_cast<std::int32_t>(pick(1, 5));
+            plan.job.backoff_limit = static_cast<std::int32_t>(pick(0, 3));
+            if (pick(0, 2) == 0) plan.job.active_deadline = Tick{pick(1, span.count)};
+            if (pick(0, 1)) {
+                CronPlan cron;
+                plan.cron = static_cast<std::int32_t>(parts.crons.size());
+                cron.first_workload = w;
+                cron.concurrency = static_cast<CronConcurrency>(pick(0, 2));
+                cron.first_hit = static_cast<std::uint32_t>(parts.cron_hits.size());
+                cron.hit_count = static_cast<std::uint32_t>(pick(1, 4));
+                for (std::uint32_t h = 1; h <= cron.hit_count; ++h) parts.cron_hits.push_back(Tick{h * span.count / 5});
+                parts.crons.push_back(cron);
+            }
+        } else if (plan.controller != WorkloadController::bare_pod) {
+            for (std::int64_t n = pick(0, 2); n > 0; --n)
+                parts.schedule.push_back({Tick{pick(0, span.count)}, w, static_cast<std::uint32_t>(pick(0, 4))});
+        }
+        parts.add(plan, t);
+        if (plan.controller == WorkloadController::ordinals && plan.ordinals.group_size > 1 && pick(0, 1)) {
+            const std::uint32_t worker = parts.add_revision(w, t);
+            parts.templates[parts.workloads[w].first_template].plan.worker_template = static_cast<std::int32_t>(worker);
+        }
+    }
+    std::stable_sort(parts.schedule.begin(), parts.schedule.end(),
+                     [](const ScheduledScale& a, const ScheduledScale& b) { return a.at < b.at; });
+    for (std::int64_t q = pick(0, 2); q > 0; --q) {
+        QuotaPlan quota;
+        quota.limited = 1u << pick(0, 3);
+        quota.over_limits = quota.limited == 1u << resource_cpu_milli && pick(0, 1) ? 1 : 0;
+        quota.hard = resource_amounts(pick(0, 4), pick(0, 2000), pick(0, 200), pick(0, 6));
+        quota.workloads[0] = static_cast<std::uint64_t>(pick(1, 127));
+        parts.quotas.push_back(quota);
+    }
+    if (pick(0, 1)) {
+        DisruptionBudgetPlan budget;
+        budget.spec.max_unavailable = integer(static_cast<std::int32_t>(pick(0, 1)));
+        budget.workloads[0] = static_cast<std::uint64_t>(pick(1, 127));
+        parts.budgets.push_back(budget);
+    }
+}
+
 /// A random cluster of one or two workloads under random requests, from one seed.
 inline BlueprintParts random_cluster(std::uint64_t seed, std::vector<Request>& requests) {
     const Experiment e = random_experiment(seed);
