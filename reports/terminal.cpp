@@ -62,6 +62,7 @@ private:
         if (!pools.empty())
             parts.push_back(plural(pools.size(), "pool") + ": " + fmt::format("{}", fmt::join(pools, ", ")));
         for (const CompiledWorkload& w : m_scenario.workloads) {
+            if (w.model.empty()) continue;  // its pods serve nothing
             std::string text =
                 fmt::format("{}: {} on {}, tp {}", w.target, w.model, w.gpu, w.capacity.tensor_parallel);
             if (w.minimum_replicas == w.maximum_replicas)
@@ -129,7 +130,7 @@ private:
     [[nodiscard]] std::string rejected_detail() const {
         std::vector<std::string> limits;
         for (const CompiledWorkload& w : m_scenario.workloads)
-            limits.push_back(fmt::format("{} allows {}", w.target, thousands(w.capacity.max_model_len)));
+            if (!w.model.empty()) limits.push_back(fmt::format("{} allows {}", w.target, thousands(w.capacity.max_model_len)));
         if (limits.empty()) return "";
         std::string text = fmt::format(" ({}", fmt::join(limits, ", "));
         if (m_first != nullptr && m_first->losses.longest_rejected > 0)
@@ -275,6 +276,13 @@ private:
             m_summary.at("replicas_max").value >= m_scenario.workloads[0].maximum_replicas)
             reached.push_back(fmt::format("{} reached its maximum of {} replicas", m_scenario.workloads[0].autoscaler,
                                           m_scenario.workloads[0].maximum_replicas));
+        if (m_first != nullptr && m_first->outcome.tally.creations_refused > 0) {
+            std::vector<std::string> quotas;
+            for (const CompiledQuota& q : m_scenario.quotas)
+                if (quotas.empty() || quotas.back() != q.title) quotas.push_back(q.title);
+            reached.push_back(fmt::format("{} refused pods {} times (FailedCreate: exceeded quota)",
+                                          fmt::join(quotas, ", "), m_first->outcome.tally.creations_refused));
+        }
         if (m_first != nullptr)
             for (std::size_t p = 0; p < m_scenario.pools.size(); ++p) {
                 const CompiledPool& pool = m_scenario.pools[p];

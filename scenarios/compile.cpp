@@ -9,6 +9,7 @@
 #include "scenarios/compile_server.hpp"
 #include "scenarios/node_labels.hpp"
 #include "scenarios/unsimulated.hpp"
+#include "scenarios/workload_kinds.hpp"
 
 #include <fmt/format.h>
 #include <xxhash.h>
@@ -29,12 +30,16 @@ constexpr std::int32_t most_replicas = 10'000;
 /// A vLLM pod's CPU use: its API server and engine idle, and an engine core that spins while it steps.
 constexpr CpuUsePlan vllm_cpu{50, 1000};  // [estimate: one core for the engine's loop, 2025]
 
+/// Containers that no model server is known in [estimate: a small image over a cloud's registry, and a process that
+/// needs no weights, 2025].
+constexpr Tick plain_image_pull = seconds(5), plain_start = seconds(1);
+
 /// One workload on its way into the blueprint.
 class WorkloadDraft {
 public:
     WorkloadDraft(const Scenario& scenario, const WorkloadSpec& spec, const WorkloadObject& object,
-                  CompiledScenario& out, Problems& errors)
-        : m_scenario(scenario), m_spec(spec), m_object(object), m_out(out), m_errors(errors) {}
+                  CompiledScenario& out, Problems& errors, const OtherWorkload* other = nullptr)
+        : m_scenario(scenario), m_spec(spec), m_object(object), m_out(out), m_errors(errors), m_other(other) {}
 
     void compile(const std::vector<PoolDraft>& pools) {
         m_facts.name = m_spec.name;
@@ -45,11 +50,16 @@ public:
         requests();
         server(pools);
         replicas();
-        m_pod.plan.server = static_cast<std::int32_t>(m_out.parts.servers.size());
-        m_out.parts.servers.push_back(std::move(m_server));
+        if (m_fits || m_other == nullptr) {
+            m_pod.plan.server = static_cast<std::int32_t>(m_out.parts.servers.size());
+            m_out.parts.servers.push_back(std::move(m_server));
+        }
         stages();
         strategy();
+        compile_kind(m_object, m_most, m_plan);
+        if (m_other != nullptr) compile_kind(*m_other, m_plan, m_pod.plan);
         m_out.parts.add(m_plan, m_pod);
+        workers();
         revisions();
         m_out.workloads.push_back(std::move(m_facts));
     }
@@ -80,9 +90,6 @@ private:
             refuse(m_spec.where, key("queue.attempts"),
                    "a second hand-out of lost work is not simulated, allowed: 1");
         windtunnel::refuse_unsimulated(m_scenario, m_object, m_errors, m_out.warnings);
-        if (m_object.paused)
-            warn_object("spec.paused",
-                        "a paused Deployment's rollout has no effect on a run without a rollout");
     }
 
     /// Routing, queue, time-outs and the end of a pod.
@@ -156,6 +163,7 @@ private:
     /// Which pools its pods fit on, which GPU these have, and the server on that GPU.
     void server(const std::vector<PoolDraft>& pools) {
         const ModelServer* declared = m_scenario.server_of(m_spec);
+        if (m_other != nullptr) return idle(pools, declared);
         if (declared == nullptr)
             return refuse(m_object.meta.where, m_object.meta.title(),
                           "found no model server in its containers, allowed: a vLLM command line, "
@@ -170,7 +178,7 @@ private:
                                              "allowed: whole GPUs (nvidia.com/gpu)",
                                              resource));
         const std::int64_t wanted = std::int64_t{declared->tensor_parallel} * declared->pipeline_parallel;
-        if (needs[resource_gpus] < wanted)
+        if (needs[resource_gpus] * m_object.group_size < wanted)
             return refuse_object(
                 "spec.template.spec.containers",
                 fmt::format("found {} GPUs in its resources, allowed: at least {} (tensor-parallel-size {} x "
@@ -185,8 +193,8 @@ private:
             if (const std::string excluded = exclusion_of(pod, *pool.spec, m_scenario.cluster);
                 !excluded.empty())
                 why += fmt::format("; {}: {}", pool.facts.name, excluded);
-            else if (!fits(needs, pool.shape.allocatable))
-                why += fmt::format("; {}: {}", pool.facts.name, shortage(pool.shape.allocatable));
+            else if (!fits(needs, pool.shape.room()))
+                why += fmt::format("; {}: {}", pool.facts.name, shortage(pool.shape.room()));
             else if (!gpu.empty() && gpu != pool.gpu)
                 return refuse(m_object.meta.where, m_object.meta.title(),
                               fmt::format("its pods fit nodes with {} and nodes with {}, allowed: one kind "
@@ -218,6 +226,55 @@ private:
         }
         m_server = std::move(*made);
         m_fits = true;
+    }
+
+    /// Pods that no request goes to: they go wherever they may, and wait where they fit nowhere. A model server
+    /// among them runs, idle, if it can be told.
+    void idle(const std::vector<PoolDraft>& pools, const ModelServer* declared) {
+        const PodTemplate& pod = m_object.pod;
+        m_pod.plan.needs = needs_of(pod);
+        std::string why;
+        const PoolDraft* first = nullptr;
+        for (std::size_t p = 0; p < pools.size(); ++p) {
+            if (pools[p].refused) continue;
+            if (const std::string excluded = exclusion_of(pod, *pools[p].spec, m_scenario.cluster); !excluded.empty()) {
+                why += fmt::format("; {}: {}", pools[p].facts.name, excluded);
+                continue;
+            }
+            m_pod.plan.shapes.add(static_cast<std::int32_t>(p));
+            if (!fits(m_pod.plan.needs, pools[p].shape.room()))
+                why += fmt::format("; {}: {}", pools[p].facts.name, shortage(pools[p].shape.room()));
+            else if (first == nullptr)
+                first = &pools[p];
+        }
+        if (first == nullptr && m_object.replicas > 0)
+            m_out.warnings.push_back({m_object.meta.where, m_object.meta.title(),
+                                      fmt::format("its pods fit on no node of any pool and stay Pending{}", why)});
+        if (declared == nullptr || first == nullptr || m_pod.plan.needs[resource_gpus] == 0) return;
+        Result<ServerParts> made = compile_server(*declared, first->gpu, m_facts, m_out.warnings);
+        if (made) {
+            m_server = std::move(*made);
+            m_fits = true;
+            return;
+        }
+        for (const Problem& p : made.problems())
+            m_out.warnings.push_back({p.where, p.path, "no requests go to it, so it is taken as pods that serve nothing: " + p.message});
+    }
+
+    /// The workers of a group, where they are several pods: as the leader, without its server.
+    void workers() {
+        if (m_plan.ordinals.group_size == 1) return;
+        TemplateParts worker = m_pod;
+        const WorkloadObject* own =
+            m_scenario.manifests.find_workload(m_object.meta.kind, m_object.meta.name, m_object.meta.name_space);
+        if (own != nullptr) worker.plan.needs = needs_of(own->pod);
+        worker.plan.server = -1;
+        const auto w = static_cast<std::uint32_t>(m_out.parts.workloads.size() - 1);
+        const std::uint32_t made = m_out.parts.add_revision(w, worker);
+        TemplatePlan& leader = m_out.parts.templates[m_out.parts.workloads[w].first_template].plan;
+        leader.worker_template = m_pod.plan.worker_template = static_cast<std::int32_t>(made);
+        leader.busy_gpus = m_pod.plan.busy_gpus =
+            static_cast<std::uint32_t>(m_pod.plan.needs[resource_gpus]) * m_plan.ordinals.group_size;
     }
 
     [[nodiscard]] std::string shortage(const ResourceAmounts& has) const {
@@ -256,7 +313,12 @@ private:
             initial = std::clamp(m_object.replicas, least, most);
         if (m_spec.initial_replicas) initial = *m_spec.initial_replicas;
         for (const ScalingCronJob& job : m_scenario.manifests.scaling_cron_jobs)
-            if (job.target.name == m_object.meta.name) most = std::max(most, job.replicas);
+            if (job.target.name == m_object.meta.name || (scaler.hpa && job.target.name == scaler.hpa->meta.name) ||
+                (scaler.scaled_object && job.target.name == scaler.scaled_object->meta.name))
+                most = std::max({most, job.replicas, job.max_replicas.value_or(0)});
+        for (const JobObject& job : m_scenario.manifests.jobs)
+            for (const ScaleAction& action : job.actions)
+                if (action.target.name == m_object.meta.name) most = std::max(most, action.replicas.value_or(0));
         for (const ScenarioEvent& e : m_scenario.events)
             if (e.kind == EventKind::scale && e.target == m_object.meta.title())
                 most = std::max(most, e.count);
@@ -269,6 +331,7 @@ private:
                                most_replicas));
             least = most = initial = 1;
         }
+        m_most = std::max({most, initial, 1});
         m_facts.minimum_replicas = least;
         m_facts.maximum_replicas = most;
         m_plan.initial_replicas = static_cast<std::uint32_t>(std::max(initial, 0));
@@ -302,6 +365,9 @@ private:
             options.enforce_eager = m_scenario.server_of(m_spec)->enforce_eager.value_or(false);
             if (const auto facts = default_cold_start(m_facts.capacity, options))
                 for (const ColdStartStage& s : *facts) add(s.name, from_seconds(s.median_s), s.sigma);
+        } else {
+            add("image_pull", plain_image_pull, 0);
+            add("start", plain_start, 0);
         }
     }
 
@@ -314,6 +380,8 @@ private:
     TemplateParts m_pod;
     CompiledWorkload m_facts;
     ServerParts m_server;
+    const OtherWorkload* m_other = nullptr;  ///< no requests go to it
+    std::int32_t m_most = 1;                 ///< replicas at any time, but for successors
     bool m_fits = false;
 };
 
@@ -399,9 +467,11 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
                           "prometheus.delay_s",
                           "a delay between scrape and query is not simulated, allowed: 0"});
 
-    refuse_unsimulated(scenario, errors, out.warnings);
-    const std::vector<PoolDraft> pools = compile_pools(scenario, parts, errors, out.warnings);
+    refuse_unsimulated(scenario, errors);
+    std::vector<PoolDraft> pools = compile_pools(scenario, parts, errors, out.warnings);
+    compile_daemon_sets(scenario, pools, out.warnings);
     std::vector<const WorkloadObject*> objects;
+    std::deque<WorkloadObject> leaders;
     parts.workload_of_model.clear();
     Tick interval = scenario.prometheus.scrape_interval;
     for (const WorkloadSpec& spec : scenario.workloads) {
@@ -410,6 +480,11 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
             errors.push_back({spec.where, spec.path + ".target",
                               "found no object that serves it, allowed: Deployment/NAME of the manifests"});
             continue;
+        }
+        if (object->leader) {  // a group's leader serves for it
+            leaders.push_back(*object);
+            leaders.back().pod = *object->leader;
+            object = &leaders.back();
         }
         const auto known = std::find(objects.begin(), objects.end(), object);
         if (known != objects.end()) {  // two streams of requests to one workload
@@ -421,6 +496,12 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
         interval = objects.size() == 1 ? scenario.scrape_interval_of(*object)
                                        : min(interval, scenario.scrape_interval_of(*object));
         WorkloadDraft(scenario, spec, *object, out, errors).compile(pools);
+    }
+    const std::deque<OtherWorkload> others = other_workloads(scenario);
+    const std::size_t first_other = objects.size();
+    for (const OtherWorkload& other : others) {
+        objects.push_back(&other.object);
+        WorkloadDraft(scenario, other.spec, other.object, out, errors, &other).compile(pools);
     }
     if (objects.size() > max_workloads)
         errors.push_back(
@@ -444,6 +525,8 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     compile_scheduling(scenario, objects, pools, out);
     compile_events(scenario, objects, parts, errors);
     compile_budgets(scenario, objects, parts);
+    compile_quotas(scenario, objects, out, errors);
+    compile_cron_jobs(others, first_other, out.clock.start_unix_s, scenario, parts, errors);
     compile_autoscalers(scenario, objects, out.clock, out, errors, out.warnings);
     if (!errors.empty()) return errors;
     out.hash = hash_of(scenario, parts, source);

@@ -523,38 +523,6 @@ private:
     AutoscalerPlan m_plan;
 };
 
-/// CronJobs that run `kubectl scale`: a replica count at each of their times, 100 ms after the minute.
-void compile_schedule(const Scenario& scenario, const std::vector<const WorkloadObject*>& workloads,
-                      const StartClock& clock, BlueprintParts& parts, Problems& errors) {
-    for (const ScalingCronJob& job : scenario.manifests.scaling_cron_jobs) {
-        if (job.suspended || job.min_replicas || job.max_replicas) continue;
-        const auto at = [&](const std::string& path) { return scenario.manifests.where(job.meta, path); };
-        const auto schedule = CronSchedule::parse(job.schedule, CronDescriptors::allowed, at("spec.schedule"),
-                                                  job.meta.title() + ":spec.schedule");
-        const auto zone =
-            find_time_zone(job.timezone, at("spec.timeZone"), job.meta.title() + ":spec.timeZone");
-        if (!schedule) errors.insert(errors.end(), schedule.problems().begin(), schedule.problems().end());
-        if (!zone) errors.insert(errors.end(), zone.problems().begin(), zone.problems().end());
-        if (!schedule || !zone) continue;
-        for (std::uint32_t w = 0; w < workloads.size(); ++w) {
-            if (workloads[w]->meta.name != job.target.name ||
-                workloads[w]->meta.name_space != job.meta.name_space)
-                continue;
-            const std::int64_t start = clock.start_unix_s;
-            UtcSeconds now{std::chrono::seconds{start}};
-            while (const auto next = schedule->next_after(now, *zone)) {
-                const Tick when = seconds((next->time_since_epoch()).count() - start) +
-                                  milliseconds(100);  // kubernetes.md 3.3.1
-                if (when > parts.span + parts.drain_limit || parts.schedule.size() > 100'000) break;
-                parts.schedule.push_back({when, w, static_cast<std::uint32_t>(job.replicas)});
-                now = *next;
-            }
-        }
-    }
-    std::stable_sort(parts.schedule.begin(), parts.schedule.end(),
-                     [](const ScheduledScale& a, const ScheduledScale& b) { return a.at < b.at; });
-}
-
 }  // namespace
 
 ScalerOf scaler_of(const Scenario& scenario, const WorkloadObject& w) {

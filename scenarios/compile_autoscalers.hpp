@@ -18,4 +18,8 @@ struct ScalerOf {
 };
 [[nodiscard]] ScalerOf scaler_of(const Scenario& scenario, const WorkloadObject& workload);
 
+/// Fills BlueprintParts::schedule from the manifests' Jobs and CronJobs, beside the scenario's events. Requires the autoscalers.
+void compile_schedule(const Scenario& scenario, const std::vector<const WorkloadObject*>& workloads,
+                      const StartClock& clock, BlueprintParts& parts, Problems& errors);
+
 }  // namespace windtunnel

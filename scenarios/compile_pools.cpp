@@ -84,7 +84,10 @@ void describe_nodes(const PoolSpec& spec, const ClusterSpec& cluster, PoolDraft&
     std::int64_t gpus = spec.gpus_per_node, cpu = spec.cpu_milli, memory = spec.memory_bytes;
     draft.gpu = spec.gpu;
     const bool described = !spec.gpu.empty() && gpus > 0 && cpu > 0 && memory > 0;
-    if (cluster.cloud != CloudKind::none && !described) {
+    // Nodes without GPUs are in no catalogue here: they are what the pool says.
+    const bool plain = spec.gpu.empty() && gpus == 0 && cpu > 0 && memory > 0 && spec.price_nano_usd_per_hour &&
+                       (cluster.cloud == CloudKind::none || !get_instance_type(cloud_name(cluster.cloud), type_name));
+    if (cluster.cloud != CloudKind::none && !described && !plain) {
         const auto type = get_instance_type(cloud_name(cluster.cloud), type_name);
         if (!type) {
             for (const Problem& p : type.problems())
@@ -100,7 +103,7 @@ void describe_nodes(const PoolSpec& spec, const ClusterSpec& cluster, PoolDraft&
                                         cluster.cloud);
         if (draft.gpu.empty() && gpus > 0) draft.gpu = (*type)->gpu;
         draft.facts.instance_type = (*type)->name;
-    } else if (!described) {
+    } else if (!described && !plain) {
         errors.push_back(
             at(spec, "instance_type",
                fmt::format(

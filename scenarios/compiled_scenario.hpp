@@ -29,10 +29,17 @@ struct CompiledWorkload {
     std::string name_space;
     std::string autoscaler;  ///< "ScaledObject/chat", "HorizontalPodAutoscaler/chat" or ""
     std::int32_t minimum_replicas = 0, maximum_replicas = 0;
-    std::string model, gpu;  ///< catalogue names
+    std::string model, gpu;  ///< catalogue names; "" = its pods serve nothing
     KvCapacity capacity;
     std::string step_time_source;  ///< which coefficients
     SourcePosition where;
+};
+
+/// Names of a quota, at the index it has in the blueprint.
+struct CompiledQuota {
+    std::string title;  ///< "ResourceQuota/gpus"
+    std::string name_space;
+    bool over_limits = false;
 };
 
 /// A run's wall clock: what t = 0 is, for people.
@@ -48,6 +55,7 @@ struct CompiledScenario {
     std::uint64_t hash = 0;  ///< of scenario, manifests, tables and the requests of trial 0
     std::vector<CompiledPool> pools;
     std::vector<CompiledWorkload> workloads;
+    std::vector<CompiledQuota> quotas;
     StartClock clock;
     SchedulerWords scheduler_words;  ///< of the reasons why pods are pending
     Problems warnings;         ///< shown in every result

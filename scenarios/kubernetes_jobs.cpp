@@ -174,8 +174,8 @@ void decode_job_spec(Decoder spec, Decoder& object, JobObject& out) {
         if (numeric && number.number >= 0 && number.number < 4e7) out.run_time = from_seconds(number.number);
         else metadata.child("annotations").error("windtunnel.dev/run-time-s", "found \"" + time->second + "\", allowed: a number of seconds in quotes");
     }
-    if (!out.effect_declared)
-        object.note("", out.meta.title() + " is taken to change nothing but what its pods take on their nodes; if it scales something, declare it: annotation windtunnel.dev/scales: Deployment/NAME=N");
+    if (!out.effect_declared && !out.run_time)
+        object.note("", out.meta.title() + " is taken to change nothing; if it scales something, or its pods take room that counts, declare it: annotations windtunnel.dev/scales: Deployment/NAME=N, windtunnel.dev/run-time-s: SECONDS");
 }
 
 }  // namespace

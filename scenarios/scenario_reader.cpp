@@ -97,7 +97,7 @@ void resolve_targets(Scenario& scenario, Findings& findings) {
     for (const WorkloadObject& object : scenario.manifests.workloads) {
         const bool targeted = std::any_of(scenario.workloads.begin(), scenario.workloads.end(), [&](const WorkloadSpec& w) { return scenario.target_of(w) == &object; });
         if (!targeted && !scenario.workloads.empty() && object.pod.gpus() > 0)
-            findings.warnings.push_back({object.meta.where, "", object.meta.title() + " uses GPUs and no workload sends requests to it: its pods, their nodes and their cost are not simulated"});
+            findings.warnings.push_back({object.meta.where, "", object.meta.title() + " uses GPUs and no workload sends requests to it: its pods take their nodes and serve nobody"});
     }
     for (std::size_t i = 0; i < scenario.workloads.size(); ++i)
         for (std::size_t k = 0; k < i; ++k) {

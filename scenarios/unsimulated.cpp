@@ -28,30 +28,21 @@ void refuse_unsimulated(const Scenario& scenario, const WorkloadObject& workload
     if (!pod.preferred_node_affinity.empty())
         at(warnings, "affinity.nodeAffinity", "preferences between nodes are not simulated: pods go to any node that their requirements allow");
     if (workload.kind == WorkloadKind::leader_worker_set && workload.group_size > 1)
-        errors.push_back({workload.meta.where, workload.meta.title(), "would change the result and is not simulated: a server over several nodes (size " + std::to_string(workload.group_size) + "), allowed: size 1"});
-    if (workload.on_delete)
-        warnings.push_back({workload.meta.where, workload.meta.title(), "updateStrategy OnDelete is not simulated: rollouts replace its pods"});
-    for (const ResourceQuotaObject& quota : scenario.manifests.resource_quotas)
-        if (quota.meta.name_space == workload.meta.name_space)
-            errors.push_back({quota.meta.where, quota.meta.title(), "would change the result and is not simulated: quotas (it holds for " + workload.meta.title() + ")"});
+        warnings.push_back({workload.meta.where, workload.meta.title(), "its servers stand on several nodes (size " + std::to_string(workload.group_size) + "): their steps are taken as fast as on one node, without the network between the nodes"});
+    if (workload.starts_after_leader_ready && workload.group_size > 1)
+        errors.push_back({workload.meta.where, workload.meta.title(), "would change the result and is not simulated: startupPolicy LeaderReady, allowed: LeaderCreated"});
 }
 
-void refuse_unsimulated(const Scenario& scenario, Problems& errors, Problems& warnings) {
+void refuse_unsimulated(const Scenario& scenario, Problems& errors) {
     const Manifests& m = scenario.manifests;
     const auto refuse_gpus = [&](const ObjectMeta& meta, const PodTemplate& pod, const char* what) {
         if (pod.gpus() > 0) errors.push_back({meta.where, meta.title(), std::string("would change the result and is not simulated: ") + what});
     };
-    for (const DaemonSetObject& d : m.daemon_sets) refuse_gpus(d.meta, d.pod, "a DaemonSet whose pods use GPUs");
-    for (const JobObject& j : m.jobs) {
-        refuse_gpus(j.meta, j.pod, "a Job whose pods use GPUs");
-        for (const ScaleAction& action : j.actions)
-            warnings.push_back({j.meta.where, j.meta.title(), "scales " + action.target.kind + "/" + action.target.name + " once, when it is applied: that is not simulated"});
-    }
-    for (const CronJobObject& j : m.cron_jobs) refuse_gpus(j.meta, j.job.pod, "a CronJob whose pods use GPUs");
-    for (const BarePod& p : m.bare_pods) refuse_gpus(p.meta, p.pod, "a bare pod that uses GPUs; write a Deployment");
-    for (const ScalingCronJob& j : m.scaling_cron_jobs)
-        if ((j.target.kind == "HorizontalPodAutoscaler" || j.target.kind == "ScaledObject") && !j.suspended)
-            errors.push_back({j.meta.where, j.meta.title(), "would change the result and is not simulated: a CronJob that changes the bounds of " + j.target.kind + "/" + j.target.name + "; scale the workload instead"});
+    const std::string untimed = "a Job with GPUs that does not say how long its pods run, allowed: annotation windtunnel.dev/run-time-s: \"600\"";
+    for (const JobObject& j : m.jobs)
+        if (!j.run_time) refuse_gpus(j.meta, j.pod, untimed.c_str());
+    for (const CronJobObject& j : m.cron_jobs)
+        if (!j.job.run_time) refuse_gpus(j.meta, j.job.pod, untimed.c_str());
 }
 
 }  // namespace windtunnel

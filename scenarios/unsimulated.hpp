@@ -7,7 +7,7 @@ namespace windtunnel {
 /// the result, a warning where that is unlikely. Whoever implements one takes its line away.
 void refuse_unsimulated(const Scenario& scenario, const WorkloadObject& workload, Problems& errors, Problems& warnings);
 
-/// The same for what belongs to no workload: quotas, jobs, daemons and bare pods with GPUs, patches of autoscalers.
-void refuse_unsimulated(const Scenario& scenario, Problems& errors, Problems& warnings);
+/// The same for what belongs to no workload: jobs with GPUs whose run time is not known.
+void refuse_unsimulated(const Scenario& scenario, Problems& errors);
 
 }  // namespace windtunnel

@@ -70,8 +70,8 @@ TEST_CASE(
         CHECK(r.arrival >= seconds(600));
         CHECK(r.arrival <= seconds(842));
     }
-    // A pod that fails at once has the fewest requests, so that least-requests sends it everything.
-    CHECK(failed_share(lies, seconds(604), seconds(838)) == 1);
+    // A pod that fails at once has the fewest requests, so that least-requests sends it all that finds no other pod idle.
+    CHECK(failed_share(lies, seconds(604), seconds(838)) > 0.8);
     // At random it gets its share: two of four.
     const Shown random = show("readiness-lies/scenario.yaml", {"workload.routing=random"});
     CHECK(failed_share(random, seconds(604), seconds(838)) == Approx(0.5).margin(0.13));

@@ -1,0 +1,45 @@
+// What happens beside the workload that requests go to: quotas, and pods that take nodes from it.
+#include "tests/gallery/shipped_scenario.hpp"
+
+using namespace gallery;
+
+TEST_CASE("quota-starvation: a quota of 4 GPUs ends the scale-up at four pods, and no node is asked for") {
+    const Shown four = show("quota-starvation/scenario.yaml"), sixteen = show("quota-starvation/quota-16.yaml");
+    CHECK(four.broken.empty());
+    CHECK(four.desired(minutes(30)) == 8);
+    for (const PodState state : {PodState::pending, PodState::starting}) CHECK(four.count(state, minutes(40)) == 0);
+    CHECK(four.count(PodState::ready, minutes(40)) == 4);
+    CHECK(four.outcome.tally.ready_replicas.most == 4);
+    CHECK(four.outcome.tally.nodes.most == 4);
+    // At 600.1 s the second batch of creations is refused; again 5 ms, 15 ms, ... later: the 19th time 1310.7 s
+    // later, then every 1000 s (three times in the run), and at once when one of its pods becomes Ready.
+    CHECK(four.outcome.tally.creations_refused >= 22);
+    CHECK(four.outcome.tally.creations_refused <= 28);
+
+    CHECK(sixteen.count(PodState::ready, minutes(40)) == 8);
+    CHECK(sixteen.outcome.tally.creations_refused == 0);
+    CHECK(sixteen.outcome.tally.nodes.most == 8);
+
+    // A quota of five lets one more in.
+    const Shown five = show("quota-starvation/scenario.yaml", {"ResourceQuota/gpus:spec.hard[\"requests.nvidia.com/gpu\"]=5"});
+    CHECK(five.count(PodState::ready, minutes(40)) == 5);
+}
+
+TEST_CASE("cpu-pod-on-gpu-node: without the taint GPU nodes stay for pods that use no GPU") {
+    const Shown open = show("cpu-pod-on-gpu-node/scenario.yaml"), tainted = show("cpu-pod-on-gpu-node/tainted.yaml");
+    CHECK(open.broken.empty());
+    CHECK(tainted.broken.empty());
+    // Four ordinary pods of 3 CPUs beside the model's 3 on nodes of 7.9: one on each, and none elsewhere.
+    CHECK(open.outcome.tally.pools[0].nodes.most == 0);
+    CHECK(open.count(PodState::ready, minutes(5), 1) == 4);
+    // With one replica left, its node has room for no second ordinary pod; two others hold three of them.
+    CHECK(open.outcome.tally.pools[1].nodes.value == 3);
+    // With the taint they are elsewhere, and only the replica's node stays.
+    CHECK(tainted.count(PodState::ready, minutes(5), 1) == 4);
+    CHECK(tainted.outcome.tally.pools[1].nodes.value == 1);
+    CHECK(tainted.outcome.tally.pools[0].nodes.value >= 2);
+    const auto gpu_hours = [](const Shown& s) { return s.outcome.tally.pools[1].gpus.ticks.to_double() / 3.6e14; };
+    // Both hold four nodes until 10:40 at least; then three against one.
+    CHECK(gpu_hours(open) - gpu_hours(tainted) > 2 * 3.0);
+    CHECK(gpu_hours(open) - gpu_hours(tainted) < 2 * 3.5);
+}
