@@ -21,6 +21,8 @@ help:           ## this list
 demo: build     ## build the program and run the shipped scenario DEMO
 	@mkdir -p build/demo
 	$(RELEASE)/windtunnel run scenarios/gallery/$(DEMO)/scenario.yaml --out build/demo/results.json --requests build/demo/requests.csv
+	@$(RELEASE)/windtunnel report scenarios/gallery/$(DEMO)/scenario.yaml -q --out build/demo/report.html >/dev/null && \
+		echo "The report, for a browser: $(CURDIR)/build/demo/report.html" || true
 	@echo "The same numbers for programs: build/demo/results.json; one row per request: build/demo/requests.csv"
 
 build: setup-build  ## build the program: build/release/windtunnel
@@ -41,6 +43,7 @@ bench: setup-build  ## measure the engine; one JSON object per line; BENCH=NAME 
 
 setup:          ## install the Debian packages that are missing (packages.txt)
 	@tools/setup.sh build
+	@command -v npm >/dev/null || tools/setup.sh --if-possible page
 	@tools/setup.sh --if-possible test
 
 tidy:           ## clang-tidy over the sources
@@ -57,6 +60,7 @@ clean:          ## remove build/
 
 setup-build:
 	@tools/setup.sh build
+	@command -v npm >/dev/null || tools/setup.sh --if-possible page
 
 build-tests: setup
 	@$(call configure,release,-DWINDTUNNEL_SANITIZED_TREE=$(CURDIR)/build/$(SANITIZED))

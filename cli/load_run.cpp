@@ -1,7 +1,6 @@
 #include "cli/load_run.hpp"
 
 #include "scenarios/compile.hpp"
-#include "scenarios/scenario.hpp"
 #include "scenarios/workload_source.hpp"
 
 #include <fmt/format.h>
@@ -42,7 +41,13 @@ Problems apply_flags(const RunFlags& flags, Scenario& scenario) {
     if (!flags.start.empty()) scenario.start = flags.start == "cold" ? StartState::cold : StartState::warm;
     for (const std::string& expression : flags.thresholds) {
         Result<Threshold> threshold = parse_threshold(expression);
-        if (threshold)
+        if (threshold && threshold->looks_at_goodput() && scenario.goodput.empty())
+            problems.push_back({{},
+                                "--threshold",
+                                "found \"" + expression +
+                                    "\", but the scenario says of no request when it is good, allowed with: "
+                                    "goodput: {ttft_ms: ..., tpot_ms: ...}"});
+        else if (threshold)
             scenario.thresholds.push_back(std::move(*threshold));
         else
             for (Problem& p : threshold.take_problems()) {
@@ -75,6 +80,7 @@ Result<LoadedRun> load_run(const RunFlags& flags) {
     run.thresholds = scenario->thresholds;
     run.seed = scenario->seed;
     run.trials = static_cast<std::uint32_t>(scenario->trials);
+    run.source = std::make_shared<const Scenario>(std::move(*scenario));
     return run;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 #include "scenarios/compiled_scenario.hpp"
+#include "scenarios/scenario.hpp"
 #include "scenarios/threshold.hpp"
 #include "scenarios/trace.hpp"
 
@@ -12,6 +13,9 @@
 
 namespace windtunnel {
 
+/// Trials that --precision spends at most unless told otherwise.
+inline constexpr std::uint32_t default_max_trials = 10'000;
+
 /// What `run` takes on its command line.
 struct RunFlags {
     std::string scenario;                  ///< "" = none: manifests and trace say everything
@@ -21,6 +25,8 @@ struct RunFlags {
     std::vector<std::string> thresholds;   ///< expressions besides the scenario's
     std::optional<std::uint64_t> seed;     ///< in place of the scenario's, as the following
     std::optional<std::uint32_t> trials;
+    std::optional<double> precision;          ///< relative half-width to reach; replaces a number of trials
+    std::optional<std::uint32_t> max_trials;  ///< bounds what precision and close verdicts may spend
     std::optional<double> duration_s;
     std::string start;  ///< "warm", "cold" or "" = the scenario's
     std::uint32_t first_trial = 0;
@@ -36,6 +42,7 @@ struct RunFlags {
 /// Everything that a run needs, ready to be replayed.
 struct LoadedRun {
     CompiledScenario scenario;
+    std::shared_ptr<const Scenario> source;  ///< what it was compiled from
     std::function<std::shared_ptr<const Trace>(std::uint32_t trial)>
         workload;  ///< its requests; callable from any thread
     std::vector<Threshold> thresholds;

@@ -1,20 +1,14 @@
 #pragma once
 #include "cli/interrupt.hpp"
 #include "cli/load_run.hpp"
+#include "cli/trial_grid.hpp"
 #include "reports/observed_trial.hpp"
 #include "reports/results.hpp"
 
 #include <optional>
-#include <string>
 #include <vector>
 
 namespace windtunnel {
-
-/// A trial that broke, or kept a law no longer: our mistake.
-struct BrokenTrial {
-    std::uint32_t trial = 0;
-    std::vector<std::string> reasons;
-};
 
 struct TrialRun {
     RunResults results;

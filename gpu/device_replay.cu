@@ -33,6 +33,8 @@ struct RunTrial {
     std::size_t bytes_per_trial;
     Tally* tallies;
     std::uint64_t* buckets;  ///< [trial][sketch][bucket]
+    WideSum* node_use;       ///< [trial][cell]
+    std::uint32_t cells;     ///< of node_use, per trial
 
     __host__ __device__ void operator()(std::uint32_t index) const {
         const std::uint32_t lane = index % Layout::lanes, group = index / Layout::lanes;
@@ -49,15 +51,18 @@ struct RunTrial {
             for (std::uint32_t i = 0; i < SketchBuckets::count; ++i)
                 buckets[(std::size_t{index} * sketch_count + s) * SketchBuckets::count + i] =
                     sketches[s]->bucket(i);
+        for (std::uint32_t i = 0; i < cells; ++i)
+            node_use[std::size_t{index} * cells + i] = trial.node_use().cells()[i];
     }
 };
 
 /// Trials at a time: what fits into four fifths of the free memory, in whole warps.
-std::uint32_t wave_size(std::size_t bytes_per_trial, std::uint32_t trials) {
+std::uint32_t wave_size(std::size_t bytes_per_trial, std::uint32_t cells, std::uint32_t trials) {
     std::size_t free = 0, total = 0;
     check(cudaMemGetInfo(&free, &total), "asking for the device's memory");
     const std::size_t each =
-        bytes_per_trial + sizeof(Tally) + sketch_count * SketchBuckets::count * sizeof(std::uint64_t);
+        bytes_per_trial + sizeof(Tally) + cells * sizeof(WideSum) +
+        sketch_count * SketchBuckets::count * sizeof(std::uint64_t);
     const std::size_t fit = free / 5 * 4 / each / Layout::lanes * Layout::lanes;
     if (fit == 0)
         throw std::runtime_error("a trial's arena of " + std::to_string(bytes_per_trial) +
@@ -66,12 +71,14 @@ std::uint32_t wave_size(std::size_t bytes_per_trial, std::uint32_t trials) {
     return static_cast<std::uint32_t>(std::min(fit, wanted));
 }
 
-TrialOutcome read(const Tally& tally, const std::uint64_t* buckets, std::size_t bytes) {
+TrialOutcome read(const Tally& tally, const std::uint64_t* buckets, const WideSum* cells, std::size_t cell_count,
+                  std::size_t bytes) {
     const auto part = [&](std::uint32_t s, const LatencyTotals& totals) {
         const std::uint64_t* first = buckets + std::size_t{s} * SketchBuckets::count;
         return Distribution{totals, std::vector<std::uint64_t>(first, first + SketchBuckets::count)};
     };
-    return {tally, part(0, tally.ttft), part(1, tally.tpot), part(2, tally.itl), part(3, tally.e2el), bytes};
+    return {tally, part(0, tally.ttft), part(1, tally.tpot), part(2, tally.itl), part(3, tally.e2el), bytes,
+            std::vector<WideSum>(cells, cells + cell_count)};
 }
 
 }  // namespace
@@ -89,7 +96,8 @@ std::vector<TrialOutcome> replay_on_device(const Blueprint& blueprint, WorkloadV
                                            std::uint64_t seed, std::uint32_t first_trial,
                                            std::uint32_t trials) {
     const std::size_t bytes = device_trial_bytes(blueprint);
-    const std::uint32_t wave = wave_size(bytes, trials);
+    const std::uint32_t cells = NodeTimeUse<Layout, DeviceTrial>::cell_count(blueprint);
+    const std::uint32_t wave = wave_size(bytes, cells, trials);
     // The blueprint holds no addresses: its bytes are the same blueprint there.
     const auto* raw = reinterpret_cast<const unsigned char*>(&blueprint);
     const thrust::device_vector<unsigned char> device_blueprint(raw, raw + blueprint.bytes);
@@ -97,6 +105,8 @@ std::vector<TrialOutcome> replay_on_device(const Blueprint& blueprint, WorkloadV
     thrust::device_vector<unsigned char> arenas(bytes * wave);
     thrust::device_vector<Tally> tallies(wave);
     thrust::device_vector<std::uint64_t> buckets(std::size_t{wave} * sketch_count * SketchBuckets::count);
+    thrust::device_vector<WideSum> node_use(std::size_t{wave} * cells);
+    std::vector<WideSum> host_node_use(node_use.size());
     std::vector<Tally> host_tallies(wave);
     std::vector<std::uint64_t> host_buckets(buckets.size());
 
@@ -112,7 +122,9 @@ std::vector<TrialOutcome> replay_on_device(const Blueprint& blueprint, WorkloadV
             thrust::raw_pointer_cast(arenas.data()),
             bytes,
             thrust::raw_pointer_cast(tallies.data()),
-            thrust::raw_pointer_cast(buckets.data())};
+            thrust::raw_pointer_cast(buckets.data()),
+            thrust::raw_pointer_cast(node_use.data()),
+            cells};
         thrust::for_each(thrust::device, thrust::counting_iterator<std::uint32_t>(0),
                          thrust::counting_iterator<std::uint32_t>(now), run);
         check(cudaDeviceSynchronize(), "running the trials");
@@ -123,10 +135,14 @@ std::vector<TrialOutcome> replay_on_device(const Blueprint& blueprint, WorkloadV
                          std::size_t{now} * sketch_count * SketchBuckets::count * sizeof(std::uint64_t),
                          cudaMemcpyDeviceToHost),
               "reading the sketches");
+        check(cudaMemcpy(host_node_use.data(), thrust::raw_pointer_cast(node_use.data()),
+                         std::size_t{now} * cells * sizeof(WideSum), cudaMemcpyDeviceToHost),
+              "reading what node-time was used for");
         for (std::uint32_t i = 0; i < now; ++i)
             outcomes.push_back(
                 read(host_tallies[i],
-                     host_buckets.data() + std::size_t{i} * sketch_count * SketchBuckets::count, bytes));
+                     host_buckets.data() + std::size_t{i} * sketch_count * SketchBuckets::count,
+                     host_node_use.data() + std::size_t{i} * cells, cells, bytes));
     }
     return outcomes;
 }

@@ -14,6 +14,32 @@ struct TrialWorkload {
     std::shared_ptr<const void> owner;
 };
 
+/// One of the configurations whose trials run together.
+struct ReplayConfiguration {
+    std::function<BlueprintBlock(std::uint32_t growth)>
+        blueprint;  ///< called with 1, larger where a trial outgrows it
+    std::function<TrialWorkload(std::uint32_t trial)> workload;  ///< called from any thread
+};
+
+/// Configurations x trials as one index space, over which threads are spread. A trial's random numbers are keyed by
+/// (seed, trial) alone: trial 7 of every configuration meets the same weather (common random numbers).
+struct ReplayGrid {
+    std::vector<ReplayConfiguration> configurations;
+    std::uint64_t seed = 1;
+    std::uint32_t first_trial = 0;
+    std::uint32_t trials = 1;  ///< of each configuration
+    ServerKind server = ServerKind::fast;
+    int threads = 0;  ///< 0 = all cores
+    /// What becomes of the outcome of trial first_trial + `index`; called from any thread, once for each.
+    std::function<void(std::uint32_t configuration, std::uint32_t index, TrialOutcome&& outcome)> finished;
+    const bool* interrupted = nullptr;  ///< stops before the next trial once true
+};
+
+/// Runs the grid trial by trial, all configurations of one before the next begins, over Thrust's device system of
+/// this build (TBB on a CPU). Gives how many trials, counted from the first, every configuration has finished:
+/// fewer than asked for when interrupted.
+[[nodiscard]] std::uint32_t replay_grid(const ReplayGrid& grid);
+
 /// Many trials of one configuration.
 struct ReplayPlan {
     std::function<BlueprintBlock(std::uint32_t growth)>

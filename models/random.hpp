@@ -25,6 +25,7 @@ enum class StreamPurpose : std::uint32_t {
     controller_phase = 15,  ///< entity: autoscaler
     expander_choice = 32,   ///< number: iteration of cluster-autoscaler
     spot_depth = 33,        ///< entity: shape; number: launch
+    bootstrap = 64,         ///< statistics over trials; entity: which interval; trial: the resample
 
 };
 

@@ -36,6 +36,7 @@ public:
     }
     void pod_changed(std::uint32_t p, const Pod& pod, Tick now) {
         if (m_timeline) m_timeline->pod_changed(p, pod, now);
+        if (m_plan.starts && pod.state == PodState::ready) note_start(p, pod, now);
     }
     void node_changed(std::uint32_t n, const ClusterNode& node, Tick now) {
         if (m_timeline) m_timeline->node_changed(n, node, now);
@@ -50,12 +51,23 @@ public:
         out.requests = std::move(m_records);
         if (m_timeline) out.timeline = m_timeline->finish();
         out.losses = m_losses;
+        out.starts = std::move(m_starts);
     }
 
 private:
+    /// The first time that a pod is Ready; later times are its probes'.
+    void note_start(std::uint32_t p, const Pod& pod, Tick now) {
+        if (p >= m_started.size()) m_started.resize(p + std::size_t{1});
+        if (m_started[p] == pod.incarnation) return;
+        m_started[p] = pod.incarnation;
+        if (now > Tick{}) m_starts.push_back({pod.workload, pod.created, pod.bound, now});
+    }
+
     const ObservationPlan& m_plan;
     std::optional<TimelineObserver> m_timeline;
     std::vector<RequestRecord> m_records;
+    std::vector<std::uint32_t> m_started;  ///< per pod slot: the incarnation that was Ready
+    std::vector<PodStart> m_starts;
     LossCounts m_losses;
     std::uint64_t m_ended = 0;
 };

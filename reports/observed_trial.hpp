@@ -11,6 +11,7 @@ namespace windtunnel {
 /// What to keep of a trial while it runs.
 struct ObservationPlan {
     bool requests = false;                              ///< a record of every request
+    bool starts = false;                                ///< every pod that started
     std::uint32_t slices = 0;                           ///< of a timeline; 0 = none
     std::function<void(std::uint64_t ended)> progress;  ///< requests ended so far, now and then; may be empty
     const bool* interrupted = nullptr;                  ///< once true, the trial is given up
@@ -23,10 +24,17 @@ struct LossCounts {
     std::uint32_t longest_rejected = 0;  ///< prompt and output tokens of the longest rejected request
 };
 
+/// A pod's way to Ready.
+struct PodStart {
+    std::uint32_t workload = 0;
+    Tick created, bound, ready;
+};
+
 struct ObservedTrial {
     bool complete = true;  ///< false: interrupted; the rest is empty
     TrialOutcome outcome;
     std::vector<RequestRecord> requests;  ///< in the workload's order
+    std::vector<PodStart> starts;         ///< in the order in which they became Ready; not those of t = 0
     std::optional<Timeline> timeline;
     LossCounts losses;
 };

@@ -146,6 +146,8 @@ std::optional<double> threshold_value(const Threshold& threshold, const TrialNum
             return number(t.kv_preemptions);
         case ThresholdMetric::gpu_busy_ratio:
             return t.gpu_busy_ratio;
+        case ThresholdMetric::degraded_minutes:
+            return t.degraded_minutes ? std::optional(number(*t.degraded_minutes)) : std::nullopt;
         default:
             return std::nullopt;
     }
@@ -227,6 +229,7 @@ RunResults results_of(const CompiledScenario& scenario, std::vector<Threshold> t
     out.has_goodput = scenario.has_goodput;
     for (const CompiledPool& p : scenario.pools)
         out.pools.push_back({p.name, p.capacity_type, p.instance_type});
+    for (const CompiledWorkload& w : scenario.workloads) out.workloads.push_back({w.target, w.name_space, w.model});
     out.thresholds = std::move(thresholds);
     out.warnings = scenario.warnings;
     return out;
@@ -249,7 +252,11 @@ TrialNumbers numbers_of(const CompiledScenario& scenario, const std::vector<Thre
     out.request_throughput = rate(t.requests.completed);
     out.output_throughput = rate(t.output_tokens);
     out.total_token_throughput = rate(t.prompt_tokens + t.output_tokens);
-    if (scenario.has_goodput) out.request_goodput = rate(t.good);
+    if (scenario.has_goodput) {
+        out.request_goodput = rate(t.good);
+        out.degraded_minutes = t.degraded_minutes;
+    }
+    out.node_use = outcome.node_use;
     out.replicas_mean = per(t.ready_replicas.ticks.to_double(), span);
     out.nodes_mean = per(t.nodes.ticks.to_double(), span);
     out.replicas_max = static_cast<std::uint64_t>(t.ready_replicas.most);
@@ -266,7 +273,8 @@ TrialNumbers numbers_of(const CompiledScenario& scenario, const std::vector<Thre
         };
         WideSum price = pool.price.ticks;
         price.merge(pool.minimum_extra_price);
-        out.pools.push_back({hours(pool.nodes.ticks, pool.minimum_extra), micro_usd_of(price)});
+        out.pools.push_back({hours(pool.nodes.ticks, pool.minimum_extra), micro_usd_of(price), pool.nodes.most,
+                             pool.minimum_extra_price});
         out.gpu_hours += hours(pool.gpus.ticks, pool.minimum_extra_gpus);
     }
     const double span_hours = to_seconds(scenario.parts.span) / 3600;

@@ -22,6 +22,8 @@ struct LatencyNumbers {
 struct PoolNumbers {
     double node_hours = 0;
     std::int64_t micro_usd = 0;
+    std::int64_t nodes_most = 0;  ///< at one time
+    WideSum minimum_extra;        ///< billed beyond the nodes' lives: ticks x nano-USD per hour
 };
 
 /// One trial, as numbers. Everything that is shown is made from these, so that parts of a run that were
@@ -36,9 +38,11 @@ struct TrialNumbers {
     std::optional<double> replicas_mean, nodes_mean;  ///< over the span
     std::uint64_t replicas_max = 0, nodes_max = 0;
     std::uint64_t cold_starts = 0, spot_evictions = 0, kv_preemptions = 0;
+    std::optional<std::uint64_t> degraded_minutes;  ///< empty: no request is called good
     std::optional<double> gpu_busy_ratio;           ///< busy / rented GPU time
     double gpu_hours = 0;                           ///< billed
     std::vector<PoolNumbers> pools;                 ///< [RunResults::pools]
+    std::vector<WideSum> node_use;                  ///< as TrialOutcome::node_use
     std::vector<std::optional<double>> thresholds;  ///< [RunResults::thresholds], in the threshold's unit
 
     [[nodiscard]] std::int64_t micro_usd() const;
@@ -49,16 +53,23 @@ struct PoolLabel {
     std::string pool, capacity_type, instance_type;
 };
 
+/// Which workload a row of the cost breakdown is about.
+struct WorkloadLabel {
+    std::string target, name_space, model;
+};
+
 /// A run: what it was made from, and its trials in order. No wall-clock time, host or path of this machine.
 struct RunResults {
     std::string scenario;
     std::uint64_t hash = 0;
     std::uint64_t seed = 1;
+    std::uint32_t first_trial = 0;  ///< number of trials[0]
     std::string backend;
     bool complete = true;  ///< false: interrupted, `trials` holds what was finished
     double span_s = 0;
     bool has_goodput = false;
     std::vector<PoolLabel> pools;
+    std::vector<WorkloadLabel> workloads;
     std::vector<Threshold> thresholds;
     Problems warnings;
     std::vector<TrialNumbers> trials;

@@ -1,4 +1,7 @@
+#include "reports/comparison.hpp"
+#include "reports/cost.hpp"
 #include "reports/money.hpp"
+#include "reports/over_trials.hpp"
 #include "reports/results.hpp"
 
 #include <fmt/format.h>
@@ -104,11 +107,16 @@ std::string results_json(const RunResults& results) {
                                        {"line", w.where.line > 0 ? Json(w.where.line) : Json(nullptr)},
                                        {"path", w.path},
                                        {"message", w.message}});
+    if (trials > 0 && !results.pools.empty())
+        out["cost_breakdown"] =
+            Json{{"span_s", results.span_s}, {"rows", cost_rows_json(cost_breakdown(results))}};
     if (trials >= 2) {
         Json& all = out["ci95"] = Json::object();
         for (const char* name : {"requests", "tokens", "latency", "throughput", "capacity"})
             all[name] = section(summary, name, trials, true);
         all["cost"] = cost_intervals(results, summary);
+        out["over_trials"] = over_trials_json(results);
+        out["per_trial"] = per_trial_json(results);
     }
     return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }

@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <type_traits>
 
@@ -441,6 +442,15 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     parts.goodput.ttft = scenario.goodput.ttft.value_or(never);
     parts.goodput.tpot = scenario.goodput.tpot.value_or(never);
     parts.goodput.e2el = scenario.goodput.e2el.value_or(never);
+    if (!scenario.goodput.empty()) {
+        constexpr std::int64_t minute = 60 * ticks_per_second;
+        parts.goodput.minutes = static_cast<std::uint32_t>((parts.span.count + minute - 1) / minute);
+        for (const Threshold& t : scenario.thresholds)  // "goodput > 99%" says how many must be good
+            if (t.metric == ThresholdMetric::goodput && t.comparison >= Comparison::greater) {
+                parts.goodput.good_per_million = static_cast<std::uint32_t>(std::llround(t.limit * 1e6));
+                break;
+            }
+    }
     ClusterAutoscalerPlan& autoscaler = parts.cluster_autoscaler;
     autoscaler.down.unneeded_time = scenario.cluster.scale_down_unneeded;
     if (const auto& settings = scenario.manifests.cluster_autoscaler) {

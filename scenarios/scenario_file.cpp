@@ -190,7 +190,7 @@ void decode_thresholds(Decoder& root, Scenario& out) {
         }
         threshold->where = where;
         threshold->path = path;
-        if (threshold->metric == ThresholdMetric::goodput || threshold->metric == ThresholdMetric::request_goodput)
+        if (threshold->looks_at_goodput())
             if (out.goodput.empty()) root.findings().errors.push_back({where, path, "looks at goodput, but the scenario says of no request when it is good, allowed with: goodput: {ttft_ms: ..., tpot_ms: ...}"});
         out.thresholds.push_back(std::move(*threshold));
     }

@@ -9,7 +9,7 @@
 namespace windtunnel {
 namespace {
 
-enum class Unit : std::uint8_t { milliseconds, share, usd, plain };
+enum class Unit : std::uint8_t { milliseconds, share, usd, minutes, plain };
 
 struct MetricRow {
     ThresholdMetric metric;
@@ -45,7 +45,27 @@ constexpr MetricRow metrics[] = {
     {ThresholdMetric::spot_evictions, "spot_evictions", Unit::plain},
     {ThresholdMetric::kv_preemptions, "kv_preemptions", Unit::plain},
     {ThresholdMetric::gpu_busy_ratio, "gpu_busy_ratio", Unit::share},
+    {ThresholdMetric::degraded_minutes, "degraded_minutes", Unit::minutes},
 };
+
+const MetricRow* find_metric(const std::string& name) {
+    for (const MetricRow& r : metrics)
+        if (name == r.name || (r.unit == Unit::milliseconds && name + "_ms" == r.name)) return &r;
+    return nullptr;
+}
+
+/// "cold starts" is cold_starts: joins the words that together are a metric's name.
+void join_name(std::vector<std::string>& words, std::size_t at) {
+    std::string name = words[at];
+    for (std::size_t end = at + 1; end < words.size() && end < at + 6; ++end) {
+        name += '_' + words[end];
+        if (find_metric(name) == nullptr) continue;
+        words.erase(words.begin() + static_cast<std::ptrdiff_t>(at + 1),
+                    words.begin() + static_cast<std::ptrdiff_t>(end + 1));
+        words[at] = name;
+        return;
+    }
+}
 
 /// Splits into words, numbers with their unit attached, and comparison signs.
 std::vector<std::string> words_of(std::string_view text) {
@@ -94,6 +114,11 @@ bool Threshold::holds(double value) const {
     return false;
 }
 
+bool Threshold::looks_at_goodput() const {
+    return metric == ThresholdMetric::goodput || metric == ThresholdMetric::request_goodput ||
+           metric == ThresholdMetric::degraded_minutes;
+}
+
 Result<Threshold> parse_threshold(std::string_view expression) {
     const auto bad = [&](const std::string& why) {
         return Problem{{}, "", "found \"" + std::string(expression) + "\": " + why};
@@ -114,13 +139,11 @@ Result<Threshold> parse_threshold(std::string_view expression) {
         out.statistic = Statistic::none;
     }
 
+    join_name(words, at);
     const std::string& name = words[at];
-    const MetricRow* row = nullptr;
+    const MetricRow* row = find_metric(name);
     std::vector<std::string> names;
-    for (const MetricRow& r : metrics) {
-        names.emplace_back(r.name);
-        if (name == r.name || (r.unit == Unit::milliseconds && name + "_ms" == r.name)) row = &r;
-    }
+    for (const MetricRow& r : metrics) names.emplace_back(r.name);
     if (!row) {
         const std::string hint = did_you_mean(name, names);
         return bad((at == 0 ? "\"" + name + "\" is no statistic and no metric" : "\"" + name + "\" is no metric") + hint +
@@ -165,6 +188,9 @@ Result<Threshold> parse_threshold(std::string_view expression) {
             break;
         case Unit::usd:
             if (!unit.empty() && unit != "USD" && unit != "usd" && unit != "$") return bad("found the unit \"" + unit + "\", allowed: USD or none");
+            break;
+        case Unit::minutes:
+            if (!unit.empty() && unit != "min" && unit != "minutes") return bad("found the unit \"" + unit + "\", allowed: minutes or none");
             break;
         case Unit::plain:
             if (!unit.empty() && unit != "/s") return bad("found the unit \"" + unit + "\", allowed: none");

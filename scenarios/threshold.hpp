@@ -16,7 +16,9 @@ enum class ThresholdMetric : std::uint8_t {
     cost_per_hour, cost_per_month, cost_total, usd_per_million_output_tokens,        ///< USD; a month is 730 h
     rejected, timed_out, failed, unfinished, completed,                              ///< counts of requests
     replicas_mean, replicas_max, nodes_mean, nodes_max, cold_starts, spot_evictions,
-    kv_preemptions, gpu_busy_ratio
+    kv_preemptions, gpu_busy_ratio,
+    degraded_minutes  ///< minutes whose arrivals met the goodput objectives in less than the share that the
+                      ///< scenario's goodput threshold asks for (99% without one)
 };
 
 enum class Statistic : std::uint8_t { none, mean, quantile };
@@ -35,12 +37,15 @@ struct Threshold {
     std::string path;        ///< `thresholds[0]`
 
     [[nodiscard]] bool holds(double value) const;
+    /// Whether it needs to know when a request is good.
+    [[nodiscard]] bool looks_at_goodput() const;
 };
 
 /// Reads `[STATISTIC] METRIC COMPARISON NUMBER [UNIT]`.
 ///
 /// STATISTIC: mean, median, pNN or pNN.N, only and always with ttft, tpot, itl, e2el (with or without
-/// `_ms`); `p99_ttft_ms` is the same as `p99 ttft_ms`. COMPARISON: < <= > >=. UNIT: ms, s, %, USD where
+/// `_ms`); `p99_ttft_ms` is the same as `p99 ttft_ms`. A METRIC's name may be written with spaces for its
+/// underscores (`degraded minutes < 3`). COMPARISON: < <= > >=. UNIT: ms, s, %, USD where
 /// the metric has one. Shares are written as 99% or 0.99.
 [[nodiscard]] Result<Threshold> parse_threshold(std::string_view expression);
 

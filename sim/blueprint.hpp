@@ -14,6 +14,8 @@ struct GoodputPlan {
     Tick ttft = never;
     Tick tpot = never;
     Tick e2el = never;
+    std::uint32_t good_per_million = 990'000;  ///< a minute with fewer good ones of its arrivals is degraded
+    std::uint32_t minutes = 0;                 ///< that are counted, from t = 0; 0 = none is
 };
 
 /// Everything a trial reads besides the requests: one block of memory without addresses, made by

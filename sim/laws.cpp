@@ -42,6 +42,14 @@ std::vector<std::string> broken_laws(const Blueprint& b, const TrialOutcome& o) 
                "L6: a pool outgrew its limit");
         expect(t.pools[p].nodes.value >= 0, "L6: a pool has fewer than no nodes");
     }
+    const std::size_t row = (b.workloads.size() + std::size_t{1}) * node_uses;
+    for (std::uint32_t p = 0; p < b.pools.size() && !o.node_use.empty(); ++p) {
+        WideSum parts, bill;
+        for (std::size_t i = p * row; i < (p + 1) * row; ++i) parts.merge(o.node_use[i]);
+        bill.add_product(t.pools[p].price.ticks.low, node_shares);
+        bill.high += t.pools[p].price.ticks.high * node_shares;
+        expect(parts == bill, "L8: what a pool's nodes were used for does not add up to their bill");
+    }
     expect(pool_nodes == t.nodes.ticks, "L8: the pools' node-time does not add up to the cluster's");
     return broken;
 }

@@ -1,6 +1,7 @@
 #pragma once
 #include "models/request.hpp"
 #include "sim/fleet.hpp"
+#include "sim/good_minutes.hpp"
 #include "sim/metrics_board.hpp"
 #include "sim/observer.hpp"
 #include "sim/router.hpp"
@@ -40,7 +41,10 @@ public:
             m_sketches.tpot.add(tpot);
         }
         const GoodputPlan& g = m_blueprint.goodput;
-        m_tally->good += ttft <= g.ttft && tpot <= g.tpot && e2el <= g.e2el ? 1 : 0;
+        if (ttft <= g.ttft && tpot <= g.tpot && e2el <= g.e2el) {
+            ++m_tally->good;
+            m_minutes.was_good(job.arrival);
+        }
         m_tally->prompt_tokens += job.prompt_tokens;
         m_tally->output_tokens += job.output_tokens;
         if (m_board.enabled()) {
@@ -66,6 +70,7 @@ protected:
             r.take_memory(arena, b.workloads[w], b.job_capacity);
         }
         m_releases = arena.template take<Tick>(b.max_concurrency);
+        m_minutes.take_memory(arena, b.goodput);
     }
 
     WT_HD_COLD void start_requests() {
@@ -78,6 +83,7 @@ protected:
         m_jobs.fresh = 0;
         m_jobs.free_list = no_job;
         for (std::uint32_t w = 0; w < b.workloads.size(); ++w) m_routers[w].clear();
+        m_minutes.start(b.goodput);
         m_release_head = 0;
         m_release_count = b.max_concurrency;
         for (std::uint32_t i = 0; i < b.max_concurrency; ++i) m_releases[i] = Tick{};
@@ -109,6 +115,7 @@ protected:
         }
         find_next_arrival();
         ++m_tally->requests.arrived;
+        m_minutes.arrived(m_now);
         const std::uint32_t w = m_blueprint.workload_of_model[request.model];
         const WorkloadPlan& plan = m_blueprint.workloads[w];
         const ServerConfig& server =
@@ -267,6 +274,7 @@ protected:
     Calendar<Layout> m_server_calendar;
     Fleet<Layout, Self> m_fleet;
     MetricsBoard<Layout> m_board;
+    GoodMinutes<Layout> m_minutes;
     ArenaArray<Router<Layout>, Layout> m_routers;
     ArenaArray<Tick, Layout> m_releases;  ///< closed loop: when the client may send again, a ring
     Tick m_now;

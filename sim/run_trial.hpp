@@ -26,6 +26,8 @@ struct TrialOutcome {
     Tally tally;
     Distribution ttft, tpot, itl, e2el;
     std::size_t arena_bytes = 0;
+    /// [pool][workload, or after the last: none][NodeUse]: node-ticks x nano-USD per hour x node_shares.
+    std::vector<WideSum> node_use;
 };
 
 /// Memory of one trial after another; grows, never shrinks. One per thread.
@@ -53,7 +55,7 @@ template <class Layout>
         return d;
     };
     return {tally,      read(sketches.ttft), read(sketches.tpot), read(sketches.itl), read(sketches.e2el),
-            arena_bytes};
+            arena_bytes, {}};
 }
 
 /// Runs one trial on this thread with an arena layout, a kind of server and an observer of the caller's
@@ -70,7 +72,10 @@ template <class Layout, class Bank, class Observer>
     trial.take_memory(real);
     Tally tally;
     trial.run(tally);
-    return outcome_of(tally, trial.sketches(), bytes);
+    TrialOutcome outcome = outcome_of(tally, trial.sketches(), bytes);
+    for (std::uint32_t i = 0; i < trial.node_use().cell_count(blueprint); ++i)
+        outcome.node_use.push_back(trial.node_use().cells()[i]);
+    return outcome;
 }
 
 /// The common case. Without an observer.

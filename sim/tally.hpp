@@ -50,6 +50,18 @@ struct TimeIntegral {
     bool operator==(const TimeIntegral&) const = default;
 };
 
+/// What the billed time of nodes went into. Every part of every node-tick is in exactly one.
+enum class NodeUse : std::uint8_t {
+    busy,      ///< its GPUs run an engine's step
+    idle,      ///< ready to work and not working: a replica between steps, or room that no pod took
+    starting,  ///< a node that comes up; a pod that pulls, loads, or does not serve
+    draining,  ///< a pod that ends, or a node that leaves
+    lost,      ///< of a node that died and is not gone yet
+};
+inline constexpr std::uint32_t node_uses = 5;
+/// A node's billed time is divided into so many shares: a multiple of every usual number of GPUs.
+inline constexpr std::uint64_t node_shares = 2'882'880;
+
 struct PoolTally {
     TimeIntegral nodes;  ///< from launch to termination
     TimeIntegral price;  ///< of these nodes, nano-USD per hour
@@ -88,6 +100,7 @@ struct Tally {
     std::uint64_t prompt_tokens = 0;  ///< of completed requests
     std::uint64_t output_tokens = 0;
     std::uint64_t good = 0;  ///< completed within all goodput objectives
+    std::uint64_t degraded_minutes = 0;  ///< whose arrivals were good in too small a share (GoodputPlan)
     LatencyTotals ttft, tpot, itl, e2el;
     std::uint64_t kv_preemptions = 0;
     std::uint64_t cold_starts = 0;

@@ -1,5 +1,6 @@
 #pragma once
 #include "sim/autoscaling.hpp"
+#include "sim/node_use.hpp"
 #include "sim/request_path.hpp"
 
 namespace windtunnel {
@@ -40,6 +41,7 @@ public:
         Path::take_router_memory(arena);
         m_board.take_memory(arena, b);
         m_autoscaling.take_memory(arena, b);
+        m_node_use.take_memory(arena, b);
     }
 
     WT_HD void run(Tally& tally) {
@@ -67,12 +69,14 @@ public:
     }
 
     [[nodiscard]] WT_HD const Sketches<Layout>& sketches() const { return m_sketches; }
+    [[nodiscard]] WT_HD const NodeTimeUse<Layout, Trial>& node_use() const { return m_node_use; }
 
     // ---- what the fleet tells (Owner) -----------------------------------------------------------------
 
     WT_HD_COLD void process_serves(std::uint32_t p, Tick) {
         const std::int32_t server = m_fleet.state().template_of(m_fleet.pod(p)).server;
         if (server < 0) return;  // it serves no requests
+        m_node_use.engine_starts(m_fleet.state(), p, m_now);
         m_servers[p].start(m_blueprint.servers[static_cast<std::size_t>(server)]);
         if (m_board.enabled()) m_board.pod_started(p);
     }
@@ -93,6 +97,7 @@ public:
         if (!has_server(p)) return;
         m_servers[p].kill(m_jobs, *this, now);
         close_books(p, now);
+        m_node_use.engine_ended(m_fleet.state(), p, m_servers[p].gauges(m_jobs, now).busy, now);
         m_server_calendar.set(p, never);
     }
     [[nodiscard]] WT_HD std::uint32_t requests_of(std::uint32_t p) {
@@ -101,9 +106,14 @@ public:
     WT_HD void pod_changed(std::uint32_t p, Tick now) {
         const Pod& pod = m_fleet.pod(p);
         if (pod.state == PodState::none && m_board.enabled()) m_board.pod_gone(p, pod.workload, now);
+        m_node_use.pod_changed(m_fleet.state(), p, busy_of(p, now), now);
         if constexpr (Observer::enabled) m_observer.pod_changed(p, pod, now);
     }
     WT_HD void node_changed(std::uint32_t n, Tick now) {
+        m_node_use.node_changed(m_fleet.state(), n, now);
+        if (m_fleet.node(n).state == NodeState::lost)
+            for (std::uint32_t p = m_fleet.node(n).first_pod; p != no_index; p = m_fleet.pod(p).next_on_node)
+                m_node_use.pod_changed(m_fleet.state(), p, busy_of(p, now), now);
         if constexpr (Observer::enabled) m_observer.node_changed(n, m_fleet.node(n), now);
     }
     WT_HD void pod_unschedulable(std::uint32_t p, const RejectionCounts& why, const PreemptionResult& tried, Tick now) {
@@ -166,6 +176,7 @@ private:
         m_control_calendar.clear();
         Path::start_requests();
         m_board.start(b);
+        m_node_use.start(b);
         m_fleet.start(b, m_key, *this, m_control_calendar, *m_tally, m_slots);
         m_fleet.populate(m_fault);
         if (b.pools.size() > 0) m_control_calendar.set(m_slots.node_scaling, b.cluster_autoscaler.loop.scan_interval);
@@ -196,6 +207,7 @@ private:
                 m_servers[p].settle(*this, m_tally->ended_at);
                 m_tally->kv_preemptions += m_servers[p].preemptions();
             }
+        m_tally->degraded_minutes = m_minutes.degraded(b.goodput);
         m_tally->ttft = m_sketches.ttft.totals();
         m_tally->tpot = m_sketches.tpot.totals();
         m_tally->itl = m_sketches.itl.totals();
@@ -255,8 +267,12 @@ private:
             m_fleet.run_karpenter(slot, m_now, m_fault);
         } else if (slot == m_slots.span_end) {
             m_control_calendar.set(slot, never);
-            for (std::uint32_t p = 0; p < m_blueprint.pod_slots; ++p)
+            for (std::uint32_t p = 0; p < m_blueprint.pod_slots; ++p) {
                 if (has_server(p)) count_busy(p, m_now);
+                m_node_use.settle_pod(m_fleet.state(), p, busy_of(p, m_now), m_now);
+            }
+            for (std::uint32_t n = 0; n < m_blueprint.node_slots; ++n)
+                m_node_use.settle_node(m_fleet.state(), n, m_now);
         }
         if (m_dispatches > 0) dispatch_all();
     }
@@ -267,6 +283,10 @@ private:
         return pod.serves() && m_fleet.state().template_of(pod).server >= 0;
     }
 
+    /// How long its engine has been in steps since it started.
+    [[nodiscard]] WT_HD Tick busy_of(std::uint32_t p, Tick now) {
+        return has_server(p) ? m_servers[p].gauges(m_jobs, now).busy : m_node_use.last_busy(p);
+    }
     WT_HD void close_books(std::uint32_t p, Tick now) {
         m_tally->kv_preemptions += m_servers[p].preemptions();
         if (now < m_blueprint.span) count_busy(p, now);
@@ -279,13 +299,14 @@ private:
     }
 
     using Path::m_blueprint, Path::m_board, Path::m_cursor, Path::m_dispatches, Path::m_fault, Path::m_fleet;
-    using Path::m_in_flight, Path::m_jobs, Path::m_key, Path::m_last_replica, Path::m_last_step;
+    using Path::m_in_flight, Path::m_jobs, Path::m_key, Path::m_last_replica, Path::m_last_step, Path::m_minutes;
     using Path::m_next_arrival, Path::m_next_deadline, Path::m_now, Path::m_observer, Path::m_routers;
     using Path::m_server_calendar, Path::m_servers, Path::m_sketches, Path::m_tally, Path::m_workload;
 
     ControlSlots m_slots;
     Calendar<Layout> m_control_calendar;
     Autoscaling<Layout> m_autoscaling;
+    NodeTimeUse<Layout, Trial> m_node_use;
     std::uint32_t m_scheduled = 0;  ///< next of the scheduled scalings
 };
 

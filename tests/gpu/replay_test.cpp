@@ -57,6 +57,31 @@ TEST_CASE("replay: an interrupted replay keeps no trial that did not finish") {
     CHECK(replay(plan).size() == 7);
 }
 
+TEST_CASE("replay: a grid of configurations gives each what it gets alone, and all meet the same seeds") {
+    std::vector<Request> first_requests, second_requests;
+    const BlueprintParts first = lab::random_cluster(4, first_requests), second = lab::random_cluster(5, second_requests);
+    const ReplayPlan one = plan_for(first, first_requests, 9, 1), two = plan_for(second, second_requests, 9, 1);
+    ReplayGrid grid;
+    grid.configurations = {{one.blueprint, one.workload}, {two.blueprint, two.workload}};
+    grid.seed = one.seed;
+    grid.first_trial = 3;
+    grid.trials = 6;
+    grid.threads = 2;
+    std::vector<std::vector<TrialOutcome>> outcomes(2, std::vector<TrialOutcome>(6));
+    grid.finished = [&](std::uint32_t c, std::uint32_t index, TrialOutcome&& o) { outcomes[c][index] = std::move(o); };
+    REQUIRE(replay_grid(grid) == 6);
+    const std::vector<TrialOutcome> alone[] = {replay(one), replay(two)};
+    for (std::size_t c = 0; c < 2; ++c)
+        for (std::size_t i = 0; i < 6; ++i) CHECK(lab::differences(outcomes[c][i], alone[c][i + 3]) == "");
+    // A grid that is stopped counts the trials that every configuration has finished.
+    bool stop = false;
+    std::uint32_t done = 0;
+    grid.threads = 1;
+    grid.interrupted = &stop;
+    grid.finished = [&](std::uint32_t, std::uint32_t, TrialOutcome&&) { stop = ++done == 5; };
+    CHECK(replay_grid(grid) == 2);
+}
+
 #if defined(WINDTUNNEL_HAS_CUDA)
 TEST_CASE("device replay: a thousand random trials on the GPU equal those on the CPU to the last bit") {
     std::uint32_t compared = 0;

@@ -129,7 +129,9 @@ TEST_CASE("results: one trial's numbers by hand") {
 TEST_CASE("results: exactly the keys of results/v1, in order") {
     const Json j = Json::parse(results_json(run_of(two_pools(), {half_an_hour()}, {"p99 ttft_ms < 2000"})));
     CHECK(keys(j) == Names{"schema", "scenario", "seed", "trials", "backend", "complete", "requests",
-                           "tokens", "latency", "throughput", "thresholds", "capacity", "cost", "warnings"});
+                           "tokens", "latency", "throughput", "thresholds", "capacity", "cost", "warnings",
+                           "cost_breakdown"});
+    CHECK(keys(j["cost_breakdown"]) == Names{"span_s", "rows"});
     CHECK(j["schema"] == "windtunnel.results/v1");
     CHECK(keys(j["scenario"]) == Names{"name", "hash"});
     CHECK(j["scenario"]["hash"] == "0000000000000abc");
@@ -157,6 +159,8 @@ TEST_CASE("results: several trials sum counts, average the rest and give interva
     other.tally.nodes.most = 3;
     const Json j = Json::parse(results_json(run_of(two_pools(), {half_an_hour(), other})));
     CHECK(j["trials"] == 2);
+    CHECK(keys(j["over_trials"]) == Names{"thresholds", "quantiles", "ratios"});
+    CHECK(j["per_trial"]["availability"] == Json::array({0.8, 1.0}));  // 8 of 10, 20 of 20
     CHECK(j["requests"]["arrived"] == 30);
     CHECK(j["requests"]["completed"] == 28);
     CHECK(j["capacity"]["nodes_max"] == 2.5);

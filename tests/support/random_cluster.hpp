@@ -215,6 +215,7 @@ inline BlueprintParts random_cluster(std::uint64_t seed, std::vector<Request>& r
         requests.push_back(r);
     }
     parts.span = requests.back().arrival + Tick{pick(0, 100)};
+    parts.goodput.minutes = 1;
     parts.drain_limit = Tick{pick(0, 1) * 1000 * e.cost.mixed_step[1].count};
     return parts;
 }
@@ -240,6 +241,8 @@ inline std::string differences(const TrialOutcome& a, const TrialOutcome& b) {
     compare("gpus", x.gpus, y.gpus);
     compare("ended_at", x.ended_at, y.ended_at);
     for (std::uint32_t p = 0; p < max_pools; ++p) compare("pools", x.pools[p], y.pools[p]);
+    compare("degraded_minutes", x.degraded_minutes, y.degraded_minutes);
+    compare("node_use", a.node_use, b.node_use);
     compare("ttft", a.ttft, b.ttft);
     compare("tpot", a.tpot, b.tpot);
     compare("itl", a.itl, b.itl);
