@@ -6,8 +6,6 @@
 #include <iostream>
 #include <memory>
 
-#include <fmt/format.h>
-
 namespace windtunnel {
 
 namespace {
@@ -28,8 +26,8 @@ int run_validate(const ValidateFlags& flags) {
     read_scenario_into(flags.inputs, std::cin, scenario, findings);
     const std::string text = validate_text(scenario, findings, flags.verbose, [&](const PoolSpec& pool) {
         const auto price = pool_price(pool, scenario.cluster);
-        return price ? fmt::format("{:g} USD/h", static_cast<double>(price->nano_usd_per_hour) / 1e9)
-                     : std::string();
+        return price ? std::optional<double>(static_cast<double>(price->nano_usd_per_hour) / 1e9)
+                     : std::nullopt;
     });
     if (!findings.errors.empty()) {  // nothing that another program should go on with
         print_line(text.substr(0, text.find_last_not_of('\n') + 1));

@@ -1,13 +1,12 @@
 #pragma once
 #include <functional>
-#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace windtunnel {
+#include "scenarios/shell_script.hpp"
 
-using Environment = std::map<std::string, std::string>;
+namespace windtunnel {
 
 /// The words of a text between blanks.
 [[nodiscard]] std::vector<std::string> split_words(std::string_view text);
@@ -16,15 +15,14 @@ using Environment = std::map<std::string, std::string>;
 /// `$$(NAME)` gives `$(NAME)`.
 [[nodiscard]] std::string expand_kubernetes(std::string_view text, const Environment& environment);
 
-/// Takes a shell script apart into simple commands: quotes, backslashes and line continuations are
-/// resolved, `$NAME`, `${NAME}` and `${NAME:-default}` replaced, commands end at newlines, `;`, `&`, `|`, `&&`, `||`.
-/// Assignments before a command and `export NAME=value` add to `environment`; a leading `exec` is dropped.
-/// Control structures are not interpreted: their words become words of commands.
-[[nodiscard]] std::vector<std::vector<std::string>> shell_commands(std::string_view script, Environment& environment);
+using CommandTest = std::function<bool(const std::vector<std::string>&)>;
 
-/// The first simple command among a container's command and args that `wanted` accepts, or nothing.
-/// Looks through `sh -c "..."` (sh, bash, dash, ash, with any path and flags such as -lc).
-[[nodiscard]] std::vector<std::string> find_command(const std::vector<std::string>& words, Environment environment,
-                                                    const std::function<bool(const std::vector<std::string>&)>& wanted);
+/// The simple commands among a container's command and args that `wanted` accepts, in order. Looks through shells
+/// (`sh -c "..."` with any path and flags such as -lc, `bash FILE`), through files that the context holds, and
+/// through wrappers before them (tini, env, ...). `context` is left as the commands leave it.
+[[nodiscard]] std::vector<std::vector<std::string>> find_commands(const std::vector<std::string>& words, ShellContext& context, const CommandTest& wanted);
+
+/// The first of them, or nothing.
+[[nodiscard]] std::vector<std::string> find_command(const std::vector<std::string>& words, const Environment& environment, const CommandTest& wanted);
 
 }  // namespace windtunnel

@@ -336,8 +336,18 @@ private:
         m_facts.minimum_replicas = least;
         m_facts.maximum_replicas = most;
         m_plan.initial_replicas = static_cast<std::uint32_t>(std::max(initial, 0));
+        if (!m_spec.initial_replicas) m_plan.late_replicas = late_replicas(m_plan.initial_replicas);
         // Terminating pods keep their slots while their successors are there.
         m_plan.pod_slots = static_cast<std::uint32_t>(2 * std::max({most, initial, 1}) + 4);
+    }
+
+    /// In a dump, the replicas that exist and are not Ready: their start begins anew at t = 0.
+    [[nodiscard]] std::uint32_t late_replicas(std::uint32_t initial) const {
+        std::int64_t ready = m_object.status ? m_object.status->ready : initial;
+        const auto pods = m_scenario.manifests.live.pods_of(m_object.meta);
+        if (!pods.empty())
+            ready = std::count_if(pods.begin(), pods.end(), [](const LivePod* p) { return p->ready && !p->terminating; });
+        return initial - static_cast<std::uint32_t>(std::clamp<std::int64_t>(ready, 0, initial));
     }
 
     /// The stages of a pod's start on a node that is there.

@@ -44,6 +44,7 @@ struct Node {
 struct Document {
     std::string file;  ///< as the user named it; "<stdin>" for standard input
     Node root;
+    std::string made_from = {};  ///< "InferenceService/x" where it was made from an operator's object
 
     [[nodiscard]] SourcePosition where() const { return {file, root.line, root.column}; }
     [[nodiscard]] SourcePosition where(const Node& node) const { return {file, node.line, node.column}; }

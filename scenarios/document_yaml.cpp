@@ -368,7 +368,7 @@ Problems flatten_lists(std::vector<Document>& documents) {
             problems.push_back({document.where(*items), "items", "found " + describe(*items) + ", allowed: a list"});
             continue;
         }
-        for (Node& item : items->children) flat.push_back({document.file, std::move(item)});
+        for (Node& item : items->children) flat.push_back({document.file, std::move(item), {}});
     }
     documents = std::move(flat);
     return problems;

@@ -30,6 +30,7 @@ struct Manifests {
     std::vector<BarePod> bare_pods;
     std::vector<JobObject> jobs;
     std::vector<CronJobObject> cron_jobs;         ///< all; those that scale are also in scaling_cron_jobs
+    std::vector<ScaledJobObject> scaled_jobs;
     std::vector<Service> services;
     std::vector<HorizontalPodAutoscaler> horizontal_pod_autoscalers;
     std::vector<ScaledObject> scaled_objects;

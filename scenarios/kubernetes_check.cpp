@@ -226,9 +226,31 @@ private:
                 warn(p.where, c.path + ".livenessProbe", "kills the server about " + std::to_string(allowed.count / ticks_per_second) +
                                                              " s after its container starts, which is often before a model is loaded; a startupProbe prevents that");
         }
+        if (workload.server->engine == "vllm" && workload.server->path.starts_with(c.path)) lint_probes(workload, c);
         const auto scaled = m_scaled.find(&workload);
-        if (scaled != m_scaled.end() && workload.replicas_given)
+        if (scaled != m_scaled.end() && workload.replicas_given && !workload.status)
             warn(m_manifests.where(workload.meta, "spec.replicas"), "spec.replicas", "is set although " + scaled->second->title() + " scales it: each apply resets the replicas");
+    }
+
+    /// Probes of ports and paths that vLLM does not serve fail for ever in a cluster; here they are taken to ask the server.
+    void lint_probes(const WorkloadObject& workload, const Container& c) {
+        const auto elsewhere = [&](std::int32_t port) {
+            return std::any_of(workload.pod.containers.begin(), workload.pod.containers.end(), [&](const Container& other) {
+                return &other != &c && std::any_of(other.ports.begin(), other.ports.end(), [&](const auto& p) { return p.second == port; });
+            });
+        };
+        for (const auto* probe : {&c.startup_probe, &c.readiness_probe, &c.liveness_probe}) {
+            if (!*probe || (*probe)->action == ProbeAction::exec) continue;
+            const Probe& p = **probe;
+            const auto named = c.ports.find(p.port);
+            const std::int64_t port = named != c.ports.end() ? named->second : to_integer(p.port).value_or(0);
+            if (port > 0 && port != workload.server->port && !elsewhere(static_cast<std::int32_t>(port)))
+                warn(p.where, c.path, "probes port " + std::to_string(port) + ", but the server listens on " + std::to_string(workload.server->port) + " (--port): in a cluster the pod would not become Ready; it is simulated as if the ports agreed");
+            const std::vector<std::string> served = {"/health", "/ping", "/v1/models", "/metrics", "/version", "/load", "/docs", "/openapi.json", "/is_sleeping", "/server_info", "/v1/completions", "/v1/chat/completions"};
+            const std::string path = p.http_path.substr(0, p.http_path.find('?'));
+            if (p.action == ProbeAction::http_get && std::find(served.begin(), served.end(), path) == served.end())
+                warn(p.where, c.path, "asks " + path + ", which vLLM answers with 404: in a cluster the probe would fail; it is simulated as /health" + did_you_mean(path, served));
+        }
     }
 
     /// An HPA whose target's selector also matches another HPA's pods does nothing.

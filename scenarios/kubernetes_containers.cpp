@@ -297,8 +297,8 @@ Container decode_container(Decoder& container) {
     container.unsupported({"restartPolicyRules"}, "restart rules of a container");
     out.image_pull_policy = container.choice<std::string>("imagePullPolicy", {{"Always", "Always"}, {"IfNotPresent", "IfNotPresent"}, {"Never", "Never"}}).value_or("");
     for (Decoder& mount : container.children("volumeMounts")) {
-        VolumeMount entry{mount.required_text("name"), mount.required_text("mountPath"), mount.boolean("readOnly").value_or(false)};
-        mount.quiet({"subPath", "subPathExpr", "mountPropagation", "recursiveReadOnly"});
+        VolumeMount entry{mount.required_text("name"), mount.required_text("mountPath"), mount.boolean("readOnly").value_or(false), mount.text("subPath").value_or("")};
+        mount.quiet({"subPathExpr", "mountPropagation", "recursiveReadOnly"});
         mount.finish();
         out.volume_mounts.push_back(std::move(entry));
     }

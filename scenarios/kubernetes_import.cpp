@@ -2,114 +2,13 @@
 #include <map>
 
 #include "scenarios/assignment.hpp"
+#include "scenarios/derived_workloads.hpp"
 #include "scenarios/kubernetes.hpp"
+#include "scenarios/kubernetes_kinds.hpp"
 #include "scenarios/other_servers.hpp"
 
 namespace windtunnel {
 namespace {
-
-/// What the importer does with an object of a kind that it does not read.
-enum class KindRole : std::uint8_t { note, warn, refuse };
-
-struct KindRow {
-    const char* kind;
-    KindRole role;
-    const char* why = "";
-};
-
-constexpr KindRow other_kinds[] = {
-    // They say who may do what, hold text, or move traffic and logs: no replica, node or request changes.
-    {"ConfigMap", KindRole::note}, {"Secret", KindRole::note}, {"SealedSecret", KindRole::note}, {"ExternalSecret", KindRole::note},
-    {"SecretStore", KindRole::note}, {"ClusterSecretStore", KindRole::note}, {"ServiceAccount", KindRole::note},
-    {"Role", KindRole::note}, {"RoleBinding", KindRole::note}, {"ClusterRole", KindRole::note}, {"ClusterRoleBinding", KindRole::note},
-    {"Ingress", KindRole::note}, {"IngressClass", KindRole::note}, {"NetworkPolicy", KindRole::note},
-    {"Endpoints", KindRole::note}, {"EndpointSlice", KindRole::note}, {"CustomResourceDefinition", KindRole::note},
-    {"Probe", KindRole::note}, {"TriggerAuthentication", KindRole::note},
-    {"ClusterTriggerAuthentication", KindRole::note}, {"Certificate", KindRole::note}, {"Issuer", KindRole::note}, {"ClusterIssuer", KindRole::note},
-    {"Gateway", KindRole::note}, {"GatewayClass", KindRole::note}, {"HTTPRoute", KindRole::note}, {"GRPCRoute", KindRole::note},
-    {"APIService", KindRole::note}, {"PodSecurityPolicy", KindRole::note}, {"RuntimeClass", KindRole::note}, {"CSIDriver", KindRole::note},
-    {"ValidatingWebhookConfiguration", KindRole::note}, {"MutatingWebhookConfiguration", KindRole::note}, {"Lease", KindRole::note},
-    {"Event", KindRole::note}, {"Application", KindRole::note}, {"ApplicationSet", KindRole::note}, {"AppProject", KindRole::note},
-    {"GrafanaDashboard", KindRole::note}, {"GrafanaDatasource", KindRole::note}, {"Grafana", KindRole::note}, {"GrafanaFolder", KindRole::note},
-    {"Prometheus", KindRole::note}, {"Alertmanager", KindRole::note}, {"AlertmanagerConfig", KindRole::note}, {"ScrapeConfig", KindRole::note},
-    {"OpenTelemetryCollector", KindRole::note}, {"Instrumentation", KindRole::note}, {"Telemetry", KindRole::note},
-    {"FrontendConfig", KindRole::note}, {"ManagedCertificate", KindRole::note}, {"ReferenceGrant", KindRole::note}, {"Middleware", KindRole::note},
-    {"IngressRoute", KindRole::note}, {"TargetGroupBinding", KindRole::note}, {"TLSRoute", KindRole::note}, {"TCPRoute", KindRole::note},
-    {"PeerAuthentication", KindRole::note}, {"RequestAuthentication", KindRole::note}, {"AuthorizationPolicy", KindRole::note},
-    {"ServiceEntry", KindRole::note}, {"Sidecar", KindRole::note}, {"CiliumNetworkPolicy", KindRole::note}, {"VolumeSnapshot", KindRole::note},
-    {"VolumeSnapshotClass", KindRole::note}, {"VolumeAttributesClass", KindRole::note}, {"SecretProviderClass", KindRole::note},
-    {"Status", KindRole::note}, {"ComponentStatus", KindRole::note}, {"CSINode", KindRole::note}, {"CSIStorageCapacity", KindRole::note}, {"VolumeAttachment", KindRole::note},
-    {"FlowSchema", KindRole::note}, {"PriorityLevelConfiguration", KindRole::note}, {"NodeMetrics", KindRole::note}, {"NodeFeature", KindRole::note}, {"NodeFeatureRule", KindRole::note},
-    {"PodTemplate", KindRole::note}, {"ControllerRevision", KindRole::note}, {"PodMetrics", KindRole::note}, {"ClusterPolicy", KindRole::note},
-    {"NodeFeatureDiscovery", KindRole::note}, {"ValidatingAdmissionPolicy", KindRole::note}, {"ValidatingAdmissionPolicyBinding", KindRole::note},
-    // They say how requests find a replica, which the scenario says here.
-    {"VirtualService", KindRole::warn, "its routes, retries and time-outs are not read; the scenario's workload says routing, timeout_s and retry"},
-    {"DestinationRule", KindRole::warn, "its load balancing is not read; the scenario's workload says routing"},
-    {"BackendConfig", KindRole::warn, "its time-outs are not read; the scenario's workload says timeout_s"},
-    {"GCPBackendPolicy", KindRole::warn, "its time-outs are not read; the scenario's workload says timeout_s"},
-    {"BackendTrafficPolicy", KindRole::warn, "its load balancing and time-outs are not read; the scenario's workload says routing and timeout_s"},
-    {"HealthCheckPolicy", KindRole::warn, "the load balancer's health checks are not simulated; pods take requests when they are Ready"},
-    {"InferencePool", KindRole::warn, "the gateway's endpoint picker is not simulated; the scenario's workload says routing"},
-    {"InferenceModel", KindRole::warn, "the gateway's endpoint picker is not simulated; the scenario's workload says routing"},
-    {"InferenceObjective", KindRole::warn, "the gateway's endpoint picker is not simulated; the scenario's workload says routing"},
-    // They decide about replicas, nodes, placement or admission.
-    {"Provisioner", KindRole::refuse, "an object of Karpenter before v0.32; write it as a NodePool (apiVersion karpenter.sh/v1): spec.requirements, taints and labels go into spec.template, ttlSecondsAfterEmpty and consolidation into spec.disruption (karpenter-convert does it)"},
-    {"AWSNodeTemplate", KindRole::refuse, "an object of Karpenter before v0.32; write it as an EC2NodeClass (apiVersion karpenter.k8s.aws/v1)"},
-    {"NodeOverlay", KindRole::refuse, "prices and capacities that an overlay changes; write cluster.pools with price_usd_per_hour"},
-    {"VerticalPodAutoscaler", KindRole::refuse, "vertical autoscaling"},
-    {"ScaledJob", KindRole::refuse, "KEDA jobs; write a ScaledObject over a Deployment"},
-   
-    {"Kustomization", KindRole::refuse, "an overlay; build it first: kustomize build . | windtunnel run -f -"},
-    {"HelmRelease", KindRole::refuse, "a chart; render it first: helm template ... | windtunnel run -f -"},
-    {"InferenceService", KindRole::refuse, "KServe; write the Deployment it makes"},
-    {"ServingRuntime", KindRole::refuse, "KServe; write the Deployment it makes"},
-    {"RayService", KindRole::refuse, "Ray; write a Deployment"},
-    {"RayCluster", KindRole::refuse, "Ray; write a Deployment"},
-    {"ClusterServingRuntime", KindRole::refuse, "KServe; write the Deployment it makes"},
-    {"LLMInferenceService", KindRole::refuse, "KServe; write the Deployment it makes"},
-    {"InferenceGraph", KindRole::refuse, "KServe; write the Deployments it makes"},
-    {"HTTPScaledObject", KindRole::refuse, "KEDA's HTTP add-on; write a ScaledObject"},
-    {"VLLMRuntime", KindRole::refuse, "the production stack's operator; write the Deployment it makes"},
-    {"ComputeClass", KindRole::refuse, "nodes that GKE chooses; write cluster.pools in the scenario"},
-    {"MachineSet", KindRole::refuse, "nodes of the Cluster API; write cluster.pools in the scenario"},
-    {"MachineDeployment", KindRole::refuse, "nodes of the Cluster API; write cluster.pools in the scenario"},
-    {"Workspace", KindRole::refuse, "KAITO; write the Deployment it makes, and cluster.pools with its instanceType"},
-    {"RAGEngine", KindRole::refuse, "KAITO; write the Deployment it makes, and cluster.pools with its instanceType"},
-    {"InferenceSet", KindRole::refuse, "KAITO; write the Deployment it makes, and cluster.pools with its instanceType"},
-    {"NIMService", KindRole::refuse, "NVIDIA's NIM operator; write the Deployment it makes, with windtunnel.dev/model"},
-    {"DynamoGraphDeployment", KindRole::refuse, "Dynamo; write the Deployments it makes"},
-    {"ModelService", KindRole::refuse, "llm-d's model service; render its chart: helm template ... | windtunnel run -f -"},
-    {"ClusterQueue", KindRole::refuse, "Kueue's admission"},
-    {"LocalQueue", KindRole::refuse, "Kueue's admission"},
-    {"ResourceFlavor", KindRole::refuse, "Kueue's admission"},
-    {"PodGroup", KindRole::refuse, "gang scheduling"},
-    {"Rollout", KindRole::refuse, "Argo rollouts; write a Deployment"},
-   
-    {"ResourceClaim", KindRole::refuse, "dynamic resource allocation"},
-    {"ResourceClaimTemplate", KindRole::refuse, "dynamic resource allocation"},
-    {"DeviceClass", KindRole::refuse, "dynamic resource allocation"},
-};
-
-/// Groups whose kinds configure access, traffic, certificates, text or observation: a kind of theirs that is in
-/// no table cannot change the result either.
-constexpr const char* harmless_groups[] = {
-    "rbac.authorization.k8s.io", "networking.k8s.io", "gateway.networking.k8s.io", "apiextensions.k8s.io", "admissionregistration.k8s.io", "apiregistration.k8s.io",
-    "certificates.k8s.io", "coordination.k8s.io", "discovery.k8s.io", "events.k8s.io", "flowcontrol.apiserver.k8s.io", "node.k8s.io", "storage.k8s.io",
-    "snapshot.storage.k8s.io", "secrets-store.csi.x-k8s.io", "cert-manager.io", "acme.cert-manager.io", "external-secrets.io", "bitnami.com", "traefik.io",
-    "traefik.containo.us", "security.istio.io", "telemetry.istio.io", "extensions.istio.io", "cilium.io", "crd.projectcalico.org", "kyverno.io", "wgpolicyk8s.io",
-    "templates.gatekeeper.sh", "constraints.gatekeeper.sh", "grafana.integreatly.org", "opentelemetry.io", "logging.banzaicloud.io", "jaegertracing.io",
-    "nfd.k8s-sigs.io", "elbv2.k8s.aws", "vpcresources.k8s.aws", "crd.k8s.amazonaws.com", "cloud.google.com", "networking.gke.io", "source.toolkit.fluxcd.io",
-    "notification.toolkit.fluxcd.io", "velero.io", "longhorn.io", "ceph.rook.io", "metrics.k8s.io", "authentication.k8s.io", "authorization.k8s.io"};
-
-/// The first text below a node that a template engine should have replaced.
-const Node* find_template(const Node& node) {
-    if (node.is_text())
-        for (const char* mark : {"{{ .Values", "{{.Values", "{{ .Release", "{{.Release", "{{ include", "{{- include", "{{ template", "{{ .Chart"})
-            if (node.text.find(mark) != std::string::npos) return &node;
-    for (const Node& child : node.children)
-        if (const Node* found = find_template(child)) return found;
-    return nullptr;
-}
 
 class Importer {
 public:
@@ -130,10 +29,13 @@ public:
         }
         Decoder object(document.root, "", document.file, m_findings);
         if (!object.has("kind") || !object.has("apiVersion")) {
-            const bool values = document.file.ends_with("values.yaml") || document.file.ends_with("Chart.yaml");
-            m_findings.errors.push_back({document.where(), "", std::string("has no apiVersion and kind, allowed: Kubernetes objects") +
-                                                                   (values ? "; render the chart first: helm template ... | windtunnel run -f -" : "")});
+            if (document.root.find("groups") && document.root.find("groups")->is_list() && !object.has("kind")) return read_rule_file(object);
+            m_findings.errors.push_back({document.where(), "", "has no apiVersion and kind, allowed: Kubernetes objects" + advice_for(document)});
             return;
+        }
+        if (is_derived_kind(document.root.text_at({"kind"}), document.root.text_at({"apiVersion"}))) {
+            if (document.root.text_at({"metadata", "name"}).empty()) (void)decode_meta(object, document.root.text_at({"kind"}), index);
+            return;  // what it makes stands among the documents
         }
         if (read_live(object, index)) return;
         if (const std::string owner = made_by(document.root); !owner.empty()) {
@@ -190,6 +92,7 @@ public:
         for (BarePod& p : m_out.bare_pods) admit(p.pod, p.meta);
         for (JobObject& j : m_out.jobs) admit(j.pod, j.meta);
         for (CronJobObject& j : m_out.cron_jobs) admit(j.job.pod, j.meta);
+        for (ScaledJobObject& j : m_out.scaled_jobs) admit(j.job.pod, j.meta);
         if (m_aside.empty()) return;
         std::size_t objects = 0;
         std::string names;
@@ -232,6 +135,7 @@ private:
             {"PersistentVolume", {"v1"}, &Importer::read_volume},
             {"HorizontalPodAutoscaler", {"autoscaling/v2", "autoscaling/v2beta2", "autoscaling/v2beta1", "autoscaling/v1"}, &Importer::read_autoscaler},
             {"ScaledObject", {"keda.sh/v1alpha1"}, &Importer::read_scaled_object},
+            {"ScaledJob", {"keda.sh/v1alpha1"}, &Importer::read_scaled_job},
             {"ClusterConfig", {"eksctl.io/v1alpha5"}, &Importer::read_cluster_config},
             {"NodePool", {"karpenter.sh/v1", "karpenter.sh/v1beta1"}, &Importer::read_node_pool},
             {"NodeClaim", {"karpenter.sh/v1", "karpenter.sh/v1beta1"}, &Importer::read_node_claim},
@@ -261,6 +165,7 @@ private:
         if (!owners || !owners->is_list()) return "";
         for (const Node& owner : owners->children) {
             const std::string kind = owner.text_at({"kind"}), name = owner.text_at({"name"});
+            if (is_derived_kind(kind, owner.text_at({"apiVersion"}))) continue;  // the made object says more than its maker
             // A pod's ReplicaSet may have been left out: its name is the Deployment's and a hash.
             const std::string deployment = kind == "ReplicaSet" ? name.substr(0, name.rfind('-')) : "";
             for (const Document& d : m_out.documents) {
@@ -316,6 +221,9 @@ private:
         if (!object.has("metadata")) object.missing("metadata", "a map with the object's name");
         Decoder metadata = object.child("metadata");
         meta.name = object.has("metadata") ? metadata.required_text("name") : "";
+        if (!meta.name.empty() && !is_object_name(meta.name))
+            metadata.error("name", "found \"" + meta.name + "\", allowed: lower-case letters, digits, - and ., with a letter or digit at both ends" +
+                                       (meta.name.find('$') != std::string::npos ? "; the variable was not replaced (envsubst < FILE | windtunnel run -f -)" : ""));
         meta.name_space = metadata.text("namespace").value_or("default");
         meta.labels = metadata.text_map("labels");
         meta.annotations = metadata.text_map("annotations");
@@ -328,7 +236,9 @@ private:
     }
 
     void read_workload(Decoder& object, ObjectMeta meta) {
+        const std::string& maker = m_out.documents[meta.document].made_from;
         m_out.workloads.push_back(decode_workload(object, std::move(meta)));
+        m_out.workloads.back().made_from = maker;
         read_server(object, m_out.workloads.back());
         const WorkloadObject& workload = m_out.workloads.back();
         for (const Container& container : workload.pod.containers) {
@@ -382,6 +292,11 @@ private:
         m_out.horizontal_pod_autoscalers.push_back(decode_horizontal_pod_autoscaler(object, std::move(meta), version));
     }
     void read_scaled_object(Decoder& object, ObjectMeta meta) { m_out.scaled_objects.push_back(decode_scaled_object(object, std::move(meta))); }
+    void read_scaled_job(Decoder& object, ObjectMeta meta) {
+        m_out.scaled_jobs.push_back(decode_scaled_job(object, std::move(meta)));
+        const ScaledJobObject& made = m_out.scaled_jobs.back();
+        if (made.job.pod.gpus() == 0) object.note("", made.meta.title() + " starts Jobs without GPUs, which are not simulated");
+    }
     void read_cluster_config(Decoder& object, ObjectMeta meta) {
         std::string region;
         for (NodeGroup& group : decode_cluster_config(object, meta, region)) m_out.node_groups.push_back(std::move(group));
@@ -396,10 +311,16 @@ private:
         for (RecordingRule& rule : decode_rule_groups(spec)) m_out.recording_rules.push_back(std::move(rule));
         spec.finish();
     }
+    /// A rule file as Prometheus reads it: `groups:` and no more.
+    void read_rule_file(Decoder& object) {
+        for (RecordingRule& rule : decode_rule_groups(object)) m_out.recording_rules.push_back(std::move(rule));
+        object.finish();
+    }
     void read_monitor(Decoder& object, ObjectMeta meta) { m_out.monitors.push_back(decode_metrics_monitor(object, std::move(meta))); }
 
     void read_server(Decoder& object, WorkloadObject& out);
     void fill_environment(Container& container, const std::string& name_space) const;
+    [[nodiscard]] ServerSurroundings surroundings_of(const Container& container, const PodTemplate& pod, const WorkloadObject& workload) const;
 
     void leave_aside(const std::string& kind, const Document& document) {
         if (m_aside.empty()) m_first_aside = document.where();
@@ -413,19 +334,19 @@ private:
         if (kind == "ConfigMap") {
             std::vector<AdapterRule> rules = decode_adapter_config(document.root, document.file, m_findings);
             m_out.adapter_rules.insert(m_out.adapter_rules.end(), rules.begin(), rules.end());
-            if (!rules.empty()) return;
+            const std::vector<RecordingRule> recorded = decode_rule_config(document.root, document.file, m_findings);
+            m_out.recording_rules.insert(m_out.recording_rules.end(), recorded.begin(), recorded.end());
+            if (!rules.empty() || !recorded.empty()) return;
         }
-        for (const KindRow& row : other_kinds) {
-            names.emplace_back(row.kind);
-            if (kind != row.kind) continue;
+        for (std::string& other_name : other_kind_names()) names.push_back(std::move(other_name));
+        if (const KindRow* row = find_kind(kind)) {
             const std::string title = kind + "/" + document.root.text_at({"metadata", "name"});
-            if (row.role == KindRole::warn) object.warn("", title + ": " + row.why);
-            else if (row.role == KindRole::note) leave_aside(kind, document);
-            else object.error("", title + " would change the result and is not simulated: " + row.why);
+            if (row->role == KindRole::warn) object.warn("", title + ": " + row->why);
+            else if (row->role == KindRole::note) leave_aside(kind, document);
+            else object.error("", title + " would change the result and is not simulated: " + row->why);
             return;
         }
-        const std::string group = api_version.substr(0, api_version.find('/'));
-        if (std::any_of(std::begin(harmless_groups), std::end(harmless_groups), [&](const char* g) { return group == g; })) {
+        if (is_harmless_group(api_version.substr(0, api_version.find('/')))) {
             leave_aside(kind, document);
             return;
         }
@@ -463,13 +384,37 @@ void Importer::fill_environment(Container& container, const std::string& name_sp
     container.environment = std::move(all);
 }
 
+/// The files of ConfigMap volumes that a container sees, and what a LeaderWorkerSet's controller tells its leader.
+ServerSurroundings Importer::surroundings_of(const Container& container, const PodTemplate& pod, const WorkloadObject& workload) const {
+    ServerSurroundings out;
+    out.pods = workload.group_size;
+    if (workload.kind == WorkloadKind::leader_worker_set)
+        out.environment = {{"LWS_GROUP_SIZE", std::to_string(workload.group_size)}, {"LWS_WORKER_INDEX", "0"}, {"LWS_LEADER_ADDRESS", "$(LWS_LEADER_ADDRESS)"}};
+    for (const VolumeMount& mount : container.volume_mounts)
+        for (const Volume& volume : pod.volumes) {
+            if (volume.name != mount.volume) continue;
+            for (const ConfigMapFiles& files : volume.config_maps) {
+                const auto map = m_config_maps.find(workload.meta.name_space + "|" + files.name);
+                if (map == m_config_maps.end()) continue;
+                for (const Node& member : map->second->children) {
+                    const auto item = files.items.find(member.key);
+                    if (!member.is_text() || (!files.items.empty() && item == files.items.end())) continue;
+                    const std::string path = item == files.items.end() ? member.key : item->second;
+                    if (mount.sub_path.empty()) out.files[mount.path + (mount.path.ends_with("/") ? "" : "/") + path] = member.text;
+                    else if (mount.sub_path == path) out.files[mount.path] = member.text;
+                }
+            }
+        }
+    return out;
+}
+
 /// What the workload's containers serve, from their command lines and from annotations.
 void Importer::read_server(Decoder& object, WorkloadObject& out) {
     // A LeaderWorkerSet's leader serves for its group.
     PodTemplate& serving = out.leader ? *out.leader : out.pod;
     for (std::size_t i = 0; i < serving.containers.size() && !out.server; ++i) {
         fill_environment(serving.containers[i], out.meta.name_space);
-        out.server = read_model_server(serving.containers[i], m_findings, out.group_size);
+        out.server = read_model_server(serving.containers[i], m_findings, surroundings_of(serving.containers[i], serving, out));
         out.server_container = i;
     }
     for (const auto* annotations : {&out.meta.annotations, &out.pod.annotations}) {
@@ -517,6 +462,7 @@ SourcePosition Manifests::where(const ObjectMeta& object, const std::string& pat
 Manifests import_kubernetes(std::vector<Document> documents, Findings& findings) {
     Manifests out;
     out.documents = std::move(documents);
+    derive_workloads(out.documents, findings);
     Importer importer(out, findings);
     for (std::size_t i = 0; i < out.documents.size(); ++i) importer.read(i);
     importer.finish();

@@ -1,6 +1,8 @@
 // Jobs and CronJobs, and what their commands do to replicas.
 #include "scenarios/kubernetes_jobs.hpp"
 
+#include "scenarios/autoscaling_fields.hpp"
+
 #include <algorithm>
 
 #include "scenarios/command_line.hpp"
@@ -185,6 +187,40 @@ JobObject decode_job(Decoder& object, ObjectMeta meta) {
     out.meta = std::move(meta);
     if (!object.has("spec")) object.missing("spec", "the Job's spec");
     decode_job_spec(object.child("spec"), object, out);
+    return out;
+}
+
+ScaledJobObject decode_scaled_job(Decoder& object, ObjectMeta meta) {
+    ScaledJobObject out;
+    out.meta = meta;
+    if (!object.has("spec")) object.missing("spec", "jobTargetRef and triggers");
+    Decoder spec = object.child("spec");
+    out.job.meta = std::move(meta);
+    if (!spec.has("jobTargetRef")) spec.missing("jobTargetRef", "the spec of its Jobs");
+    else decode_job_spec(spec.child("jobTargetRef"), object, out.job);
+    out.polling_interval = seconds(spec.int32("pollingInterval", 1, 40'000'000).value_or(30));
+    out.min_replicas = spec.int32("minReplicaCount", 0).value_or(0);
+    out.max_replicas = spec.int32("maxReplicaCount", 1).value_or(100);
+    if (out.min_replicas > out.max_replicas)
+        spec.error("minReplicaCount", "found " + std::to_string(out.min_replicas) + " above maxReplicaCount " + std::to_string(out.max_replicas) + ", allowed: at most maxReplicaCount");
+    Decoder strategy = spec.child("scalingStrategy");
+    out.strategy = strategy.choice<JobStrategy>("strategy", {{"default", JobStrategy::normal}, {"custom", JobStrategy::custom}, {"accurate", JobStrategy::accurate}, {"eager", JobStrategy::eager}}).value_or(JobStrategy::normal);
+    out.custom_queue_deduction = strategy.int32("customScalingQueueLengthDeduction", 0).value_or(0);
+    if (strategy.has("customScalingRunningJobPercentage")) out.custom_running_percentage = metadata_number(strategy, "customScalingRunningJobPercentage", 0, false, false);
+    strategy.quiet({"customScalingRunningJobPercentage", "pendingPodConditions", "multipleScalersCalculation"});
+    strategy.finish();
+    Decoder rollout = spec.child("rollout");
+    out.gradual = rollout.choice<bool>("strategy", {{"default", false}, {"gradual", true}}).value_or(false);
+    rollout.quiet({"propagationPolicy"});
+    rollout.finish();
+    (void)spec.choice<bool>("rolloutStrategy", {{"default", false}, {"gradual", true}});
+    if (!spec.has("triggers")) spec.missing("triggers", "at least one trigger");
+    for (Decoder& item : spec.children("triggers")) out.triggers.push_back(decode_trigger(item));
+    if (spec.has("triggers") && out.triggers.empty()) spec.error("triggers", "is empty, allowed: at least one trigger");
+    for (const Trigger& trigger : out.triggers)
+        if (trigger.kind == TriggerKind::cpu || trigger.kind == TriggerKind::memory) spec.error("triggers", "found " + trigger.type + ", allowed for Jobs: triggers of something that waits (KEDA refuses it)");
+    spec.quiet({"successfulJobsHistoryLimit", "failedJobsHistoryLimit", "envSourceContainerName"});
+    spec.finish();
     return out;
 }
 

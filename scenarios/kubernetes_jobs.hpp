@@ -49,6 +49,24 @@ struct CronJobObject {
     JobObject job;                             ///< its meta is the CronJob's
 };
 
+/// How KEDA takes running Jobs off the queue length (ScaledJob's scalingStrategy).
+enum class JobStrategy : std::uint8_t { normal, custom, accurate, eager };
+
+/// KEDA's ScaledJob: Jobs that are started for what waits in a queue.
+struct ScaledJobObject {
+    ObjectMeta meta;
+    JobObject job;                             ///< jobTargetRef; its meta is the ScaledJob's
+    Tick polling_interval = seconds(30);
+    std::int32_t min_replicas = 0;
+    std::int32_t max_replicas = 100;
+    JobStrategy strategy = JobStrategy::normal;
+    std::int32_t custom_queue_deduction = 0;   ///< of custom
+    double custom_running_percentage = 0;
+    bool gradual = false;                      ///< rollout.strategy gradual: running Jobs end by themselves
+    std::vector<Trigger> triggers;
+};
+
+[[nodiscard]] ScaledJobObject decode_scaled_job(Decoder& object, ObjectMeta meta);
 [[nodiscard]] JobObject decode_job(Decoder& object, ObjectMeta meta);
 [[nodiscard]] CronJobObject decode_cron_job_object(Decoder& object, ObjectMeta meta);
 /// The CronJob's actions on replicas, one entry each.

@@ -182,27 +182,57 @@ std::vector<RecordingRule> decode_rule_groups(Decoder& owner) {
     return out;
 }
 
+namespace {
+
+/// A YAML map inside a text of a ConfigMap, its lines those of the file; empty: it is none, which is reported.
+std::optional<Node> map_in_text(const Node& text, const std::string& file, const std::string& what, Findings& findings) {
+    auto documents = parse_documents(text.text, file);
+    if (!documents || documents->size() != 1) {
+        findings.errors.push_back({{file, text.line, text.column}, "data." + text.key,
+                                   "holds no YAML map" + (documents ? std::string() : ": " + documents.problems()[0].message) + ", allowed: " + what});
+        return std::nullopt;
+    }
+    Node root = std::move((*documents)[0].root);
+    move_to(root, text.line, 0);  // a block scalar starts on the line behind its key
+    return root;
+}
+
+/// The texts of a ConfigMap that hold all of `marks`.
+std::vector<const Node*> texts_with(const Node& config_map, std::initializer_list<const char*> marks) {
+    std::vector<const Node*> out;
+    const Node* data = config_map.find("data");
+    if (data == nullptr) return out;
+    for (const Node& member : data->children)
+        if (member.is_text() && std::all_of(marks.begin(), marks.end(), [&](const char* m) { return member.text.find(m) != std::string::npos; })) out.push_back(&member);
+    return out;
+}
+
+}  // namespace
+
 std::vector<AdapterRule> decode_adapter_config(const Node& config_map, const std::string& file, Findings& findings) {
     std::vector<AdapterRule> out;
-    const Node* data = config_map.find("data");
-    const Node* text = data != nullptr ? data->find("config.yaml") : nullptr;
-    if (text == nullptr || !text->is_text() || text->text.find("metricsQuery") == std::string::npos) return out;
-    auto documents = parse_documents(text->text, file);
-    if (!documents || documents->size() != 1) {
-        findings.errors.push_back({{file, text->line, text->column}, "data.config.yaml",
-                                   "holds no YAML map" + (documents ? std::string() : ": " + documents.problems()[0].message) +
-                                       ", allowed: prometheus-adapter's rules"});
-        return out;
+    for (const Node* text : texts_with(config_map, {"metricsQuery", "seriesQuery"})) {
+        const auto root = map_in_text(*text, file, "prometheus-adapter's rules", findings);
+        if (!root) continue;
+        Decoder config(*root, "data." + text->key, file, findings);
+        for (Decoder& item : config.children("rules")) out.push_back(decode_adapter_rule(item, false));
+        for (Decoder& item : config.children("externalRules")) out.push_back(decode_adapter_rule(item, true));
+        if (config.has("resourceRules"))
+            config.note("resourceRules", "does not change the result: cpu and memory are metrics-server's");
+        config.quiet({"resourceRules"});
+        config.finish();
     }
-    Node& root = (*documents)[0].root;
-    move_to(root, text->line, 0);  // a block scalar starts on the line behind its key
-    Decoder config(root, "data.config.yaml", file, findings);
-    for (Decoder& item : config.children("rules")) out.push_back(decode_adapter_rule(item, false));
-    for (Decoder& item : config.children("externalRules")) out.push_back(decode_adapter_rule(item, true));
-    if (config.has("resourceRules"))
-        config.note("resourceRules", "does not change the result: cpu and memory are metrics-server's");
-    config.quiet({"resourceRules"});
-    config.finish();
+    return out;
+}
+
+std::vector<RecordingRule> decode_rule_config(const Node& config_map, const std::string& file, Findings& findings) {
+    std::vector<RecordingRule> out;
+    for (const Node* text : texts_with(config_map, {"groups:", "rules:", "record:"})) {
+        const auto root = map_in_text(*text, file, "Prometheus' rule groups", findings);
+        if (!root || !root->find("groups")) continue;
+        Decoder rules(*root, "data." + text->key, file, findings);
+        for (RecordingRule& rule : decode_rule_groups(rules)) out.push_back(std::move(rule));
+    }
     return out;
 }
 

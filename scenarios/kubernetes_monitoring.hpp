@@ -43,6 +43,8 @@ struct AdapterRule {
 /// Recording rules of a PrometheusRule; alerts are left aside with a note. Reads `groups` below `owner`.
 [[nodiscard]] std::vector<RecordingRule> decode_rule_groups(Decoder& owner);
 
+/// Rule files of Prometheus among a ConfigMap's texts: their recording rules.
+[[nodiscard]] std::vector<RecordingRule> decode_rule_config(const Node& config_map, const std::string& file, Findings& findings);
 /// The rules of a ConfigMap of prometheus-adapter; empty where it is none.
 [[nodiscard]] std::vector<AdapterRule> decode_adapter_config(const Node& config_map, const std::string& file,
                                                              Findings& findings);

@@ -99,6 +99,14 @@ TopologySpread decode_spread(Decoder& item) {
     return out;
 }
 
+ConfigMapFiles config_map_files(const Node& source) {
+    ConfigMapFiles out;
+    out.name = source.text_at({"name"});
+    if (const Node* items = source.find("items"))
+        for (const Node& i : items->children) out.items[i.text_at({"key"})] = i.text_at({"path"});
+    return out;
+}
+
 Volume decode_volume(Decoder& item) {
     Volume out;
     out.where = item.where();
@@ -135,6 +143,12 @@ Volume decode_volume(Decoder& item) {
     } else {
         (void)(at("configMap", VolumeKind::config_map) || at("secret", VolumeKind::secret) || at("projected", VolumeKind::projected) ||
                at("downwardAPI", VolumeKind::downward_api) || at("image", VolumeKind::image));
+        if (const Node* source = item.node().find("configMap")) out.config_maps.push_back(config_map_files(*source));
+        const Node* projected = item.node().find("projected");
+        const Node* sources = projected ? projected->find("sources") : nullptr;
+        if (sources)
+            for (const Node& s : sources->children)
+                if (const Node* source = s.find("configMap")) out.config_maps.push_back(config_map_files(*source));
     }
     item.quiet({"awsElasticBlockStore", "azureDisk", "azureFile", "cephfs", "cinder", "fc", "flexVolume", "flocker", "gcePersistentDisk", "gitRepo",
                 "glusterfs", "iscsi", "photonPersistentDisk", "portworxVolume", "quobyte", "rbd", "scaleIO", "storageos", "vsphereVolume",

@@ -132,6 +132,7 @@ struct VolumeMount {
     std::string volume;
     std::string path;
     bool read_only = false;
+    std::string sub_path;  ///< "" = the whole volume
 };
 
 /// A word of a container's command or args, and where it stands.
@@ -209,6 +210,12 @@ enum class VolumeKind : std::uint8_t {
     empty_dir, memory, host_path, claim, ephemeral, config_map, secret, projected, downward_api, nfs, csi, image, other
 };
 
+/// A ConfigMap in a volume.
+struct ConfigMapFiles {
+    std::string name;
+    std::map<std::string, std::string> items;  ///< key -> path; empty: every key under its own name
+};
+
 struct Volume {
     std::string name;
     VolumeKind kind = VolumeKind::other;     ///< memory: emptyDir with medium Memory (or HugePages)
@@ -216,6 +223,7 @@ struct Volume {
     std::string claim;                       ///< of claim: the PersistentVolumeClaim's name
     std::string storage_class;               ///< of ephemeral; "" = the default class
     std::string source;                      ///< host path, NFS server:path, or CSI driver
+    std::vector<ConfigMapFiles> config_maps; ///< of configMap and projected
     SourcePosition where;
 };
 

@@ -4,9 +4,14 @@
 #include <cctype>
 #include <cmath>
 
+#include <nlohmann/json.hpp>
+
+#include "models/llm_catalog.hpp"
 #include "scenarios/command_line.hpp"
+#include "scenarios/derived_workloads.hpp"
 #include "scenarios/kubernetes_pods.hpp"
 #include "scenarios/other_servers.hpp"
+#include "scenarios/vllm_environment.hpp"
 #include "scenarios/vllm_flags.hpp"
 
 namespace windtunnel {
@@ -173,17 +178,109 @@ void FlagReader::use(const GivenFlag& given) {
     }
 }
 
-/// Whether a simple command starts a vLLM server, and where its flags begin.
+/// Where the flags of a simple command begin that starts a vLLM server; 0 = it starts none. KServe's Hugging Face
+/// server runs vLLM with vLLM's flags and a few of its own.
 std::size_t vllm_flags_begin(const std::vector<std::string>& command) {
     for (std::size_t i = 0; i < command.size(); ++i) {
         const std::string program = command[i].substr(command[i].rfind('/') + 1);
-        if (program == "vllm" && i + 1 < command.size() && command[i + 1] == "serve") return i + 2;
-        if (command[i] == "-m" && i + 1 < command.size() &&
-            (command[i + 1] == "vllm.entrypoints.openai.api_server" || command[i + 1] == "vllm.entrypoints.api_server"))
-            return i + 2;
-        if (command[i] == "-m" && i + 2 < command.size() && command[i + 1] == "vllm.entrypoints.cli.main" && command[i + 2] == "serve") return i + 3;
+        const std::string next = i + 1 < command.size() ? command[i + 1] : "";
+        if (program == "vllm" && next == "serve") return i + 2;
+        if (command[i] == "-m" && (next == "vllm.entrypoints.openai.api_server" || next == "vllm.entrypoints.api_server" || next == "huggingfaceserver")) return i + 2;
+        if (command[i] == "-m" && i + 2 < command.size() && next == "vllm.entrypoints.cli.main" && command[i + 2] == "serve") return i + 3;
+        if (program == "api_server.py" && i > 0 && command[0].find("python") != std::string::npos) return i + 1;
     }
     return 0;
+}
+
+bool is_huggingface_server(const std::vector<std::string>& command) {
+    return std::find(command.begin(), command.end(), "huggingfaceserver") != command.end();
+}
+
+/// The official images, whose entry point is the server: vllm-openai and its builds for other devices
+/// (vllm-openai-rocm), mirrors, deep learning containers named vllm, llm-d's and Red Hat's.
+bool has_vllm_entry_point(const std::string& image) {
+    const std::string repository = split_image(image).repository;
+    const std::string name = repository.substr(repository.rfind('/') + 1);
+    return name.starts_with("vllm-openai") || name == "vllm" || name.starts_with("vllm-cuda") || name.starts_with("vllm-rocm") || name.starts_with("odh-vllm-") || name == "llm-d" ||
+           name.starts_with("llm-d-cuda") || name.starts_with("llm-d-aws");
+}
+
+/// A flag of KServe's Hugging Face server (python/huggingfaceserver, from general knowledge) and vLLM's for it.
+struct HuggingFaceFlag {
+    const char *name, *vllm;  ///< "" = of no effect here
+    bool value = true;
+};
+constexpr HuggingFaceFlag huggingface_flags[] = {{"model-id", "model"}, {"model-name", "served-model-name"}, {"max-length", "max-model-len"}, {"model-dir", ""}, {"model-revision", "revision"},
+                                                 {"tokenizer-revision", "tokenizer-revision"}, {"http-port", "port"}, {"grpc-port", ""}, {"workers", ""}, {"max-threads", ""}, {"max-asyncio-workers", ""},
+                                                 {"enable-grpc", ""}, {"enable-docs-url", ""}, {"enable-latency-logging", ""}, {"log-config-file", ""}, {"access-log-format", ""}, {"task", ""},
+                                                 {"disable-lower-case", "", false}, {"disable-special-tokens", "", false}, {"return-token-type-ids", "", false}, {"return-probabilities", "", false},
+                                                 {"predictor-host", ""}, {"predictor-protocol", ""}, {"backend", ""}};
+
+/// Words of a command line, and the place of each where that is known.
+struct PlacedWords {
+    std::vector<std::string> words;
+    std::vector<WordPlace> places;  ///< as many as words, or none
+};
+
+/// The Hugging Face server's flags as vLLM's. `backend` is what --backend says.
+PlacedWords as_vllm_flags(const PlacedWords& given, std::string& backend) {
+    PlacedWords out;
+    const auto keep = [&](std::size_t i, std::string word) {
+        out.words.push_back(std::move(word));
+        if (!given.places.empty()) out.places.push_back(given.places[i]);
+    };
+    for (std::size_t i = 0; i < given.words.size(); ++i) {
+        const std::string& word = given.words[i];
+        const std::size_t equals = word.find('=');
+        std::string name = word.starts_with("--") ? word.substr(2, equals == std::string::npos ? equals : equals - 2) : "";
+        std::replace(name.begin(), name.end(), '_', '-');
+        const auto* row = std::find_if(std::begin(huggingface_flags), std::end(huggingface_flags), [&](const HuggingFaceFlag& f) { return name == f.name; });
+        if (row == std::end(huggingface_flags)) {
+            keep(i, word);
+            continue;
+        }
+        std::string value = equals == std::string::npos ? "" : word.substr(equals + 1);
+        const std::size_t at = i;
+        if (equals == std::string::npos && row->value && i + 1 < given.words.size()) value = given.words[++i];
+        if (name == "backend") backend = value;
+        else if (*row->vllm != '\0') keep(at, "--" + std::string(row->vllm) + "=" + value);
+    }
+    return out;
+}
+
+/// The flags that a --config file holds, as vLLM puts them before those of the command line: `key: value`, true for a
+/// switch, a list for several values; false says nothing.
+std::vector<GivenFlag> flags_of_file(const std::string& text, std::size_t word, std::string& wrong) {
+    std::vector<GivenFlag> out;
+    const auto parsed = parse_documents(text, "config");
+    if (!parsed || parsed->size() != 1 || !parsed->front().root.is_map()) {
+        wrong = "holds no YAML map";
+        return out;
+    }
+    for (const Node& member : parsed->front().root.children) {
+        if (member.is_null() || (member.kind == Node::Kind::boolean && !member.boolean)) continue;
+        std::vector<std::string> words = {"--" + member.key}, rest;
+        if (member.is_list())
+            for (const Node& item : member.children) words.push_back(item.text);
+        else if (member.is_map()) words.push_back(to_json(member).dump());
+        else if (member.kind != Node::Kind::boolean) words[0] += "=" + member.text;
+        for (GivenFlag& flag : split_flags(words, rest)) {
+            flag.word = word;
+            out.push_back(std::move(flag));
+        }
+    }
+    return out;
+}
+
+/// `/models/Llama-3.1-8B-Instruct`, `/mnt/cache/models--org--name/...`: a folder that is named for a model that is known.
+void resolve_model_path(ModelServer& server, Findings& findings) {
+    const std::string& model = server.model;
+    const bool path = model.starts_with("/") || model.starts_with("./") || model.find("://") != std::string::npos;
+    if (!path || get_llm(model)) return;
+    const std::string named = model_of_uri(model);
+    if (named.empty()) return;
+    findings.warnings.push_back({server.where, server.path, "the model \"" + model + "\" is taken to be " + named});
+    server.model = named;
 }
 
 }  // namespace
@@ -202,28 +299,31 @@ std::optional<KvShape> parse_kv_shape(const std::string& text) {
     return KvShape{parts[0], parts[1], parts[2]};
 }
 
-std::optional<ModelServer> read_model_server(const Container& container, Findings& findings, std::int64_t pods) {
-    Environment environment;
+std::optional<ModelServer> read_model_server(const Container& container, Findings& findings, const ServerSurroundings& surroundings) {
+    ShellContext context;
+    context.environment = surroundings.environment;
+    context.files = surroundings.files;
+    context.gpus = container.resources.gpus();
     for (const EnvironmentVariable& variable : container.environment)
-        if (variable.known) environment[variable.name] = expand_kubernetes(variable.value, environment);
+        context.environment[variable.name] = variable.known ? expand_kubernetes(variable.value, context.environment) : "$(" + variable.name + ")";
 
-    // vllm/vllm-openai, its builds for other devices (vllm-openai-rocm), mirrors, and deep learning containers named vllm.
-    const std::string repository = split_image(container.image).repository;
-    const std::string image_name = repository.substr(repository.rfind('/') + 1);
-    const bool vllm_image = image_name.starts_with("vllm-openai") || image_name == "vllm" || image_name.starts_with("vllm-cuda-");
     std::vector<std::string> words = container.command;
     words.insert(words.end(), container.args.begin(), container.args.end());
-    std::vector<std::string> command = find_command(words, environment, [](const auto& c) { return vllm_flags_begin(c) > 0; });
+    const auto commands = find_commands(words, context, [](const auto& c) { return vllm_flags_begin(c) > 0; });
+    std::vector<std::string> command = commands.empty() ? std::vector<std::string>{} : commands[0];
     // Where the first flag stands among the container's words; nothing in a shell's script.
     std::size_t first_place = command.size() == words.size() ? vllm_flags_begin(command) : container.word_places.size();
+    const bool huggingface_image = split_image(container.image).repository.ends_with("huggingfaceserver");
     if (command.empty()) {
-        // The official image's entry point is the server itself; args are its flags.
-        if (!vllm_image || !container.command.empty()) return read_other_server(container, findings);
+        // The image's entry point is the server itself; args are its flags.
+        if (!(has_vllm_entry_point(container.image) || huggingface_image) || !container.command.empty()) return read_other_server(container, findings, context);
         first_place = 0;
-        command = {"vllm", "serve"};
-        for (const std::string& arg : container.args) command.push_back(expand_kubernetes(arg, environment));
-        if (command.size() > 3 && command[2] == "serve") {
-            command.erase(command.begin() + 2);
+        if (huggingface_image) command = {"python", "-m", "huggingfaceserver"};
+        else command = {"vllm", "serve"};
+        const std::size_t before = command.size();
+        for (const std::string& arg : container.args) command.push_back(expand_kubernetes(arg, context.environment));
+        if (command.size() > before && command[before] == "serve") {
+            command.erase(command.begin() + static_cast<std::ptrdiff_t>(before));
             first_place = 1;
         }
     }
@@ -232,30 +332,51 @@ std::optional<ModelServer> read_model_server(const Container& container, Finding
     server.where = container.where;
     server.path = container.path + (container.args.empty() ? ".command" : ".args");
     if (!container.word_places.empty()) server.where = container.word_places[container.args.empty() ? 0 : container.word_places.size() - container.args.size()].where;
-    std::vector<WordPlace> places;
-    for (std::size_t i = first_place; i < container.word_places.size(); ++i) places.push_back(container.word_places[i]);
     const auto report = [&](const std::string& message) { findings.errors.push_back({server.where, server.path, message}); };
+    if (commands.size() > 1 && commands[1] != commands[0])
+        findings.warnings.push_back({server.where, server.path, "starts vLLM in " + std::to_string(commands.size()) + " ways; the first is taken: " + join(commands[0], " ")});
+    PlacedWords given;
+    given.words.assign(command.begin() + static_cast<std::ptrdiff_t>(vllm_flags_begin(command)), command.end());
+    for (std::size_t i = first_place; i < container.word_places.size(); ++i) given.places.push_back(container.word_places[i]);
+    if (given.places.size() != given.words.size()) given.places.clear();
+    if (is_huggingface_server(command)) {
+        std::string backend;
+        given = as_vllm_flags(given, backend);
+        if (backend == "huggingface") report("--backend huggingface runs the model without vLLM, which is not simulated, allowed: auto or vllm");
+    }
     std::vector<std::string> positional;
-    const std::size_t begin = vllm_flags_begin(command);
-    const std::vector<std::string> flag_words(command.begin() + static_cast<std::ptrdiff_t>(begin), command.end());
-    FlagReader(server, places, findings).read(split_flags(flag_words, positional));
-    if (!positional.empty() && server.model.empty()) {
+    std::vector<GivenFlag> flags = split_flags(given.words, positional);
+    FlagReader reader(server, given.places, findings);
+    for (GivenFlag& flag : flags) {
+        if (!flag.flag || flag.flag->name != std::string_view("config") || flag.values.empty()) continue;
+        const auto file = context.files.find(flag.values[0]);
+        std::string wrong = "is in no ConfigMap that is mounted there";
+        if (file != context.files.end()) {
+            wrong.clear();
+            reader.read(flags_of_file(file->second, flag.word, wrong));
+        }
+        if (!wrong.empty()) report("--config " + flag.values[0] + " " + wrong + ", allowed: a ConfigMap volume of the manifests with that file, or its options as flags");
+        flag.flag = nullptr;
+        flag.name.clear();
+    }
+    std::erase_if(flags, [](const GivenFlag& flag) { return !flag.flag && flag.name.empty(); });
+    const bool named_by_flag = std::any_of(flags.begin(), flags.end(), [](const GivenFlag& f) { return f.flag && f.flag->name == std::string_view("model"); });
+    reader.read(flags);
+    if (!positional.empty() && !named_by_flag) {
         server.model = positional[0];
         positional.erase(positional.begin());
     }
     for (const std::string& word : positional) report("found \"" + word + "\" among vLLM's flags, which belongs to none of them");
-    for (const auto& text : {server.model}) {
-        if (text.find("$(") == std::string::npos) continue;
-        report("the model is \"" + text + "\", whose variable has no value in the manifest, allowed: an env entry with that name and a value");
-    }
-    if (server.model.empty()) report("names no model, allowed: vllm serve MODEL or --model MODEL");
+    if (server.model.find("$(") != std::string::npos || server.model.find("${") != std::string::npos)
+        report("the model is \"" + server.model + "\", whose variable has no value in the manifest, allowed: an env entry with that name and a value");
+    else resolve_model_path(server, findings);
     server.vllm_version = vllm_version_of_image(container.image);
     if (server.vllm_version.empty())
         findings.warnings.push_back({container.where, container.path + ".image", "\"" + container.image + "\" names no vLLM version; the newest profile is used"});
-    if (const auto v1 = environment.find("VLLM_USE_V1"); v1 != environment.end()) server.engine_generation = v1->second == "0" ? "v0" : "v1";
+    read_vllm_environment(context.environment, server, findings);
 
     const std::int64_t needed = std::int64_t{server.tensor_parallel} * server.pipeline_parallel * server.data_parallel;
-    const std::int64_t gpus = container.resources.gpus() * pods;
+    const std::int64_t gpus = container.resources.gpus() * surroundings.pods;
     if (gpus == 0)
         report("serves a model but its container asks for no GPU, allowed: resources.limits nvidia.com/gpu: " + std::to_string(needed));
     else if (gpus < needed)

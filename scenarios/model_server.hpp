@@ -59,11 +59,18 @@ struct ModelServer {
     std::string path;                              ///< and its place in the document
 };
 
+/// What a container's command line stands in.
+struct ServerSurroundings {
+    std::map<std::string, std::string> files;        ///< of ConfigMap volumes, by path
+    std::map<std::string, std::string> environment;  ///< what a controller adds (LWS_GROUP_SIZE, ...)
+    std::int64_t pods = 1;                           ///< pods with such GPUs that serve together (a LeaderWorkerSet's group)
+};
+
 /// Reads a container's image, command, args and environment. Empty: it is no model server that we know.
 /// Unknown vLLM flags, flags whose effect is not simulated, and bad values are errors in `findings`;
-/// flags that cannot change the result are notes. `pods`: how many pods with such GPUs serve together (a
-/// LeaderWorkerSet's group). Other servers than vLLM: other_servers.hpp.
-[[nodiscard]] std::optional<ModelServer> read_model_server(const Container& container, Findings& findings, std::int64_t pods = 1);
+/// flags that cannot change the result are notes. A server without a model comes back with an empty one, for an
+/// annotation or the scenario to name it. Other servers than vLLM: other_servers.hpp.
+[[nodiscard]] std::optional<ModelServer> read_model_server(const Container& container, Findings& findings, const ServerSurroundings& surroundings = {});
 
 /// `LAYERS,KV_HEADS,HEAD_DIM`, each above 0.
 [[nodiscard]] std::optional<KvShape> parse_kv_shape(const std::string& text);

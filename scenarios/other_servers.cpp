@@ -134,14 +134,31 @@ std::vector<std::string> read_flags(OtherReader& reader, const OtherFlag (&table
     return unread;
 }
 
-/// MAX_TOTAL_TOKENS for max-total-tokens: TGI's launcher reads each of its options from the environment too.
-void read_tgi_environment(OtherReader& reader, const Environment& environment) {
+/// What the launcher reads from the environment besides and what would change the result (its documentation, v2 and v3).
+constexpr const char* tgi_unread[] = {"MAX_INPUT_TOKENS", "MAX_INPUT_LENGTH", "MAX_CONCURRENT_REQUESTS", "MAX_BATCH_TOTAL_TOKENS", "MAX_WAITING_TOKENS", "WAITING_SERVED_RATIO", "CUDA_GRAPHS",
+                                      "PREFIX_CACHING", "USE_PREFIX_CACHING", "ATTENTION", "BLOCK_SIZE", "MAX_CLIENT_BATCH_SIZE", "ROPE_SCALING", "ROPE_FACTOR"};
+
+/// MAX_TOTAL_TOKENS for max-total-tokens: TGI's launcher reads each of its options from the environment too. Those
+/// that are left aside and would matter come back.
+std::vector<std::string> read_tgi_environment(OtherReader& reader, const Environment& environment) {
+    const auto value_of = [&](const std::string& name) {
+        const auto found = environment.find(name);
+        return found == environment.end() ? std::string() : found->second;
+    };
     for (const OtherFlag& flag : tgi_flags) {
         std::string name = flag.name;
         for (char& c : name) c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-        const auto found = environment.find(name);
-        if (found != environment.end() && !found->second.empty() && !(flag.means == Means::refuse && found->second == "0")) reader.use(flag, name, found->second);
+        const std::string value = value_of(name);
+        if (!value.empty() && !(flag.means == Means::refuse && value == "0")) reader.use(flag, name, value);
     }
+    std::vector<std::string> unread;
+    for (const char* name : tgi_unread)
+        if (!value_of(name).empty()) unread.emplace_back(name);
+    return unread;
+}
+
+std::vector<std::string> first_of(std::vector<std::vector<std::string>> commands) {
+    return commands.empty() ? std::vector<std::string>{} : std::move(commands[0]);
 }
 
 }  // namespace
@@ -179,10 +196,9 @@ std::string vllm_version_of_image(const std::string& image) {
     return "";
 }
 
-std::optional<ModelServer> read_other_server(const Container& container, Findings& findings) {
-    Environment environment;
-    for (const EnvironmentVariable& variable : container.environment)
-        if (variable.known) environment[variable.name] = expand_kubernetes(variable.value, environment);
+std::optional<ModelServer> read_other_server(const Container& container, Findings& findings, const ShellContext& given) {
+    ShellContext context = given;
+    context.depth = 0;
     std::vector<std::string> words = container.command;
     words.insert(words.end(), container.args.begin(), container.args.end());
     const std::string repository = split_image(container.image).repository;
@@ -192,7 +208,7 @@ std::optional<ModelServer> read_other_server(const Container& container, Finding
     server.path = container.path;
     std::string title;
     std::vector<std::string> unread;
-    std::vector<std::string> command = find_command(words, environment, [](const auto& c) { return sglang_begin(c) > 0; });
+    std::vector<std::string> command = first_of(find_commands(words, context, [](const auto& c) { return sglang_begin(c) > 0; }));
     if (!command.empty()) {
         server.engine = "sglang";
         title = "SGLang";
@@ -200,26 +216,26 @@ std::optional<ModelServer> read_other_server(const Container& container, Finding
         server.port = 30000;
         unread = read_flags(reader, sglang_flags, command, sglang_begin(command));
     } else {
-        command = find_command(words, environment, [](const auto& c) { return tgi_begin(c) > 0; });
+        command = first_of(find_commands(words, context, [](const auto& c) { return tgi_begin(c) > 0; }));
         const bool image = contains(repository, "text-generation-inference");
         if (command.empty() && !(image && container.command.empty())) return std::nullopt;
         server.engine = "tgi";
         title = "Text Generation Inference";
         if (command.empty()) {
             command = {"text-generation-launcher"};
-            for (const std::string& arg : container.args) command.push_back(expand_kubernetes(arg, environment));
+            for (const std::string& arg : container.args) command.push_back(expand_kubernetes(arg, context.environment));
         }
         // Without --num-shard the launcher shards over every GPU that it sees.
         if (const std::int64_t gpus = container.resources.gpus(); gpus > 0 && gpus <= 1024) server.tensor_parallel = static_cast<std::int32_t>(gpus);
         OtherReader reader(server, title, findings);
-        read_tgi_environment(reader, environment);
-        unread = read_flags(reader, tgi_flags, command, tgi_begin(command));
+        unread = read_tgi_environment(reader, context.environment);
+        const std::vector<std::string> flags_unread = read_flags(reader, tgi_flags, command, tgi_begin(command));
+        unread.insert(unread.end(), flags_unread.begin(), flags_unread.end());
     }
     OtherReader reader(server, title, findings);
     std::string aside;
     for (const std::string& name : unread) aside += (aside.empty() ? "; not read: " : ", ") + name;
     reader.warn("runs " + title + ", which is simulated as vLLM's newest profile with these limits: its own scheduler, memory and kernels are not" + aside);
-    if (server.model.empty()) reader.error(std::string("names no model, allowed: ") + (server.engine == "tgi" ? "--model-id or MODEL_ID" : "--model-path"));
     const std::int64_t needed = std::int64_t{server.tensor_parallel} * server.pipeline_parallel * server.data_parallel;
     if (needed > container.resources.gpus())
         reader.error("found tensor x pipeline x data parallel = " + std::to_string(needed) + " on " + std::to_string(container.resources.gpus()) +
@@ -237,6 +253,14 @@ std::string name_of_unsimulated_server(const Container& container) {
                             {"jetstream", "JetStream"}, {"dynamo", "Dynamo"}};
     for (const Row& row : rows)
         if (contains(container.image, row.part)) return row.name;
+    // Its own image may run what it likes; then the command says it.
+    constexpr Row programs[] = {{"tritonserver", "Triton"}, {"launch_triton_server", "Triton"}, {"trtllm-serve", "TensorRT-LLM"}, {"llama-server", "llama.cpp"}, {"llama_cpp.server", "llama.cpp"},
+                                {"ollama", "Ollama"}, {"lmdeploy", "LMDeploy"}, {"text-embeddings-router", "Text Embeddings Inference"}, {"dynamo.vllm", "Dynamo"}, {"dynamo.sglang", "Dynamo"},
+                                {"infinity_emb", "Infinity"}, {"mlserver", "MLServer"}, {"torchserve", "TorchServe"}};
+    for (const auto* words : {&container.command, &container.args})
+        for (const std::string& word : *words)
+            for (const Row& row : programs)
+                if (contains(word, row.part)) return row.name;
     return "";
 }
 

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "scenarios/model_server.hpp"
+#include "scenarios/shell_script.hpp"
 
 namespace windtunnel {
 
@@ -10,9 +11,9 @@ namespace windtunnel {
 /// (`text-generation-launcher`, or its image). Both batch continuously over a paged KV cache, as vLLM does, and
 /// are simulated so: a warning says it. Flags that would change the result and are not simulated are errors.
 /// Empty: the container is neither.
-[[nodiscard]] std::optional<ModelServer> read_other_server(const Container& container, Findings& findings);
+[[nodiscard]] std::optional<ModelServer> read_other_server(const Container& container, Findings& findings, const ShellContext& context);
 
-/// What a container runs whose engine is not simulated, by its image: "NVIDIA NIM", "Triton", "Ollama", ...; "" = unknown.
+/// What a container runs whose engine is not simulated, by its image or command: "NVIDIA NIM", "Triton", "Ollama", ...; "" = unknown.
 [[nodiscard]] std::string name_of_unsimulated_server(const Container& container);
 
 /// An image's name without registry host, tag and digest (`vllm/vllm-openai`), and its tag ("" = none).

@@ -22,10 +22,11 @@ void decode_target(Decoder& workload, WorkloadSpec& out) {
     const auto target = workload.text("target");
     if (!target) return;
     const std::size_t slash = target->find('/');
-    const std::vector<std::string> kinds = {"Deployment", "StatefulSet", "ReplicaSet"};
+    // The workloads themselves, or the operators' objects that make one.
+    const std::vector<std::string> kinds = {"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController", "LeaderWorkerSet", "InferenceService", "LLMInferenceService", "NIMService", "RayService", "VLLMRuntime", "Model"};
     const std::string kind = target->substr(0, slash);
     if (slash == std::string::npos || slash + 1 == target->size() || std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) {
-        workload.error("target", "found \"" + *target + "\", allowed: Deployment/NAME, StatefulSet/NAME or ReplicaSet/NAME" +
+        workload.error("target", "found \"" + *target + "\", allowed: KIND/NAME such as Deployment/NAME, StatefulSet/NAME or InferenceService/NAME" +
                                      (slash == std::string::npos ? "" : did_you_mean(kind, kinds)));
         return;
     }

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "scenarios/assignment.hpp"
+#include "scenarios/live_pools.hpp"
 #include "scenarios/scenario.hpp"
 
 namespace windtunnel {
@@ -109,6 +110,19 @@ void resolve_targets(Scenario& scenario, Findings& findings) {
         }
 }
 
+/// A server that its command line does not name a model for needs an annotation, or the scenario's word.
+void check_models(const Scenario& scenario, Findings& findings) {
+    for (const WorkloadObject& object : scenario.manifests.workloads) {
+        if (!object.server || !object.server->model.empty()) continue;
+        const auto declares = [&](const WorkloadSpec& w) { return w.server && scenario.target_of(w) == &object; };
+        if (std::any_of(scenario.workloads.begin(), scenario.workloads.end(), declares)) continue;
+        const std::string& engine = object.server->engine;
+        const std::string flag = engine == "sglang" ? "--model-path" : engine == "tgi" ? "--model-id or MODEL_ID" : "vllm serve MODEL or --model MODEL";
+        findings.errors.push_back({object.server->where, object.server->path,
+                                   object.meta.title() + " names no model, allowed: " + flag + ", the annotation windtunnel.dev/model, or workload.server.model in the scenario"});
+    }
+}
+
 /// The workloads and pools that events name must be there.
 void check_events(const Scenario& scenario, Findings& findings) {
     std::vector<std::string> workloads, pools;
@@ -132,7 +146,7 @@ void take_problems(Problems problems, Findings& findings) {
 
 const WorkloadObject* Scenario::target_of(const WorkloadSpec& workload) const {
     for (const WorkloadObject& object : manifests.workloads)
-        if (object.meta.kind == workload.target_kind && object.meta.name == workload.target_name) return &object;
+        if ((object.meta.kind == workload.target_kind && object.meta.name == workload.target_name) || object.made_from == workload.target_kind + "/" + workload.target_name) return &object;
     return nullptr;
 }
 
@@ -233,10 +247,12 @@ void read_scenario_into(const ScenarioInputs& inputs, std::istream& standard_inp
         if (inputs.workload_required) findings.errors.push_back({document.where(), "manifests", "is missing, allowed: files or folders of Kubernetes manifests (or -f)"});
     }
     add_node_groups(scenario, findings);
+    add_live_nodes(scenario, findings);
     if (scenario.workloads.empty() && inputs.workload_required)
         findings.errors.push_back({document.where(), "workload", "is missing, allowed: a trace or synthetic, and its target (or -t)"});
     if (!scenario.manifests.incomplete) {
         resolve_targets(scenario, findings);
+        check_models(scenario, findings);
         check_events(scenario, findings);
     }
     if (scenario.cluster.pools.empty() && inputs.workload_required)

@@ -43,6 +43,8 @@ void refuse_unsimulated(const Scenario& scenario, Problems& errors) {
         if (!j.run_time) refuse_gpus(j.meta, j.pod, untimed.c_str());
     for (const CronJobObject& j : m.cron_jobs)
         if (!j.job.run_time) refuse_gpus(j.meta, j.job.pod, untimed.c_str());
+    for (const ScaledJobObject& j : m.scaled_jobs)
+        refuse_gpus(j.meta, j.job.pod, "a ScaledJob, whose Jobs of a queue use GPUs; write a Deployment with a ScaledObject on the same trigger, and workload.routing: queue");
 }
 
 }  // namespace windtunnel

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "scenarios/node_offerings.hpp"
 
@@ -35,23 +36,32 @@ std::string trigger_text(const Trigger& trigger) {
     return fmt::format("{} / {} per pod", trigger.type, static_cast<double>(trigger.target_milli) / 1000);
 }
 
-std::string scaler_text(const Scenario& scenario, const WorkloadObject& workload) {
+/// Who scales a workload, between which counts.
+struct ScaledBy {
+    std::string text;
+    std::int32_t least = 0, most = 0;
+};
+
+ScaledBy scaler_of(const Scenario& scenario, const WorkloadObject& workload) {
     const auto scales = [&](const ObjectMeta& meta, const ScaleTarget& target) {
         return target.kind == workload.meta.kind && target.name == workload.meta.name && meta.name_space == workload.meta.name_space;
+    };
+    const auto describe = [](const ObjectMeta& meta, std::int32_t least, std::int32_t most, const std::vector<std::string>& parts) {
+        return ScaledBy{fmt::format("{} {}: {} to {} replicas on {}", meta.title(), at(meta.where), least, most, join(parts, "; ")), least, most};
     };
     for (const auto& hpa : scenario.manifests.horizontal_pod_autoscalers) {
         if (!scales(hpa.meta, hpa.target)) continue;
         std::vector<std::string> parts;
         for (const HpaMetric& metric : hpa.metrics) parts.push_back(metric_text(metric));
-        return fmt::format("{} {}: {} to {} replicas on {}", hpa.meta.title(), at(hpa.meta.where), hpa.min_replicas, hpa.max_replicas, join(parts, "; "));
+        return describe(hpa.meta, hpa.min_replicas, hpa.max_replicas, parts);
     }
     for (const auto& object : scenario.manifests.scaled_objects) {
         if (!scales(object.meta, object.target)) continue;
         std::vector<std::string> parts;
         for (const Trigger& trigger : object.triggers) parts.push_back(trigger_text(trigger));
-        return fmt::format("{} {}: {} to {} replicas on {}", object.meta.title(), at(object.meta.where), object.min_replicas, object.max_replicas, join(parts, "; "));
+        return describe(object.meta, object.min_replicas, object.max_replicas, parts);
     }
-    return fmt::format("nothing: {} replicas", workload.replicas);
+    return {fmt::format("nothing: {} replicas", workload.replicas), workload.replicas, workload.replicas};
 }
 
 std::string server_text(const ModelServer& server) {
@@ -59,14 +69,89 @@ std::string server_text(const ModelServer& server) {
     text += fmt::format(", tp {}", server.tensor_parallel);
     if (server.pipeline_parallel > 1) text += fmt::format(", pp {}", server.pipeline_parallel);
     if (server.data_parallel > 1) text += fmt::format(", dp {}", server.data_parallel);
+    if (server.max_model_len) text += fmt::format(", up to {} tokens", *server.max_model_len);
+    if (server.max_num_seqs) text += fmt::format(", {} sequences at once", *server.max_num_seqs);
+    if (server.kv_cache_dtype != "auto") text += ", KV cache in " + server.kv_cache_dtype;
     return text;
 }
 
-std::string pool_text(const PoolSpec& pool, const std::function<std::string(const PoolSpec&)>& price_text) {
+/// "1 nvidia.com/gpu, CPU 3, memory 10 GiB".
+std::string needs_text(const PodTemplate& pod) {
+    std::vector<std::string> parts;
+    for (const auto& [name, amount] : pod.extended_requests())
+        if (amount > 0) parts.push_back(fmt::format("{} {}", amount, name));
+    if (parts.empty()) parts.emplace_back("no GPU");
+    if (const auto cpu = pod.cpu_request_milli(); cpu > 0) parts.push_back(fmt::format("CPU {:g}", static_cast<double>(cpu) / 1000));
+    if (const auto memory = pod.memory_request_bytes(); memory > 0) parts.push_back(fmt::format("memory {:.3g} GiB", static_cast<double>(memory) / 1073741824.0));
+    return join(parts);
+}
+
+std::string reached_text(const Scenario& scenario, const WorkloadObject& workload) {
+    std::vector<std::string> services;
+    const PodTemplate& pod = workload.leader ? *workload.leader : workload.pod;
+    for (const Service& service : scenario.manifests.services) {
+        LabelSelector selector;
+        selector.match_labels = service.selector;
+        if (!service.selector.empty() && service.meta.name_space == workload.meta.name_space && selector.matches(pod.labels)) services.push_back(service.meta.title());
+    }
+    return join(services);
+}
+
+std::string guarded_text(const Scenario& scenario, const WorkloadObject& workload) {
+    std::vector<std::string> budgets;
+    const auto amount = [](const IntOrPercent& n) { return std::to_string(n.value) + (n.percent ? "%" : ""); };
+    for (const PodDisruptionBudget& budget : scenario.manifests.pod_disruption_budgets) {
+        if (budget.meta.name_space != workload.meta.name_space || !budget.selector.matches(workload.pod.labels)) continue;
+        budgets.push_back(budget.meta.title() + (budget.min_available ? ": at least " + amount(*budget.min_available) + " stay" : budget.max_unavailable ? ": at most " + amount(*budget.max_unavailable) + " away" : ""));
+    }
+    return join(budgets);
+}
+
+using Price = std::function<std::optional<double>(const PoolSpec&)>;
+
+std::optional<double> price_of(const PoolSpec& pool, const Price& price) {
+    if (pool.price_nano_usd_per_hour) return static_cast<double>(*pool.price_nano_usd_per_hour) / 1e9;
+    return price ? price(pool) : std::nullopt;
+}
+
+std::string pool_text(const PoolSpec& pool, const Price& price) {
     std::string text = fmt::format("{} ({}, {}, {} to {} nodes", pool.name, join(pool.instance_types, "|"), pool.capacity == CapacityType::spot ? "spot" : "on-demand", pool.min_nodes, pool.max_nodes);
-    if (pool.price_nano_usd_per_hour) text += fmt::format(", {} USD/h", static_cast<double>(*pool.price_nano_usd_per_hour) / 1e9);
-    else if (const std::string price = price_text ? price_text(pool) : ""; !price.empty()) text += ", " + price;
+    if (const auto usd = price_of(pool, price)) text += fmt::format(", {:g} USD/h", *usd);
     return text + ")";
+}
+
+/// GPUs of a pool's nodes; 0 = not known.
+std::int64_t gpus_of(const PoolSpec& pool, const ClusterSpec& cluster) {
+    if (pool.gpus_per_node > 0) return pool.gpus_per_node;
+    const char* cloud = cluster.cloud == CloudKind::aws ? "aws" : cluster.cloud == CloudKind::gcp ? "gcp" : cluster.cloud == CloudKind::azure ? "azure" : nullptr;
+    if (!cloud || pool.instance_types.empty()) return 0;
+    const auto type = get_instance_type(cloud, pool.instance_types.front());
+    return type ? (*type)->gpu_count : 0;
+}
+
+/// Why a pod cannot run on a pool; "" = it can, as far as labels, taints and GPUs go.
+std::string why_not(const PodTemplate& pod, const PoolSpec& pool, const ClusterSpec& cluster) {
+    if (const std::string excluded = exclusion_of(pod, pool, cluster); !excluded.empty()) return excluded;
+    const std::int64_t gpus = gpus_of(pool, cluster);
+    const bool known = gpus > 0 || cluster.cloud != CloudKind::none;
+    return known && gpus < pod.gpus() ? fmt::format("a node has {} GPUs", gpus) : "";
+}
+
+/// "0.8 USD/h a replica, 0.8 to 3.2 USD/h in all": the share of a node that a replica's GPUs are, on the cheapest and
+/// the dearest pool. "" = not known.
+std::string cost_text(const WorkloadObject& workload, const std::vector<const PoolSpec*>& pools, const ClusterSpec& cluster, const ScaledBy& scaler, const Price& price) {
+    double cheapest = 0, dearest = 0;
+    for (const PoolSpec* pool : pools) {
+        const auto usd = price_of(*pool, price);
+        const std::int64_t gpus = gpus_of(*pool, cluster);
+        if (!usd || gpus == 0) return "";
+        const double share = *usd * static_cast<double>(workload.pod.gpus() * workload.group_size) / static_cast<double>(gpus);
+        cheapest = pool == pools.front() ? share : std::min(cheapest, share);
+        dearest = std::max(dearest, share);
+    }
+    if (pools.empty() || workload.pod.gpus() == 0) return "";
+    const auto range = [](double a, double b) { return b > a ? fmt::format("{:.4g} to {:.4g}", a, b) : fmt::format("{:.4g}", a); };
+    return fmt::format("{} USD/h a replica, {} USD/h in all", range(cheapest, dearest), range(cheapest * scaler.least, dearest * scaler.most));
 }
 
 /// "NodePool/gpu (24 offerings of 6 instance types, g6.xlarge spot in us-east-1a 0.2 USD/h to ...)".
@@ -94,26 +179,71 @@ std::string routing_text(RoutingSpec routing) {
     return "queue";
 }
 
+class Chains {
+public:
+    Chains(const Scenario& scenario, const Price& price) : m_scenario(scenario), m_price(price) {}
+
+    std::string text() {
+        std::vector<std::string> aside;
+        for (const WorkloadObject& workload : m_scenario.manifests.workloads) {
+            const bool targeted = std::any_of(m_scenario.workloads.begin(), m_scenario.workloads.end(), [&](const WorkloadSpec& w) { return m_scenario.target_of(w) == &workload; });
+            if (!targeted && !workload.server && workload.pod.gpus() == 0) aside.push_back(workload.meta.title());
+            else chain(workload);
+        }
+        for (const PoolSpec& pool : m_scenario.cluster.pools)
+            if (!m_used.contains(&pool)) line_of("pool", pool_text(pool, m_price) + ": no model server runs there");
+        if (!aside.empty()) line_of("no GPUs", join(aside));
+        return std::move(m_out);
+    }
+
+private:
+    void line(const char* key, const std::string& value) {
+        if (!value.empty()) m_out += fmt::format("  {:<10} {}\n", key, value);
+    }
+    void line_of(const char* key, const std::string& value) { m_out += fmt::format("{:<12} {}\n", key, value); }
+
+    void chain(const WorkloadObject& workload) {
+        m_out += fmt::format("{} {}{}\n", workload.meta.title(), at(workload.meta.where), workload.made_from.empty() ? "" : ", made from " + workload.made_from);
+        const ModelServer* server = workload.server ? &*workload.server : nullptr;
+        for (const WorkloadSpec& spec : m_scenario.workloads) {
+            if (m_scenario.target_of(spec) != &workload) continue;
+            line("requests", fmt::format("{}, routing {}", spec.synthetic ? "synthetic" + (spec.synthetic->preset.empty() ? "" : " " + spec.synthetic->preset) : spec.trace, routing_text(spec.routing)));
+            server = m_scenario.server_of(spec);
+        }
+        line("serves", server ? server_text(*server) : "nothing that is known");
+        line("each pod", (workload.group_size > 1 ? std::to_string(workload.group_size) + " pods a group; " : "") + needs_text(workload.pod));
+        line("reached by", reached_text(m_scenario, workload));
+        const ScaledBy scaler = scaler_of(m_scenario, workload);
+        line("scaled by", scaler.text);
+        line("guarded by", guarded_text(m_scenario, workload));
+        if (workload.status) line("now", fmt::format("{} replicas, {} Ready", workload.status->replicas, workload.status->ready));
+        const ClusterSpec& cluster = m_scenario.cluster;
+        std::vector<const PoolSpec*> pools;
+        std::vector<std::string> names, reasons;
+        for (const PoolSpec& pool : cluster.pools) {
+            const std::string why = why_not(workload.pod, pool, cluster);
+            if (!why.empty()) {
+                reasons.push_back(pool.name + ": " + why);
+                continue;
+            }
+            m_used.insert(&pool);
+            pools.push_back(&pool);
+            names.push_back(pool_text(pool, m_price));
+        }
+        line("runs on", !names.empty() ? join(names) : reasons.empty() ? "no pool that is named" : "no pool: " + join(reasons, "; "));
+        line("costs", cost_text(workload, pools, cluster, scaler, m_price));
+    }
+
+    const Scenario& m_scenario;
+    const Price& m_price;
+    std::string m_out;
+    std::set<const PoolSpec*> m_used;
+};
+
 }  // namespace
 
-std::string validate_text(const Scenario& scenario, const Findings& findings, bool with_notes,
-                          const std::function<std::string(const PoolSpec&)>& price_text) {
-    std::string out;
-    for (const WorkloadObject& workload : scenario.manifests.workloads) {
-        out += fmt::format("{} {}\n", workload.meta.title(), at(workload.meta.where));
-        const ModelServer* server = workload.server ? &*workload.server : nullptr;
-        for (const WorkloadSpec& spec : scenario.workloads) {
-            if (scenario.target_of(spec) != &workload) continue;
-            out += fmt::format("  requests   {}, routing {}\n", spec.synthetic ? "synthetic" + (spec.synthetic->preset.empty() ? "" : " " + spec.synthetic->preset) : spec.trace, routing_text(spec.routing));
-            server = scenario.server_of(spec);
-        }
-        if (server) out += fmt::format("  serves     {}\n", server_text(*server));
-        out += fmt::format("  scaled by  {}\n", scaler_text(scenario, workload));
-        std::vector<std::string> pools;
-        for (const PoolSpec& pool : scenario.cluster.pools)
-            if (may_run_on(workload.pod, pool, scenario.cluster)) pools.push_back(pool_text(pool, price_text));
-        out += fmt::format("  runs on    {}\n", pools.empty() ? "no pool that is named" : join(pools));
-    }
+std::string validate_text(const Scenario& scenario, const Findings& findings, bool with_notes, const std::function<std::optional<double>(const PoolSpec&)>& price) {
+    std::string out = Chains(scenario, price).text();
     for (const KarpenterNodePool& pool : scenario.manifests.node_pools)
         out += fmt::format("{} {}\n  launches   {}\n", pool.meta.title(), at(pool.meta.where), offerings_text(pool, scenario));
     for (const Problem& p : findings.errors) out += "error: " + to_string(p) + "\n";

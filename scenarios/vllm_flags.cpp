@@ -41,7 +41,7 @@ constexpr VllmFlag flags[] = {
     {"load-format", U, F1},
     {"port", U, F1},
     // What would change step times, memory or admission and is not simulated.
-    {"config", X, F1, "options kept in a file the manifests do not show; write them as flags"},
+    {"config", X, F1, "options kept in a file"},
     {"enable-lora", X, F0, "LoRA adapters take memory and time"},
     {"lora-modules", X, FM, "LoRA adapters take memory and time"},
     {"max-loras", X, F1, "LoRA adapters take memory and time"},
@@ -192,6 +192,17 @@ bool is_flag(const std::string& word) {
     return !(word[1] >= '0' && word[1] <= '9') && word[1] != '.';  // -1 is a value
 }
 
+/// Python's parser takes any beginning of a flag that is the beginning of no other.
+const VllmFlag* abbreviated(const std::string& name) {
+    const VllmFlag* found = nullptr;
+    for (const VllmFlag& flag : flags) {
+        if (name.size() < 3 || !std::string_view(flag.name).starts_with(name)) continue;
+        if (found) return nullptr;
+        found = &flag;
+    }
+    return found;
+}
+
 }  // namespace
 
 const VllmFlag* find_vllm_flag(std::string_view name) {
@@ -225,6 +236,7 @@ std::vector<GivenFlag> split_flags(const std::vector<std::string>& words, std::v
         if (is_long) {
             std::replace(name.begin(), name.end(), '_', '-');
             given.flag = find_vllm_flag(name.substr(0, name.find('.')));  // --compilation-config.level 3
+            if (!given.flag) given.flag = abbreviated(name);
             if (!given.flag && name.starts_with("no-")) {
                 given.flag = find_vllm_flag(name.substr(3));
                 given.negated = given.flag != nullptr;

@@ -239,11 +239,11 @@ struct WorkloadPlan {
     Tick min_ready;                           ///< minReadySeconds
     Tick progress_deadline = seconds(600);
     Tick request_timeout = never;  ///< the client gives up this long after arrival
+    std::uint32_t late_replicas = 0;  ///< of the initial ones, how many are not Ready at t = 0 and start then
     Routing routing = Routing::random;
     std::uint8_t hold = 0;  ///< requests without a replica to go to wait (1) or fail (0)
     WorkloadController controller = WorkloadController::deployment;
     std::uint8_t paused = 0;  ///< spec.paused of a Deployment: another template starts no rollout
-    std::uint8_t padding[4] = {};
     OrdinalPlan ordinals;
     BatchJobSpec job;
     std::int32_t cron = -1;  ///< of a job: the CronJob that starts it, by index into Blueprint::crons; -1 = at t = 0

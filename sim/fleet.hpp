@@ -69,8 +69,8 @@ public:
     // ---- what the trial asks for -----------------------------------------------------------------------
 
     /// t = 0: the pools' initial nodes are Ready, and so are the initial replicas, on them or (where a pool
-    /// may grow) on nodes added for them, the most important first; with `cold`, the replicas are only created.
-    /// Jobs that no CronJob starts are created.
+    /// may grow) on nodes added for them, the most important first; with `cold`, the replicas are only created, as
+    /// are those that a dump shows unready. Jobs that no CronJob starts are created.
     WT_HD_COLD void populate(Fault& fault) {
         const Blueprint& b = m_state.blueprint();
         for (std::uint32_t p = 0; p < b.pools.size(); ++p)
@@ -238,7 +238,7 @@ private:
         set_replicas(w, plan.initial_replicas, Tick{}, fault);
         if (b.cold) return;
         const std::uint32_t group = plan.ordinals.group_size;
-        for (std::uint32_t i = 0; i < plan.initial_replicas; ++i) {
+        for (std::uint32_t i = 0; i + plan.late_replicas < plan.initial_replicas; ++i) {
             // A group's leader serves when its workers do.
             for (std::uint32_t k = group; k-- > 0;)
                 if (!warm_up(plan.first_pod + i * group + k, fault)) return;

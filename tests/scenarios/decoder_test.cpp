@@ -2,7 +2,6 @@
 
 #include <catch2/catch.hpp>
 
-#include "scenarios/command_line.hpp"
 #include "scenarios/quantity.hpp"
 #include "scenarios/threshold.hpp"
 
@@ -156,15 +155,4 @@ TEST_CASE("threshold: what cannot be read says why") {
     CHECK_THAT(refusal(""), Contains("allowed: [STATISTIC]"));
     CHECK_THAT(refusal("cost_per_hour < -3"), Contains("negative"));
     CHECK_THAT(refusal("p99 ttft_ms <"), Contains("allowed:"));
-}
-
-TEST_CASE("command line: shells are looked through as far as simple commands go") {
-    Environment environment{{"MODEL", "org/model"}, {"EMPTY", ""}};
-    const auto commands = shell_commands("set -e  # prepare\nexport TP=2 && PORT=80 exec vllm serve \"$MODEL\" \\\n  --tensor-parallel-size=${TP} --port ${PORT:-8000} --name 'a b' --x ${EMPTY:-d}; echo done", environment);
-    REQUIRE(commands.size() == 3);
-    // As in a shell, PORT=80 is for the command it precedes, not for the words of that command.
-    CHECK(commands[1] == std::vector<std::string>{"vllm", "serve", "org/model", "--tensor-parallel-size=2", "--port", "8000", "--name", "a b", "--x", "d"});
-    CHECK(expand_kubernetes("--m=$(MODEL) $(NO) $$(MODEL)", environment) == "--m=org/model $(NO) $(MODEL)");
-    const auto found = find_command({"/bin/bash", "-lc", "sleep 1\nvllm serve $(MODEL)"}, environment, [](const auto& c) { return c[0] == "vllm"; });
-    CHECK(found == std::vector<std::string>{"vllm", "serve", "org/model"});
 }

@@ -1,0 +1,177 @@
+// What operators' controllers make of their objects (tests/scenarios/published, own words and values): the Deployments,
+// autoscalers and servers that they come to, and what is refused with advice.
+#include "scenarios/scenario.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <iostream>
+
+using namespace windtunnel;
+using Catch::Matchers::Contains;
+
+namespace {
+
+struct Imported {
+    Manifests manifests;
+    Findings findings;
+};
+
+std::string lines(const Problems& problems) {
+    std::string out;
+    for (const Problem& p : problems) out += to_string(p) + "\n";
+    return out;
+}
+
+Imported import_documents(std::vector<Document> documents) {
+    Imported out;
+    out.manifests = import_kubernetes(std::move(documents), out.findings);
+    return out;
+}
+
+std::vector<Document> published(const std::string& name) {
+    auto documents = read_documents({std::string(WINDTUNNEL_SOURCE_DIR) + "/tests/scenarios/published/" + name}, std::cin);
+    if (!documents) FAIL(to_string(documents.problems()[0]));
+    return std::move(*documents);
+}
+
+Imported import_file(const std::string& name) { return import_documents(published(name)); }
+
+Imported import_text(const std::string& text) {
+    auto documents = parse_documents(text, "k8s.yaml");
+    if (!documents) FAIL(to_string(documents.problems()[0]));
+    return import_documents(std::move(*documents));
+}
+
+const WorkloadObject& workload(const Imported& in, const std::string& name) {
+    for (const WorkloadObject& w : in.manifests.workloads)
+        if (w.meta.name == name) return w;
+    FAIL("no workload " + name + ": " + lines(in.findings.errors));
+    return in.manifests.workloads[0];
+}
+
+std::string service(const std::string& annotations, const std::string& predictor) {
+    return "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nmetadata: {name: s, annotations: {" + annotations + "}}\nspec:\n  predictor:\n" + predictor +
+           "    model:\n      modelFormat: {name: huggingface}\n      args: [--model_id=Qwen/Qwen2.5-7B-Instruct]\n      resources: {limits: {nvidia.com/gpu: \"1\"}}\n";
+}
+
+}  // namespace
+
+TEST_CASE("operators: objects of nine shapes come to Deployments with their servers") {
+    struct Row {
+        const char *file, *workload, *made_from, *model;
+        std::int32_t replicas;
+    };
+    const Row rows[] = {
+        {"kserve_huggingface.yaml", "summariser-predictor", "InferenceService/summariser", "meta-llama/Meta-Llama-3-8B-Instruct", 1},
+        {"kserve_runtime.yaml", "helpdesk-predictor", "InferenceService/helpdesk", "granite-3.1-8b-instruct", 1},
+        {"kserve_keda.yaml", "translator-predictor", "InferenceService/translator", "Qwen/Qwen2.5-7B-Instruct", 1},
+        {"llm_inference_service.yaml", "chat-qwen-kserve", "LLMInferenceService/chat-qwen", "Qwen/Qwen2.5-7B-Instruct", 3},
+        {"vllm_runtime.yaml", "office-llama", "VLLMRuntime/office-llama", "meta-llama/Llama-3.1-8B-Instruct", 2},
+        {"kubeai_model.yaml", "model-docs-llama", "Model/docs-llama", "neuralmagic/Meta-Llama-3.1-8B-Instruct-FP8", 1},
+        {"aibrix.yaml", "thinker", "", "deepseek-ai/DeepSeek-R1-Distill-Llama-8B", 1},
+        {"ray_service.yaml", "qwen-on-ray-gpu-group", "RayService/qwen-on-ray", "Qwen/Qwen2.5-7B-Instruct", 1},
+    };
+    for (const Row& row : rows) {
+        INFO(row.file);
+        const Imported in = import_file(row.file);
+        INFO(lines(in.findings.errors));
+        CHECK(in.findings.errors.empty());
+        const WorkloadObject& w = workload(in, row.workload);
+        CHECK(w.made_from == row.made_from);
+        CHECK(w.replicas == row.replicas);
+        CHECK(w.pod.gpus() == 1);
+        REQUIRE(w.server);
+        CHECK(w.server->model == row.model);
+    }
+    const Imported nim = import_file("nim_service.yaml");
+    CHECK(nim.findings.errors.empty());
+    CHECK_FALSE(workload(nim, "house-llama").server);
+    CHECK_THAT(lines(nim.findings.warnings), Contains("runs NVIDIA NIM") && Contains("windtunnel.dev/model"));
+    REQUIRE(nim.manifests.horizontal_pod_autoscalers.size() == 1);
+    CHECK(nim.manifests.horizontal_pod_autoscalers[0].max_replicas == 10);
+}
+
+TEST_CASE("operators: KServe's flags, runtime, probes and autoscaler are those that its controller would write") {
+    const Imported in = import_file("kserve_runtime.yaml");
+    const WorkloadObject& w = workload(in, "helpdesk-predictor");
+    // The runtime's arguments first, then the service's; the service's name in the place of {{.Name}}.
+    CHECK(w.server->served_model_names == std::vector<std::string>{"helpdesk"});
+    CHECK(w.server->max_model_len == 8192);
+    CHECK(w.server->dtype == "fp16");
+    CHECK(w.server->port == 8080);
+    REQUIRE(w.pod.containers.at(0).readiness_probe);
+    CHECK(w.pod.containers[0].readiness_probe->action == ProbeAction::tcp_socket);
+    CHECK(w.pod.containers[0].readiness_probe->port == "8080");
+    CHECK(w.pod.tolerations.size() == 1);
+    CHECK_THAT(lines(in.findings.warnings), Contains("is taken to hold granite-3.1-8b-instruct"));
+    REQUIRE(in.manifests.horizontal_pod_autoscalers.size() == 1);
+    const HorizontalPodAutoscaler& hpa = in.manifests.horizontal_pod_autoscalers[0];
+    CHECK(hpa.target.name == "helpdesk-predictor");
+    CHECK(hpa.min_replicas == 1);
+    CHECK(hpa.max_replicas == 3);
+    CHECK(hpa.metrics.at(0).name == "cpu");
+    CHECK(hpa.metrics.at(0).utilization_percent == 70);
+
+    const Imported keda = import_file("kserve_keda.yaml");
+    CHECK(keda.manifests.horizontal_pod_autoscalers.empty());
+    REQUIRE(keda.manifests.scaled_objects.size() == 1);
+    CHECK(keda.manifests.scaled_objects[0].max_replicas == 5);
+    REQUIRE(keda.manifests.scaled_objects[0].triggers.size() == 2);
+    CHECK(keda.manifests.scaled_objects[0].triggers[0].query == "vllm:num_requests_running");
+    CHECK(keda.manifests.scaled_objects[0].triggers[0].threshold == Approx(2));
+    CHECK(workload(keda, "translator-predictor").server->max_model_len == 8192);
+
+    // Without a metric of its own it scales on 80% of the CPU request, 1 core where none is said.
+    const Imported plain = import_text(service("serving.kserve.io/deploymentMode: RawDeployment", "    minReplicas: 0\n    maxReplicas: 4\n"));
+    REQUIRE(plain.manifests.horizontal_pod_autoscalers.size() == 1);
+    CHECK(plain.manifests.horizontal_pod_autoscalers[0].min_replicas == 1);  // an HPA has no zero
+    CHECK(plain.manifests.horizontal_pod_autoscalers[0].metrics.at(0).utilization_percent == 80);
+    CHECK(workload(plain, "s-predictor").pod.cpu_request_milli() == 1000);
+    CHECK(workload(plain, "s-predictor").pod.memory_request_bytes() == std::int64_t{2} << 30);
+}
+
+TEST_CASE("operators: autoscalers of their own are refused with what to write, fixed counts are not") {
+    const auto errors = [](const std::string& text) { return lines(import_text(text).findings.errors); };
+    const std::string knative = "serving.kserve.io/deploymentMode: Serverless";
+    CHECK_THAT(errors(service(knative, "    minReplicas: 0\n    maxReplicas: 3\n")), Contains("k8s.yaml:7:18: spec.predictor.maxReplicas") && Contains("Knative") && Contains("RawDeployment"));
+    CHECK(errors(service(knative, "    minReplicas: 2\n    maxReplicas: 2\n")).empty());
+    CHECK_THAT(errors(service("", "    scaleMetric: concurrency\n    scaleTarget: 5\n    maxReplicas: 3\n")), Contains("Knative"));
+    CHECK_THAT(errors(service("serving.kserve.io/autoscalerClass: kedda", "    maxReplicas: 3\n")), Contains("kedda") && Contains("keda"));
+    CHECK_THAT(errors(service("", "    minReplicas: 3\n    maxReplicas: 2\n")), Contains("found 2 below minReplicas 3"));
+    CHECK_THAT(errors(service("", "    minReplica: 3\n")), Contains("minReplica is no known key"));
+
+    auto ray = published("ray_service.yaml");
+    const Node* text = ray[0].root.find("spec")->find("serveConfigV2");
+    std::string config = text->text;
+    config.replace(config.find("max_replicas: 1"), 15, "max_replicas: 4");
+    ray[0].root.find("spec")->find("serveConfigV2")->text = config;
+    CHECK_THAT(lines(import_documents(ray).findings.errors), Contains("Ray Serve's own autoscaler") && Contains("min_replicas equal to max_replicas"));
+    auto model = published("kubeai_model.yaml");
+    model[0].root.find("spec")->find("maxReplicas")->integer = 4;
+    CHECK_THAT(lines(import_documents(model).findings.errors), Contains("scaled by KubeAI") && Contains("autoscalingDisabled"));
+    auto scaler = published("aibrix.yaml");
+    scaler[1].root.find("spec")->find("scalingStrategy")->text = "APA";
+    CHECK_THAT(lines(import_documents(scaler).findings.errors), Contains("found APA, AIBrix' own autoscaler") && Contains("ScaledObject"));
+}
+
+TEST_CASE("operators: in a dump the Deployment that the controller made stands, not one that is derived again") {
+    const std::string made = R"(---
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: s-predictor
+  ownerReferences: [{apiVersion: serving.kserve.io/v1beta1, kind: InferenceService, name: s, controller: true}]
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: isvc.s-predictor}}
+  template:
+    metadata: {labels: {app: isvc.s-predictor}}
+    spec:
+      containers:
+      - {name: kserve-container, image: "kserve/huggingfaceserver:v0.15.0-gpu", args: [--model_name=s, --model_id=Qwen/Qwen2.5-7B-Instruct], resources: {limits: {nvidia.com/gpu: "1"}}}
+)";
+    const Imported in = import_text(service("", "") + made);
+    CHECK(lines(in.findings.errors).empty());
+    REQUIRE(in.manifests.workloads.size() == 1);
+    CHECK(in.manifests.workloads[0].replicas == 3);
+}
