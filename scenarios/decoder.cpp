@@ -58,7 +58,8 @@ void Decoder::note(const std::string& key, const std::string& message) {
 }
 
 void Decoder::wrong(const std::string& key, const Node& found, const std::string& allowed) {
-    error(key, "found " + describe(found) + ", allowed: " + allowed);
+    const bool variable = found.is_text() && found.text.starts_with("${");
+    error(key, "found " + describe(found) + ", allowed: " + allowed + (variable ? "; the variable was not replaced (envsubst < FILE | windtunnel run -f -)" : ""));
 }
 
 template <class T>

@@ -39,6 +39,12 @@ bool is_derived_kind(const std::string& kind, const std::string& api_version) {
     return std::any_of(std::begin(makers), std::end(makers), [&](const Maker& m) { return kind == m.kind && api_version.starts_with(std::string(m.group) + "/"); });
 }
 
+std::string group_of_derived_kind(const std::string& kind) {
+    for (const Maker& maker : makers)
+        if (kind == maker.kind) return maker.group;
+    return "";
+}
+
 void derive_workloads(std::vector<Document>& documents, Findings& findings) {
     std::vector<Document> made;
     for (std::size_t i = 0; i < documents.size(); ++i) {

@@ -11,6 +11,9 @@ namespace windtunnel {
 /// Whether an operator's controller turns objects of this kind into workloads, and the importer knows how.
 [[nodiscard]] bool is_derived_kind(const std::string& kind, const std::string& api_version);
 
+/// The API group of such a kind ("serving.kserve.io"), or "".
+[[nodiscard]] std::string group_of_derived_kind(const std::string& kind);
+
 /// Adds the Deployments and autoscalers that operators make of their own objects (KServe's InferenceService and
 /// LLMInferenceService, the production stack's VLLMRuntime, KubeAI's Model, NIMService, AIBrix' PodAutoscaler,
 /// RayService) to the documents; Document::made_from names the object. Where the documents hold the made object

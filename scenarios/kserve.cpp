@@ -72,7 +72,7 @@ void default_resources(Node& container) {
     }
 }
 
-/// In Standard mode a container without a readiness probe gets one on its first port.
+/// A container without a readiness probe gets one on its first port.
 void default_readiness(Node& container) {
     if (container.find("readinessProbe")) return;
     const Node* ports = container.find("ports");
@@ -285,8 +285,8 @@ void derive_inference_service(Derivation& d) {
     replace_in_texts(pod, "{{.Name}}", d.name());
     replace_in_texts(pod, "{{ .Name }}", d.name());
     replace_in_texts(pod, "{{.Namespace}}", d.root().text_at({"metadata", "namespace"}));
-    if (!knative)
-        if (Node* container = find_container(pod, container_name)) default_readiness(*container);
+    // Knative's queue-proxy asks the port likewise.
+    if (Node* container = find_container(pod, container_name)) default_readiness(*container);
 
     const bool keda = scaler == "keda";
     const Bounds bounds{keda || knative ? given_least : std::max<std::int64_t>(given_least, 1), 0};

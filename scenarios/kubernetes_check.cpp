@@ -2,6 +2,9 @@
 #include <algorithm>
 #include <map>
 
+#include "policies/cron_schedule.hpp"
+#include "policies/promql_parser.hpp"
+#include "scenarios/command_line.hpp"
 #include "scenarios/kubernetes.hpp"
 
 namespace windtunnel {
@@ -19,8 +22,14 @@ public:
         }
         for (const auto& object : m_manifests.scaled_objects) {
             scales(object.meta, object.target, "spec.scaleTargetRef");
-            for (std::size_t i = 0; i < object.triggers.size(); ++i) check_resource_trigger(object, i);
+            for (std::size_t i = 0; i < object.triggers.size(); ++i) {
+                check_resource_trigger(object, i);
+                check_texts(object.meta, object.triggers[i], i);
+            }
         }
+        for (const auto& object : m_manifests.scaled_jobs)
+            for (std::size_t i = 0; i < object.triggers.size(); ++i) check_texts(object.meta, object.triggers[i], i);
+        for (const auto& rule : m_manifests.recording_rules) parse_query(rule.expression, rule.where, "expr of " + rule.name);
         for (const auto& job : m_manifests.scaling_cron_jobs) check_scaled(job.meta, job.target);
         for (const auto& job : m_manifests.jobs)
             for (const ScaleAction& action : job.actions) check_scaled(job.meta, action.target);
@@ -128,6 +137,22 @@ private:
             needs_requests(object.meta, "spec.triggers[" + std::to_string(i) + "]", object.target, trigger.type, trigger.container);
     }
 
+    void parse_query(const std::string& query, const SourcePosition& where, const std::string& path) {
+        if (query.empty()) return;
+        const auto parsed = parse_promql(query, where, path);
+        if (!parsed) m_findings.errors.insert(m_findings.errors.end(), parsed.problems().begin(), parsed.problems().end());
+    }
+
+    /// Queries and cron times of a trigger that cannot be parsed.
+    void check_texts(const ObjectMeta& object, const Trigger& trigger, std::size_t i) {
+        const std::string path = "spec.triggers[" + std::to_string(i) + "].metadata";
+        if (trigger.kind == TriggerKind::prometheus) return parse_query(trigger.query, m_manifests.where(object, path + ".query"), object.title() + ":" + path + ".query");
+        const bool five = split_words(trigger.start).size() == 5 && split_words(trigger.end).size() == 5;  // else the decoder has said it
+        if (trigger.kind != TriggerKind::cron || !five || !is_time_zone(trigger.timezone)) return;
+        const auto parsed = parse_cron_trigger({trigger.timezone, trigger.start, trigger.end, std::to_string(trigger.desired_replicas)}, m_manifests.where(object, path), object.title() + ":" + path);
+        if (!parsed) m_findings.errors.insert(m_findings.errors.end(), parsed.problems().begin(), parsed.problems().end());
+    }
+
     /// Whether the selector matches pods of any object of the namespace.
     bool selects_any(const LabelSelector& selector, const std::string& name_space) const {
         const auto selects = [&](const ObjectMeta& meta, const PodTemplate& pod) { return meta.name_space == name_space && selector.matches(pod.labels); };
@@ -216,8 +241,9 @@ private:
 
     /// What practitioners' guides warn of; each is simulated as it stands.
     void lint(const WorkloadObject& workload) {
-        if (!workload.server || workload.server_container >= workload.pod.containers.size()) return;
-        const Container& c = workload.pod.containers[workload.server_container];
+        const PodTemplate& pod = workload.leader ? *workload.leader : workload.pod;
+        if (!workload.server || workload.server_container >= pod.containers.size()) return;
+        const Container& c = pod.containers[workload.server_container];
         if (!c.readiness_probe) warn(c.where, c.path, "has no readinessProbe: requests reach it as soon as its container runs, before the model is loaded");
         if (c.liveness_probe && !c.startup_probe) {
             const Probe& p = *c.liveness_probe;
@@ -226,21 +252,24 @@ private:
                 warn(p.where, c.path + ".livenessProbe", "kills the server about " + std::to_string(allowed.count / ticks_per_second) +
                                                              " s after its container starts, which is often before a model is loaded; a startupProbe prevents that");
         }
-        if (workload.server->engine == "vllm" && workload.server->path.starts_with(c.path)) lint_probes(workload, c);
+        for (const Container& other : pod.containers)
+            if (&other != &c && other.resources.gpus() > 0)
+                warn(other.where, other.path, "takes GPUs beside the server " + c.name + ": what it does with them is not simulated");
+        if (workload.server->engine == "vllm" && workload.server->path.starts_with(c.path)) lint_probes(workload, pod, c);
         const auto scaled = m_scaled.find(&workload);
         if (scaled != m_scaled.end() && workload.replicas_given && !workload.status)
             warn(m_manifests.where(workload.meta, "spec.replicas"), "spec.replicas", "is set although " + scaled->second->title() + " scales it: each apply resets the replicas");
     }
 
     /// Probes of ports and paths that vLLM does not serve fail for ever in a cluster; here they are taken to ask the server.
-    void lint_probes(const WorkloadObject& workload, const Container& c) {
+    void lint_probes(const WorkloadObject& workload, const PodTemplate& pod, const Container& c) {
         const auto elsewhere = [&](std::int32_t port) {
-            return std::any_of(workload.pod.containers.begin(), workload.pod.containers.end(), [&](const Container& other) {
+            return std::any_of(pod.containers.begin(), pod.containers.end(), [&](const Container& other) {
                 return &other != &c && std::any_of(other.ports.begin(), other.ports.end(), [&](const auto& p) { return p.second == port; });
             });
         };
         for (const auto* probe : {&c.startup_probe, &c.readiness_probe, &c.liveness_probe}) {
-            if (!*probe || (*probe)->action == ProbeAction::exec) continue;
+            if (!*probe || (*probe)->action == ProbeAction::exec || (*probe)->port.empty()) continue;
             const Probe& p = **probe;
             const auto named = c.ports.find(p.port);
             const std::int64_t port = named != c.ports.end() ? named->second : to_integer(p.port).value_or(0);

@@ -216,6 +216,10 @@ void decode_resource_list(Decoder list, bool limits, Resources& out) {
             out.hugepages[name] = quantity->ceil();
             list.note(name, "does not change the result: nodes are taken to have the huge pages that pods ask for");
         } else if (name.find('/') != std::string::npos) {
+            if (const std::string meant = nearest_name(name, {"nvidia.com/gpu", "amd.com/gpu"}); !meant.empty() && !is_gpu_resource(name)) {
+                list.error(name, "is no resource of a device plugin that is known; did you mean " + meant + "?");
+                continue;
+            }
             if (!quantity->is_integer()) {
                 list.error(name, "found " + describe(member) + ", allowed: a whole number (devices are not divided)");
                 continue;

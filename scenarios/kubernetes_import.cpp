@@ -74,8 +74,14 @@ public:
                                                                           std::to_string(first->second.line) + "), allowed: each object once"});
             return;
         }
+        const std::size_t errors = m_findings.errors.size(), warnings = m_findings.warnings.size();
+        const std::string title = meta.title();
         (this->*row->read)(object, std::move(meta));
         object.finish();
+        if (document.made_from.empty()) return;
+        // Paths of an object that no file holds say whose they are.
+        for (std::size_t i = errors; i < m_findings.errors.size(); ++i) m_findings.errors[i].path = title + ":" + m_findings.errors[i].path;
+        for (std::size_t i = warnings; i < m_findings.warnings.size(); ++i) m_findings.warnings[i].path = title + ":" + m_findings.warnings[i].path;
     }
 
     /// What needs all documents: admission's defaults, and one line for everything that was left aside.
@@ -221,6 +227,7 @@ private:
         if (!object.has("metadata")) object.missing("metadata", "a map with the object's name");
         Decoder metadata = object.child("metadata");
         meta.name = object.has("metadata") ? metadata.required_text("name") : "";
+        m_out.incomplete = m_out.incomplete || meta.name.empty();
         if (!meta.name.empty() && !is_object_name(meta.name))
             metadata.error("name", "found \"" + meta.name + "\", allowed: lower-case letters, digits, - and ., with a letter or digit at both ends" +
                                        (meta.name.find('$') != std::string::npos ? "; the variable was not replaced (envsubst < FILE | windtunnel run -f -)" : ""));
@@ -340,7 +347,8 @@ private:
         }
         for (std::string& other_name : other_kind_names()) names.push_back(std::move(other_name));
         if (const KindRow* row = find_kind(kind)) {
-            const std::string title = kind + "/" + document.root.text_at({"metadata", "name"});
+            const std::string name = document.root.text_at({"metadata", "name"});
+            const std::string title = name.empty() ? kind : kind + "/" + name;
             if (row->role == KindRole::warn) object.warn("", title + ": " + row->why);
             else if (row->role == KindRole::note) leave_aside(kind, document);
             else object.error("", title + " would change the result and is not simulated: " + row->why);
@@ -348,6 +356,10 @@ private:
         }
         if (is_harmless_group(api_version.substr(0, api_version.find('/')))) {
             leave_aside(kind, document);
+            return;
+        }
+        if (const std::string operator_group = group_of_derived_kind(kind); !operator_group.empty()) {
+            object.error("apiVersion", "found " + api_version + ", allowed for " + kind + ": " + operator_group + "/VERSION");
             return;
         }
         object.error("kind", "found " + kind + ", which is no known kind" + did_you_mean(kind, names) +

@@ -49,7 +49,7 @@ constexpr KindRow other_kinds[] = {
     {"NodeOverlay", KindRole::refuse, "prices and capacities that an overlay changes; write cluster.pools with price_usd_per_hour"},
     {"VerticalPodAutoscaler", KindRole::refuse, "vertical autoscaling"},
    
-    {"Kustomization", KindRole::refuse, "an overlay; build it first: kustomize build . | windtunnel run -f -"},
+    {"Kustomization", KindRole::refuse, "an overlay; build it first: kustomize build FOLDER | windtunnel run -f -"},
     {"HelmRelease", KindRole::refuse, "a chart; render it first: helm template ... | windtunnel run -f -"},
     {"LoraAdapter", KindRole::refuse, "LoRA adapters take memory and time"},
     {"ModelAdapter", KindRole::refuse, "LoRA adapters take memory and time"},

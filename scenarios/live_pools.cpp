@@ -73,6 +73,7 @@ public:
         for (const NodeObject& node : m_scenario.manifests.live.nodes)
             if (counts(node)) nodes.push_back(&node);
         for (const NodeObject* node : nodes) place(*node);
+        m_named = m_scenario.cluster.pools.size();
         while (!nodes.empty()) {
             const NodeObject& first = *nodes.front();
             const auto same = std::stable_partition(nodes.begin(), nodes.end(), [&](const NodeObject* n) { return same_kind(*n, first); });
@@ -104,7 +105,8 @@ private:
 
     void take(const NodeObject& node, std::int32_t count) {
         const std::string group = group_of(node);
-        for (PoolSpec& pool : m_scenario.cluster.pools) {
+        for (std::size_t p = 0; p < m_named; ++p) {
+            PoolSpec& pool = m_scenario.cluster.pools[p];
             const bool typed = std::find(pool.instance_types.begin(), pool.instance_types.end(), node.instance_type()) != pool.instance_types.end();
             const bool zoned = pool.zones.empty() || std::find(pool.zones.begin(), pool.zones.end(), node.zone()) != pool.zones.end();
             if (group.empty() ? !(typed && zoned && (pool.capacity == CapacityType::spot) == is_spot(node)) : pool.name != group) continue;
@@ -149,6 +151,7 @@ private:
 
     Scenario& m_scenario;
     Findings& m_findings;
+    std::size_t m_named = 0;  ///< pools that the scenario and the node groups name; the others are made here
     std::set<std::string> m_filled;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <filesystem>
 
 #include <nlohmann/json.hpp>
 
@@ -59,6 +60,11 @@ public:
 
     void read(const std::vector<GivenFlag>& flags) {
         for (const GivenFlag& given : flags) {
+            if (const std::size_t blank = given.name.find(' '); !given.flag && blank != std::string::npos && find_vllm_flag(given.name.substr(0, blank))) {
+                m_findings.errors.push_back({place(given).where, place(given).path, "found a flag and its value in one word, allowed: two words (- --" + given.name.substr(0, blank) + " and - \"" + given.name.substr(blank + 1) + "\"), or --" +
+                                                                                       given.name.substr(0, blank) + "=" + given.name.substr(blank + 1)});
+                continue;
+            }
             if (!given.flag) {
                 error(given, "is no flag of vLLM" + did_you_mean(given.name, vllm_flag_names()));
                 continue;
@@ -73,6 +79,7 @@ public:
                         m_findings.warnings.push_back({place(given).where, place(given).path, "--" + given.name + ": blocks from other servers or tiers are not simulated: every prompt is computed where it arrives"});
                         break;
                     }
+                    if (given.flag->name == std::string_view("device") && (value == "auto" || value == "rocm")) break;
                     if (given.negated || (!value.empty() && is_neutral(*given.flag, value))) break;
                     error(given, std::string("would change the result and is not simulated: ") + given.flag->why);
                     break;
@@ -132,11 +139,29 @@ private:
         else error(given, "found \"" + given.values[0] + "\", allowed: true or false");
     }
     void use(const GivenFlag& given);
+    void quantization(const GivenFlag& given, const std::string& value);
 
     ModelServer& m_server;
     const std::vector<WordPlace>& m_places;
     Findings& m_findings;
 };
+
+/// vLLM's --quantization (its registry of methods, 0.6 to 0.1x). The bits of some are known by the method, of others only
+/// by the checkpoint.
+void FlagReader::quantization(const GivenFlag& given, const std::string& value) {
+    const std::vector<std::string> sized = {"awq", "awq_marlin", "gptq", "gptq_marlin", "gptq_marlin_24", "gptq_bitblas", "fp8", "fbgemm_fp8", "ptpc_fp8", "modelopt", "modelopt_fp4", "mxfp4", "petit_nvfp4", "bitsandbytes", "compressed-tensors", "marlin"};
+    const std::vector<std::string> unsized = {"gguf", "hqq", "aqlm", "squeezellm", "torchao", "rtn", "qqq", "experts_int8", "tpu_int8", "deepspeedfp", "quark", "inc", "auto-round", "moe_wna16", "ipex", "neuron_quant", "bitblas", "fp_quant", "modelopt_mixed"};
+    if (value == "None" || value == "none") return;
+    m_server.quantization = value;
+    if (std::find(sized.begin(), sized.end(), value) != sized.end()) return;
+    if (std::find(unsized.begin(), unsized.end(), value) != unsized.end()) {
+        m_findings.warnings.push_back({place(given).where, place(given).path, "--quantization " + value + " does not say how many bits a weight has; they are taken to be the checkpoint's, as the model's name says them"});
+        return;
+    }
+    std::vector<std::string> all = sized;
+    all.insert(all.end(), unsized.begin(), unsized.end());
+    error(given, "found \"" + value + "\", allowed: " + join(sized) + did_you_mean(value, all));
+}
 
 void FlagReader::use(const GivenFlag& given) {
     ModelServer& s = m_server;
@@ -166,7 +191,7 @@ void FlagReader::use(const GivenFlag& given) {
     else if (name == "stream-interval") small(given, s.stream_interval, 1, 1'000'000);
     else if (name == "port") small(given, s.port, 1, 65535);
     else if (name == "load-format") s.load_format = value;
-    else if (name == "quantization") s.quantization = value == "None" ? "" : value;
+    else if (name == "quantization") quantization(given, value);
     else if (name == "scheduling-policy") {
         if (value == "priority") s.priority_scheduling = true;
         else if (value != "fcfs") error(given, "found \"" + value + "\", allowed: fcfs or priority");
@@ -276,7 +301,8 @@ std::vector<GivenFlag> flags_of_file(const std::string& text, std::size_t word, 
 void resolve_model_path(ModelServer& server, Findings& findings) {
     const std::string& model = server.model;
     const bool path = model.starts_with("/") || model.starts_with("./") || model.find("://") != std::string::npos;
-    if (!path || get_llm(model)) return;
+    std::error_code error;
+    if (!path || std::filesystem::exists(model, error)) return;  // a config.json of the user's own
     const std::string named = model_of_uri(model);
     if (named.empty()) return;
     findings.warnings.push_back({server.where, server.path, "the model \"" + model + "\" is taken to be " + named});
@@ -340,6 +366,7 @@ std::optional<ModelServer> read_model_server(const Container& container, Finding
     for (std::size_t i = first_place; i < container.word_places.size(); ++i) given.places.push_back(container.word_places[i]);
     if (given.places.size() != given.words.size()) given.places.clear();
     if (is_huggingface_server(command)) {
+        server.port = 8080;
         std::string backend;
         given = as_vllm_flags(given, backend);
         if (backend == "huggingface") report("--backend huggingface runs the model without vLLM, which is not simulated, allowed: auto or vllm");
@@ -377,7 +404,12 @@ std::optional<ModelServer> read_model_server(const Container& container, Finding
 
     const std::int64_t needed = std::int64_t{server.tensor_parallel} * server.pipeline_parallel * server.data_parallel;
     const std::int64_t gpus = container.resources.gpus() * surroundings.pods;
-    if (gpus == 0)
+    std::string accelerator;
+    for (const char* name : {"google.com/tpu", "aws.amazon.com/neuron", "aws.amazon.com/neuroncore", "aws.amazon.com/neurondevice", "habana.ai/gaudi"})
+        if (container.resources.extended.contains(name)) accelerator = name;
+    if (!accelerator.empty())
+        report("serves a model on " + accelerator + ", which is not simulated, allowed: GPUs (resources.limits nvidia.com/gpu or amd.com/gpu)");
+    else if (gpus == 0)
         report("serves a model but its container asks for no GPU, allowed: resources.limits nvidia.com/gpu: " + std::to_string(needed));
     else if (gpus < needed)
         report("found tensor x pipeline x data parallel = " + std::to_string(needed) + " on " + std::to_string(gpus) + " GPUs, allowed: at most the GPUs in resources.limits");

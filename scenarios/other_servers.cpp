@@ -190,6 +190,8 @@ std::string vllm_version_of_image(const std::string& image) {
         while (end < tag.size() && (std::isdigit(static_cast<unsigned char>(tag[end])) || tag[end] == '.')) ++end;
         std::string version = tag.substr(i, end - i);
         while (!version.empty() && version.back() == '.') version.pop_back();
+        // v0.10.1.1 is 0.10.1 built again.
+        if (std::count(version.begin(), version.end(), '.') > 2) version.resize(version.rfind('.'));
         // A release is 0.x: 25.09 is a month, 12.8 a CUDA version, 20250312 a day.
         if (version.starts_with("0.")) return version;
     }

@@ -61,11 +61,11 @@ ScaledBy scaler_of(const Scenario& scenario, const WorkloadObject& workload) {
         for (const Trigger& trigger : object.triggers) parts.push_back(trigger_text(trigger));
         return describe(object.meta, object.min_replicas, object.max_replicas, parts);
     }
-    return {fmt::format("nothing: {} replicas", workload.replicas), workload.replicas, workload.replicas};
+    return {fmt::format("nothing: {} {}", workload.replicas, workload.replicas == 1 ? "replica" : "replicas"), workload.replicas, workload.replicas};
 }
 
 std::string server_text(const ModelServer& server) {
-    std::string text = server.engine + (server.vllm_version.empty() ? "" : " " + server.vllm_version) + ", " + (server.model.empty() ? "no model" : server.model);
+    std::string text = server.engine + (!server.vllm_version.empty() ? " " + server.vllm_version : server.engine == "vllm" ? " (newest profile)" : " (as vLLM)") + ", " + (server.model.empty() ? "no model" : server.model);
     text += fmt::format(", tp {}", server.tensor_parallel);
     if (server.pipeline_parallel > 1) text += fmt::format(", pp {}", server.pipeline_parallel);
     if (server.data_parallel > 1) text += fmt::format(", dp {}", server.data_parallel);
@@ -82,7 +82,7 @@ std::string needs_text(const PodTemplate& pod) {
         if (amount > 0) parts.push_back(fmt::format("{} {}", amount, name));
     if (parts.empty()) parts.emplace_back("no GPU");
     if (const auto cpu = pod.cpu_request_milli(); cpu > 0) parts.push_back(fmt::format("CPU {:g}", static_cast<double>(cpu) / 1000));
-    if (const auto memory = pod.memory_request_bytes(); memory > 0) parts.push_back(fmt::format("memory {:.3g} GiB", static_cast<double>(memory) / 1073741824.0));
+    if (const auto memory = pod.memory_request_bytes(); memory > 0) parts.push_back(fmt::format("memory {:.4g} GiB", static_cast<double>(memory) / 1073741824.0));
     return join(parts);
 }
 

@@ -108,7 +108,7 @@ void read_vllm_environment(const Environment& environment, ModelServer& server, 
     }
     if (const auto v1 = environment.find("VLLM_USE_V1"); v1 != environment.end()) {
         if (v1->second == "0" || v1->second == "1") server.engine_generation = v1->second == "0" ? "v0" : "v1";
-        else if (v1->second.find("$(") == std::string::npos) findings.errors.push_back(problem("VLLM_USE_V1 found \"" + v1->second + "\", allowed: 0 or 1"));
+        else if (!v1->second.empty() && v1->second.find("$(") == std::string::npos) findings.errors.push_back(problem("VLLM_USE_V1 found \"" + v1->second + "\", allowed: 0 or 1"));
     }
     if (const auto device = environment.find("VLLM_TARGET_DEVICE"); device != environment.end() && device->second != "cuda" && device->second != "rocm" && !device->second.empty())
         findings.errors.push_back(problem("VLLM_TARGET_DEVICE would change the result and is not simulated: found " + device->second + ", allowed: cuda, rocm"));

@@ -124,7 +124,7 @@ TEST_CASE("vllm: options from a config file in a ConfigMap, under those of the c
     CHECK(s.max_num_seqs == 77);  // the flag wins over the file's 128
     CHECK_FALSE(s.enforce_eager);  // false in a file says nothing
     CHECK(s.chunked_prefill == true);
-    CHECK(s.vllm_version == "0.10.1.1");
+    CHECK(s.vllm_version == "0.10.1");  // of v0.10.1.1
     CHECK(s.engine_generation == "v1");
     CHECK_THAT(lines(in.findings.warnings), Contains("VLLM_ATTENTION_BACKEND chooses kernels") && Contains("VLLM_ATENTION_BACKEND is no variable of vLLM that is known") && Contains("VLLM_ATTENTION_BACKEND"));
     CHECK_THAT(lines(in.findings.notes), Contains("VLLM_LOGGING_LEVEL does not change the result"));

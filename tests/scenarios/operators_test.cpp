@@ -63,7 +63,7 @@ TEST_CASE("operators: objects of nine shapes come to Deployments with their serv
     };
     const Row rows[] = {
         {"kserve_huggingface.yaml", "summariser-predictor", "InferenceService/summariser", "meta-llama/Meta-Llama-3-8B-Instruct", 1},
-        {"kserve_runtime.yaml", "helpdesk-predictor", "InferenceService/helpdesk", "granite-3.1-8b-instruct", 1},
+        {"kserve_runtime.yaml", "helpdesk-predictor", "InferenceService/helpdesk", "qwen2.5-7b-instruct", 1},
         {"kserve_keda.yaml", "translator-predictor", "InferenceService/translator", "Qwen/Qwen2.5-7B-Instruct", 1},
         {"llm_inference_service.yaml", "chat-qwen-kserve", "LLMInferenceService/chat-qwen", "Qwen/Qwen2.5-7B-Instruct", 3},
         {"vllm_runtime.yaml", "office-llama", "VLLMRuntime/office-llama", "meta-llama/Llama-3.1-8B-Instruct", 2},
@@ -103,7 +103,7 @@ TEST_CASE("operators: KServe's flags, runtime, probes and autoscaler are those t
     CHECK(w.pod.containers[0].readiness_probe->action == ProbeAction::tcp_socket);
     CHECK(w.pod.containers[0].readiness_probe->port == "8080");
     CHECK(w.pod.tolerations.size() == 1);
-    CHECK_THAT(lines(in.findings.warnings), Contains("is taken to hold granite-3.1-8b-instruct"));
+    CHECK_THAT(lines(in.findings.warnings), Contains("is taken to hold qwen2.5-7b-instruct"));
     REQUIRE(in.manifests.horizontal_pod_autoscalers.size() == 1);
     const HorizontalPodAutoscaler& hpa = in.manifests.horizontal_pod_autoscalers[0];
     CHECK(hpa.target.name == "helpdesk-predictor");
@@ -138,7 +138,7 @@ TEST_CASE("operators: autoscalers of their own are refused with what to write, f
     CHECK_THAT(errors(service("", "    scaleMetric: concurrency\n    scaleTarget: 5\n    maxReplicas: 3\n")), Contains("Knative"));
     CHECK_THAT(errors(service("serving.kserve.io/autoscalerClass: kedda", "    maxReplicas: 3\n")), Contains("kedda") && Contains("keda"));
     CHECK_THAT(errors(service("", "    minReplicas: 3\n    maxReplicas: 2\n")), Contains("found 2 below minReplicas 3"));
-    CHECK_THAT(errors(service("", "    minReplica: 3\n")), Contains("minReplica is no known key"));
+    CHECK_THAT(errors(service("", "    minReplica: 3\n")), Contains("Deployment/s-predictor:spec.template.spec.minReplica: is no known key"));
 
     auto ray = published("ray_service.yaml");
     const Node* text = ray[0].root.find("spec")->find("serveConfigV2");

@@ -157,11 +157,11 @@ TEST_CASE("public manifests: kinds of gateways and operators are notes, warnings
         CHECK(f.errors.empty());
         CHECK(f.warnings.size() == 1);
     }
-    for (const char* kind : {"InferenceService", "LLMInferenceService", "ClusterServingRuntime", "HTTPScaledObject", "ScaledJob", "ComputeClass",
-                             "ClusterQueue", "VerticalPodAutoscaler"}) {
+    for (const char* kind : {"InferenceGraph", "HTTPScaledObject", "ClusterQueue", "VerticalPodAutoscaler", "LoraAdapter", "StormService"}) {
         INFO(kind);
         CHECK_THAT(lines(import_text(object(kind)).findings.errors), Contains("would change the result and is not simulated"));
     }
+    CHECK_THAT(lines(import_text(object("InferenceService")).findings.errors), Contains("apiVersion: found x/v1, allowed for InferenceService: serving.kserve.io/VERSION"));
     const std::string monitoring = "apiVersion: monitoring.googleapis.com/v1\nkind: PodMonitoring\nmetadata: {name: m}\nspec: {selector: {matchLabels: {app: chat}}, endpoints: [{port: 8000, interval: 20s}]}\n";
     const Imported google = import_text(monitoring);
     CHECK(google.findings.errors.empty());
