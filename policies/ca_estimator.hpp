@@ -13,7 +13,7 @@ inline constexpr std::int32_t ca_max_zones = 64;
 
 enum class SpreadKey : std::uint8_t { none, hostname, zone };
 
-/// A DoNotSchedule topology spread constraint;
+/// A DoNotSchedule topology spread constraint.
 struct SpreadConstraint {
     SpreadKey key = SpreadKey::none;
     std::int32_t max_skew = 1;
@@ -103,7 +103,8 @@ WT_HD constexpr double size_score(const ResourceAmounts& request, const Resource
 /// for `capacity`; at most `max_nodes` are opened (0 = no limit).
 ///
 /// A group first fills nodes opened for earlier groups, then the newest node, then new ones. It stops when
-/// a pod does not even fit on an empty node; the estimation stops when no more nodes may be opened.
+/// a pod does not even fit on an empty node. Once no more nodes may be opened, later groups only fill what
+/// is open (kubernetes.md 10.4.2).
 WT_HD constexpr CaEstimate estimate_nodes(CaPodGroup* groups, std::int32_t group_count,
                                           const CaNode& template_node, CaNode* nodes, std::int32_t existing,
                                           std::int32_t capacity, std::int32_t max_nodes) {
@@ -130,7 +131,7 @@ WT_HD constexpr CaEstimate estimate_nodes(CaPodGroup* groups, std::int32_t group
         return false;
     };
     bool may_open = true;
-    for (std::int32_t g = 0; g < group_count && may_open; ++g) {
+    for (std::int32_t g = 0; g < group_count; ++g) {
         CaPodGroup& group = groups[g];
         group.scheduled = 0;
         if (group.spread.key == SpreadKey::none) {
@@ -141,7 +142,7 @@ WT_HD constexpr CaEstimate estimate_nodes(CaPodGroup* groups, std::int32_t group
             while (group.scheduled < group.count && try_range(group, existing, count)) {
             }
         }
-        while (group.scheduled < group.count) {
+        while (may_open && group.scheduled < group.count) {
             const std::int32_t newest = count - 1;
             bool found = false;
             if (count > existing) {

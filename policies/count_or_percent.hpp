@@ -1,5 +1,5 @@
 #pragma once
-#include "models/host_device.hpp"
+#include "policies/rounding.hpp"
 
 #include <cstdint>
 
@@ -19,7 +19,10 @@ struct CountOrPercent {
         if (kind == Kind::absent) return 0;
         if (kind == Kind::integer) return value;
         const std::int64_t product = std::int64_t{value} * total;
-        return static_cast<std::int32_t>((product + (round_up ? 99 : 0)) / 100);
+        const std::int64_t whole = product / 100;  // cut towards zero
+        if (round_up && product % 100 > 0) return saturate_i32(whole + 1);
+        if (!round_up && product % 100 < 0) return saturate_i32(whole - 1);
+        return saturate_i32(whole);
     }
 };
 

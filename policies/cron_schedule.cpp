@@ -52,6 +52,8 @@ std::vector<std::string> words(std::string_view text) {
 }
 
 std::optional<int> number(const std::string& text) {
+    // Go's Atoi, which robfig/cron reads numbers with, takes a sign; a negative value is refused after it.
+    if (text.size() > 1 && text[0] == '+' && text[1] != '-' && text[1] != '+') return number(text.substr(1));
     int value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc{} || end != text.data() + text.size() || text.empty() || value < 0)

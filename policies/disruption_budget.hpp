@@ -41,6 +41,7 @@ WT_HD constexpr DisruptionBudgetStatus budget_status(const DisruptionBudgetSpec&
     const bool by_scale =
         spec.max_unavailable.is_given() || spec.min_available.kind == CountOrPercent::Kind::percent;
     if (by_scale && input.has_unowned_pod && spec.unowned_pods_block) return status;
+    if (!by_scale && !spec.min_available.is_given()) return status;  // a budget that says nothing allows nothing
     status.expected_pods = by_scale ? input.controller_scale : input.matching_pods;
     if (spec.max_unavailable.is_given())
         status.desired_healthy =

@@ -73,7 +73,9 @@ WT_HD constexpr UsageRatio usage_ratio(const UsageSum& sum, bool utilization, st
         const std::int64_t average = sum.usage / sum.entries;
         return {static_cast<double>(average) / static_cast<double>(target), average, 0};
     }
-    const std::int32_t percent = saturate_i32(sum.usage * 100 / sum.request);
+    // Beyond 2^63 / 100 milli-units the hundredfold would overflow; it stops at the largest int64.
+    const std::int64_t hundredfold = sum.usage > INT64_MAX / 100 ? INT64_MAX : sum.usage * 100;
+    const std::int32_t percent = saturate_i32(hundredfold / sum.request);
     return {static_cast<double>(percent) / static_cast<double>(target), sum.usage / sum.pods, percent};
 }
 

@@ -202,12 +202,13 @@ WT_HD constexpr void scale_proportionally(const RolloutSpec& spec, RolloutSets s
             active[j] = swapped;
         }
     std::int32_t added = 0;
+    const std::int32_t before = total_replicas(sets);
     for (std::int32_t i = 0; i < count && to_add != 0; ++i) {
         ReplicaSetState& set = *active[i];
         std::int32_t share = -set.replicas;
         if (spec.replicas > 0) {
             // Round half away from zero; all quantities are positive. Unannotated sets count as they are.
-            const std::int64_t base = set.annotated_max > 0 ? set.annotated_max : total_replicas(sets);
+            const std::int64_t base = set.annotated_max > 0 ? set.annotated_max : before;
             share =
                 static_cast<std::int32_t>((std::int64_t{2} * set.replicas * allowed + base) / (2 * base)) -
                 set.replicas;

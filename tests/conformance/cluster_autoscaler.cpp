@@ -18,6 +18,7 @@ struct Names {
 
 CaNode read_node(const Json& json, Names& zones) {
     CaNode node;
+    skip(json, {"name"});
     node.free[resource_cpu_milli] = value_or<std::int64_t>(json, "cpu_milli", 0);
     node.free[resource_memory_bytes] = value_or<std::int64_t>(json, "memory", 0);
     node.free[resource_pods] = value_or<std::int64_t>(json, "max_pods", 110);
@@ -30,29 +31,32 @@ CaPodGroup read_group(const Json& json, Names& ports, std::int32_t label) {
     group.request[resource_cpu_milli] = value_or<std::int64_t>(json, "cpu_milli", 0);
     group.request[resource_memory_bytes] = value_or<std::int64_t>(json, "memory", 0);
     group.request[resource_pods] = 1;
-    group.count = json["count"].get<std::int32_t>();
+    group.count = required<std::int32_t>(json, "count");
     group.label = label;
-    if (given(json, "host_port")) group.host_ports = std::uint64_t{1} << ports.of(json["host_port"].dump());
+    if (given(json, "host_port")) group.host_ports = std::uint64_t{1} << ports.of(field(json, "host_port").dump());
     if (given(json, "topology_spread")) {
-        const Json& spread = json["topology_spread"];
+        const Json& spread = field(json, "topology_spread");
+        const SpreadConstraint constraint{
+            required<std::string>(spread, "topology_key") == "kubernetes.io/hostname" ? SpreadKey::hostname
+                                                                                     : SpreadKey::zone,
+            value_or(spread, "max_skew", 1), value_or(spread, "min_domains", 1)};
+        // ScheduleAnyway is a wish, which the estimator's filters do not ask.
         if (value_or<std::string>(spread, "when_unsatisfiable", "DoNotSchedule") == "DoNotSchedule")
-            group.spread = {
-                spread["topology_key"] == "kubernetes.io/hostname" ? SpreadKey::hostname : SpreadKey::zone,
-                value_or(spread, "max_skew", 1), value_or(spread, "min_domains", 1)};
+            group.spread = constraint;
     }
     return group;
 }
 
 Json run_estimate(const Json& input) {
     Names zones, ports;
-    const CaNode template_node = read_node(input["template"], zones);
+    const CaNode template_node = read_node(field(input, "template"), zones);
     std::vector<CaNode> nodes;
-    for (const Json& node : input.value("existing_nodes", Json::array()))
+    for (const Json& node : list(input, "existing_nodes"))
         nodes.push_back(read_node(node, zones));
     const auto existing = static_cast<std::int32_t>(nodes.size());
     std::vector<CaPodGroup> groups;
     std::size_t pods = 0;
-    for (const Json& json : input["pod_groups"]) {
+    for (const Json& json : list(input, "pod_groups")) {
         if (groups.size() == ca_spread_labels)
             throw std::runtime_error("more pod groups than the program can tell apart");
         groups.push_back(read_group(json, ports, static_cast<std::int32_t>(groups.size())));
@@ -72,27 +76,23 @@ Json run_estimate(const Json& input) {
 
 Json run_least_waste(const Json& input) {
     std::vector<CaOption> options;
-    for (const Json& json : input["options"]) {
+    Json groups = Json::array();
+    for (const Json& json : list(input, "options")) {
         CaOption option;
-        option.node[resource_cpu_milli] = json["node_cpu_milli"].get<std::int64_t>();
-        option.node[resource_memory_bytes] = json["node_memory"].get<std::int64_t>();
-        option.node_count = json["node_count"].get<std::int32_t>();
-        option.pods[resource_cpu_milli] = json["pods_cpu_milli"].get<std::int64_t>();
-        option.pods[resource_memory_bytes] = json["pods_memory"].get<std::int64_t>();
+        option.node[resource_cpu_milli] = required<std::int64_t>(json, "node_cpu_milli");
+        option.node[resource_memory_bytes] = required<std::int64_t>(json, "node_memory");
+        option.node_count = required<std::int32_t>(json, "node_count");
+        option.pods[resource_cpu_milli] = required<std::int64_t>(json, "pods_cpu_milli");
+        option.pods[resource_memory_bytes] = required<std::int64_t>(json, "pods_memory");
         options.push_back(option);
+        groups.push_back(required<std::string>(json, "group"));
     }
     const std::uint64_t best = expand(CaExpander::least_waste, options.data(),
                                       static_cast<std::int32_t>(options.size()), ~std::uint64_t{0});
     Json names = Json::array();
     for (std::size_t i = 0; i < options.size(); ++i)
-        if ((best >> i & 1) != 0) names.push_back(input["options"][i]["group"]);
+        if ((best >> i & 1) != 0) names.push_back(groups[i]);
     return {{"best", names}};
-}
-
-/// True for true and for any number but 0.
-bool truthy(const Json& object, const char* key) {
-    if (!given(object, key)) return false;
-    return object[key].is_boolean() ? object[key].get<bool>() : object[key].get<double>() != 0.0;
 }
 
 struct NodeScene {
@@ -103,31 +103,32 @@ struct NodeScene {
 
 NodeScene read_node_scene(const Json& input) {
     NodeScene scene;
-    for (const Json& json : input["pods"]) {
+    for (const Json& json : list(input, "pods")) {
         CaPod pod;
+        skip(json, {"note"});
         pod.request[resource_cpu_milli] = value_or<std::int64_t>(json, "cpu_milli", 0);
         pod.request[resource_memory_bytes] = value_or<std::int64_t>(json, "memory", 0);
         pod.request[resource_extended] = value_or<std::int64_t>(json, "gpu", 0);
-        pod.daemonset = truthy(json, "daemonset");
-        pod.mirror = truthy(json, "mirror");
+        pod.daemonset = value_or(json, "daemonset", false);
+        pod.mirror = value_or(json, "mirror", false);
         pod.deleting = given(json, "deleted_s_ago");
         pod.deletion_timestamp = ticks(-value_or(json, "deleted_s_ago", 0.0));
         scene.pods.push_back(pod);
     }
-    const Json& json = input["node"];
+    const Json& json = field(input, "node");
     CaNodeView& node = scene.node;
     node.allocatable[resource_cpu_milli] = value_or<std::int64_t>(json, "cpu_milli", 0);
     node.allocatable[resource_memory_bytes] = value_or<std::int64_t>(json, "memory", 0);
-    node.allocatable[resource_extended] =
-        truthy(json, "gpu_label_only") ? 0 : value_or<std::int64_t>(json, "gpu", 0);
-    node.gpu = given(json, "gpu") || truthy(json, "gpu_label_only") ? resource_extended : -1;
+    const bool only_label = value_or(json, "gpu_label_only", false);
+    node.allocatable[resource_extended] = only_label ? 0 : value_or<std::int64_t>(json, "gpu", 0);
+    node.gpu = given(json, "gpu") || only_label ? resource_extended : -1;
     node.ready = value_or(json, "ready", true);
-    node.scale_down_disabled = truthy(json, "no_scale_down_annotation");
+    node.scale_down_disabled = value_or(json, "no_scale_down_annotation", false);
     node.marked_for_deletion = given(json, "to_be_deleted_taint_age_s");
     node.marked_at = ticks(-value_or(json, "to_be_deleted_taint_age_s", 0.0));
     scene.rules.utilization_threshold = value_or(input, "threshold", 0.5);
-    scene.rules.ignore_daemonsets = truthy(input, "ignore_daemonsets");
-    scene.rules.ignore_mirror_pods = truthy(input, "ignore_mirror_pods");
+    scene.rules.ignore_daemonsets = value_or(input, "ignore_daemonsets", false);
+    scene.rules.ignore_mirror_pods = value_or(input, "ignore_mirror_pods", false);
     scene.rules.unready_enabled = value_or(input, "scale_down_unready_enabled", true);
     return scene;
 }
@@ -166,13 +167,18 @@ Json run_utilization(const Json& input) {
 
 /// The operations stand among the expectations, each with its result where it has one.
 Json run_backoff(const Case& c) {
-    const CaBackoffRules rules{ticks(c.input["initial_s"]), ticks(c.input["max_s"]),
-                               ticks(c.input["reset_timeout_s"])};
+    const CaBackoffRules rules{ticks(required<double>(c.input, "initial_s")),
+                               ticks(required<double>(c.input, "max_s")),
+                               ticks(required<double>(c.input, "reset_timeout_s"))};
     std::map<std::string, CaBackoff> groups;
     Json steps = Json::array();
-    for (Json step : c.expected["steps"]) {
+    for (const Json& given_step : list(c.expected, "steps")) {
+        Json step = given_step;
+        for (const auto& [key, value] : step.items())
+            if (key != "at_s" && key != "op" && key != "group" && key != "backed_off" && key != "entries_left")
+                throw std::runtime_error("found step key '" + key + "', which no operation answers");
         const Tick at = ticks_or(step, "at_s", 0.0);
-        const std::string op = step["op"].get<std::string>();
+        const auto op = required<std::string>(step, "op");
         const std::string group = value_or<std::string>(step, "group", "");
         if (op == "backoff")
             back_off(rules, groups[group], at);
@@ -184,6 +190,9 @@ Json run_backoff(const Case& c) {
             std::erase_if(groups, [&](const auto& entry) { return is_stale(rules, entry.second, at); });
         else
             throw std::runtime_error("found op '" + op + "', allowed: backoff, status, remove, purge_stale");
+        // No operation but status says whether a group rests, and none but it may be asked.
+        if (given(step, "backed_off") && op != "status")
+            throw std::runtime_error("found backed_off at op '" + op + "', allowed: status");
         if (step.contains("entries_left")) step["entries_left"] = groups.size();
         steps.push_back(step);
     }

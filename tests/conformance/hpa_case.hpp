@@ -19,12 +19,13 @@ inline PodPhase read_phase(const std::string& name) {
 }
 
 inline ReadyCondition read_ready(const Json& pod) {
-    if (!given(pod, "ready")) return ReadyCondition::absent;
-    const std::string text = pod["ready"].is_boolean() ? (pod["ready"].get<bool>() ? "True" : "False")
-                                                       : pod["ready"].get<std::string>();
-    return text == "True"    ? ReadyCondition::yes
-           : text == "False" ? ReadyCondition::no
-                             : ReadyCondition::unknown;
+    const Json& ready = field(pod, "ready");
+    if (ready.is_null()) return ReadyCondition::absent;
+    if (ready.is_boolean()) return ready.get<bool>() ? ReadyCondition::yes : ReadyCondition::no;
+    if (ready == "True") return ReadyCondition::yes;
+    if (ready == "False") return ReadyCondition::no;
+    if (ready == "Unknown") return ReadyCondition::unknown;
+    throw std::runtime_error("found ready " + ready.dump() + ", allowed: True, False, Unknown");
 }
 
 /// A pod whose stamps are relative to now = 0.
@@ -43,7 +44,7 @@ inline HpaPod read_pod(const Json& pod) {
 inline HpaScalingRules read_rules(const Json& rules, HpaScalingRules defaults) {
     if (rules.is_null()) return defaults;
     if (given(rules, "stabilization_window_s"))
-        defaults.stabilization_window = ticks(rules["stabilization_window_s"]);
+        defaults.stabilization_window = ticks_or(rules, "stabilization_window_s", 0.0);
     const std::string select = value_or<std::string>(rules, "select_policy", "Max");
     if (select == "Min")
         defaults.select = HpaSelectPolicy::min;
@@ -53,12 +54,15 @@ inline HpaScalingRules read_rules(const Json& rules, HpaScalingRules defaults) {
         throw std::runtime_error("found select_policy '" + select + "', allowed: Max, Min, Disabled");
     if (given(rules, "policies")) {
         defaults.policy_count = 0;
-        for (const Json& policy : rules["policies"]) {
+        for (const Json& policy : list(rules, "policies")) {
             if (defaults.policy_count == hpa_max_policies)
                 throw std::runtime_error("more policies than allowed");
+            const auto type = required<std::string>(policy, "type");
+            if (type != "Pods" && type != "Percent")
+                throw std::runtime_error("found policy type '" + type + "', allowed: Pods, Percent");
             defaults.policies[defaults.policy_count++] = {
-                policy["type"] == "Pods" ? HpaPolicyType::pods : HpaPolicyType::percent,
-                policy["value"].get<std::int32_t>(), ticks(policy["period_s"])};
+                type == "Pods" ? HpaPolicyType::pods : HpaPolicyType::percent,
+                required<std::int32_t>(policy, "value"), ticks(required<double>(policy, "period_s"))};
         }
     }
     return defaults;
@@ -76,18 +80,19 @@ struct OwnedLog {
     }
 };
 
-inline OwnedLog<HpaRecommendation> read_recommendations(const Json& list) {
+inline OwnedLog<HpaRecommendation> read_recommendations(const Json& object, const char* key) {
     OwnedLog<HpaRecommendation> log;
-    for (const Json& entry : list)
-        log.entries.push_back({entry["replicas"].get<std::int32_t>(), ticks(-entry["age_s"].get<double>())});
+    for (const Json& entry : list(object, key))
+        log.entries.push_back(
+            {required<std::int32_t>(entry, "replicas"), ticks(-required<double>(entry, "age_s"))});
     return log;
 }
 
-inline OwnedLog<HpaScaleEvent> read_events(const Json& list) {
+inline OwnedLog<HpaScaleEvent> read_events(const Json& object, const char* key) {
     OwnedLog<HpaScaleEvent> log;
-    for (const Json& entry : list)
+    for (const Json& entry : list(object, key))
         log.entries.push_back(
-            {entry["change"].get<std::int32_t>(), false, ticks(-entry["age_s"].get<double>())});
+            {required<std::int32_t>(entry, "change"), false, ticks(-required<double>(entry, "age_s"))});
     return log;
 }
 

@@ -50,6 +50,7 @@ const char* to_text(HpaScalingActive reason) {
 }
 
 /// Samples by pod: the first belong to the pods of the list, what is left over to pods outside it.
+/// `values` is marked as looked at by list().
 void read_samples(const Json& values, const std::vector<HpaPodSample>& pods,
                   std::vector<HpaPodSample>& samples, HpaMetricInput& input) {
     samples = pods;
@@ -57,10 +58,10 @@ void read_samples(const Json& values, const std::vector<HpaPodSample>& pods,
     for (const Json& value : values) {
         if (i < samples.size()) {
             samples[i].present = true;
-            samples[i].value_milli = value.get<std::int64_t>();
+            samples[i].value_milli = read<std::int64_t>(value);
         } else {
             ++input.stray_count;
-            input.stray_total_milli += value.get<std::int64_t>();
+            input.stray_total_milli += read<std::int64_t>(value);
         }
         ++i;
     }
@@ -68,7 +69,7 @@ void read_samples(const Json& values, const std::vector<HpaPodSample>& pods,
 }
 
 HpaMetricSpec read_metric_spec(const Json& metric) {
-    const std::string type = metric["type"].get<std::string>();
+    const std::string type = required<std::string>(metric, "type");
     const auto target = value_or<std::int64_t>(metric, "target_milli", 1);
     if (type == "pods_average") return {HpaMetricKind::pods, HpaTargetKind::average_value, false, target};
     if (type == "object_value") return {HpaMetricKind::object, HpaTargetKind::value, false, target};
@@ -84,16 +85,17 @@ HpaMetricSpec read_metric_spec(const Json& metric) {
 
 HpaSpec read_spec(const Json& input) {
     HpaSpec spec;
-    spec.min_replicas = input["min"].get<std::int32_t>();
-    spec.max_replicas = input["max"].get<std::int32_t>();
+    spec.min_replicas = value_or(input, "min", 1);
+    spec.max_replicas = required<std::int32_t>(input, "max");
     spec.scale_to_zero = spec.min_replicas == 0;
     spec.downscale_stabilization = ticks_or(input, "downscale_stabilization_window_s", 300.0);
     const double tolerance = value_or(input, "tolerance", 0.1);
     spec.tolerance = {value_or(input, "behavior_tolerance_down", tolerance),
                       value_or(input, "behavior_tolerance_up", tolerance)};
-    spec.has_behavior = given(input, "behavior_scale_up") || given(input, "behavior_tolerance_up") ||
+    const Json& scale_up = field(input, "behavior_scale_up");
+    spec.has_behavior = !scale_up.is_null() || given(input, "behavior_tolerance_up") ||
                         given(input, "behavior_tolerance_down");
-    spec.scale_up = read_rules(input.value("behavior_scale_up", Json()), default_scale_up_rules());
+    spec.scale_up = read_rules(scale_up, default_scale_up_rules());
     spec.scale_down = default_scale_down_rules(spec.downscale_stabilization);
     return spec;
 }
@@ -105,14 +107,14 @@ std::optional<Json> run_hpa_reconcile(const Case& c) {
     const Json& input = c.input;
     HpaSpec spec = read_spec(input);
     HpaSnapshot snapshot;
-    snapshot.spec_replicas = input["spec_replicas"].get<std::int32_t>();
-    snapshot.status_replicas = input["status_replicas"].get<std::int32_t>();
+    snapshot.spec_replicas = required<std::int32_t>(input, "spec_replicas");
+    snapshot.status_replicas = required<std::int32_t>(input, "status_replicas");
 
     // Pods are Running and Ready. Where no requests are listed there are status_replicas pods without any.
     std::vector<HpaPodSample> requests;
-    for (const Json& request : input["pods_cpu_request_milli"]) {
+    for (const Json& request : list(input, "pods_cpu_request_milli")) {
         HpaPodSample sample;
-        sample.request_milli = request.get<std::int64_t>();
+        sample.request_milli = read<std::int64_t>(request);
         requests.push_back(sample);
     }
     if (requests.empty()) {
@@ -132,39 +134,41 @@ std::optional<Json> run_hpa_reconcile(const Case& c) {
 
     std::list<std::vector<HpaPodSample>> samples;
     std::list<std::vector<std::int64_t>> values;
-    const bool cpu_by_default = input["other_metrics"].empty();
+    const Json& reported = list(input, "pods_metric_milli");
+    const bool cpu_by_default = list(input, "other_metrics").empty();
     if (given(input, "cpu_target_percent") || cpu_by_default) {
         // An empty list of metrics means cpu utilization 80 % (upstream DefaultCPUUtilization).
         const auto percent = value_or<std::int64_t>(input, "cpu_target_percent", 80);
         spec.metrics[spec.metric_count] = {HpaMetricKind::resource, HpaTargetKind::utilization, true,
                                            percent};
-        read_samples(input["pods_metric_milli"], requests, samples.emplace_back(),
+        read_samples(reported, requests, samples.emplace_back(),
                      snapshot.metrics[spec.metric_count++]);
     }
-    for (const Json& metric : input["other_metrics"]) {
+    for (const Json& metric : list(input, "other_metrics")) {
         if (spec.metric_count == hpa_max_metrics) throw std::runtime_error("more metrics than allowed");
         HpaMetricInput& metric_input = snapshot.metrics[spec.metric_count];
         spec.metrics[spec.metric_count++] = read_metric_spec(metric);
         metric_input.failed = value_or(metric, "fails", false);
-        if (given(metric, "values_from")) {
-            read_samples(input[metric["values_from"].get<std::string>()], requests, samples.emplace_back(),
-                         metric_input);
-        } else if (given(metric, "values_milli")) {
-            values.push_back(metric["values_milli"].get<std::vector<std::int64_t>>());
-            metric_input.values_milli = values.back().data();
-            metric_input.value_count = static_cast<std::int32_t>(values.back().size());
+        const Json& own = list(metric, "values_milli");
+        const Json& metric_values =
+            given(metric, "values_from")
+                ? list(input, required<std::string>(metric, "values_from").c_str())
+                : own;
+        if (spec.metrics[spec.metric_count - 1].kind == HpaMetricKind::pods) {
+            read_samples(metric_values, requests, samples.emplace_back(), metric_input);
+            continue;
         }
-        if (spec.metrics[spec.metric_count - 1].kind == HpaMetricKind::pods &&
-            metric_input.samples == nullptr)
-            read_samples(metric.value("values_milli", Json::array()), requests, samples.emplace_back(),
-                         metric_input);
+        std::vector<std::int64_t>& series = values.emplace_back();
+        for (const Json& value : metric_values) series.push_back(read<std::int64_t>(value));
+        metric_input.values_milli = series.data();
+        metric_input.value_count = static_cast<std::int32_t>(series.size());
     }
 
     // An empty log that exists already is one whose entries say nothing; the start-up entry is not made.
     OwnedLog<HpaRecommendation> recommendations;
     HpaState state;
     if (given(input, "prior_recommendations"))
-        recommendations = read_recommendations(input["prior_recommendations"]);
+        recommendations = read_recommendations(input, "prior_recommendations");
     const bool exists_but_empty = given(input, "prior_recommendations") && recommendations.entries.empty();
     if (exists_but_empty) recommendations.entries.push_back({0, ticks(-1e9)});
     OwnedLog<HpaScaleEvent> ups, downs;

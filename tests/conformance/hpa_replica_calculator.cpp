@@ -17,45 +17,50 @@ struct Scene {
 
 /// The usage of one returned sample; nothing where a container that counts lacks the resource.
 std::optional<std::int64_t> usage_of(const Json& sample, const std::optional<std::string>& container) {
-    if (!sample.contains("containers")) {
-        if (given(sample, "value_milli")) return sample["value_milli"].get<std::int64_t>();
-        return std::nullopt;
-    }
-    const Json& containers = sample["containers"];
-    std::int64_t sum = 0;
+    if (given(sample, "value_milli")) return required<std::int64_t>(sample, "value_milli");
+    const Json& containers = field(sample, "containers");
     if (containers.empty()) return std::nullopt;
-    for (const auto& [name, usage] : containers.items()) {
-        if (container && name != *container) continue;
-        if (usage.is_null()) return std::nullopt;
-        sum += usage.get<std::int64_t>();
+    std::optional<std::int64_t> sum = 0;
+    for (const auto& [name, value] : containers.items()) {
+        const bool counts = !container || name == *container;
+        const auto usage = value_or<std::int64_t>(containers, name.c_str(), -1);
+        if (counts && usage < 0) sum.reset();
+        if (counts && sum) *sum += usage;
     }
     return sum;
+}
+
+/// Requests of the containers that count.
+HpaPodSample read_requests(const Json& pod, const std::optional<std::string>& container) {
+    HpaPodSample sample;
+    for (const Json& item : list(pod, "containers")) {
+        const bool has_request = given(item, "cpu_request_milli");
+        if (value_or<std::string>(item, "name", "") != container.value_or(item.value("name", ""))) continue;
+        if (has_request)
+            sample.request_milli += required<std::int64_t>(item, "cpu_request_milli");
+        else
+            sample.has_request = false;
+    }
+    return sample;
 }
 
 Scene read_scene(const Json& input, HpaMetricInput& metric) {
     Scene scene;
     std::map<std::string, std::size_t> index;
     std::optional<std::string> container;
-    if (given(input, "container")) container = input["container"].get<std::string>();
-    for (const Json& pod : input.value("pods", Json::array())) {
-        index[pod["name"].get<std::string>()] = scene.pods.size();
+    if (given(input, "container")) container = required<std::string>(input, "container");
+    for (const Json& pod : list(input, "pods")) {
+        index[required<std::string>(pod, "name")] = scene.pods.size();
         scene.pods.push_back(read_pod(pod));
-        HpaPodSample sample;
-        for (const Json& item : pod.value("containers", Json::array())) {
-            if (container && item["name"] != *container) continue;
-            if (given(item, "cpu_request_milli"))
-                sample.request_milli += item["cpu_request_milli"].get<std::int64_t>();
-            else
-                sample.has_request = false;
-        }
-        scene.samples.push_back(sample);
+        scene.samples.push_back(read_requests(pod, container));
     }
-    for (const Json& item : input.value("pod_metrics", Json::array())) {
+    for (const Json& item : list(input, "pod_metrics")) {
         // A container metric needs an entry for that container in every sample that is returned.
-        if (container && item.contains("containers") && !item["containers"].contains(*container))
-            metric.failed = true;
+        if (container && !field(item, "containers").contains(*container)) metric.failed = true;
         const auto usage = usage_of(item, container);
-        const auto found = index.find(item["pod"].get<std::string>());
+        const auto found = index.find(required<std::string>(item, "pod"));
+        const Tick timestamp = ticks_or(item, "timestamp_offset_s", 0.0);
+        const Tick window = ticks_or(item, "window_s", 0.0);
         if (!usage) continue;
         if (found == index.end()) {
             ++metric.stray_count;
@@ -65,15 +70,16 @@ Scene read_scene(const Json& input, HpaMetricInput& metric) {
         HpaPodSample& sample = scene.samples[found->second];
         sample.present = true;
         sample.value_milli = *usage;
-        sample.timestamp = ticks_or(item, "timestamp_offset_s", 0.0);
-        sample.window = ticks_or(item, "window_s", 0.0);
+        sample.timestamp = timestamp;
+        sample.window = window;
     }
-    scene.values = input.value("metric_values_milli", std::vector<std::int64_t>{});
+    for (const Json& value : list(input, "metric_values_milli"))
+        scene.values.push_back(read<std::int64_t>(value));
     metric.samples = scene.samples.data();
     metric.values_milli = scene.values.data();
     metric.value_count = static_cast<std::int32_t>(scene.values.size());
     HpaSnapshot& snapshot = scene.snapshot;
-    snapshot.spec_replicas = snapshot.status_replicas = input["current_replicas"].get<std::int32_t>();
+    snapshot.spec_replicas = snapshot.status_replicas = required<std::int32_t>(input, "current_replicas");
     snapshot.pods = scene.pods.data();
     snapshot.pod_count = static_cast<std::int32_t>(scene.pods.size());
     snapshot.ready_pods = count_ready_pods(snapshot.pods, snapshot.pod_count);
@@ -86,7 +92,7 @@ std::optional<HpaMetricSpec> read_metric(const std::string& kind, const Json& in
     if (kind == "resource_utilization")
         return HpaMetricSpec{
             given(input, "container") ? HpaMetricKind::container_resource : HpaMetricKind::resource,
-            HpaTargetKind::utilization, cpu, input["target_utilization_percent"].get<std::int64_t>()};
+            HpaTargetKind::utilization, cpu, required<std::int64_t>(input, "target_utilization_percent")};
     if (kind == "pods_average")
         return HpaMetricSpec{HpaMetricKind::pods, HpaTargetKind::average_value, false, target};
     if (kind == "object_value")
@@ -129,20 +135,21 @@ std::optional<Json> run_hpa_group_pods(const Case& c) {
     if (c.kind != "group_pods") return std::nullopt;
     const HpaSpec spec = read_periods(c.file);
     std::map<std::string, HpaPodSample> samples;
-    for (const Json& item : c.input["pod_metrics"]) {
+    for (const Json& item : list(c.input, "pod_metrics")) {
         HpaPodSample sample;
         sample.present = true;
         sample.timestamp = ticks_or(item, "timestamp_offset_s", 0.0);
         sample.window = ticks_or(item, "window_s", 0.0);
-        samples[item["pod"].get<std::string>()] = sample;
+        samples[required<std::string>(item, "pod")] = sample;
     }
+    const bool cpu = value_or<std::string>(c.input, "resource", "") == "cpu";
     Json got{{"ready_pod_count", 0},
              {"unready", Json::array()},
              {"missing", Json::array()},
              {"ignored", Json::array()}};
-    for (const Json& pod : c.input["pods"]) {
-        const std::string name = pod["name"].get<std::string>();
-        switch (group_pod(read_pod(pod), samples[name], c.input["resource"] == "cpu", Tick{0},
+    for (const Json& pod : list(c.input, "pods")) {
+        const std::string name = required<std::string>(pod, "name");
+        switch (group_pod(read_pod(pod), samples[name], cpu, Tick{0},
                           spec.cpu_initialization_period, spec.initial_readiness_delay)) {
             case HpaPodGroup::ignored:
                 got["ignored"].push_back(name);

@@ -31,8 +31,8 @@ DisruptionReason read_reason(const std::string& name) {
 
 KarpenterBudget read_budget(const Json& json, UtcSeconds now) {
     KarpenterBudget budget;
-    const std::string nodes =
-        json["nodes"].is_string() ? json["nodes"].get<std::string>() : json["nodes"].dump();
+    const Json& limit = field(json, "nodes");
+    const std::string nodes = limit.is_string() ? limit.get<std::string>() : limit.dump();
     std::int32_t number = 0;
     const auto [end, error] = std::from_chars(nodes.data(), nodes.data() + nodes.size(), number);
     const std::string_view unit(end, static_cast<std::size_t>(nodes.data() + nodes.size() - end));
@@ -40,16 +40,15 @@ KarpenterBudget read_budget(const Json& json, UtcSeconds now) {
     budget.nodes = unit == "%" ? percent(number) : integer(number);
     std::optional<std::string> schedule;
     std::optional<std::chrono::seconds> duration;
-    if (given(json, "schedule")) schedule = json["schedule"].get<std::string>();
+    if (given(json, "schedule")) schedule = required<std::string>(json, "schedule");
     if (given(json, "duration_s"))
-        duration = std::chrono::seconds(std::llround(json["duration_s"].get<double>()));
+        duration = std::chrono::seconds(std::llround(required<double>(json, "duration_s")));
     const auto parsed = parse_budget_schedule(schedule, duration);
     budget.valid = budget.valid && parsed.ok();
     budget.active = parsed.ok() && is_active(*parsed, now);
-    if (given(json, "reasons"))
-        for (const Json& reason : json["reasons"])
-            budget.reasons = static_cast<std::uint8_t>(
-                budget.reasons | static_cast<std::uint8_t>(read_reason(reason.get<std::string>())));
+    for (const Json& reason : list(json, "reasons"))
+        budget.reasons = static_cast<std::uint8_t>(
+            budget.reasons | static_cast<std::uint8_t>(read_reason(reason.get<std::string>())));
     return budget;
 }
 
@@ -70,9 +69,9 @@ ResourceAmounts read_resources(const Json& json, std::map<std::string, std::int3
         result[place] = std::llround(amount);
     };
     for (const char* name : {"gpu_a", "gpu_b"})
-        if (given(json, name)) put(name, json[name].get<double>());
-    if (given(json, "other"))
-        for (const auto& [name, amount] : json["other"].items()) put(name, amount.get<double>());
+        if (given(json, name)) put(name, required<double>(json, name));
+    const Json& others = field(json, "other");
+    for (const auto& item : others.items()) put(item.key(), value_or(others, item.key().c_str(), 0.0));
     return result;
 }
 
@@ -85,7 +84,7 @@ struct Catalog {
 Catalog read_catalog(const Json& file, const std::string& name,
                      std::map<std::string, std::int32_t>& extended) {
     Catalog catalog;
-    std::vector<Json> types = file["catalogs"][name].get<std::vector<Json>>();
+    std::vector<Json> types = file.at("catalogs").at(name).get<std::vector<Json>>();
     std::sort(types.begin(), types.end(), [](const Json& a, const Json& b) { return a["name"] < b["name"]; });
     const ResourceAmounts overhead =
         read_resources(file.value("overhead_per_node", Json::object()), extended);
@@ -93,10 +92,10 @@ Catalog read_catalog(const Json& file, const std::string& name,
         KarpenterOffering offering;
         offering.capacity = read_resources(type, extended);
         offering.allocatable = offering.capacity - overhead;
-        offering.price_nano_usd_per_hour = std::llround(type["price"].get<double>() * 1e9);
+        offering.price_nano_usd_per_hour = std::llround(required<double>(type, "price") * 1e9);
         offering.type = static_cast<std::int32_t>(catalog.offerings.size());
         catalog.offerings.push_back(offering);
-        catalog.names.push_back(type["name"].get<std::string>());
+        catalog.names.push_back(required<std::string>(type, "name"));
         catalog.arches.push_back(value_or<std::string>(type, "arch", "amd64"));
     }
     return catalog;
@@ -110,18 +109,21 @@ struct Pending {
 
 Pending read_pods(const Json& input, const Catalog& catalog, std::map<std::string, std::int32_t>& extended) {
     Pending pending;
-    for (const Json& json : input["pod_groups"]) {
+    const bool alone = value_or(input, "hostname_anti_affinity", false);
+    for (const Json& json : list(input, "pod_groups")) {
+        skip(json, {"note"});
         KarpenterPodGroup group;
         group.request = read_resources(json, extended);
         group.request[resource_pods] = 1;
-        if (value_or(input, "hostname_anti_affinity", false)) group.exclusive = 1;
+        if (alone) group.exclusive = 1;
+        const auto arch = value_or<std::string>(json, "arch", "");
         for (std::size_t i = 0; i < catalog.offerings.size(); ++i)
-            if (!given(json, "arch") || json["arch"] == catalog.arches[i])
+            if (arch.empty() || arch == catalog.arches[i])
                 group.allowed.add(static_cast<std::int32_t>(i));
         KarpenterPod pod;
         pod.group = static_cast<std::int32_t>(pending.groups.size());
         pending.groups.push_back(group);
-        for (int i = 0; i < json["count"].get<int>(); ++i) {
+        for (int i = 0; i < required<int>(json, "count"); ++i) {
             pod.created = static_cast<std::int64_t>(pending.pods.size());
             pending.pods.push_back(pod);
         }
@@ -132,27 +134,29 @@ Pending read_pods(const Json& input, const Catalog& catalog, std::map<std::strin
 KarpenterPool read_pool(const Json& input, std::size_t offerings) {
     KarpenterPool pool;
     pool.offerings = OfferingSet::first(static_cast<std::int32_t>(offerings));
-    const Json limits = given(input, "nodepool_limits") ? input["nodepool_limits"] : Json::object();
+    const Json& limits = field(input, "nodepool_limits");
+    const Json& used = field(input, "existing_nodepool_capacity");
     // What the pool already has: cores, or amounts by name.
-    Json used = given(input, "existing_nodepool_capacity") ? input["existing_nodepool_capacity"] : Json(0);
-    if (used.is_number()) used = Json{{"cpu", used}};
+    const auto have = [&](const char* name) {
+        if (used.is_number()) return std::string_view(name) == "cpu" ? used.get<double>() : 0.0;
+        return value_or(used, name, 0.0);
+    };
     const auto limit = [&](const char* name, ResourceKind kind, double unit) {
         if (!given(limits, name)) return;
         pool.limited |= 1u << kind;
-        pool.remaining[kind] = std::llround((limits[name].get<double>() - value_or(used, name, 0.0)) * unit);
+        pool.remaining[kind] = std::llround((required<double>(limits, name) - have(name)) * unit);
     };
     limit("cpu", resource_cpu_milli, 1000.0);
     limit("memory", resource_memory_bytes, 1.0);
     limit("pods", resource_pods, 1.0);
     pool.limits_nodes = given(limits, "nodes");
-    pool.remaining_nodes =
-        value_or<std::int64_t>(limits, "nodes", 0) - value_or<std::int64_t>(used, "nodes", 0);
+    pool.remaining_nodes = std::llround(value_or(limits, "nodes", 0.0) - have("nodes"));
     return pool;
 }
 
 Json run_provision(const Case& c) {
     std::map<std::string, std::int32_t> extended;
-    const Catalog catalog = read_catalog(c.file, c.input["catalog"].get<std::string>(), extended);
+    const Catalog catalog = read_catalog(c.file, value_or<std::string>(c.input, "catalog", "default"), extended);
     Pending pending = read_pods(c.input, catalog, extended);
     std::vector<KarpenterPod>& pods = pending.pods;
     KarpenterPool pool = read_pool(c.input, catalog.offerings.size());
@@ -206,17 +210,20 @@ Json run_provision(const Case& c) {
 std::optional<Json> run_karpenter_budgets(const Case& c) {
     const UtcSeconds now = read_time(value_or<std::string>(c.input, "now", "2000-06-15T12:30:30Z"));
     std::vector<KarpenterBudget> budgets;
-    for (const Json& json : c.input["budgets"]) budgets.push_back(read_budget(json, now));
+    for (const Json& json : list(c.input, "budgets")) budgets.push_back(read_budget(json, now));
     const auto count = static_cast<std::int32_t>(budgets.size());
     const auto nodes = value_or(c.input, "num_nodes", 0);
+    const auto reason = read_reason(value_or<std::string>(c.input, "reason", "Underutilized"));
+    // A pool's budgets do not count these: not Karpenter's, not up yet, already going.
+    skip(c.input, {"unmanaged_nodes", "uninitialized_nodes", "instance_terminating_nodes"});
     if (c.kind == "allowed_by_reason")
         return Json{
             {"allowed", allowed_disruptions(budgets.data(), count,
-                                            read_reason(c.input["reason"].get<std::string>()), nodes)}};
+                                            reason, nodes)}};
     if (c.kind == "budget_mapping")
         return Json{{"allowed", remaining_disruptions(
-                                    budgets.data(), count, DisruptionReason::underutilized,
-                                    c.input["managed_initialized_nodes"].get<std::int32_t>(),
+                                    budgets.data(), count, reason,
+                                    required<std::int32_t>(c.input, "managed_initialized_nodes"),
                                     value_or(c.input, "of_which_not_ready_or_marked_for_deletion", 0))}};
     if (c.kind == "single_budget")
         return Json{{"allowed", allowed_disruptions(budgets.at(0), nodes)}, {"error", !budgets.at(0).valid}};

@@ -39,8 +39,8 @@ const char* to_text(KedaActiveReason reason) {
 }
 
 KedaFallback read_fallback(const Json& input) {
-    if (!given(input, "fallback")) return {};
-    const Json& fallback = input["fallback"];
+    const Json& fallback = field(input, "fallback");
+    if (fallback.is_null()) return {};
     KedaFallback result{true, value_or(fallback, "failure_threshold", 0), value_or(fallback, "replicas", 0),
                         KedaFallbackBehavior::fixed};
     const std::string behavior = value_or<std::string>(fallback, "behavior", "static");
@@ -50,23 +50,31 @@ KedaFallback read_fallback(const Json& input) {
         result.behavior = KedaFallbackBehavior::current_replicas_if_higher;
     else if (behavior == "currentReplicasIfLower")
         result.behavior = KedaFallbackBehavior::current_replicas_if_lower;
+    else if (behavior == "scalingModifiers")
+        result.behavior = KedaFallbackBehavior::scaling_modifiers;
     else if (behavior != "static")
-        throw std::runtime_error(
-            "found fallback behavior '" + behavior +
-            "', allowed: static, currentReplicas, currentReplicasIfHigher, currentReplicasIfLower");
+        throw std::runtime_error("found fallback behavior '" + behavior +
+                                 "', allowed: static, currentReplicas, currentReplicasIfHigher, "
+                                 "currentReplicasIfLower, scalingModifiers");
     return result;
 }
 
-/// Annotations are text; a flag holds when it says true.
+/// Annotations are text. A flag holds unless it says false in one of the ways that Go's ParseBool knows:
+/// a text that is no truth value is taken as wanting what it names.
 bool flag(const Json& annotations, const char* name) {
-    const std::string key = std::string("autoscaling.keda.sh/") + name;
-    return annotations.contains(key) && (annotations[key] == "true" || annotations[key] == true);
+    const Json& value = field(annotations, ("autoscaling.keda.sh/" + std::string(name)).c_str());
+    if (value.is_null()) return false;
+    if (!value.is_string()) return read<bool>(value);
+    for (const char* no : {"0", "f", "F", "false", "FALSE", "False"})
+        if (value == no) return false;
+    return true;
 }
 
 /// Text of a field that the cases write as a string or a number.
 std::optional<std::string> text(const Json& object, const char* key) {
-    if (!given(object, key)) return std::nullopt;
-    return object[key].is_string() ? object[key].get<std::string>() : object[key].dump();
+    const Json& value = field(object, key);
+    if (value.is_null()) return std::nullopt;
+    return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
 Result<CronTrigger> read_trigger(const Json& input) {
@@ -80,7 +88,7 @@ std::optional<Json> run_keda_scale_executor(const Case& c) {
     if (c.kind != "request_scale") return std::nullopt;
     const Json& input = c.input;
     const Json defaults = c.file.value("defaults", Json::object());
-    const Json annotations = given(input, "annotations") ? input["annotations"] : Json::object();
+    const Json& annotations = field(input, "annotations");
     KedaScaledObject object;
     object.min_replicas = value_or(input, "min_replica_count", 0);
     object.max_replicas = value_or(input, "max_replica_count", 100);
@@ -91,8 +99,7 @@ std::optional<Json> run_keda_scale_executor(const Case& c) {
         ticks_or(input, "initial_cooldown_period_s", value_or(defaults, "initial_cooldown_period_s", 0.0));
     object.fallback = read_fallback(input);
     object.created = ticks(-value_or(input, "object_age_s", 1e9));
-    object.paused =
-        flag(annotations, "paused") || annotations.contains("autoscaling.keda.sh/paused-replicas");
+    object.paused = given(annotations, "autoscaling.keda.sh/paused-replicas") || flag(annotations, "paused");
     object.paused_scale_in = flag(annotations, "paused-scale-in");
     object.paused_scale_out = flag(annotations, "paused-scale-out");
     object.force_activation = flag(annotations, "force-activation");
@@ -100,8 +107,8 @@ std::optional<Json> run_keda_scale_executor(const Case& c) {
     state.ever_active = given(input, "last_active_age_s");
     state.last_active = ticks(-value_or(input, "last_active_age_s", 0.0));
     const KedaDecision decision =
-        request_scale(object, state, input["current_replicas"].get<std::int32_t>(),
-                      input["is_active"].get<bool>(), input["is_error"].get<bool>(), Tick{0});
+        request_scale(object, state, required<std::int32_t>(input, "current_replicas"),
+                      value_or(input, "is_active", false), value_or(input, "is_error", false), Tick{0});
     return Json{{"replicas", decision.replicas},
                 {"scaled", decision.rescale},
                 {"last_active_time_set", decision.last_active_time_set},
@@ -112,14 +119,16 @@ std::optional<Json> run_keda_scale_executor(const Case& c) {
 
 std::optional<Json> run_keda_cron(const Case& c) {
     const auto trigger = read_trigger(c.input);
+    const auto now_text = value_or<std::string>(c.input, "now", "");
+    const auto trigger_index = value_or(c.input, "trigger_index", 0);
     if (c.kind == "cron_validate") return Json{{"error", !trigger.ok()}};
     if (c.kind != "cron_metric_name" && c.kind != "cron_activity") return std::nullopt;
     if (!trigger) return Json{{"error", true}};
     if (c.kind == "cron_metric_name")
-        return Json{{"metric_name", cron_metric_name(*trigger, value_or(c.input, "trigger_index", 0))},
+        return Json{{"metric_name", cron_metric_name(*trigger, trigger_index)},
                     {"target_average_value", cron_target_average}};
     UtcSeconds now;
-    std::istringstream stream(c.input["now"].get<std::string>());
+    std::istringstream stream(now_text);
     stream >> date::parse("%FT%TZ", now);
     if (!stream) throw std::runtime_error("found a time that is not YYYY-MM-DDTHH:MM:SSZ");
     const bool active = is_active(*trigger, now);
@@ -133,7 +142,7 @@ std::optional<Json> run_keda_fallback(const Case& c) {
     KedaHealth health{value_or(input, "failures_before", 0), value_or(input, "failures_before", 0) > 0};
     const auto milli = [&](const char* key) { return keda_metric_milli(value_or(input, key, 0.0)); };
     const KedaMetricAnswer answer =
-        metric_with_fallback(fallback, health, input["scaler_ok"].get<bool>(), milli("scaler_value"),
+        metric_with_fallback(fallback, health, required<bool>(input, "scaler_ok"), milli("scaler_value"),
                              milli("target_average_value"), true, value_or(input, "current_replicas", 0), 0);
     const KedaHealth other{value_or(input, "other_trigger_failures", 0),
                            value_or(input, "other_trigger_failures", 0) > 0};

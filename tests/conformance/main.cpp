@@ -41,6 +41,7 @@ bool is_list_of_strings(const Json& value) {
 /// Lists of names are sets; numbers may differ by the case's tolerance; objects need only agree on the
 /// keys that are expected.
 bool agree(const Json& expected, const Json& got, double relative_tolerance) {
+    if (expected.is_null() && got.is_array()) return got.empty();
     if (is_list_of_strings(expected) && is_list_of_strings(got))
         return std::set<Json>(expected.begin(), expected.end()) == std::set<Json>(got.begin(), got.end());
     if (expected.is_array() && got.is_array()) {
@@ -75,6 +76,20 @@ bool passes(const Json& expected, const Json& got) {
     return true;
 }
 
+/// The first value that is given and was not looked at, as a path; empty where there is none.
+std::string find_unread(const Json& value, const std::string& path) {
+    if (value.is_primitive())
+        return value.is_null() || conformance::looked_at().contains(&value) ? std::string() : path;
+    for (const auto& item : value.items()) {
+        std::string below =
+            find_unread(item.value(), value.is_array() ? path + "[" + item.key() + "]"
+                                      : path.empty()   ? item.key()
+                                                       : path + "." + item.key());
+        if (!below.empty()) return below;
+    }
+    return {};
+}
+
 struct Tally {
     int passed = 0, failed = 0;
 };
@@ -88,6 +103,7 @@ void run_case(Runner run, const Json& file, const Json& item, Tally& tally) {
     const std::string id = item.at("id").get<std::string>();
     const Case one{item.at("kind").get<std::string>(), item.at("input"), item.at("expected"), file};
     std::optional<Json> got;
+    conformance::looked_at().clear();
     try {
         if (run != nullptr) got = run(one);
     } catch (const std::exception& error) {
@@ -95,6 +111,8 @@ void run_case(Runner run, const Json& file, const Json& item, Tally& tally) {
     }
     if (!got)
         fail(tally, id, "unknown kind '" + one.kind + "'");
+    else if (const std::string unread = find_unread(one.input, ""); !unread.empty())
+        fail(tally, id, "(" + one.kind + ") input '" + unread + "' is known to no runner");
     else if (passes(one.expected, *got))
         ++tally.passed;
     else
@@ -120,6 +138,11 @@ bool run_file(const std::string& path, Tally& tally) {
 }
 
 }  // namespace
+
+std::unordered_set<const Json*>& conformance::looked_at() {
+    static std::unordered_set<const Json*> addresses;
+    return addresses;
+}
 
 /// windtunnel_conformance FILE.json…: exit 0 all passed, 1 some failed or of unknown kind, 2 unreadable.
 int main(int argc, char** argv) {
