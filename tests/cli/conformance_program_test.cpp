@@ -61,6 +61,18 @@ TEST_CASE("conformance program: an unknown kind or schema counts as failed") {
             .code == 1);
 }
 
+TEST_CASE("conformance program: a key that no runner reads fails its case, a number may stand as text") {
+    const auto with = [](const std::string& more) {
+        return R"({"schema": "hpa_behavior/v1", "cases": [{"id": "X-3", "kind": "clamp_without_behavior", "input":
+            {"current": "3", "desired": 9, "min": 1, "max": 8)" +
+               more + R"(}, "expected": {"replicas": 6}}]})";
+    };
+    CHECK(run_on(with("")).code == 0);
+    const Ended ended = run_on(with(R"(, "speed": {"limit": [1]})"));
+    CHECK(ended.code == 1);
+    CHECK(ended.output.find("input 'speed.limit[0]' is known to no runner") != std::string::npos);
+}
+
 TEST_CASE("conformance program: what cannot be read is neither passed nor failed") {
     CHECK(run_on("not json").code == 2);
     CHECK(run_on(R"({"cases": []})").code == 2);

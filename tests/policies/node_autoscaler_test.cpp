@@ -60,6 +60,20 @@ TEST_CASE("cluster autoscaler: a pod that fits no empty node opens one in vain a
     CHECK(result.scheduled_pods == 2);
 }
 
+TEST_CASE("cluster autoscaler: once no node may be opened, later groups still fill what is open") {
+    // 10.4.2. Two nodes of 1000 m at most: two of the four 600 m pods, then 400 m free on each for two pods of
+    // 200 m, of five.
+    std::vector<CaPodGroup> groups(2);
+    groups[0].request = amounts(600, 10, 1);
+    groups[0].count = 4;
+    groups[1].request = amounts(200, 10, 1);
+    groups[1].count = 5;
+    const CaEstimate result = estimate(groups, node_of(amounts(1000, 1000, 110)), {}, 2);
+    CHECK(result.nodes == 2);
+    CHECK(groups[0].scheduled == 2);
+    CHECK(groups[1].scheduled == 4);
+}
+
 TEST_CASE("cluster autoscaler: a zone without room holds back a spread over zones") {
     std::vector<CaPodGroup> groups(1);
     groups[0].request = amounts(200, 10, 1);
