@@ -4,7 +4,9 @@
 
 #include <cstdint>
 
-/// A batch Job's sync (pkg/controller/job/job_controller.go, 1.31): pods that run to completion.
+/// A batch Job's sync: pods that run to completion. The back-off is kubernetes.md 3.4; how many pods are made
+/// and when the Job has failed are as the Job API documents them [from general knowledge, not re-read,
+/// 2026-11].
 namespace windtunnel {
 
 struct BatchJobSpec {

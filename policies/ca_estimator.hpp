@@ -4,8 +4,8 @@
 #include <cstdint>
 
 /// How many nodes of one group cluster-autoscaler would add for its pending pods
-/// (estimator/binpacking_estimator.go), and which group it prefers (expander/waste). Source:
-/// kubernetes/autoscaler, branch cluster-autoscaler-release-1.37, a16f0ae8.
+/// (kubernetes.md 10.4), and which group it prefers (10.5);
+/// cluster-autoscaler 1.37.
 namespace windtunnel {
 
 inline constexpr std::int32_t ca_spread_labels = 8;

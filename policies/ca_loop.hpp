@@ -4,11 +4,11 @@
 #include <cstdint>
 
 /// cluster-autoscaler's loop: when an iteration runs, which pods it helps, how far a group may grow and
-/// how many nodes may go at once (main.go, loop/trigger.go, static_autoscaler.go, core/scaledown;
-/// kubernetes/autoscaler cluster-autoscaler-release-1.37, a16f0ae8).
+/// how many nodes may go at once (kubernetes.md 10.1 to 10.3, 10.7;
+/// cluster-autoscaler 1.37).
 namespace windtunnel {
 
-/// Defaults: config/flags/flags.go.
+/// Defaults: kubernetes.md 10.1.
 struct CaLoopRules {
     Tick scan_interval = seconds(10);
     bool frequent_loops = true;   ///< default true since 1.35

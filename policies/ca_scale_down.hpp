@@ -5,8 +5,7 @@
 #include <cstdint>
 
 /// When cluster-autoscaler gives a node back, and how long a node group rests after a failed scale-up
-/// (simulator/utilization, core/scaledown, utils/backoff; kubernetes/autoscaler
-/// cluster-autoscaler-release-1.37, a16f0ae8).
+/// (kubernetes.md 10.6, 10.7; cluster-autoscaler 1.37).
 namespace windtunnel {
 
 /// A pod as scale-down looks at it.
@@ -53,8 +52,8 @@ struct CaUtilization {
     double utilization = 0.0;  ///< GPU nodes: gpu alone; others: the larger of cpu and memory
 };
 
-/// Whether a pod should have gone long ago: its deletion and its grace lie more than 30 s back
-/// (drain.PodLongTerminatingExtraThreshold).
+/// Whether a pod should have gone long ago: its deletion and its grace lie more than 30 s back (kubernetes.md
+/// 10.7.2; the 30 s [from general knowledge, not re-read, 2026-11]).
 WT_HD constexpr bool is_long_terminating(const CaPod& pod, Tick now) {
     return pod.deleting && pod.deletion_timestamp + pod.grace + seconds(30) < now;
 }
@@ -107,7 +106,7 @@ enum class CaUnremovable : std::uint8_t {
 /// Whether a node may be considered for removal at all; placing its pods elsewhere is checked after this.
 WT_HD constexpr CaUnremovable scale_down_eligibility(const CaNodeView& node, const CaScaleDownRules& rules,
                                                      Tick now) {
-    // A deletion mark older than 5 min is taken as failed (MaxCloudProviderNodeDeletionTime).
+    // A deletion mark older than 5 min is taken as failed [from general knowledge, not re-read, 2026-11].
     if (node.marked_for_deletion && now - node.marked_at < seconds(300))
         return CaUnremovable::currently_being_deleted;
     if (node.scale_down_disabled) return CaUnremovable::scale_down_disabled_annotation;
@@ -132,7 +131,7 @@ WT_HD constexpr bool unneeded_long_enough(const CaScaleDownRules& rules, bool re
     return unneeded_since + (ready ? rules.unneeded_time : rules.unready_time) < now;
 }
 
-/// Defaults: config/flags/flags.go.
+/// Defaults: kubernetes.md 10.1.
 struct CaBackoffRules {
     Tick initial = seconds(300);
     Tick longest = seconds(1800);

@@ -5,8 +5,7 @@
 #include <cstdint>
 
 /// How controllers create pods: in slow-start batches, at most 500 in one sync, and again after a refusal
-/// when the work queue's limiter lets them (kubernetes.md 3.1.2; pkg/controller/controller_utils.go
-/// slowStartBatch and BurstReplicas, client-go util/workqueue default_rate_limiters.go, v1.31.13).
+/// when the work queue's limiter lets them (kubernetes.md 3.1.2, v1.31.13).
 namespace windtunnel {
 
 /// Most creations, and most deletions, of one sync.

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-/// CronJobs, as used to scale ahead of known load (pkg/controller/cronjob/cronjob_controllerv2.go). The
+/// CronJobs, as used to scale ahead of known load (kubernetes.md 3.3). The
 /// schedule's hits come from cron_hits (cron_schedule.hpp) as an ascending array of ticks.
 namespace windtunnel {
 
@@ -57,7 +57,7 @@ WT_HD constexpr CronJobDecision sync_cron_job(const CronJobSpec& spec, CronJobSt
 }
 
 /// Delay before a Job's next pod after `failures` >= 1 in a row, from the end of the last failed one
-/// (job/backoff_utils.go): 10 s doubling up to 10 min.
+/// (kubernetes.md 3.4): 10 s doubling up to 10 min.
 WT_HD constexpr Tick job_retry_delay(std::int32_t failures) {
     Tick delay = seconds(10);
     for (std::int32_t i = 1; i < failures && delay < seconds(600); ++i) delay = 2 * delay;

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 /// PodDisruptionBudgets: how many evictions are allowed, and what an eviction request gets
-/// (pkg/controller/disruption/disruption.go, pkg/registry/core/pod/storage/eviction.go, 1.30-1.36 cycle).
+/// (kubernetes.md 6, 1.30-1.36 cycle).
 /// They govern evictions only: not rollouts, not scale-down, not node failure, not direct deletes.
 namespace windtunnel {
 
@@ -41,7 +41,8 @@ WT_HD constexpr DisruptionBudgetStatus budget_status(const DisruptionBudgetSpec&
     const bool by_scale =
         spec.max_unavailable.is_given() || spec.min_available.kind == CountOrPercent::Kind::percent;
     if (by_scale && input.has_unowned_pod && spec.unowned_pods_block) return status;
-    if (!by_scale && !spec.min_available.is_given()) return status;  // a budget that says nothing allows nothing
+    if (!by_scale && !spec.min_available.is_given())
+        return status;  // a budget that says nothing allows nothing
     status.expected_pods = by_scale ? input.controller_scale : input.matching_pods;
     if (spec.max_unavailable.is_given())
         status.desired_healthy =

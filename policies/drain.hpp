@@ -4,17 +4,19 @@
 
 #include <cstdint>
 
-/// What empties a node through the eviction API, and how each goes on after a refusal (kubernetes.md 6.2.4).
+/// What empties a node through the eviction API, and how each goes on after a refusal (kubernetes.md 6.2.4,
+/// which leaves the intervals open: those below are from general knowledge of each project, not re-read,
+/// 2026-11; only max-pod-eviction-time is kubernetes.md 10.1).
 namespace windtunnel {
 
 enum class Drainer : std::uint8_t { kubectl, cluster_autoscaler, karpenter };
 
-/// `kubectl drain` asks again every 5 s (kubectl/pkg/drain/drain.go), without end unless --timeout is given.
+/// `kubectl drain` asks again every 5 s, without end unless --timeout is given.
 inline constexpr Tick kubectl_eviction_retry = seconds(5);
-/// cluster-autoscaler: every 10 s, for at most max-pod-eviction-time (core/scaledown/actuation/drain.go).
+/// cluster-autoscaler: every 10 s, for at most max-pod-eviction-time.
 inline constexpr Tick ca_eviction_retry = seconds(10);
 inline constexpr Tick ca_longest_eviction = seconds(120);
-/// Karpenter: a limiter per pod, 100 ms doubling to 10 s (node/termination/terminator/eviction.go).
+/// Karpenter: a limiter per pod, 100 ms doubling to 10 s.
 inline constexpr Tick karpenter_eviction_base = milliseconds(100);
 inline constexpr Tick karpenter_eviction_longest = seconds(10);
 

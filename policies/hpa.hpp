@@ -7,8 +7,8 @@
 /// what it decides. The rules stand in hpa_replica_calculator.hpp (one metric), hpa_behavior.hpp
 /// (stabilisation and rates) and hpa_reconcile.hpp (one whole sync).
 ///
-/// Source of all rules: kubernetes/kubernetes pkg/controller/podautoscaler, upstream master in the v1.37
-/// cycle (mid 2026). Metric values and targets are int64 milli-units throughout.
+/// Rules: kubernetes.md 1, of kubernetes/kubernetes in the v1.37 cycle (mid 2026). Metric values and targets
+/// are int64 milli-units throughout.
 namespace windtunnel {
 
 inline constexpr std::int32_t hpa_max_metrics = 8;
@@ -47,7 +47,7 @@ struct HpaScalingRules {
 };
 
 /// API server's defaults for a direction that `behavior` does not mention
-/// (pkg/apis/autoscaling/v2/defaults.go, v1.37 cycle).
+/// (kubernetes.md 1.2.1, v1.37 cycle).
 WT_HD constexpr HpaScalingRules default_scale_up_rules() {
     return {seconds(0),
             HpaSelectPolicy::max,
@@ -66,7 +66,7 @@ struct HpaTolerance {
 };
 
 /// One HPA object together with its controller's flags. Defaults: kube-controller-manager's
-/// (pkg/controller/podautoscaler/config/v1alpha1/defaults.go, v1.37 cycle).
+/// (kubernetes.md 1.1, v1.37 cycle).
 struct HpaSpec {
     std::int32_t min_replicas = 1;
     std::int32_t max_replicas = 1;

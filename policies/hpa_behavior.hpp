@@ -3,7 +3,7 @@
 #include "policies/rounding.hpp"
 
 /// From a raw proposal to a replica count: stabilisation, rates, minimum and maximum, with the memory
-/// that they need (upstream horizontal.go). "Younger" and "older" are strict in both directions.
+/// that they need (kubernetes.md 1.7, 1.8). "Younger" and "older" are strict in both directions.
 namespace windtunnel {
 
 /// A replica count and what limited it.

@@ -2,7 +2,7 @@
 #include "policies/hpa_behavior.hpp"
 #include "policies/hpa_replica_calculator.hpp"
 
-/// One sync of the HPA controller (upstream reconcileAutoscaler).
+/// One sync of the HPA controller (kubernetes.md 1.3, 1.4).
 namespace windtunnel {
 
 /// The combined answer of all metrics: the largest proposal (ties keep the earlier metric). With all

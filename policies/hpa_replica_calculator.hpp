@@ -2,7 +2,7 @@
 #include "policies/hpa.hpp"
 #include "policies/rounding.hpp"
 
-/// Replica proposals of one metric (upstream replica_calculator.go).
+/// Replica proposals of one metric (kubernetes.md 1.5, 1.6).
 namespace windtunnel {
 
 /// One metric's proposal. `replicas` counts only where `error` is none.

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-/// NodePool disruption budgets (kubernetes-sigs/karpenter pkg/apis/v1/nodepool.go, 22664681, 2026-08-20).
+/// NodePool disruption budgets (kubernetes.md 9.7, karpenter 22664681, 2026-08-20).
 /// They limit drift, emptiness and consolidation; not expiry, spot interruption, repair or deletion by hand.
 namespace windtunnel {
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 /// Which nodes Karpenter takes away or replaces by cheaper ones (kubernetes-sigs/karpenter
-/// pkg/controllers/disruption, 22664681, 2026-08-20).
+/// kubernetes.md 9.6, 22664681, 2026-08-20).
 namespace windtunnel {
 
 /// controllers/disruption constants.

@@ -3,7 +3,7 @@
 #include "policies/karpenter_provisioning.hpp"
 
 /// What a planned node is launched from, and what happens where there is no capacity (kubernetes.md 9.4;
-/// AWS provider 1d927085, instance.go and cache.go, 2026-08).
+/// AWS provider 1d927085, 2026-08).
 namespace windtunnel {
 
 /// How long a (type, zone, capacity type) that had no capacity is left out of planning.

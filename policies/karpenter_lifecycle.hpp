@@ -4,8 +4,7 @@
 #include <cstdint>
 
 /// Karpenter's timers around planning and removal: the batch window, offerings without capacity, launch and
-/// registration limits, draining (provisioning/batcher.go, node termination, aws cache.go; karpenter
-/// 22664681, AWS provider 1d927085, 2026-08).
+/// registration limits, draining (kubernetes.md 9.1, 9.2, 9.4, 9.8).
 namespace windtunnel {
 
 inline constexpr Tick karpenter_batch_idle = seconds(1);

@@ -7,7 +7,7 @@
 
 /// Karpenter's scheduling of one batch of pending pods: on nodes that exist, on nodes already planned in
 /// this batch, or on a new node from the first node pool that can (kubernetes-sigs/karpenter
-/// pkg/controllers/provisioning/scheduling, 22664681, 2026-08-20; kubernetes.md 9.3).
+/// kubernetes.md 9.3, 22664681, 2026-08-20).
 ///
 /// A planned node is not an instance type but the set of *offerings* (type, zone, capacity type) that still
 /// suit all its pods; what is launched is decided when the batch is done (karpenter_launch.hpp). Labels and

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 /// KEDA's ScaledObject: the polling loop that decides between zero and some, what happens when a scaler
-/// fails, and the HPA that KEDA generates. Source of all rules: kedacore/keda 8b4f083c (2026-08-20).
+/// fails, and the HPA that KEDA generates. Rules: kubernetes.md 2, of kedacore/keda 8b4f083c (2026-08-20).
 namespace windtunnel {
 
 enum class KedaFallbackBehavior : std::uint8_t {
@@ -23,7 +23,7 @@ struct KedaFallback {
     KedaFallbackBehavior behavior = KedaFallbackBehavior::fixed;
 };
 
-/// Defaults: apis/keda/v1alpha1 and pkg/scaling/executor.
+/// Defaults: kubernetes.md 2.1.
 struct KedaScaledObject {
     std::int32_t min_replicas = 0;
     std::int32_t max_replicas = 100;

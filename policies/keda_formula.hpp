@@ -4,8 +4,8 @@
 #include <cstdint>
 
 /// scalingModifiers.formula as a trial runs it: a stack machine over the triggers' values. The language is
-/// that of expr-lang/expr, which KEDA uses (pkg/scaling/modifiers, August 2026); compile_keda_formula() makes
-/// programs.
+/// that of expr-lang/expr, which KEDA uses (kubernetes.md 2.9; the language itself from general knowledge,
+/// not re-read, 2026-11); compile_keda_formula() makes programs.
 namespace windtunnel {
 
 inline constexpr std::int32_t keda_formula_limit = 128;       ///< instructions of one formula
@@ -33,14 +33,14 @@ enum class KedaFormulaOp : std::uint8_t {
     greater,
     greater_equal,
     negate,
-    invert,         ///< not
-    to_integer,     ///< int()
-    to_number,      ///< float()
+    invert,      ///< not
+    to_integer,  ///< int()
+    to_number,   ///< float()
     absolute,
     ceiling,
     floor,
     round,
-    minimum,        ///< of the topmost `target` values
+    minimum,  ///< of the topmost `target` values
     maximum,
     sum,
     mean,
@@ -179,7 +179,8 @@ private:
         }
         if (op == KedaFormulaOp::mean) result /= static_cast<double>(n);
         if (op == KedaFormulaOp::median)
-            result = n % 2 == 1 ? values[n / 2].number : (values[n / 2 - 1].number + values[n / 2].number) / 2;
+            result =
+                n % 2 == 1 ? values[n / 2].number : (values[n / 2 - 1].number + values[n / 2].number) / 2;
         if (op == KedaFormulaOp::mean || op == KedaFormulaOp::median) integers = false;
         m_depth -= n;
         push({integers ? Kind::integer : Kind::number, result});

@@ -79,7 +79,7 @@ struct BinaryRow {
     int precedence;
     Op op;
 };
-// expr's own table (parser/operator/operator.go).
+// As in expr [from general knowledge, not re-read, 2026-11].
 const std::map<std::string, BinaryRow>& binaries() {
     static const std::map<std::string, BinaryRow> table = {
         {"or", {10, Op::keep_if_true}}, {"||", {10, Op::keep_if_true}}, {"and", {15, Op::keep_if_false}}, {"&&", {15, Op::keep_if_false}},

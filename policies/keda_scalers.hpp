@@ -3,9 +3,9 @@
 
 #include <cstdint>
 
-/// What KEDA's scalers make of the numbers that an event source reports (pkg/scalers, 8b4f083c,
-/// 2026-08-20). Every scaler answers with a metric value and with whether the trigger is active; the
-/// threshold that the HPA divides by is separate from the activation threshold.
+/// What KEDA's scalers make of the numbers that an event source reports (kubernetes.md 2.5 to 2.7,
+/// KEDA 8b4f083c, 2026-08-20). Every scaler answers with a metric value and with whether the trigger is
+/// active; the threshold that the HPA divides by is separate from the activation threshold.
 namespace windtunnel {
 
 /// What a scaler reports at one look.

@@ -3,9 +3,8 @@
 
 #include <cstdint>
 
-/// A node that stops answering (kubernetes.md 5.7; pkg/controller/nodelifecycle/node_lifecycle_controller.go,
-/// 1.36 cycle): detection on the controller's grid, endpoints at once, NoExecute taints through a limiter per
-/// zone, pods deleted when their toleration ends.
+/// A node that stops answering (kubernetes.md 5.7, 1.36 cycle): detection on the controller's grid, endpoints
+/// at once, NoExecute taints through a limiter per zone, pods deleted when their toleration ends.
 namespace windtunnel {
 
 inline constexpr Tick node_lease_renewal = seconds(10);  ///< 0.25 of the lease's 40 s

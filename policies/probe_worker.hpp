@@ -3,14 +3,14 @@
 
 #include <cstdint>
 
-/// One probe of one container, without running every tick of it (pkg/kubelet/prober worker.go, v1.31.13 and
+/// One probe of one container, without running every tick of it (kubernetes.md 4, v1.31.13 and
 /// the 1.35 cycle; kubernetes.md 4.1 to 4.9).
 namespace windtunnel {
 
 enum class ProbeKind : std::uint8_t { startup, readiness, liveness };
 enum class ProbeResult : std::uint8_t { unknown, success, failure };
 
-/// Defaults: pkg/apis/core/v1/defaults.go, v1.31.13. `period` is at least 1 s.
+/// Defaults: kubernetes.md 4, v1.31.13. `period` is at least 1 s.
 struct ProbeRule {
     Tick initial_delay;  ///< whole seconds
     Tick period = seconds(10);

@@ -5,7 +5,7 @@
 #include <cstdint>
 
 /// Which pods a ReplicaSet deletes first, when a pod counts as available, and when a refused creation is
-/// tried again (pkg/controller/replicaset and controller_utils.go, v1.31.13).
+/// tried again (kubernetes.md 3.1, v1.31.13).
 namespace windtunnel {
 
 /// What the order of deletion looks at.
@@ -64,7 +64,7 @@ WT_HD constexpr bool is_available(bool ready, Tick ready_since, Tick min_ready, 
 }
 
 /// When the controller looks whether a pod that became Ready is available: a second after minReadySeconds
-/// (replica_set.go enqueues the set again then), so up to a second late. At once where that is 0.
+/// (the set is looked at again then, 3.1.4), so up to a second late. At once where that is 0.
 WT_HD constexpr Tick availability_check_at(Tick ready_since, Tick min_ready) {
     return min_ready == Tick{0} ? ready_since : ready_since + min_ready + seconds(1);
 }

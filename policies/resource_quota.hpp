@@ -4,9 +4,8 @@
 
 #include <cstdint>
 
-/// ResourceQuota: admission of new pods (admission/plugin/resourcequota/controller.go,
-/// quota/v1/evaluator/core/pods.go, 1.30-1.36 cycle). A refused pod is not Pending: it is not created, and
-/// its ReplicaSet tries again by itself (creation_retry_delay).
+/// ResourceQuota: admission of new pods (kubernetes.md 7.5, 1.30-1.36 cycle). A refused pod is not Pending:
+/// it is not created, and its ReplicaSet tries again by itself (creation_retry_delay).
 namespace windtunnel {
 
 /// One quota over one kind of sum: requests (GPUs have no other) and the number of pods.
@@ -36,8 +35,8 @@ WT_HD constexpr bool has_room(const ResourceQuota& quota, const ResourceAmounts&
     return true;
 }
 
-/// How often the quota controller computes usage anew by itself (--resource-quota-sync-period); after a pod is
-/// gone or has ended it does so within a second. Only then does usage go down.
+/// How often the quota controller computes usage anew by itself (--resource-quota-sync-period); after a pod
+/// is gone or has ended it does so within a second. Only then does usage go down.
 inline constexpr Tick quota_full_resync = seconds(300);
 
 /// Gives back what one pod was charged: what the quota controller finds when it counts again.

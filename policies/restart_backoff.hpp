@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-/// How long the kubelet waits before it does something again that failed (kuberuntime_manager.go doBackOff,
-/// flowcontrol/backoff.go, image_manager.go, v1.31.13; kubernetes.md 4.11, 4.12, 3.4).
+/// How long the kubelet waits before it does something again that failed (kubernetes.md 4.11, 4.12,
+/// 3.4, v1.31.13).
 namespace windtunnel {
 
 /// A doubling delay per key that forgets after a quiet time.
@@ -45,7 +45,7 @@ struct RestartBackoff {
 
 /// The pod's next sync while a container waits in back-off (4.11.2), `draw` uniform 64 bits: kubelets up to
 /// 1.34 look every 10 s x U[1, 1.5]; since 1.35 when the rest of the back-off, at most 60 s, x U[1, 1.5] has
-/// passed (pod_workers.go; kubernetes issue 123602). The work queue is looked through once a second.
+/// passed (kubernetes.md 4.11.2). The work queue is looked through once a second.
 WT_HD constexpr Tick backoff_resync(Tick now, Tick expires, std::uint64_t draw, bool since_1_35) {
     const Tick rest = expires > now ? expires - now : Tick{0};
     const Tick wait = since_1_35 ? min(rest, seconds(60)) : seconds(10);
@@ -90,7 +90,7 @@ WT_HD constexpr bool asks_registry(ImagePullPolicy policy, bool present) {
 }
 
 /// A Job's delay after `failures` >= 1 failed pods since its last success, from the last one's finish: 10 s
-/// doubling up to 10 min (job/backoff_utils.go).
+/// doubling up to 10 min (kubernetes.md 3.4).
 WT_HD constexpr Tick job_pod_backoff(std::int32_t failures) {
     Tick delay = seconds(10);
     for (std::int32_t i = 1; i < failures && delay < seconds(600); ++i) delay = 2 * delay;

@@ -3,8 +3,7 @@
 
 #include <cstdint>
 
-/// A Deployment's way from old ReplicaSets to the new one (pkg/controller/deployment rolling.go, sync.go,
-/// recreate.go, util; arithmetic unchanged from v1.15 to today).
+/// A Deployment's way from old ReplicaSets to the new one (kubernetes.md 3.2).
 ///
 /// The functions change `replicas` of the sets they are given: that is the decision. They return whether
 /// anything changed; one sync scales either the new set or the old ones.
@@ -14,7 +13,7 @@ inline constexpr std::int32_t rollout_max_sets = 64;
 
 enum class RolloutStrategy : std::uint8_t { rolling_update, recreate };
 
-/// Defaults: pkg/apis/apps/v1/defaults.go.
+/// Defaults: kubernetes.md 3.2.
 struct RolloutSpec {
     std::int32_t replicas = 1;
     RolloutStrategy strategy = RolloutStrategy::rolling_update;

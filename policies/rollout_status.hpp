@@ -3,11 +3,11 @@
 
 #include <cstdint>
 
-/// A Deployment's Progressing condition (kubernetes.md 3.2.7; pkg/controller/deployment/progress.go,
-/// util/deployment_util.go). It only tells: nothing is rolled back or stopped.
+/// A Deployment's Progressing condition (kubernetes.md 3.2.7). It only tells: nothing is rolled back or
+/// stopped.
 namespace windtunnel {
 
-/// progressDeadlineSeconds where the manifest gives none (pkg/apis/apps/v1/defaults.go).
+/// progressDeadlineSeconds where the manifest gives none (kubernetes.md 3.2).
 inline constexpr Tick default_progress_deadline = seconds(600);
 
 /// What the Deployment's status counts. Pods being deleted are in none of the numbers.
@@ -20,11 +20,11 @@ struct RolloutCounts {
 
 /// The reason of the Progressing condition.
 enum class RolloutReason : std::uint8_t {
-    none,                    ///< no condition yet
-    new_set_created,         ///< NewReplicaSetCreated
-    set_updated,             ///< ReplicaSetUpdated
-    new_set_available,       ///< NewReplicaSetAvailable: complete; never times out
-    deadline_exceeded,       ///< ProgressDeadlineExceeded: status False
+    none,               ///< no condition yet
+    new_set_created,    ///< NewReplicaSetCreated
+    set_updated,        ///< ReplicaSetUpdated
+    new_set_available,  ///< NewReplicaSetAvailable: complete; never times out
+    deadline_exceeded,  ///< ProgressDeadlineExceeded: status False
 };
 
 struct RolloutProgress {
@@ -57,8 +57,7 @@ WT_HD constexpr void rollout_began(RolloutProgress& progress, Tick now) {
 WT_HD constexpr bool sync_rollout_progress(RolloutProgress& progress, std::int32_t replicas,
                                            const RolloutCounts& counts, Tick deadline, Tick now) {
     const RolloutReason before = progress.reason;
-    const bool was_complete =
-        before == RolloutReason::new_set_available && counts.replicas == counts.updated;
+    const bool was_complete = before == RolloutReason::new_set_available && counts.replicas == counts.updated;
     if (!was_complete && deadline != never) {
         if (rollout_is_complete(replicas, counts)) {
             progress.reason = RolloutReason::new_set_available;
@@ -78,8 +77,8 @@ WT_HD constexpr bool sync_rollout_progress(RolloutProgress& progress, std::int32
 /// When the controller looks again for the deadline by itself, one second after it (requeueStuckDeployment);
 /// `never` when nothing is waited for.
 WT_HD constexpr Tick progress_check_at(const RolloutProgress& progress, Tick deadline) {
-    const bool waits = progress.reason == RolloutReason::new_set_created ||
-                       progress.reason == RolloutReason::set_updated;
+    const bool waits =
+        progress.reason == RolloutReason::new_set_created || progress.reason == RolloutReason::set_updated;
     return waits && deadline != never ? progress.last_update + deadline + seconds(1) : never;
 }
 

@@ -2,8 +2,7 @@
 #include "policies/scheduler_filters.hpp"
 #include "policies/scheduler_scores.hpp"
 
-/// One scheduling cycle: find feasible nodes, score them, choose (pkg/scheduler/schedule_one.go,
-/// kubernetes.md 7.3).
+/// One scheduling cycle: find feasible nodes, score them, choose (kubernetes.md 7.3).
 namespace windtunnel {
 
 inline constexpr std::int32_t no_node = -1;

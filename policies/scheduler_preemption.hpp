@@ -3,7 +3,7 @@
 #include "policies/scheduler_cycle.hpp"
 
 /// kube-scheduler's DefaultPreemption: which pods would have to go so that a pod fits
-/// (pkg/scheduler/framework/preemption/preemption.go, kubernetes.md 7.4).
+/// (kubernetes.md 7.4).
 ///
 /// Besides the filters' View the caller's class has
 ///   void remove(pod), void restore(pod)     takes a running pod out of free room and counters, puts it back

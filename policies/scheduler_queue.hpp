@@ -2,8 +2,7 @@
 #include "models/time.hpp"
 #include "policies/scheduler_rules.hpp"
 
-/// kube-scheduler's queue: active, back-off and unschedulable pods (pkg/scheduler/internal/queue,
-/// kubernetes.md 7.1).
+/// kube-scheduler's queue: active, back-off and unschedulable pods (kubernetes.md 7.1).
 namespace windtunnel {
 
 /// podInitialBackoffSeconds 1, podMaxBackoffSeconds 10 (defaults).

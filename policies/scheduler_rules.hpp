@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-/// What kube-scheduler knows of a pod and says of a node (pkg/scheduler/framework/plugins, v1.31.13; numbers
+/// What kube-scheduler knows of a pod and says of a node (v1.31.13; numbers
 /// of clauses are kubernetes.md's). Selectors, labels and taints are resolved when a scenario is compiled:
 /// a pod's rules name *counters* (how many pods of a set stand in each domain of a topology key).
 ///

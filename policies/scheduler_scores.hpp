@@ -23,7 +23,7 @@ struct RatioPoint {
     std::int64_t score = 0;
 };
 
-/// The scheduler's profile: weights and resource lists. Defaults: default_plugins.go, defaults.go, v1.31.13.
+/// The scheduler's profile: weights and resource lists. Defaults: kubernetes.md 7.3, v1.31.13.
 struct SchedulerProfile {
     std::int64_t taint_toleration = 3;
     std::int64_t node_affinity = 2;

@@ -3,10 +3,10 @@
 
 #include <cstdint>
 
-/// A StatefulSet's sync (pkg/controller/statefulset/stateful_set_control.go, 1.35 cycle): pods have ordinals
-/// that they keep, come up in ascending order and go in descending order, one at a time and each waiting for
-/// the one before (OrderedReady), or all at once (Parallel); a rolling update replaces from the highest
-/// ordinal down, as far as maxUnavailable lets it, and leaves ordinals below `partition` alone.
+/// A StatefulSet's sync [from general knowledge of its API and controller, not re-read, 2026-11]: pods have
+/// ordinals that they keep, come up in ascending order and go in descending order, one at a time and each
+/// waiting for the one before (OrderedReady), or all at once (Parallel); a rolling update replaces from the
+/// highest ordinal down, as far as maxUnavailable lets it, and leaves ordinals below `partition` alone.
 namespace windtunnel {
 
 enum class PodManagement : std::uint8_t { ordered_ready, parallel };
@@ -47,8 +47,8 @@ template <class PodAt, class Create, class Remove>
 WT_HD bool sync_stateful_set(const StatefulSetSpec& spec, std::int32_t ordinals, PodAt pod, Create create,
                              Remove remove) {
     const bool ordered = spec.management == PodManagement::ordered_ready;
-    // The first unhealthy pod, replicas ascending and then those to go: the only unhealthy one that an ordered
-    // scale-down may delete.
+    // The first unhealthy pod, replicas ascending and then those to go: the only unhealthy one that an
+    // ordered scale-down may delete.
     std::int32_t first_unhealthy = -1;
     for (std::int32_t i = 0; i < ordinals && first_unhealthy < 0; ++i) {
         const StatefulPod p = pod(i);

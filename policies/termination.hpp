@@ -3,8 +3,7 @@
 
 #include <cstdint>
 
-/// How a pod's containers end (kuberuntime_container.go, pod_workers.go, v1.31.13; endpointslice/utils.go and
-/// kube-proxy's topology.go; kubernetes.md 4.6, 4.10, 5.1 to 5.5).
+/// How a pod's containers end (kubernetes.md 4.6, 4.10, 5.1 to 5.5, v1.31.13 and newer).
 namespace windtunnel {
 
 /// A container always gets this long between SIGTERM and SIGKILL (minimumGracePeriodInSeconds).

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-/// A LeaderWorkerSet's groups (kubernetes-sigs/lws, API v1, v0.6): a leader and size - 1 workers that serve one
-/// model together, so all of them or none.
+/// A LeaderWorkerSet's groups (kubernetes-sigs/lws, API v1): a leader and size - 1 workers that serve one
+/// model together, so all of them or none [from general knowledge, not re-read, 2026-11].
 namespace windtunnel {
 
 /// restartPolicy. RecreateGroupOnPodRestart is v1's default.

@@ -1,5 +1,5 @@
 // HorizontalPodAutoscaler: autoscaling/v2, v2beta2, v2beta1 and v1 with its alpha annotations, held to the
-// API server's validation (pkg/apis/autoscaling/validation and the conversions in v1 and v2beta1, v1.31).
+// API server's validation and conversions [from general knowledge, not re-read, 2026-11].
 #include "scenarios/autoscaling_fields.hpp"
 
 #include <algorithm>
@@ -243,7 +243,7 @@ void decode_annotations(Decoder& object, HorizontalPodAutoscaler& out) {
         Decoder wrapped(document->root, path + alpha_prefix + "metrics", object.file(), object.findings());
         std::vector<HpaMetric> metrics;
         for (Decoder& item : wrapped.children("value")) metrics.push_back(decode_metric(item, true));
-        // The conversion puts the CPU target behind the annotation's metrics (autoscaling/v1/conversion.go).
+        // The conversion puts the CPU target behind the annotation's metrics [from general knowledge, not re-read, 2026-11].
         metrics.insert(metrics.end(), out.metrics.begin(), out.metrics.end());
         out.metrics = std::move(metrics);
     }

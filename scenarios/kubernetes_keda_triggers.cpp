@@ -1,4 +1,5 @@
-// KEDA's triggers: what each scaler's metadata means (kedacore/keda, pkg/scalers, read August 2026).
+// KEDA's triggers: what each scaler's metadata means (kubernetes.md 2.7; keys of scalers that it does not name are
+// from general knowledge of KEDA's documentation, not re-read, 2026-11).
 #include "scenarios/autoscaling_fields.hpp"
 
 #include <algorithm>

@@ -113,7 +113,7 @@ LimitRangeObject decode_limit_range(Decoder& object, ObjectMeta meta) {
             if (const auto quantity = ratio.quantity(member.key)) entry.max_ratio_milli[member.key] = quantity->milli_ceil();
         if (entry.type != Type::container && (item.has("default") || item.has("defaultRequest")))
             item.error(item.has("default") ? "default" : "defaultRequest", "stands in a rule for pods or claims, allowed: with type Container");
-        // How the API server completes a rule for containers (pkg/apis/core/v1/defaults.go, SetDefaults_LimitRangeItem).
+        // How the API server completes a rule for containers [from general knowledge, not re-read, 2026-11].
         if (entry.type == Type::container) {
             for (const auto& [key, amount] : entry.max) entry.default_limit.try_emplace(key, amount);
             for (const auto& [key, amount] : entry.default_limit) entry.default_request.try_emplace(key, amount);

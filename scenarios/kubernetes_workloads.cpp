@@ -194,7 +194,7 @@ DaemonSetObject decode_daemon_set(Decoder& object, ObjectMeta meta) {
     strategy.finish();
     spec.quiet({"revisionHistoryLimit"});
     spec.finish();
-    // What the controller adds (pkg/controller/daemon/util, AddOrUpdateDaemonPodTolerations).
+    // What the controller adds [from general knowledge, not re-read, 2026-11].
     const auto tolerate = [&](const char* key, TaintEffect effect) {
         Toleration toleration;
         toleration.key = key;

@@ -33,12 +33,13 @@ CaPodGroup read_group(const Json& json, Names& ports, std::int32_t label) {
     group.request[resource_pods] = 1;
     group.count = required<std::int32_t>(json, "count");
     group.label = label;
-    if (given(json, "host_port")) group.host_ports = std::uint64_t{1} << ports.of(field(json, "host_port").dump());
+    if (given(json, "host_port"))
+        group.host_ports = std::uint64_t{1} << ports.of(field(json, "host_port").dump());
     if (given(json, "topology_spread")) {
         const Json& spread = field(json, "topology_spread");
         const SpreadConstraint constraint{
             required<std::string>(spread, "topology_key") == "kubernetes.io/hostname" ? SpreadKey::hostname
-                                                                                     : SpreadKey::zone,
+                                                                                      : SpreadKey::zone,
             value_or(spread, "max_skew", 1), value_or(spread, "min_domains", 1)};
         // ScheduleAnyway is a wish, which the estimator's filters do not ask.
         if (value_or<std::string>(spread, "when_unsatisfiable", "DoNotSchedule") == "DoNotSchedule")
@@ -51,8 +52,7 @@ Json run_estimate(const Json& input) {
     Names zones, ports;
     const CaNode template_node = read_node(field(input, "template"), zones);
     std::vector<CaNode> nodes;
-    for (const Json& node : list(input, "existing_nodes"))
-        nodes.push_back(read_node(node, zones));
+    for (const Json& node : list(input, "existing_nodes")) nodes.push_back(read_node(node, zones));
     const auto existing = static_cast<std::int32_t>(nodes.size());
     std::vector<CaPodGroup> groups;
     std::size_t pods = 0;
@@ -175,7 +175,8 @@ Json run_backoff(const Case& c) {
     for (const Json& given_step : list(c.expected, "steps")) {
         Json step = given_step;
         for (const auto& [key, value] : step.items())
-            if (key != "at_s" && key != "op" && key != "group" && key != "backed_off" && key != "entries_left")
+            if (key != "at_s" && key != "op" && key != "group" && key != "backed_off" &&
+                key != "entries_left")
                 throw std::runtime_error("found step key '" + key + "', which no operation answers");
         const Tick at = ticks_or(step, "at_s", 0.0);
         const auto op = required<std::string>(step, "op");

@@ -12,8 +12,8 @@ Json to_json(const HpaLimited& limited) {
 Json run_limit(const Case& c, bool up) {
     auto ups = read_events(c.input, "scale_up_events");
     auto downs = read_events(c.input, "scale_down_events");
-    const auto rules =
-        read_rules(field(c.input, "rules"), up ? default_scale_up_rules() : default_scale_down_rules(seconds(300)));
+    const auto rules = read_rules(field(c.input, "rules"),
+                                  up ? default_scale_up_rules() : default_scale_down_rules(seconds(300)));
     const auto current = required<std::int32_t>(c.input, "current");
     const auto up_view = ups.view();
     const auto down_view = downs.view();
@@ -42,12 +42,11 @@ Json run_stabilize(const Case& c, bool behavior) {
     auto log = owned.view();
     const auto desired = required<std::int32_t>(c.input, "desired");
     const HpaStabilized result =
-        behavior
-            ? stabilize_with_behavior(log, required<std::int32_t>(c.input, "current"), desired,
-                                      ticks_or(c.input, "scale_up_window_s", 0.0),
-                                      ticks_or(c.input, "scale_down_window_s", 300.0), Tick{0})
-            : stabilize_without_behavior(
-                  log, desired, ticks_or(c.input, "downscale_stabilization_window_s", 300.0), Tick{0});
+        behavior ? stabilize_with_behavior(log, required<std::int32_t>(c.input, "current"), desired,
+                                           ticks_or(c.input, "scale_up_window_s", 0.0),
+                                           ticks_or(c.input, "scale_down_window_s", 300.0), Tick{0})
+                 : stabilize_without_behavior(
+                       log, desired, ticks_or(c.input, "downscale_stabilization_window_s", 300.0), Tick{0});
     Json after = Json::array();
     for (std::int32_t i = 0; i < log.count; ++i) after.push_back(log.entries[i].replicas);
     return {{"replicas", result.replicas}, {"log_length_after", log.count}, {"recommendations_after", after}};
@@ -56,7 +55,8 @@ Json run_stabilize(const Case& c, bool behavior) {
 Json run_store(const Case& c) {
     auto owned = read_events(c.input, "previous_events");
     auto log = owned.view();
-    const std::int64_t before = change_within(log, ticks(required<double>(c.input, "query_period_s")), Tick{0});
+    const std::int64_t before =
+        change_within(log, ticks(required<double>(c.input, "query_period_s")), Tick{0});
     // Without behavior nothing is stored, as reconcile_hpa does.
     const auto change = required<std::int32_t>(c.input, "replica_change");
     if (given(c.input, "rules") &&

@@ -141,8 +141,7 @@ std::optional<Json> run_hpa_reconcile(const Case& c) {
         const auto percent = value_or<std::int64_t>(input, "cpu_target_percent", 80);
         spec.metrics[spec.metric_count] = {HpaMetricKind::resource, HpaTargetKind::utilization, true,
                                            percent};
-        read_samples(reported, requests, samples.emplace_back(),
-                     snapshot.metrics[spec.metric_count++]);
+        read_samples(reported, requests, samples.emplace_back(), snapshot.metrics[spec.metric_count++]);
     }
     for (const Json& metric : list(input, "other_metrics")) {
         if (spec.metric_count == hpa_max_metrics) throw std::runtime_error("more metrics than allowed");
@@ -150,10 +149,9 @@ std::optional<Json> run_hpa_reconcile(const Case& c) {
         spec.metrics[spec.metric_count++] = read_metric_spec(metric);
         metric_input.failed = value_or(metric, "fails", false);
         const Json& own = list(metric, "values_milli");
-        const Json& metric_values =
-            given(metric, "values_from")
-                ? list(input, required<std::string>(metric, "values_from").c_str())
-                : own;
+        const Json& metric_values = given(metric, "values_from")
+                                        ? list(input, required<std::string>(metric, "values_from").c_str())
+                                        : own;
         if (spec.metrics[spec.metric_count - 1].kind == HpaMetricKind::pods) {
             read_samples(metric_values, requests, samples.emplace_back(), metric_input);
             continue;

@@ -149,8 +149,8 @@ std::optional<Json> run_hpa_group_pods(const Case& c) {
              {"ignored", Json::array()}};
     for (const Json& pod : list(c.input, "pods")) {
         const std::string name = required<std::string>(pod, "name");
-        switch (group_pod(read_pod(pod), samples[name], cpu, Tick{0},
-                          spec.cpu_initialization_period, spec.initial_readiness_delay)) {
+        switch (group_pod(read_pod(pod), samples[name], cpu, Tick{0}, spec.cpu_initialization_period,
+                          spec.initial_readiness_delay)) {
             case HpaPodGroup::ignored:
                 got["ignored"].push_back(name);
                 break;

@@ -118,8 +118,7 @@ Pending read_pods(const Json& input, const Catalog& catalog, std::map<std::strin
         if (alone) group.exclusive = 1;
         const auto arch = value_or<std::string>(json, "arch", "");
         for (std::size_t i = 0; i < catalog.offerings.size(); ++i)
-            if (arch.empty() || arch == catalog.arches[i])
-                group.allowed.add(static_cast<std::int32_t>(i));
+            if (arch.empty() || arch == catalog.arches[i]) group.allowed.add(static_cast<std::int32_t>(i));
         KarpenterPod pod;
         pod.group = static_cast<std::int32_t>(pending.groups.size());
         pending.groups.push_back(group);
@@ -156,7 +155,8 @@ KarpenterPool read_pool(const Json& input, std::size_t offerings) {
 
 Json run_provision(const Case& c) {
     std::map<std::string, std::int32_t> extended;
-    const Catalog catalog = read_catalog(c.file, value_or<std::string>(c.input, "catalog", "default"), extended);
+    const Catalog catalog =
+        read_catalog(c.file, value_or<std::string>(c.input, "catalog", "default"), extended);
     Pending pending = read_pods(c.input, catalog, extended);
     std::vector<KarpenterPod>& pods = pending.pods;
     KarpenterPool pool = read_pool(c.input, catalog.offerings.size());
@@ -217,9 +217,7 @@ std::optional<Json> run_karpenter_budgets(const Case& c) {
     // A pool's budgets do not count these: not Karpenter's, not up yet, already going.
     skip(c.input, {"unmanaged_nodes", "uninitialized_nodes", "instance_terminating_nodes"});
     if (c.kind == "allowed_by_reason")
-        return Json{
-            {"allowed", allowed_disruptions(budgets.data(), count,
-                                            reason, nodes)}};
+        return Json{{"allowed", allowed_disruptions(budgets.data(), count, reason, nodes)}};
     if (c.kind == "budget_mapping")
         return Json{{"allowed", remaining_disruptions(
                                     budgets.data(), count, reason,

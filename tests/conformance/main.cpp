@@ -81,10 +81,9 @@ std::string find_unread(const Json& value, const std::string& path) {
     if (value.is_primitive())
         return value.is_null() || conformance::looked_at().contains(&value) ? std::string() : path;
     for (const auto& item : value.items()) {
-        std::string below =
-            find_unread(item.value(), value.is_array() ? path + "[" + item.key() + "]"
-                                      : path.empty()   ? item.key()
-                                                       : path + "." + item.key());
+        std::string below = find_unread(item.value(), value.is_array() ? path + "[" + item.key() + "]"
+                                                      : path.empty()   ? item.key()
+                                                                       : path + "." + item.key());
         if (!below.empty()) return below;
     }
     return {};

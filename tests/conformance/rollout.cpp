@@ -86,7 +86,8 @@ std::optional<Json> run_deployment_rolling(const Case& c) {
         return Json{{"scaled", scaled}, {"old_rs", sets.old_sizes()}};
     }
     if (c.kind == "cleanup_unhealthy")
-        return Json{{"cleaned", cleanup_unhealthy(sets.view(), required<std::int32_t>(input, "max_cleanup"))}};
+        return Json{
+            {"cleaned", cleanup_unhealthy(sets.view(), required<std::int32_t>(input, "max_cleanup"))}};
     if (c.kind == "scale_down_old") {
         const bool scaled = scale_down_old(spec, sets.view()) > 0;
         return Json{{"scaled", scaled}, {"old_rs", sets.old_sizes()}};
