@@ -109,21 +109,13 @@ WT_HD inline bool is_comparison(PromqlBinary op) {
     return op >= PromqlBinary::equal && op <= PromqlBinary::greater_equal;
 }
 
-/// rate(), increase() and delta(): the difference of the window's last and first sample, counter resets
-/// added back, extrapolated towards the window's edges. A gap at an edge of less than 1.1 average sample
-/// distances is bridged, a longer one only for half a distance, and a counter is not extrapolated
-/// below zero. False when there are fewer than two samples.
-WT_HD inline bool extrapolated_rate(const PromqlPoint* points, std::int32_t count, std::int64_t start_ms,
-                                    std::int64_t end_ms, bool is_counter, bool per_second,
-                                    PromqlSemantics semantics, double& result) {
-    if (count < 2) return false;
-    const PromqlPoint& first = points[0];
-    const PromqlPoint& last = points[count - 1];
-    double change = last.value - first.value;
-    if (is_counter) {
-        for (std::int32_t i = 1; i < count; ++i)
-            if (points[i].value < points[i - 1].value) change += points[i - 1].value;
-    }
+/// rate(), increase() and delta() of a window of `count` >= 2 samples: its last and first sample, and by how much
+/// it has changed between them (counter resets added back), extrapolated towards the window's edges. A gap at an
+/// edge of less than 1.1 average sample distances is bridged, a longer one only for half a distance, and a counter
+/// is not extrapolated below zero.
+WT_HD inline double extrapolate(const PromqlPoint& first, const PromqlPoint& last, std::int32_t count, double change,
+                                std::int64_t start_ms, std::int64_t end_ms, bool is_counter, bool per_second,
+                                PromqlSemantics semantics) {
     double to_start = static_cast<double>(first.time_ms - start_ms) / 1000;
     double to_end = static_cast<double>(end_ms - last.time_ms) / 1000;
     const double sampled = static_cast<double>(last.time_ms - first.time_ms) / 1000;
@@ -150,7 +142,21 @@ WT_HD inline bool extrapolated_rate(const PromqlPoint* points, std::int32_t coun
     }
     double factor = covered / sampled;
     if (per_second) factor /= static_cast<double>(end_ms - start_ms) / 1000;
-    result = change * factor;
+    return change * factor;
+}
+
+/// The same from all samples of the window. False when there are fewer than two.
+WT_HD inline bool extrapolated_rate(const PromqlPoint* points, std::int32_t count, std::int64_t start_ms,
+                                    std::int64_t end_ms, bool is_counter, bool per_second,
+                                    PromqlSemantics semantics, double& result) {
+    if (count < 2) return false;
+    double change = points[count - 1].value - points[0].value;
+    if (is_counter) {
+        for (std::int32_t i = 1; i < count; ++i)
+            if (points[i].value < points[i - 1].value) change += points[i - 1].value;
+    }
+    result = extrapolate(points[0], points[count - 1], count, change, start_ms, end_ms, is_counter, per_second,
+                         semantics);
     return true;
 }
 

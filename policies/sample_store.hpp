@@ -32,7 +32,7 @@ struct SeriesState {
     std::uint32_t next = 0;
     std::uint32_t count = 0;
     std::uint32_t generation = 0;  ///< how many pods have left this slot
-    std::uint32_t unused = 0;
+    std::uint32_t rising = 0;      ///< the newest so many entries are values of one pod, none below the one before
 };
 
 /// A stream is one metric family of one workload with one value of the family's own dimension (a bucket's
@@ -93,11 +93,13 @@ WT_HD inline const MetricSample& sample_from_newest(const SampleStoreView& store
     const StreamPlan& stream = store.streams[stream_index];
     SeriesState& state = store.series[stream.first_series + slot];
     const std::int64_t time_ms = to_unix_ms(store.epoch_ms, at);
+    bool goes_on = false;
     if (state.count > 0) {
         const MetricSample& newest = sample_from_newest(store.view(), stream, slot, 0);
         if (time_ms < newest.time_ms()) return false;
         if (time_ms == newest.time_ms() && newest.kind() != SampleKind::gone && kind == SampleKind::value)
             return false;
+        goes_on = newest.kind() == SampleKind::value && !(value < newest.value);
     }
     MetricSample& place =
         store.samples[stream.first_sample + std::int64_t{slot} * stream.capacity + state.next];
@@ -108,7 +110,8 @@ WT_HD inline const MetricSample& sample_from_newest(const SampleStoreView& store
     }
     place.stamp = time_ms * 4 + static_cast<std::int64_t>(kind);
     place.value = value;
-    state.next = (state.next + 1) % static_cast<std::uint32_t>(stream.capacity);
+    state.next = state.next + 1 == static_cast<std::uint32_t>(stream.capacity) ? 0 : state.next + 1;
+    state.rising = kind != SampleKind::value ? 0 : goes_on ? state.rising + 1 : 1;
     if (kind == SampleKind::gone) ++state.generation;
     return true;
 }
@@ -121,14 +124,10 @@ WT_HD inline void mark_stale(SampleStore& store, std::int32_t stream_index, std:
     (void)try_append(store, stream_index, slot, at, 0, SampleKind::stale);
 }
 
-/// Ends every series of one pod at once. The slot's next pod starts new series, even in a window that
-/// still holds samples of the old one. Call it once for every pod that leaves, scraped or not.
-WT_HD inline void end_pod(SampleStore& store, std::int32_t workload, std::int32_t slot, Tick at) {
-    for (std::int32_t s = 0; s < store.stream_count; ++s) {
-        const StreamPlan& stream = store.streams[s];
-        if (stream.workload != workload || stream.first_pod < 0) continue;
-        (void)try_append(store, s, slot, at, 0, SampleKind::gone);
-    }
+/// Ends a series at once, because its pod has left. The slot's next pod starts a new series, even in a window
+/// that still holds samples of the old one. Call it once for every pod that leaves, scraped or not.
+WT_HD inline void end_series(SampleStore& store, std::int32_t stream_index, std::int32_t slot, Tick at) {
+    (void)try_append(store, stream_index, slot, at, 0, SampleKind::gone);
 }
 
 }  // namespace windtunnel

@@ -127,6 +127,9 @@ WT_HD void score_nodes(const View& view, const SchedulerProfile& profile, const 
 /// One attempt to place a pod. `nominated` = its nominated node, tried first and taken without scoring where
 /// it fits (7.4.5). `start`: where the previous cycle stopped. `tie`: uniform bits that choose among equals.
 /// `feasible` has room for all nodes. On failure `rejected` says why of every node.
+///
+/// The cycle asks node by node, round the ring from `start`, until it has enough feasible ones. A view that knows
+/// which nodes have room lets it skip the others; what is found and where the next cycle starts is the same.
 template <class View, class Feasible>
 WT_HD ScheduleResult schedule_one(const View& view, const SchedulerProfile& profile, const PodRules& rules,
                                   std::int32_t nominated, std::int32_t start, std::uint64_t tie,
@@ -147,14 +150,24 @@ WT_HD ScheduleResult schedule_one(const View& view, const SchedulerProfile& prof
     }
     const std::int32_t wanted = feasible_nodes_to_find(nodes, profile.percentage_of_nodes);
     const std::int32_t first = result.next_start;
-    std::int32_t looked = 0;
-    for (; looked < nodes && result.feasible < wanted; ++looked) {
-        const std::int32_t n = first + looked < nodes ? first + looked : first + looked - nodes;
+    std::int32_t looked = nodes;  // round the ring, unless enough are found before
+    const auto look = [&](std::int32_t n) {
         const NodeVerdict v = filter_node(view, rules, state, n);
-        if (v.passes())
-            feasible[result.feasible++].node = n;
-        else
-            result.rejected.count(v);
+        if (!v.passes()) return result.rejected.count(v);
+        feasible[result.feasible++].node = n;
+        if (result.feasible == wanted) looked = n < first ? n - first + nodes + 1 : n - first + 1;
+    };
+    if constexpr (requires { view.next_candidate(first); }) {
+        for (std::int32_t n = view.next_candidate(first); n < nodes && result.feasible < wanted;
+             n = view.next_candidate(n + 1))
+            look(n);
+        for (std::int32_t n = view.next_candidate(0); n < first && result.feasible < wanted;
+             n = view.next_candidate(n + 1))
+            look(n);
+        if (result.feasible == 0) result.rejected.add(view.refusals());
+    } else {
+        for (std::int32_t n = first; n < nodes && result.feasible < wanted; ++n) look(n);
+        for (std::int32_t n = 0; n < first && result.feasible < wanted; ++n) look(n);
     }
     result.evaluated += looked;
     result.next_start = (first + looked) % nodes;

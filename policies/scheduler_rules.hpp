@@ -18,6 +18,10 @@
 ///   std::int32_t domain(key, node)                           -1 = the node lacks the label
 ///   std::int32_t domains(key)                                domains are 0 .. domains(key)-1
 ///   std::int32_t pods_in(counter, domain), nodes_in(counter, domain), pods_of(counter)
+/// A view that knows more offers
+///   std::int32_t next_candidate(node)                        the next node from `node` on that the filters up to
+///                                                            NodeResourcesFit let pass, or nodes()
+///   RejectionCounts refusals()                               why they refuse the others
 /// and, for scores:
 ///   ScoringUse used(node)                                    with 100 mCPU / 200 MiB for pods that ask
 ///   nothing std::int64_t soft_taints(rules, node), preference(rules, node), image_bytes(rules, node) bool
@@ -87,13 +91,22 @@ struct RejectionCounts {
     std::int32_t short_of[resource_kinds] = {};
     std::int32_t by_taint[max_counted_taints] = {};
 
-    WT_HD constexpr void count(const NodeVerdict& v) {
-        ++by_reason[static_cast<int>(v.reason)];
-        unresolvable += v.removal_helps ? 0 : 1;
+    /// `nodes_like_it`: how many nodes are refused in this way.
+    WT_HD constexpr void count(const NodeVerdict& v, std::int32_t nodes_like_it = 1) {
+        by_reason[static_cast<int>(v.reason)] += nodes_like_it;
+        unresolvable += v.removal_helps ? 0 : nodes_like_it;
         if (v.reason == Rejection::resources)
-            for (std::int32_t kind = 0; kind < resource_kinds; ++kind) short_of[kind] += v.detail >> kind & 1;
+            for (std::int32_t kind = 0; kind < resource_kinds; ++kind)
+                short_of[kind] += (v.detail >> kind & 1) * nodes_like_it;
         if (v.reason == Rejection::taint)
-            ++by_taint[v.detail < max_counted_taints ? v.detail : max_counted_taints - 1];
+            by_taint[v.detail < max_counted_taints ? v.detail : max_counted_taints - 1] += nodes_like_it;
+    }
+    /// Those of other nodes as well; `nodes` stays.
+    WT_HD constexpr void add(const RejectionCounts& other) {
+        unresolvable += other.unresolvable;
+        for (int r = 0; r < static_cast<int>(Rejection::kinds); ++r) by_reason[r] += other.by_reason[r];
+        for (std::int32_t kind = 0; kind < resource_kinds; ++kind) short_of[kind] += other.short_of[kind];
+        for (std::int32_t t = 0; t < max_counted_taints; ++t) by_taint[t] += other.by_taint[t];
     }
     /// Bit per Rejection that refused some node: what must change before the pod is worth another attempt.
     [[nodiscard]] WT_HD constexpr std::uint32_t reasons() const {

@@ -4,6 +4,7 @@
 #include "policies/hpa_behavior.hpp"
 #include "policies/keda_formula_compiler.hpp"
 #include "policies/promql_compiler.hpp"
+#include "policies/promql_pods.hpp"
 #include "scenarios/metric_families.hpp"
 
 #include <fmt/format.h>
@@ -118,13 +119,16 @@ public:
           m_exposed(exposed_metrics()),
           m_compiler(make(scenario, objects)) {}
 
-    std::uint32_t add(const std::string& query, const SourcePosition& where, const std::string& path) {
+    /// `pods_of`: the workload whose pods the answer is looked at for; -1 = all of the answer counts.
+    std::uint32_t add(const std::string& query, const SourcePosition& where, const std::string& path,
+                      std::int32_t pods_of = -1) {
         Result<PromqlProgram> program = m_compiler.compile(query, where, path);
         if (!program) {
             m_errors.insert(m_errors.end(), program.problems().begin(), program.problems().end());
             return 0;
         }
         m_warnings.insert(m_warnings.end(), program->warnings.begin(), program->warnings.end());
+        if (pods_of >= 0) (void)read_only_pods_of(*program, m_compiler.layout().streams, pods_of);
         BlueprintParts& parts = m_out.parts;
         QueryPlan plan;
         plan.first_instruction = static_cast<std::uint32_t>(parts.instructions.size());
@@ -494,7 +498,8 @@ private:
         t.sums_series = 1;
         t.ignore_null_values = 0;  // the metrics API answers a query without result with an error
         t.query = m_queries.add(query_of(hpa, from), m_scenario.manifests.where(hpa.meta, path),
-                                hpa.meta.title() + ":" + path);
+                                hpa.meta.title() + ":" + path,
+                                t.kind == TriggerSource::pod_query ? static_cast<std::int32_t>(m_plan.workload) : -1);
         t.metric = m_plan.hpa.metric_count;
         m_plan.triggers[m_plan.trigger_count++] = t;
         const HpaMetricKind kind = from.source == MetricSource::pods     ? HpaMetricKind::pods

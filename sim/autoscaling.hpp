@@ -31,6 +31,7 @@ public:
             if (w.autoscaler >= 0 && w.pod_slots > most) most = w.pod_slots;
         m_pods = arena.template take_plain<HpaPod>(most);
         m_samples = arena.template take_plain<HpaPodSample>(std::size_t{most} * hpa_max_metrics);
+        m_sample_of = arena.template take_plain<std::int32_t>(most);
         m_pod_capacity = most;
     }
 
@@ -240,9 +241,11 @@ private:
     WT_HD_COLD void list_pods(std::uint32_t workload, const Host& host, HpaSnapshot& snapshot) {
         const WorkloadPlan& plan = m_blueprint->workloads[workload];
         std::int32_t n = 0;
-        for (std::uint32_t p = plan.first_pod; p < plan.first_pod + plan.pod_slots; ++p) {
+        const auto& existing = host.existing_pods();
+        const std::uint32_t end = plan.first_pod + plan.pod_slots;
+        for (std::uint32_t p = existing.next(plan.first_pod); p < end; p = existing.next(p + 1)) {
             const Pod& pod = host.pod(p);
-            if (pod.state == PodState::none || !plan.is_replica(p - plan.first_pod)) continue;
+            if (!plan.is_replica(p - plan.first_pod)) continue;
             HpaPod& seen = m_pods[n++];
             seen = HpaPod{};
             const bool created = pod.state == PodState::pending ||
@@ -271,8 +274,11 @@ private:
             if (r.status != PromqlStatus::ok && !WT_CHECK(fault, is_query_error(r.status))) return;
         }
         std::int32_t n = 0;
-        for (std::uint32_t p = plan.first_pod; p < plan.first_pod + plan.pod_slots; ++p) {
-            if (host.pod(p).state == PodState::none || !plan.is_replica(p - plan.first_pod)) continue;
+        const auto& existing = host.existing_pods();
+        const std::uint32_t end = plan.first_pod + plan.pod_slots;
+        for (std::uint32_t p = existing.next(plan.first_pod); p < end; p = existing.next(p + 1)) {
+            if (!plan.is_replica(p - plan.first_pod)) continue;
+            m_sample_of[p - plan.first_pod] = n;
             HpaPodSample& sample = samples[n++];
             sample = HpaPodSample{};
             sample.timestamp = now;
@@ -287,13 +293,15 @@ private:
                 sample.present = pod.state >= PodState::ready ||
                                  (pod.state == PodState::starting && pod.stage >= m_blueprint->templates[pod.revision].container_stage);
                 sample.value_milli = t.is_sidecar ? 0 : plan.cpu.memory_bytes * 1000;
-            } else {
-                for (std::int32_t i = 0; r.status == PromqlStatus::ok && i < r.count; ++i)
-                    if (r.elements[i].pod == static_cast<std::int32_t>(p)) {
-                        sample.present = true;
-                        sample.value_milli = keda_metric_milli(r.elements[i].value);
-                    }
             }
+        }
+        if (t.kind != TriggerSource::pod_query || r.status != PromqlStatus::ok) return;
+        for (std::int32_t i = 0; i < r.count; ++i) {
+            const auto p = static_cast<std::uint32_t>(r.elements[i].pod);
+            if (p < plan.first_pod || p >= end || !existing.has(p)) continue;
+            HpaPodSample& sample = samples[m_sample_of[p - plan.first_pod]];
+            sample.present = true;
+            sample.value_milli = keda_metric_milli(r.elements[i].value);
         }
     }
 
@@ -301,6 +309,7 @@ private:
     State* m_states = nullptr;
     HpaPod* m_pods = nullptr;           ///< scratch of one sync
     HpaPodSample* m_samples = nullptr;  ///< scratch: [metric][pod]
+    std::int32_t* m_sample_of = nullptr;  ///< scratch: [pod slot] its place in a metric's samples
     std::uint32_t m_pod_capacity = 0;
 };
 

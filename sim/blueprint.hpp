@@ -41,6 +41,7 @@ struct Blueprint {
     BlobSpan<WorkloadPlan> workloads;
     BlobSpan<ServerConfig> servers;
     BlobSpan<TemplatePlan> templates;
+    BlobSpan<std::uint32_t> fit_classes;  ///< of each TemplatePlan::fit_class one template
     BlobSpan<StagePlan> stages;
     BlobSpan<QuantileTable> tables;
     BlobSpan<PoolPlan> pools;

@@ -47,6 +47,24 @@ private:
     std::size_t m_used = 0;
 };
 
+/// Gives templates that ask for the same and may go to the same shapes one fit class; returns the first of each.
+std::vector<std::uint32_t> classify(std::vector<TemplatePlan>& templates) {
+    std::vector<std::uint32_t> firsts;
+    for (std::uint32_t t = 0; t < templates.size(); ++t) {
+        TemplatePlan& plan = templates[t];
+        const auto alike = [&](std::uint32_t other) {
+            const TemplatePlan& first = templates[other];
+            return plan.needs == first.needs && plan.shapes.is_subset_of(first.shapes) &&
+                   first.shapes.is_subset_of(plan.shapes) && plan.tainted.is_subset_of(first.tainted) &&
+                   first.tainted.is_subset_of(plan.tainted);
+        };
+        const auto found = std::find_if(firsts.begin(), firsts.end(), alike);
+        plan.fit_class = static_cast<std::uint32_t>(found - firsts.begin());
+        if (found == firsts.end()) firsts.push_back(t);
+    }
+    return firsts;
+}
+
 void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     auto* b = out.place<Blueprint>(1);
     std::vector<WorkloadPlan> workloads = parts.workloads;
@@ -83,6 +101,7 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
                                                                         : defaults.scoring_memory;
         templates.push_back(plan);
     }
+    const std::vector<std::uint32_t> fit_classes = classify(templates);
     std::vector<PoolPlan> pools = parts.pools;
     std::uint32_t nodes = 0;
     for (PoolPlan& p : pools) {
@@ -116,6 +135,7 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     out.fill(b ? &b->workload_of_model : nullptr, parts.workload_of_model);
     out.fill(b ? &b->workloads : nullptr, workloads);
     out.fill(b ? &b->templates : nullptr, templates);
+    out.fill(b ? &b->fit_classes : nullptr, fit_classes);
     out.fill(b ? &b->stages : nullptr, stages);
     out.fill(b ? &b->tables : nullptr, parts.tables);
     out.fill(b ? &b->pools : nullptr, pools);

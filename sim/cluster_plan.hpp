@@ -158,6 +158,7 @@ struct TemplatePlan {
     ResourceAmounts limits;    ///< of cpu and memory: what quotas over limits charge
     ShapeSet shapes;           ///< that its selectors, required node affinity and tolerations admit
     ShapeSet tainted;          ///< of the others: those whose taints it does not tolerate
+    std::uint32_t fit_class = 0;  ///< templates with the same needs and shapes have the same
     std::uint32_t first_stage = 0;
     std::uint32_t stage_count = 0;
     std::uint32_t container_stage = 0;  ///< from this stage on its containers run (phase Running)

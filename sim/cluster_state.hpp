@@ -1,6 +1,7 @@
 #pragma once
 #include "models/arena.hpp"
 #include "models/fault.hpp"
+#include "models/index_set.hpp"
 #include "models/random.hpp"
 #include "policies/karpenter_lifecycle.hpp"
 #include "policies/restart_backoff.hpp"
@@ -33,6 +34,7 @@ struct Pod {
     std::uint32_t revision = 0;         ///< index into Blueprint::templates
     std::uint32_t node = no_index;
     std::uint32_t next = no_index;      ///< in the free list of its workload or the list of pending pods
+    std::uint32_t previous = no_index;  ///< in the list of pending pods
     std::uint32_t next_on_node = no_index, previous_on_node = no_index;
     std::uint32_t incarnation = 0;      ///< how many pods have used this slot
     std::uint32_t nominated = no_index; ///< pending: the node on which victims make room for it
@@ -62,6 +64,7 @@ enum class NodeState : std::uint8_t {
     cordoned,  ///< takes no new pods
     lost,      ///< dead: its pods stay until they are given up
 };
+inline constexpr int node_states = static_cast<int>(NodeState::lost) + 1;
 
 struct ClusterNode {
     NodeState state = NodeState::none;
@@ -154,6 +157,10 @@ class ClusterState {
 public:
     WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
         m_pods = arena.template take<Pod>(b.pod_slots);
+        m_existing.take_memory(arena, b.pod_slots);
+        m_serving.take_memory(arena, b.pod_slots);
+        for (IndexSet<Layout>& set : m_nodes_in) set.take_memory(arena, b.node_slots);
+        m_changed_nodes.take_memory(arena, b.node_slots);
         m_nodes = arena.template take<ClusterNode>(b.node_slots);
         m_workloads = arena.template take<WorkloadState>(b.workloads.size());
         m_revisions = arena.template take<RevisionState>(b.templates.size());
@@ -170,6 +177,10 @@ public:
         m_tally = &tally;
         m_slots = slots;
         m_nominated = 0;
+        m_existing.clear();
+        m_serving.clear();
+        for (IndexSet<Layout>& set : m_nodes_in) set.clear();
+        m_changed_nodes.clear();
         m_topology.plans = b.counters.data();
         for (std::uint32_t i = 0; i < b.topology_cells; ++i) m_topology.cells[i] = TopologyCell{};
         for (std::uint32_t p = 0; p < b.pools.size(); ++p) {
@@ -202,6 +213,13 @@ public:
     [[nodiscard]] WT_HD const Blueprint& blueprint() const { return *m_blueprint; }
     [[nodiscard]] WT_HD Pod& pod(std::uint32_t i) const { return m_pods[i]; }
     [[nodiscard]] WT_HD ClusterNode& node(std::uint32_t i) const { return m_nodes[i]; }
+    /// The pod slots in use, and those whose engine runs.
+    [[nodiscard]] WT_HD const IndexSet<Layout>& existing() const { return m_existing; }
+    [[nodiscard]] WT_HD const IndexSet<Layout>& serving() const { return m_serving; }
+    /// The node slots in a state; there is none for `none`.
+    [[nodiscard]] WT_HD const IndexSet<Layout>& nodes_in(NodeState state) const {
+        return m_nodes_in[static_cast<int>(state)];
+    }
     [[nodiscard]] WT_HD WorkloadState& workload(std::uint32_t i) const { return m_workloads[i]; }
     [[nodiscard]] WT_HD RevisionState& revision(std::uint32_t t) const { return m_revisions[t]; }
     [[nodiscard]] WT_HD const TemplatePlan& template_of(const Pod& pod) const {
@@ -216,6 +234,9 @@ public:
     }
     [[nodiscard]] WT_HD Owner& owner() const { return *m_owner; }
     [[nodiscard]] WT_HD Tally& tally() const { return *m_tally; }
+
+    /// Nodes whose state or room has changed since the scheduler last looked.
+    [[nodiscard]] WT_HD IndexSet<Layout>& changed_nodes() { return m_changed_nodes; }
 
     // ---- the calendar ----------------------------------------------------------------------------------
 
@@ -257,6 +278,7 @@ public:
         pod.incarnation = incarnation;
         pod.state = PodState::pending;
         pod.created = now;
+        m_existing.add(p);
         m_workloads[w].active += is_replica(p) ? 1 : 0;
         ++m_revisions[revision].active;
         ++m_revisions[revision].existing;
@@ -335,6 +357,7 @@ public:
             node.free += plan.needs;
         node.used.cpu_milli += by * plan.scoring_cpu_milli;
         node.used.memory_bytes += by * plan.scoring_memory;
+        m_changed_nodes.add(n);
         count_pod(plan, n, by, true);
     }
     /// The counters of topology spreading, likewise.
@@ -359,6 +382,7 @@ public:
         Pod& pod = m_pods[p];
         --m_revisions[pod.revision].existing;
         pod.state = PodState::none;
+        m_existing.remove(p);
         if (m_blueprint->workloads[pod.workload].controller != WorkloadController::ordinals) {
             pod.next = m_workloads[pod.workload].free_pods;
             m_workloads[pod.workload].free_pods = p;
@@ -388,8 +412,23 @@ public:
             wake_workload(w, now);
     }
 
+    /// Its engine runs, or no longer.
+    WT_HD void set_serving(std::uint32_t p, bool serving) {
+        m_pods[p].serving = serving;
+        m_serving.set(p, serving);
+    }
+
     // ---- nodes -----------------------------------------------------------------------------------------
 
+    /// Every change of a node's state goes through here.
+    WT_HD void set_node_state(std::uint32_t n, NodeState to, Tick now) {
+        NodeState& state = m_nodes[n].state;
+        if (state != NodeState::none) m_nodes_in[static_cast<int>(state)].remove(n);
+        if (to != NodeState::none) m_nodes_in[static_cast<int>(to)].add(n);
+        state = to;
+        m_changed_nodes.add(n);
+        m_owner->node_changed(n, now);
+    }
     [[nodiscard]] WT_HD bool has_free_node(std::uint32_t pool) const {
         return m_free_nodes[pool] != no_index;
     }
@@ -406,13 +445,12 @@ public:
         node.pool = static_cast<std::uint16_t>(plan.pool);
         node.shape = static_cast<std::uint16_t>(shape);
         node.incarnation = incarnation;
-        node.state = NodeState::provisioning;
         node.free = plan.room();
         node.used = {plan.daemon_scoring_cpu_milli, plan.daemon_scoring_memory};
         node.launched = now;
         ++m_tally->pools[plan.pool].launched;
         count_node(plan, now, 1);
-        m_owner->node_changed(n, now);
+        set_node_state(n, NodeState::provisioning, now);
         return n;
     }
     WT_HD void drop_node(std::uint32_t n, Tick now) {
@@ -423,10 +461,9 @@ public:
         if (life < plan.minimum_billing && now < m_blueprint->span)
             m_tally->pools[node.pool].bill_extra(plan.minimum_billing - life, plan.nano_usd_per_hour, plan.gpus);
         if (node.in_topology) count_node_domains(n, false);
-        node.state = NodeState::none;
         node.next = m_free_nodes[node.pool];
         m_free_nodes[node.pool] = n;
-        m_owner->node_changed(n, now);
+        set_node_state(n, NodeState::none, now);
     }
 
     // ---- random draws ----------------------------------------------------------------------------------
@@ -494,7 +531,10 @@ private:
     ControlSlots m_slots;
     std::uint64_t m_version = 0;
     ArenaArray<Pod, Layout> m_pods;
+    IndexSet<Layout> m_existing, m_serving;
     ArenaArray<ClusterNode, Layout> m_nodes;
+    IndexSet<Layout> m_nodes_in[node_states];  ///< [NodeState]
+    IndexSet<Layout> m_changed_nodes;
     ArenaArray<WorkloadState, Layout> m_workloads;
     ArenaArray<RevisionState, Layout> m_revisions;
     std::int32_t m_nominated = 0;  ///< pending pods with a nominated node

@@ -54,6 +54,7 @@ public:
     // ---- the parts -------------------------------------------------------------------------------------
 
     [[nodiscard]] WT_HD State& state() { return m_state; }
+    [[nodiscard]] WT_HD const State& state() const { return m_state; }
     [[nodiscard]] WT_HD WorkloadControllers<Layout, Owner>& controllers() { return m_controllers; }
     [[nodiscard]] WT_HD Scheduler<Layout, Owner>& scheduler() { return m_scheduler; }
     [[nodiscard]] WT_HD Kubelet<Layout, Owner>& kubelet() { return m_kubelet; }

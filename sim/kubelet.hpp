@@ -246,7 +246,7 @@ private:
         s.node(pod.node).seen[pod.workload / 64] |= std::uint64_t{1} << (pod.workload % 64);
         m_pods[p].waits_for_group = s.is_replica(p) && !workers_serve(s, p);
         if (m_pods[p].waits_for_group) return;
-        pod.serving = true;
+        s.set_serving(p, true);
         if (plan.run_time != Tick{never}) m_pods[p].end_due = now + plan.run_time;
         s.owner().process_serves(p, now);
         set_answers(fleet, p, now);
@@ -412,7 +412,7 @@ private:
         if (!pod.serving) return;
         State& s = fleet.state();
         s.owner().process_gone(p, now);
-        pod.serving = false;
+        s.set_serving(p, false);
         m_pods[p].end_due = never;
         if (m_pods[p].routed && s.blueprint().workloads[pod.workload].hold) {
             m_pods[p].routed = false;

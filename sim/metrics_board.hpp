@@ -19,6 +19,8 @@ public:
             arena.template take_plain<PromqlElement>(static_cast<std::size_t>(b.scrape.workspace.elements));
         m_workspace.points =
             arena.template take_plain<PromqlPoint>(static_cast<std::size_t>(b.scrape.workspace.points));
+        m_first_of_pods = arena.template take_plain<std::int32_t>(b.workloads.size());
+        m_next = arena.template take_plain<std::int32_t>(b.streams.size());
         const bool scraped = is_scraped(b);
         m_pods = arena.template take<PodCounters>(scraped ? b.pod_slots : 0);
         m_buckets = arena.template take<std::uint64_t>(
@@ -36,8 +38,15 @@ public:
         m_workspace.element_capacity = b.scrape.workspace.elements;
         m_workspace.point_capacity = b.scrape.workspace.points;
         for (std::int32_t i = 0; i < b.scrape.series_count; ++i) m_store.series[i] = SeriesState{};
-        if (enabled())
-            for (std::uint32_t p = 0; p < b.pod_slots; ++p) pod_started(p);
+        m_first_of_all = no_stream;
+        for (std::uint32_t w = 0; w < b.workloads.size(); ++w) m_first_of_pods[w] = no_stream;
+        for (auto i = static_cast<std::int32_t>(b.streams.size()); i-- > 0;) {
+            std::int32_t& first = b.streams[static_cast<std::size_t>(i)].first_pod < 0
+                                      ? m_first_of_all
+                                      : m_first_of_pods[b.stream_sources[static_cast<std::size_t>(i)].workload];
+            m_next[i] = first;
+            first = i;
+        }
     }
 
     /// Whether anything is scraped at all.
@@ -67,8 +76,9 @@ public:
 
     /// Its pod is gone: the series end at once, the slot's next pod starts new ones.
     WT_HD_COLD void pod_gone(std::uint32_t p, std::uint32_t workload, Tick now) {
-        end_pod(m_store, static_cast<std::int32_t>(workload),
-                static_cast<std::int32_t>(p - m_blueprint->workloads[workload].first_pod), now);
+        const auto slot = static_cast<std::int32_t>(p - m_blueprint->workloads[workload].first_pod);
+        for (std::int32_t s = m_first_of_pods[workload]; s != no_stream; s = m_next[s])
+            end_series(m_store, s, slot, now);
     }
 
     // ---- scraping and asking ----------------------------------------------------------------------------
@@ -76,21 +86,15 @@ public:
     template <class Host>
     WT_HD_COLD void scrape(const Host& host, Tick now) {
         const Blueprint& b = *m_blueprint;
-        for (std::uint32_t p = 0; p < b.pod_slots; ++p)
-            if (host.pod(p).serves()) look_at(host, p, now);
-        for (std::int32_t s = 0; s < m_store.stream_count; ++s) {
-            const StreamPlan& stream = b.streams[static_cast<std::size_t>(s)];
-            const StreamSource& source = b.stream_sources[static_cast<std::size_t>(s)];
-            if (stream.first_pod < 0) {
-                (void)try_append(m_store, s, 0, now, workload_value(host, source));
-                continue;
-            }
-            const WorkloadPlan& plan = b.workloads[source.workload];
-            for (std::int32_t slot = 0; slot < stream.slots; ++slot) {
-                const std::uint32_t p = plan.first_pod + static_cast<std::uint32_t>(slot);
-                if (host.pod(p).serves())
-                    (void)try_append(m_store, s, slot, now, value_of(source, p));
-            }
+        for (std::int32_t s = m_first_of_all; s != no_stream; s = m_next[s])
+            (void)try_append(m_store, s, 0, now, workload_value(host, b.stream_sources[static_cast<std::size_t>(s)]));
+        const auto& serving = host.serving_pods();
+        for (std::uint32_t p = serving.first(); p != no_index; p = serving.next(p + 1)) {
+            look_at(host, p, now);
+            const std::uint32_t w = host.pod(p).workload;
+            const auto slot = static_cast<std::int32_t>(p - b.workloads[w].first_pod);
+            for (std::int32_t s = m_first_of_pods[w]; s != no_stream; s = m_next[s])
+                (void)try_append(m_store, s, slot, now, value_of(b.stream_sources[static_cast<std::size_t>(s)], p));
         }
     }
 
@@ -221,8 +225,13 @@ private:
         return n;
     }
 
+    static constexpr std::int32_t no_stream = -1;
+
     const Blueprint* m_blueprint = nullptr;
     bool m_enabled = false;
+    std::int32_t m_first_of_all = no_stream;  ///< streams that speak of a whole workload, linked by m_next
+    std::int32_t* m_first_of_pods = nullptr;  ///< [workloads] those with a series for each of its pods
+    std::int32_t* m_next = nullptr;           ///< [streams]
     SampleStore m_store;
     PromqlWorkspace m_workspace;
     ArenaArray<PodCounters, Layout> m_pods;

@@ -21,8 +21,7 @@ public:
     WT_HD_COLD void lose(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now) {
         State& s = fleet.state();
         ClusterNode& node = s.node(n);
-        node.state = NodeState::lost;
-        s.owner().node_changed(n, now);
+        s.set_node_state(n, NodeState::lost, now);
         for (std::uint32_t p = node.first_pod; p != no_index; p = s.pod(p).next_on_node) {
             Pod& pod = s.pod(p);
             fleet.kubelet().node_died(fleet, p, now);

@@ -44,16 +44,14 @@ public:
     WT_HD_COLD void drain(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
         State& s = fleet.state();
         if (!WT_CHECK(fault, s.node(n).state == NodeState::ready)) return;
-        s.node(n).state = NodeState::draining;
-        s.owner().node_changed(n, now);
+        s.set_node_state(n, NodeState::draining, now);
         if (s.node(n).pods == 0) return s.drop_node(n, now);
         evict_all(fleet, n, now, fault);
     }
 
     /// Takes a Ready node out of scheduling, or back in.
     WT_HD void set_cordoned(State& s, std::uint32_t n, bool cordoned, Tick now) {
-        s.node(n).state = cordoned ? NodeState::cordoned : NodeState::ready;
-        s.owner().node_changed(n, now);
+        s.set_node_state(n, cordoned ? NodeState::cordoned : NodeState::ready, now);
     }
 
     /// A pod has left the node.
@@ -66,9 +64,8 @@ public:
     WT_HD void become_ready(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now) {
         State& s = fleet.state();
         s.wake_node(n, never);
-        s.node(n).state = NodeState::ready;
         s.node(n).empty_since = s.node(n).last_pod_event = now;
-        s.owner().node_changed(n, now);
+        s.set_node_state(n, NodeState::ready, now);
         fleet.scheduler().schedule(fleet, now);
     }
 

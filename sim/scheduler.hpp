@@ -10,29 +10,41 @@ class Fleet;
 ///
 /// Every event that can help calls schedule(), and the pods that wait are tried again at once: since 1.33 an
 /// idle scheduler takes pods out of their back-off (kubernetes.md 7.1.2.2), and this one, whose attempts take
-/// no time, is always idle. Pods of one template that failed are not tried twice without a change.
+/// no time, is always idle. Pods of one template that failed are not tried twice without a change, and none for
+/// which no node has room (sim/node_room.hpp): an attempt costs what there is to choose from.
 template <class Layout, class Owner>
 class Scheduler {
 public:
     using State = ClusterState<Layout, Owner>;
-    using View = SchedulerView<State>;
+    using View = SchedulerView<State, NodeRoom<Layout>>;
 
     WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
-        m_nodes = arena.template take_plain<std::uint32_t>(b.node_slots);
+        m_room.take_memory(arena, b);
         m_feasible = arena.template take_plain<FeasibleNode>(b.node_slots);
         m_victims = arena.template take_plain<PreemptionVictim>(b.pod_slots);
-        m_failed_in = arena.template take<std::uint64_t>(b.templates.size());
+        m_templates = arena.template take<Waiting>(b.templates.size());
+        m_waiting_in = arena.template take<std::uint32_t>(b.fit_classes.size());
     }
     WT_HD_COLD void start(State& s) {
         const Blueprint& b = s.blueprint();
+        m_room.start(b);
         m_first = m_last = no_index;
         m_start = 0;
-        m_pass = 0;
+        m_stamp = m_pass = m_counting_pass = 0;
+        m_failed = m_failed_counting = m_waiting = m_fresh = m_preemptors = 0;
         m_running = m_again = false;
         m_lowest_priority = INT32_MAX;
+        for (const TemplatePlan& plan : b.templates) m_lowest_priority = lesser_of(m_lowest_priority, plan.priority);
+        for (std::uint32_t c = 0; c < b.fit_classes.size(); ++c) m_waiting_in[c] = 0;
         for (std::uint32_t t = 0; t < b.templates.size(); ++t) {
-            m_failed_in[t] = 0;
-            if (b.templates[t].priority < m_lowest_priority) m_lowest_priority = b.templates[t].priority;
+            Waiting& w = m_templates[t] = Waiting{};
+            const TemplatePlan& plan = b.templates[t];
+            w.may_preempt = plan.preempts != 0 && m_lowest_priority < plan.priority;
+            w.counts = w.may_preempt;
+            for (std::uint32_t i = 0; i < plan.spread_count; ++i)
+                w.counts = w.counts || b.spread_rules[plan.first_spread + i].hard;
+            for (std::uint32_t i = 0; i < plan.affinity_count; ++i)
+                w.counts = w.counts || b.affinity_rules[plan.first_affinity + i].kind != AffinityKind::preferred;
         }
     }
 
@@ -41,23 +53,36 @@ public:
 
     /// A new pod: behind those of at least its priority.
     WT_HD_COLD void enqueue(State& s, std::uint32_t p) {
-        const std::int32_t priority = s.template_of(s.pod(p)).priority;
+        const TemplatePlan& plan = s.template_of(s.pod(p));
         std::uint32_t before = m_last;
-        if (m_last != no_index && s.template_of(s.pod(m_last)).priority < priority) {
-            before = no_index;
-            for (std::uint32_t q = m_first; s.template_of(s.pod(q)).priority >= priority; q = s.pod(q).next)
-                before = q;
-        }
-        std::uint32_t& link = before == no_index ? m_first : s.pod(before).next;
-        s.pod(p).next = link;
-        link = p;
-        if (m_last == before) m_last = p;
+        while (before != no_index && s.template_of(s.pod(before)).priority < plan.priority)
+            before = s.pod(before).previous;
+        const std::uint32_t after = before == no_index ? m_first : s.pod(before).next;
+        s.pod(p).previous = before;
+        s.pod(p).next = after;
+        (before == no_index ? m_first : s.pod(before).next) = p;
+        (after == no_index ? m_last : s.pod(after).previous) = p;
+        ++m_fresh;
+        Waiting& w = m_templates[s.pod(p).revision];
+        if (w.pods++ > 0) return;
+        ++m_waiting;
+        ++m_waiting_in[plan.fit_class];
+        m_preemptors += w.may_preempt ? 1 : 0;
+        count_failed(w, 1);
     }
     WT_HD_COLD void drop(State& s, std::uint32_t p) {
-        std::uint32_t before = no_index;
-        for (std::uint32_t q = m_first; q != p; q = s.pod(q).next) before = q;
-        unlink(s, p, before);
         nominate(s, p, no_index);
+        Pod& pod = s.pod(p);
+        (pod.previous == no_index ? m_first : s.pod(pod.previous).next) = pod.next;
+        (pod.next == no_index ? m_last : s.pod(pod.next).previous) = pod.previous;
+        pod.next = pod.previous = no_index;
+        m_fresh -= pod.unschedulable ? 0 : 1;
+        Waiting& w = m_templates[pod.revision];
+        if (--w.pods > 0) return;
+        --m_waiting;
+        --m_waiting_in[s.template_of(pod).fit_class];
+        m_preemptors -= w.may_preempt ? 1 : 0;
+        count_failed(w, -1);
     }
 
     /// Something changed: binds every waiting pod that fits somewhere, in the order of the queue; starts
@@ -74,39 +99,85 @@ public:
     }
 
 private:
+    /// The waiting pods of one template.
+    struct Waiting {
+        std::uint32_t pods = 0;
+        bool may_preempt = false;
+        bool counts = false;  ///< a bound pod may let it in: it counts other pods, or may preempt them
+        std::uint64_t failed_in = 0;  ///< the pass in which a pod of it found no place
+    };
+    [[nodiscard]] WT_HD static std::int32_t lesser_of(std::int32_t a, std::int32_t b) { return a < b ? a : b; }
+
+    /// Whether some waiting pod has a node to be tried on, or others to preempt.
+    [[nodiscard]] WT_HD_COLD bool is_hopeful(const State& s) const {
+        if (m_preemptors > 0 || s.has_nominated()) return true;
+        for (std::uint32_t c = 0; c < s.blueprint().fit_classes.size(); ++c)
+            if (m_waiting_in[c] > 0 && m_room.open(c).size() > 0) return true;
+        return false;
+    }
+    [[nodiscard]] WT_HD bool has_failed(const Waiting& w) const {
+        return w.failed_in == (w.counts ? m_counting_pass : m_pass);
+    }
+    WT_HD void count_failed(const Waiting& w, std::int32_t by) {
+        if (has_failed(w)) (w.counts ? m_failed_counting : m_failed) += by;
+    }
+    WT_HD void set_failed(Waiting& w) {
+        if (has_failed(w)) return;
+        w.failed_in = w.counts ? m_counting_pass : m_pass;
+        ++(w.counts ? m_failed_counting : m_failed);
+    }
+    /// Those that count other pods may be tried again.
+    WT_HD void forget_counting() {
+        m_counting_pass = ++m_stamp;
+        m_failed_counting = 0;
+    }
+
     WT_HD_COLD void pass(Fleet<Layout, Owner>& fleet, Tick now) {
         State& s = fleet.state();
-        find_nodes(s);
-        ++m_pass;
-        std::uint32_t before = no_index;
+        m_room.refresh(s);
+        m_start = m_room.nodes() > 0 ? m_start % m_room.nodes() : 0;
+        if (m_fresh == 0 && !is_hopeful(s)) return;
+        m_pass = ++m_stamp;
+        m_failed = 0;
+        forget_counting();
         for (std::uint32_t p = m_first; p != no_index && !m_again;) {
+            const bool all_failed = m_failed + m_failed_counting == static_cast<std::int32_t>(m_waiting);
+            if (all_failed && m_fresh == 0 && !s.has_nominated()) return;
             const std::uint32_t after = s.pod(p).next;
-            const std::uint32_t revision = s.pod(p).revision;
-            std::uint32_t node = no_index;
-            if (m_failed_in[revision] != m_pass || s.pod(p).nominated != no_index)
-                node = attempt(fleet, p, now);
+            const std::uint32_t node = place(fleet, p, now);
             if (node != no_index) {
-                unlink(s, p, before);
-                nominate(s, p, no_index);
+                drop(s, p);
                 s.bind(p, node, now);
+                m_room.refresh(s);
                 fleet.kubelet().begin(fleet, p, now);
-                // A bound pod may meet another's affinity or end a skew.
-                if (s.blueprint().counters.size() > 0) ++m_pass;
-            } else {
-                before = p;
-                if (!s.pod(p).unschedulable) {
-                    s.pod(p).unschedulable = 1;
-                    fleet.pod_unschedulable(p, now);
-                }
+                forget_counting();  // a bound pod may meet another's affinity or end a skew
+            } else if (!s.pod(p).unschedulable) {
+                s.pod(p).unschedulable = 1;
+                --m_fresh;
+                fleet.pod_unschedulable(p, now);
             }
             p = after;
         }
     }
 
+    /// The node for the next pod of the queue, `no_index` where it stays.
+    WT_HD_COLD std::uint32_t place(Fleet<Layout, Owner>& fleet, std::uint32_t p, Tick now) {
+        State& s = fleet.state();
+        const Pod& pod = s.pod(p);
+        Waiting& w = m_templates[pod.revision];
+        if (pod.nominated != no_index) return attempt(fleet, p, now);
+        if (has_failed(w)) return no_index;
+        // An attempt could only say once more what it said before.
+        const bool no_room = !w.may_preempt && m_room.open(s.template_of(pod).fit_class).size() == 0;
+        if (!pod.unschedulable || !no_room) return attempt(fleet, p, now);
+        set_failed(w);
+        return no_index;
+    }
+
     /// The node for a pod; `no_index` when none fits, after a preemption has been started where one helps.
     WT_HD_COLD std::uint32_t attempt(Fleet<Layout, Owner>& fleet, std::uint32_t p, Tick now) {
         State& s = fleet.state();
-        View view(s, m_nodes, m_node_count, m_first);
+        View view(s, m_room, m_first);
         view.look_for(p);
         const PodRules rules = View::rules_of(s.blueprint(), s.template_of(s.pod(p)));
         const std::uint32_t nominated = s.pod(p).nominated;
@@ -130,7 +201,7 @@ private:
         if (preemption.found())
             preempt(fleet, view, p, rules, preemption.chosen.node, now);
         else if (s.pod(p).nominated == no_index)
-            m_failed_in[s.pod(p).revision] = m_pass;
+            set_failed(m_templates[s.pod(p).revision]);
         return no_index;
     }
 
@@ -168,32 +239,17 @@ private:
         now_at = node;
     }
 
-    /// The nodes that are Ready, in the order of their slots; those that came count in their domains.
-    WT_HD void find_nodes(State& s) {
-        m_node_count = 0;
-        for (std::uint32_t n = 0; n < s.blueprint().node_slots; ++n) {
-            const bool ready = s.node(n).state == NodeState::ready;
-            if (ready) m_nodes[m_node_count++] = n;
-            if (ready != s.node(n).in_topology) s.count_node_domains(n, ready);
-        }
-    }
-    WT_HD void unlink(State& s, std::uint32_t p, std::uint32_t before) {
-        if (before == no_index)
-            m_first = s.pod(p).next;
-        else
-            s.pod(before).next = s.pod(p).next;
-        if (m_last == p) m_last = before;
-        s.pod(p).next = no_index;
-    }
-
     SchedulerProfile m_profile;
-    std::uint32_t* m_nodes = nullptr;  ///< slots of Ready nodes
-    std::uint32_t m_node_count = 0;
+    NodeRoom<Layout> m_room;
     FeasibleNode* m_feasible = nullptr;
     PreemptionVictim* m_victims = nullptr;
-    ArenaArray<std::uint64_t, Layout>
-        m_failed_in;  ///< per template: the pass in which a pod of it found no place
-    std::uint64_t m_pass = 0;
+    ArenaArray<Waiting, Layout> m_templates;
+    ArenaArray<std::uint32_t, Layout> m_waiting_in;  ///< [fit class] templates with waiting pods
+    std::uint64_t m_stamp = 0, m_pass = 0, m_counting_pass = 0;
+    std::int32_t m_failed = 0, m_failed_counting = 0;  ///< waiting templates that have failed in this pass
+    std::uint32_t m_waiting = 0;                       ///< templates with waiting pods
+    std::uint32_t m_fresh = 0;                         ///< waiting pods of which nobody has said that they wait
+    std::uint32_t m_preemptors = 0;                    ///< waiting templates that may preempt
     std::uint32_t m_first = no_index, m_last = no_index;  ///< pods without a node, in the queue's order
     std::int32_t m_start = 0;                             ///< where the last search stopped
     std::int32_t m_lowest_priority = 0;

@@ -1,20 +1,17 @@
 #pragma once
 #include "policies/scheduler_preemption.hpp"
 #include "sim/disruption_status.hpp"
+#include "sim/node_room.hpp"
 
 namespace windtunnel {
 
 /// The cluster as the scheduler's functions look at it (policies/scheduler_rules.hpp,
 /// scheduler_preemption.hpp). Nodes are numbered over those that are Ready.
-template <class State>
+template <class State, class Room>
 class SchedulerView {
 public:
-    WT_HD SchedulerView(State& state, const std::uint32_t* nodes, std::uint32_t count,
-                        std::uint32_t first_pending)
-        : m_state(state),
-          m_nodes(nodes),
-          m_count(static_cast<std::int32_t>(count)),
-          m_pending(first_pending) {}
+    WT_HD SchedulerView(State& state, const Room& room, std::uint32_t first_pending)
+        : m_state(state), m_room(room), m_pending(first_pending) {}
 
     [[nodiscard]] WT_HD static PodRules rules_of(const Blueprint& b, const TemplatePlan& plan) {
         PodRules r;
@@ -36,14 +33,22 @@ public:
         m_pod = pod;
         m_template = &m_state.template_of(m_state.pod(pod));
     }
-    [[nodiscard]] WT_HD std::uint32_t slot(std::int32_t node) const { return m_nodes[node]; }
+    [[nodiscard]] WT_HD std::uint32_t slot(std::int32_t node) const { return m_room.slot(node); }
     [[nodiscard]] WT_HD std::int32_t index_of(std::uint32_t slot_number) const {
-        for (std::int32_t n = 0; n < m_count; ++n)
-            if (m_nodes[n] == slot_number) return n;
-        return no_node;
+        return m_state.node(slot_number).state == NodeState::ready ? m_room.number_of(slot_number) : no_node;
     }
 
-    [[nodiscard]] WT_HD std::int32_t nodes() const { return m_count; }
+    [[nodiscard]] WT_HD std::int32_t nodes() const { return m_room.nodes(); }
+    /// With pods nominated somewhere every node is looked at: they count as if they were there.
+    [[nodiscard]] WT_HD std::int32_t next_candidate(std::int32_t n) const {
+        if (n >= nodes() || m_state.has_nominated()) return n;
+        const std::uint32_t next = m_room.open(m_template->fit_class).next(slot(n));
+        return next == no_index ? nodes() : m_room.number_of(next);
+    }
+    [[nodiscard]] WT_HD RejectionCounts refusals() const {
+        if (m_state.has_nominated()) return {};
+        return m_room.refusals(m_state.blueprint(), m_template->fit_class);
+    }
     [[nodiscard]] WT_HD NodeVerdict before_fit(const PodRules&, std::int32_t n) const {
         const std::int32_t shape = at(n).shape;
         if (m_template->shapes.has(shape)) return {};
@@ -60,13 +65,13 @@ public:
         if (!m_state.has_nominated()) return sum;
         for (std::uint32_t p = m_pending; p != no_index; p = m_state.pod(p).next) {
             const TemplatePlan& plan = m_state.template_of(m_state.pod(p));
-            if (p != m_pod && m_state.pod(p).nominated == m_nodes[n] && plan.priority >= rules.priority)
+            if (p != m_pod && m_state.pod(p).nominated == slot(n) && plan.priority >= rules.priority)
                 sum += plan.needs;
         }
         return sum;
     }
     [[nodiscard]] WT_HD std::int32_t domain(std::int32_t key, std::int32_t n) const {
-        return m_state.domain(key, m_nodes[n]);
+        return m_state.domain(key, slot(n));
     }
     [[nodiscard]] WT_HD std::int32_t domains(std::int32_t key) const {
         const Blueprint& b = m_state.blueprint();
@@ -131,7 +136,7 @@ private:
     [[nodiscard]] WT_HD static std::int32_t number(std::uint32_t i) {
         return i == no_index ? -1 : static_cast<std::int32_t>(i);
     }
-    [[nodiscard]] WT_HD const ClusterNode& at(std::int32_t n) const { return m_state.node(m_nodes[n]); }
+    [[nodiscard]] WT_HD const ClusterNode& at(std::int32_t n) const { return m_state.node(slot(n)); }
     [[nodiscard]] WT_HD const Pod& pod(std::int32_t p) const {
         return m_state.pod(static_cast<std::uint32_t>(p));
     }
@@ -142,8 +147,7 @@ private:
     }
 
     State& m_state;
-    const std::uint32_t* m_nodes;
-    std::int32_t m_count;
+    const Room& m_room;
     std::uint32_t m_pending;
     std::uint32_t m_pod = no_index;
     const TemplatePlan* m_template = nullptr;

@@ -129,6 +129,8 @@ public:
 
     [[nodiscard]] WT_HD const Pod& pod(std::uint32_t p) const { return m_fleet.pod(p); }
     [[nodiscard]] WT_HD const WorkloadState& workload(std::uint32_t w) const { return m_fleet.workload(w); }
+    [[nodiscard]] WT_HD const IndexSet<Layout>& existing_pods() const { return m_fleet.state().existing(); }
+    [[nodiscard]] WT_HD const IndexSet<Layout>& serving_pods() const { return m_fleet.state().serving(); }
     [[nodiscard]] WT_HD ServerGauges gauges_of(std::uint32_t p, Tick now) const {
         return m_servers[p].gauges(m_jobs, now);
     }

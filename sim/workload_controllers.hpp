@@ -170,7 +170,8 @@ private:
         const WorkloadPlan& plan = s.blueprint().workloads[w];
         if (plan.min_ready == Tick{0} || !s.workload(w).rolling) return s.revision(revision).ready;
         std::uint32_t count = 0;
-        for (std::uint32_t p = plan.first_pod; p < plan.first_pod + plan.pod_slots; ++p) {
+        const std::uint32_t end = plan.first_pod + plan.pod_slots;
+        for (std::uint32_t p = s.existing().next(plan.first_pod); p < end; p = s.existing().next(p + 1)) {
             const Pod& pod = s.pod(p);
             if (pod.state != PodState::ready || pod.revision != revision) continue;
             if (is_available(true, pod.ready_since, plan.min_ready, now))
@@ -233,7 +234,8 @@ private:
         const WorkloadPlan& plan = s.blueprint().workloads[w];
         ReplicaSetPod first;
         std::uint32_t first_index = no_index;
-        for (std::uint32_t p = plan.first_pod; p < plan.first_pod + plan.pod_slots; ++p) {
+        const std::uint32_t end = plan.first_pod + plan.pod_slots;
+        for (std::uint32_t p = s.existing().next(plan.first_pod); p < end; p = s.existing().next(p + 1)) {
             if (!s.pod(p).active() || s.pod(p).revision != revision) continue;
             const ReplicaSetPod c = as_replica_set_sees(s, p);
             if (first_index == no_index || deleted_before(c, first, now)) {

@@ -1,18 +1,24 @@
 #include "models/random.hpp"
 #include "scenarios/compile.hpp"
 #include "sim/run_trial.hpp"
+#include "tests/bench/control_plane_files.hpp"
 
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <unistd.h>
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <iostream>
 #include <string>
 #include <vector>
 
 /// `windtunnel_bench [--filter NAME]`: how many requests per second the engine alone simulates, one JSON
 /// object per line. Reading, reporting and building the workload are outside the measured time.
+/// `--write FOLDER` writes the control plane's manifests, for `windtunnel run FOLDER/scenario.yaml`.
 namespace windtunnel {
 namespace {
 
@@ -99,17 +105,22 @@ Case one_replica() {
     return c;
 }
 
-/// 64 replicas, least requests, KEDA on a Prometheus query, nodes that come and go: from its manifests.
-Case fleet_64() {
+/// A case from a scenario file, the way `windtunnel run` compiles it.
+Case from_scenario(const std::string& name, const std::string& file, std::uint64_t stepwise_requests) {
     ScenarioInputs inputs;
-    inputs.scenario_file = WINDTUNNEL_SOURCE_DIR "/tests/bench/fleet_64/scenario.yaml";
+    inputs.scenario_file = file;
     Result<Scenario> scenario = read_scenario(inputs, std::cin);
     if (!scenario) throw InternalError(to_string(scenario.problems().front()));
     Result<WorkloadSource> source = WorkloadSource::make(*scenario, scenario->seed);
     if (!source) throw InternalError(to_string(source.problems().front()));
     Result<CompiledScenario> compiled = compile_scenario(*scenario, *source);
     if (!compiled) throw InternalError(to_string(compiled.problems().front()));
-    return {"fleet_64", std::move(compiled->parts), source->trial(0)->requests, 50'000};
+    return {name, std::move(compiled->parts), source->trial(0)->requests, stepwise_requests};
+}
+
+/// 64 replicas, least requests, KEDA on a Prometheus query, nodes that come and go: from its manifests.
+Case fleet_64() {
+    return from_scenario("fleet_64", WINDTUNNEL_SOURCE_DIR "/tests/bench/fleet_64/scenario.yaml", 50'000);
 }
 
 Case day_10m() {
@@ -133,22 +144,109 @@ double run_for(const Case& c, std::uint64_t count, ServerKind server, TrialOutco
     return static_cast<double>(count) / took.count();
 }
 
+double peak_rss_mib() {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return static_cast<double>(usage.ru_maxrss) / 1024.0;
+}
+
 void report(Case (*make)(), const std::string& filter, const char* name) {
     if (!filter.empty() && filter != name) return;
     const Case c = make();
     TrialOutcome fast, slow;
     const double rate = run_for(c, c.requests.size(), ServerKind::fast, fast);
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);  // before the reference runs
+    const double peak = peak_rss_mib();  // before the reference runs
     const double stepwise = run_for(c, c.stepwise_requests, ServerKind::stepwise, slow);
     fmt::print(
         "{{\"name\":\"{}\",\"requests\":{},\"requests_per_second\":{:.0f},\"stepwise_requests_per_second\":{:"
         ".0f},"
-        "\"peak_rss_mib\":{:.0f},\"completed\":{},\"kv_preemptions\":{},\"events\":{},\"mean_ttft_ms\":{:.1f}"
-        "}}\n",
-        c.name, c.requests.size(), rate, stepwise, static_cast<double>(usage.ru_maxrss) / 1024.0,
+        "\"peak_rss_mib\":{:.0f},\"arena_mib\":{:.1f},\"completed\":{},\"kv_preemptions\":{},\"events\":{},"
+        "\"mean_ttft_ms\":{:.1f}}}\n",
+        c.name, c.requests.size(), rate, stepwise, peak, static_cast<double>(fast.arena_bytes) / 1048576.0,
         fast.tally.requests.completed, fast.tally.kv_preemptions, fast.tally.events,
         fast.ttft.mean_ticks() / 1e8);
+    std::fflush(stdout);
+}
+
+// ---- the control plane ----------------------------------------------------------------------------------
+
+/// A few pods in an otherwise idle large cluster: the fewest and the most of both at any time.
+struct ClusterPeaks : NullObserver {
+    static constexpr bool enabled = true;
+    std::vector<bool> pod_there, node_there;
+    std::uint64_t pods = 0, nodes = 0, most_pods = 0, most_nodes = 0, least_pods = UINT64_MAX, pods_made = 0,
+                  nodes_made = 0;
+
+    explicit ClusterPeaks(const Blueprint& b) : pod_there(b.pod_slots), node_there(b.node_slots) {}
+    static void change(std::vector<bool>& there, std::uint32_t i, bool now, std::uint64_t& count,
+                       std::uint64_t& most, std::uint64_t& made) {
+        if (there[i] == now) return;
+        there[i] = now;
+        count += now ? 1 : std::uint64_t{0} - 1;
+        made += now ? 1 : 0;
+        most = std::max(most, count);
+    }
+    void pod_changed(std::uint32_t p, const Pod& pod, Tick now) {
+        change(pod_there, p, pod.exists(), pods, most_pods, pods_made);
+        if (now > seconds(3600)) least_pods = std::min(least_pods, pods);
+    }
+    void node_changed(std::uint32_t n, const ClusterNode& node, Tick) {
+        change(node_there, n, node.state != NodeState::none, nodes, most_nodes, nodes_made);
+    }
+};
+
+/// The same requests to the same replicas as at the start, with nobody in the control plane: what of the time
+/// is the requests'.
+BlueprintParts requests_alone(BlueprintParts parts) {
+    parts.autoscalers.clear();
+    for (WorkloadPlan& w : parts.workloads) w.autoscaler = -1;
+    parts.streams.clear();
+    parts.stream_sources.clear();
+    parts.scrape.series_count = 0;
+    parts.scrape.sample_count = 0;
+    parts.events.clear();
+    for (PoolPlan& p : parts.pools) p.provisioner = Provisioner::fixed;
+    return parts;
+}
+
+double time_of(const BlueprintParts& parts, const std::vector<Request>& requests, TrialOutcome& outcome) {
+    const BlueprintBlock block = build(parts);
+    TrialArena arena;
+    const auto from = std::chrono::steady_clock::now();
+    outcome = run_trial(block.blueprint(), {requests.data(), requests.size(), parts.span}, {1, 0}, arena);
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
+}
+
+void report_control_plane(const std::string& filter, const char* name, const ControlPlaneSize& size) {
+    if (!filter.empty() && filter != name) return;
+    const std::filesystem::path folder =
+        std::filesystem::temp_directory_path() / fmt::format("windtunnel_bench_{}", getpid());
+    Case c = from_scenario(name, write_control_plane(folder, size), 0);
+    std::filesystem::remove_all(folder);
+    c.parts.job_capacity = 1 << 16;
+    TrialOutcome outcome, alone;
+    const double took = time_of(c.parts, c.requests, outcome);
+    const double request_seconds = time_of(requests_alone(c.parts), c.requests, alone);
+    const double peak = peak_rss_mib();
+    const BlueprintBlock block = build(c.parts);
+    ClusterPeaks peaks(block.blueprint());
+    TrialArena arena;
+    (void)run_trial<ContiguousLayout, ArenaBank<ContiguousLayout>>(
+        block.blueprint(), WorkloadView{c.requests.data(), c.requests.size(), c.parts.span}, {1, 0}, arena,
+        peaks);
+    const Tally& t = outcome.tally;
+    fmt::print(
+        "{{\"name\":\"{}\",\"requests\":{},\"requests_per_second\":{:.0f},\"seconds\":{:.2f},"
+        "\"request_seconds\":{:.2f},\"control_plane_seconds\":{:.2f},\"workloads\":{},\"pods\":{},\"nodes\":{"
+        "},"
+        "\"least_pods\":{},\"pods_created\":{},\"nodes_created\":{},\"scale_ups\":{},\"scale_downs\":{},"
+        "\"rollouts\":{},\"evictions\":{},\"peak_rss_mib\":{:.0f},\"arena_mib\":{:.1f},\"completed\":{},"
+        "\"kv_preemptions\":{},\"events\":{},\"mean_ttft_ms\":{:.1f}}}\n",
+        c.name, c.requests.size(), static_cast<double>(c.requests.size()) / took, took, request_seconds,
+        took - request_seconds, c.parts.workloads.size(), peaks.most_pods, peaks.most_nodes, peaks.least_pods,
+        peaks.pods_made, peaks.nodes_made, t.scale_ups, t.scale_downs, t.rollouts, t.evictions, peak,
+        static_cast<double>(outcome.arena_bytes) / 1048576.0, t.requests.completed, t.kv_preemptions,
+        t.events, outcome.ttft.mean_ticks() / 1e8);
     std::fflush(stdout);
 }
 
@@ -157,16 +255,27 @@ void report(Case (*make)(), const std::string& filter, const char* name) {
 
 int main(int argc, char** argv) {
     std::string filter;
+    windtunnel::ControlPlaneSize size;
     for (int i = 1; i < argc; ++i) {
         if (std::strcmp(argv[i], "--filter") == 0 && i + 1 < argc)
             filter = argv[++i];
-        else {
-            std::fprintf(stderr, "usage: windtunnel_bench [--filter one_replica|fleet_64|day_10m]\n");
+        else if (std::strcmp(argv[i], "--workloads") == 0 && i + 1 < argc)
+            size.workloads = std::atoi(argv[++i]);
+        else if (std::strcmp(argv[i], "--hours") == 0 && i + 1 < argc)
+            size.hours = std::atof(argv[++i]);
+        else if (std::strcmp(argv[i], "--write") == 0 && i + 1 < argc) {
+            std::puts(windtunnel::write_control_plane(argv[i + 1], size).c_str());
+            return 0;
+        } else {
+            std::fprintf(stderr,
+                         "usage: windtunnel_bench [--filter one_replica|fleet_64|day_10m|control_plane|"
+                         "control_plane_karpenter] [--workloads N] [--hours H] [--write FOLDER]\n");
             return 2;
         }
     }
     windtunnel::report(windtunnel::one_replica, filter, "one_replica");
     windtunnel::report(windtunnel::fleet_64, filter, "fleet_64");
     windtunnel::report(windtunnel::day_10m, filter, "day_10m");
+    windtunnel::report_control_plane(filter, "control_plane", size);
     return 0;
 }

@@ -48,6 +48,13 @@ public:
                 mark_stale(store, static_cast<std::int32_t>(s), slot, at);
     }
 
+    /// A pod leaves: all its series end.
+    void leave(std::int32_t workload, std::int32_t slot, Tick at) {
+        for (std::size_t s = 0; s < layout.streams.size(); ++s)
+            if (layout.streams[s].workload == workload && layout.streams[s].first_pod >= 0)
+                end_series(store, static_cast<std::int32_t>(s), slot, at);
+    }
+
     PromqlResult run(std::size_t program, Tick now) {
         const PromqlProgramView view = programs[program].view();
         elements.assign(static_cast<std::size_t>(view.workspace.elements), {});

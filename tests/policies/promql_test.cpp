@@ -173,7 +173,7 @@ TEST_CASE("promql: a pod that takes over a slot is another series, not a counter
     const std::size_t sum = bench.add("sum(increase(vllm:generation_tokens_total[1m]))");
     bench.open();
     for (int i = 0; i < 3; ++i) bench.put(tokens, chat, 0, 0, seconds(15 * i), 1000 + 10 * i);
-    end_pod(bench.store, chat, 0, seconds(31));
+    bench.leave(chat, 0, seconds(31));
     for (int i = 3; i < 5; ++i) bench.put(tokens, chat, 0, 0, seconds(15 * i), 5 * (i - 3));
     // Window [0, 60]. Old pod: 1000..1020 over 30 s, at the start edge no gap, at the end 30 s > 1.1 * 15 s,
     // so half a distance: 20 * (30 + 0 + 7.5) / 30 = 25. New pod: 0..5 over 15 s; it starts at zero, so
