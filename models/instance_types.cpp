@@ -27,6 +27,7 @@ InstanceType read_type(const json& entry) {
     type.name = entry.at("name");
     type.gpu = entry.at("gpu");
     type.gpu_count = entry.at("gpu_count");
+    if (entry.contains("arch")) type.arch = entry.at("arch");
     type.vcpus = entry.at("vcpus");
     type.memory_gib = entry.at("memory_gib");
     type.local_nvme_gb = entry.at("local_nvme_gb");
@@ -40,7 +41,7 @@ InstanceType read_type(const json& entry) {
     if (entry.contains("zones"))
         for (const auto& [region, suffixes] : entry.at("zones").items())
             type.zones.emplace(region, suffixes.get<std::vector<std::string>>());
-    WT_EXPECTS(get_gpu(type.gpu).ok());
+    WT_EXPECTS(type.gpu_count == 0 ? type.gpu.empty() : get_gpu(type.gpu).ok());
     return type;
 }
 
@@ -112,7 +113,7 @@ Result<const InstanceType*> get_instance_type(std::string_view cloud, std::strin
     return Problem{
         {},
         "instance_type",
-        fmt::format("found '{}', which is no GPU instance type of {} in the catalogue; did you mean {}?",
+        fmt::format("found '{}', which is no instance type of {} in the catalogue; did you mean {}?",
                     name, (*found)->name, spoken_list(nearest_names(name, known)))};
 }
 

@@ -25,7 +25,8 @@ struct InstancePrice {
 struct InstanceType {
     std::string cloud;  ///< "aws", "gcp", "azure"
     std::string name;   ///< "g5.xlarge", "g2-standard-8", "Standard_NC24ads_A100_v4"
-    std::string gpu;    ///< a name of the GPU catalogue
+    std::string arch = "amd64";  ///< as the node label kubernetes.io/arch says it
+    std::string gpu;    ///< a name of the GPU catalogue; "" = none
     int gpu_count = 0;
     int vcpus = 0;
     double memory_gib = 0;

@@ -7,7 +7,7 @@ namespace windtunnel {
 
 /// Offerings = node shapes (instance type, zone, capacity type) that autoscalers choose from. A scenario
 /// with more is refused when it is compiled.
-inline constexpr std::int32_t karpenter_max_offerings = 512;
+inline constexpr std::int32_t karpenter_max_offerings = 1024;
 
 /// A set of offerings, by index.
 struct OfferingSet {

@@ -64,7 +64,7 @@ Culprit reached_bound(const Scenario& source, const CompiledScenario& scenario, 
         const CompiledPool& pool = scenario.pools[p];
         std::int64_t most = 0;
         for (const TrialNumbers& t : results.trials) most = std::max(most, t.pools[p].nodes_most);
-        if (pool.maximum > pool.minimum && most >= pool.maximum)
+        if (!pool.by_karpenter && pool.maximum > pool.minimum && most >= pool.maximum)
             return {pool_place(source, pool.name),
                     fmt::format("pool {} reached its maximum of {} nodes", pool.name, pool.maximum)};
     }

@@ -57,8 +57,10 @@ private:
         line("Scenario", m_scenario.name);
         std::vector<std::string> parts, pools;
         for (const CompiledPool& p : m_scenario.pools)
-            pools.push_back(fmt::format("{} ({} {}, {}–{})", p.name, p.capacity_type, p.instance_type,
-                                        p.minimum, p.maximum));
+            pools.push_back(p.by_karpenter
+                                ? fmt::format("{} ({} {}, by Karpenter)", p.name, p.capacity_type, p.instance_type)
+                                : fmt::format("{} ({} {}, {}–{})", p.name, p.capacity_type, p.instance_type,
+                                              p.minimum, p.maximum));
         if (!pools.empty())
             parts.push_back(plural(pools.size(), "pool") + ": " + fmt::format("{}", fmt::join(pools, ", ")));
         for (const CompiledWorkload& w : m_scenario.workloads) {
@@ -286,7 +288,7 @@ private:
         if (m_first != nullptr)
             for (std::size_t p = 0; p < m_scenario.pools.size(); ++p) {
                 const CompiledPool& pool = m_scenario.pools[p];
-                if (pool.maximum > pool.minimum && m_first->outcome.tally.pools[p].nodes.most >= pool.maximum)
+                if (!pool.by_karpenter && pool.maximum > pool.minimum && m_first->outcome.tally.pools[p].nodes.most >= pool.maximum)
                     reached.push_back(fmt::format("pool {} reached its maximum of {} nodes", pool.name, pool.maximum));
             }
         if (!reached.empty()) line("", m_style.yellow(fmt::format("{}", fmt::join(reached, " · "))));

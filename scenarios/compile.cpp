@@ -7,7 +7,7 @@
 #include "scenarios/compile_pools.hpp"
 #include "scenarios/compile_scheduling.hpp"
 #include "scenarios/compile_server.hpp"
-#include "scenarios/node_labels.hpp"
+#include "scenarios/node_places.hpp"
 #include "scenarios/unsimulated.hpp"
 #include "scenarios/workload_kinds.hpp"
 
@@ -51,10 +51,6 @@ public:
         requests();
         server(pools);
         replicas();
-        if (m_fits || m_other == nullptr) {
-            m_pod.plan.server = static_cast<std::int32_t>(m_out.parts.servers.size());
-            m_out.parts.servers.push_back(std::move(m_server));
-        }
         stages();
         strategy();
         compile_kind(m_object, m_most, m_plan);
@@ -148,13 +144,7 @@ private:
             if (e.kind != EventKind::rollout || e.target != m_object.meta.title()) continue;
             if (e.server && m_fits) {
                 CompiledWorkload facts = m_facts;
-                Result<ServerParts> made = compile_server(*e.server, m_facts.gpu, facts, m_out.warnings);
-                if (!made) {
-                    m_errors.insert(m_errors.end(), made.problems().begin(), made.problems().end());
-                    continue;
-                }
-                latest.plan.server = static_cast<std::int32_t>(m_out.parts.servers.size());
-                m_out.parts.servers.push_back(std::move(*made));
+                if (!serve(*e.server, latest, facts)) continue;
             }
             const std::uint32_t revision = m_out.parts.add_revision(w, latest);
             m_out.parts.events.push_back({e.at, ClusterEventKind::rollout, {}, w, 1, revision});
@@ -188,45 +178,27 @@ private:
                             declared->pipeline_parallel));
         // A pool that is not understood has been reported; whether the pods would fit on it is not known.
         if (std::any_of(pools.begin(), pools.end(), [](const PoolDraft& p) { return p.refused; })) return;
-        std::string gpu, why;
-        for (std::size_t p = 0; p < pools.size(); ++p) {
-            const PoolDraft& pool = pools[p];
-            if (const std::string excluded = exclusion_of(pod, *pool.spec, m_scenario.cluster);
-                !excluded.empty())
-                why += fmt::format("; {}: {}", pool.facts.name, excluded);
-            else if (!fits(needs, pool.shape.room()))
-                why += fmt::format("; {}: {}", pool.facts.name, shortage(pool.shape.room()));
-            else if (!gpu.empty() && gpu != pool.gpu)
-                return refuse(m_object.meta.where, m_object.meta.title(),
-                              fmt::format("its pods fit nodes with {} and nodes with {}, allowed: one kind "
-                                          "of GPU per workload; choose it with a nodeSelector or a taint",
-                                          gpu, pool.gpu));
-            else {
-                m_pod.plan.shapes.add(static_cast<std::int32_t>(p));  // a pool has one shape
-                gpu = pool.gpu;
-            }
-        }
-        if (m_pod.plan.shapes.empty())
+        const NodePlaces places = places_of(pod, needs, pools, m_scenario.cluster);
+        m_pod.plan.shapes = places.shapes;
+        m_pod.plan.do_not_disrupt = pod.do_not_disrupt ? 1 : 0;
+        if (places.shapes.empty())
             return refuse(m_object.meta.where, m_object.meta.title(),
                           fmt::format("its pods (GPUs {}, CPU {} m, memory {:.1f} GiB) fit on no node of any "
                                       "pool{}, allowed: a pool whose nodes take them",
                                       needs[resource_gpus], needs[resource_cpu_milli],
-                                      static_cast<double>(needs[resource_memory_bytes]) / 1073741824.0, why));
+                                      static_cast<double>(needs[resource_memory_bytes]) / 1073741824.0,
+                                      places.why));
+        m_gpus = places.gpus;
+        m_gpu_kinds = gpu_kinds_of(pools);
         if (!declared->gpu.empty()) {
             const auto resolved = get_gpu(declared->gpu);
-            if (!resolved || resolved->gpu.name != gpu)
+            if (!resolved || m_gpus != std::vector<std::string>{resolved->gpu.name})
                 return refuse(declared->where, declared->path,
                               fmt::format("declares the GPU {}, but its pods run on nodes with {}, allowed: "
                                           "leave the GPU out, it follows from the node",
-                                          declared->gpu, gpu));
+                                          declared->gpu, join(m_gpus)));
         }
-        Result<ServerParts> made = compile_server(*declared, gpu, m_facts, m_out.warnings);
-        if (!made) {
-            m_errors.insert(m_errors.end(), made.problems().begin(), made.problems().end());
-            return;
-        }
-        m_server = std::move(*made);
-        m_fits = true;
+        m_fits = serve(*declared, m_pod, m_facts);
     }
 
     /// Pods that no request goes to: they go wherever they may, and wait where they fit nowhere. A model server
@@ -234,32 +206,21 @@ private:
     void idle(const std::vector<PoolDraft>& pools, const ModelServer* declared) {
         const PodTemplate& pod = m_object.pod;
         m_pod.plan.needs = needs_of(pod);
-        std::string why;
-        const PoolDraft* first = nullptr;
-        for (std::size_t p = 0; p < pools.size(); ++p) {
-            if (pools[p].refused) continue;
-            if (const std::string excluded = exclusion_of(pod, *pools[p].spec, m_scenario.cluster); !excluded.empty()) {
-                why += fmt::format("; {}: {}", pools[p].facts.name, excluded);
-                continue;
-            }
-            m_pod.plan.shapes.add(static_cast<std::int32_t>(p));
-            if (!fits(m_pod.plan.needs, pools[p].shape.room()))
-                why += fmt::format("; {}: {}", pools[p].facts.name, shortage(pools[p].shape.room()));
-            else if (first == nullptr)
-                first = &pools[p];
-        }
-        if (first == nullptr && m_object.replicas > 0)
-            m_out.warnings.push_back({m_object.meta.where, m_object.meta.title(),
-                                      fmt::format("its pods fit on no node of any pool and stay Pending{}", why)});
-        if (declared == nullptr || first == nullptr || m_pod.plan.needs[resource_gpus] == 0) return;
-        Result<ServerParts> made = compile_server(*declared, first->gpu, m_facts, m_out.warnings);
-        if (made) {
-            m_server = std::move(*made);
-            m_fits = true;
-            return;
-        }
-        for (const Problem& p : made.problems())
-            m_out.warnings.push_back({p.where, p.path, "no requests go to it, so it is taken as pods that serve nothing: " + p.message});
+        const NodePlaces places = places_of(pod, m_pod.plan.needs, pools, m_scenario.cluster);
+        m_pod.plan.shapes = places.admitted;
+        m_pod.plan.do_not_disrupt = pod.do_not_disrupt ? 1 : 0;
+        if (places.shapes.empty() && m_object.replicas > 0)
+            m_out.warnings.push_back(
+                {m_object.meta.where, m_object.meta.title(),
+                 fmt::format("its pods fit on no node of any pool and stay Pending{}", places.why)});
+        if (declared == nullptr || places.shapes.empty() || m_pod.plan.needs[resource_gpus] == 0) return;
+        m_gpus = places.gpus;
+        m_gpu_kinds = gpu_kinds_of(pools);
+        const auto before = static_cast<std::ptrdiff_t>(m_errors.size());
+        m_fits = serve(*declared, m_pod, m_facts);
+        for (auto p = m_errors.begin() + before; p != m_errors.end(); ++p)
+            m_out.warnings.push_back({p->where, p->path, "no requests go to it, so it is taken as pods that serve nothing: " + p->message});
+        m_errors.erase(m_errors.begin() + before, m_errors.end());
     }
 
     /// The workers of a group, where they are several pods: as the leader, without its server.
@@ -270,6 +231,7 @@ private:
             m_scenario.manifests.find_workload(m_object.meta.kind, m_object.meta.name, m_object.meta.name_space);
         if (own != nullptr) worker.plan.needs = needs_of(own->pod);
         worker.plan.server = -1;
+        worker.kind_servers.clear();
         const auto w = static_cast<std::uint32_t>(m_out.parts.workloads.size() - 1);
         const std::uint32_t made = m_out.parts.add_revision(w, worker);
         TemplatePlan& leader = m_out.parts.templates[m_out.parts.workloads[w].first_template].plan;
@@ -278,14 +240,41 @@ private:
             static_cast<std::uint32_t>(m_pod.plan.needs[resource_gpus]) * m_plan.ordinals.group_size;
     }
 
-    [[nodiscard]] std::string shortage(const ResourceAmounts& has) const {
-        const ResourceAmounts& needs = m_pod.plan.needs;
-        if (has[resource_gpus] < needs[resource_gpus])
-            return fmt::format("a node has {} GPUs", has[resource_gpus]);
-        if (has[resource_cpu_milli] < needs[resource_cpu_milli])
-            return fmt::format("a node has {} m of CPU to give", has[resource_cpu_milli]);
-        return fmt::format("a node has {:.1f} GiB of memory to give",
-                           static_cast<double>(has[resource_memory_bytes]) / 1073741824.0);
+    /// The servers of a template, one for each kind of GPU that its pods may meet. A model that runs on none of
+    /// them is an error, one that runs on some a warning: pods on the others never serve.
+    bool serve(const ModelServer& declared, TemplateParts& pod, CompiledWorkload& facts) {
+        std::vector<std::int32_t> servers(m_gpu_kinds.size(), no_fit_server);
+        Problems problems;
+        std::vector<std::string> runs, fails;
+        for (const std::string& gpu : m_gpus) {
+            CompiledWorkload here = facts;
+            Result<ServerParts> made = compile_server(declared, gpu, here, m_out.warnings);
+            if (!made) {
+                problems.insert(problems.end(), made.problems().begin(), made.problems().end());
+                fails.push_back(gpu.empty() ? "no GPU" : gpu);
+                continue;
+            }
+            const auto kind = std::find(m_gpu_kinds.begin(), m_gpu_kinds.end(), gpu) - m_gpu_kinds.begin();
+            servers[static_cast<std::size_t>(kind)] = static_cast<std::int32_t>(m_out.parts.servers.size());
+            if (runs.empty()) {
+                facts = here;
+                pod.plan.server = servers[static_cast<std::size_t>(kind)];
+            }
+            runs.push_back(here.gpu);
+            m_out.parts.servers.push_back(std::move(*made));
+        }
+        if (runs.empty()) {
+            m_errors.insert(m_errors.end(), problems.begin(), problems.end());
+            return false;
+        }
+        for (const Problem& p : problems)
+            m_out.warnings.push_back({p.where, p.path,
+                                      fmt::format("{}'s pods may come to nodes with {}, where they never serve: {}",
+                                                  m_object.meta.title(), join(fails), p.message)});
+        facts.gpu = join(runs);
+        pod.kind_servers.clear();
+        if (m_gpus.size() > 1) pod.kind_servers = std::move(servers);
+        return true;
     }
 
     /// How many replicas at the start and at most.
@@ -390,9 +379,10 @@ private:
     WorkloadPlan m_plan;
     TemplateParts m_pod;
     CompiledWorkload m_facts;
-    ServerParts m_server;
     const OtherWorkload* m_other = nullptr;  ///< no requests go to it
     std::int32_t m_most = 1;                 ///< replicas at any time, but for successors
+    std::vector<std::string> m_gpus;       ///< kinds of GPU that its pods may meet
+    std::vector<std::string> m_gpu_kinds;  ///< all of the scenario, by ShapePlan::gpu_kind
     bool m_fits = false;
 };
 
@@ -477,9 +467,16 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
         for (const CaExpander expander : settings->expanders)
             if (autoscaler.expander_count < ca_longest_chain)
                 autoscaler.expanders[autoscaler.expander_count++] = expander;
-        out.warnings.push_back({settings->where, "",
-                                settings->meta.title() + ": the run does not balance similar groups, bound the "
-                                                         "nodes of all groups together or match priorities"});
+        autoscaler.balance_similar = settings->balance_similar_groups ? 1 : 0;
+        if (settings->max_nodes_total > 0)
+            out.warnings.push_back({settings->where, "",
+                                    settings->meta.title() + ": --max-nodes-total does not bound the nodes of a run"});
+    }
+    // GKE prefers the pools of a ComputeClass by the order of its rules, before anything else.
+    const auto ranked = [](const PoolSpec& pool) { return pool.priority.has_value(); };
+    if (std::any_of(scenario.cluster.pools.begin(), scenario.cluster.pools.end(), ranked) && autoscaler.expander_count < ca_longest_chain) {
+        for (std::int32_t i = autoscaler.expander_count++; i > 0; --i) autoscaler.expanders[i] = autoscaler.expanders[i - 1];
+        autoscaler.expanders[0] = CaExpander::priority;
     }
     out.has_goodput = !scenario.goodput.empty();
     if (scenario.prometheus.evaluation_delay.count > 0)
@@ -529,10 +526,8 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
              "workload",
              fmt::format("found {} workloads, allowed: at most {}", objects.size(), max_workloads)});
     parts.scrape.interval = interval;
-    for (const PoolDraft& pool : pools) {
-        parts.add(pool.plan, pool.shape);
-        out.pools.push_back(pool.facts);
-    }
+    size_karpenter_pools(parts, pools);
+    add_pools(pools, out, errors);
     std::uint64_t pods = 0;
     for (const WorkloadPlan& w : parts.workloads) pods += w.pod_slots;
     if (pods >= 0xffff)
@@ -543,7 +538,7 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
                          pods)});
     if (!errors.empty()) return errors;
     compile_scheduling(scenario, objects, pools, out);
-    compile_events(scenario, objects, parts, errors);
+    compile_events(scenario, objects, pools, parts, errors);
     compile_budgets(scenario, objects, parts);
     compile_quotas(scenario, objects, out, errors);
     compile_cron_jobs(others, first_other, out.clock.start_unix_s, scenario, parts, errors);

@@ -4,13 +4,45 @@
 
 namespace windtunnel {
 
+namespace {
+
+/// What the cloud has none of from `e.at` to the end of its duration: shapes of the pool it names, or of all.
+void compile_shortage(const ScenarioEvent& e, const std::vector<PoolDraft>& pools, BlueprintParts& parts,
+                      Problems& errors) {
+    ShapeSet shapes;
+    for (const PoolDraft& pool : pools)
+        for (std::size_t i = 0; i < pool.shapes.size(); ++i) {
+            const ShapeDraft& shape = pool.shapes[i];
+            if ((e.target == "*" || pool.spec.name == e.target) && (!e.capacity || *e.capacity == shape.capacity) &&
+                (e.zone.empty() || e.zone == shape.zone) &&
+                (e.instance_type.empty() || e.instance_type == shape.instance_type))
+                shapes.add(static_cast<std::int32_t>(pool.first_shape + i));
+        }
+    if (shapes.empty()) {
+        errors.push_back({e.where, e.path, "names a capacity type, zone or instance type that the pool's nodes never have, allowed: "
+                                           "those of its nodes"});
+        return;
+    }
+    ClusterEventPlan plan;
+    plan.at = e.at;
+    plan.kind = ClusterEventKind::no_capacity;
+    plan.target = static_cast<std::uint32_t>(parts.capacity_sets.size());
+    plan.until = e.at + e.duration;
+    parts.capacity_sets.push_back(shapes);
+    parts.events.push_back(plan);
+    plan.kind = ClusterEventKind::capacity_returns;
+    plan.at = plan.until;
+    parts.events.push_back(plan);
+}
+
+}  // namespace
+
 void compile_events(const Scenario& scenario, const std::vector<const WorkloadObject*>& objects,
-                    BlueprintParts& parts, Problems& errors) {
-    const std::vector<PoolSpec>& pools = scenario.cluster.pools;
+                    const std::vector<PoolDraft>& pools, BlueprintParts& parts, Problems& errors) {
     const auto node_event = [&](const ScenarioEvent& e, ClusterEventKind kind) {
         for (std::uint32_t p = 0; p < pools.size(); ++p)
-            if (pools[p].name == e.target)
-                parts.events.push_back({e.at, kind, {}, p, static_cast<std::uint32_t>(e.count), 0});
+            if (pools[p].spec.name == e.target)
+                parts.events.push_back({e.at, kind, {}, p, static_cast<std::uint32_t>(e.count), 0, {}});
     };
     for (const ScenarioEvent& e : scenario.events) {
         switch (e.kind) {
@@ -31,10 +63,12 @@ void compile_events(const Scenario& scenario, const std::vector<const WorkloadOb
                 node_event(e, ClusterEventKind::add_node);
                 break;
             case EventKind::no_capacity:
+                compile_shortage(e, pools, parts, errors);
+                break;
             case EventKind::no_metrics:
                 errors.push_back({e.where, e.path,
                                   "this kind of event is not simulated, allowed: rollout, scale, lose_node, "
-                                  "drain_node, add_node"});
+                                  "drain_node, add_node, no_capacity"});
                 break;
         }
     }

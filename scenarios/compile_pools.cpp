@@ -3,13 +3,250 @@
 #include "models/cold_start_facts.hpp"
 #include "models/instance_types.hpp"
 #include "scenarios/compile.hpp"
+#include "scenarios/node_labels.hpp"
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <regex>
+#include <set>
 
 namespace windtunnel {
 
 namespace {
+
+Problem at(const PoolSpec& pool, const std::string& key, std::string message) {
+    return {pool.where, pool.path.empty() ? key : pool.path + "." + key, std::move(message)};
+}
+
+/// Seconds from the request to a Ready node with its GPU driver, from the cold-start facts.
+Result<std::pair<double, double>> default_provisioning(const std::string& cloud) {
+    const auto stages = node_start(cloud.empty() ? "aws" : cloud);
+    if (!stages) return stages.problems();
+    double median = 0, sigma = 0;
+    for (const ColdStartStage& s : *stages) {
+        median += s.median_s;
+        sigma = std::max(sigma, s.sigma);
+    }
+    return std::pair{median, sigma};
+}
+
+/// Name, size and GPU of the nodes of one instance type.
+Result<ShapeDraft> describe_type(const PoolSpec& spec, const ClusterSpec& cluster, const std::string& type_name) {
+    ShapeDraft out;
+    out.instance_type = type_name;
+    std::int64_t gpus = spec.gpus_per_node, cpu = spec.cpu_milli, memory = spec.memory_bytes;
+    std::int64_t whole_cpu = cpu, whole_memory = memory;
+    out.gpu = spec.gpu;
+    const bool described = !spec.gpu.empty() && gpus > 0 && cpu > 0 && memory > 0;
+    // Nodes without GPUs that the catalogue lacks are what the pool says.
+    const bool plain = spec.gpu.empty() && gpus == 0 && cpu > 0 && memory > 0 && spec.price_nano_usd_per_hour &&
+                       (cluster.cloud == CloudKind::none || !get_instance_type(cloud_name(cluster.cloud), type_name));
+    if (cluster.cloud != CloudKind::none && !described && !plain) {
+        const auto type = get_instance_type(cloud_name(cluster.cloud), type_name);
+        if (!type)
+            return at(spec, "instance_type",
+                      type.problems().front().message +
+                          " (or describe it: gpu, gpus_per_node, cpu, memory, price_usd_per_hour)");
+        const auto bytes = static_cast<std::int64_t>((*type)->memory_gib * 1073741824.0);
+        if (gpus == 0) gpus = (*type)->gpu_count;
+        if (cpu == 0) cpu = allocatable_cpu(whole_cpu = (*type)->vcpus * 1000);
+        if (memory == 0) memory = allocatable_memory(whole_memory = bytes, cluster.cloud);
+        if (out.gpu.empty() && gpus > 0) out.gpu = (*type)->gpu;
+        out.instance_type = (*type)->name;
+    } else if (!described && !plain) {
+        return at(spec, "instance_type",
+                  fmt::format("found {} without a cloud that knows it, allowed: set cluster.cloud and "
+                              "cluster.region, or describe the node: gpu, gpus_per_node, cpu, memory, "
+                              "price_usd_per_hour",
+                              type_name));
+    }
+    if (!out.gpu.empty()) {
+        const auto gpu = get_gpu(out.gpu);
+        if (!gpu) return at(spec, "gpu", gpu.problems().front().message);
+        out.gpu = gpu->gpu.name;
+    }
+    const std::int64_t pods = spec.max_pods > 0 ? spec.max_pods : 110;  // kubelet's default of pods per node
+    out.plan.gpus = gpus;
+    out.plan.capacity = resource_amounts(gpus, whole_cpu, whole_memory, pods);
+    out.plan.allocatable = resource_amounts(gpus, cpu, memory, pods);
+    return out;
+}
+
+/// A card that Google attaches to a general machine, on demand, in micro-USD per hour (Google Cloud GPU pricing,
+/// us-central1, 2025 [from general knowledge, not re-read, 2026-11]).
+struct CardPrice {
+    const char* gpu;
+    std::int64_t micro_usd_per_hour;
+};
+constexpr CardPrice card_prices[] = {{"t4-16gb", 350'000}, {"v100-16gb", 2'480'000}};
+
+Result<PoolPrice> price_of(const PoolSpec& spec, const ClusterSpec& cluster, const std::string& type_name,
+                           const std::string& zone, CapacityType capacity) {
+    if (spec.price_nano_usd_per_hour) return PoolPrice{*spec.price_nano_usd_per_hour, "the scenario"};
+    const std::string cloud = cloud_name(cluster.cloud);
+    if (cloud.empty())
+        return at(spec, "price_usd_per_hour",
+                  "found no price and no cluster.cloud, allowed: a price in USD per hour, or cluster.cloud "
+                  "and cluster.region");
+    const std::string place = zone.empty() ? cluster.region : zone;
+    if (place.empty())
+        return at(spec, "price_usd_per_hour",
+                  "found no price and no region, allowed: a price in USD per hour, or cluster.region");
+    const auto type = get_instance_type(cloud, type_name);
+    if (!type) return at(spec, "instance_type", type.problems().front().message);
+    const auto price = instance_price(**type, place, capacity);
+    if (!price)
+        return at(spec, "instance_type", price.problems().front().message + " (or give price_usd_per_hour)");
+    std::int64_t cards = 0;
+    if (!spec.gpu.empty() && (*type)->gpu_count == 0) {
+        const auto gpu = get_gpu(spec.gpu);
+        const auto card = std::find_if(std::begin(card_prices), std::end(card_prices), [&](const CardPrice& c) { return gpu && gpu->gpu.name == c.gpu; });
+        if (card == std::end(card_prices) || capacity == CapacityType::spot)
+            return at(spec, "instance_type",
+                      fmt::format("found no {} price of a {} attached to {} (or give price_usd_per_hour)", to_string(capacity), spec.gpu, type_name));
+        cards = card->micro_usd_per_hour * spec.gpus_per_node;
+    }
+    return PoolPrice{(*price + cards) * 1000, get_cloud(cloud) ? (*get_cloud(cloud))->price_source : cloud};
+}
+
+std::vector<std::string> zones_of(const PoolSpec& spec, const ClusterSpec& cluster) {
+    if (!spec.zones.empty()) return spec.zones;
+    if (!cluster.zones.empty()) return cluster.zones;
+    return {""};
+}
+
+/// The pool's shapes, by zone and then as its types are listed. Where a type is not sold in some zone, or not in
+/// one of the two ways, the others stand for it; what is sold nowhere is an error.
+void describe_shapes(const PoolSpec& spec, const ClusterSpec& cluster, PoolDraft& draft, Problems& errors) {
+    std::vector<CapacityType> ways{spec.capacity};
+    if (spec.buys_both) ways = {CapacityType::on_demand, CapacityType::spot};
+    std::vector<ShapeDraft> types;
+    Problems problems;
+    const auto note = [&](const Problem& p) {
+        const auto same = [&](const Problem& q) { return q.message == p.message; };
+        if (std::none_of(problems.begin(), problems.end(), same)) problems.push_back(p);
+    };
+    for (const std::string& name : spec.instance_types) {
+        auto type = describe_type(spec, cluster, name);
+        if (type)
+            types.push_back(std::move(*type));
+        else
+            note(type.problems().front());
+    }
+    if (!problems.empty()) {
+        errors.insert(errors.end(), problems.begin(), problems.end());
+        draft.refused = true;
+        return;
+    }
+    std::set<std::string> sold;
+    for (const std::string& zone : zones_of(spec, cluster))
+        for (const ShapeDraft& type : types)
+            for (const CapacityType capacity : ways) {
+                const auto price = price_of(spec, cluster, type.instance_type, zone, capacity);
+                if (!price) {
+                    note(price.problems().front());
+                    continue;
+                }
+                sold.insert(type.instance_type);
+                ShapeDraft shape = type;
+                shape.zone = zone;
+                shape.capacity = capacity;
+                shape.price_source = price->source;
+                shape.plan.nano_usd_per_hour = price->nano_usd_per_hour;
+                shape.plan.spot = capacity == CapacityType::spot ? 1 : 0;
+                shape.plan.kind = shape.plan.spot ? OfferingKind::spot : OfferingKind::on_demand;
+                PoolSpec bought = spec;
+                bought.capacity = capacity;
+                shape.labels = node_labels(bought, cluster, type.instance_type, zone);
+                draft.shapes.push_back(std::move(shape));
+            }
+    if (sold.size() == types.size()) return;
+    errors.insert(errors.end(), problems.begin(), problems.end());
+}
+
+PoolPlan plan_of(const PoolSpec& spec, const ClusterSpec& cluster, Problems& errors) {
+    const bool fixed = !spec.autoscaled.value_or(cluster.autoscaling != NodeAutoscaling::none);
+    PoolPlan plan;
+    plan.provisioner = fixed ? Provisioner::fixed : Provisioner::cluster_autoscaler;
+    plan.choice = spec.allocation == AllocationSpec::cheapest ? ShapeChoice::cheapest
+                  : spec.allocation == AllocationSpec::deep   ? ShapeChoice::deep
+                                                              : ShapeChoice::listed;
+    plan.initial = static_cast<std::uint32_t>(std::max(spec.min_nodes, spec.initial_nodes));
+    plan.minimum = static_cast<std::uint32_t>(fixed ? static_cast<std::int32_t>(plan.initial) : spec.min_nodes);
+    // A fixed pool keeps its initial nodes; beyond them are only those that somebody adds.
+    plan.node_slots = std::max(static_cast<std::uint32_t>(std::max(spec.max_nodes, 1)), fixed ? plan.initial : 1);
+    plan.zone_groups = spec.zone_groups ? 1 : 0;
+    plan.balances = spec.balances ? 1 : 0;
+    plan.group_minimum = static_cast<std::uint32_t>(spec.zone_min);
+    if (spec.zone_max) plan.group_maximum = static_cast<std::uint32_t>(*spec.zone_max);
+    plan.on_demand_base = static_cast<std::uint32_t>(spec.on_demand_base);
+    plan.on_demand_percent = static_cast<std::uint32_t>(spec.on_demand_percent);
+    if (plan.initial > plan.node_slots)
+        errors.push_back(at(spec, "initial",
+                            fmt::format("found {} nodes at the start, allowed: at most max = {}", plan.initial,
+                                        plan.node_slots)));
+    return plan;
+}
+
+/// What the priority expander thinks of a pool: the highest number of whose regular expressions one matches its
+/// name (10.5), or the rank of its ComputeClass's rule.
+void set_priorities(const Scenario& scenario, std::vector<PoolDraft>& drafts) {
+    for (PoolDraft& draft : drafts) {
+        std::optional<std::int32_t> priority = draft.spec.priority;
+        for (const auto& [number, expressions] : scenario.manifests.expander_priorities)
+            for (const std::string& text : expressions) try {
+                    if (std::regex_search(draft.spec.name, std::regex(text))) priority = number;  // ascending: the last wins
+                } catch (const std::regex_error&) {  // reported when it was read
+                }
+        for (ShapeDraft& shape : draft.shapes) {
+            shape.plan.has_priority = priority ? 1 : 0;
+            shape.plan.priority = priority.value_or(0);
+        }
+    }
+}
+
+/// Numbers for zones, instance types, families and kinds of GPU, over all pools.
+void number_shapes(std::vector<PoolDraft>& drafts, Problems& errors, const std::string& file) {
+    std::vector<std::string> zones, gpus;
+    std::set<std::string> types, families;
+    const auto index_in = [](std::vector<std::string>& all, const std::string& one) {
+        const auto known = std::find(all.begin(), all.end(), one);
+        if (known != all.end()) return static_cast<std::uint32_t>(known - all.begin());
+        all.push_back(one);
+        return static_cast<std::uint32_t>(all.size() - 1);
+    };
+    const auto family_of = [](const std::string& type) { return type.substr(0, type.find('.')); };
+    for (const PoolDraft& draft : drafts)
+        for (const ShapeDraft& shape : draft.shapes) {
+            types.insert(shape.instance_type);
+            families.insert(family_of(shape.instance_type));
+        }
+    std::uint32_t next = 0, groups = 0;
+    for (PoolDraft& draft : drafts) {
+        draft.first_shape = next;
+        for (std::size_t i = 0; i < draft.shapes.size(); ++i) {
+            ShapeDraft& shape = draft.shapes[i];
+            shape.plan.zone = index_in(zones, shape.zone);
+            shape.plan.gpu_kind = index_in(gpus, shape.gpu);
+            shape.plan.type = static_cast<std::int32_t>(std::distance(types.begin(), types.find(shape.instance_type)));
+            shape.plan.family =
+                static_cast<std::int32_t>(std::distance(families.begin(), families.find(family_of(shape.instance_type))));
+            groups += i == 0 || (draft.spec.zone_groups && shape.zone != draft.shapes[i - 1].zone) ? 1 : 0;
+        }
+        next += static_cast<std::uint32_t>(draft.shapes.size());
+    }
+    if (next > max_shapes)
+        errors.push_back({{file, 0, 0}, "cluster.pools",
+                          fmt::format("found {} kinds of nodes (instance types x zones x ways of buying), allowed: at "
+                                      "most {}; narrow the requirements or the zones",
+                                      next, max_shapes)});
+    if (zones.size() > static_cast<std::size_t>(karpenter_max_zones) || groups > ca_max_groups)
+        errors.push_back({{file, 0, 0}, "cluster.pools",
+                          fmt::format("found {} zones and {} node groups, allowed: at most {} and {}", zones.size(),
+                                      groups, karpenter_max_zones, ca_max_groups)});
+}
+
+}  // namespace
 
 std::string cloud_name(CloudKind cloud) {
     switch (cloud) {
@@ -25,12 +262,8 @@ std::string cloud_name(CloudKind cloud) {
     return "";
 }
 
-Problem at(const PoolSpec& pool, const std::string& key, std::string message) {
-    return {pool.where, pool.path.empty() ? key : pool.path + "." + key, std::move(message)};
-}
-
-/// What the kubelet keeps for itself and the system. CPU: 6% of the first core, 1% of the second, 0.5% of the
-/// next two, 0.25% of the rest (GKE and EKS documentation, 2025).
+/// CPU: 6% of the first core, 1% of the second, 0.5% of the next two, 0.25% of the rest (GKE and EKS
+/// documentation, 2025).
 std::int64_t allocatable_cpu(std::int64_t milli) {
     std::int64_t reserved = 0, from = 0;
     const struct {
@@ -60,179 +293,112 @@ std::int64_t allocatable_memory(std::int64_t bytes, CloudKind cloud) {
     return bytes - reserved;
 }
 
-/// Seconds from the request to a Ready node with its GPU driver, from the cold-start facts.
-Result<std::pair<double, double>> default_provisioning(const std::string& cloud) {
-    const auto stages = node_start(cloud.empty() ? "aws" : cloud);
-    if (!stages) return stages.problems();
-    double median = 0, sigma = 0;
-    for (const ColdStartStage& s : *stages) {
-        median += s.median_s;
-        sigma = std::max(sigma, s.sigma);
+void describe_provisioning(const PoolSpec& spec, const std::string& cloud, PoolDraft& draft, BlueprintParts& parts,
+                           Problems& errors) {
+    double median = 0, sigma = spec.provisioning_sigma;
+    if (spec.provisioning)
+        median = to_seconds(*spec.provisioning);
+    else if (const auto facts = default_provisioning(cloud)) {
+        median = facts->first;
+        sigma = facts->second;
+    } else {
+        errors.push_back(at(spec, "provisioning_s", facts.problems().front().message));
     }
-    return std::pair{median, sigma};
+    std::int32_t table = -1;
+    if (sigma > 0 && median > 0) {
+        table = static_cast<std::int32_t>(parts.tables.size());
+        parts.tables.push_back(
+            lognormal_table(static_cast<double>(from_seconds(median).count), sigma, 0, seconds(7 * 86400).count));
+    }
+    for (ShapeDraft& shape : draft.shapes) {
+        shape.plan.provisioning = from_seconds(median);
+        shape.plan.provisioning_table = table;
+        if (const auto facts = get_cloud(cloud))
+            shape.plan.minimum_billing = seconds((*facts)->minimum_billing_s);
+    }
 }
-
-/// Instance type, size and GPU of a pool's nodes.
-void describe_nodes(const PoolSpec& spec, const ClusterSpec& cluster, PoolDraft& draft, Problems& errors,
-                    Problems& warnings) {
-    const std::string& type_name = spec.instance_types.front();
-    draft.facts.instance_type = type_name;
-    if (spec.instance_types.size() > 1)
-        warnings.push_back(at(spec, "instance_types",
-                              fmt::format("names {} types; all nodes are taken as {}, the first",
-                                          spec.instance_types.size(), type_name)));
-    std::int64_t gpus = spec.gpus_per_node, cpu = spec.cpu_milli, memory = spec.memory_bytes;
-    draft.gpu = spec.gpu;
-    const bool described = !spec.gpu.empty() && gpus > 0 && cpu > 0 && memory > 0;
-    // Nodes without GPUs are in no catalogue here: they are what the pool says.
-    const bool plain = spec.gpu.empty() && gpus == 0 && cpu > 0 && memory > 0 && spec.price_nano_usd_per_hour &&
-                       (cluster.cloud == CloudKind::none || !get_instance_type(cloud_name(cluster.cloud), type_name));
-    if (cluster.cloud != CloudKind::none && !described && !plain) {
-        const auto type = get_instance_type(cloud_name(cluster.cloud), type_name);
-        if (!type) {
-            for (const Problem& p : type.problems())
-                errors.push_back(
-                    at(spec, "instance_type",
-                       p.message + " (or describe it: gpu, gpus_per_node, cpu, memory, price_usd_per_hour)"));
-            return;
-        }
-        if (gpus == 0) gpus = (*type)->gpu_count;
-        if (cpu == 0) cpu = allocatable_cpu((*type)->vcpus * 1000);
-        if (memory == 0)
-            memory = allocatable_memory(static_cast<std::int64_t>((*type)->memory_gib * 1073741824.0),
-                                        cluster.cloud);
-        if (draft.gpu.empty() && gpus > 0) draft.gpu = (*type)->gpu;
-        draft.facts.instance_type = (*type)->name;
-    } else if (!described && !plain) {
-        errors.push_back(
-            at(spec, "instance_type",
-               fmt::format(
-                   "found {} without a cloud that knows it, allowed: set cluster.cloud and cluster.region, "
-                   "or describe the node: gpu, gpus_per_node, cpu, memory, price_usd_per_hour",
-                   type_name)));
-        return;
-    }
-    if (!draft.gpu.empty()) {
-        const auto gpu = get_gpu(draft.gpu);
-        if (gpu)
-            draft.gpu = gpu->gpu.name;
-        else
-            for (const Problem& p : gpu.problems()) errors.push_back(at(spec, "gpu", p.message));
-    }
-    draft.shape.gpus = gpus;
-    draft.shape.capacity = draft.shape.allocatable = resource_amounts(gpus, cpu, memory, 110);  // kubelet's default of pods per node
-}
-
-}  // namespace
 
 Result<PoolPrice> pool_price(const PoolSpec& spec, const ClusterSpec& cluster) {
-    if (spec.price_nano_usd_per_hour) return PoolPrice{*spec.price_nano_usd_per_hour, "the scenario"};
-    const std::string cloud = cloud_name(cluster.cloud);
-    if (cloud.empty())
-        return at(spec, "price_usd_per_hour",
-                  "found no price and no cluster.cloud, allowed: a price in USD per hour, or cluster.cloud "
-                  "and cluster.region");
-    const std::string place = !spec.zones.empty()      ? spec.zones.front()
-                              : !cluster.zones.empty() ? cluster.zones.front()
-                                                       : cluster.region;
-    if (place.empty())
-        return at(spec, "price_usd_per_hour",
-                  "found no price and no region, allowed: a price in USD per hour, or cluster.region");
-    const auto type = get_instance_type(cloud, spec.instance_types.front());
-    if (!type) return at(spec, "instance_type", type.problems().front().message);
-    const auto price = instance_price(**type, place, spec.capacity);
-    if (!price) {
-        Problem p = price.problems().front();
-        return at(spec, "instance_type", p.message + " (or give price_usd_per_hour)");
-    }
-    return PoolPrice{*price * 1000, get_cloud(cloud) ? (*get_cloud(cloud))->price_source : cloud};
+    return price_of(spec, cluster, spec.instance_types.front(), zones_of(spec, cluster).front(), spec.capacity);
 }
 
 std::vector<PoolDraft> compile_pools(const Scenario& scenario, BlueprintParts& parts, Problems& errors,
                                      Problems& warnings) {
     std::vector<PoolDraft> drafts;
     const ClusterSpec& cluster = scenario.cluster;
-    const std::string cloud = cloud_name(cluster.cloud);
     for (const PoolSpec& spec : cluster.pools) {
         PoolDraft draft;
-        draft.spec = &spec;
-        draft.facts.name = spec.name;
-        draft.facts.capacity_type = spec.capacity == CapacityType::spot ? "spot" : "on-demand";
-        const std::size_t before = errors.size();
-        describe_nodes(spec, cluster, draft, errors, warnings);
-        draft.refused = errors.size() > before;
-        if (draft.refused) {
-            drafts.push_back(std::move(draft));
-            continue;
-        }
-        if (const auto price = pool_price(spec, cluster)) {
-            draft.facts.nano_usd_per_hour = price->nano_usd_per_hour;
-            draft.facts.price_source = price->source;
-        } else {
-            for (const Problem& p : price.problems())
-                if (errors.empty() || errors.back().message != p.message) errors.push_back(p);
-        }
+        draft.spec = spec;
+        describe_shapes(spec, cluster, draft, errors);
+        draft.plan = plan_of(spec, cluster, errors);
+        describe_provisioning(spec, cloud_name(cluster.cloud), draft, parts, errors);
         if (spec.interruptions_per_hour)
             errors.push_back(at(spec, "interruptions_per_hour",
                                 "spot interruptions are not simulated, allowed: leave it out (the pool then "
                                 "runs at its spot price without interruptions)"));
-        else if (spec.capacity == CapacityType::spot)
+        else if (spec.capacity == CapacityType::spot || spec.buys_both)
             warnings.push_back(
                 at(spec, "capacity_type", "spot nodes are priced as spot but are never interrupted"));
-
-        const bool fixed = cluster.autoscaling == NodeAutoscaling::none;
-        PoolPlan& plan = draft.plan;
-        plan.provisioner = fixed ? Provisioner::fixed : Provisioner::cluster_autoscaler;
-        plan.initial = static_cast<std::uint32_t>(std::max(spec.min_nodes, spec.initial_nodes));
-        plan.minimum =
-            static_cast<std::uint32_t>(fixed ? static_cast<std::int32_t>(plan.initial) : spec.min_nodes);
-        plan.node_slots =
-            fixed ? std::max(1u, plan.initial) : static_cast<std::uint32_t>(std::max(spec.max_nodes, 1));
-        if (plan.initial > plan.node_slots)
-            errors.push_back(at(spec, "initial",
-                                fmt::format("found {} nodes at the start, allowed: at most max = {}",
-                                            plan.initial, plan.node_slots)));
-        ShapePlan& shape = draft.shape;
-        shape.nano_usd_per_hour = draft.facts.nano_usd_per_hour;
-        shape.spot = spec.capacity == CapacityType::spot ? 1 : 0;
-        double median = 0, sigma = spec.provisioning_sigma;
-        if (spec.provisioning)
-            median = to_seconds(*spec.provisioning);
-        else if (const auto facts = default_provisioning(cloud)) {
-            median = facts->first;
-            sigma = facts->second;
-        } else {
-            errors.push_back(at(spec, "provisioning_s", facts.problems().front().message));
-        }
-        shape.provisioning = from_seconds(median);
-        if (sigma > 0 && median > 0) {
-            shape.provisioning_table = static_cast<std::int32_t>(parts.tables.size());
-            parts.tables.push_back(lognormal_table(static_cast<double>(shape.provisioning.count), sigma, 0,
-                                                   seconds(7 * 86400).count));
-        }
-        if (const auto facts = get_cloud(cloud)) shape.minimum_billing = seconds((*facts)->minimum_billing_s);
-        draft.facts.gpus_per_node = shape.gpus;
-        draft.facts.minimum = plan.minimum;
-        draft.facts.maximum = plan.node_slots;
         drafts.push_back(std::move(draft));
     }
-    // Karpenter's pools are not filled into the blueprint yet (sim/karpenter.hpp would run them): a run without its nodes would be another cluster's.
-    for (const KarpenterNodePool& pool : scenario.manifests.node_pools)
-        errors.push_back({pool.where, "",
-                          fmt::format("{} would change the result and is not simulated by run, allowed: "
-                                      "cluster.pools in the scenario (validate shows what it may launch and at "
-                                      "what price)",
-                                      pool.meta.title())});
-    if (drafts.empty() && scenario.manifests.node_pools.empty())
+    set_priorities(scenario, drafts);
+    compile_node_pools(scenario, parts, drafts, errors, warnings);
+    if (drafts.empty())
         errors.push_back({{scenario.file, 0, 0},
                           "cluster.pools",
-                          "found no node pool, allowed: node groups of an eksctl ClusterConfig among the "
-                          "manifests, or cluster.pools with name, instance_type, min and max"});
+                          "found no node pool, allowed: node groups or NodePools among the manifests, or "
+                          "cluster.pools with name, instance_type, min and max"});
     if (drafts.size() > max_pools)
         errors.push_back({{scenario.file, 0, 0},
                           "cluster.pools",
                           fmt::format("found {} pools, allowed: at most {}", drafts.size(), max_pools)});
+    number_shapes(drafts, errors, scenario.file);
     return drafts;
+}
+
+std::vector<std::string> gpu_kinds_of(const std::vector<PoolDraft>& pools) {
+    std::vector<std::string> kinds;
+    for (const PoolDraft& pool : pools)
+        for (const ShapeDraft& shape : pool.shapes) {
+            if (shape.plan.gpu_kind >= kinds.size()) kinds.resize(shape.plan.gpu_kind + 1);
+            kinds[shape.plan.gpu_kind] = shape.gpu;
+        }
+    return kinds;
+}
+
+void add_pools(std::vector<PoolDraft>& drafts, CompiledScenario& out, Problems& errors) {
+    for (PoolDraft& draft : drafts) {
+        for (const CapacityType way : {CapacityType::on_demand, CapacityType::spot}) {
+            CompiledPool row;
+            std::vector<std::string> types;
+            for (ShapeDraft& shape : draft.shapes) {
+                if (shape.capacity != way) continue;
+                shape.plan.bill = static_cast<std::uint32_t>(out.pools.size());
+                if (types.empty() || shape.plan.nano_usd_per_hour < row.nano_usd_per_hour)
+                    row.nano_usd_per_hour = shape.plan.nano_usd_per_hour;
+                row.gpus_per_node = std::max(row.gpus_per_node, shape.plan.gpus);
+                row.price_source = shape.price_source;
+                if (std::find(types.begin(), types.end(), shape.instance_type) == types.end())
+                    types.push_back(shape.instance_type);
+            }
+            if (types.empty()) continue;
+            row.name = draft.spec.name;
+            row.capacity_type = way == CapacityType::spot ? "spot" : "on-demand";
+            row.instance_type = types.size() <= 3 ? fmt::format("{}", fmt::join(types, "|"))
+                                                  : fmt::format("{} types", types.size());
+            row.minimum = draft.plan.minimum;
+            row.maximum = draft.plan.node_slots;
+            row.by_karpenter = draft.by_karpenter;
+            out.pools.push_back(std::move(row));
+        }
+        std::vector<ShapePlan> shapes;
+        for (const ShapeDraft& shape : draft.shapes) shapes.push_back(shape.plan);
+        if (!shapes.empty()) out.parts.add(draft.plan, shapes);
+    }
+    if (out.pools.size() > max_pools)
+        errors.push_back({{}, "cluster.pools",
+                          fmt::format("found {} pools, spot and on demand apart, allowed: at most {}",
+                                      out.pools.size(), max_pools)});
 }
 
 }  // namespace windtunnel

@@ -4,18 +4,58 @@
 
 namespace windtunnel {
 
-/// A pool on its way into the blueprint.
-struct PoolDraft {
-    const PoolSpec* spec = nullptr;
-    CompiledPool facts;
-    PoolPlan plan;
-    ShapePlan shape;
-    std::string gpu;       ///< catalogue name; "" = nodes without GPUs
-    bool refused = false;  ///< its nodes could not be described, which is among the errors
+/// A kind of node that a pool can give, on its way into the blueprint.
+struct ShapeDraft {
+    ShapePlan plan;
+    std::string instance_type;  ///< as the cloud calls it
+    std::string zone;           ///< "" = not known
+    CapacityType capacity = CapacityType::on_demand;
+    std::string gpu;  ///< catalogue name; "" = nodes without GPUs
+    Labels labels;    ///< of its nodes
+    std::string price_source;
 };
 
-/// Resolves instance types, prices and provisioning of the scenario's pools; adds quantile tables to `parts`.
+/// A pool on its way into the blueprint.
+struct PoolDraft {
+    PoolSpec spec;  ///< of a NodePool: name, labels and taints
+    PoolPlan plan;
+    std::vector<ShapeDraft> shapes;  ///< by zone, then in the order of the pool's instance types
+    std::uint32_t first_shape = 0;   ///< the blueprint's index of its first shape
+    bool by_karpenter = false;
+    bool refused = false;            ///< its nodes could not be described, which is among the errors
+};
+
+/// Resolves the pools of the scenario and of its manifests: instance types x zones x ways of buying, with sizes,
+/// labels, prices and provisioning; Karpenter's NodePools with their limits and budgets. Adds quantile tables and
+/// Karpenter's plans to `parts`. Node slots of NodePools follow later (size_karpenter_pools).
 [[nodiscard]] std::vector<PoolDraft> compile_pools(const Scenario& scenario, BlueprintParts& parts,
                                                    Problems& errors, Problems& warnings);
+
+/// The same of the manifests' NodePools alone; compile_pools calls it.
+void compile_node_pools(const Scenario& scenario, BlueprintParts& parts, std::vector<PoolDraft>& drafts,
+                        Problems& errors, Problems& warnings);
+
+/// NodePools get as many node slots as their limits, or the pods that may run there, can need. Call it when
+/// `parts` has all templates.
+void size_karpenter_pools(const BlueprintParts& parts, std::vector<PoolDraft>& drafts);
+
+/// Adds pools and shapes to the blueprint and, to `out.pools`, the rows that they are counted and billed in: one
+/// for each pool, or two where it buys spot and on demand.
+void add_pools(std::vector<PoolDraft>& drafts, CompiledScenario& out, Problems& errors);
+
+/// The scenario's kinds of GPU by ShapePlan::gpu_kind; "" = none.
+[[nodiscard]] std::vector<std::string> gpu_kinds_of(const std::vector<PoolDraft>& pools);
+
+// ---- shared by the two compilers of pools ------------------------------------------------------------------
+
+[[nodiscard]] std::string cloud_name(CloudKind cloud);
+
+/// What a node keeps for the kubelet and the system, where nothing else is said.
+[[nodiscard]] std::int64_t allocatable_cpu(std::int64_t milli);
+[[nodiscard]] std::int64_t allocatable_memory(std::int64_t bytes, CloudKind cloud);
+
+/// Fills in how long a node takes to come, for all shapes of a pool.
+void describe_provisioning(const PoolSpec& spec, const std::string& cloud, PoolDraft& draft, BlueprintParts& parts,
+                           Problems& errors);
 
 }  // namespace windtunnel

@@ -1,6 +1,7 @@
 #include "scenarios/compile_scheduling.hpp"
 
 #include "scenarios/node_labels.hpp"
+#include "scenarios/node_places.hpp"
 
 #include <algorithm>
 #include <set>
@@ -14,7 +15,7 @@ class SchedulingCompiler {
 public:
     SchedulingCompiler(const Scenario& scenario, const std::vector<const WorkloadObject*>& objects,
                        const std::vector<PoolDraft>& pools, CompiledScenario& out)
-        : m_scenario(scenario), m_objects(objects), m_pools(pools), m_out(out) {}
+        : m_scenario(scenario), m_objects(objects), m_shapes(all_shapes(pools)), m_out(out) {}
 
     void compile() {
         words();
@@ -26,8 +27,8 @@ public:
             own_affinity(w, rules);
             for (std::uint32_t other = 0; other < m_objects.size(); ++other) others_affinity(w, other, rules);
             ShapeSet tainted;
-            for (std::size_t p = 0; p < m_pools.size(); ++p)
-                if (!tolerates(pod, *m_pools[p].spec)) tainted.add(static_cast<std::int32_t>(p));
+            for (std::size_t i = 0; i < m_shapes.size(); ++i)
+                if (!tolerates(pod, *m_shapes[i].pool)) tainted.add(static_cast<std::int32_t>(i));
             for (TemplateParts& t : m_out.parts.templates) {
                 if (t.plan.workload != w) continue;
                 t.plan.priority = rules.plan.priority;
@@ -40,6 +41,8 @@ public:
             }
         }
         count();
+        const auto zone = std::find(m_keys.begin(), m_keys.end(), "topology.kubernetes.io/zone");
+        if (zone != m_keys.end()) m_out.parts.zone_key = static_cast<std::int32_t>(zone - m_keys.begin()) + 1;
     }
 
 private:
@@ -51,15 +54,15 @@ private:
     void words() {
         SchedulerWords& words = m_out.scheduler_words;
         words.resources = {"cpu", "memory", "pods", "nvidia.com/gpu"};
-        for (std::size_t p = 0; p < m_pools.size(); ++p)
-            for (const Taint& taint : m_pools[p].spec->taints) {
+        for (std::size_t i = 0; i < m_shapes.size(); ++i)
+            for (const Taint& taint : m_shapes[i].pool->spec.taints) {
                 if (taint.effect == TaintEffect::prefer_no_schedule) continue;
                 const std::string text = taint.key + ": " + taint.value;
                 auto known = std::find(words.taints.begin(), words.taints.end(), text);
                 if (known == words.taints.end() && words.taints.size() < max_counted_taints)
                     known = words.taints.insert(words.taints.end(), text);
                 if (known != words.taints.end())
-                    m_out.parts.shapes[p].taint = static_cast<std::uint8_t>(known - words.taints.begin());
+                    m_out.parts.shapes[i].taint = static_cast<std::uint8_t>(known - words.taints.begin());
                 break;
             }
     }
@@ -78,22 +81,12 @@ private:
         plan.preempts = pod.preempts.value_or(preempts) ? 1 : 0;
     }
 
-    [[nodiscard]] bool tolerates(const PodTemplate& pod, const PoolSpec& pool) const {
-        return std::all_of(pool.taints.begin(), pool.taints.end(), [&](const Taint& taint) {
-            return taint.effect == TaintEffect::prefer_no_schedule ||
-                   std::any_of(pod.tolerations.begin(), pod.tolerations.end(),
-                               [&](const Toleration& t) { return t.tolerates(taint); });
-        });
+    [[nodiscard]] bool tolerates(const PodTemplate& pod, const PoolDraft& pool) const {
+        return untolerated_taint(pod, pool.spec.taints, m_scenario.cluster.cloud).empty();
     }
 
     // ---- topology keys and counters --------------------------------------------------------------------
 
-    [[nodiscard]] Labels labels_of(const PoolDraft& pool) const {
-        const ClusterSpec& cluster = m_scenario.cluster;
-        const std::vector<std::string>& zones = pool.spec->zones.empty() ? cluster.zones : pool.spec->zones;
-        return node_labels(*pool.spec, cluster, pool.facts.instance_type,
-                           zones.empty() ? std::string() : zones.front());
-    }
     /// Index of a topology key; its domains are the values that the pools' nodes carry.
     std::uint32_t key_of(const std::string& key) {
         if (key == "kubernetes.io/hostname") return topology_hostname;
@@ -101,8 +94,8 @@ private:
         if (known != m_keys.end()) return static_cast<std::uint32_t>(known - m_keys.begin()) + 1;
         m_keys.push_back(key);
         std::vector<std::string> values;
-        for (const PoolDraft& pool : m_pools) {
-            const Labels labels = labels_of(pool);
+        for (const PlacedShape& placed : m_shapes) {
+            const Labels& labels = placed.shape->labels;
             const auto label = labels.find(key);
             if (label == labels.end()) {
                 m_out.parts.shape_domains.push_back(-1);
@@ -116,7 +109,7 @@ private:
         return static_cast<std::uint32_t>(m_keys.size());
     }
     [[nodiscard]] ShapeSet every_shape() const {
-        return ShapeSet::first(static_cast<std::int32_t>(m_pools.size()));
+        return ShapeSet::first(static_cast<std::int32_t>(m_shapes.size()));
     }
     std::int32_t counter(const Workloads& workloads, std::uint32_t key, const ShapeSet& shapes,
                          bool terminating) {
@@ -124,8 +117,7 @@ private:
             const Counter& known = m_counters[c];
             bool same = known.workloads == workloads && known.plan.key == key &&
                         known.plan.counts_terminating == terminating;
-            for (std::int32_t s = 0; s < static_cast<std::int32_t>(m_pools.size()); ++s)
-                same = same && known.plan.shapes.has(s) == shapes.has(s);
+            same = same && known.plan.shapes.is_subset_of(shapes) && shapes.is_subset_of(known.plan.shapes);
             if (same) return static_cast<std::int32_t>(c);
         }
         Counter made;
@@ -155,17 +147,16 @@ private:
         for (const TopologySpread& c : object.pod.topology_spread) {
             if (rules.spread.size() == max_spread_rules) break;
             ShapeSet shapes;
-            for (std::size_t p = 0; p < m_pools.size(); ++p) {
-                const Labels labels = labels_of(m_pools[p]);
+            for (std::size_t i = 0; i < m_shapes.size(); ++i) {
+                const Labels& labels = m_shapes[i].shape->labels;
                 bool counts = true;
                 for (const TopologySpread& other : object.pod.topology_spread)
                     if (other.do_not_schedule == c.do_not_schedule &&
                         other.topology_key != "kubernetes.io/hostname")
                         counts = counts && labels.contains(other.topology_key);
-                if (c.honors_affinity && !exclusion_without_taints(object.pod, *m_pools[p].spec))
-                    counts = false;
-                if (c.honors_taints && !tolerates(object.pod, *m_pools[p].spec)) counts = false;
-                if (counts) shapes.add(static_cast<std::int32_t>(p));
+                if (c.honors_affinity && !unmet_label(object.pod, labels).empty()) counts = false;
+                if (c.honors_taints && !tolerates(object.pod, *m_shapes[i].pool)) counts = false;
+                if (counts) shapes.add(static_cast<std::int32_t>(i));
             }
             Workloads matched;
             for (std::uint32_t o = 0; o < m_objects.size(); ++o)
@@ -190,11 +181,6 @@ private:
         rules.spread = {
             {counter({w}, topology_hostname, every_shape(), false), topology_hostname, 3, 1, false, true},
             {counter({w}, zone, every_shape(), false), static_cast<std::int32_t>(zone), 5, 1, false, true}};
-    }
-    /// Whether selectors and required affinity admit the pool's nodes, whatever their taints.
-    [[nodiscard]] bool exclusion_without_taints(const PodTemplate& pod, PoolSpec pool) const {
-        pool.taints.clear();
-        return may_run_on(pod, pool, m_scenario.cluster);
     }
     [[nodiscard]] static bool agree(const WorkloadObject& a, const WorkloadObject& b,
                                     const std::vector<std::string>& keys) {
@@ -276,7 +262,7 @@ private:
 
     const Scenario& m_scenario;
     const std::vector<const WorkloadObject*>& m_objects;
-    const std::vector<PoolDraft>& m_pools;
+    const std::vector<PlacedShape> m_shapes;  ///< by their index in the blueprint
     CompiledScenario& m_out;
     std::vector<std::string> m_keys;
     std::vector<Counter> m_counters;

@@ -11,15 +11,16 @@
 
 namespace windtunnel {
 
-/// Names and prices of a node pool, at the index it has in the blueprint.
+/// Names and prices of a row of Tally::pools: a node pool, or its nodes of one capacity type.
 struct CompiledPool {
     std::string name;
-    std::string instance_type;
+    std::string instance_type;           ///< "g6.xlarge", "g6.xlarge|g5.xlarge", "12 types"
     std::string capacity_type;           ///< "on-demand" or "spot"
-    std::int64_t nano_usd_per_hour = 0;  ///< of one node
+    std::int64_t nano_usd_per_hour = 0;  ///< of one node, the cheapest
     std::int64_t gpus_per_node = 0;
     std::int64_t minimum = 0, maximum = 0;  ///< nodes
     std::string price_source;               ///< where the price is from, and its date
+    bool by_karpenter = false;              ///< its maximum is the engine's room for it, no one's limit
 };
 
 /// Names and facts of a workload, at the index it has in the blueprint.

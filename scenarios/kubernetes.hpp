@@ -9,6 +9,7 @@
 #include "scenarios/kubernetes_live.hpp"
 #include "scenarios/kubernetes_monitoring.hpp"
 #include "scenarios/kubernetes_karpenter.hpp"
+#include "scenarios/kubernetes_clouds.hpp"
 #include "scenarios/kubernetes_nodes.hpp"
 #include "scenarios/kubernetes_pods.hpp"
 #include "scenarios/kubernetes_policy_objects.hpp"
@@ -34,7 +35,9 @@ struct Manifests {
     std::vector<Service> services;
     std::vector<HorizontalPodAutoscaler> horizontal_pod_autoscalers;
     std::vector<ScaledObject> scaled_objects;
-    std::vector<NodeGroup> node_groups;           ///< of all eksctl ClusterConfigs
+    std::vector<NodeGroup> node_groups;           ///< of eksctl, GKE, AKS and the Cluster API
+    std::optional<NodeAutoProvisioning> auto_provisioning;  ///< GKE's, where a cluster has it on
+    std::vector<ComputeClass> compute_classes;    ///< GKE's
     std::vector<KarpenterNodePool> node_pools;    ///< Karpenter's
     std::vector<KarpenterNodeClass> node_classes; ///< EC2NodeClasses and AKSNodeClasses
     std::optional<ClusterAutoscalerSettings> cluster_autoscaler;  ///< of its Deployment

@@ -23,6 +23,7 @@ public:
 
     void read(std::size_t index) {
         const Document& document = m_out.documents[index];
+        if (read_tool_output(document.root, "", document.file)) return;
         if (!document.root.is_map()) {
             m_findings.errors.push_back({document.where(), "", "found " + describe(document.root) + ", allowed: a Kubernetes object with apiVersion and kind"});
             return;
@@ -63,7 +64,8 @@ public:
             other(object, kind, api_version, document);
             return;
         }
-        if (std::find(row->versions.begin(), row->versions.end(), api_version) == row->versions.end()) {
+        const auto is_version = [&](const std::string& v) { return v.ends_with("*") ? api_version.starts_with(v.substr(0, v.size() - 1)) : v == api_version; };
+        if (std::none_of(row->versions.begin(), row->versions.end(), is_version)) {
             object.error("apiVersion", "found " + api_version + ", allowed for " + kind + ": " + join(row->versions));
             return;
         }
@@ -112,6 +114,26 @@ public:
     }
 
 private:
+    /// What `gcloud container` and `az aks` print has no kind: pools and clusters, alone or in a list.
+    bool read_tool_output(const Node& node, const std::string& path, const std::string& file) {
+        if (node.is_list() && !node.children.empty()) {
+            const auto known = [](const Node& n) { return is_gcloud_pool(n) || is_gcloud_cluster(n) || is_az_pool(n) || is_az_cluster(n); };
+            if (!std::all_of(node.children.begin(), node.children.end(), known)) return false;
+            for (std::size_t i = 0; i < node.children.size(); ++i) (void)read_tool_output(node.children[i], path + "[" + std::to_string(i) + "]", file);
+            return true;
+        }
+        Decoder object(node, path, file, m_findings);
+        if (is_gcloud_pool(node)) m_out.node_groups.push_back(decode_gcloud_pool(object));
+        else if (is_gcloud_cluster(node)) take_groups(decode_gcloud_cluster(object, m_out.auto_provisioning));
+        else if (is_az_cluster(node)) take_groups(decode_az_cluster(object));
+        else if (is_az_pool(node)) m_out.node_groups.push_back(decode_az_pool(object));
+        else return false;
+        return true;
+    }
+    void take_groups(std::vector<NodeGroup> groups) {
+        for (NodeGroup& group : groups) m_out.node_groups.push_back(std::move(group));
+    }
+
     using Reader = void (Importer::*)(Decoder&, ObjectMeta);
     struct ReadRow {
         std::string kind;
@@ -147,6 +169,15 @@ private:
             {"NodeClaim", {"karpenter.sh/v1", "karpenter.sh/v1beta1"}, &Importer::read_node_claim},
             {"EC2NodeClass", {"karpenter.k8s.aws/v1", "karpenter.k8s.aws/v1beta1"}, &Importer::read_node_class},
             {"AKSNodeClass", {"karpenter.azure.com/v1alpha2", "karpenter.azure.com/v1beta1"}, &Importer::read_node_class},
+            {"NodeClass", {"eks.amazonaws.com/v1"}, &Importer::read_node_class},
+            {"ContainerNodePool", {"container.cnrm.cloud.google.com/v1beta1"}, &Importer::read_container_node_pool},
+            {"ContainerCluster", {"container.cnrm.cloud.google.com/v1beta1"}, &Importer::read_container_cluster},
+            {"ComputeClass", {"cloud.google.com/v1"}, &Importer::read_compute_class},
+            {"ManagedClustersAgentPool", {"containerservice.azure.com/*"}, &Importer::read_agent_pool},
+            {"ManagedCluster", {"containerservice.azure.com/*"}, &Importer::read_managed_cluster},
+            {"MachineDeployment", {"cluster.x-k8s.io/*"}, &Importer::read_machines},
+            {"MachineSet", {"cluster.x-k8s.io/*"}, &Importer::read_machines},
+            {"MachinePool", {"cluster.x-k8s.io/*"}, &Importer::read_machines},
             {"PodDisruptionBudget", {"policy/v1", "policy/v1beta1"}, &Importer::read_budget},
             {"PriorityClass", {"scheduling.k8s.io/v1"}, &Importer::read_priority_class},
             {"ServiceMonitor", {"monitoring.coreos.com/v1"}, &Importer::read_monitor},
@@ -262,7 +293,22 @@ private:
     }
     void read_node_class(Decoder& object, ObjectMeta meta) {
         const bool beta = object.text("apiVersion").value_or("").ends_with("v1beta1");
+        if (meta.kind == "NodeClass") {  // EKS Auto Mode: nothing of it says which machines
+            KarpenterNodeClass out;
+            out.meta = std::move(meta);
+            object.quiet({"spec"});
+            m_out.node_classes.push_back(std::move(out));
+            return;
+        }
         m_out.node_classes.push_back(meta.kind == "AKSNodeClass" ? decode_aks_node_class(object, std::move(meta)) : decode_ec2_node_class(object, std::move(meta), beta));
+    }
+    void read_container_node_pool(Decoder& object, ObjectMeta meta) { m_out.node_groups.push_back(decode_container_node_pool(object, meta)); }
+    void read_container_cluster(Decoder& object, ObjectMeta meta) { take_groups(decode_container_cluster(object, meta, m_out.auto_provisioning)); }
+    void read_compute_class(Decoder& object, ObjectMeta meta) { m_out.compute_classes.push_back(decode_compute_class(object, std::move(meta))); }
+    void read_agent_pool(Decoder& object, ObjectMeta meta) { m_out.node_groups.push_back(decode_agent_pool(object, meta)); }
+    void read_managed_cluster(Decoder& object, ObjectMeta meta) { take_groups(decode_managed_cluster(object, meta)); }
+    void read_machines(Decoder& object, ObjectMeta meta) {
+        if (auto group = decode_machine_group(object, meta, m_out.documents)) m_out.node_groups.push_back(std::move(*group));
     }
     void read_node_claim(Decoder& object, ObjectMeta meta) { m_out.node_claims.push_back(decode_node_claim(object, std::move(meta))); }
     void read_daemon_set(Decoder& object, ObjectMeta meta) { m_out.daemon_sets.push_back(decode_daemon_set(object, std::move(meta))); }
@@ -354,7 +400,12 @@ private:
             else object.error("", title + " would change the result and is not simulated: " + row->why);
             return;
         }
-        if (is_harmless_group(api_version.substr(0, api_version.find('/')))) {
+        const std::string group = api_version.substr(0, api_version.find('/'));
+        // Machines of the Cluster API reach the result through the group that names them; Google's and Azure's
+        // operators make accounts, networks and storage.
+        const bool operators = group.ends_with("cluster.x-k8s.io") || group.ends_with(".cnrm.cloud.google.com") ||
+                               (group.ends_with(".azure.com") && group != "karpenter.azure.com");
+        if (operators || is_harmless_group(group)) {
             leave_aside(kind, document);
             return;
         }

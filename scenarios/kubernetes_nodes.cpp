@@ -22,11 +22,19 @@ NodeGroup decode_node_group(Decoder& group, const ObjectMeta& meta, bool managed
         for (std::string& type : distribution.texts("instanceTypes")) out.instance_types.push_back(std::move(type));
         const auto base = distribution.int32("onDemandBaseCapacity", 0).value_or(0);
         const auto above = distribution.int32("onDemandPercentageAboveBaseCapacity", 0, 100).value_or(100);
-        distribution.quiet({"spotAllocationStrategy", "spotInstancePools", "maxPrice", "capacityRebalance"});
+        // EC2 Auto Scaling: on-demand machines in the order of the list, spot ones by the strategy, of which
+        // lowest-price is the default [from general knowledge, not re-read, 2026-11].
+        const auto strategy = distribution.choice<AllocationSpec>("spotAllocationStrategy", {{"lowest-price", AllocationSpec::cheapest}, {"capacity-optimized", AllocationSpec::deep},
+                                                                                             {"capacity-optimized-prioritized", AllocationSpec::deep}, {"price-capacity-optimized", AllocationSpec::deep}});
+        distribution.quiet({"spotInstancePools", "maxPrice", "capacityRebalance"});
         distribution.finish();
         out.spot = above == 0 && base == 0;
-        if (!out.spot && !(above == 100))
-            group.error("instancesDistribution", "mixes on-demand and spot in one group, allowed: all of one (write two groups)");
+        out.buys_both = !out.spot && above < 100;
+        out.on_demand_base = base;
+        out.on_demand_percent = above;
+        if (out.spot || out.buys_both) out.allocation = strategy.value_or(AllocationSpec::cheapest);
+    } else if (managed && out.spot) {
+        out.allocation = AllocationSpec::deep;  // managed groups buy spot price-capacity-optimized (EKS docs, 2025)
     }
     group.quiet({"instancesDistribution"});
     if (out.instance_types.empty()) {
@@ -49,12 +57,13 @@ NodeGroup decode_node_group(Decoder& group, const ObjectMeta& meta, bool managed
     out.labels = group.text_map("labels");
     out.taints = decode_taint_list_or_map(group, "taints");
     out.availability_zones = group.texts("availabilityZones");
+    out.max_pods = group.integer("maxPodsPerNode", 1, 1000).value_or(0);
     group.harmless({"amiFamily", "ami", "volumeSize", "volumeType", "volumeIOPS", "volumeThroughput", "volumeEncrypted", "volumeName",
                     "iam", "ssh", "tags", "privateNetworking", "securityGroups", "subnets", "preBootstrapCommands",
                     "overrideBootstrapCommand", "additionalVolumes", "disableIMDSv1", "disablePodIMDS", "ebsOptimized", "launchTemplate",
                     "updateConfig", "bottlerocket", "asgMetricsCollection", "propagateASGTags", "instancePrefix", "instanceName",
                     "enableDetailedMonitoring", "efaEnabled", "placement", "capacityReservation", "targetGroupARNs", "classicLoadBalancerNames",
-                    "maxPodsPerNode", "containerRuntime", "nodeRepairConfig", "releaseVersion"});
+                    "containerRuntime", "nodeRepairConfig", "releaseVersion"});
     group.unsupported({"kubeletExtraConfig", "cpuCredits", "clusterDNS"}, "settings of the kubelet and of burstable machines");
     group.finish();
     return out;
@@ -79,7 +88,12 @@ std::vector<NodeGroup> decode_cluster_config(Decoder& object, const ObjectMeta& 
     read("managedNodeGroups", true);
     read("nodeGroups", false);
     object.unsupported({"fargateProfiles"}, "Fargate pods");
-    object.unsupported({"karpenter", "autoModeConfig"}, "nodes that Karpenter provides; write node groups");
+    Decoder automatic = object.child("autoModeConfig");
+    if (automatic.boolean("enabled").value_or(false) && automatic.has("nodePools"))
+        automatic.warn("nodePools", "EKS Auto Mode's built-in node pools are not made, allowed: NodePools among the manifests");
+    automatic.quiet({"nodePools", "nodeRoleARN", "permissionsBoundaryARN"});
+    automatic.finish();
+    object.harmless({"karpenter"});  // installs the controller; its NodePools are objects of their own
     object.harmless({"iam", "vpc", "addons", "cloudWatch", "privateCluster", "secretsEncryption", "identityProviders", "gitops",
                      "kubernetesNetworkConfig", "accessConfig", "iamIdentityMappings", "upgradePolicy", "localZones", "outpost", "addonsConfig", "zonalShiftConfig"});
     return out;

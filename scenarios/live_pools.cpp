@@ -135,6 +135,7 @@ private:
         pool.instance_types = {type.empty() ? node.meta.name : type};
         pool.capacity = is_spot(node) ? CapacityType::spot : CapacityType::on_demand;
         pool.min_nodes = pool.max_nodes = pool.initial_nodes = count;
+        pool.autoscaled = false;  // nobody said who would add to them
         pool.cpu_milli = node.allocatable.cpu_milli;
         pool.memory_bytes = node.allocatable.memory_bytes;
         pool.gpus_per_node = static_cast<std::int32_t>(gpus_of(node));

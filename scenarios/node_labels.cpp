@@ -125,8 +125,9 @@ std::string shown(const Labels& labels, const std::string& key) {
     return found == labels.end() ? "no such label" : found->second;
 }
 
-/// The first of the pod's demands that these labels do not meet, or "".
-std::string unmet(const PodTemplate& pod, const Labels& labels) {
+}  // namespace
+
+std::string unmet_label(const PodTemplate& pod, const Labels& labels) {
     for (const auto& [key, value] : pod.node_selector) {
         if (is_set_up_label(key)) continue;
         const auto found = labels.find(key);
@@ -143,7 +144,19 @@ std::string unmet(const PodTemplate& pod, const Labels& labels) {
     return reason;
 }
 
-}  // namespace
+std::string untolerated_taint(const PodTemplate& pod, const std::vector<Taint>& taints, CloudKind cloud) {
+    for (const Taint& taint : taints) {
+        // GKE adds this toleration to every pod that asks for GPUs (its ExtendedResourceToleration admission).
+        // For pods that select a ComputeClass it tolerates the class's taint.
+        const auto chosen = pod.node_selector.find(taint.key);
+        const bool of_class = taint.key == "cloud.google.com/compute-class" && chosen != pod.node_selector.end() && chosen->second == taint.value;
+        const bool added = cloud == CloudKind::gcp && ((taint.key == "nvidia.com/gpu" && pod.gpus() > 0) || of_class);
+        const bool tolerated = added || std::any_of(pod.tolerations.begin(), pod.tolerations.end(), [&](const Toleration& t) { return t.tolerates(taint); });
+        if (taint.effect != TaintEffect::prefer_no_schedule && !tolerated)
+            return fmt::format("it does not tolerate the nodes' taint {}{}", taint.key, taint.value.empty() ? "" : "=" + taint.value);
+    }
+    return "";
+}
 
 Labels node_labels(const PoolSpec& pool, const ClusterSpec& cluster, const std::string& instance_type, const std::string& zone) {
     Labels labels = pool.labels;
@@ -151,7 +164,10 @@ Labels node_labels(const PoolSpec& pool, const ClusterSpec& cluster, const std::
     labels.try_emplace("node.kubernetes.io/instance-type", instance_type);
     labels.try_emplace("beta.kubernetes.io/instance-type", instance_type);
     labels.try_emplace("kubernetes.io/os", "linux");
-    labels.try_emplace("kubernetes.io/arch", "amd64");
+    std::string arch = "amd64";
+    if (cluster.cloud != CloudKind::none)
+        if (const auto type = get_instance_type(cloud_name(cluster.cloud), instance_type)) arch = (*type)->arch;
+    labels.try_emplace("kubernetes.io/arch", arch);
     if (!cluster.region.empty()) labels.try_emplace("topology.kubernetes.io/region", cluster.region);
     if (!zone.empty()) labels.try_emplace("topology.kubernetes.io/zone", zone);
     // Names from the clouds' documentation, 2025.
@@ -180,19 +196,13 @@ Labels node_labels(const PoolSpec& pool, const ClusterSpec& cluster, const std::
 }
 
 std::string exclusion_of(const PodTemplate& pod, const PoolSpec& pool, const ClusterSpec& cluster) {
-    for (const Taint& taint : pool.taints) {
-        // GKE adds this toleration to every pod that asks for GPUs (its ExtendedResourceToleration admission).
-        const bool added = cluster.cloud == CloudKind::gcp && taint.key == "nvidia.com/gpu" && pod.gpus() > 0;
-        const bool tolerated = added || std::any_of(pod.tolerations.begin(), pod.tolerations.end(), [&](const Toleration& t) { return t.tolerates(taint); });
-        if (taint.effect != TaintEffect::prefer_no_schedule && !tolerated)
-            return fmt::format("it does not tolerate the nodes' taint {}{}", taint.key, taint.value.empty() ? "" : "=" + taint.value);
-    }
+    if (std::string taint = untolerated_taint(pod, pool.taints, cluster.cloud); !taint.empty()) return taint;
     std::vector<std::string> zones = pool.zones.empty() ? cluster.zones : pool.zones;
     if (zones.empty()) zones.emplace_back();
     std::string reason;
     for (const std::string& type : pool.instance_types)
         for (const std::string& zone : zones) {
-            std::string here = unmet(pod, node_labels(pool, cluster, type, zone));
+            std::string here = unmet_label(pod, node_labels(pool, cluster, type, zone));
             if (here.empty()) return "";
             if (reason.empty()) reason = std::move(here);
         }

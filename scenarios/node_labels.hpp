@@ -10,6 +10,14 @@ namespace windtunnel {
 /// A pool's own labels win.
 [[nodiscard]] Labels node_labels(const PoolSpec& pool, const ClusterSpec& cluster, const std::string& instance_type, const std::string& zone);
 
+/// The first of the pod's selectors and required node affinities that these labels do not answer, with what the
+/// nodes carry instead; "" = none.
+[[nodiscard]] std::string unmet_label(const PodTemplate& pod, const Labels& labels);
+
+/// The first hard taint that the pod does not tolerate; "" = none. GKE's admission tolerates GPU taints for pods
+/// that ask for GPUs.
+[[nodiscard]] std::string untolerated_taint(const PodTemplate& pod, const std::vector<Taint>& taints, CloudKind cloud);
+
 /// What keeps a pod off a pool's nodes: the first taint that it does not tolerate, or the selector or
 /// affinity that no node of the pool answers, with what the nodes carry instead. "" = it may run there.
 /// Resources and GPU counts are for the compiler.

@@ -25,6 +25,16 @@ constexpr FamilyRow families[] = {{"g4dn", 16384}, {"g5", 24576}, {"g5g", 16384}
 
 std::string family_of(const std::string& name) { return name.substr(0, name.find('.')); }
 
+/// Who made a family's processors. `options` are the letters behind the generation: a = AMD, g = Graviton
+/// (EC2's naming, 2025); GPU families have them unnamed.
+std::string manufacturer_of(const std::string& family, const std::string& options) {
+    const bool gpu = family.starts_with("g") || family.starts_with("p");
+    if (options.find('g') != std::string::npos) return "aws";
+    if (gpu)
+        return family.starts_with("g5") || family.starts_with("g6") || family.starts_with("gr6") || (family.starts_with("p5") && family != "p5en") ? "amd" : "intel";
+    return options.find('a') != std::string::npos ? "amd" : "intel";
+}
+
 Labels aws_labels(const InstanceType& type) {
     Labels out;
     const std::string prefix = "karpenter.k8s.aws/instance-";
@@ -38,7 +48,7 @@ Labels aws_labels(const InstanceType& type) {
     out[prefix + "generation"] = family.substr(digits, end - digits);
     if (!size.empty()) out[prefix + "size"] = size;
     out[prefix + "cpu"] = std::to_string(type.vcpus);
-    out[prefix + "cpu-manufacturer"] = family == "g5g" ? "aws" : family.starts_with("g5") || family.starts_with("g6") || family.starts_with("gr6") || (family.starts_with("p5") && family != "p5en") ? "amd" : "intel";
+    out[prefix + "cpu-manufacturer"] = manufacturer_of(family, family.substr(end));
     out[prefix + "memory"] = std::to_string(static_cast<std::int64_t>(type.memory_gib * 1024));  // MiB
     if (type.local_nvme_gb > 0) out[prefix + "local-nvme"] = std::to_string(type.local_nvme_gb);
     // Xen: p3 without p3dn; bare metal has no hypervisor. Encryption in transit:
@@ -51,7 +61,7 @@ Labels aws_labels(const InstanceType& type) {
     }
     for (const FamilyRow& row : families)
         if (family == row.family && type.gpu_count > 0) out[prefix + "gpu-memory"] = std::to_string(row.gpu_memory_mib);
-    if (family == "g5g") out["kubernetes.io/arch"] = "arm64";  // Graviton
+    out["kubernetes.io/arch"] = type.arch;
     return out;
 }
 
@@ -80,8 +90,8 @@ const char* cloud_name(CloudKind cloud) {
     return "";
 }
 
-/// The zones a pool's nodes can stand in: those that its requirements name, its node class's subnets, the
-/// cluster's, or one without a name.
+/// The zones a pool's nodes can stand in: its node class's subnets, the cluster's, those that its requirements
+/// name, or one without a name.
 std::vector<std::string> zones_of(const KarpenterNodePool& pool, const Manifests& manifests, const ClusterSpec& cluster) {
     for (const KarpenterNodeClass& c : manifests.node_classes)
         if (c.meta.kind == pool.node_class_kind && c.meta.name == pool.node_class && !c.zones.empty()) return c.zones;
@@ -91,7 +101,7 @@ std::vector<std::string> zones_of(const KarpenterNodePool& pool, const Manifests
     return {""};
 }
 
-/// Whether a name or a category is of an EC2 family without GPUs ("c5.large", "m"), which the catalogue leaves out.
+/// Whether a name or a category is of an EC2 family without GPUs ("c5.large", "m"), of which the catalogue has few.
 bool is_cpu_family(const std::string& name) {
     static const std::set<std::string> categories = {"a", "c", "d", "h", "hpc", "i", "im", "is", "m", "r", "t", "u", "x", "z"};
     const std::size_t digit = name.find_first_of("0123456789");
@@ -166,6 +176,11 @@ std::vector<NodeOffering> karpenter_offerings(const KarpenterNodePool& pool, con
                 ClusterSpec here = cluster;
                 here.region = region_of_zone(cloud, place);
                 offering.labels = node_labels(spec, here, type.name, zone);
+                // EKS Auto Mode has the same labels under its own name.
+                const std::string prefix = "karpenter.k8s.aws/instance-";
+                const Labels set = offering.labels;
+                for (const auto& [key, value] : set)
+                    if (key.starts_with(prefix)) offering.labels.try_emplace("eks.amazonaws.com/instance-" + key.substr(prefix.size()), value);
                 for (const char* foreign : {"eks.amazonaws.com/nodegroup", "alpha.eksctl.io/nodegroup-name", "eks.amazonaws.com/capacityType", "kubernetes.azure.com/agentpool", "agentpool"})
                     if (!pool.labels.contains(foreign)) offering.labels.erase(foreign);
                 offerings.push_back(std::move(offering));

@@ -67,7 +67,7 @@ struct WorkloadSpec {
 };
 
 
-/// Nodes of one kind. From the scenario, or made from an eksctl node group.
+/// Nodes that come and go together. From the scenario, or made from a manifest's node group.
 struct PoolSpec {
     std::string name;
     std::vector<std::string> instance_types;     ///< at least one
@@ -87,11 +87,21 @@ struct PoolSpec {
     std::vector<std::string> zones;              ///< empty: the cluster's
     Labels labels;
     std::vector<Taint> taints;
+    // What manifests of node groups say besides.
+    AllocationSpec allocation = AllocationSpec::listed;   ///< which of its types the cloud gives
+    bool buys_both = false;                      ///< on demand and spot, shared out by the next two
+    std::int32_t on_demand_base = 0;
+    std::int32_t on_demand_percent = 100;
+    bool zone_groups = false;                    ///< every zone is a node group of its own
+    bool balances = false;                       ///< with zone_groups: new nodes are spread over the zones
+    std::int32_t zone_min = 0;                   ///< with zone_groups: of each
+    std::optional<std::int32_t> zone_max;
+    std::optional<bool> autoscaled;              ///< empty: as the cluster is
+    std::int64_t max_pods = 0;                   ///< of a node; 0 = 110
+    std::optional<std::int32_t> priority;        ///< of cluster-autoscaler's priority expander
     SourcePosition where;
     std::string path;
 };
-
-enum class CloudKind : std::uint8_t { none, aws, gcp, azure };
 
 enum class NodeAutoscaling : std::uint8_t { cluster_autoscaler, none };
 
@@ -144,7 +154,9 @@ struct ScenarioEvent {
     EventKind kind = EventKind::rollout;
     Tick at;
     Tick duration{0};                            ///< of no_capacity and no_metrics
-    std::string target;                          ///< a workload ("Deployment/chat") or a pool's name; "" for no_metrics
+    std::string target;                          ///< a workload ("Deployment/chat") or a pool's name; "" for no_metrics, "*" = all pools
+    std::optional<CapacityType> capacity;        ///< no_capacity: only of this; empty: both
+    std::string zone, instance_type;             ///< no_capacity: only there, only of that; "" = all
     std::int32_t count = 1;                      ///< nodes, or replicas to scale to
     std::optional<ModelServer> server;           ///< of rollout: what the new revision serves; empty: the same
     SourcePosition where;

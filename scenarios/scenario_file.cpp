@@ -224,6 +224,12 @@ void decode_events(Decoder& root, Scenario& out) {
         const bool lasts = event.kind == EventKind::no_capacity || event.kind == EventKind::no_metrics;
         if (lasts && !item.has("duration_s")) item.missing("duration_s", "a number of seconds");
         if (lasts) event.duration = item.duration("duration_s", 0, longest_s).value_or(Tick{0});
+        if (event.kind == EventKind::no_capacity) {
+            if (item.has("capacity_type"))
+                event.capacity = item.choice<CapacityType>("capacity_type", {{"on-demand", CapacityType::on_demand}, {"spot", CapacityType::spot}});
+            event.zone = item.text("zone").value_or("");
+            event.instance_type = item.text("instance_type").value_or("");
+        }
         if (event.kind == EventKind::scale && !item.has("replicas")) item.missing("replicas", "an integer of at least 0");
         if (event.kind == EventKind::scale) event.count = item.int32("replicas", 0).value_or(0);
         if (event.kind == EventKind::rollout && item.has("server")) {

@@ -5,6 +5,7 @@
 
 #include "scenarios/assignment.hpp"
 #include "scenarios/live_pools.hpp"
+#include "scenarios/node_auto_provisioning.hpp"
 #include "scenarios/scenario.hpp"
 
 namespace windtunnel {
@@ -14,7 +15,16 @@ namespace fs = std::filesystem;
 
 /// Node groups of the manifests join the scenario's pools.
 void add_node_groups(Scenario& scenario, Findings& findings) {
+    ClusterSpec& cluster = scenario.cluster;
+    // With Karpenter and without a cluster-autoscaler among the manifests, EKS groups keep the size they have.
+    const bool groups_rest = !scenario.manifests.node_pools.empty() && !scenario.manifests.cluster_autoscaler;
     for (const NodeGroup& group : scenario.manifests.node_groups) {
+        if (cluster.cloud == CloudKind::none) cluster.cloud = group.cloud;
+        if (cluster.cloud != group.cloud) {
+            findings.errors.push_back({group.where, group.path, "found the node pool " + group.name + " of another cloud than the scenario's or than the other pools', allowed: pools of one cloud"});
+            continue;
+        }
+        if (cluster.region.empty()) cluster.region = group.region;
         const bool twice = std::any_of(scenario.cluster.pools.begin(), scenario.cluster.pools.end(), [&](const PoolSpec& p) { return p.name == group.name; });
         if (twice) {
             findings.errors.push_back({group.where, group.path, "found the node group " + group.name + ", which cluster.pools names too, allowed: each name once"});
@@ -30,16 +40,49 @@ void add_node_groups(Scenario& scenario, Findings& findings) {
         pool.zones = group.availability_zones;
         pool.labels = group.labels;
         pool.taints = group.taints;
+        pool.allocation = group.allocation;
+        pool.buys_both = group.buys_both;
+        pool.on_demand_base = group.on_demand_base;
+        pool.on_demand_percent = group.on_demand_percent;
+        pool.zone_groups = group.zone_groups;
+        pool.balances = group.balances;
+        pool.zone_min = group.zone_min;
+        pool.zone_max = group.zone_max;
+        pool.autoscaled = group.autoscaled;
+        if (!pool.autoscaled && groups_rest) pool.autoscaled = false;
+        pool.max_pods = group.max_pods;
+        for (std::string& zone : pool.zones)  // Azure numbers its zones
+            if (group.cloud == CloudKind::azure && zone.size() == 1 && !cluster.region.empty()) zone = cluster.region + "-" + zone;
+        const auto own = get_instance_type(group.cloud == CloudKind::gcp ? "gcp" : "aws", group.instance_types.empty() ? "" : group.instance_types.front());
+        if (!group.accelerator.empty() && !(own && (*own)->gpu_count > 0)) {  // cards on a general machine
+            pool.gpu = group.accelerator;
+            pool.gpus_per_node = group.accelerator_count;
+        }
         pool.where = group.where;
         pool.path = group.path;
         scenario.cluster.pools.push_back(std::move(pool));
     }
     if (!scenario.manifests.node_groups.empty()) {
-        if (scenario.cluster.cloud == CloudKind::none) scenario.cluster.cloud = CloudKind::aws;  // eksctl knows no other
         const std::string& region = scenario.manifests.cluster_region;
         if (scenario.cluster.region.empty()) scenario.cluster.region = region;
         else if (!region.empty() && region != scenario.cluster.region)
             findings.warnings.push_back({scenario.manifests.node_groups.front().meta.where, "metadata.region", "found the region " + region + ", but cluster.region of the scenario is " + scenario.cluster.region + ", which holds"});
+    }
+}
+
+/// NodePools say by their node classes whose cloud it is, and by the zones they require which region.
+void infer_cloud(Scenario& scenario) {
+    ClusterSpec& cluster = scenario.cluster;
+    for (const KarpenterNodePool& pool : scenario.manifests.node_pools) {
+        if (cluster.cloud == CloudKind::none && (pool.node_class_kind == "EC2NodeClass" || pool.node_class_kind == "NodeClass")) cluster.cloud = CloudKind::aws;
+        if (cluster.cloud == CloudKind::none && pool.node_class_kind == "AKSNodeClass") cluster.cloud = CloudKind::azure;
+        const std::string cloud = cluster.cloud == CloudKind::azure ? "azure" : "aws";
+        for (const NodeRequirement& r : pool.requirements) {
+            const SelectorExpression& e = r.expression;
+            if (!cluster.region.empty() || e.op != SelectorOperator::in || e.values.empty()) continue;
+            if (e.key == "topology.kubernetes.io/region") cluster.region = e.values.front();
+            if (e.key == "topology.kubernetes.io/zone") cluster.region = region_of_zone(cloud, e.values.front());
+        }
     }
 }
 
@@ -128,8 +171,9 @@ void check_events(const Scenario& scenario, Findings& findings) {
     std::vector<std::string> workloads, pools;
     for (const WorkloadObject& object : scenario.manifests.workloads) workloads.push_back(object.meta.title());
     for (const PoolSpec& pool : scenario.cluster.pools) pools.push_back(pool.name);
+    for (const KarpenterNodePool& pool : scenario.manifests.node_pools) pools.push_back(pool.meta.name);
     for (const ScenarioEvent& event : scenario.events) {
-        if (event.kind == EventKind::no_metrics) continue;
+        if (event.kind == EventKind::no_metrics || (event.kind == EventKind::no_capacity && event.target == "*")) continue;
         const bool of_workload = event.kind == EventKind::rollout || event.kind == EventKind::scale;
         const std::vector<std::string>& known = of_workload ? workloads : pools;
         if (std::find(known.begin(), known.end(), event.target) == known.end())
@@ -248,6 +292,8 @@ void read_scenario_into(const ScenarioInputs& inputs, std::istream& standard_inp
     }
     add_node_groups(scenario, findings);
     add_live_nodes(scenario, findings);
+    infer_cloud(scenario);
+    add_provisioned_pools(scenario, findings);
     if (scenario.workloads.empty() && inputs.workload_required)
         findings.errors.push_back({document.where(), "workload", "is missing, allowed: a trace or synthetic, and its target (or -t)"});
     if (!scenario.manifests.incomplete) {
@@ -255,7 +301,8 @@ void read_scenario_into(const ScenarioInputs& inputs, std::istream& standard_inp
         check_models(scenario, findings);
         check_events(scenario, findings);
     }
-    if (scenario.cluster.pools.empty() && inputs.workload_required)
+    if (scenario.cluster.pools.empty() && scenario.manifests.node_pools.empty() && scenario.manifests.compute_classes.empty() &&
+        !scenario.manifests.auto_provisioning && inputs.workload_required)
         findings.errors.push_back({document.where(), "cluster.pools", "is missing, and the manifests bring no node groups, allowed: {name, instance_type, capacity_type, min, max}"});
     scenario.warnings = findings.warnings;
     scenario.notes = findings.notes;

@@ -163,19 +163,25 @@ void compile_daemon_sets(const Scenario& scenario, std::vector<PoolDraft>& pools
     for (const DaemonSetObject& set : scenario.manifests.daemon_sets) {
         const ResourceAmounts needs = needs_of(set.pod);
         for (PoolDraft& pool : pools) {
-            if (pool.refused || !exclusion_of(set.pod, *pool.spec, scenario.cluster).empty()) continue;
-            ShapePlan& shape = pool.shape;
-            if (!fits(needs, shape.room())) {
+            if (pool.refused || !untolerated_taint(set.pod, pool.spec.taints, scenario.cluster.cloud).empty()) continue;
+            bool small = false;
+            for (ShapeDraft& draft : pool.shapes) {
+                ShapePlan& shape = draft.plan;
+                if (!unmet_label(set.pod, draft.labels).empty()) continue;
+                if (!fits(needs, shape.room())) {
+                    small = true;
+                    continue;
+                }
+                shape.daemons += needs;
+                shape.daemon_scoring_cpu_milli +=
+                    needs[resource_cpu_milli] > 0 ? needs[resource_cpu_milli] : defaults.scoring_cpu_milli;
+                shape.daemon_scoring_memory +=
+                    needs[resource_memory_bytes] > 0 ? needs[resource_memory_bytes] : defaults.scoring_memory;
+            }
+            if (small)
                 warnings.push_back({set.meta.where, set.meta.title(),
                                     fmt::format("its pod does not fit on the nodes of pool {}, where it stays Pending",
-                                                pool.facts.name)});
-                continue;
-            }
-            shape.daemons += needs;
-            shape.daemon_scoring_cpu_milli +=
-                needs[resource_cpu_milli] > 0 ? needs[resource_cpu_milli] : defaults.scoring_cpu_milli;
-            shape.daemon_scoring_memory +=
-                needs[resource_memory_bytes] > 0 ? needs[resource_memory_bytes] : defaults.scoring_memory;
+                                                pool.spec.name)});
         }
     }
 }

@@ -32,6 +32,8 @@ struct Blueprint {
     std::uint8_t cold = 0;  ///< start without replicas Ready
     std::uint8_t padding[3] = {};
     std::uint32_t topology_cells = 0;  ///< of all counters
+    std::int32_t zone_key = -1;        ///< the topology key topology.kubernetes.io/zone; -1 = nobody uses it
+    std::uint32_t bills = 0;           ///< rows of Tally::pools that nodes are counted and billed in
     Tick turnaround;  ///< closed loop: from a request's end to its successor's arrival
     GoodputPlan goodput;
     ClusterAutoscalerPlan cluster_autoscaler;
@@ -42,6 +44,7 @@ struct Blueprint {
     BlobSpan<ServerConfig> servers;
     BlobSpan<TemplatePlan> templates;
     BlobSpan<std::uint32_t> fit_classes;  ///< of each TemplatePlan::fit_class one template
+    BlobSpan<std::int32_t> kind_servers;  ///< [first_kind + kind of GPU]: index into servers, or no_fit_server
     BlobSpan<StagePlan> stages;
     BlobSpan<QuantileTable> tables;
     BlobSpan<PoolPlan> pools;
@@ -52,6 +55,7 @@ struct Blueprint {
     BlobSpan<std::uint32_t> counted_by;
     BlobSpan<SpreadRule> spread_rules;
     BlobSpan<AffinityRule> affinity_rules;
+    BlobSpan<ShapeSet> capacity_sets;        ///< shapes that an event takes from the market
     BlobSpan<KarpenterPoolPlan> karpenter_pools;
     BlobSpan<KarpenterBudgetPlan> karpenter_budgets;
     ScrapePlan scrape;

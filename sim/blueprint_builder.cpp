@@ -78,6 +78,7 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     std::vector<SpreadRule> spread;
     std::vector<AffinityRule> affinity;
     std::vector<std::uint32_t> counted_by;
+    std::vector<std::int32_t> kind_servers;
     const auto append = [](auto& all, const auto& some, std::uint32_t& first, std::uint32_t& count) {
         first = static_cast<std::uint32_t>(all.size());
         count = static_cast<std::uint32_t>(some.size());
@@ -91,6 +92,8 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
         append(spread, from.spread, plan.first_spread, plan.spread_count);
         append(affinity, from.affinity, plan.first_affinity, plan.affinity_count);
         append(counted_by, from.counted_by, plan.first_counted, plan.counted_count);
+        plan.first_kind = from.kind_servers.empty() ? -1 : static_cast<std::int32_t>(kind_servers.size());
+        kind_servers.insert(kind_servers.end(), from.kind_servers.begin(), from.kind_servers.end());
         // A pod that asks for no cpu or memory counts 100 mCPU and 200 MiB in scores (kubernetes.md 7.3).
         const PodRules defaults;
         if (plan.scoring_cpu_milli == 0)
@@ -119,6 +122,8 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     if (b != nullptr) {
         new (b) Blueprint;
         b->topology_cells = cells;
+        b->zone_key = parts.zone_key;
+        for (const ShapePlan& shape : parts.shapes) b->bills = std::max(b->bills, shape.bill + 1);
         b->span = parts.span;
         b->drain_limit = parts.drain_limit;
         b->job_capacity = parts.job_capacity * growth;
@@ -136,6 +141,7 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     out.fill(b ? &b->workloads : nullptr, workloads);
     out.fill(b ? &b->templates : nullptr, templates);
     out.fill(b ? &b->fit_classes : nullptr, fit_classes);
+    out.fill(b ? &b->kind_servers : nullptr, kind_servers);
     out.fill(b ? &b->stages : nullptr, stages);
     out.fill(b ? &b->tables : nullptr, parts.tables);
     out.fill(b ? &b->pools : nullptr, pools);
@@ -146,6 +152,7 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     out.fill(b ? &b->counted_by : nullptr, counted_by);
     out.fill(b ? &b->spread_rules : nullptr, spread);
     out.fill(b ? &b->affinity_rules : nullptr, affinity);
+    out.fill(b ? &b->capacity_sets : nullptr, parts.capacity_sets);
     out.fill(b ? &b->karpenter_pools : nullptr, parts.karpenter_pools);
     out.fill(b ? &b->karpenter_budgets : nullptr, parts.karpenter_budgets);
     if (b != nullptr) b->scrape = parts.scrape;
@@ -227,12 +234,19 @@ std::uint32_t BlueprintParts::add_revision(std::uint32_t workload, TemplateParts
     return at;
 }
 
-void BlueprintParts::add(PoolPlan pool, ShapePlan shape) {
+void BlueprintParts::add(PoolPlan pool, const std::vector<ShapePlan>& of_pool) {
     pool.first_shape = static_cast<std::uint32_t>(shapes.size());
-    pool.shape_count = 1;
-    shape.pool = static_cast<std::uint32_t>(pools.size());
+    pool.shape_count = static_cast<std::uint32_t>(of_pool.size());
+    for (ShapePlan shape : of_pool) {
+        shape.pool = static_cast<std::uint32_t>(pools.size());
+        shapes.push_back(shape);
+    }
     pools.push_back(pool);
-    shapes.push_back(shape);
+}
+
+void BlueprintParts::add(PoolPlan pool, ShapePlan shape) {
+    shape.bill = static_cast<std::uint32_t>(pools.size());
+    add(pool, std::vector<ShapePlan>{shape});
 }
 
 Tick longest_step_of(const ServerParts& s) {
@@ -291,9 +305,28 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
         WT_EXPECTS(e.kind == ClusterEventKind::rollout
                        ? e.target < parts.workloads.size() && e.revision < parts.templates.size() &&
                              parts.templates[e.revision].plan.workload == e.target
-                       : e.target < parts.pools.size());
+                   : e.kind == ClusterEventKind::no_capacity ? e.target < parts.capacity_sets.size()
+                   : e.kind == ClusterEventKind::capacity_returns || e.target < parts.pools.size());
+    for (const TemplateParts& t : parts.templates)
+        for (const std::int32_t server : t.kind_servers)
+            WT_EXPECTS(server == no_fit_server || server < static_cast<std::int32_t>(parts.servers.size()));
+    std::uint32_t kinds = 0;
+    for (const ShapePlan& shape : parts.shapes) {
+        WT_EXPECTS(shape.bill < max_pools && shape.zone < karpenter_max_zones);
+        kinds = std::max(kinds, shape.gpu_kind + 1);
+    }
+    for (const TemplateParts& t : parts.templates)
+        WT_EXPECTS(t.kind_servers.empty() || t.kind_servers.size() >= kinds);
     for (const PoolPlan& p : parts.pools)
         WT_EXPECTS(p.shape_count >= 1 && p.first_shape + p.shape_count <= parts.shapes.size());
+    std::int32_t groups = 0;
+    for (const PoolPlan& p : parts.pools)
+        for (std::uint32_t i = p.first_shape; i < p.first_shape + p.shape_count; ++i)
+            groups += i == p.first_shape ||
+                              (p.zone_groups && parts.shapes[i].zone != parts.shapes[i - 1].zone)
+                          ? 1
+                          : 0;
+    WT_EXPECTS(groups <= ca_max_groups || parts.pools.empty());
     WT_EXPECTS(parts.streams.size() == parts.stream_sources.size());
     for (const AutoscalerPlan& a : parts.autoscalers) {
         WT_EXPECTS(a.workload < parts.workloads.size());

@@ -22,6 +22,7 @@ struct TemplateParts {
     std::vector<SpreadRule> spread;
     std::vector<AffinityRule> affinity;
     std::vector<std::uint32_t> counted_by;  ///< counters that count its pods
+    std::vector<std::int32_t> kind_servers;  ///< its server by kind of GPU; empty = plan.server on all
 };
 
 /// Everything of a blueprint as vectors; plain structs without their spans. `first_pod`, `first_node` and
@@ -46,6 +47,8 @@ struct BlueprintParts {
     std::vector<std::int32_t> shape_domains;     ///< [key - 1][shape], for topology keys other than the host
     std::vector<std::int32_t> topology_domains;  ///< [key - 1]
     std::vector<TopologyCounterPlan> counters;   ///< key, shapes, counts_terminating; build() lays out cells
+    std::int32_t zone_key = -1;
+    std::vector<ShapeSet> capacity_sets;
     std::vector<KarpenterPoolPlan> karpenter_pools;
     std::vector<KarpenterBudgetPlan> karpenter_budgets;
     ScrapePlan scrape;
@@ -66,8 +69,10 @@ struct BlueprintParts {
     std::vector<CronPlan> crons;
     std::vector<Tick> cron_hits;
 
-    /// Adds a workload of one revision, or a pool of one shape, and links the two halves.
+    /// Adds a workload of one revision, or a pool with its shapes, and links the two halves.
     void add(WorkloadPlan workload, TemplateParts revision);
+    void add(PoolPlan pool, const std::vector<ShapePlan>& of_pool);
+    /// A pool of one shape, billed in the row of its index.
     void add(PoolPlan pool, ShapePlan shape);
     /// Adds a further revision to a workload, for a rollout; returns its index. The templates of the workloads
     /// behind it move up by one, and the events that name them.

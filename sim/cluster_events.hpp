@@ -28,8 +28,15 @@ public:
                 fleet.controllers().roll_out(fleet, e.target, e.revision, now, fault);
                 break;
             case ClusterEventKind::add_node:
-                for (std::uint32_t i = 0; i < e.count && s.has_free_node(e.target); ++i)
-                    (void)fleet.node_pools().launch(s, s.blueprint().pools[e.target].first_shape, now, fault);
+                for (std::uint32_t i = 0; i < e.count && s.has_free_node(e.target); ++i) {
+                    const std::uint32_t shape = fleet.node_pools().next_shape(s, e.target);
+                    if (shape == no_index) break;
+                    (void)fleet.node_pools().launch(s, shape, now, fault);
+                }
+                break;
+            case ClusterEventKind::no_capacity:
+            case ClusterEventKind::capacity_returns:
+                s.set_sold_out(sold_out_at(s.blueprint(), now));
                 break;
             case ClusterEventKind::lose_node:
             case ClusterEventKind::drain_node:
@@ -46,6 +53,14 @@ public:
     }
 
 private:
+    /// What the cloud has none of at `now`: such whiles may overlap.
+    [[nodiscard]] WT_HD static ShapeSet sold_out_at(const Blueprint& b, Tick now) {
+        ShapeSet sold_out;
+        for (const ClusterEventPlan& e : b.events)
+            if (e.kind == ClusterEventKind::no_capacity && e.at <= now && now < e.until)
+                sold_out |= b.capacity_sets[e.target];
+        return sold_out;
+    }
     /// The Ready node of a pool with the most pods; of equals the first: the loss that a plan has to stand.
     [[nodiscard]] WT_HD static std::uint32_t busiest_node(const State& s, std::uint32_t pool) {
         const PoolPlan& plan = s.blueprint().pools[pool];

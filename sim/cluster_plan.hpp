@@ -64,6 +64,8 @@ struct ShapePlan {
     std::int32_t type = 0;      ///< instance type, numbered in the order of names
     std::int32_t family = 0;    ///< instance family (minValues)
     std::int32_t priority = 0;  ///< of cluster-autoscaler's priority expander
+    std::uint32_t gpu_kind = 0;  ///< which kind of GPU, of the scenario's; picks the server of a pod here
+    std::uint32_t bill = 0;      ///< row of Tally::pools that its nodes are counted and billed in
     std::uint32_t more_padding = 0;
     Tick provisioning;
     Tick minimum_billing;
@@ -75,22 +77,40 @@ struct ShapePlan {
 /// Who adds and removes the nodes of a pool.
 enum class Provisioner : std::uint8_t { fixed, cluster_autoscaler, karpenter };
 
-/// Nodes that one provisioner adds and removes.
+/// Which of a node group's shapes the cloud gives for the next node, in the emptiest zone that has capacity.
+enum class ShapeChoice : std::uint8_t {
+    listed,    ///< the first of the list (prioritized)
+    cheapest,  ///< lowest-price
+    deep,      ///< the cheapest of those with spare capacity just now (price-capacity-optimized)
+};
+
+/// Nodes that one provisioner adds and removes. Its shapes are sorted by zone; in a zone, as the pool lists its
+/// instance types.
 struct PoolPlan {
     std::uint32_t first_node = 0;   ///< its node slots are [first_node, first_node + node_slots)
     std::uint32_t node_slots = 0;
     std::uint32_t first_shape = 0;  ///< its shapes are [first_shape, first_shape + shape_count)
     std::uint32_t shape_count = 0;
     std::uint32_t minimum = 0;
-    std::uint32_t initial = 0;      ///< nodes of its first shape that are Ready at t = 0
+    std::uint32_t initial = 0;      ///< nodes that are Ready at t = 0
     Provisioner provisioner = Provisioner::cluster_autoscaler;
-    std::uint8_t padding[3] = {};
+    ShapeChoice choice = ShapeChoice::listed;
+    std::uint8_t zone_groups = 0;   ///< every zone is a node group of its own (1) or all zones are one (0)
+    std::uint8_t balances = 0;      ///< new nodes are spread over its zone groups (location policy BALANCED)
     std::int32_t karpenter = -1;    ///< index into Blueprint::karpenter_pools
+    std::uint32_t group_minimum = 0;  ///< of every zone group, besides the pool's own
+    std::uint32_t group_maximum = 0xffffffffu;
+    /// Where it buys both ways: so many nodes on demand first, then this share of the others.
+    std::uint32_t on_demand_base = 0;
+    std::uint32_t on_demand_percent = 100;
 };
 
 inline constexpr std::int32_t ca_longest_chain = 6;
 
-/// cluster-autoscaler's flags (kubernetes.md 10.1). Every shape of its pools is a node group.
+/// Node groups of cluster-autoscaler: pools, and zones of pools with zone_groups.
+inline constexpr std::int32_t ca_max_groups = 64;
+
+/// cluster-autoscaler's flags (kubernetes.md 10.1).
 struct ClusterAutoscalerPlan {
     CaLoopRules loop;
     CaScaleDownRules down;
@@ -99,6 +119,8 @@ struct ClusterAutoscalerPlan {
     std::int32_t expander_count = 1;  ///< 0 = random
     std::int32_t max_parallel = 10;   ///< --max-scale-down-parallelism
     std::int32_t max_drain = 1;       ///< --max-drain-parallelism
+    std::uint8_t balance_similar = 0;  ///< --balance-similar-node-groups
+    std::uint8_t padding[7] = {};
     Tick unremovable_recheck = seconds(300);
 };
 
@@ -150,10 +172,14 @@ struct ProbePlan {
     Tick kill_grace_startup{-1}, kill_grace_liveness{-1};  ///< the probe's own grace; -1 = the pod's
 };
 
+/// In place of a server: the model does not run on that kind of GPU, its containers end when they load it.
+inline constexpr std::int32_t no_fit_server = -2;
+
 /// A pod template: one revision of a workload.
 struct TemplatePlan {
     std::uint32_t workload = 0;
     std::int32_t server = -1;  ///< index into Blueprint::servers; -1 = its pods serve no requests
+    std::int32_t first_kind = -1;  ///< its servers by kind of GPU: Blueprint::kind_servers; -1 = `server` on all
     ResourceAmounts needs;     ///< of one pod
     ResourceAmounts limits;    ///< of cpu and memory: what quotas over limits charge
     ShapeSet shapes;           ///< that its selectors, required node affinity and tolerations admit
@@ -168,7 +194,8 @@ struct TemplatePlan {
     std::uint8_t preempts = 1;          ///< preemptionPolicy is not Never
     std::uint8_t starts_affinity = 0;   ///< matches all its own required affinity terms
     std::uint8_t default_spread = 0;    ///< its spread rules are the cluster's defaults
-    std::uint8_t padding[2] = {};
+    std::uint8_t do_not_disrupt = 0;    ///< karpenter.sh/do-not-disrupt
+    std::uint8_t padding = 0;
     std::int32_t priority = 0;
     std::uint32_t first_spread = 0;     ///< its rules are Blueprint::spread_rules [first, first + count)
     std::uint32_t spread_count = 0;
@@ -259,6 +286,8 @@ enum class ClusterEventKind : std::uint8_t {
     lose_node,   ///< Ready nodes of a pool die without notice
     drain_node,  ///< Ready nodes of a pool are cordoned, their pods evicted, and they go
     add_node,    ///< nodes are added to a pool
+    no_capacity,       ///< for a while the cloud has none of some shapes
+    capacity_returns,  ///< such a while is over
 };
 
 /// Sorted by time.
@@ -266,9 +295,10 @@ struct ClusterEventPlan {
     Tick at;
     ClusterEventKind kind = ClusterEventKind::rollout;
     std::uint8_t padding[3] = {};
-    std::uint32_t target = 0;    ///< a workload, or a pool
+    std::uint32_t target = 0;    ///< a workload, a pool, or which of Blueprint::capacity_sets is not to be had
     std::uint32_t count = 1;     ///< nodes
     std::uint32_t revision = 0;  ///< rollout: index into Blueprint::templates
+    Tick until{};                ///< no_capacity
 };
 
 /// A PodDisruptionBudget. It covers all pods of the workloads that its selector matches.

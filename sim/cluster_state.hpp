@@ -87,6 +87,9 @@ struct ClusterNode {
     Tick nominated_until;   ///< Karpenter: planned for pods, not to be disrupted before
     Tick last_pod_event;    ///< Karpenter: a pod came or went; before any, when it became Ready
     bool had_pod_event = false;
+    bool claim_deleted = false;   ///< Karpenter drains it: by its own rules, tier by tier
+    Tick comes_at;                ///< provisioning: when it will be Ready, if nobody gives it up before
+    Tick deleted_at;              ///< claim_deleted: since when
     Tick unremovable_until;       ///< cluster-autoscaler: not looked at again before
 };
 
@@ -165,6 +168,7 @@ public:
         m_workloads = arena.template take<WorkloadState>(b.workloads.size());
         m_revisions = arena.template take<RevisionState>(b.templates.size());
         m_free_nodes = arena.template take<std::uint32_t>(b.pools.size());
+        m_shape_nodes = arena.template take<std::uint32_t>(b.shapes.size());
         m_topology.cells = arena.template take<TopologyCell>(b.topology_cells);
     }
 
@@ -181,6 +185,9 @@ public:
         m_serving.clear();
         for (IndexSet<Layout>& set : m_nodes_in) set.clear();
         m_changed_nodes.clear();
+        m_launches = 0;
+        m_sold_out = ShapeSet{};
+        for (std::uint32_t i = 0; i < b.shapes.size(); ++i) m_shape_nodes[i] = 0;
         m_topology.plans = b.counters.data();
         for (std::uint32_t i = 0; i < b.topology_cells; ++i) m_topology.cells[i] = TopologyCell{};
         for (std::uint32_t p = 0; p < b.pools.size(); ++p) {
@@ -231,6 +238,13 @@ public:
     }
     [[nodiscard]] WT_HD const ShapePlan& shape_of(const ClusterNode& node) const {
         return m_blueprint->shapes[node.shape];
+    }
+    /// What a pod's engine is, on the GPUs of its node: index into Blueprint::servers, -1 = none, no_fit_server.
+    [[nodiscard]] WT_HD std::int32_t server_of(const Pod& pod) const {
+        const TemplatePlan& plan = template_of(pod);
+        if (plan.first_kind < 0 || pod.node == no_index) return plan.server;
+        const std::uint32_t kind = shape_of(m_nodes[pod.node]).gpu_kind;
+        return m_blueprint->kind_servers[static_cast<std::uint32_t>(plan.first_kind) + kind];
     }
     [[nodiscard]] WT_HD Owner& owner() const { return *m_owner; }
     [[nodiscard]] WT_HD Tally& tally() const { return *m_tally; }
@@ -432,6 +446,21 @@ public:
     [[nodiscard]] WT_HD bool has_free_node(std::uint32_t pool) const {
         return m_free_nodes[pool] != no_index;
     }
+    /// Nodes of a shape, coming ones included; of all shapes in [first, first + count).
+    [[nodiscard]] WT_HD std::uint32_t nodes_of(std::uint32_t first, std::uint32_t count = 1) const {
+        std::uint32_t sum = 0;
+        for (std::uint32_t i = first; i < first + count; ++i) sum += m_shape_nodes[i];
+        return sum;
+    }
+    /// Shapes that the cloud has none of just now.
+    [[nodiscard]] WT_HD const ShapeSet& sold_out() const { return m_sold_out; }
+    WT_HD void set_sold_out(const ShapeSet& shapes) { m_sold_out = shapes; }
+    /// Whether a shape is among the spot markets that are deep just now, which is not known from outside: a fair
+    /// coin for each at every launch.
+    [[nodiscard]] WT_HD bool is_deep(std::uint32_t shape) const {
+        return (controller_draw(StreamPurpose::spot_depth, m_launches, shape) & 1) != 0;
+    }
+    WT_HD void next_launch() { ++m_launches; }
     /// A node slot of the pool, as a node of the shape that is being provisioned; it is billed from here on.
     /// Requires has_free_node(the shape's pool).
     WT_HD_COLD std::uint32_t add_node(std::uint32_t shape, Tick now, Fault& fault) {
@@ -448,18 +477,18 @@ public:
         node.free = plan.room();
         node.used = {plan.daemon_scoring_cpu_milli, plan.daemon_scoring_memory};
         node.launched = now;
-        ++m_tally->pools[plan.pool].launched;
-        count_node(plan, now, 1);
+        ++m_tally->pools[plan.bill].launched;
+        count_node(shape, now, 1);
         set_node_state(n, NodeState::provisioning, now);
         return n;
     }
     WT_HD void drop_node(std::uint32_t n, Tick now) {
         ClusterNode& node = m_nodes[n];
         const ShapePlan& plan = shape_of(node);
-        count_node(plan, now, -1);
+        count_node(node.shape, now, -1);
         const Tick life = now - node.launched;
         if (life < plan.minimum_billing && now < m_blueprint->span)
-            m_tally->pools[node.pool].bill_extra(plan.minimum_billing - life, plan.nano_usd_per_hour, plan.gpus);
+            m_tally->pools[plan.bill].bill_extra(plan.minimum_billing - life, plan.nano_usd_per_hour, plan.gpus);
         if (node.in_topology) count_node_domains(n, false);
         node.next = m_free_nodes[node.pool];
         m_free_nodes[node.pool] = n;
@@ -515,10 +544,12 @@ private:
         note_pod_event(node.last_pod_event, node.had_pod_event, now);
         ++m_version;
     }
-    WT_HD void count_node(const ShapePlan& shape, Tick now, std::int64_t by) {
+    WT_HD void count_node(std::uint32_t which, Tick now, std::int32_t by) {
         const Tick span = m_blueprint->span;
+        const ShapePlan& shape = m_blueprint->shapes[which];
         ++m_version;
-        m_tally->pools[shape.pool].count(now, span, by, shape.nano_usd_per_hour, shape.gpus);
+        m_shape_nodes[which] += static_cast<std::uint32_t>(by);
+        m_tally->pools[shape.bill].count(now, span, by, shape.nano_usd_per_hour, shape.gpus);
         m_tally->nodes.change(now, span, by);
         m_tally->gpus.change(now, span, by * shape.gpus);
     }
@@ -540,6 +571,9 @@ private:
     std::int32_t m_nominated = 0;  ///< pending pods with a nominated node
     TopologyCounts<ArenaArray<TopologyCell, Layout>> m_topology;
     ArenaArray<std::uint32_t, Layout> m_free_nodes;  ///< per pool: its first free slot
+    ArenaArray<std::uint32_t, Layout> m_shape_nodes;
+    ShapeSet m_sold_out;
+    std::uint32_t m_launches = 0;  ///< numbers the draws of spot depth
 };
 
 }  // namespace windtunnel

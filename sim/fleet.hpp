@@ -62,9 +62,11 @@ public:
     [[nodiscard]] WT_HD Eviction<Layout, Owner>& eviction() { return m_eviction; }
     [[nodiscard]] WT_HD NodeLoss<Layout, Owner>& node_loss() { return m_node_loss; }
     [[nodiscard]] WT_HD const QuotaAdmission<Layout, Owner>& quotas() const { return m_quotas; }
+    [[nodiscard]] WT_HD Karpenter<Layout, Owner>& karpenter() { return m_karpenter; }
 
     [[nodiscard]] WT_HD Pod& pod(std::uint32_t i) const { return m_state.pod(i); }
     [[nodiscard]] WT_HD ClusterNode& node(std::uint32_t i) const { return m_state.node(i); }
+    [[nodiscard]] WT_HD std::int32_t server_of(std::uint32_t p) const { return m_state.server_of(pod(p)); }
     [[nodiscard]] WT_HD WorkloadState& workload(std::uint32_t i) const { return m_state.workload(i); }
 
     // ---- what the trial asks for -----------------------------------------------------------------------
@@ -76,7 +78,7 @@ public:
         const Blueprint& b = m_state.blueprint();
         for (std::uint32_t p = 0; p < b.pools.size(); ++p)
             for (std::uint32_t i = 0; i < b.pools[p].initial; ++i)
-                m_node_pools.place(*this, b.pools[p].first_shape, fault);
+                m_node_pools.place(*this, m_node_pools.next_shape(m_state, p), fault);
         std::int32_t priority = INT32_MAX;
         for (bool more = true; more && !fault.broken();) {
             std::int32_t next = INT32_MIN;
@@ -150,7 +152,7 @@ public:
         t.ready_replicas.settle(now, span);
         t.nodes.settle(now, span);
         t.gpus.settle(now, span);
-        for (std::uint32_t p = 0; p < m_state.blueprint().pools.size(); ++p) t.pools[p].settle(now, span);
+        for (const ShapePlan& shape : m_state.blueprint().shapes) t.pools[shape.bill].settle(now, span);
     }
 
     // ---- what the parts ask of each other --------------------------------------------------------------
@@ -238,6 +240,7 @@ private:
         if (plan.controller == WorkloadController::batch_job) return;
         set_replicas(w, plan.initial_replicas, Tick{}, fault);
         if (b.cold) return;
+        m_karpenter.place_now(*this, fault);
         const std::uint32_t group = plan.ordinals.group_size;
         for (std::uint32_t i = 0; i + plan.late_replicas < plan.initial_replicas; ++i) {
             // A group's leader serves when its workers do.

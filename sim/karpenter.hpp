@@ -3,6 +3,7 @@
 #include "policies/karpenter_lifecycle.hpp"
 #include "policies/karpenter_rounds.hpp"
 #include "sim/cluster_state.hpp"
+#include "sim/eviction.hpp"
 
 namespace windtunnel {
 
@@ -24,7 +25,9 @@ public:
                           pools = b.karpenter_pools.size();
         m_offerings = arena.template take_plain<KarpenterOffering>(used ? b.shapes.size() : 0);
         m_unavailable = arena.template take_plain<Tick>(used ? b.shapes.size() : 0);
-        m_groups = arena.template take_plain<KarpenterPodGroup>(used ? b.templates.size() : 0);
+        m_groups = arena.template take_plain<KarpenterPodGroup>(used ? 2 * b.templates.size() : 0);
+        m_topology = arena.template take_plain<KarpenterTopology>(used ? 2 : 0);
+        m_refuses = arena.template take_plain<std::uint8_t>(used ? b.budgets.size() : 0);
         m_pods = arena.template take_plain<KarpenterPod>(pods);
         m_scratch_pods = arena.template take_plain<KarpenterPod>(pods);
         m_nodes = arena.template take_plain<KarpenterNode>(nodes);
@@ -45,7 +48,6 @@ public:
         m_command = {};
         m_stage = Stage::looking;
         m_nothing_at = never;
-        m_launches = 0;
         if (b.karpenter_pools.size() == 0) return;
         m_mine = ShapeSet{};
         for (std::uint32_t i = 0; i < b.shapes.size(); ++i) {
@@ -61,11 +63,7 @@ public:
             if (b.pools[shape.pool].provisioner == Provisioner::karpenter)
                 m_mine.add(static_cast<std::int32_t>(i));
         }
-        for (std::uint32_t t = 0; t < b.templates.size(); ++t) {
-            m_groups[t] = KarpenterPodGroup{};
-            m_groups[t].request = b.templates[t].needs;
-            m_groups[t].allowed = b.templates[t].shapes;
-        }
+        form_groups(b);
         s.wake_disruption(b.karpenter.poll);
     }
 
@@ -79,31 +77,10 @@ public:
     /// The batch window has closed: plans its pods and launches what is planned.
     WT_HD_COLD void provision(Fleet<Layout, Owner>& fleet, Tick now, Fault& fault) {
         State& s = fleet.state();
-        const Blueprint& b = s.blueprint();
         m_window.open = false;
         s.wake_batch(never);
-        ProvisioningBatch batch;
-        for (std::uint32_t p = fleet.scheduler().first_pending(); p != no_index; p = s.pod(p).next) {
-            const Pod& pod = s.pod(p);
-            if (!is_for_me(s.template_of(pod))) continue;
-            KarpenterPod& to = m_pods[batch.pod_count++];
-            to = KarpenterPod{};
-            to.group = static_cast<std::int32_t>(pod.revision);
-            to.created = pod.created.count;
-            to.uid = s.pod_draw(StreamPurpose::scheduling_tie, p, 0);
-        }
+        const ProvisioningBatch batch = gather_batch(fleet, now);
         if (batch.pod_count == 0) return;
-        gather_pools(s, now);
-        batch.offerings = m_offerings;
-        batch.offering_count = static_cast<std::int32_t>(b.shapes.size());
-        batch.pools = m_pools;
-        batch.pool_count = static_cast<std::int32_t>(b.karpenter_pools.size());
-        batch.groups = m_groups;
-        batch.pods = m_pods;
-        batch.nodes = m_nodes;
-        batch.node_count = gather_nodes(s);
-        batch.claims = m_claims;
-        batch.claim_capacity = static_cast<std::int32_t>(b.node_slots);
         const ProvisioningPlan plan = plan_batch(batch);
         for (std::int32_t i = 0; i < batch.pod_count; ++i)
             if (m_pods[i].node != karpenter_unplaced)
@@ -120,6 +97,24 @@ public:
         // up again by themselves (provisioning/controller.go, every 10 s).
         s.wake_batch(now + (failed ? Tick{karpenter_batch_idle} : Tick{karpenter_batch_longest}));
     }
+
+    /// t = 0: what it would launch for the pods that wait is there at once, and they are bound.
+    WT_HD_COLD void place_now(Fleet<Layout, Owner>& fleet, Fault& fault) {
+        State& s = fleet.state();
+        if (s.blueprint().karpenter_pools.size() == 0) return;
+        const ProvisioningBatch batch = gather_batch(fleet, Tick{});
+        if (batch.pod_count == 0) return;
+        const ProvisioningPlan plan = plan_batch(batch);
+        for (std::int32_t c = 0; c < plan.claim_count && !fault.broken(); ++c) {
+            const LaunchAnswer answer = answer_of(s, m_claims[c].offerings);
+            if (answer.offering >= 0 &&
+                s.has_free_node(s.blueprint().shapes[static_cast<std::uint32_t>(answer.offering)].pool))
+                fleet.node_pools().place(fleet, static_cast<std::uint32_t>(answer.offering), fault);
+        }
+    }
+
+    /// A claim did not become a node in time: its pods are planned again.
+    WT_HD void claim_failed(State& s, Tick now) { s.wake_batch(now + karpenter_batch_idle); }
 
     /// The disruption loop's turn.
     WT_HD_COLD void disrupt(Fleet<Layout, Owner>& fleet, Tick now, Fault& fault) {
@@ -143,14 +138,6 @@ public:
         }
     }
 
-    /// Offerings without capacity from now on, or with it again: launches there fail.
-    WT_HD void set_capacity(std::int32_t shape, bool available) {
-        if (available)
-            m_empty.remove(shape);
-        else
-            m_empty.add(shape);
-    }
-
 private:
     enum class Stage : std::uint8_t { looking, validating, replacing };
     /// A node slot in one of its lives.
@@ -158,6 +145,111 @@ private:
         std::uint32_t node = no_index, incarnation = 0;
     };
 
+    // ---- what it knows of pods -------------------------------------------------------------------------
+
+    /// One group for each template as it stands, and one (the second half) without its soft spreading.
+    WT_HD_COLD void form_groups(const Blueprint& b) {
+        const auto templates = static_cast<std::uint32_t>(b.templates.size());
+        m_label_count = m_exclusive_count = 0;
+        for (std::uint32_t t = 0; t < templates; ++t) {
+            const TemplatePlan& plan = b.templates[t];
+            for (const bool soft : {true, false}) {
+                KarpenterPodGroup& group = m_groups[soft ? t : templates + t];
+                group = KarpenterPodGroup{};
+                group.request = plan.needs;
+                group.allowed = plan.shapes;
+                bool has_soft = false;
+                for (std::uint32_t i = 0; i < plan.spread_count; ++i) {
+                    const SpreadRule& rule = b.spread_rules[plan.first_spread + i];
+                    if (!rule.hard && (!soft || plan.default_spread)) continue;
+                    has_soft = has_soft || !rule.hard;
+                    spread(group, rule, b.zone_key);
+                }
+                if (soft && has_soft) group.relaxed = static_cast<std::int32_t>(templates + t);
+                for (std::uint32_t i = 0; i < plan.affinity_count; ++i) {
+                    const AffinityRule& rule = b.affinity_rules[plan.first_affinity + i];
+                    if (rule.kind == AffinityKind::anti && rule.key == topology_hostname &&
+                        is_counted(b, plan, rule.counter))
+                        group.exclusive |= exclusive_bit(rule.counter);
+                }
+            }
+        }
+        for (std::uint32_t g = 0; g < 2 * templates; ++g)
+            for (std::int32_t l = 0; l < m_label_count; ++l)
+                if (is_counted(b, b.templates[g % templates], m_labels[l]))
+                    m_groups[g].labels |= static_cast<std::uint8_t>(1 << l);
+    }
+    WT_HD void spread(KarpenterPodGroup& group, const SpreadRule& rule, std::int32_t zone_key) {
+        if (rule.key != topology_hostname && rule.key != zone_key) return;
+        std::int32_t label = 0;
+        while (label < m_label_count && m_labels[label] != rule.counter) ++label;
+        if (label == m_label_count) {
+            if (label == karpenter_spread_labels) return;
+            m_labels[m_label_count++] = rule.counter;
+        }
+        (rule.key == topology_hostname ? group.host_label : group.zone_label) = label;
+        (rule.key == topology_hostname ? group.host_skew : group.zone_skew) = rule.max_skew;
+    }
+    WT_HD std::uint64_t exclusive_bit(std::int32_t counter) {
+        std::int32_t at = 0;
+        while (at < m_exclusive_count && m_exclusive[at] != counter) ++at;
+        if (at == 64) return 0;
+        if (at == m_exclusive_count) m_exclusive[m_exclusive_count++] = counter;
+        return std::uint64_t{1} << at;
+    }
+    [[nodiscard]] WT_HD static bool is_counted(const Blueprint& b, const TemplatePlan& plan, std::int32_t counter) {
+        for (std::uint32_t i = 0; i < plan.counted_count; ++i)
+            if (b.counted_by[plan.first_counted + i] == static_cast<std::uint32_t>(counter)) return true;
+        return false;
+    }
+    /// Pods of each spread label in each zone, as they stand.
+    WT_HD_COLD void count_zones(const State& s, KarpenterTopology& out) const {
+        const Blueprint& b = s.blueprint();
+        out = KarpenterTopology{};
+        if (m_label_count == 0 || b.zone_key < 0) return;
+        std::uint64_t seen = 0;
+        for (std::uint32_t i = 0; i < b.shapes.size(); ++i) {
+            const std::uint32_t zone = b.shapes[i].zone;
+            if ((seen >> zone & 1) != 0) continue;
+            seen |= std::uint64_t{1} << zone;
+            const std::int32_t domain =
+                b.shape_domains[static_cast<std::size_t>(b.zone_key - 1) * b.shapes.size() + i];
+            for (std::int32_t l = 0; l < m_label_count && domain >= 0; ++l)
+                if (static_cast<std::int32_t>(b.counters[static_cast<std::size_t>(m_labels[l])].key) == b.zone_key)
+                    out.in_zone[l][zone] = s.topology().pods_in(m_labels[l], domain);
+        }
+    }
+
+    /// The pods that wait for nodes of its pools, beside the cluster.
+    WT_HD_COLD ProvisioningBatch gather_batch(Fleet<Layout, Owner>& fleet, Tick now) {
+        State& s = fleet.state();
+        const Blueprint& b = s.blueprint();
+        ProvisioningBatch batch;
+        for (std::uint32_t p = fleet.scheduler().first_pending(); p != no_index; p = s.pod(p).next) {
+            const Pod& pod = s.pod(p);
+            if (!is_for_me(s.template_of(pod))) continue;
+            KarpenterPod& to = m_pods[batch.pod_count++];
+            to = KarpenterPod{};
+            to.group = static_cast<std::int32_t>(pod.revision);
+            to.created = pod.created.count;
+            to.uid = s.pod_draw(StreamPurpose::scheduling_tie, p, 0);
+        }
+        if (batch.pod_count == 0) return batch;
+        gather_pools(s, now);
+        batch.offerings = m_offerings;
+        batch.offering_count = static_cast<std::int32_t>(b.shapes.size());
+        batch.pools = m_pools;
+        batch.pool_count = static_cast<std::int32_t>(b.karpenter_pools.size());
+        batch.groups = m_groups;
+        batch.pods = m_pods;
+        batch.nodes = m_nodes;
+        batch.node_count = gather_nodes(s);
+        batch.claims = m_claims;
+        batch.claim_capacity = static_cast<std::int32_t>(b.node_slots);
+        batch.topology = &m_topology[0];
+        count_zones(s, m_topology[0]);
+        return batch;
+    }
     [[nodiscard]] WT_HD bool is_for_me(const TemplatePlan& plan) const {
         ShapeSet shapes = plan.shapes;
         shapes &= m_mine;
@@ -179,7 +271,7 @@ private:
                                           ? plan.node_limit
                                           : std::int64_t{slots.node_slots};
             pool.limits_nodes = true;
-            pool.remaining_nodes = most - s.tally().pools[plan.pool].nodes.value;
+            pool.remaining_nodes = most - s.nodes_of(slots.first_shape, slots.shape_count);
             pool.min_types = plan.min_types;
             pool.min_families = plan.min_families;
             for (std::uint32_t i = 0; i < slots.shape_count; ++i)
@@ -203,6 +295,12 @@ private:
                 to = KarpenterNode{};
                 to.free = node.free;
                 to.offering = node.shape;
+                if (m_label_count == 0 && m_exclusive_count == 0) continue;
+                for (std::uint32_t p = node.first_pod; p != no_index; p = s.pod(p).next_on_node) {
+                    const KarpenterPodGroup& group = m_groups[s.pod(p).revision];
+                    to.exclusive |= group.exclusive;
+                    karpenter_detail::count_labels(group, to.labelled, 1);
+                }
             }
         return count;
     }
@@ -212,18 +310,21 @@ private:
     WT_HD_COLD std::uint32_t launch(Fleet<Layout, Owner>& fleet, const OfferingSet& set, Tick now,
                                     Fault& fault) {
         State& s = fleet.state();
-        // Which spot pools are deep just now is not known from outside: a fair coin for each.
-        OfferingSet deep;
-        ++m_launches;
-        for (std::int32_t i = set.next(0); i >= 0; i = set.next(i + 1))
-            if (m_offerings[i].kind == OfferingKind::spot &&
-                (s.controller_draw(StreamPurpose::spot_depth, m_launches, static_cast<std::uint32_t>(i)) & 1))
-                deep.add(i);
-        const LaunchAnswer answer = launch_claim(m_offerings, set, m_empty, deep);
+        const LaunchAnswer answer = answer_of(s, set);
         for (std::int32_t i = answer.failed.next(0); i >= 0; i = answer.failed.next(i + 1))
             m_unavailable[i] = now + karpenter_unavailable;
         if (answer.offering < 0) return no_index;
+        // A replacement stands beside what it replaces for a while: the pool needs a slot for both.
+        if (!s.has_free_node(s.blueprint().shapes[static_cast<std::uint32_t>(answer.offering)].pool)) return no_index;
         return fleet.node_pools().launch(s, static_cast<std::uint32_t>(answer.offering), now, fault);
+    }
+    /// What the cloud gives for a launch request.
+    WT_HD_COLD LaunchAnswer answer_of(State& s, const OfferingSet& set) const {
+        OfferingSet deep;
+        s.next_launch();
+        for (std::int32_t i = set.next(0); i >= 0; i = set.next(i + 1))
+            if (m_offerings[i].kind == OfferingKind::spot && s.is_deep(static_cast<std::uint32_t>(i))) deep.add(i);
+        return launch_claim(m_offerings, set, s.sold_out(), deep);
     }
 
     // ---- disruption ------------------------------------------------------------------------------------
@@ -232,13 +333,18 @@ private:
     WT_HD_COLD ConsolidationScene build_scene(State& s, Tick now) {
         const Blueprint& b = s.blueprint();
         gather_pools(s, now);
+        for (std::size_t i = 0; i < b.budgets.size(); ++i)
+            m_refuses[i] = disruption_status(s, b.budgets[i]).disruptions_allowed <= 0;
+        count_zones(s, m_topology[0]);
         ConsolidationScene scene;
+        scene.topology = &m_topology[0];
+        scene.scratch_topology = &m_topology[1];
         scene.offerings = m_offerings;
         scene.offering_count = static_cast<std::int32_t>(b.shapes.size());
         scene.pools = m_pools;
         scene.pool_count = static_cast<std::int32_t>(b.karpenter_pools.size());
         scene.groups = m_groups;
-        scene.group_count = static_cast<std::int32_t>(b.templates.size());
+        scene.group_count = 2 * static_cast<std::int32_t>(b.templates.size());
         scene.nodes = m_nodes;
         scene.views = m_views;
         scene.node_count = gather_nodes(s);
@@ -281,10 +387,22 @@ private:
             m_pods[pods].group = static_cast<std::int32_t>(pod.revision);
             m_pods[pods++].created = pod.created.count;
             ++view.pod_count;
-            const double cost = eviction_cost(0, 0);
+            const TemplatePlan& made_from = s.template_of(pod);
+            view.pods_do_not_disrupt = view.pods_do_not_disrupt || made_from.do_not_disrupt;
+            view.budget_blocked = view.budget_blocked || is_protected(b, pod.workload);
+            const double cost = eviction_cost(0, made_from.priority);
             view.eviction_cost += cost > 0 ? cost : 0;
         }
         return pods;
+    }
+    /// Whether a disruption budget refuses the workload's pods now, or two cover them (the API refuses those).
+    [[nodiscard]] WT_HD bool is_protected(const Blueprint& b, std::uint32_t workload) const {
+        std::int32_t covering = 0;
+        for (std::size_t i = 0; i < b.budgets.size(); ++i) {
+            if (!b.budgets[i].covers(workload)) continue;
+            if (m_refuses[i] || ++covering > 1) return true;
+        }
+        return false;
     }
     [[nodiscard]] WT_HD DisruptionAllowance allowance_of(State& s, std::int32_t k, Tick now) const {
         const Blueprint& b = s.blueprint();
@@ -366,7 +484,7 @@ private:
         State& s = fleet.state();
         if (m_command.action == ConsolidationAction::remove) {
             for (std::int32_t c = 0; c < m_command.candidate_count && !fault.broken(); ++c)
-                fleet.node_pools().drain(fleet, m_chosen[c].node, now, fault);
+                fleet.node_pools().delete_claim(fleet, m_chosen[c].node, now, fault);
             s.wake_disruption(now + milliseconds(20));  // at once after a success
             return;
         }
@@ -392,7 +510,7 @@ private:
                 s.node(old.node).state != NodeState::cordoned)
                 continue;
             fleet.node_pools().set_cordoned(s, old.node, false, now);
-            if (there) fleet.node_pools().drain(fleet, old.node, now, fault);
+            if (there) fleet.node_pools().delete_claim(fleet, old.node, now, fault);
         }
     }
 
@@ -406,13 +524,18 @@ private:
             const PoolPlan& slots = b.pools[plan.pool];
             for (std::uint32_t n = slots.first_node; n < slots.first_node + slots.node_slots; ++n)
                 if (s.node(n).state == NodeState::ready && s.node(n).launched + plan.expire_after <= now)
-                    fleet.node_pools().drain(fleet, n, now, fault);
+                    fleet.node_pools().delete_claim(fleet, n, now, fault);
         }
     }
 
     KarpenterOffering* m_offerings = nullptr;    ///< [shapes]
     Tick* m_unavailable = nullptr;               ///< [shapes] left out of planning before
-    KarpenterPodGroup* m_groups = nullptr;       ///< [templates]
+    KarpenterPodGroup* m_groups = nullptr;       ///< two arrays of [templates]
+    KarpenterTopology* m_topology = nullptr;     ///< as it is, and one to try things out in
+    std::uint8_t* m_refuses = nullptr;           ///< [budgets] allows no eviction now
+    std::int32_t m_labels[karpenter_spread_labels] = {};  ///< the counter of each spread label
+    std::int32_t m_exclusive[64] = {};                    ///< of each exclusive set
+    std::int32_t m_label_count = 0, m_exclusive_count = 0;
     KarpenterPod* m_pods = nullptr;              ///< [pod_slots]
     KarpenterPod* m_scratch_pods = nullptr;      ///< [pod_slots]
     KarpenterNode* m_nodes = nullptr;            ///< [node_slots]
@@ -425,14 +548,13 @@ private:
     KarpenterPool* m_scratch_pools = nullptr;    ///< [karpenter_pools]
     DisruptionAllowance* m_allowance = nullptr;  ///< [karpenter_pools]
     std::int32_t* m_left = nullptr;              ///< [karpenter_pools]
-    ShapeSet m_mine, m_empty;
+    ShapeSet m_mine;
     BatchWindow m_window;
     DisruptionCommand m_command;
     Stage m_stage = Stage::looking;
     NodeName m_replacement;
     Tick m_nothing_at = never;  ///< when consolidation last found nothing
     std::uint64_t m_nothing_version = 0;
-    std::uint32_t m_launches = 0;
 };
 
 }  // namespace windtunnel

@@ -68,6 +68,10 @@ public:
         k.stage_due = k.sync_due = never;
         s.node(s.pod(p).node).pulls = SerialPulls{};
         s.pod(p).stage = static_cast<std::uint8_t>(plan.stage_count);
+        if (s.server_of(s.pod(p)) == no_fit_server) {
+            container_exits(fleet, p, now);
+            return wake(fleet, p, now);
+        }
         k.probes.assume_healthy(plan.probes.rules);
         if (!s.pod(p).serving) serve(fleet, p, now);
         update_ready(fleet, p, now);
@@ -212,6 +216,8 @@ private:
             return;
         }
         if (!k.running) start_container(fleet, p, now);
+        // The model does not run on these GPUs: the server ends when it loads it, over and over.
+        if (s.server_of(pod) == no_fit_server) return container_exits(fleet, p, now);
         if (plan.server >= 0) ++s.tally().cold_starts;
         serve(fleet, p, now);
     }

@@ -36,16 +36,17 @@ std::vector<std::string> broken_laws(const Blueprint& b, const TrialOutcome& o) 
     expect(at_most(t.ready_replicas.ticks, pods_span), "L7: more replica-time than pod slots allow");
     if (b.pools.size() > 0)
         expect(at_most(t.gpu_busy, t.gpus.ticks), "L7: GPUs were busy longer than they were rented");
-    for (std::uint32_t p = 0; p < b.pools.size(); ++p) {
-        pool_nodes.merge(t.pools[p].nodes.ticks);
-        expect(t.pools[p].nodes.most <= static_cast<std::int64_t>(b.pools[p].node_slots),
-               "L6: a pool outgrew its limit");
-        expect(t.pools[p].nodes.value >= 0, "L6: a pool has fewer than no nodes");
+    for (std::uint32_t row = 0; row < max_pools; ++row) {
+        pool_nodes.merge(t.pools[row].nodes.ticks);
+        expect(t.pools[row].nodes.value >= 0, "L6: a pool has fewer than no nodes");
     }
-    const std::size_t row = (b.workloads.size() + std::size_t{1}) * node_uses;
-    for (std::uint32_t p = 0; p < b.pools.size() && !o.node_use.empty(); ++p) {
+    for (const ShapePlan& shape : b.shapes)
+        expect(t.pools[shape.bill].nodes.most <= static_cast<std::int64_t>(b.pools[shape.pool].node_slots),
+               "L6: a pool outgrew its limit");
+    const std::size_t cells = (b.workloads.size() + std::size_t{1}) * node_uses;
+    for (std::uint32_t p = 0; p < b.bills && !o.node_use.empty(); ++p) {
         WideSum parts, bill;
-        for (std::size_t i = p * row; i < (p + 1) * row; ++i) parts.merge(o.node_use[i]);
+        for (std::size_t i = p * cells; i < (p + 1) * cells; ++i) parts.merge(o.node_use[i]);
         bill.add_product(t.pools[p].price.ticks.low, node_shares);
         bill.high += t.pools[p].price.ticks.high * node_shares;
         expect(parts == bill, "L8: what a pool's nodes were used for does not add up to their bill");

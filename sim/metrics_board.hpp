@@ -147,7 +147,7 @@ private:
     WT_HD_COLD void look_at(const Host& host, std::uint32_t p, Tick now) {
         PodCounters& c = m_pods[p];
         const WorkloadPlan& plan = m_blueprint->workloads[host.pod(p).workload];
-        const std::int32_t server = m_blueprint->templates[host.pod(p).revision].server;
+        const std::int32_t server = host.server_of(p);
         if (server < 0) return;
         c.gauges = host.gauges_of(p, now);
         c.blocks = m_blueprint->servers[static_cast<std::size_t>(server)].usable_blocks;

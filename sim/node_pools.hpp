@@ -12,7 +12,8 @@ class NodePools {
 public:
     using State = ClusterState<Layout, Owner>;
 
-    /// Asks for a node. Requires that the shape's pool has a free slot.
+    /// Asks for a node. Requires that the shape's pool has a free slot. A node of Karpenter's that has not come
+    /// within the registration timeout is given up then (kubernetes.md 9.4.4); cluster-autoscaler looks itself.
     WT_HD_COLD std::uint32_t launch(State& s, std::uint32_t shape, Tick now, Fault& fault) {
         const std::uint32_t n = s.add_node(shape, now, fault);
         const ShapePlan& plan = s.blueprint().shapes[shape];
@@ -20,8 +21,40 @@ public:
         if (plan.provisioning_table >= 0)
             delay = {s.blueprint().tables[static_cast<std::size_t>(plan.provisioning_table)].sample(
                 s.node_draw(StreamPurpose::node_provisioning, n))};
-        s.wake_node(n, now + delay);
+        s.node(n).comes_at = now + delay;
+        const bool claim = s.blueprint().pools[plan.pool].provisioner == Provisioner::karpenter;
+        s.wake_node(n, claim ? min(now + delay, claim_times_out_at(ClaimPhase::launched, now)) : now + delay);
         return n;
+    }
+
+    /// What the cloud makes the next node of a node group: the shapes [first, first + count), one pool's. It goes
+    /// to the group's emptiest zone that has capacity, and is there the shape that the group's allocation
+    /// strategy picks; spot or on demand as the group's distribution wants it. `no_index` = stock-out.
+    [[nodiscard]] WT_HD_COLD std::uint32_t next_shape(State& s, std::uint32_t first, std::uint32_t count) const {
+        const Blueprint& b = s.blueprint();
+        const PoolPlan& pool = b.pools[b.shapes[first].pool];
+        const std::int32_t wanted = capacity_type_of_next(s, pool, first, count);
+        s.next_launch();
+        std::uint32_t best = no_index, best_nodes = 0;
+        for (std::uint32_t from = first; from < first + count;) {
+            std::uint32_t to = from + 1;
+            while (to < first + count && b.shapes[to].zone == b.shapes[from].zone) ++to;
+            const std::uint32_t nodes = s.nodes_of(from, to - from);
+            if (best == no_index || nodes < best_nodes) {
+                const std::uint32_t here = pick(s, pool.choice, from, to, wanted);
+                if (here != no_index) {
+                    best = here;
+                    best_nodes = nodes;
+                }
+            }
+            from = to;
+        }
+        return best;
+    }
+    /// The same of a whole pool.
+    [[nodiscard]] WT_HD std::uint32_t next_shape(State& s, std::uint32_t pool) const {
+        const PoolPlan& plan = s.blueprint().pools[pool];
+        return next_shape(s, plan.first_shape, plan.shape_count);
     }
 
     /// A node that is there at once: t = 0.
@@ -33,11 +66,31 @@ public:
 
     /// Something about a node is due: it has come up, or refused evictions are tried again.
     WT_HD_COLD void advance(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
-        fleet.state().wake_node(n, never);
-        if (fleet.state().node(n).state == NodeState::draining)
-            evict_all(fleet, n, now, fault);
-        else
+        State& s = fleet.state();
+        s.wake_node(n, never);
+        if (s.node(n).state == NodeState::draining) {
+            if (!s.node(n).claim_deleted)
+                evict_all(fleet, n, now, fault);
+            else
+                evict_tier(fleet, n, now, fault);
+        } else if (now < s.node(n).comes_at) {
+            s.drop_node(n, now);
+            fleet.karpenter().claim_failed(s, now);
+        } else {
             become_ready(fleet, n, now);
+        }
+    }
+
+    /// Karpenter deletes the node's claim: the same, but by its rules (kubernetes.md 9.8). Pods go tier by tier,
+    /// those that are not to be disrupted stay, and a terminationGracePeriod overrules them and every budget.
+    WT_HD_COLD void delete_claim(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
+        State& s = fleet.state();
+        if (!WT_CHECK(fault, s.node(n).state == NodeState::ready)) return;
+        s.node(n).claim_deleted = true;
+        s.node(n).deleted_at = now;
+        s.set_node_state(n, NodeState::draining, now);
+        if (s.node(n).pods == 0) return s.drop_node(n, now);
+        evict_tier(fleet, n, now, fault);
     }
 
     /// The node takes no more pods; those it has are evicted, and it goes with the last of them.
@@ -56,7 +109,11 @@ public:
 
     /// A pod has left the node.
     WT_HD void pod_left(State& s, std::uint32_t n, Tick now) {
-        if (s.node(n).state != NodeState::draining || s.node(n).pods > 0) return;
+        if (s.node(n).state != NodeState::draining) return;
+        if (s.node(n).pods > 0) {
+            if (s.node(n).claim_deleted) s.wake_node(n, now);  // perhaps the next tier's turn
+            return;
+        }
         s.wake_node(n, never);
         s.drop_node(n, now);
     }
@@ -70,13 +127,15 @@ public:
     }
 
     /// The cheapest shape with room in its pool whose empty node fits the pod; `no_index` when there is none.
+    /// Only pools of cluster-autoscaler: Karpenter plans for itself, and a fixed pool has what it has.
     [[nodiscard]] WT_HD std::uint32_t cheapest_shape(const State& s, const TemplatePlan& plan) const {
         const Blueprint& b = s.blueprint();
         std::uint32_t best = no_index;
         for (std::uint32_t i = 0; i < b.shapes.size(); ++i) {
             const ShapePlan& shape = b.shapes[i];
             if (!plan.shapes.has(static_cast<std::int32_t>(i)) || !fits(plan.needs, shape.room()) ||
-                !s.has_free_node(shape.pool))
+                !s.has_free_node(shape.pool) ||
+                b.pools[shape.pool].provisioner != Provisioner::cluster_autoscaler)
                 continue;
             if (best == no_index || shape.nano_usd_per_hour < b.shapes[best].nano_usd_per_hour) best = i;
         }
@@ -87,6 +146,94 @@ private:
     /// Between two tries of an eviction that a disruption budget refuses (kubectl
     /// pkg/drain, from general knowledge, not re-read; the others' waits are of this order).
     static constexpr Tick eviction_retry = seconds(5);
+    /// The two classes that every cluster has are critical (kubernetes.md 9.8.2; scheduling.SystemCriticalPriority).
+    static constexpr std::int32_t critical_priority = 2'000'000'000;
+
+    /// What a group that buys both ways buys next: 1 = spot, 0 = on demand; -1 where it has one way only. The
+    /// share on demand is rounded up (EC2 Auto Scaling, instances distribution; docs, 2025).
+    [[nodiscard]] WT_HD std::int32_t capacity_type_of_next(const State& s, const PoolPlan& pool, std::uint32_t first,
+                                                           std::uint32_t count) const {
+        const Blueprint& b = s.blueprint();
+        std::uint32_t nodes = 0, on_demand = 0;
+        bool has_spot = false, has_on_demand = false;
+        for (std::uint32_t i = first; i < first + count; ++i) {
+            nodes += s.nodes_of(i);
+            on_demand += b.shapes[i].spot ? 0 : s.nodes_of(i);
+            has_spot = has_spot || b.shapes[i].spot;
+            has_on_demand = has_on_demand || !b.shapes[i].spot;
+        }
+        if (!has_spot || !has_on_demand) return -1;
+        const std::uint32_t above = nodes + 1 > pool.on_demand_base ? nodes + 1 - pool.on_demand_base : 0;
+        return on_demand < pool.on_demand_base + (above * pool.on_demand_percent + 99) / 100 ? 0 : 1;
+    }
+    /// Among the shapes [from, to) of one zone, in the order of the pool's list.
+    [[nodiscard]] WT_HD std::uint32_t pick(const State& s, ShapeChoice choice, std::uint32_t from, std::uint32_t to,
+                                           std::int32_t wanted) const {
+        const Blueprint& b = s.blueprint();
+        std::uint32_t best = no_index;
+        bool best_deep = false;
+        for (std::uint32_t i = from; i < to; ++i) {
+            const ShapePlan& shape = b.shapes[i];
+            if (s.sold_out().has(static_cast<std::int32_t>(i)) || (wanted >= 0 && shape.spot != wanted)) continue;
+            const bool deep = choice == ShapeChoice::deep && shape.spot && s.is_deep(i);
+            if (best == no_index ||
+                (choice != ShapeChoice::listed &&
+                 (deep != best_deep ? deep : shape.nano_usd_per_hour < b.shapes[best].nano_usd_per_hour))) {
+                best = i;
+                best_deep = deep;
+            }
+        }
+        return best;
+    }
+
+    /// Karpenter's drain: the lowest tier that still has pods.
+    WT_HD_COLD void evict_tier(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
+        State& s = fleet.state();
+        const Tick deleted = s.node(n).deleted_at;
+        const std::int32_t k = s.blueprint().pools[s.node(n).pool].karpenter;
+        const Tick grace = k < 0 ? Tick{never} : s.blueprint().karpenter_pools[static_cast<std::size_t>(k)].termination_grace;
+        if (now >= forced_termination_at(deleted, grace)) return terminate(fleet, n, now, fault);
+        const std::int32_t tier = lowest_tier(s, n);
+        Tick next = never;
+        for (std::uint32_t p = s.node(n).first_pod; p != no_index && !fault.broken();) {
+            const std::uint32_t after = s.pod(p).next_on_node;
+            const TemplatePlan& plan = s.template_of(s.pod(p));
+            if (s.pod(p).active()) {
+                const Tick forced = grace == never ? Tick{never} : forced_deletion_at(deleted, grace, plan.grace);
+                if (forced <= now) {
+                    fleet.delete_pod(p, now, fault);
+                    fleet.controllers().sync(fleet, s.pod(p).workload, now, fault);
+                } else {
+                    next = min(next, forced);
+                    if (tier_of(plan) == tier && !plan.do_not_disrupt && !fleet.evict(p, now, fault))
+                        next = min(next, now + eviction_retry);
+                }
+            }
+            p = after;
+        }
+        if (s.node(n).state != NodeState::draining || s.node(n).pods == 0) return;
+        if (lowest_tier(s, n) != tier) next = now;  // it went at once
+        s.wake_node(n, min(next, forced_termination_at(deleted, grace)));
+    }
+    [[nodiscard]] WT_HD static std::int32_t lowest_tier(const State& s, std::uint32_t n) {
+        std::int32_t left[4] = {};
+        for (std::uint32_t p = s.node(n).first_pod; p != no_index; p = s.pod(p).next_on_node)
+            ++left[tier_of(s.template_of(s.pod(p)))];
+        return tier_to_drain(left);
+    }
+    [[nodiscard]] WT_HD static std::int32_t tier_of(const TemplatePlan& plan) {
+        return drain_tier(plan.priority >= critical_priority, false);
+    }
+    /// The instance goes with whatever is still on it.
+    WT_HD_COLD void terminate(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
+        State& s = fleet.state();
+        while (s.node(n).state == NodeState::draining && s.node(n).first_pod != no_index && !fault.broken()) {
+            const std::uint32_t p = s.node(n).first_pod, w = s.pod(p).workload;
+            if (s.pod(p).active()) fleet.delete_pod(p, now, fault);
+            if (s.node(n).first_pod == p) fleet.pod_gone(p, now);
+            fleet.controllers().sync(fleet, w, now, fault);
+        }
+    }
 
     WT_HD_COLD void evict_all(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
         State& s = fleet.state();

@@ -3,9 +3,9 @@
 
 namespace windtunnel {
 
-/// Node-time by pool, workload and use, each node-tick multiplied by its price and divided into `whole` shares.
+/// Node-time by bill (ShapePlan::bill), workload and use, each node-tick multiplied by its price and divided into `whole` shares.
 /// A pod takes the share of its node that its GPUs are of the node's (of CPU where a node has no GPUs); what no
-/// pod takes is counted under the row after the last workload. Integers throughout: the cells of a pool add up
+/// pod takes is counted under the row after the last workload. Integers throughout: the cells of a bill add up
 /// to whole x its price integral, to the last unit (law L8).
 template <class Layout, class Owner>
 class NodeTimeUse {
@@ -15,7 +15,7 @@ public:
     static constexpr std::uint64_t whole = node_shares;
 
     [[nodiscard]] WT_HD static std::uint32_t cell_count(const Blueprint& b) {
-        return static_cast<std::uint32_t>(b.pools.size() * (b.workloads.size() + 1)) * node_uses;
+        return static_cast<std::uint32_t>(b.bills * (b.workloads.size() + 1)) * node_uses;
     }
 
     WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
@@ -164,7 +164,7 @@ private:
         if (share == 0 || time.count <= 0) return;
         const ShapePlan& shape = s.blueprint().shapes[m_nodes[n].shape];
         const std::uint32_t cell =
-            (shape.pool * (m_workloads + 1) + w) * node_uses + static_cast<std::uint32_t>(use);
+            (shape.bill * (m_workloads + 1) + w) * node_uses + static_cast<std::uint32_t>(use);
         m_cells[cell].add_product(static_cast<std::uint64_t>(time.count),
                                   static_cast<std::uint64_t>(shape.nano_usd_per_hour) * share);
     }

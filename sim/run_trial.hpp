@@ -26,7 +26,7 @@ struct TrialOutcome {
     Tally tally;
     Distribution ttft, tpot, itl, e2el;
     std::size_t arena_bytes = 0;
-    /// [pool][workload, or after the last: none][NodeUse]: node-ticks x nano-USD per hour x node_shares.
+    /// [bill][workload, or after the last: none][NodeUse]: node-ticks x nano-USD per hour x node_shares.
     std::vector<WideSum> node_use;
 };
 

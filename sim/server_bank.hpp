@@ -16,12 +16,14 @@ public:
         m_servers = arena.template take<BatchServer<Layout>>(b.pod_slots);
         for (std::uint32_t w = 0; w < b.workloads.size(); ++w) {
             const WorkloadPlan& plan = b.workloads[w];
-            std::int32_t seqs = 0, block_size = 0;  // of the largest of its revisions
+            std::int32_t seqs = 0, block_size = 0;  // of the largest of its revisions, on any kind of GPU
             for (std::uint32_t t = plan.first_template; t < plan.first_template + plan.template_count; ++t) {
-                if (b.templates[t].server < 0) continue;
-                const ServerConfig& config = b.servers[static_cast<std::size_t>(b.templates[t].server)];
-                seqs = seqs < config.max_num_seqs ? config.max_num_seqs : seqs;
-                block_size = block_size < config.block_size ? config.block_size : block_size;
+                const TemplatePlan& from = b.templates[t];
+                grow(b, from.server, seqs, block_size);
+                if (from.first_kind < 0) continue;
+                for (const ShapePlan& shape : b.shapes)
+                    grow(b, b.kind_servers[static_cast<std::uint32_t>(from.first_kind) + shape.gpu_kind], seqs,
+                         block_size);
             }
             for (std::uint32_t p = plan.first_pod; p < plan.first_pod + plan.pod_slots; ++p) {
                 BatchServer<Layout> dry;
@@ -34,6 +36,12 @@ public:
     WT_HD BatchServer<Layout>& operator[](std::uint32_t p) const { return m_servers[p]; }
 
 private:
+    WT_HD static void grow(const Blueprint& b, std::int32_t server, std::int32_t& seqs, std::int32_t& block_size) {
+        if (server < 0) return;
+        const ServerConfig& config = b.servers[static_cast<std::size_t>(server)];
+        seqs = seqs < config.max_num_seqs ? config.max_num_seqs : seqs;
+        block_size = block_size < config.block_size ? config.block_size : block_size;
+    }
     ArenaArray<BatchServer<Layout>, Layout> m_servers;
 };
 

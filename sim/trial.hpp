@@ -74,7 +74,7 @@ public:
     // ---- what the fleet tells (Owner) -----------------------------------------------------------------
 
     WT_HD_COLD void process_serves(std::uint32_t p, Tick) {
-        const std::int32_t server = m_fleet.state().template_of(m_fleet.pod(p)).server;
+        const std::int32_t server = m_fleet.state().server_of(m_fleet.pod(p));
         if (server < 0) return;  // it serves no requests
         m_node_use.engine_starts(m_fleet.state(), p, m_now);
         m_servers[p].start(m_blueprint.servers[static_cast<std::size_t>(server)]);
@@ -131,6 +131,9 @@ public:
     [[nodiscard]] WT_HD const WorkloadState& workload(std::uint32_t w) const { return m_fleet.workload(w); }
     [[nodiscard]] WT_HD const IndexSet<Layout>& existing_pods() const { return m_fleet.state().existing(); }
     [[nodiscard]] WT_HD const IndexSet<Layout>& serving_pods() const { return m_fleet.state().serving(); }
+    [[nodiscard]] WT_HD std::int32_t server_of(std::uint32_t p) const {
+        return m_fleet.server_of(p);
+    }
     [[nodiscard]] WT_HD ServerGauges gauges_of(std::uint32_t p, Tick now) const {
         return m_servers[p].gauges(m_jobs, now);
     }

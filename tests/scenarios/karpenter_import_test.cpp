@@ -208,7 +208,7 @@ TEST_CASE("karpenter: requirements that leave nothing name the one that did it")
     CHECK_THAT(lines(unknown.errors), Contains("g6.xlarge"));
 
     Findings cpu_only;
-    CHECK(offerings(replaced(node_pool, "values: [g]", "values: [c, m, r]"), cpu_only).empty());
+    CHECK(offerings(replaced(node_pool, "values: [g]", "values: [hpc, x]"), cpu_only).empty());
     CHECK(cpu_only.errors.empty());
     CHECK_THAT(lines(cpu_only.warnings), Contains("without GPUs"));
 

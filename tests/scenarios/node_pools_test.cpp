@@ -1,0 +1,505 @@
+// Node pools as manifests describe them, compiled and run: Karpenter's NodePools, eksctl, GKE, AKS, Cluster API.
+#include "scenarios/compile.hpp"
+#include "scenarios/workload_source.hpp"
+#include "sim/laws.hpp"
+#include "sim/run_trial.hpp"
+
+#include <catch2/catch.hpp>
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <unistd.h>
+
+using namespace windtunnel;
+using Catch::Matchers::Contains;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A vLLM server as the tutorials deploy it: one GPU, an 8B model.
+std::string deployment(const std::string& pod_spec = "", const std::string& replicas = "1") {
+    return R"yaml(---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: chat}
+spec:
+  replicas: )yaml" +
+           replicas + R"yaml(
+  selector: {matchLabels: {app: chat}}
+  template:
+    metadata: {labels: {app: chat}}
+    spec:
+)yaml" + pod_spec +
+           R"yaml(      containers:
+      - name: vllm
+        image: vllm/vllm-openai:v0.8.5
+        args: [--model, meta-llama/Llama-3.1-8B-Instruct, --max-model-len, "8192"]
+        resources: {requests: {cpu: "2", memory: 10Gi}, limits: {nvidia.com/gpu: "1"}}
+)yaml";
+}
+
+const std::string node_class = R"yaml(---
+apiVersion: karpenter.k8s.aws/v1
+kind: EC2NodeClass
+metadata: {name: default}
+spec:
+  amiSelectorTerms: [{alias: al2023@latest}]
+  role: KarpenterNodeRole-demo
+  subnetSelectorTerms: [{tags: {karpenter.sh/discovery: demo}}]
+  securityGroupSelectorTerms: [{tags: {karpenter.sh/discovery: demo}}]
+)yaml";
+
+/// As in Karpenter's documentation, for GPUs.
+std::string node_pool(const std::string& requirements, const std::string& rest = "", const std::string& name = "gpu", const std::string& node_spec = "") {
+    return R"yaml(---
+apiVersion: karpenter.sh/v1
+kind: NodePool
+metadata: {name: )yaml" + name +
+           R"yaml(}
+spec:
+  template:
+    spec:
+      nodeClassRef: {group: karpenter.k8s.aws, kind: EC2NodeClass, name: default}
+      requirements:
+      - {key: kubernetes.io/arch, operator: In, values: [amd64]}
+      - {key: kubernetes.io/os, operator: In, values: [linux]}
+)yaml" + requirements +
+           node_spec + rest;
+}
+const std::string on_demand = "      - {key: karpenter.sh/capacity-type, operator: In, values: [on-demand]}\n";
+const std::string both = "      - {key: karpenter.sh/capacity-type, operator: In, values: [spot, on-demand]}\n";
+const std::string g_five_up =
+    "      - {key: karpenter.k8s.aws/instance-category, operator: In, values: [g]}\n"
+    "      - {key: karpenter.k8s.aws/instance-generation, operator: Gt, values: [\"4\"]}\n";
+
+struct Compiled {
+    Problems errors;
+    CompiledScenario scenario;
+    std::vector<PoolSpec> pools;
+    std::shared_ptr<const Trace> trace;
+    TrialOutcome outcome;
+    std::vector<std::string> broken;
+};
+
+/// Compiles manifests with a scenario around them and runs a trial.
+Compiled run(const std::string& manifests, const std::string& scenario_lines = "  cloud: aws\n  region: us-east-1\n", const std::string& more = "", const char* extension = "yaml", const std::string& extra = "") {
+    static int number = 0;
+    const fs::path folder = fs::temp_directory_path() / ("windtunnel_pools_" + std::to_string(::getpid()) + "_" + std::to_string(number++));
+    fs::create_directories(folder / "k8s");
+    std::ofstream(folder / "k8s" / (std::string("all.") + extension)) << manifests;
+    if (!extra.empty()) std::ofstream(folder / "k8s" / "more.yaml") << extra;
+    std::ofstream(folder / "scenario.yaml") << "apiVersion: windtunnel/v1\nkind: Scenario\nname: pools\nmanifests: [k8s/]\n"
+                                               "workload:\n  synthetic: {preset: azure-conv-2023, rate_rps: 0.2, duration_s: 1800}\n  on_no_endpoints: hold\n"
+                                               "  cold_start: [{name: load, median_s: 60}]\ncluster:\n"
+                                            << scenario_lines << more;
+    ScenarioInputs inputs;
+    inputs.scenario_file = (folder / "scenario.yaml").string();
+    std::istringstream nothing;
+    Compiled out;
+    auto scenario = read_scenario(inputs, nothing);
+    fs::remove_all(folder);
+    if (!scenario) {
+        out.errors = scenario.problems();
+        return out;
+    }
+    out.pools = scenario->cluster.pools;
+    auto source = WorkloadSource::make(*scenario, 1);
+    REQUIRE(source);
+    auto compiled = compile_scenario(*scenario, *source);
+    if (!compiled) {
+        out.errors = compiled.problems();
+        return out;
+    }
+    out.scenario = std::move(*compiled);
+    out.trace = source->trial(0);
+    for (std::uint32_t growth = 1; growth < 4096; growth *= 4) {
+        const BlueprintBlock block = build(out.scenario.parts, growth);
+        TrialArena arena;
+        out.outcome = run_trial(block.blueprint(), out.trace->view(), {1, 0}, arena);
+        if (out.outcome.tally.status == TrialStatus::outgrew_arena) continue;
+        out.broken = broken_laws(block.blueprint(), out.outcome);
+        break;
+    }
+    return out;
+}
+
+std::string lines(const Problems& problems) {
+    std::string out;
+    for (const Problem& p : problems) out += to_string(p) + "\n";
+    return out;
+}
+
+Compiled good(const std::string& manifests, const std::string& scenario_lines = "  cloud: aws\n  region: us-east-1\n", const std::string& more = "", const char* extension = "yaml", const std::string& extra = "") {
+    Compiled out = run(manifests, scenario_lines, more, extension, extra);
+    INFO(lines(out.errors));
+    REQUIRE(out.errors.empty());
+    CHECK(out.broken == std::vector<std::string>{});
+    return out;
+}
+
+const PoolSpec& pool_named(const Compiled& c, const std::string& name) {
+    const auto found = std::find_if(c.pools.begin(), c.pools.end(), [&](const PoolSpec& p) { return p.name == name; });
+    REQUIRE(found != c.pools.end());
+    return *found;
+}
+
+}  // namespace
+
+TEST_CASE("karpenter: a documented NodePool and a vLLM Deployment run, on the cheapest machine that holds the pod") {
+    const Compiled c = good(node_class + node_pool(on_demand + g_five_up) + deployment());
+    // g6.xlarge: one L4, 4 vCPU, 16 GiB, 0.8048 USD/h in us-east-1, the cheapest amd64 machine of category g above
+    // generation 4.
+    REQUIRE(c.scenario.pools.size() == 1);
+    CHECK(c.scenario.pools[0].name == "gpu");
+    CHECK(c.scenario.pools[0].capacity_type == "on-demand");
+    CHECK(c.outcome.tally.pools[0].nodes.value == 1);
+    CHECK(c.outcome.tally.pools[0].price.value == 804'800'000);
+    CHECK(c.outcome.tally.requests.completed > 300);
+    CHECK(c.outcome.tally.requests.failed == 0);
+    // L4, A10G, L40S, ...: a server for each, picked by the node.
+    CHECK(c.scenario.parts.templates[0].kind_servers.size() >= 3);
+    CHECK_THAT(c.scenario.workloads[0].gpu, Contains("l4-24gb") && Contains("a10g-24gb"));
+}
+
+TEST_CASE("karpenter: requirements on every label choose among the offerings") {
+    const auto types = [](const std::string& requirement) {
+        const Compiled c = good(node_class + node_pool(on_demand + requirement) + deployment());
+        std::set<std::int64_t> prices;
+        for (const ShapePlan& shape : c.scenario.parts.shapes) prices.insert(shape.nano_usd_per_hour);
+        return std::pair{c.scenario.pools[0].instance_type, prices.size()};
+    };
+    CHECK(types("      - {key: karpenter.k8s.aws/instance-family, operator: In, values: [g6]}\n      - {key: karpenter.k8s.aws/instance-size, operator: In, values: [xlarge, 2xlarge]}\n").second == 2);
+    CHECK(types("      - {key: node.kubernetes.io/instance-type, operator: In, values: [g5.xlarge]}\n").first == "g5.xlarge");
+    CHECK(types("      - {key: karpenter.k8s.aws/instance-gpu-name, operator: In, values: [l40s]}\n      - {key: karpenter.k8s.aws/instance-gpu-count, operator: Lt, values: [\"2\"]}\n      - {key: karpenter.k8s.aws/instance-cpu, operator: Lt, values: [\"9\"]}\n").second == 2);
+    CHECK(types("      - {key: karpenter.k8s.aws/instance-gpu-memory, operator: Gt, values: [\"40000\"]}\n      - {key: karpenter.k8s.aws/instance-category, operator: NotIn, values: [p]}\n      - {key: karpenter.k8s.aws/instance-memory, operator: Lt, values: [\"40000\"]}\n").first == "g6e.xlarge");
+    CHECK(types("      - {key: karpenter.k8s.aws/instance-local-nvme, operator: Exists}\n      - {key: karpenter.k8s.aws/instance-family, operator: In, values: [g6]}\n      - {key: karpenter.k8s.aws/instance-size, operator: In, values: [xlarge]}\n").first == "g6.xlarge");
+}
+
+TEST_CASE("karpenter: shapes are instance types x zones x capacity types, and spot and on demand are billed apart") {
+    const Compiled c = good(node_class + node_pool(both + "      - {key: node.kubernetes.io/instance-type, operator: In, values: [g6.xlarge, g5.xlarge]}\n      - {key: topology.kubernetes.io/zone, operator: In, values: [us-east-1a, us-east-1b]}\n") + deployment(),
+                            "  cloud: aws\n");  // the region follows from the zones
+    CHECK(c.scenario.parts.shapes.size() == 8);
+    CHECK(c.scenario.parts.pools[0].shape_count == 8);
+    REQUIRE(c.scenario.pools.size() == 2);
+    CHECK(c.scenario.pools[0].capacity_type == "on-demand");
+    CHECK(c.scenario.pools[1].capacity_type == "spot");
+    CHECK(c.outcome.tally.pools[0].nodes.value == 0);  // spot first
+    CHECK(c.outcome.tally.pools[1].nodes.value == 1);
+    // Every shape has its own zone as a topology domain.
+    REQUIRE(c.scenario.parts.zone_key > 0);
+    CHECK(c.scenario.parts.topology_domains[static_cast<std::size_t>(c.scenario.parts.zone_key - 1)] == 2);
+}
+
+TEST_CASE("karpenter: without spot capacity the pool buys on demand, and limits bound it") {
+    const std::string scaling = "events:\n  - {at_s: 300, scale: Deployment/chat, replicas: 4}\n";
+    const std::string pool = node_pool(both + "      - {key: node.kubernetes.io/instance-type, operator: In, values: [g6.xlarge]}\n", "  limits: {nvidia.com/gpu: 3}\n");
+    Compiled c = good(node_class + pool + deployment(), "  cloud: aws\n  region: us-east-1\n", scaling);
+    CHECK(c.outcome.tally.pools[0].nodes.value == 0);
+    CHECK(c.outcome.tally.pools[1].nodes.value == 3);
+    c = good(node_class + pool + deployment(), "  cloud: aws\n  region: us-east-1\n",
+             scaling + "  - {at_s: 200, no_capacity: gpu, capacity_type: spot, duration_s: 1600}\n");
+    CHECK(c.outcome.tally.pools[0].nodes.value == 2);
+    CHECK(c.outcome.tally.pools[1].nodes.value == 1);
+    c = good(node_class + pool + deployment(), "  cloud: aws\n  region: us-east-1\n",
+             scaling + "  - {at_s: 200, no_capacity: \"*\", duration_s: 1600}\n");
+    CHECK(c.outcome.tally.pools[0].nodes.value + c.outcome.tally.pools[1].nodes.value == 1);
+}
+
+TEST_CASE("karpenter: weights, taints, disruption settings and budgets reach the plan") {
+    const std::string first = node_pool(on_demand + "      - {key: node.kubernetes.io/instance-type, operator: In, values: [g5.xlarge]}\n",
+                                        "  weight: 50\n  limits: {cpu: 40, memory: 160Gi, nodes: 9}\n  disruption:\n    consolidationPolicy: WhenEmpty\n    consolidateAfter: 5m\n    budgets:\n    - {nodes: \"1\"}\n    - {nodes: \"0\", schedule: \"@daily\", duration: 10m, reasons: [Empty]}\n",
+                                        "heavy", "      taints: [{key: nvidia.com/gpu, effect: NoSchedule}]\n      startupTaints: [{key: example.com/agent, effect: NoSchedule}]\n      expireAfter: 24h\n      terminationGracePeriod: 1h\n");
+    const std::string second = node_pool(on_demand + "      - {key: node.kubernetes.io/instance-type, operator: In, values: [g6.xlarge]}\n", "", "light");
+    Compiled c = good(node_class + second + first + deployment("      tolerations: [{key: nvidia.com/gpu, operator: Exists}]\n"));
+    REQUIRE(c.scenario.parts.karpenter_pools.size() == 2);
+    const KarpenterPoolPlan& plan = c.scenario.parts.karpenter_pools[0];
+    CHECK(plan.only_when_empty == 1);
+    CHECK(plan.consolidate_after == seconds(300));
+    CHECK(plan.expire_after == seconds(24 * 3600));
+    CHECK(plan.termination_grace == seconds(3600));
+    CHECK(plan.limits[resource_cpu_milli] == 40'000);
+    CHECK(plan.node_limit == 9);
+    CHECK(c.scenario.parts.pools[0].node_slots <= 11);  // and room for replacements
+    REQUIRE(plan.budget_count == 2);
+    CHECK(c.scenario.parts.karpenter_budgets[0].budget.nodes.resolve(10, true) == 1);
+    CHECK(c.scenario.parts.karpenter_budgets[1].scheduled == 1);
+    CHECK(c.scenario.parts.karpenter_budgets[1].interval_count == 1);  // the run starts at midnight
+    // The pool of the higher weight is used although the other is cheaper; without the toleration it cannot.
+    CHECK(c.outcome.tally.pools[0].nodes.value == 1);
+    CHECK(c.outcome.tally.pools[1].nodes.value == 0);
+    c = good(node_class + second + first + deployment());
+    CHECK(c.outcome.tally.pools[0].nodes.value == 0);
+    CHECK(c.outcome.tally.pools[1].nodes.value == 1);
+}
+
+TEST_CASE("karpenter: a model that some of a pool's GPUs cannot hold is a warning, one that none can an error") {
+    const std::string t4_and_l4 = node_pool(on_demand + "      - {key: node.kubernetes.io/instance-type, operator: In, values: [g4dn.xlarge, g6.xlarge]}\n");
+    const Compiled c = good(node_class + t4_and_l4 + deployment());
+    CHECK_THAT(lines(c.scenario.warnings), Contains("never serve") && Contains("t4-16gb"));
+    // Karpenter takes the cheaper g4dn.xlarge (0.526), where the 16-bit 8B model does not fit: nobody serves.
+    CHECK(c.outcome.tally.requests.completed == 0);
+    CHECK(c.outcome.tally.container_restarts > 3);
+    const std::string t4 = node_pool(on_demand + "      - {key: node.kubernetes.io/instance-type, operator: In, values: [g4dn.xlarge]}\n");
+    CHECK(!run(node_class + t4 + deployment()).errors.empty());
+}
+
+TEST_CASE("karpenter: a label that a requirement gives is what pods may select by") {
+    const std::string pool = node_pool(on_demand + "      - {key: node.kubernetes.io/instance-type, operator: In, values: [g6.xlarge]}\n      - {key: example.com/team, operator: In, values: [search, chat]}\n");
+    CHECK(good(node_class + pool + deployment("      nodeSelector: {example.com/team: chat}\n")).outcome.tally.requests.completed > 0);
+    CHECK_THAT(lines(run(node_class + pool + deployment("      nodeSelector: {example.com/team: ads}\n")).errors), Contains("example.com/team"));
+}
+
+TEST_CASE("karpenter: CPU pods have machines in a NodePool for general use") {
+    const std::string pool = node_pool(on_demand + "      - {key: karpenter.k8s.aws/instance-category, operator: In, values: [c, m, r]}\n      - {key: karpenter.k8s.aws/instance-generation, operator: Gt, values: [\"2\"]}\n", "", "general");
+    const Compiled c = good(node_class + pool + node_pool(on_demand + g_five_up) + deployment());
+    CHECK(c.outcome.tally.requests.completed > 0);
+    CHECK(c.scenario.pools.size() == 2);
+}
+
+TEST_CASE("eksctl: a mixed group buys both ways, managed spot groups by depth, zones become shapes") {
+    const std::string cluster = R"yaml(---
+apiVersion: eksctl.io/v1alpha5
+kind: ClusterConfig
+metadata: {name: demo, region: us-east-1}
+availabilityZones: [us-east-1a, us-east-1b]
+managedNodeGroups:
+- {name: spot, spot: true, instanceTypes: [g6.xlarge, g5.xlarge], minSize: 0, maxSize: 4, desiredCapacity: 0, maxPodsPerNode: 20, labels: {pool: spot}, taints: [{key: spot, value: "true", effect: NoSchedule}]}
+nodeGroups:
+- name: mixed
+  minSize: 2
+  maxSize: 6
+  instancesDistribution: {instanceTypes: [g6.xlarge, g6.2xlarge], onDemandBaseCapacity: 1, onDemandPercentageAboveBaseCapacity: 50, spotAllocationStrategy: capacity-optimized}
+)yaml";
+    const Compiled c = good(cluster + deployment("", "3"));
+    REQUIRE(c.scenario.parts.pools.size() == 2);
+    CHECK(c.scenario.parts.pools[0].shape_count == 4);
+    CHECK(c.scenario.parts.pools[0].choice == ShapeChoice::deep);
+    CHECK(c.scenario.parts.shapes[0].allocatable[resource_pods] == 20);
+    const PoolPlan& mixed = c.scenario.parts.pools[1];
+    CHECK(mixed.shape_count == 8);
+    CHECK(mixed.on_demand_base == 1);
+    CHECK(mixed.on_demand_percent == 50);
+    // Two nodes at the start and a third for the third pod: 1 + half of two, so two on demand and one spot.
+    REQUIRE(c.scenario.pools.size() == 3);
+    CHECK(c.outcome.tally.pools[1].nodes.value == 2);
+    CHECK(c.outcome.tally.pools[2].nodes.value == 1);
+}
+
+TEST_CASE("eksctl beside Karpenter: node groups without a cluster-autoscaler keep their size") {
+    const std::string cluster = R"yaml(---
+apiVersion: eksctl.io/v1alpha5
+kind: ClusterConfig
+metadata: {name: demo, region: us-east-1}
+karpenter: {version: "1.6.0", createServiceAccount: true}
+managedNodeGroups:
+- {name: system, instanceType: m5.large, minSize: 1, maxSize: 4, desiredCapacity: 2}
+)yaml";
+    const Compiled c = good(cluster + node_class + node_pool(on_demand + g_five_up) + deployment());
+    CHECK(c.scenario.parts.pools[0].provisioner == Provisioner::fixed);
+    CHECK(c.scenario.parts.pools[0].initial == 2);
+    CHECK(c.outcome.tally.pools[0].nodes.value == 2);
+    CHECK(c.outcome.tally.pools[0].price.value == 2 * 96'000'000);  // m5.large
+}
+
+TEST_CASE("GKE: Config Connector's pools count by zone, taint their GPU nodes and spread") {
+    const std::string pool = R"yaml(---
+apiVersion: container.cnrm.cloud.google.com/v1beta1
+kind: ContainerNodePool
+metadata: {name: l4}
+spec:
+  location: us-central1
+  nodeLocations: [us-central1-a, us-central1-b]
+  clusterRef: {name: demo}
+  initialNodeCount: 1
+  autoscaling: {minNodeCount: 0, maxNodeCount: 2}
+  nodeConfig:
+    machineType: g2-standard-8
+    spot: false
+    diskSizeGb: 200
+    labels: {team: chat}
+    guestAccelerator: [{type: nvidia-l4, count: 1}]
+    taint: [{key: team, value: chat, effect: NO_SCHEDULE}]
+)yaml";
+    const std::string pods = "      nodeSelector: {cloud.google.com/gke-accelerator: nvidia-l4, team: chat}\n      tolerations: [{key: team, operator: Exists}]\n";
+    const Compiled c = good(pool + deployment(pods, "3"), "  cloud: gcp\n");
+    const PoolSpec& spec = pool_named(c, "l4");
+    CHECK(spec.zone_groups);
+    CHECK(spec.balances);
+    CHECK(spec.max_nodes == 4);
+    CHECK(*spec.zone_max == 2);
+    CHECK(spec.initial_nodes == 2);
+    CHECK(spec.taints.size() == 2);  // GKE's own for GPUs too
+    CHECK(c.scenario.parts.pools[0].shape_count == 2);
+    CHECK(c.outcome.tally.pools[0].nodes.value == 3);
+    CHECK_THAT(lines(run(pool + deployment(), "  cloud: gcp\n").errors), Contains("does not tolerate the nodes' taint team=chat"));
+}
+
+TEST_CASE("GKE: what gcloud prints, as YAML and as JSON") {
+    const std::string yaml = R"yaml(---
+autoscaling: {enabled: true, maxNodeCount: 3, minNodeCount: 1}
+config:
+  accelerators: [{acceleratorCount: '1', acceleratorType: nvidia-l4}]
+  diskSizeGb: 100
+  machineType: g2-standard-8
+  spot: true
+initialNodeCount: 1
+locations: [us-central1-a]
+maxPodsConstraint: {maxPodsPerNode: '64'}
+name: l4-spot
+selfLink: https://container.googleapis.com/v1/projects/p/zones/us-central1-a/clusters/demo/nodePools/l4-spot
+status: RUNNING
+version: 1.31.4-gke.1
+)yaml";
+    Compiled c = good(yaml + deployment(), "  cloud: gcp\n");
+    CHECK(pool_named(c, "l4-spot").capacity == CapacityType::spot);
+    CHECK(pool_named(c, "l4-spot").max_pods == 64);
+    CHECK(pool_named(c, "l4-spot").min_nodes == 1);
+    const std::string json = R"json([{"name": "l4", "config": {"machineType": "n1-standard-8", "accelerators": [{"acceleratorCount": "1", "acceleratorType": "nvidia-tesla-t4"}]}, "initialNodeCount": 2, "locations": ["us-central1-a"], "autoscaling": {}}])json";
+    c = run(json, "  cloud: gcp\n", "", "json", deployment());
+    CHECK_THAT(lines(c.errors), Contains("t4"));  // the 8B model does not fit a T4
+    CHECK_THAT(lines(run(yaml + deployment("      nodeSelector: {cloud.google.com/gke-spot: \"false\"}\n"), "  cloud: gcp\n").errors), Contains("gke-spot"));
+}
+
+TEST_CASE("GKE: node auto-provisioning makes the pool that pods ask for, within the cluster's limits") {
+    const std::string cluster = R"yaml(---
+apiVersion: container.cnrm.cloud.google.com/v1beta1
+kind: ContainerCluster
+metadata: {name: demo}
+spec:
+  location: us-central1-a
+  initialNodeCount: 1
+  clusterAutoscaling:
+    enabled: true
+    autoscalingProfile: BALANCED
+    resourceLimits:
+    - {resourceType: cpu, minimum: 1, maximum: 1000}
+    - {resourceType: memory, maximum: 4000}
+    - {resourceType: nvidia-l4, maximum: 2}
+)yaml";
+    const std::string pods = "      nodeSelector: {cloud.google.com/gke-accelerator: nvidia-l4, cloud.google.com/gke-spot: \"true\"}\n";
+    const Compiled c = good(cluster + deployment(pods, "3"), "  cloud: gcp\n");
+    REQUIRE(c.pools.size() == 1);
+    CHECK(c.pools[0].instance_types[0] == "g2-standard-4");
+    CHECK(c.pools[0].capacity == CapacityType::spot);
+    CHECK(c.pools[0].max_nodes == 2);  // two L4 in all
+    CHECK(c.outcome.tally.pools[0].nodes.value == 2);
+}
+
+TEST_CASE("GKE: a ComputeClass's rules are tried in their order") {
+    const std::string custom = R"yaml(---
+apiVersion: cloud.google.com/v1
+kind: ComputeClass
+metadata: {name: inference}
+spec:
+  priorities:
+  - {machineFamily: g2, spot: true}
+  - {machineFamily: g2, spot: false}
+  nodePoolAutoCreation: {enabled: true}
+)yaml";
+    const std::string pods = "      nodeSelector: {cloud.google.com/compute-class: inference}\n";
+    const std::string place = "  cloud: gcp\n  region: us-central1\n  zones: [us-central1-a]\n";
+    Compiled c = good(custom + deployment(pods, "1"), place, "events:\n  - {at_s: 300, scale: Deployment/chat, replicas: 2}\n");
+    REQUIRE(c.scenario.pools.size() == 2);
+    CHECK(c.scenario.pools[0].capacity_type == "spot");
+    CHECK(c.outcome.tally.pools[0].nodes.value == 2);
+    c = good(custom + deployment(pods, "1"), place, "events:\n  - {at_s: 300, scale: Deployment/chat, replicas: 2}\n  - {at_s: 200, no_capacity: \"*\", capacity_type: spot, duration_s: 1600}\n");
+    CHECK(c.outcome.tally.pools[0].nodes.value == 1);
+    CHECK(c.outcome.tally.pools[1].nodes.value == 1);  // after the first rule's group backed off
+}
+
+TEST_CASE("AKS: the operator's pools and what az prints") {
+    const std::string pool = R"yaml(---
+apiVersion: containerservice.azure.com/v1api20240901
+kind: ManagedClustersAgentPool
+metadata: {name: gpupool}
+spec:
+  azureName: gpu
+  owner: {name: demo}
+  vmSize: Standard_NC24ads_A100_v4
+  mode: User
+  enableAutoScaling: true
+  minCount: 1
+  maxCount: 3
+  count: 1
+  availabilityZones: ["1", "2"]
+  nodeLabels: {sku: gpu}
+  nodeTaints: ["sku=gpu:NoSchedule"]
+  maxPods: 50
+)yaml";
+    const std::string azure = "  cloud: azure\n  region: eastus\n";
+    const std::string pods = "      nodeSelector: {sku: gpu}\n      tolerations: [{key: sku, operator: Equal, value: gpu, effect: NoSchedule}]\n";
+    Compiled c = good(pool + deployment(pods), azure);
+    const PoolSpec& spec = pool_named(c, "gpu");
+    CHECK(spec.zones == std::vector<std::string>{"eastus-1", "eastus-2"});
+    CHECK(spec.min_nodes == 1);
+    CHECK(spec.max_nodes == 3);
+    CHECK(spec.max_pods == 50);
+    CHECK(c.outcome.tally.pools[0].nodes.value == 1);
+    CHECK_THAT(lines(run(pool + deployment(), azure).errors), Contains("sku=gpu"));
+    const std::string az = R"json([{"name": "gpu", "vmSize": "Standard_NC24ads_A100_v4", "count": 2, "enableAutoScaling": false, "mode": "User", "osType": "Linux", "nodeLabels": {"sku": "gpu"}, "nodeTaints": ["sku=gpu:NoSchedule"], "provisioningState": "Succeeded"}])json";
+    c = good(az, azure, "", "json", deployment(pods));
+    CHECK(c.scenario.parts.pools[0].provisioner == Provisioner::fixed);
+    CHECK(c.outcome.tally.pools[0].nodes.value == 2);
+}
+
+TEST_CASE("Cluster API: machine groups get their machines from the provider's object and their bounds from annotations") {
+    const std::string machines = R"yaml(---
+apiVersion: cluster.x-k8s.io/v1beta1
+kind: MachineDeployment
+metadata:
+  name: l4
+  annotations:
+    cluster.x-k8s.io/cluster-api-autoscaler-node-group-min-size: "1"
+    cluster.x-k8s.io/cluster-api-autoscaler-node-group-max-size: "5"
+spec:
+  clusterName: demo
+  replicas: 2
+  template:
+    spec:
+      clusterName: demo
+      failureDomain: us-east-1b
+      bootstrap: {configRef: {kind: KubeadmConfigTemplate, name: l4}}
+      infrastructureRef: {apiVersion: infrastructure.cluster.x-k8s.io/v1beta2, kind: AWSMachineTemplate, name: l4}
+---
+apiVersion: infrastructure.cluster.x-k8s.io/v1beta2
+kind: AWSMachineTemplate
+metadata: {name: l4}
+spec: {template: {spec: {instanceType: g6.xlarge, sshKeyName: default, spotMarketOptions: {maxPrice: ""}}}}
+---
+apiVersion: cluster.x-k8s.io/v1beta1
+kind: MachinePool
+metadata: {name: a10g}
+spec:
+  clusterName: demo
+  replicas: 1
+  template:
+    spec:
+      clusterName: demo
+      bootstrap: {dataSecretName: ""}
+      infrastructureRef: {apiVersion: infrastructure.cluster.x-k8s.io/v1beta2, kind: AWSManagedMachinePool, name: a10g}
+---
+apiVersion: infrastructure.cluster.x-k8s.io/v1beta2
+kind: AWSManagedMachinePool
+metadata: {name: a10g}
+spec: {eksNodegroupName: a10g, instanceType: g5.xlarge, capacityType: onDemand, scaling: {minSize: 0, maxSize: 3}, labels: {gpu: a10g}, taints: [{key: gpu, value: a10g, effect: no-schedule}]}
+)yaml";
+    const Compiled c = good(machines + deployment());
+    const PoolSpec &l4 = pool_named(c, "l4"), &a10g = pool_named(c, "a10g");
+    CHECK(l4.capacity == CapacityType::spot);
+    CHECK(l4.min_nodes == 1);
+    CHECK(l4.max_nodes == 5);
+    CHECK(l4.initial_nodes == 2);
+    CHECK(l4.zones == std::vector<std::string>{"us-east-1b"});
+    CHECK(a10g.max_nodes == 3);
+    CHECK(a10g.labels.at("gpu") == "a10g");
+    CHECK(a10g.taints.at(0).key == "gpu");
+    CHECK_THAT(lines(run(machines.substr(0, machines.find("---\napiVersion: infrastructure")) + deployment()).errors), Contains("AWSMachineTemplate/l4, which no manifest has"));
+}
+
+TEST_CASE("no_capacity: names that no node of the pool answers are refused") {
+    CHECK_THAT(lines(run(node_class + node_pool(on_demand + g_five_up) + deployment(), "  cloud: aws\n  region: us-east-1\n", "events:\n  - {at_s: 1, no_capacity: gpu, zone: us-west-2a, duration_s: 60}\n").errors), Contains("never have"));
+    CHECK_THAT(lines(run(node_class + node_pool(on_demand + g_five_up) + deployment(), "  cloud: aws\n  region: us-east-1\n", "events:\n  - {at_s: 1, no_capacity: gpus, duration_s: 60}\n").errors), Contains("found \"gpus\", which is no pool") && Contains("gpu"));
+}
