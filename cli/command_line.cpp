@@ -28,7 +28,8 @@ constexpr const char* footer =
     "  windtunnel check scenario.yaml --base git:main --report junit=check.xml\n"
     "  windtunnel kv --model meta-llama/Llama-3.1-8B-Instruct --gpu l4-24gb\n"
     "  windtunnel bench --model Qwen/Qwen3-32B --gpu h100-sxm-80gb --tp 2 --max-concurrency 64\n"
-    "  windtunnel trace stats requests.csv.zst\n";
+    "  windtunnel trace stats requests.csv.zst\n"
+    "  windtunnel gallery list\n";
 
 std::string quoted(const std::string& word) {
     const char* plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
@@ -161,6 +162,7 @@ int run_command_line(int argc, const char* const* argv) {
     add_bench_command(app, invocation);
     add_trace_command(app, invocation);
     add_validate_command(app, invocation);
+    add_gallery_command(app, invocation);
     add_version_command(app, invocation);
     check_numbers(app);
     try {

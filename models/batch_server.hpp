@@ -48,7 +48,7 @@ public:
 
     /// A freshly started engine: empty pool, empty queue, counters at zero.
     WT_HD_COLD void start(const ServerConfig& config) {
-        m_config = &config;
+        m_config = m_next_config = &config;
         m_heap.clear();
         for (std::int32_t i = 0; i < config.block_size; ++i) m_phase_count[static_cast<std::size_t>(i)] = 0;
         m_waiting = {};
@@ -61,7 +61,7 @@ public:
         m_until = never;
         m_totals = {};
         m_waiting_at_boundary = 0;
-        m_aborts = false;
+        m_boundary_work = false;
     }
 
     [[nodiscard]] WT_HD Tick next_change() const { return m_until; }
@@ -92,7 +92,19 @@ public:
     /// `seen_from` on.
     WT_HD void abort(Pool& pool, JobIndex index, Tick seen_from) {
         pool[index].aborted = 1;
-        m_aborts = true;
+        m_boundary_work = true;
+        cut(seen_from);
+    }
+
+    /// Steps cost what `config` says from the first boundary at or after `seen_from` on. Its limits are those of the
+    /// present one.
+    WT_HD_COLD void reconfigure(const ServerConfig& config, Tick seen_from) {
+        m_next_config = &config;
+        if (m_activity == Activity::idle) {
+            m_config = m_next_config;
+            return;
+        }
+        m_boundary_work = true;
         cut(seen_from);
     }
 
@@ -101,7 +113,7 @@ public:
     WT_HD void advance(Pool& pool, Sink& sink, Fault& fault) {
         const Tick now = m_until;
         if (m_activity != Activity::waking) commit(pool, sink, fault, now);
-        if (m_aborts) drop_aborted(pool, sink, now);
+        if (m_boundary_work) do_boundary_work(pool, sink, now);
         plan(pool, fault, now);
     }
 
@@ -119,8 +131,13 @@ public:
     WT_HD_COLD void kill(Pool& pool, Sink& sink, Tick now) {
         settle(sink, now);
         m_totals = counters_at(now);
-        for (std::uint32_t i = 0; i < m_order_size; ++i)
-            if (m_order[i] != no_job) sink.lost(m_order[i], now);
+        const std::int64_t steps = m_activity == Activity::decoding ? steps_done_by(now) : 0;
+        for (std::uint32_t i = 0; i < m_order_size; ++i) {
+            const JobIndex index = m_order[i];
+            if (index == no_job) continue;
+            if (pool[index].state == JobState::decoding) pool[index].outputs = outputs_of(pool[index], steps);
+            sink.lost(index, now);
+        }
         while (!m_waiting.empty()) sink.lost(m_waiting.pop_front(pool), now);
         const ServerGauges totals = m_totals;
         start(*m_config);
@@ -221,6 +238,10 @@ private:
         return steps < limit ? steps : limit;
     }
 
+    /// Tokens that a decoding job has made, `steps` steps after the present boundary.
+    [[nodiscard]] WT_HD std::uint32_t outputs_of(const Job& job, std::int64_t steps) const {
+        return job.output_tokens - (job.end_step - m_steps_done - static_cast<std::uint32_t>(steps));
+    }
     /// Tokens whose KV a decoding job has, at the present boundary.
     [[nodiscard]] WT_HD std::int64_t computed(const Job& job) const {
         return static_cast<std::int64_t>(job.prompt_tokens) + job.output_tokens - 1 -
@@ -303,10 +324,11 @@ private:
         --m_running;
     }
 
-    /// Rare: walks everything this server holds and lets the aborted jobs go.
+    /// Rare: takes a new configuration, and walks everything this server holds to let the aborted jobs go.
     template <class Sink>
-    WT_HD_COLD void drop_aborted(Pool& pool, Sink& sink, Tick now) {
-        m_aborts = false;
+    WT_HD_COLD void do_boundary_work(Pool& pool, Sink& sink, Tick now) {
+        m_boundary_work = false;
+        m_config = m_next_config;
         for (std::uint32_t i = 0; i < m_order_size; ++i) {
             const JobIndex index = m_order[i];
             if (index == no_job || !pool[index].aborted) continue;
@@ -317,6 +339,7 @@ private:
             } else {
                 m_heap.remove(job.end_step, index);
                 leave_decode(job);
+                job.outputs = outputs_of(job, 0);
             }
             leave(pool, index);
             sink.aborted(index, now);
@@ -498,6 +521,7 @@ private:
     static constexpr std::int64_t longest_jump = 1 << 16;
 
     const ServerConfig* m_config = nullptr;
+    const ServerConfig* m_next_config = nullptr;  ///< what it becomes at the next boundary with work
     StepHeap<Layout> m_heap;               ///< decoding jobs by the step at which they are done
     ArenaArray<JobIndex, Layout> m_order;  ///< running jobs by admission; no_job where one left
     ArenaArray<JobIndex, Layout> m_fresh;  ///< jobs that get a token from the prefill in this step
@@ -521,7 +545,7 @@ private:
     std::int64_t m_waiting_at_boundary = 0;  ///< queue length right after the last planning
     ServerGauges m_totals;                   ///< counters up to m_from; gauges unused
     Activity m_activity = Activity::idle;
-    bool m_aborts = false;
+    bool m_boundary_work = false;  ///< something is to be done at the next boundary besides the step
 };
 
 }  // namespace windtunnel

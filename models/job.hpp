@@ -87,6 +87,17 @@ struct JobQueue {
         head = i;
         ++size;
     }
+    /// Puts `i` in front of `after`, which is in this queue, or at the end when that is `no_job`.
+    WT_HD void insert_before(const JobPool<Layout>& pool, JobIndex i, JobIndex after) {
+        if (after == no_job) return push_back(pool, i);
+        if (after == head) return push_front(pool, i);
+        const JobIndex before = pool[after].previous;
+        pool[i].previous = before;
+        pool[i].next = after;
+        pool[before].next = i;
+        pool[after].previous = i;
+        ++size;
+    }
     /// Takes `i` out, wherever it stands. Requires that it is in this queue.
     WT_HD void remove(const JobPool<Layout>& pool, JobIndex i) {
         const JobIndex before = pool[i].previous, after = pool[i].next;

@@ -25,6 +25,11 @@ enum class StreamPurpose : std::uint32_t {
     controller_phase = 15,  ///< entity: autoscaler
     expander_choice = 32,   ///< number: iteration of cluster-autoscaler
     spot_depth = 33,        ///< entity: shape; number: launch
+    retry_jitter = 48,      ///< entity: request; block: attempt
+    connection = 49,        ///< entity: request; block: attempt
+    degraded_error = 50,    ///< entity: request; block: replica
+    degraded_answer = 51,   ///< entity: request; block: replica
+    degraded_probe = 52,    ///< entity: pod
     bootstrap = 64,         ///< statistics over trials; entity: which interval; trial: the resample
 
 };

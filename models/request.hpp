@@ -1,4 +1,5 @@
 #pragma once
+#include "models/host_device.hpp"
 #include "models/time.hpp"
 
 #include <cstdint>
@@ -18,6 +19,13 @@ struct Request {
     std::uint16_t tenant = 0;         ///< index into the trace's tenant names
     std::uint16_t model = 0;          ///< index into the trace's model names
     std::int16_t priority = 0;        ///< lower runs first (vLLM's convention)
+
+    /// The most tokens that it may be answered with.
+    [[nodiscard]] WT_HD constexpr std::uint32_t asked() const { return max_tokens > 0 ? max_tokens : output_tokens; }
+    /// How many a sound server answers with.
+    [[nodiscard]] WT_HD constexpr std::uint32_t answered() const {
+        return asked() < output_tokens ? asked() : output_tokens;
+    }
 };
 static_assert(sizeof(Request) == 32 && std::is_trivially_copyable_v<Request>);
 

@@ -20,7 +20,7 @@ public:
     void take_memory(Arena<Layout>&, std::int32_t, std::int32_t) {}
 
     void start(const ServerConfig& config) {
-        m_config = &config;
+        m_config = m_next_config = &config;
         m_running.clear();
         m_waiting.clear();
         m_free = config.usable_blocks;
@@ -43,14 +43,17 @@ public:
     }
 
     void abort(Pool& pool, JobIndex index, Tick) { pool[index].aborted = 1; }
+    void reconfigure(const ServerConfig& config, Tick) { m_next_config = &config; }
 
     template <class Sink>
     void advance(Pool& pool, Sink& sink, Fault& fault) {
         const Tick now = m_until;
         if (m_stepping) end_step(pool, sink, now);
+        m_config = m_next_config;
         const auto let_go = [&](Sequence& s) {
             if (!pool[s.job].aborted) return false;
             m_free += s.blocks;
+            pool[s.job].outputs = static_cast<std::uint32_t>(s.outputs);
             sink.aborted(s.job, now);
             return true;
         };
@@ -63,9 +66,13 @@ public:
     void settle(Sink&, Tick) const {}
 
     template <class Sink>
-    void kill(Pool&, Sink& sink, Tick now) {
-        for (const Sequence& s : m_running) sink.lost(s.job, now);
-        for (const Sequence& s : m_waiting) sink.lost(s.job, now);
+    void kill(Pool& pool, Sink& sink, Tick now) {
+        const auto lose = [&](const Sequence& s) {
+            pool[s.job].outputs = static_cast<std::uint32_t>(s.outputs);
+            sink.lost(s.job, now);
+        };
+        for (const Sequence& s : m_running) lose(s);
+        for (const Sequence& s : m_waiting) lose(s);
         ServerGauges totals = gauges_at(now);
         start(*m_config);
         m_gauges = totals;
@@ -203,6 +210,7 @@ private:
     }
 
     const ServerConfig* m_config = nullptr;
+    const ServerConfig* m_next_config = nullptr;
     std::vector<Sequence> m_running;  ///< in order of admission
     std::deque<Sequence> m_waiting;
     std::int64_t m_free = 0;

@@ -54,6 +54,20 @@ constexpr Row rows[] = {
     WT_COUNT("requests", "timed_out", requests.timed_out),
     WT_COUNT("requests", "failed", requests.failed),
     WT_COUNT("requests", "unfinished", requests.unfinished),
+    WT_COUNT("attempts", "attempts", attempts.attempts),
+    WT_COUNT("attempts", "retried", attempts.retried),
+    WT_COUNT("attempts", "redelivered", attempts.redelivered),
+    WT_COUNT("attempts", "dead_lettered", attempts.dead_lettered),
+    WT_COUNT("attempts", "errors", attempts.errors),
+    WT_COUNT("attempts", "wrong_answers", attempts.wrong_answers),
+    WT_COUNT("attempts", "lost", attempts.lost),
+    WT_COUNT("attempts", "lost_prompt_tokens", attempts.lost_prompt_tokens),
+    WT_COUNT("attempts", "lost_output_tokens", attempts.lost_output_tokens),
+    WT_VALUE("attempts", "lost_s", attempts.lost_s),
+    WT_COUNT("attempts", "duplicate_prompt_tokens", attempts.duplicate_prompt_tokens),
+    WT_COUNT("attempts", "duplicate_output_tokens", attempts.duplicate_output_tokens),
+    WT_VALUE("attempts", "duplicate_s", attempts.duplicate_s),
+    WT_VALUE("attempts", "longest_hold_s", attempts.longest_hold_s),
     WT_COUNT("tokens", "prompt", prompt_tokens),
     WT_COUNT("tokens", "output", output_tokens),
     WT_LATENCY(ttft),
@@ -235,6 +249,32 @@ RunResults results_of(const CompiledScenario& scenario, std::vector<Threshold> t
     return out;
 }
 
+namespace {
+
+AttemptNumbers attempts_of(const Tally& t) {
+    const auto seconds_of = [](const WideSum& ticks) {
+        return ticks.to_double() / static_cast<double>(ticks_per_second);
+    };
+    AttemptNumbers out;
+    out.attempts = t.requests.arrived + t.retried + t.redelivered;
+    out.retried = t.retried;
+    out.redelivered = t.redelivered;
+    out.dead_lettered = t.dead_lettered;
+    out.errors = t.error_answers;
+    out.wrong_answers = t.wrong_answers;
+    out.lost = t.lost_attempts;
+    out.lost_prompt_tokens = t.lost_prompt_tokens;
+    out.lost_output_tokens = t.lost_output_tokens;
+    out.lost_s = seconds_of(t.lost_time);
+    out.duplicate_prompt_tokens = t.duplicate_prompt_tokens;
+    out.duplicate_output_tokens = t.duplicate_output_tokens;
+    out.duplicate_s = seconds_of(t.duplicate_time);
+    out.longest_hold_s = to_seconds(t.longest_hold);
+    return out;
+}
+
+}  // namespace
+
 TrialNumbers numbers_of(const CompiledScenario& scenario, const std::vector<Threshold>& thresholds,
                         const TrialOutcome& outcome) {
     const Tally& t = outcome.tally;
@@ -245,6 +285,7 @@ TrialNumbers numbers_of(const CompiledScenario& scenario, const std::vector<Thre
     out.prompt_tokens = t.prompt_tokens;
     out.output_tokens = t.output_tokens;
     out.good = t.good;
+    out.attempts = attempts_of(t);
     out.ttft = latency_of(outcome.ttft);
     out.tpot = latency_of(outcome.tpot);
     out.itl = latency_of(outcome.itl);

@@ -26,12 +26,24 @@ struct PoolNumbers {
     WideSum minimum_extra;        ///< billed beyond the nodes' lives: ticks x nano-USD per hour
 };
 
+/// What became of attempts, and work that served nobody.
+struct AttemptNumbers {
+    std::uint64_t attempts = 0;  ///< requests, and all that was tried again
+    std::uint64_t retried = 0, redelivered = 0, dead_lettered = 0;
+    std::uint64_t errors = 0, wrong_answers = 0;  ///< of degraded servers
+    std::uint64_t lost = 0, lost_prompt_tokens = 0, lost_output_tokens = 0;
+    std::uint64_t duplicate_prompt_tokens = 0, duplicate_output_tokens = 0;
+    std::optional<double> lost_s, duplicate_s;  ///< time that these attempts took
+    std::optional<double> longest_hold_s;       ///< from arrival until a replica took it
+};
+
 /// One trial, as numbers. Everything that is shown is made from these, so that parts of a run that were
 /// computed apart can be put together.
 struct TrialNumbers {
     RequestCounts requests;
     std::uint64_t prompt_tokens = 0, output_tokens = 0;  ///< of completed requests
     std::uint64_t good = 0;
+    AttemptNumbers attempts;
     LatencyNumbers ttft, tpot, itl, e2el;
     std::optional<double> request_throughput, output_throughput, total_token_throughput;  ///< per second
     std::optional<double> request_goodput;
@@ -115,7 +127,7 @@ struct PoolSummary {
 /// What a run says over all its trials.
 struct Summary {
     std::vector<SummaryRow>
-        rows;  ///< requests, tokens, latency, throughput, capacity; in the order of results/v1
+        rows;  ///< requests, attempts, tokens, latency, throughput, capacity; in the order of results/v1
     Estimate gpu_hours, usd, usd_per_million_output_tokens;
     std::int64_t total_micro_usd = 0;  ///< sum of the pools': the parts add up
     std::optional<std::int64_t> micro_usd_per_million_output_tokens;

@@ -107,12 +107,13 @@ std::string results_json(const RunResults& results) {
                                        {"line", w.where.line > 0 ? Json(w.where.line) : Json(nullptr)},
                                        {"path", w.path},
                                        {"message", w.message}});
+    out["attempts"] = section(summary, "attempts", trials, false);
     if (trials > 0 && !results.pools.empty())
         out["cost_breakdown"] =
             Json{{"span_s", results.span_s}, {"rows", cost_rows_json(cost_breakdown(results))}};
     if (trials >= 2) {
         Json& all = out["ci95"] = Json::object();
-        for (const char* name : {"requests", "tokens", "latency", "throughput", "capacity"})
+        for (const char* name : {"requests", "tokens", "latency", "throughput", "capacity", "attempts"})
             all[name] = section(summary, name, trials, true);
         all["cost"] = cost_intervals(results, summary);
         out["over_trials"] = over_trials_json(results);

@@ -75,17 +75,6 @@ private:
     }
 
     void refuse_unsimulated() {
-        const auto key = [&](const char* name) { return m_spec.path + "." + name; };
-        if (m_spec.retry.attempts > 1)
-            refuse(m_spec.where, key("retry"),
-                   "retries are not simulated, allowed: leave it out (a failed attempt counts as a failed "
-                   "request)");
-        if (m_spec.queue.visibility_timeout)
-            refuse(m_spec.where, key("queue.visibility_timeout_s"),
-                   "visibility time-outs are not simulated, allowed: leave it out");
-        if (m_spec.queue.attempts > 1)
-            refuse(m_spec.where, key("queue.attempts"),
-                   "a second hand-out of lost work is not simulated, allowed: 1");
         windtunnel::refuse_unsimulated(m_scenario, m_object, m_errors, m_out.warnings);
     }
 
@@ -112,6 +101,18 @@ private:
         m_plan.hold_limit =
             static_cast<std::uint32_t>(std::clamp<std::int64_t>(limit.value_or(0), 0, 0x7fffffff));
         if (m_spec.timeout) m_plan.request_timeout = *m_spec.timeout;
+        const RetrySpec& retry = m_spec.retry;
+        m_plan.retry.attempts = static_cast<std::uint32_t>(retry.attempts);
+        m_plan.retry.jitter_milli = static_cast<std::uint32_t>(std::lround(retry.jitter * 1000));
+        m_plan.retry.backoff = retry.backoff;
+        m_plan.retry.max_backoff = retry.max_backoff;
+        m_plan.retry.attempt_timeout = retry.attempt_timeout.value_or(never);
+        m_plan.connections = static_cast<std::uint32_t>(m_spec.connections);
+        if (queue) {
+            m_plan.visibility_timeout = m_spec.queue.visibility_timeout.value_or(never);
+            m_plan.hand_outs = static_cast<std::uint32_t>(m_spec.queue.attempts);
+            m_plan.returns = m_spec.queue.returns.value_or(!m_spec.queue.visibility_timeout) ? 1 : 0;
+        }
         compile_pod_life(m_object, m_spec.endpoint_delay, m_pod.plan);
         m_plan.cpu = vllm_cpu;
     }
@@ -258,6 +259,7 @@ private:
             servers[static_cast<std::size_t>(kind)] = static_cast<std::int32_t>(m_out.parts.servers.size());
             if (runs.empty()) {
                 facts = here;
+                compile_inference_probes(*made, pod.plan);
                 pod.plan.server = servers[static_cast<std::size_t>(kind)];
             }
             runs.push_back(here.gpu);
@@ -530,11 +532,11 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     add_pools(pools, out, errors);
     std::uint64_t pods = 0;
     for (const WorkloadPlan& w : parts.workloads) pods += w.pod_slots;
-    if (pods >= 0xffff)
+    if (pods >= 0xfffe)
         errors.push_back(
             {{scenario.file, 0, 0},
              "workload",
-             fmt::format("found up to {} pods of all workloads, with their successors, allowed: below 65535",
+             fmt::format("found up to {} pods of all workloads, with their successors, allowed: below 65534",
                          pods)});
     if (!errors.empty()) return errors;
     compile_scheduling(scenario, objects, pools, out);

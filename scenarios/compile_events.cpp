@@ -1,6 +1,8 @@
 #include "scenarios/compile_events.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
+#include <cmath>
 
 namespace windtunnel {
 
@@ -35,6 +37,61 @@ void compile_shortage(const ScenarioEvent& e, const std::vector<PoolDraft>& pool
     parts.events.push_back(plan);
 }
 
+std::uint32_t share_of(double share) { return static_cast<std::uint32_t>(std::lround(share * share_one)); }
+std::int32_t milli_of(double factor) { return static_cast<std::int32_t>(std::lround(factor * 1000)); }
+
+/// A server whose every step takes `milli` thousandths of its time.
+ServerParts slowed(ServerParts server, std::int64_t milli) {
+    const auto scale = [&](std::int64_t ticks) { return ticks * milli / 1000; };
+    StepCostTable& cost = server.cost;
+    for (std::vector<Tick>* table : {&cost.decode_step, &cost.mixed_step})
+        for (Tick& t : *table) t = {std::max<std::int64_t>(scale(t.count), t.count > 0 ? 1 : 0)};
+    for (ContextSegment& c : cost.attention) {
+        c.at_from = {scale(c.at_from.count)};
+        c.ticks_per_token = scale(c.ticks_per_token);
+    }
+    cost.per_sampled_row = {scale(cost.per_sampled_row.count)};
+    cost.prefill_ticks_per_pair_q16 = scale(cost.prefill_ticks_per_pair_q16);
+    return server;
+}
+
+void compile_degradation(const ScenarioEvent& e, std::uint32_t w, BlueprintParts& parts, Problems& errors) {
+    const DegradeSpec& spec = e.degrade;
+    const auto number = static_cast<std::uint32_t>(parts.degradations.size());
+    DegradationPlan plan;
+    plan.count = static_cast<std::uint32_t>(spec.count);
+    plan.pod_share = share_of(spec.share);
+    plan.error_share = share_of(spec.error_share);
+    plan.wrong_share = share_of(spec.wrong_share);
+    plan.output_milli = milli_of(spec.output_factor);
+    plan.slowdown_milli = milli_of(spec.slowdown);
+    if (plan.slowdown_milli != 1000) {
+        plan.first_slow = static_cast<std::int32_t>(parts.slow_servers.size());
+        const WorkloadPlan& workload = parts.workloads[w];
+        std::vector<std::int32_t> slow(parts.servers.size(), -1);
+        const auto slow_down = [&](std::int32_t server) {
+            if (server < 0 || slow[static_cast<std::size_t>(server)] >= 0) return;
+            slow[static_cast<std::size_t>(server)] = static_cast<std::int32_t>(parts.servers.size());
+            parts.servers.push_back(slowed(parts.servers[static_cast<std::size_t>(server)], plan.slowdown_milli));
+            const Tick longest = longest_step_of(parts.servers.back());
+            if (longest > longest_step)
+                errors.push_back({e.where, e.path + ".slowdown",
+                                  fmt::format("makes a step of up to {:.0f} s, allowed: steps of at most {:.0f} s",
+                                              to_seconds(longest), to_seconds(longest_step))});
+        };
+        for (std::uint32_t t = workload.first_template; t < workload.first_template + workload.template_count; ++t) {
+            slow_down(parts.templates[t].plan.server);
+            for (const std::int32_t server : parts.templates[t].kind_servers) slow_down(server);
+        }
+        parts.slow_servers.insert(parts.slow_servers.end(), slow.begin(), slow.end());
+    }
+    parts.degradations.push_back(plan);
+    parts.events.push_back({e.at, ClusterEventKind::degrade, {}, w, 1, number});
+    if (spec.until) parts.events.push_back({*spec.until, ClusterEventKind::recover, {}, w, 1, number});
+    if (number == 254)
+        errors.push_back({e.where, e.path, "is the 255th degradation, allowed: at most 254"});
+}
+
 }  // namespace
 
 void compile_events(const Scenario& scenario, const std::vector<const WorkloadObject*>& objects,
@@ -62,13 +119,17 @@ void compile_events(const Scenario& scenario, const std::vector<const WorkloadOb
             case EventKind::add_node:
                 node_event(e, ClusterEventKind::add_node);
                 break;
+            case EventKind::degrade:
+                for (std::uint32_t w = 0; w < objects.size(); ++w)
+                    if (objects[w]->meta.title() == e.target) compile_degradation(e, w, parts, errors);
+                break;
             case EventKind::no_capacity:
                 compile_shortage(e, pools, parts, errors);
                 break;
             case EventKind::no_metrics:
                 errors.push_back({e.where, e.path,
                                   "this kind of event is not simulated, allowed: rollout, scale, lose_node, "
-                                  "drain_node, add_node, no_capacity"});
+                                  "drain_node, add_node, degrade, no_capacity"});
                 break;
         }
     }

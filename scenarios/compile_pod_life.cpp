@@ -2,6 +2,9 @@
 
 #include "models/server_health.hpp"
 
+#include <algorithm>
+#include <cstdlib>
+
 namespace windtunnel {
 
 namespace {
@@ -31,6 +34,17 @@ HealthEndpoint endpoint_of(const Probe& probe) {
     return HealthEndpoint::always;
 }
 
+/// What a probe's inference asks for: the max_tokens in its command, else the completions API's own default of
+/// 16 (OpenAI's API reference, completions, 2025).
+std::int64_t tokens_asked_by(const Probe& probe) {
+    for (const std::string& word : probe.command) {
+        const std::size_t key = word.find("max_tokens");
+        const std::size_t digits = key == std::string::npos ? key : word.find_first_of("0123456789", key);
+        if (digits != std::string::npos) return std::clamp(std::atoll(word.c_str() + digits), 1LL, 100'000LL);
+    }
+    return 16;
+}
+
 HealthFamily family_of(const WorkloadObject& workload) {
     const auto declared = workload.pod.annotations.find(early_health_annotation);
     if (declared != workload.pod.annotations.end() && declared->second == "true")
@@ -41,6 +55,16 @@ HealthFamily family_of(const WorkloadObject& workload) {
 }
 
 }  // namespace
+
+void compile_inference_probes(const ServerParts& server, TemplatePlan& plan) {
+    const ProbePlan& probes = plan.probes;
+    if (!probes.infers[0] && !probes.infers[1] && !probes.infers[2]) return;
+    // [estimate] A short prompt's prefill, then a token a step in a batch that is half full.
+    const std::size_t prompt = std::min<std::size_t>(16, server.cost.mixed_step.size() - 1);
+    const std::size_t batch = std::max<std::size_t>(1, (server.cost.decode_step.size() - 1) / 2);
+    plan.probes.inference_takes =
+        server.cost.mixed_step[prompt] + server.cost.decode_step[batch] * (plan.probes.inference_tokens - 1);
+}
 
 void compile_pod_life(const WorkloadObject& workload, Tick endpoint_delay, TemplatePlan& plan) {
     plan.grace = workload.pod.termination_grace;
@@ -54,11 +78,16 @@ void compile_pod_life(const WorkloadObject& workload, Tick endpoint_delay, Templ
     plan.pre_stop = c.pre_stop_sleep.value_or(Tick{});
     plan.pre_stop_drains = c.pre_stop && c.pre_stop->waits_until_idle ? 1 : 0;
     ContainerProbeRules& rules = plan.probes.rules;
+    std::int64_t tokens = 0;
     const auto read = [&](const std::optional<Probe>& probe, int place, ProbeRule& rule, bool& has) {
         has = probe.has_value();
         if (!has) return;
         rule = {probe->initial_delay, probe->period, probe->timeout, probe->success_threshold,
                 probe->failure_threshold};
+        if (endpoint_of(*probe) == HealthEndpoint::inference) {
+            plan.probes.infers[place] = 1;
+            tokens = std::max(tokens, tokens_asked_by(*probe));
+        }
         plan.probes.early[place] =
             health_answer(family, endpoint_of(*probe), ServerCondition::loading) == HealthAnswer::good ? 1
                                                                                                        : 0;
@@ -66,6 +95,7 @@ void compile_pod_life(const WorkloadObject& workload, Tick endpoint_delay, Templ
     read(c.startup_probe, 0, rules.startup, rules.has_startup);
     read(c.readiness_probe, 1, rules.readiness, rules.has_readiness);
     read(c.liveness_probe, 2, rules.liveness, rules.has_liveness);
+    plan.probes.inference_tokens = std::max<std::int64_t>(tokens, 1);
     if (c.startup_probe)
         plan.probes.kill_grace_startup = c.startup_probe->termination_grace.value_or(Tick{-1});
     if (c.liveness_probe)

@@ -1,7 +1,7 @@
 #pragma once
 #include "scenarios/kubernetes_pods.hpp"
 #include "scenarios/kubernetes_workloads.hpp"
-#include "sim/cluster_plan.hpp"
+#include "sim/blueprint_builder.hpp"
 
 namespace windtunnel {
 
@@ -12,5 +12,8 @@ namespace windtunnel {
 /// (models/server_health.hpp). A server whose /health answers as soon as its process runs is declared by the
 /// pod annotation windtunnel.dev/early-health: "true".
 void compile_pod_life(const WorkloadObject& workload, Tick endpoint_delay, TemplatePlan& plan);
+
+/// How long a probe that runs an inference takes on its server.
+void compile_inference_probes(const ServerParts& server, TemplatePlan& plan);
 
 }  // namespace windtunnel

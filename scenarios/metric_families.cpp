@@ -88,6 +88,7 @@ ExposedMetrics exposed_metrics() {
           std::pair{"kafka_consumergroup_lag_sum", SeriesKind::queue_messages},
           std::pair{"aws_sqs_approximate_number_of_messages_visible_average", SeriesKind::queue_length},
           std::pair{"aws_sqs_approximate_number_of_messages_visible_maximum", SeriesKind::queue_length},
+          std::pair{"aws_sqs_approximate_age_of_oldest_message_maximum", SeriesKind::queue_oldest_age},
           std::pair{"aws_sqs_approximate_number_of_messages_not_visible_average", SeriesKind::queue_in_flight}})
         f.add(name, MetricKind::gauge, MetricScope::per_workload, source);
     for (const auto& [name, source] : {std::pair{"kube_statefulset_replicas", SeriesKind::replicas_desired},

@@ -28,12 +28,16 @@ struct QueueSpec {
     std::optional<std::int64_t> hold;            ///< requests the queue holds; more are rejected. Empty: no bound
     std::optional<Tick> visibility_timeout;      ///< a request unfinished after this is handed out again
     std::int32_t attempts = 1;                   ///< hand-outs before a request counts as failed
+    std::optional<bool> returns;                 ///< a lost worker's requests come back at once, not at the time-out
 };
 
 /// What a client does with an attempt that failed.
 struct RetrySpec {
     std::int32_t attempts = 1;                   ///< tries in all; 1 = no retry
     Tick backoff{0};                             ///< before the second try; doubles after each
+    Tick max_backoff = seconds(86400);
+    double jitter = 0;                           ///< share of the back-off that is drawn anew each time
+    std::optional<Tick> attempt_timeout;         ///< an attempt is given up after this
 };
 
 /// A stage of a cold start whose duration is drawn from a lognormal distribution.
@@ -57,6 +61,7 @@ struct WorkloadSpec {
     RetrySpec retry;
     QueueSpec queue;
     OnNoEndpoints on_no_endpoints = OnNoEndpoints::fail;
+    std::int32_t connections = 0;                ///< kept alive, each to one replica; 0 = one per request
     std::optional<std::int64_t> hold_limit;      ///< requests held without endpoints; empty: no bound
     std::optional<std::int32_t> initial_replicas;///< Ready at t = 0; empty: the manifest's, else the autoscaler's minimum
     Tick endpoint_delay = seconds(1);            ///< readiness to router
@@ -148,6 +153,18 @@ enum class EventKind : std::uint8_t {
     add_node,     ///< nodes are added to a pool by hand, beyond what autoscaling asks for
     no_capacity,  ///< for a while the cloud gives no nodes for a pool
     no_metrics,   ///< for a while Prometheus answers nothing
+    degrade,      ///< some pods of a workload fall ill, and their /health says that they are well
+};
+
+/// `degrade`: which pods, and what is wrong with them until they are restarted or the time is over.
+struct DegradeSpec {
+    std::int32_t count = 0;                      ///< of the serving pods; 0 = by `share`
+    double share = 0;                            ///< of the serving pods, rounded up
+    double slowdown = 1;                         ///< every step takes so many times as long
+    double error_share = 0;                      ///< of requests get an error at once
+    double wrong_share = 0;                      ///< of answers are wrong
+    double output_factor = 1;                    ///< answers are so many times as long
+    std::optional<Tick> until;
 };
 
 struct ScenarioEvent {
@@ -159,6 +176,7 @@ struct ScenarioEvent {
     std::string zone, instance_type;             ///< no_capacity: only there, only of that; "" = all
     std::int32_t count = 1;                      ///< nodes, or replicas to scale to
     std::optional<ModelServer> server;           ///< of rollout: what the new revision serves; empty: the same
+    DegradeSpec degrade;                         ///< of degrade
     SourcePosition where;
     std::string path;                            ///< `events[0]`
 };

@@ -61,6 +61,9 @@ WorkloadSpec decode_workload(Decoder& workload, const std::string& scenario_file
         Decoder retry = workload.child("retry");
         out.retry.attempts = retry.int32("attempts", 1, 100).value_or(1);
         out.retry.backoff = retry.duration("backoff_s", 0, 86400).value_or(Tick{0});
+        out.retry.max_backoff = retry.duration("max_backoff_s", 0, 86400).value_or(seconds(86400));
+        out.retry.jitter = retry.number("jitter", 0, 1).value_or(0);
+        out.retry.attempt_timeout = retry.duration("attempt_timeout_s", 1e-3, longest_s);
         retry.finish();
     }
     if (workload.has("queue")) {
@@ -70,9 +73,19 @@ WorkloadSpec decode_workload(Decoder& workload, const std::string& scenario_file
         out.queue.hold = queue.integer("hold", 0, 1'000'000'000);
         out.queue.visibility_timeout = queue.duration("visibility_timeout_s", 1e-3, longest_s);
         out.queue.attempts = queue.int32("attempts", 1, 1000).value_or(1);
+        out.queue.returns = queue.choice<bool>("on_worker_loss", {{"wait", false}, {"return", true}});
+        if (out.queue.returns == false && !out.queue.visibility_timeout)
+            queue.error("on_worker_loss", "says wait, but there is no visibility_timeout_s to wait for, allowed: return");
+        if (out.queue.returns == true && out.queue.attempts == 1)
+            queue.error("on_worker_loss", "says return, but attempts: 1 hands nothing out again, allowed with: attempts of at least 2");
         queue.finish();
     }
     workload.quiet({"retry", "queue"});
+    if (workload.has("retry") && out.routing == RoutingSpec::queue)
+        workload.error("retry", "stands beside routing: queue, allowed: queue.attempts, which says how often a request is handed out");
+    out.connections = workload.int32("connections", 1, 1'000'000).value_or(0);
+    if (out.connections > 0 && out.routing != RoutingSpec::random)
+        workload.error("connections", "stands beside another routing, allowed: only with routing: random (kube-proxy chooses per connection)");
     out.on_no_endpoints = workload.choice<OnNoEndpoints>("on_no_endpoints", {{"fail", OnNoEndpoints::fail}, {"hold", OnNoEndpoints::hold}})
                               .value_or(out.routing == RoutingSpec::queue ? OnNoEndpoints::hold : OnNoEndpoints::fail);
     out.initial_replicas = workload.int32("initial_replicas", 0, 100'000);
@@ -197,12 +210,28 @@ void decode_thresholds(Decoder& root, Scenario& out) {
     }
 }
 
+DegradeSpec decode_degrade(Decoder& item, Tick at) {
+    DegradeSpec out;
+    if (item.has("count") == item.has("share")) item.error("", std::string("has ") + (item.has("count") ? "both count and share" : "neither count nor share") + ", allowed: exactly one, of the serving pods");
+    out.count = item.int32("count", 1, 100'000).value_or(0);
+    out.share = item.number("share", 1e-6, 1).value_or(0);
+    out.slowdown = item.number("slowdown", 0.1, 10'000).value_or(1);
+    out.error_share = item.number("error_share", 0, 1).value_or(0);
+    out.wrong_share = item.number("wrong_share", 0, 1).value_or(0);
+    out.output_factor = item.number("output_factor", 0.01, 100).value_or(1);
+    out.until = item.duration("until_s", 0, longest_s);
+    if (out.until && *out.until <= at) item.error("until_s", "is not after at_s, allowed: a later time");
+    if (out.slowdown == 1 && out.error_share == 0 && out.wrong_share == 0 && out.output_factor == 1)
+        item.error("", "degrades nothing, allowed: at least one of slowdown, error_share, wrong_share, output_factor");
+    return out;
+}
+
 /// `{at_s: 60, rollout: Deployment/chat}`: exactly one of the kinds, with what it is about.
 void decode_events(Decoder& root, Scenario& out) {
     const std::vector<std::pair<std::string, EventKind>> kinds = {{"rollout", EventKind::rollout},       {"scale", EventKind::scale},
                                                                   {"lose_node", EventKind::lose_node},   {"drain_node", EventKind::drain_node},
                                                                   {"add_node", EventKind::add_node},     {"no_capacity", EventKind::no_capacity},
-                                                                  {"no_metrics", EventKind::no_metrics}};
+                                                                  {"no_metrics", EventKind::no_metrics}, {"degrade", EventKind::degrade}};
     std::vector<std::string> names;
     for (const auto& [name, kind] : kinds) names.push_back(name);
     for (Decoder& item : root.children("events")) {
@@ -237,6 +266,7 @@ void decode_events(Decoder& root, Scenario& out) {
             event.server = decode_model_server(server, ModelServer{});
             item.quiet({"server"});
         }
+        if (event.kind == EventKind::degrade) event.degrade = decode_degrade(item, event.at);
         if (event.kind == EventKind::lose_node || event.kind == EventKind::drain_node || event.kind == EventKind::add_node)
             event.count = item.int32("count", 1, 100'000).value_or(1);
         item.finish();

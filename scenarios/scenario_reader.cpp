@@ -174,7 +174,7 @@ void check_events(const Scenario& scenario, Findings& findings) {
     for (const KarpenterNodePool& pool : scenario.manifests.node_pools) pools.push_back(pool.meta.name);
     for (const ScenarioEvent& event : scenario.events) {
         if (event.kind == EventKind::no_metrics || (event.kind == EventKind::no_capacity && event.target == "*")) continue;
-        const bool of_workload = event.kind == EventKind::rollout || event.kind == EventKind::scale;
+        const bool of_workload = event.kind == EventKind::rollout || event.kind == EventKind::scale || event.kind == EventKind::degrade;
         const std::vector<std::string>& known = of_workload ? workloads : pools;
         if (std::find(known.begin(), known.end(), event.target) == known.end())
             findings.errors.push_back({event.where, event.path, "found \"" + event.target + "\", which is no " + (of_workload ? "workload of the manifests" : "pool") +

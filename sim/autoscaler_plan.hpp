@@ -28,6 +28,7 @@ enum class SeriesKind : std::uint8_t {
     histogram_count,
     queue_length,      ///< per workload: requests that wait for a replica
     queue_in_flight,   ///< per workload: requests that a replica works on
+    queue_oldest_age,  ///< per workload: seconds since the arrival of the first that waits
     requests_total,    ///< per workload: arrivals at the router
     replicas_desired,  ///< per workload: spec.replicas
     replicas_active,   ///< per workload: status.replicas

@@ -24,7 +24,8 @@ struct Blueprint {
     std::uint64_t bytes = 0;         ///< of the whole block
     Tick span;                       ///< arrivals and cost are counted over [0, span)
     Tick drain_limit;                ///< after the span, for what is in flight
-    std::uint32_t job_capacity = 0;  ///< requests in flight that the arena has room for
+    std::uint32_t job_capacity = 0;  ///< attempts in flight that the arena has room for, and requests (those that
+                                     ///< wait to come again, or are hidden, count)
     std::uint32_t pod_slots = 0;
     std::uint32_t node_slots = 0;
     std::uint32_t max_concurrency =
@@ -75,6 +76,8 @@ struct Blueprint {
     BlobSpan<QuotaPlan> quotas;
     BlobSpan<CronPlan> crons;
     BlobSpan<Tick> cron_hits;  ///< ascending within each CronJob
+    BlobSpan<DegradationPlan> degradations;
+    BlobSpan<std::int32_t> slow_servers;  ///< [first_slow + server]: the slower one, by index into servers
 };
 
 /// Which future: the same seed and trial are the same weather, whatever the configuration.

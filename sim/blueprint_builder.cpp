@@ -172,6 +172,8 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     out.fill(b ? &b->quotas : nullptr, parts.quotas);
     out.fill(b ? &b->crons : nullptr, parts.crons);
     out.fill(b ? &b->cron_hits : nullptr, parts.cron_hits);
+    out.fill(b ? &b->degradations : nullptr, parts.degradations);
+    out.fill(b ? &b->slow_servers : nullptr, parts.slow_servers);
     auto* servers = out.place<ServerConfig>(parts.servers.size());
     if (b != nullptr) Layouter::link(b->servers, servers, parts.servers.size());
     for (std::size_t i = 0; i < parts.servers.size(); ++i) {
@@ -291,6 +293,9 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
         WT_EXPECTS(w.controller != WorkloadController::ordinals ||
                    w.initial_replicas * w.ordinals.group_size <= w.pod_slots);
         WT_EXPECTS(w.cron < static_cast<std::int32_t>(parts.crons.size()));
+        WT_EXPECTS(w.connections == 0 || w.routing == Routing::random);
+        WT_EXPECTS(!w.hands_out() || (w.hold && !w.retry.tracked()));
+        WT_EXPECTS(w.retry.attempts >= 1 && w.retry.jitter_milli <= 1000 && w.hand_outs >= 1);
     }
     for (const TemplateParts& t : parts.templates)
         WT_EXPECTS(t.plan.workload < parts.workloads.size() &&
@@ -302,11 +307,17 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
                    c.first_workload + c.workload_count <= parts.workloads.size());
     WT_EXPECTS(parts.shapes.size() <= max_shapes);
     for (const ClusterEventPlan& e : parts.events)
-        WT_EXPECTS(e.kind == ClusterEventKind::rollout
-                       ? e.target < parts.workloads.size() && e.revision < parts.templates.size() &&
-                             parts.templates[e.revision].plan.workload == e.target
-                   : e.kind == ClusterEventKind::no_capacity ? e.target < parts.capacity_sets.size()
+        WT_EXPECTS(is_of_workload(e.kind)                              ? e.target < parts.workloads.size()
+                   : e.kind == ClusterEventKind::no_capacity           ? e.target < parts.capacity_sets.size()
                    : e.kind == ClusterEventKind::capacity_returns || e.target < parts.pools.size());
+    for (const ClusterEventPlan& e : parts.events) {
+        if (e.kind == ClusterEventKind::rollout)
+            WT_EXPECTS(e.revision < parts.templates.size() &&
+                       parts.templates[e.revision].plan.workload == e.target);
+        else if (is_of_workload(e.kind))
+            WT_EXPECTS(e.revision < parts.degradations.size());
+    }
+    WT_EXPECTS(parts.degradations.size() < 255);  // a pod notes its own in 8 bits
     for (const TemplateParts& t : parts.templates)
         for (const std::int32_t server : t.kind_servers)
             WT_EXPECTS(server == no_fit_server || server < static_cast<std::int32_t>(parts.servers.size()));
@@ -345,7 +356,7 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
     Layouter fill(block.bytes());
     lay_out(fill, parts, growth);
     auto* b = reinterpret_cast<Blueprint*>(block.bytes());
-    WT_EXPECTS(b->pod_slots < 0xffff);
+    WT_EXPECTS(b->pod_slots < 0xfffe);  // two numbers stand for "at no replica"
     b->bytes = fill.used();
     return block;
 }

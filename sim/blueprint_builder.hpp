@@ -68,6 +68,8 @@ struct BlueprintParts {
     std::vector<QuotaPlan> quotas;
     std::vector<CronPlan> crons;
     std::vector<Tick> cron_hits;
+    std::vector<DegradationPlan> degradations;
+    std::vector<std::int32_t> slow_servers;
 
     /// Adds a workload of one revision, or a pool with its shapes, and links the two halves.
     void add(WorkloadPlan workload, TemplateParts revision);

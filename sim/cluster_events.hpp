@@ -22,6 +22,7 @@ public:
     /// Carries out the next event.
     WT_HD_COLD void advance(Fleet<Layout, Owner>& fleet, Tick now, Fault& fault) {
         State& s = fleet.state();
+        const std::uint32_t number = m_next;
         const ClusterEventPlan& e = s.blueprint().events[m_next++];
         switch (e.kind) {
             case ClusterEventKind::rollout:
@@ -49,6 +50,15 @@ public:
                         fleet.node_pools().drain(fleet, n, now, fault);
                 }
                 break;
+            case ClusterEventKind::degrade:
+                degrade(fleet, e, number, now);
+                break;
+            case ClusterEventKind::recover: {
+                const WorkloadPlan& plan = s.blueprint().workloads[e.target];
+                for (std::uint32_t p = plan.first_pod; p < plan.first_pod + plan.pod_slots; ++p)
+                    if (s.pod(p).degradation == e.revision + 1) fleet.kubelet().recover(fleet, p, now);
+                break;
+            }
         }
     }
 
@@ -61,6 +71,31 @@ private:
                 sold_out |= b.capacity_sets[e.target];
         return sold_out;
     }
+    [[nodiscard]] WT_HD static bool answers(const State& s, std::uint32_t p) {
+        return s.pod(p).serves() && s.template_of(s.pod(p)).server >= 0;
+    }
+    /// As many of the workload's serving pods as the plan says fall ill, each set of them as likely as any other.
+    WT_HD_COLD static void degrade(Fleet<Layout, Owner>& fleet, const ClusterEventPlan& e, std::uint32_t number,
+                                   Tick now) {
+        State& s = fleet.state();
+        const WorkloadPlan& plan = s.blueprint().workloads[e.target];
+        const DegradationPlan& ill = s.blueprint().degradations[e.revision];
+        std::uint32_t serving = 0;
+        for (std::uint32_t p = plan.first_pod; p < plan.first_pod + plan.pod_slots; ++p)
+            serving += answers(s, p) ? 1 : 0;
+        std::uint32_t wanted = ill.count;
+        if (wanted == 0)
+            wanted = static_cast<std::uint32_t>((std::uint64_t{serving} * ill.pod_share + share_one - 1) / share_one);
+        RandomStream draws = s.stream(StreamPurpose::fault, number);
+        for (std::uint32_t p = plan.first_pod; p < plan.first_pod + plan.pod_slots && wanted > 0; ++p) {
+            if (!answers(s, p)) continue;
+            const bool chosen = draws.below(serving--) < wanted;
+            if (!chosen) continue;
+            --wanted;
+            fleet.kubelet().degrade(fleet, p, e.revision, now);
+        }
+    }
+
     /// The Ready node of a pool with the most pods; of equals the first: the loss that a plan has to stand.
     [[nodiscard]] WT_HD static std::uint32_t busiest_node(const State& s, std::uint32_t pool) {
         const PoolPlan& plan = s.blueprint().pools[pool];

@@ -11,6 +11,7 @@
 #include "policies/disruption_budget.hpp"
 #include "policies/karpenter_provisioning.hpp"
 #include "policies/resources.hpp"
+#include "policies/retry.hpp"
 #include "policies/rollout.hpp"
 #include "policies/scheduler_rules.hpp"
 #include "policies/scheduler_topology.hpp"
@@ -167,8 +168,11 @@ struct StagePlan {
 struct ProbePlan {
     ContainerProbeRules rules;
     std::uint8_t early[3] = {};  ///< startup, readiness, liveness: succeeds (1) before the model is loaded
-    std::uint8_t padding[5] = {};
-    Tick takes = milliseconds(1);           ///< an answer, good or refused, while nothing is slow
+    std::uint8_t infers[3] = {};  ///< it runs a known inference and looks at the answer
+    std::uint8_t padding[2] = {};
+    Tick takes = milliseconds(1);           ///< an answer, good or refused, without an inference
+    Tick inference_takes = milliseconds(1); ///< one with, of a sound server
+    std::int64_t inference_tokens = 1;      ///< that it asks for
     Tick kill_grace_startup{-1}, kill_grace_liveness{-1};  ///< the probe's own grace; -1 = the pod's
 };
 
@@ -268,16 +272,44 @@ struct WorkloadPlan {
     Tick progress_deadline = seconds(600);
     Tick request_timeout = never;  ///< the client gives up this long after arrival
     std::uint32_t late_replicas = 0;  ///< of the initial ones, how many are not Ready at t = 0 and start then
+    RetryRules retry;              ///< of clients; not beside a queue that hands out
+    /// A queue in front: a message that was handed out is hidden for so long; then another worker gets it.
+    Tick visibility_timeout = never;
+    std::uint32_t hand_outs = 1;    ///< of one message; then it is dead
+    std::uint32_t connections = 0;  ///< kept-alive connections of the clients; 0 = one per request
     Routing routing = Routing::random;
     std::uint8_t hold = 0;  ///< requests without a replica to go to wait (1) or fail (0)
     WorkloadController controller = WorkloadController::deployment;
     std::uint8_t paused = 0;  ///< spec.paused of a Deployment: another template starts no rollout
+    /// Who loses a worker's connection gives its messages back at once (1); or nobody does, and they stay hidden
+    /// until their time-out (0). Without a time-out always at once.
+    std::uint8_t returns = 0;
+    std::uint8_t padding[3] = {};
     OrdinalPlan ordinals;
     BatchJobSpec job;
     std::int32_t cron = -1;  ///< of a job: the CronJob that starts it, by index into Blueprint::crons; -1 = at t = 0
 
     /// Whether a pod slot, counted from `first_pod`, is a replica of its own: all are, but for the workers of a group.
     [[nodiscard]] WT_HD bool is_replica(std::uint32_t local) const { return local % ordinals.group_size == 0; }
+    /// Messages come back to the queue.
+    [[nodiscard]] WT_HD bool hands_out() const { return visibility_timeout != never || hand_outs > 1; }
+    /// A request of it may be tried more than once.
+    [[nodiscard]] WT_HD bool tracked() const { return hands_out() || retry.tracked(); }
+};
+
+/// A share in 2^-30.
+inline constexpr std::uint32_t share_one = 1u << 30;
+
+/// How a server is ill while its /health says that it is well. It ends with the process.
+struct DegradationPlan {
+    std::uint32_t count = 0;        ///< of the serving pods; 0 = by share
+    std::uint32_t pod_share = 0;    ///< rounded up
+    std::uint32_t error_share = 0;  ///< of requests that get an error at once
+    std::uint32_t wrong_share = 0;  ///< of answers that are wrong
+    std::int32_t output_milli = 1000;    ///< answers are so much longer or shorter
+    std::int32_t slowdown_milli = 1000;  ///< a probe's inference takes so much longer; of steps: `slow_servers`
+    std::int32_t first_slow = -1;        ///< its table in Blueprint::slow_servers; -1 = not slow
+    std::uint32_t padding = 0;
 };
 
 /// What happens to the cluster at a fixed time.
@@ -288,6 +320,8 @@ enum class ClusterEventKind : std::uint8_t {
     add_node,    ///< nodes are added to a pool
     no_capacity,       ///< for a while the cloud has none of some shapes
     capacity_returns,  ///< such a while is over
+    degrade,     ///< some of a workload's serving pods fall ill
+    recover,     ///< those of a degradation that still are get well
 };
 
 /// Sorted by time.
@@ -297,9 +331,13 @@ struct ClusterEventPlan {
     std::uint8_t padding[3] = {};
     std::uint32_t target = 0;    ///< a workload, a pool, or which of Blueprint::capacity_sets is not to be had
     std::uint32_t count = 1;     ///< nodes
-    std::uint32_t revision = 0;  ///< rollout: index into Blueprint::templates
+    std::uint32_t revision = 0;  ///< rollout: index into Blueprint::templates; degrade, recover: of degradations
     Tick until{};                ///< no_capacity
 };
+[[nodiscard]] WT_HD constexpr bool is_of_workload(ClusterEventKind kind) {
+    return kind == ClusterEventKind::rollout || kind == ClusterEventKind::degrade ||
+           kind == ClusterEventKind::recover;
+}
 
 /// A PodDisruptionBudget. It covers all pods of the workloads that its selector matches.
 struct DisruptionBudgetPlan {

@@ -31,6 +31,7 @@ struct Pod {
     std::uint8_t lost = 0;              ///< its node is dead, which nobody knows at first (sim/node_loss.hpp)
     bool serving = false;               ///< its engine runs, whatever its probes say
     std::uint16_t workload = 0;
+    std::uint8_t degradation = 0;       ///< 1 + index into Blueprint::degradations: its process is ill
     std::uint32_t revision = 0;         ///< index into Blueprint::templates
     std::uint32_t node = no_index;
     std::uint32_t next = no_index;      ///< in the free list of its workload or the list of pending pods
@@ -506,6 +507,10 @@ public:
         return RandomStream(m_key.seed, m_key.trial, purpose, (std::uint32_t{pod.workload} << 24) | local,
                             pod.incarnation * 64 + number)
             .next_u64();
+    }
+    /// Draws about something that is no pod.
+    [[nodiscard]] WT_HD RandomStream stream(StreamPurpose purpose, std::uint32_t entity) const {
+        return {m_key.seed, m_key.trial, purpose, entity};
     }
     /// A draw of a controller of which there is one, by a number that it counts up.
     [[nodiscard]] WT_HD std::uint64_t controller_draw(StreamPurpose purpose, std::uint32_t number,

@@ -26,6 +26,9 @@ struct KubeletPod {
     // What comes next, each `never` when it does not.
     Tick stage_due = never, hook_due = never, kill_due = never, restart_due = never, sync_due = never,
          route_due = never, end_due = never;
+    Tick redraw_due = never;    ///< its server fails a part of what it is asked: when the next probe's luck is drawn
+    std::uint32_t redraws = 0;
+    bool leaving = false;       ///< the router falls back to it when it has no other
 };
 
 /// A pod on its node: its start, its probes, its restarts, and its end within its grace (kubernetes.md,
@@ -136,7 +139,7 @@ public:
     WT_HD_COLD void node_died(Parts& fleet, std::uint32_t p, Tick now) {
         KubeletPod& k = m_pods[p];
         end_process(fleet, p, now);
-        k.stage_due = k.hook_due = k.kill_due = k.restart_due = k.sync_due = k.route_due = k.end_due = never;
+        k.stage_due = k.hook_due = k.kill_due = k.restart_due = k.sync_due = k.route_due = k.end_due = k.redraw_due = never;
         k.draining = k.hook_waits = false;
         fleet.state().wake_pod(p, never);
     }
@@ -146,7 +149,25 @@ public:
         m_pods[p].routed = false;
     }
 
+    /// Its process falls ill (index into Blueprint::degradations), while its health endpoints say that it is well.
+    WT_HD_COLD void degrade(Parts& fleet, std::uint32_t p, std::uint32_t degradation, Tick now) {
+        State& s = fleet.state();
+        s.pod(p).degradation = static_cast<std::uint8_t>(degradation + 1);
+        change_condition(fleet, p, now);
+    }
+    WT_HD_COLD void recover(Parts& fleet, std::uint32_t p, Tick now) {
+        fleet.state().pod(p).degradation = 0;
+        change_condition(fleet, p, now);
+    }
+
 private:
+    WT_HD_COLD void change_condition(Parts& fleet, std::uint32_t p, Tick now) {
+        fleet.state().owner().server_changed(p);
+        m_pods[p].redraw_due = now;
+        redraw(fleet, p, now);
+        wake(fleet, p, now);
+    }
+
     /// Does one thing that is due at `now`, in a fixed order; false when nothing is.
     WT_HD_COLD bool step(Parts& fleet, std::uint32_t p, Tick now) {
         State& s = fleet.state();
@@ -170,6 +191,8 @@ private:
         } else if (k.sync_due <= now) {
             k.sync_due = never;
             k.probes.sync(rules, now);
+        } else if (k.redraw_due <= now) {
+            redraw(fleet, p, now);
         } else if (k.probes.next_change(rules) <= now) {
             judge(fleet, p, now, k.probes.step(rules));
         } else {
@@ -182,7 +205,7 @@ private:
         const KubeletPod& k = m_pods[p];
         State& s = fleet.state();
         Tick next = min(min(k.stage_due, k.hook_due), min(k.kill_due, k.restart_due));
-        next = min(next, min(min(k.sync_due, k.route_due), k.end_due));
+        next = min(next, min(min(k.sync_due, k.route_due), min(k.end_due, k.redraw_due)));
         next = min(next, k.probes.next_change(s.template_of(s.pod(p)).probes.rules));
         s.wake_pod(p, max(next, now));
     }
@@ -301,16 +324,48 @@ private:
 
     WT_HD void set_answers(Parts& fleet, std::uint32_t p, Tick now) {
         State& s = fleet.state();
-        const ProbePlan& plan = s.template_of(s.pod(p)).probes;
-        const bool serving = s.pod(p).serving;
-        m_pods[p].probes.set_answers(plan.rules, now, {serving || plan.early[0], plan.takes},
-                                     {serving || plan.early[1], plan.takes},
-                                     {serving || plan.early[2], plan.takes});
+        m_pods[p].probes.set_answers(s.template_of(s.pod(p)).probes.rules, now, answer(s, p, 0), answer(s, p, 1),
+                                     answer(s, p, 2));
+    }
+    /// What the startup, readiness or liveness probe (0, 1, 2) meets. A probe that runs an inference meets what
+    /// requests meet: an error, a wrong answer, or a slow one.
+    [[nodiscard]] WT_HD ProbeAnswer answer(const State& s, std::uint32_t p, int kind) const {
+        const Pod& pod = s.pod(p);
+        const ProbePlan& plan = s.template_of(pod).probes;
+        if (!pod.serving) return {plan.early[kind] != 0, plan.takes};
+        if (!plan.infers[kind]) return {true, plan.takes};
+        if (pod.degradation == 0) return {true, plan.inference_takes};
+        const DegradationPlan& ill = s.blueprint().degradations[pod.degradation - 1u];
+        const std::uint64_t draw = s.pod_draw(StreamPurpose::degraded_probe, p, m_pods[p].redraws);
+        const bool good = multiply_high(draw, share_one) >= failing_share(ill);
+        return {good, {plan.inference_takes.count * ill.slowdown_milli / 1000}};
+    }
+    /// Of answers that a check would not take.
+    [[nodiscard]] WT_HD static std::uint64_t failing_share(const DegradationPlan& ill) {
+        const std::uint64_t well = std::uint64_t{share_one - ill.error_share} * (share_one - ill.wrong_share);
+        return share_one - well / share_one;
+    }
+    /// The next probe meets what another draw says. As often as one probe is made.
+    WT_HD_COLD void redraw(Parts& fleet, std::uint32_t p, Tick now) {
+        State& s = fleet.state();
+        const Pod& pod = s.pod(p);
+        const ProbePlan& plan = s.template_of(pod).probes;
+        KubeletPod& k = m_pods[p];
+        k.redraw_due = never;
+        ++k.redraws;
+        if (pod.degradation != 0 && pod.serving) {
+            const std::uint64_t share = failing_share(s.blueprint().degradations[pod.degradation - 1u]);
+            const Tick period = min(plan.infers[1] ? plan.rules.readiness.period : Tick{never},
+                                    plan.infers[2] ? plan.rules.liveness.period : Tick{never});
+            if (share > 0 && share < share_one && period != never) k.redraw_due = now + period;
+        }
+        set_answers(fleet, p, now);
     }
 
     WT_HD_COLD void judge(Parts& fleet, std::uint32_t p, Tick now, ProbeEvent event) {
         const TemplatePlan& plan = fleet.state().template_of(fleet.state().pod(p));
         update_ready(fleet, p, now);
+        if (!m_pods[p].probes.ready(plan.probes.rules)) stop_leaving(fleet, p);
         if (event != ProbeEvent::startup_failed && event != ProbeEvent::liveness_failed) return;
         if (m_pods[p].stopping) return;
         fleet.state().owner().note(OccurrenceRecord{
@@ -351,15 +406,28 @@ private:
         State& s = fleet.state();
         // Who holds requests sends them to those that serve: nothing is pulled by a worker that loads.
         const Pod& pod = s.pod(p);
+        const WorkloadPlan& plan = s.blueprint().workloads[pod.workload];
         const bool wanted =
-            pod.state == PodState::ready && (pod.serving || !s.blueprint().workloads[pod.workload].hold);
+            pod.state == PodState::ready && (pod.serving || !plan.hold);
         if (wanted == m_pods[p].routed) return;
         m_pods[p].routed = wanted;
         if (wanted)
             s.owner().endpoint_added(p, now);
         else
             s.owner().endpoint_removed(p, now);
-        if (!wanted) hook_looks(fleet, p, now);
+        if (wanted) return;
+        // kube-proxy falls back to endpoints that end and still serve (kubernetes.md 4.10.2).
+        if (plan.routing == Routing::random && !plan.hold && pod.state == PodState::terminating && pod.serving &&
+            m_pods[p].probes.ready(s.template_of(pod).probes.rules)) {
+            m_pods[p].leaving = true;
+            s.owner().endpoint_leaving(p, true);
+        }
+        hook_looks(fleet, p, now);
+    }
+    WT_HD void stop_leaving(Parts& fleet, std::uint32_t p) {
+        if (!m_pods[p].leaving) return;
+        m_pods[p].leaving = false;
+        fleet.state().owner().endpoint_leaving(p, false);
     }
 
     // ---- the container's end, and its next start -------------------------------------------------------
@@ -402,6 +470,8 @@ private:
         k.kill_due = k.clock.sigkill(now);
         if (plan.drains && pod.serving && s.owner().requests_of(p) > 0) {
             k.draining = true;
+            stop_leaving(fleet, p);
+            s.owner().connections_closed(p);
             if (pod.state == PodState::terminating) pod.state = PodState::draining;
             s.owner().pod_changed(p, now);
             return;
@@ -417,9 +487,12 @@ private:
         Pod& pod = fleet.state().pod(p);
         if (!pod.serving) return;
         State& s = fleet.state();
+        stop_leaving(fleet, p);
         s.owner().process_gone(p, now);
         s.set_serving(p, false);
         m_pods[p].end_due = never;
+        pod.degradation = 0;  // whatever was wrong with it is over with it
+        m_pods[p].redraw_due = never;
         if (m_pods[p].routed && s.blueprint().workloads[pod.workload].hold) {
             m_pods[p].routed = false;
             s.owner().endpoint_removed(p, now);

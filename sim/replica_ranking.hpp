@@ -44,8 +44,10 @@ public:
     [[nodiscard]] WT_HD std::uint32_t requests_of(std::uint32_t replica) const {
         return static_cast<std::uint32_t>(m_key[m_leaves + replica] >> 40);
     }
-    /// One more request for a replica that was just chosen.
-    WT_HD void add_request(std::uint32_t replica) { put(replica, requests_of(replica) + 1, ++m_turn); }
+    /// One more request for a replica that was just chosen; one that is not ranked stays so.
+    WT_HD void add_request(std::uint32_t replica) {
+        if (contains(replica)) put(replica, requests_of(replica) + 1, ++m_turn);
+    }
     WT_HD void drop_request(std::uint32_t replica) {
         if (contains(replica)) store(replica, m_key[m_leaves + replica] - (std::uint64_t{1} << 40));
     }

@@ -102,6 +102,18 @@ struct Tally {
     std::uint64_t good = 0;  ///< completed within all goodput objectives
     std::uint64_t degraded_minutes = 0;  ///< whose arrivals were good in too small a share (GoodputPlan)
     LatencyTotals ttft, tpot, itl, e2el;
+    std::uint64_t retried = 0;        ///< attempts of clients that came again
+    std::uint64_t redelivered = 0;    ///< messages handed out again
+    std::uint64_t dead_lettered = 0;  ///< messages given up after their last hand-out
+    std::uint64_t error_answers = 0, wrong_answers = 0;  ///< of degraded servers; wrong ones complete
+    /// Attempts that a server did not finish, and what it had done for them: prompts whose prefill was over,
+    /// tokens generated, time since they began.
+    std::uint64_t lost_attempts = 0, lost_prompt_tokens = 0, lost_output_tokens = 0;
+    WideSum lost_time;
+    /// Answers to requests that had one already.
+    std::uint64_t duplicate_prompt_tokens = 0, duplicate_output_tokens = 0;
+    WideSum duplicate_time;
+    Tick longest_hold;  ///< the longest that a request waited, since its arrival, for a replica to take it
     std::uint64_t kv_preemptions = 0;
     std::uint64_t cold_starts = 0;
     std::uint64_t container_restarts = 0;  ///< of pods that live on

@@ -9,7 +9,7 @@ namespace windtunnel {
 ///
 /// Its loop takes whatever is due first: the next request's arrival, the next change of a replica's server,
 /// the next change in the control plane. At one tick (the *ranks*):
-///   1. requests arrive, in the workload's order, and clients give up;
+///   1. requests arrive, in the workload's order; clients give up, or come again;
 ///   2. engine steps end, lower replicas first;
 ///   3. the control plane acts, in the order of ControlSlots.
 /// Requests that a step's end lets go on (out of a queue, or from a closed loop's client) follow at once; a
@@ -51,15 +51,15 @@ public:
         while (!m_fault.broken() && tally.status == TrialStatus::complete) {
             const Tick arrival = m_next_arrival, step = m_server_calendar.first_time(),
                        control = m_control_calendar.first_time();
-            const Tick next = min(min(arrival, m_next_deadline), min(step, control));
+            const Tick next = min(min(arrival, m_next_client), min(step, control));
             if (next > m_blueprint.span && is_over(next)) break;
             if (!WT_CHECK(m_fault, next >= m_now)) break;  // law: the clock never goes back
             m_now = next;
             ++tally.events;
             if (arrival == next)
                 Path::arrive();
-            else if (m_next_deadline == next)
-                Path::meet_deadlines();
+            else if (m_next_client == next)
+                Path::meet_clients();
             else if (step == next)
                 end_step(m_server_calendar.first());
             else
@@ -77,7 +77,7 @@ public:
         const std::int32_t server = m_fleet.state().server_of(m_fleet.pod(p));
         if (server < 0) return;  // it serves no requests
         m_node_use.engine_starts(m_fleet.state(), p, m_now);
-        m_servers[p].start(m_blueprint.servers[static_cast<std::size_t>(server)]);
+        m_servers[p].start(config_of(p));
         if (m_board.enabled()) m_board.pod_started(p);
     }
     WT_HD_COLD void endpoint_added(std::uint32_t p, Tick) {
@@ -92,9 +92,31 @@ public:
         if (m_fleet.state().template_of(pod).server < 0) return;
         m_routers[pod.workload].remove_replica(p - m_blueprint.workloads[pod.workload].first_pod);
     }
+    /// It is being deleted and still serves; and no more.
+    WT_HD_COLD void endpoint_leaving(std::uint32_t p, bool serves) {
+        const Pod& pod = m_fleet.pod(p);
+        if (m_fleet.state().template_of(pod).server < 0) return;
+        const std::uint32_t local = p - m_blueprint.workloads[pod.workload].first_pod;
+        if (serves)
+            m_routers[pod.workload].add_leaving(local);
+        else
+            m_routers[pod.workload].remove_leaving(local);
+    }
+    /// It takes no more requests on connections that it has.
+    WT_HD_COLD void connections_closed(std::uint32_t p) {
+        const WorkloadPlan& plan = m_blueprint.workloads[m_fleet.pod(p).workload];
+        m_routers[m_fleet.pod(p).workload].close_connections(plan, p - plan.first_pod);
+    }
+    /// It has fallen ill or got well, and steps take another time from its next one on.
+    WT_HD_COLD void server_changed(std::uint32_t p) {
+        if (!has_server(p)) return;
+        m_servers[p].reconfigure(config_of(p), Path::seen_from(p));
+        m_server_calendar.set(p, m_servers[p].next_change());
+    }
     /// Requires that it served.
     WT_HD_COLD void process_gone(std::uint32_t p, Tick now) {
         if (!has_server(p)) return;
+        connections_closed(p);
         m_servers[p].kill(m_jobs, *this, now);
         close_books(p, now);
         m_node_use.engine_ended(m_fleet.state(), p, m_servers[p].gauges(m_jobs, now).busy, now);
@@ -143,6 +165,10 @@ public:
                 return static_cast<double>(m_routers[w].held.size);
             case SeriesKind::queue_in_flight:
                 return static_cast<double>(m_routers[w].sent);
+            case SeriesKind::queue_oldest_age: {
+                const JobQueue<Layout>& held = m_routers[w].held;
+                return held.empty() ? 0 : to_seconds(m_now - m_jobs[held.head].arrival);
+            }
             case SeriesKind::requests_total:
                 return static_cast<double>(m_routers[w].arrived);
             case SeriesKind::replicas_desired:
@@ -165,9 +191,9 @@ public:
     }
 
 private:
-    /// After the span: every request has arrived and ended, or the drain limit has passed.
+    /// After the span: every request has arrived and ended, and so has their instant, or the drain limit has passed.
     [[nodiscard]] WT_HD bool is_over(Tick next) const {
-        return (m_in_flight == 0 && m_cursor == m_workload.count) ||
+        return (m_in_flight == 0 && m_cursor == m_workload.count && next > m_now) ||
                next > m_blueprint.span + m_blueprint.drain_limit;
     }
 
@@ -205,6 +231,7 @@ private:
         m_tally->requests.unfinished += m_in_flight;
         if (m_in_flight > 0) m_tally->ended_at = b.span + b.drain_limit;
         m_tally->ended_at = max(m_tally->ended_at, b.span);
+        Path::settle_holds(m_tally->ended_at);
         if constexpr (Observer::enabled) Path::report_unfinished();
         m_fleet.settle(b.span);
         for (std::uint32_t p = 0; p < b.pod_slots; ++p)
@@ -227,16 +254,7 @@ private:
         m_servers[p].advance(m_jobs, *this, m_fault);
         m_server_calendar.set(p, m_servers[p].next_change());
         if (m_servers[p].in_flight() == 0) m_fleet.pod_idle(p, m_now);
-        if (m_dispatches > 0) dispatch_all();
-    }
-
-    WT_HD_COLD void dispatch_all() {
-        m_dispatches = 0;
-        for (std::uint32_t w = 0; w < m_blueprint.workloads.size(); ++w) {
-            if (!m_routers[w].dispatch_due) continue;
-            m_routers[w].dispatch_due = 0;
-            Path::dispatch(w);
-        }
+        if (m_dispatches > 0) Path::dispatch_all();
     }
 
     WT_HD_COLD void act(std::uint32_t slot) {
@@ -279,7 +297,7 @@ private:
             for (std::uint32_t n = 0; n < m_blueprint.node_slots; ++n)
                 m_node_use.settle_node(m_fleet.state(), n, m_now);
         }
-        if (m_dispatches > 0) dispatch_all();
+        if (m_dispatches > 0) Path::dispatch_all();
     }
 
     /// Its engine runs.
@@ -292,6 +310,19 @@ private:
     [[nodiscard]] WT_HD Tick busy_of(std::uint32_t p, Tick now) {
         return has_server(p) ? m_servers[p].gauges(m_jobs, now).busy : m_node_use.last_busy(p);
     }
+    /// What the server of a pod that has one runs by: its template's on the GPUs of its node, or a slower one while it is ill.
+    [[nodiscard]] WT_HD const ServerConfig& config_of(std::uint32_t p) {
+        const Pod& pod = m_fleet.pod(p);
+        auto server = static_cast<std::uint32_t>(m_fleet.state().server_of(pod));
+        if (pod.degradation != 0) {
+            const DegradationPlan& plan = m_blueprint.degradations[pod.degradation - 1u];
+            if (plan.first_slow >= 0)
+                server = static_cast<std::uint32_t>(
+                    m_blueprint.slow_servers[static_cast<std::uint32_t>(plan.first_slow) + server]);
+        }
+        return m_blueprint.servers[server];
+    }
+
     WT_HD void close_books(std::uint32_t p, Tick now) {
         m_tally->kv_preemptions += m_servers[p].preemptions();
         if (now < m_blueprint.span) count_busy(p, now);
@@ -305,7 +336,7 @@ private:
 
     using Path::m_blueprint, Path::m_board, Path::m_cursor, Path::m_dispatches, Path::m_fault, Path::m_fleet;
     using Path::m_in_flight, Path::m_jobs, Path::m_key, Path::m_last_replica, Path::m_last_step, Path::m_minutes;
-    using Path::m_next_arrival, Path::m_next_deadline, Path::m_now, Path::m_observer, Path::m_routers;
+    using Path::m_next_arrival, Path::m_next_client, Path::m_now, Path::m_observer, Path::m_routers;
     using Path::m_server_calendar, Path::m_servers, Path::m_sketches, Path::m_tally, Path::m_workload;
 
     ControlSlots m_slots;

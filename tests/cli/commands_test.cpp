@@ -324,3 +324,44 @@ TEST_CASE("run: interrupted, it keeps what is finished and says that it is not c
     CHECK(j["trials"].get<int>() < 8);
     CHECK(j["requests"]["arrived"] == 200 * j["trials"].get<int>());
 }
+
+TEST_CASE("gallery: lists its rows, and runs one with its cures beside it") {
+    const Ended list = windtunnel_with("gallery list");
+    CHECK(list.code == 0);
+    CHECK(has(list.out, "grace-too-short"));
+    CHECK(has(list.out, "degraded-but-alive"));
+    const Json rows = Json::parse(windtunnel_with("gallery list -o json").out);
+    CHECK(rows["rows"].size() >= 22);
+
+    const Ended run = windtunnel_with("gallery run grace-too-short -q");
+    CHECK(run.code == 0);
+    CHECK(has(run.out, "30 s, hook"));
+    CHECK(has(run.out, "failed requests"));
+    const Ended json = windtunnel_with("gallery run grace-too-short -q -o json");
+    const Json shown = Json::parse(json.out);
+    CHECK(shown["schema"] == "windtunnel.gallery/v1");
+    REQUIRE(shown["variants"].size() == 3);
+    CHECK(shown["variants"][0]["metrics"]["requests.failed"] >= 5);
+    CHECK(shown["variants"][1]["metrics"]["requests.failed"] == 0);
+    CHECK(shown["variants"][2]["metrics"]["requests.failed"] > shown["variants"][0]["metrics"]["requests.failed"]);
+    CHECK(windtunnel_with("gallery run grace-too-short -q -o json -j 1").out == json.out);
+}
+
+TEST_CASE("gallery: a wrong name, folder or declaration says what is wrong") {
+    const Ended wrong = windtunnel_with("gallery run grace-too-shrt");
+    CHECK(wrong.code == 2);
+    CHECK(has(wrong.error, "did you mean grace-too-short?"));
+    CHECK(windtunnel_with("gallery").code == 2);
+    CHECK(windtunnel_with("gallery run").code == 2);
+    const Ended nowhere = windtunnel_with("gallery list --gallery /nowhere");
+    CHECK(nowhere.code == 2);
+    CHECK(has(nowhere.error, "/nowhere"));
+    const Folder folder;
+    std::filesystem::create_directory(folder.file("row"));
+    folder.write("row/gallery.yaml",
+                 "about: x\nvariants:\n  - {label: a, scenario: none.yaml}\nmetrics:\n  - {pth: requests.failed}\n");
+    const Ended broken = windtunnel_with("gallery list --gallery " + folder.file(""));
+    CHECK(broken.code == 2);
+    CHECK(has(broken.error, "none.yaml"));
+    CHECK(has(broken.error, "pth"));
+}

@@ -12,7 +12,7 @@ TEST_CASE("every shipped scenario runs as it stands, keeps the laws and says wha
         INFO(entry.path());
         CHECK(std::filesystem::exists(entry.path() / "scenario.yaml"));
         for (const auto& file : std::filesystem::directory_iterator(entry.path())) {
-            if (file.path().extension() != ".yaml") continue;
+            if (file.path().extension() != ".yaml" || file.path().filename() == "gallery.yaml") continue;
             INFO(file.path());
             const Shown shown = show(std::filesystem::relative(file.path(), folder()).string());
             CHECK(shown.broken == std::vector<std::string>{});

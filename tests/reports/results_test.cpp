@@ -130,7 +130,7 @@ TEST_CASE("results: exactly the keys of results/v1, in order") {
     const Json j = Json::parse(results_json(run_of(two_pools(), {half_an_hour()}, {"p99 ttft_ms < 2000"})));
     CHECK(keys(j) == Names{"schema", "scenario", "seed", "trials", "backend", "complete", "requests",
                            "tokens", "latency", "throughput", "thresholds", "capacity", "cost", "warnings",
-                           "cost_breakdown"});
+                           "attempts", "cost_breakdown"});
     CHECK(keys(j["cost_breakdown"]) == Names{"span_s", "rows"});
     CHECK(j["schema"] == "windtunnel.results/v1");
     CHECK(keys(j["scenario"]) == Names{"name", "hash"});
@@ -147,6 +147,10 @@ TEST_CASE("results: exactly the keys of results/v1, in order") {
     CHECK(keys(j["thresholds"][0]) == Names{"expr", "value", "ci95", "verdict"});
     CHECK(keys(j["capacity"]) == Names{"replicas_mean", "replicas_max", "nodes_mean", "nodes_max",
                                        "cold_starts", "spot_evictions", "kv_preemptions", "gpu_busy_ratio"});
+    CHECK(keys(j["attempts"]) ==
+          Names{"attempts", "retried", "redelivered", "dead_lettered", "errors", "wrong_answers", "lost",
+                "lost_prompt_tokens", "lost_output_tokens", "lost_s", "duplicate_prompt_tokens",
+                "duplicate_output_tokens", "duplicate_s", "longest_hold_s"});
     CHECK(keys(j["cost"]) == Names{"total_usd", "gpu_hours", "usd_per_million_output_tokens", "by_pool"});
     CHECK(keys(j["cost"]["by_pool"][0]) == Names{"pool", "capacity_type", "node_hours", "usd"});
     CHECK(j["warnings"][0] ==
@@ -166,7 +170,7 @@ TEST_CASE("results: several trials sum counts, average the rest and give interva
     CHECK(j["capacity"]["nodes_max"] == 2.5);
     CHECK(j["throughput"]["request_throughput"] == (8.0 / 4000 + 20.0 / 4000) / 2);
     CHECK(j["cost"]["total_usd"] == "0.912400");
-    for (const char* section : {"requests", "tokens", "latency", "throughput", "capacity", "cost"})
+    for (const char* section : {"requests", "tokens", "latency", "throughput", "capacity", "cost", "attempts"})
         CHECK(keys(j["ci95"][section]) == keys(j[section]));
     // Sums of 10 and 20: 2 x (15 -+ 12.706205 x 5).
     CHECK(j["ci95"]["requests"]["arrived"][0].get<double>() == Approx(30 - 127.06205));

@@ -531,6 +531,10 @@ TEST_CASE("scenario: events name workloads and pools that are there") {
     CHECK_THAT(errors("[{at_s: 60, rollout: Deployment/chatt}]"), Contains("did you mean Deployment/chat"));
     CHECK_THAT(errors("[{at_s: 60, lose_node: g5}]"), Contains("which is no pool") && Contains("events[0]"));
     CHECK_THAT(errors("[{at_s: 60, lose_node: g6, rollout: Deployment/chat}]"), Contains("says 2 things"));
+    CHECK(errors("[{at_s: 60, degrade: Deployment/chat, count: 1, slowdown: 3}, {at_s: 6, degrade: Deployment/chat, share: 0.5, error_share: 0.3, until_s: 9}]").empty());
+    CHECK_THAT(errors("[{at_s: 60, degrade: Deployment/chat, slowdown: 3}]"), Contains("neither count nor share"));
+    CHECK_THAT(errors("[{at_s: 60, degrade: Deployment/chat, count: 1, until_s: 60}]"), Contains("degrades nothing") && Contains("not after at_s"));
+    CHECK_THAT(errors("[{at_s: 60, degrade: Deployment/chta, count: 1, slowdown: 3}]"), Contains("Deployment/chat"));
     CHECK_THAT(errors("[{at_s: 60, no_capacity: g6}]"), Contains("duration_s: is missing"));
     CHECK_THAT(errors("[{lose_node: g6, cuont: 1}]"), Contains("at_s: is missing") && Contains("did you mean count"));
     const auto synthetic = [](const std::string& keys) { return ScenarioFolder(replaced(scenario_text, "rate_rps: 5, duration_s: 86400", keys), deployment).errors(); };
