@@ -43,3 +43,39 @@ TEST_CASE("cpu-pod-on-gpu-node: without the taint GPU nodes stay for pods that u
     CHECK(gpu_hours(open) - gpu_hours(tainted) > 2 * 3.0);
     CHECK(gpu_hours(open) - gpu_hours(tainted) < 2 * 3.5);
 }
+
+TEST_CASE("pause-pods: the second replica takes the placeholder's node at once, and the placeholder brings the next") {
+    const Shown with = show("pause-pods/scenario.yaml"), without = show("pause-pods/without.yaml");
+    const auto second_ready = [](const Shown& s) {
+        for (const Witness::PodChange& c : s.pods)
+            if (c.workload == 0 && c.state == PodState::ready && c.at > seconds(600)) return to_seconds(c.at);
+        return 0.0;
+    };
+    CHECK(with.broken.empty());
+    CHECK(with.outcome.tally.pods_preempted == 1);
+    CHECK(without.outcome.tally.pods_preempted == 0);
+    // 240 s of image and load after at most 2 s for the placeholder's end; readiness is seen within a probe's period.
+    CHECK(second_ready(with) >= 600 + 240);
+    CHECK(second_ready(with) <= 600 + 240 + 2 + 6);
+    // Without it a node comes first: more than two minutes on AWS.
+    CHECK(second_ready(without) > second_ready(with) + 120);
+    CHECK(with.outcome.tally.nodes.most == 3);
+    CHECK(without.outcome.tally.nodes.most == 2);
+    CHECK(with.count(PodState::ready, minutes(59), 1) == 1);
+    const auto node_hours = [](const Shown& s) { return s.outcome.tally.nodes.ticks.to_double() / 3.6e14; };
+    CHECK(node_hours(with) - node_hours(without) > 0.8);  // the idle node
+}
+
+TEST_CASE("other workloads: pods of every kind of the manifests stand in the blueprint") {
+    // The placeholder's Deployment comes after the target; nothing is sent to it.
+    const Shown with = show("pause-pods/scenario.yaml");
+    const BlueprintParts& parts = with.run.scenario.parts;
+    REQUIRE(parts.workloads.size() == 2);
+    REQUIRE(parts.templates.size() == 2);
+    CHECK(parts.templates[0].plan.server == 0);
+    CHECK(parts.templates[1].plan.server == -1);
+    CHECK(parts.templates[1].plan.priority == -5);
+    CHECK(parts.templates[1].plan.preempts == 0);
+    CHECK(parts.templates[1].plan.needs == resource_amounts(1, 3000, std::int64_t{12} << 30, 1));
+    CHECK(with.outcome.tally.ready_replicas.most == 2);  // placeholders are no replicas of a model
+}
