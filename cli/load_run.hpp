@@ -34,7 +34,8 @@ struct RunFlags {
     std::string backend = "auto";
     std::string server = "fast";
     std::string output = "table";
-    std::string out, requests;  ///< files; "" = none
+    std::string out, requests, timeline;  ///< files; "" = none
+    bool events = false;                  ///< print the events of the first trial
     std::string color = "auto";
     bool quiet = false, verbose = false, no_progress = false;
 };

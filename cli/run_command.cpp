@@ -12,6 +12,7 @@
 #include "reports/terminal.hpp"
 
 #include <fmt/format.h>
+#include <algorithm>
 #include <chrono>
 #include <memory>
 
@@ -56,6 +57,11 @@ int run_loaded(const LoadedRun& run, const RunFlags& flags, const std::string& c
     ObservationPlan watch;
     watch.requests = !flags.requests.empty();
     watch.slices = table ? timeline_slices : 0;
+    watch.cluster = &run.scenario;
+    if (flags.events) watch.most_events = 1'000'000;
+    if (!flags.timeline.empty())
+        watch.csv_slices = static_cast<std::uint32_t>(
+            std::clamp<std::int64_t>(run.scenario.parts.span.count / seconds(60).count, 24, 10'000));
     const InterruptGuard interrupt;
     const auto start = std::chrono::steady_clock::now();
     const TrialRun done = run_trials(run, flags, watch, interrupt);
@@ -66,12 +72,17 @@ int run_loaded(const LoadedRun& run, const RunFlags& flags, const std::string& c
         if (const Problems failed = write_file(flags.requests, requests_csv(done.first->requests));
             !failed.empty())
             return refuse(failed);
+    if (!flags.timeline.empty() && done.first && done.first->fine_timeline)
+        if (const Problems failed =
+                write_file(flags.timeline, timeline_csv(*done.first->fine_timeline, run.scenario.parts.span));
+            !failed.empty())
+            return refuse(failed);
     if (!flags.out.empty())
         if (const Problems failed = write_file(flags.out, results_json(done.results)); !failed.empty())
             return refuse(failed);
     if (table) {
         TerminalOptions options{wants_color(color_choice(flags.color)), flags.verbose, terminal_width(),
-                                flags.quiet ? "" : command};
+                                flags.quiet ? "" : command, flags.events};
         if (!print_data(
                 terminal_summary(run.scenario, done.results, done.first ? &*done.first : nullptr, options)))
             return run_broke;
@@ -104,6 +115,12 @@ void add_run_command(CLI::App& app, Invocation& invocation) {
     command
         ->add_option("--requests", flags->requests,
                      "writes one CSV row per request of the first trial to this file")
+        ->group(output);
+    command
+        ->add_option("--timeline", flags->timeline,
+                     "writes the first trial minute by minute as CSV to this file: requests, pods and nodes by state")
+        ->group(output);
+    command->add_flag("--events", flags->events, "the first trial's events, as kubectl get events prints them")
         ->group(output);
     command->add_flag("-v,--verbose", flags->verbose, "show all warnings")->group(output);
     add_talk_flags(*command, *flags);

@@ -119,7 +119,7 @@ Problems problems_of_flags(const RunFlags& flags) {
              fmt::format("found {}, allowed: 1 or more threads, or 0 for all cores", flags.threads)});
     if (flags.max_trials && (*flags.max_trials < 1 || *flags.max_trials > 100'000'000))
         problems.push_back({{}, "--max-trials", fmt::format("found {}, allowed: 1 to 100000000", *flags.max_trials)});
-    for (const std::string& file : {flags.out, flags.requests}) {
+    for (const std::string& file : {flags.out, flags.requests, flags.timeline}) {
         for (Problem& p : problems_of_output(flags, file)) problems.push_back(std::move(p));
     }
     return problems;

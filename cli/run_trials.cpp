@@ -25,7 +25,7 @@ TrialRun run_trials(const LoadedRun& run, const RunFlags& flags, const Observati
                     const InterruptGuard& interrupt) {
     const ServerKind server = flags.server == "stepwise" ? ServerKind::stepwise : ServerKind::fast;
     const bool silent = flags.quiet || flags.no_progress;
-    const bool watched = watch.requests || watch.slices > 0;
+    const bool watched = watch.requests || watch.slices > 0 || watch.csv_slices > 0 || watch.cluster != nullptr;
     ObservationPlan plan = watch;
     plan.interrupted = interrupt.flag();
 
@@ -42,6 +42,10 @@ TrialRun run_trials(const LoadedRun& run, const RunFlags& flags, const Observati
     }
     out.results = std::move(grid.results(0));
     out.results.complete = complete;
+    if (out.first && out.first->cluster) {
+        out.results.cluster = out.first->cluster;
+        out.results.cluster->trial = flags.first_trial;
+    }
     out.broken = grid.broken();
     return out;
 }

@@ -1,6 +1,7 @@
 #include "reports/observed_trial.hpp"
 
 #include "models/problem.hpp"
+#include "reports/cluster_watch.hpp"
 #include "scenarios/trace_time.hpp"
 
 #include <fmt/format.h>
@@ -19,13 +20,19 @@ public:
 
     Watcher(const Blueprint& blueprint, const ObservationPlan& plan) : m_plan(plan) {
         if (plan.slices > 0) m_timeline.emplace(blueprint, plan.slices);
+        if (plan.cluster != nullptr) m_cluster.emplace(*plan.cluster, blueprint, plan.most_events);
+        if (plan.csv_slices > 0) m_fine.emplace(blueprint, plan.csv_slices);
     }
 
     void request_ended(const RequestRecord& r) {
         if (m_plan.requests) m_records.push_back(r);
         if (m_timeline) m_timeline->request_ended(r);
+        if (m_fine) m_fine->request_ended(r);
+        if (m_cluster) m_cluster->request_ended(r);
         if (r.end == RequestEnd::failed)
-            ++(r.finish == r.arrival ? m_losses.no_replica : m_losses.replica_gone);
+            ++(r.finish > r.arrival   ? m_losses.replica_gone
+               : r.pod == no_index    ? m_losses.no_replica
+                                      : m_losses.refused);
         if (r.end == RequestEnd::rejected)
             m_losses.longest_rejected =
                 std::max(m_losses.longest_rejected, r.prompt_tokens + r.output_tokens);
@@ -37,12 +44,25 @@ public:
     void pod_changed(std::uint32_t p, const Pod& pod, Tick now) {
         if (m_timeline) m_timeline->pod_changed(p, pod, now);
         if (m_plan.starts && pod.state == PodState::ready) note_start(p, pod, now);
+        if (m_fine) m_fine->pod_changed(p, pod, now);
+        if (m_cluster) m_cluster->pod_changed(p, pod, now);
+    }
+    void pod_unschedulable(std::uint32_t p, const Pod& pod, const RejectionCounts& why,
+                           const PreemptionResult& tried, Tick now) {
+        if (m_cluster) m_cluster->pod_unschedulable(p, pod, why, tried, now);
+    }
+    template <class Record>
+    void occurred(const Record& r) {
+        if (m_cluster) m_cluster->occurred(r);
     }
     void node_changed(std::uint32_t n, const ClusterNode& node, Tick now) {
         if (m_timeline) m_timeline->node_changed(n, node, now);
+        if (m_fine) m_fine->node_changed(n, node, now);
+        if (m_cluster) m_cluster->node_changed(n, node, now);
     }
     void scaled(const ScaleRecord& s) {
         if (m_timeline) m_timeline->scaled(s);
+        if (m_cluster) m_cluster->scaled(s);
     }
 
     void finish(ObservedTrial& out) {
@@ -50,6 +70,8 @@ public:
                   [](const RequestRecord& a, const RequestRecord& b) { return a.request < b.request; });
         out.requests = std::move(m_records);
         if (m_timeline) out.timeline = m_timeline->finish();
+        if (m_fine) out.fine_timeline = m_fine->finish();
+        if (m_cluster) out.cluster = m_cluster->finish();
         out.losses = m_losses;
         out.starts = std::move(m_starts);
     }
@@ -64,7 +86,8 @@ private:
     }
 
     const ObservationPlan& m_plan;
-    std::optional<TimelineObserver> m_timeline;
+    std::optional<TimelineObserver> m_timeline, m_fine;
+    std::optional<ClusterWatch> m_cluster;
     std::vector<RequestRecord> m_records;
     std::vector<std::uint32_t> m_started;  ///< per pod slot: the incarnation that was Ready
     std::vector<PodStart> m_starts;
@@ -126,6 +149,31 @@ std::string requests_csv(const std::vector<RequestRecord>& records) {
                        format_seconds(r.arrival), r.prompt_tokens, r.output_tokens,
                        r.first_token == never ? std::string() : format_seconds(r.first_token),
                        format_seconds(r.finish), to_string(r.end));
+    return out;
+}
+
+std::string timeline_csv(const Timeline& timeline, Tick span) {
+    std::string out =
+        "start_s,arrived,completed,failed,rejected,timed_out,requests_waiting,requests_running,pods_pending,"
+        "pods_starting,pods_ready,pods_stopping,nodes_provisioning,nodes_ready,nodes_leaving\n";
+    Tick from;
+    for (const TimelineSlice& s : timeline.slices) {
+        const double width = to_seconds(min(timeline.slice, span - from));
+        if (width <= 0) break;
+        const auto mean = [&](Tick t) { return to_seconds(t) / width; };
+        const auto ended = [&](RequestEnd e) { return s.ended[static_cast<int>(e)]; };
+        const auto pods = [&](PodState p) { return s.pods[static_cast<int>(p)]; };
+        const auto nodes = [&](NodeState n) { return s.nodes[static_cast<int>(n)]; };
+        fmt::format_to(std::back_inserter(out), "{},{},{},{},{},{},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},"
+                                                "{:.6g},{:.6g},{:.6g}\n",
+                       format_seconds(from), s.arrivals, ended(RequestEnd::completed), ended(RequestEnd::failed),
+                       ended(RequestEnd::rejected), ended(RequestEnd::timed_out), mean(s.waiting), mean(s.running),
+                       mean(pods(PodState::pending)), mean(pods(PodState::starting)), mean(pods(PodState::ready)),
+                       mean(pods(PodState::terminating) + pods(PodState::draining)),
+                       mean(nodes(NodeState::provisioning)), mean(nodes(NodeState::ready)),
+                       mean(nodes(NodeState::draining) + nodes(NodeState::cordoned) + nodes(NodeState::lost)));
+        from += timeline.slice;
+    }
     return out;
 }
 

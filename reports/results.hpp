@@ -1,5 +1,6 @@
 #pragma once
 #include "models/problem.hpp"
+#include "reports/cluster_log.hpp"
 #include "scenarios/compiled_scenario.hpp"
 #include "scenarios/threshold.hpp"
 #include "sim/run_trial.hpp"
@@ -85,6 +86,7 @@ struct RunResults {
     std::vector<Threshold> thresholds;
     Problems warnings;
     std::vector<TrialNumbers> trials;
+    std::optional<ClusterLog> cluster;  ///< what the cluster of the first trial said
 };
 
 /// A run without trials: names, pools, warnings.

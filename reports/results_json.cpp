@@ -1,3 +1,4 @@
+#include "reports/cluster_json.hpp"
 #include "reports/comparison.hpp"
 #include "reports/cost.hpp"
 #include "reports/money.hpp"
@@ -119,6 +120,7 @@ std::string results_json(const RunResults& results) {
         out["over_trials"] = over_trials_json(results);
         out["per_trial"] = per_trial_json(results);
     }
+    if (results.cluster) add_cluster_sections(*results.cluster, out);
     return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 

@@ -1,5 +1,6 @@
 #include "reports/terminal.hpp"
 
+#include "reports/cluster_text.hpp"
 #include "reports/human.hpp"
 #include "reports/money.hpp"
 
@@ -33,6 +34,7 @@ public:
         thresholds();
         latencies();
         capacity();
+        cluster();
         cost();
         warnings();
         verdict();
@@ -141,15 +143,20 @@ private:
     }
     [[nodiscard]] std::string failed_detail() const {
         const char* nobody = "no replica was ready";
+        const char* refused = "they reached a pod that was Ready and could not serve";
         const char* gone = "their replica was stopped before they finished";
-        if (m_first == nullptr) return std::string(nobody) + ", or " + gone;
-        const LossCounts& l = m_first->losses;
-        if (l.replica_gone == 0 && l.no_replica > 0) return nobody;
-        if (l.no_replica == 0 && l.replica_gone > 0) return gone;
-        if (l.no_replica == 0) return std::string(nobody) + ", or " + gone;
-        return fmt::format("{} ({} of the first trial's), or {} ({})", nobody,
-                           thousands(static_cast<std::int64_t>(l.no_replica)), gone,
-                           thousands(static_cast<std::int64_t>(l.replica_gone)));
+        const LossCounts l = m_first == nullptr ? LossCounts{} : m_first->losses;
+        std::vector<std::pair<const char*, std::uint64_t>> causes;
+        for (const auto& cause : {std::pair{nobody, l.no_replica}, std::pair{refused, l.refused},
+                                  std::pair{gone, l.replica_gone}})
+            if (cause.second > 0) causes.emplace_back(cause);
+        if (causes.empty()) return fmt::format("{}, or {}, or {}", nobody, refused, gone);
+        if (causes.size() == 1) return causes[0].first;
+        std::vector<std::string> texts;
+        for (const auto& [cause, n] : causes)
+            texts.push_back(fmt::format("{} ({}{})", cause, thousands(static_cast<std::int64_t>(n)),
+                                        texts.empty() ? " of the first trial's" : ""));
+        return fmt::format("{}", fmt::join(texts, ", or "));
     }
 
     // ---- thresholds ------------------------------------------------------------------------------------
@@ -292,6 +299,16 @@ private:
                     reached.push_back(fmt::format("pool {} reached its maximum of {} nodes", pool.name, pool.maximum));
             }
         if (!reached.empty()) line("", m_style.yellow(fmt::format("{}", fmt::join(reached, " · "))));
+    }
+    /// What the cluster said: conditions, pending pods, restarts, rollouts.
+    void cluster() {
+        if (!m_results.cluster) return;
+        std::string label;
+        for (const ClusterLine& l : cluster_lines(*m_results.cluster, m_options.all_warnings)) {
+            line(l.label == label ? "" : l.label, l.alarming ? m_style.yellow(l.text) : l.text);
+            label = l.label;
+        }
+        if (m_options.events) m_out += '\n' + events_table(*m_results.cluster) + '\n';
     }
     void cost() {
         if (m_results.pools.empty()) return;

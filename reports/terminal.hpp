@@ -13,6 +13,7 @@ struct TerminalOptions {
     bool all_warnings = false;
     std::size_t width = 100;  ///< columns
     std::string command;      ///< as it was typed, for the suggested next one; "" = no suggestion
+    bool events = false;      ///< the list of events, too
 };
 
 /// `windtunnel run` for people: what was run, thresholds, latencies, capacity, cost, what went wrong. `first`

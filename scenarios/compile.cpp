@@ -47,6 +47,8 @@ public:
         m_facts.target = m_object.meta.title();
         m_facts.name_space = m_object.meta.name_space;
         m_facts.where = m_object.meta.where;
+        if (m_object.server_container < m_object.pod.containers.size())
+            m_facts.container = m_object.pod.containers[m_object.server_container].name;
         refuse_unsimulated();
         requests();
         server(pools);

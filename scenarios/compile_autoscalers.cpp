@@ -3,9 +3,7 @@
 #include "policies/cron_schedule.hpp"
 #include "policies/hpa_behavior.hpp"
 #include "policies/keda_formula_compiler.hpp"
-#include "policies/promql_compiler.hpp"
-#include "policies/promql_pods.hpp"
-#include "scenarios/metric_families.hpp"
+#include "scenarios/query_plans.hpp"
 
 #include <fmt/format.h>
 #include <algorithm>
@@ -40,171 +38,6 @@ void set_behavior(HpaSpec& spec, const std::optional<ScalingBehavior>& behavior)
         spec.tolerance.down = *behavior->scale_down.tolerance;
 }
 
-/// A label name as Prometheus' service discovery writes a Kubernetes label's.
-std::string sanitized(const std::string& name) {
-    std::string out = name;
-    for (char& c : out)
-        if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
-    return out;
-}
-
-/// Which label names a queue, by exporter; and those that only exporters of other objects carry.
-constexpr const char* queue_labels[] = {"queue", "key", "topic", "consumergroup", "dimension_QueueName"};
-
-/// The name of the queue in front of a workload: what a trigger of its ScaledObject looks at, else its own.
-std::string queue_of(const Scenario& scenario, const WorkloadObject& w) {
-    const ScalerOf scaler = scaler_of(scenario, w);
-    if (scaler.scaled_object != nullptr)
-        for (const Trigger& t : scaler.scaled_object->triggers)
-            if (t.kind == TriggerKind::queue && !t.queue.empty()) return t.queue.substr(t.queue.rfind('/') + 1);
-    return w.meta.name;
-}
-
-/// Which of a workload's labels a family does not carry.
-std::vector<std::string> hidden_labels(const ExposedMetrics& exposed, const std::string& family) {
-    std::vector<std::string> hidden;
-    const auto& others = exposed.speaks_of_others;
-    const bool queue = family.starts_with("redis_") || family.starts_with("rabbitmq_") ||
-                       family.starts_with("kafka_") || family.starts_with("aws_sqs_");
-    if (!queue) hidden.insert(hidden.end(), std::begin(queue_labels), std::end(queue_labels));
-    if (std::find(others.begin(), others.end(), family) == others.end())
-        hidden.insert(hidden.end(), {"exported_pod", "exported_namespace", "exported_container"});
-    if (!family.starts_with("kube_horizontalpodautoscaler_")) hidden.emplace_back("horizontalpodautoscaler");
-    hidden.emplace_back(family.starts_with("kube_statefulset_") ? "deployment" : "statefulset");
-    return hidden;
-}
-
-/// Labels that the series of a workload carry: those of service discovery, of kube-state-metrics and of vLLM.
-LabelSet labels_of(const Scenario& scenario, const WorkloadObject& w, const CompiledWorkload& facts) {
-    LabelSet labels;
-    for (const auto& [key, value] : w.pod.labels) labels[sanitized(key)] = value;
-    labels["namespace"] = w.meta.name_space;
-    labels["deployment"] = w.meta.name;
-    if (!w.pod.containers.empty())
-        labels["container"] =
-            w.pod.containers[std::min(w.server_container, w.pod.containers.size() - 1)].name;
-    labels["exported_namespace"] = w.meta.name_space;
-    if (labels.contains("container")) labels["exported_container"] = labels["container"];
-    labels["statefulset"] = w.meta.name;
-    for (const char* label : queue_labels) labels[label] = queue_of(scenario, w);
-    const ScalerOf scaler = scaler_of(scenario, w);
-    if (scaler.scaled_object != nullptr) labels["horizontalpodautoscaler"] = scaler.scaled_object->hpa_name;
-    if (scaler.hpa != nullptr) labels["horizontalpodautoscaler"] = scaler.hpa->meta.name;
-    labels["job"] = w.meta.name;
-    for (const Service& s : scenario.manifests.services) {
-        if (s.selector.empty() || s.meta.name_space != w.meta.name_space) continue;
-        const bool selects = std::all_of(s.selector.begin(), s.selector.end(), [&](const auto& l) {
-            const auto found = w.pod.labels.find(l.first);
-            return found != w.pod.labels.end() && found->second == l.second;
-        });
-        if (!selects) continue;
-        labels["service"] = labels["job"] = s.meta.name;
-        break;
-    }
-    labels["model_name"] = w.server && !w.server->served_model_names.empty()
-                               ? w.server->served_model_names.front()
-                           : w.server && !w.server->model.empty() ? w.server->model
-                                                                  : facts.model;
-    return labels;
-}
-
-/// Compiles all queries of a scenario and hands out their indices.
-class Queries {
-public:
-    Queries(const Scenario& scenario, const std::vector<const WorkloadObject*>& objects,
-            CompiledScenario& out, Problems& errors, Problems& warnings)
-        : m_out(out),
-          m_errors(errors),
-          m_warnings(warnings),
-          m_exposed(exposed_metrics()),
-          m_compiler(make(scenario, objects)) {}
-
-    /// `pods_of`: the workload whose pods the answer is looked at for; -1 = all of the answer counts.
-    std::uint32_t add(const std::string& query, const SourcePosition& where, const std::string& path,
-                      std::int32_t pods_of = -1) {
-        Result<PromqlProgram> program = m_compiler.compile(query, where, path);
-        if (!program) {
-            m_errors.insert(m_errors.end(), program.problems().begin(), program.problems().end());
-            return 0;
-        }
-        m_warnings.insert(m_warnings.end(), program->warnings.begin(), program->warnings.end());
-        if (pods_of >= 0) (void)read_only_pods_of(*program, m_compiler.layout().streams, pods_of);
-        BlueprintParts& parts = m_out.parts;
-        QueryPlan plan;
-        plan.first_instruction = static_cast<std::uint32_t>(parts.instructions.size());
-        plan.first_word = static_cast<std::uint32_t>(parts.words.size());
-        plan.first_number = static_cast<std::uint32_t>(parts.numbers.size());
-        plan.instruction_count = static_cast<std::int32_t>(program->instructions.size());
-        plan.semantics = program->semantics;
-        plan.is_scalar = program->is_scalar ? 1 : 0;
-        plan.workspace = program->workspace;
-        parts.instructions.insert(parts.instructions.end(), program->instructions.begin(),
-                                  program->instructions.end());
-        parts.words.insert(parts.words.end(), program->words.begin(), program->words.end());
-        parts.numbers.insert(parts.numbers.end(), program->numbers.begin(), program->numbers.end());
-        parts.scrape.workspace.elements = std::max(parts.scrape.workspace.elements, plan.workspace.elements);
-        parts.scrape.workspace.points = std::max(parts.scrape.workspace.points, plan.workspace.points);
-        parts.queries.push_back(plan);
-        return static_cast<std::uint32_t>(parts.queries.size() - 1);
-    }
-
-    /// All names that a query can use, exposed ones first.
-    [[nodiscard]] std::vector<std::string> series_names() const {
-        std::vector<std::string> out;
-        for (const MetricFamily& f : m_exposed.catalog.families) out.push_back(f.name);
-        for (const auto& [name, expression] : m_compiler.options().metrics) out.push_back(name);
-        return out;
-    }
-
-    /// The series that the queries read; once, after the last query.
-    void finish() {
-        const SampleLayout layout = m_compiler.layout();
-        BlueprintParts& parts = m_out.parts;
-        parts.scrape.series_count = layout.series_count;
-        parts.scrape.sample_count = layout.sample_count;
-        parts.streams = layout.streams;
-        bool histograms = false;
-        for (const StreamPlan& stream : layout.streams) {
-            StreamSource source = m_exposed.sources[static_cast<std::size_t>(stream.family)];
-            source.workload = static_cast<std::uint32_t>(std::max(stream.workload, 0));
-            source.extra = stream.extra;
-            histograms = histograms || source.source == SeriesKind::histogram_bucket ||
-                         source.source == SeriesKind::histogram_sum ||
-                         source.source == SeriesKind::histogram_count;
-            parts.stream_sources.push_back(source);
-        }
-        if (histograms) {
-            parts.histograms = m_exposed.histograms;
-            parts.histogram_bounds = m_exposed.bounds;
-        }
-    }
-
-private:
-    PromqlCompiler make(const Scenario& scenario, const std::vector<const WorkloadObject*>& objects) {
-        const std::int64_t interval_ms = m_out.parts.scrape.interval.count / ticks_per_millisecond;
-        for (MetricFamily& f : m_exposed.catalog.families) {
-            f.scrape_interval_ms = interval_ms;
-            f.hidden_labels = hidden_labels(m_exposed, f.name);
-        }
-        for (std::size_t w = 0; w < objects.size(); ++w)
-            m_exposed.catalog.add_workload(objects[w]->meta.name,
-                                           labels_of(scenario, *objects[w], m_out.workloads[w]),
-                                           static_cast<std::int32_t>(m_out.parts.workloads[w].pod_slots));
-        for (MetricWorkload& w : m_exposed.catalog.workloads) w.pod_labels["exported_pod"] = w.pod_labels["pod"];
-        PromqlOptions options;
-        for (const RecordingRule& rule : scenario.manifests.recording_rules)
-            options.metrics[rule.name] = rule.expression;
-        for (const MetricMapping& m : scenario.metrics) options.metrics[m.name] = m.expression;
-        return PromqlCompiler(m_exposed.catalog, options);
-    }
-
-    CompiledScenario& m_out;
-    Problems& m_errors;
-    Problems& m_warnings;
-    ExposedMetrics m_exposed;
-    PromqlCompiler m_compiler;
-};
-
 std::int64_t milli(double value) { return std::llround(value * 1000.0); }
 
 /// One Kubernetes object that scales one workload, on its way into a plan.
@@ -222,6 +55,7 @@ public:
     }
 
     void add(const ScaledObject& so) {
+        name(so.meta, "spec.maxReplicaCount", so.hpa_name);
         m_plan.is_keda = 1;
         KedaScaledObject& k = m_plan.keda;
         k.min_replicas = so.min_replicas;
@@ -256,6 +90,7 @@ public:
     }
 
     void add(const HorizontalPodAutoscaler& hpa) {
+        name(hpa.meta, "spec.maxReplicas", hpa.meta.name);
         m_plan.hpa.min_replicas = hpa.min_replicas;
         m_plan.hpa.max_replicas = hpa.max_replicas;
         m_plan.keda.polling_interval = seconds(30);
@@ -266,6 +101,20 @@ public:
     }
 
 private:
+    void name(const ObjectMeta& meta, const std::string& maximum, const std::string& hpa) {
+        m_names.name = meta.title();
+        m_names.hpa = hpa;
+        m_names.target = m_object.meta.title();
+        m_names.name_space = meta.name_space;
+        m_names.maximum_where = m_scenario.manifests.where(meta, maximum);
+        m_names.maximum_path = meta.title() + ":" + maximum;
+    }
+    /// Names the metric and the trigger that are added next.
+    void name_metric(std::string metric, std::string trigger) {
+        m_names.metrics.push_back(std::move(metric));
+        m_names.triggers.push_back(std::move(trigger));
+    }
+
     void refuse(const ObjectMeta& meta, const std::string& path, std::string message) {
         m_errors.push_back(
             {m_scenario.manifests.where(meta, path), meta.title() + ":" + path, std::move(message)});
@@ -305,6 +154,11 @@ private:
                                "resources.requests.{0} on the container",
                                cpu ? "cpu" : "memory"));
         t.metric = m_plan.hpa.metric_count;
+        const std::string name = cpu ? "cpu" : "memory";
+        name_metric(name + (container.empty() ? "" : " container") + " resource" +
+                        (percent > 0 ? " utilization (percentage of request)" : "") +
+                        (container.empty() ? "" : " of " + container),
+                    name);
         m_plan.triggers[m_plan.trigger_count++] = t;
         m_plan.hpa.metrics[m_plan.hpa.metric_count++] = {
             container.empty() ? HpaMetricKind::resource : HpaMetricKind::container_resource,
@@ -335,6 +189,7 @@ private:
         if (!add_external_metric(m_plan.hpa, milli(m_modifiers->target),
                                  m_modifiers->metric_type != MetricTargetType::value))
             (void)has_room(so.meta, path);
+        m_names.metrics.emplace_back("external metric composite-metric");
     }
 
     void trigger(const ScaledObject& so, const Trigger& from, const std::string& path) {
@@ -372,8 +227,18 @@ private:
             t.is_average = from.metric_type != MetricTargetType::value ? 1 : 0;
             t.metric = m_plan.hpa.metric_count;
             (void)add_external_metric(m_plan.hpa, target, t.is_average != 0);
+            m_names.metrics.push_back("external metric " + scaler_name(from, path));
         }
+        m_names.triggers.push_back(from.name.empty() ? from.type : from.name);
         m_plan.triggers[m_plan.trigger_count++] = t;
+    }
+
+    /// s0-prometheus, as KEDA names the metric of trigger 0 (pkg/scalers GenerateMetricNameWithIndex).
+    static std::string scaler_name(const Trigger& from, const std::string& path) {
+        const std::string index = path.substr(path.rfind('[') + 1, path.rfind(']') - path.rfind('[') - 1);
+        std::string what = from.type;
+        if (!from.queue.empty()) what += "-" + from.queue.substr(from.queue.rfind('/') + 1);
+        return "s" + index + "-" + what;
     }
 
     /// Whether requests wait for this workload in a queue of their own.
@@ -446,14 +311,14 @@ private:
     static std::string selector_text(const LabelSelector& s) {
         std::vector<std::string> matchers;
         for (const auto& [key, value] : s.match_labels)
-            matchers.push_back(fmt::format("{}=\"{}\"", sanitized(key), quoted(value, false)));
+            matchers.push_back(fmt::format("{}=\"{}\"", sanitized_label(key), quoted(value, false)));
         for (const SelectorExpression& e : s.match_expressions) {
             std::string values;
             for (const std::string& value : e.values) values += (values.empty() ? "" : "|") + quoted(value, true);
             const bool negative = e.op == SelectorOperator::not_in || e.op == SelectorOperator::does_not_exist;
             const bool listed = e.op == SelectorOperator::in || e.op == SelectorOperator::not_in;
-            matchers.push_back(listed ? fmt::format("{}{}\"{}\"", sanitized(e.key), negative ? "!~" : "=~", values)
-                                      : fmt::format("{}{}\"\"", sanitized(e.key), negative ? "=" : "!="));
+            matchers.push_back(listed ? fmt::format("{}{}\"{}\"", sanitized_label(e.key), negative ? "!~" : "=~", values)
+                                      : fmt::format("{}{}\"\"", sanitized_label(e.key), negative ? "=" : "!="));
         }
         return matchers.empty() ? "" : fmt::format("{{{}}}", fmt::join(matchers, ","));
     }
@@ -501,6 +366,10 @@ private:
                                 hpa.meta.title() + ":" + path,
                                 t.kind == TriggerSource::pod_query ? static_cast<std::int32_t>(m_plan.workload) : -1);
         t.metric = m_plan.hpa.metric_count;
+        name_metric(from.source == MetricSource::pods     ? "pods metric " + from.name
+                    : from.source == MetricSource::object ? from.object_kind + " metric " + from.name
+                                                          : "external metric " + from.name,
+                    from.name);
         m_plan.triggers[m_plan.trigger_count++] = t;
         const HpaMetricKind kind = from.source == MetricSource::pods     ? HpaMetricKind::pods
                                    : from.source == MetricSource::object ? HpaMetricKind::object
@@ -516,6 +385,7 @@ private:
         m_out.parts.workloads[m_plan.workload].autoscaler =
             static_cast<std::int32_t>(m_out.parts.autoscalers.size());
         m_out.parts.autoscalers.push_back(m_plan);
+        m_out.autoscalers.push_back(std::move(m_names));
     }
 
     const Scenario& m_scenario;
@@ -526,6 +396,7 @@ private:
     CompiledScenario& m_out;
     Problems& m_errors;
     AutoscalerPlan m_plan;
+    CompiledAutoscaler m_names;
 };
 
 }  // namespace

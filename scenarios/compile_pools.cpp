@@ -368,6 +368,9 @@ std::vector<std::string> gpu_kinds_of(const std::vector<PoolDraft>& pools) {
 
 void add_pools(std::vector<PoolDraft>& drafts, CompiledScenario& out, Problems& errors) {
     for (PoolDraft& draft : drafts) {
+        CompiledNodePool bounds{draft.spec.name, {}, draft.spec.where, draft.spec.path};
+        if (!draft.by_karpenter) bounds.maximum = draft.plan.node_slots;
+        out.node_pools.push_back(std::move(bounds));
         for (const CapacityType way : {CapacityType::on_demand, CapacityType::spot}) {
             CompiledPool row;
             std::vector<std::string> types;

@@ -23,11 +23,20 @@ struct CompiledPool {
     bool by_karpenter = false;              ///< its maximum is the engine's room for it, no one's limit
 };
 
+/// What bounds a pool, at the index it has in the blueprint.
+struct CompiledNodePool {
+    std::string name;
+    std::optional<std::int64_t> maximum;  ///< nodes; none where only resources are limited
+    SourcePosition where;                 ///< of the pool, or of what bounds it
+    std::string path;
+};
+
 /// Names and facts of a workload, at the index it has in the blueprint.
 struct CompiledWorkload {
     std::string name;    ///< "chat"
     std::string target;  ///< "Deployment/chat"
     std::string name_space;
+    std::string container;   ///< that serves
     std::string autoscaler;  ///< "ScaledObject/chat", "HorizontalPodAutoscaler/chat" or ""
     std::int32_t minimum_replicas = 0, maximum_replicas = 0;
     std::string model, gpu;  ///< catalogue names; "" = its pods serve nothing
@@ -43,6 +52,17 @@ struct CompiledQuota {
     bool over_limits = false;
 };
 
+/// Names of an autoscaler, at the index it has in the blueprint.
+struct CompiledAutoscaler {
+    std::string name;  ///< "ScaledObject/chat" or "HorizontalPodAutoscaler/chat"
+    std::string hpa;   ///< "chat", or what KEDA calls the HPA that it makes
+    std::string target, name_space;
+    std::vector<std::string> metrics;   ///< by index into HpaSpec::metrics: 'external metric s0-prometheus'
+    std::vector<std::string> triggers;  ///< by index into AutoscalerPlan::triggers: "prometheus", "cpu"
+    SourcePosition maximum_where;       ///< of maxReplicas
+    std::string maximum_path;
+};
+
 /// A run's wall clock: what t = 0 is, for people.
 struct StartClock {
     std::int64_t start_unix_s = 0;
@@ -55,8 +75,10 @@ struct CompiledScenario {
     BlueprintParts parts;
     std::uint64_t hash = 0;  ///< of scenario, manifests, tables and the requests of trial 0
     std::vector<CompiledPool> pools;
+    std::vector<CompiledNodePool> node_pools;
     std::vector<CompiledWorkload> workloads;
     std::vector<CompiledQuota> quotas;
+    std::vector<CompiledAutoscaler> autoscalers;
     StartClock clock;
     SchedulerWords scheduler_words;  ///< of the reasons why pods are pending
     Problems warnings;         ///< shown in every result

@@ -28,6 +28,9 @@ void TimelineObserver::request_ended(const RequestRecord& r) {
     TimelineSlice& s = m_timeline.slices[index];
     ++s.arrivals;
     ++s.ended[static_cast<int>(r.end)];
+    const Tick began = min(r.first_token, r.finish);
+    spread(r.arrival, began, [](TimelineSlice& in, Tick t) { in.waiting += t; });
+    spread(began, r.finish, [](TimelineSlice& in, Tick t) { in.running += t; });
     if (r.end != RequestEnd::completed) return;
     const Tick ttft = r.first_token - r.arrival, e2el = r.finish - r.arrival;
     const Tick tpot =

@@ -13,6 +13,7 @@ struct TimelineSlice {
     std::uint64_t good = 0;         ///< of these, within the goodput objectives
     Distribution ttft, tpot, e2el;  ///< of the completed ones of these
     Tick pods[static_cast<int>(PodState::draining) + 1] = {};  ///< pod-time by PodState
+    Tick waiting, running;  ///< request-time before and after the first token
     Tick nodes[static_cast<int>(NodeState::lost) + 1] = {};    ///< node-time by NodeState
 };
 

@@ -1,0 +1,106 @@
+#pragma once
+#include "models/problem.hpp"
+#include "sim/run_trial.hpp"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace windtunnel {
+
+// What the cluster of one trial would have said: conditions, events, reasons. Times are seconds since t = 0,
+// names and words are Kubernetes' own.
+
+/// A condition with one status and reason, and for how long it held in all.
+struct HeldCondition {
+    std::string type, status, reason, message;
+    double held_s = 0;
+    std::uint64_t times = 0;  ///< how often it came about
+    double first_s = 0;
+};
+
+/// A write of spec.replicas.
+struct ScalingEntry {
+    double at_s = 0;
+    std::uint32_t from = 0, to = 0;
+    std::string by;      ///< "HPA", "KEDA", or "schedule"
+    std::string metric;  ///< that asked for it; "" = a bound or a poll
+    std::string reason;  ///< as the autoscaler's event has it
+};
+
+/// A limit that kept something smaller than it was asked to be.
+struct BindingLimit {
+    std::string limit;  ///< "maxReplicas", "pool maximum"
+    std::int64_t value = 0;
+    double held_s = 0, first_s = 0;
+    SourcePosition where;
+    std::string path;
+};
+
+struct AutoscalerLog {
+    std::string name, hpa, target;  ///< "ScaledObject/chat", "keda-hpa-chat", "Deployment/chat"
+    std::int32_t minimum = 0, maximum = 0;
+    std::vector<HeldCondition> conditions;  ///< the HPA's, then KEDA's
+    std::vector<ScalingEntry> scalings;
+    std::vector<BindingLimit> limits;
+};
+
+/// Why pods of a workload had no node, in the scheduler's words.
+struct PendingReason {
+    std::string target, message;
+    std::uint64_t pods = 0;  ///< that the message was about at some time
+    double pod_s = 0, longest_s = 0, first_s = 0;
+};
+
+/// How the requests of one revision went.
+struct RevisionLog {
+    std::uint32_t number = 1;
+    std::map<std::string, std::string> labels;  ///< of its pods, where a rollout changes them
+    std::uint64_t completed = 0, failed = 0;
+    Distribution ttft, tpot, e2el;
+};
+
+struct RolloutLog {
+    std::uint32_t revision = 1;
+    double started_s = 0;
+    std::optional<double> completed_s;
+    bool deadline_exceeded = false;
+};
+
+struct WorkloadLog {
+    std::string target;
+    std::uint64_t pods_created = 0, pods_deleted = 0;
+    std::uint64_t restarts = 0, startup_kills = 0, liveness_kills = 0;
+    double crash_loop_pod_s = 0;  ///< waiting in CrashLoopBackOff
+    std::uint64_t evictions = 0, evictions_refused = 0, preempted = 0, creates_refused = 0;
+    std::vector<RolloutLog> rollouts;
+    std::vector<RevisionLog> revisions;  ///< that were sent requests
+};
+
+struct PoolLog {
+    std::string pool;
+    std::uint64_t launched = 0, launch_failures = 0, lost = 0;
+    std::optional<BindingLimit> limit;  ///< full while pods that it could take had no node
+};
+
+/// An Event, as the recorder aggregates them: equal ones are counted.
+struct EventEntry {
+    double first_s = 0, last_s = 0;
+    std::uint64_t count = 1;
+    bool warning = false;
+    std::string reason, object, message;
+};
+
+struct ClusterLog {
+    std::uint32_t trial = 0;
+    std::vector<AutoscalerLog> autoscalers;
+    std::vector<PendingReason> pending;  ///< longest first
+    std::vector<WorkloadLog> workloads;
+    std::vector<PoolLog> pools;
+    std::vector<EventEntry> events;  ///< by time
+    std::uint64_t events_omitted = 0;
+};
+
+}  // namespace windtunnel
