@@ -1,5 +1,7 @@
 #include "gpu/device_replay.hpp"
 
+#include "sim/trial_engine.hpp"
+
 #include <cuda_runtime.h>
 #include <thrust/device_vector.h>
 #include <thrust/execution_policy.h>

@@ -14,17 +14,15 @@ namespace {
 struct Interrupted {};
 
 /// Passes what it sees on to what is wanted.
-class Watcher : public NullObserver {
+class Watcher : public HostObserver {
 public:
-    static constexpr bool enabled = true;
-
     Watcher(const Blueprint& blueprint, const ObservationPlan& plan) : m_plan(plan) {
         if (plan.slices > 0) m_timeline.emplace(blueprint, plan.slices);
         if (plan.cluster != nullptr) m_cluster.emplace(*plan.cluster, blueprint, plan.most_events);
         if (plan.csv_slices > 0) m_fine.emplace(blueprint, plan.csv_slices);
     }
 
-    void request_ended(const RequestRecord& r) {
+    void request_ended(const RequestRecord& r) override {
         if (m_plan.requests) m_records.push_back(r);
         if (m_timeline) m_timeline->request_ended(r);
         if (m_fine) m_fine->request_ended(r);
@@ -41,26 +39,25 @@ public:
             throw Interrupted{};
         if (m_plan.progress) m_plan.progress(m_ended);
     }
-    void pod_changed(std::uint32_t p, const Pod& pod, Tick now) {
+    void pod_changed(std::uint32_t p, const Pod& pod, Tick now) override {
         if (m_timeline) m_timeline->pod_changed(p, pod, now);
         if (m_plan.starts && pod.state == PodState::ready) note_start(p, pod, now);
         if (m_fine) m_fine->pod_changed(p, pod, now);
         if (m_cluster) m_cluster->pod_changed(p, pod, now);
     }
     void pod_unschedulable(std::uint32_t p, const Pod& pod, const RejectionCounts& why,
-                           const PreemptionResult& tried, Tick now) {
+                           const PreemptionResult& tried, Tick now) override {
         if (m_cluster) m_cluster->pod_unschedulable(p, pod, why, tried, now);
     }
-    template <class Record>
-    void occurred(const Record& r) {
-        if (m_cluster) m_cluster->occurred(r);
-    }
-    void node_changed(std::uint32_t n, const ClusterNode& node, Tick now) {
+    void occurred(const OccurrenceRecord& r) override { pass_on(r); }
+    void occurred(const HpaSyncRecord& r) override { pass_on(r); }
+    void occurred(const KedaPollRecord& r) override { pass_on(r); }
+    void node_changed(std::uint32_t n, const ClusterNode& node, Tick now) override {
         if (m_timeline) m_timeline->node_changed(n, node, now);
         if (m_fine) m_fine->node_changed(n, node, now);
         if (m_cluster) m_cluster->node_changed(n, node, now);
     }
-    void scaled(const ScaleRecord& s) {
+    void scaled(const ScaleRecord& s) override {
         if (m_timeline) m_timeline->scaled(s);
         if (m_cluster) m_cluster->scaled(s);
     }
@@ -77,6 +74,10 @@ public:
     }
 
 private:
+    template <class Record>
+    void pass_on(const Record& r) {
+        if (m_cluster) m_cluster->occurred(r);
+    }
     /// The first time that a pod is Ready; later times are its probes'.
     void note_start(std::uint32_t p, const Pod& pod, Tick now) {
         if (p >= m_started.size()) m_started.resize(p + std::size_t{1});
@@ -95,14 +96,6 @@ private:
     std::uint64_t m_ended = 0;
 };
 
-TrialOutcome run_watched(const Blueprint& blueprint, WorkloadView workload, TrialKey key, ServerKind server,
-                         Watcher& watcher) {
-    TrialArena arena;
-    if (server == ServerKind::stepwise)
-        return run_trial<ContiguousLayout, StepwiseBank>(blueprint, workload, key, arena, watcher);
-    return run_trial<ContiguousLayout, ArenaBank<ContiguousLayout>>(blueprint, workload, key, arena, watcher);
-}
-
 }  // namespace
 
 ObservedTrial observe_trial(const std::function<BlueprintBlock(std::uint32_t growth)>& blueprint,
@@ -113,7 +106,8 @@ ObservedTrial observe_trial(const std::function<BlueprintBlock(std::uint32_t gro
         const BlueprintBlock block = blueprint(growth);
         Watcher watcher(block.blueprint(), plan);
         try {
-            out.outcome = run_watched(block.blueprint(), workload, key, server, watcher);
+            TrialArena arena;
+            out.outcome = run_trial(block.blueprint(), workload, key, arena, watcher, server);
         } catch (const Interrupted&) {
             out.complete = false;
             return out;

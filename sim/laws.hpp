@@ -12,14 +12,13 @@ namespace windtunnel {
 [[nodiscard]] std::vector<std::string> broken_laws(const Blueprint& blueprint, const TrialOutcome& outcome);
 
 /// Sees every change of a trial and keeps count of what a law forbids.
-class LawObserver : public NullObserver {
+class LawObserver : public HostObserver {
 public:
-    static constexpr bool enabled = true;
     explicit LawObserver(const Blueprint& blueprint);
 
-    void request_ended(const RequestRecord& r);
-    void pod_changed(std::uint32_t p, const Pod& pod, Tick now);
-    void node_changed(std::uint32_t n, const ClusterNode& node, Tick now);
+    void request_ended(const RequestRecord& r) override;
+    void pod_changed(std::uint32_t p, const Pod& pod, Tick now) override;
+    void node_changed(std::uint32_t n, const ClusterNode& node, Tick now) override;
 
     std::vector<std::string> broken;  ///< at most 20 lines
     std::vector<std::uint8_t> ends;   ///< per request: how often it ended

@@ -1,12 +1,15 @@
 #pragma once
 #include "models/host_device.hpp"
 #include "models/time.hpp"
-#include "sim/fleet.hpp"
+#include "sim/cluster_state.hpp"
 #include "sim/occurrence.hpp"
 
 #include <cstdint>
 
 namespace windtunnel {
+
+struct PreemptionResult;
+struct RejectionCounts;
 
 /// How one request went, for those who want it request by request.
 struct RequestRecord {
@@ -28,7 +31,7 @@ struct ScaleRecord {
     Tick at;
 };
 
-/// What runs on a GPU and in bulk: nothing. Derive to see changes; results never depend on an observer.
+/// What runs on a GPU and in bulk: nothing. Results never depend on an observer.
 struct NullObserver {
     static constexpr bool enabled = false;
     WT_HD void request_ended(const RequestRecord&) {}
@@ -41,6 +44,28 @@ struct NullObserver {
     WT_HD void occurred(const OccurrenceRecord&) {}
     WT_HD void occurred(const HpaSyncRecord&) {}
     WT_HD void occurred(const KedaPollRecord&) {}
+};
+
+/// Derive to see a trial's changes, on the host.
+class HostObserver {
+public:
+    static constexpr bool enabled = true;
+    HostObserver() = default;
+    HostObserver(const HostObserver&) = default;
+    HostObserver(HostObserver&&) = default;
+    HostObserver& operator=(const HostObserver&) = default;
+    HostObserver& operator=(HostObserver&&) = default;
+    virtual ~HostObserver() = default;
+
+    virtual void request_ended(const RequestRecord&) {}
+    virtual void pod_changed(std::uint32_t, const Pod&, Tick) {}
+    virtual void node_changed(std::uint32_t, const ClusterNode&, Tick) {}
+    /// An attempt to place a pod failed: why each node refused it, and what preemption would do.
+    virtual void pod_unschedulable(std::uint32_t, const Pod&, const RejectionCounts&, const PreemptionResult&, Tick) {}
+    virtual void scaled(const ScaleRecord&) {}
+    virtual void occurred(const OccurrenceRecord&) {}
+    virtual void occurred(const HpaSyncRecord&) {}
+    virtual void occurred(const KedaPollRecord&) {}
 };
 
 }  // namespace windtunnel

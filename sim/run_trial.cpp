@@ -44,8 +44,14 @@ TrialOutcome run_trial(const Blueprint& blueprint, WorkloadView workload, TrialK
     NullObserver observer;
     if (server == ServerKind::stepwise)
         return run_trial<ContiguousLayout, StepwiseBank>(blueprint, workload, key, arena, observer);
-    return run_trial<ContiguousLayout, ArenaBank<ContiguousLayout>>(blueprint, workload, key, arena,
-                                                                    observer);
+    return run_trial<ContiguousLayout, ArenaBank<ContiguousLayout>>(blueprint, workload, key, arena, observer);
+}
+
+TrialOutcome run_trial(const Blueprint& blueprint, WorkloadView workload, TrialKey key, TrialArena& arena,
+                       HostObserver& observer, ServerKind server) {
+    if (server == ServerKind::stepwise)
+        return run_trial<ContiguousLayout, StepwiseBank>(blueprint, workload, key, arena, observer);
+    return run_trial<ContiguousLayout, ArenaBank<ContiguousLayout>>(blueprint, workload, key, arena, observer);
 }
 
 }  // namespace windtunnel

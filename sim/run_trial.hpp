@@ -1,12 +1,16 @@
 #pragma once
+#include "models/request.hpp"
 #include "sim/blueprint_builder.hpp"
-#include "sim/server_bank.hpp"
-#include "sim/trial.hpp"
+#include "sim/observer.hpp"
 
 #include <memory>
 #include <vector>
 
 namespace windtunnel {
+
+template <class Layout>
+class ArenaBank;
+class StepwiseBank;
 
 /// A distribution of durations outside a trial: exact count, sum and extremes, buckets for the quantiles.
 struct Distribution {
@@ -45,41 +49,22 @@ private:
 
 enum class ServerKind : std::uint8_t { fast, stepwise };
 
-/// Reads the result of a finished trial out of its arena.
-template <class Layout>
-[[nodiscard]] TrialOutcome outcome_of(const Tally& tally, const Sketches<Layout>& sketches,
-                                      std::size_t arena_bytes) {
-    const auto read = [](const LatencySketch<Layout>& s) {
-        Distribution d{s.totals(), std::vector<std::uint64_t>(SketchBuckets::count)};
-        for (std::uint32_t i = 0; i < SketchBuckets::count; ++i) d.buckets[i] = s.bucket(i);
-        return d;
-    };
-    return {tally,      read(sketches.ttft), read(sketches.tpot), read(sketches.itl), read(sketches.e2el),
-            arena_bytes, {}};
-}
-
-/// Runs one trial on this thread with an arena layout, a kind of server and an observer of the caller's
-/// choice.
-template <class Layout, class Bank, class Observer>
-[[nodiscard]] TrialOutcome run_trial(const Blueprint& blueprint, WorkloadView workload, TrialKey key,
-                                     TrialArena& arena, Observer& observer) {
-    Bank bank;
-    Trial<Layout, Bank, Observer> trial(blueprint, workload, key, bank, observer);
-    Arena<Layout> dry;
-    trial.take_memory(dry);
-    const std::size_t bytes = dry.used();
-    Arena<Layout> real(arena.memory(bytes * Layout::lanes), bytes, 0);
-    trial.take_memory(real);
-    Tally tally;
-    trial.run(tally);
-    TrialOutcome outcome = outcome_of(tally, trial.sketches(), bytes);
-    for (std::uint32_t i = 0; i < trial.node_use().cell_count(blueprint); ++i)
-        outcome.node_use.push_back(trial.node_use().cells()[i]);
-    return outcome;
-}
-
 /// The common case. Without an observer.
 [[nodiscard]] TrialOutcome run_trial(const Blueprint& blueprint, WorkloadView workload, TrialKey key,
                                      TrialArena& arena, ServerKind server = ServerKind::fast);
+/// The same, watched.
+[[nodiscard]] TrialOutcome run_trial(const Blueprint& blueprint, WorkloadView workload, TrialKey key,
+                                     TrialArena& arena, HostObserver& observer,
+                                     ServerKind server = ServerKind::fast);
+
+/// With an arena layout and a kind of server of the caller's choice. Compiled once, for the pairs
+/// (ContiguousLayout, ArenaBank), (ContiguousLayout, StepwiseBank) and (InterleavedLayout, ArenaBank):
+/// sim/trial_engine.hpp holds what they are made from.
+template <class Layout, class Bank>
+[[nodiscard]] TrialOutcome run_trial(const Blueprint& blueprint, WorkloadView workload, TrialKey key,
+                                     TrialArena& arena, HostObserver& observer);
+template <class Layout, class Bank>
+[[nodiscard]] TrialOutcome run_trial(const Blueprint& blueprint, WorkloadView workload, TrialKey key,
+                                     TrialArena& arena, NullObserver& observer);
 
 }  // namespace windtunnel

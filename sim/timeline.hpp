@@ -25,16 +25,15 @@ struct Timeline {
 };
 
 /// Makes a Timeline of a trial it observes.
-class TimelineObserver : public NullObserver {
+class TimelineObserver : public HostObserver {
 public:
-    static constexpr bool enabled = true;
     /// `slices` of equal width over the span; at least 1.
     TimelineObserver(const Blueprint& blueprint, std::uint32_t slices);
 
-    void request_ended(const RequestRecord& r);
-    void pod_changed(std::uint32_t p, const Pod& pod, Tick now);
-    void node_changed(std::uint32_t n, const ClusterNode& node, Tick now);
-    void scaled(const ScaleRecord& s) { m_timeline.scalings.push_back(s); }
+    void request_ended(const RequestRecord& r) override;
+    void pod_changed(std::uint32_t p, const Pod& pod, Tick now) override;
+    void node_changed(std::uint32_t n, const ClusterNode& node, Tick now) override;
+    void scaled(const ScaleRecord& s) override { m_timeline.scalings.push_back(s); }
 
     /// Closes what is open at the end of the span. Call once, after the trial.
     [[nodiscard]] Timeline finish();

@@ -171,8 +171,7 @@ void report(Case (*make)(), const std::string& filter, const char* name) {
 // ---- the control plane ----------------------------------------------------------------------------------
 
 /// A few pods in an otherwise idle large cluster: the fewest and the most of both at any time.
-struct ClusterPeaks : NullObserver {
-    static constexpr bool enabled = true;
+struct ClusterPeaks : HostObserver {
     std::vector<bool> pod_there, node_there;
     std::uint64_t pods = 0, nodes = 0, most_pods = 0, most_nodes = 0, least_pods = UINT64_MAX, pods_made = 0,
                   nodes_made = 0;
@@ -186,11 +185,11 @@ struct ClusterPeaks : NullObserver {
         made += now ? 1 : 0;
         most = std::max(most, count);
     }
-    void pod_changed(std::uint32_t p, const Pod& pod, Tick now) {
+    void pod_changed(std::uint32_t p, const Pod& pod, Tick now) override {
         change(pod_there, p, pod.exists(), pods, most_pods, pods_made);
         if (now > seconds(3600)) least_pods = std::min(least_pods, pods);
     }
-    void node_changed(std::uint32_t n, const ClusterNode& node, Tick) {
+    void node_changed(std::uint32_t n, const ClusterNode& node, Tick) override {
         change(node_there, n, node.state != NodeState::none, nodes, most_nodes, nodes_made);
     }
 };

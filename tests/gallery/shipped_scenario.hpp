@@ -30,19 +30,19 @@ struct Witness : LawObserver {
     };
     using LawObserver::LawObserver;
 
-    void request_ended(const RequestRecord& r) {
+    void request_ended(const RequestRecord& r) override {
         LawObserver::request_ended(r);
         requests.push_back(r);
     }
-    void pod_changed(std::uint32_t p, const Pod& pod, Tick now) {
+    void pod_changed(std::uint32_t p, const Pod& pod, Tick now) override {
         LawObserver::pod_changed(p, pod, now);
         pods.push_back({p, pod.workload, pod.state, now});
     }
-    void node_changed(std::uint32_t n, const ClusterNode& node, Tick now) {
+    void node_changed(std::uint32_t n, const ClusterNode& node, Tick now) override {
         LawObserver::node_changed(n, node, now);
         nodes.push_back({n, node.state, now});
     }
-    void scaled(const ScaleRecord& s) { scalings.push_back(s); }
+    void scaled(const ScaleRecord& s) override { scalings.push_back(s); }
 
     std::vector<RequestRecord> requests;
     std::vector<PodChange> pods;

@@ -274,7 +274,7 @@ namespace {
 /// Watches that no NodePool goes beyond its limits, but for the one replacement of a consolidation.
 struct LimitLog : LawObserver {
     explicit LimitLog(const Blueprint& b) : LawObserver(b), m_blueprint(b), m_nodes(b.node_slots) {}
-    void node_changed(std::uint32_t n, const ClusterNode& node, Tick now) {
+    void node_changed(std::uint32_t n, const ClusterNode& node, Tick now) override {
         LawObserver::node_changed(n, node, now);
         if (now > m_last) look();
         m_last = now;

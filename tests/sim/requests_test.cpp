@@ -13,7 +13,7 @@ namespace {
 struct Ends : LawObserver {
     using LawObserver::LawObserver;
     std::map<std::uint32_t, RequestRecord> of;
-    void request_ended(const RequestRecord& r) {
+    void request_ended(const RequestRecord& r) override {
         LawObserver::request_ended(r);
         of[r.request] = r;
     }

@@ -18,7 +18,7 @@ struct PodCounter : LawObserver {
     std::vector<Tick> losses;
     std::size_t least_ready = SIZE_MAX, most_active = 0;
     Tick done;  ///< the last change
-    void pod_changed(std::uint32_t p, const Pod& pod, Tick now) {
+    void pod_changed(std::uint32_t p, const Pod& pod, Tick now) override {
         LawObserver::pod_changed(p, pod, now);
         pods[p] = pod;
         std::size_t ready = 0, active = 0;

@@ -1,3 +1,4 @@
+#include "policies/scheduler_preemption.hpp"
 #include "sim/laws.hpp"
 #include "tests/support/random_cluster.hpp"
 
@@ -12,7 +13,7 @@ namespace {
 struct SchedulingObserver : LawObserver {
     explicit SchedulingObserver(const Blueprint& b) : LawObserver(b), blueprint(b), pods(b.pod_slots) {}
 
-    void pod_changed(std::uint32_t p, const Pod& pod, Tick now) {
+    void pod_changed(std::uint32_t p, const Pod& pod, Tick now) override {
         LawObserver::pod_changed(p, pod, now);
         const bool bound = pod.node != no_index && pods[p].node == no_index;
         if (pod.state >= PodState::terminating && pods[p].state < PodState::terminating) ++terminated;
@@ -35,7 +36,7 @@ struct SchedulingObserver : LawObserver {
                 laws.push_back("skew broken at bind time");
         }
     }
-    void node_changed(std::uint32_t n, const ClusterNode& node, Tick now) {
+    void node_changed(std::uint32_t n, const ClusterNode& node, Tick now) override {
         LawObserver::node_changed(n, node, now);
         ready.resize(blueprint.node_slots);
         shapes.resize(blueprint.node_slots);
@@ -43,7 +44,7 @@ struct SchedulingObserver : LawObserver {
         shapes[n] = node.shape;
     }
     void pod_unschedulable(std::uint32_t p, const Pod&, const RejectionCounts& why,
-                           const PreemptionResult& tried, Tick) {
+                           const PreemptionResult& tried, Tick) override {
         ++failures;
         last_rejection = why;
         if (!tried.found()) return;

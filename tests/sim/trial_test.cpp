@@ -45,7 +45,7 @@ BlueprintParts cluster(ServerParts server, std::uint32_t replicas) {
 struct Collector : LawObserver {
     using LawObserver::LawObserver;
     std::map<std::uint32_t, RequestRecord> records;
-    void request_ended(const RequestRecord& r) {
+    void request_ended(const RequestRecord& r) override {
         LawObserver::request_ended(r);
         records[r.request] = r;
     }

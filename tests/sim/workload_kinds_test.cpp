@@ -20,12 +20,12 @@ struct PodLog : LawObserver {
     };
     std::vector<Change> changes;
     std::vector<OccurrenceRecord> occurrences;
-    void pod_changed(std::uint32_t p, const Pod& pod, Tick now) {
+    void pod_changed(std::uint32_t p, const Pod& pod, Tick now) override {
         LawObserver::pod_changed(p, pod, now);
         changes.push_back({to_seconds(now), p, pod});
     }
     using LawObserver::occurred;
-    void occurred(const OccurrenceRecord& r) { occurrences.push_back(r); }
+    void occurred(const OccurrenceRecord& r) override { occurrences.push_back(r); }
     /// When pods of a workload came into a state, in order.
     [[nodiscard]] std::vector<double> times(std::uint32_t workload, PodState state) const {
         std::vector<double> out;

@@ -19,7 +19,7 @@ struct NodeChange {
 /// The laws, and every change of a node.
 struct NodeLog : LawObserver {
     using LawObserver::LawObserver;
-    void node_changed(std::uint32_t n, const ClusterNode& node, Tick now) {
+    void node_changed(std::uint32_t n, const ClusterNode& node, Tick now) override {
         LawObserver::node_changed(n, node, now);
         changes.push_back({n, node.state, node.shape, to_seconds(now)});
     }
