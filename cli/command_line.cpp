@@ -26,6 +26,7 @@ constexpr const char* footer =
     "Examples:\n"
     "  windtunnel run scenario.yaml\n"
     "  windtunnel check scenario.yaml --base git:main --report junit=check.xml\n"
+    "  windtunnel sweep scenario.yaml --vary Deployment/chat:--max-num-seqs=16:256:*2 --race cost_per_month\n"
     "  windtunnel kv --model meta-llama/Llama-3.1-8B-Instruct --gpu l4-24gb\n"
     "  windtunnel bench --model Qwen/Qwen3-32B --gpu h100-sxm-80gb --tp 2 --max-concurrency 64\n"
     "  windtunnel trace stats requests.csv.zst\n"
@@ -156,6 +157,7 @@ int run_command_line(int argc, const char* const* argv) {
     add_run_command(app, invocation);
     add_check_command(app, invocation);
     add_diff_command(app, invocation);
+    add_sweep_command(app, invocation);
     add_cost_command(app, invocation);
     add_report_command(app, invocation);
     add_kv_command(app, invocation);

@@ -54,4 +54,20 @@ struct LoadedRun {
 /// Reads and compiles what the flags name. All problems at once.
 [[nodiscard]] Result<LoadedRun> load_run(const RunFlags& flags);
 
+/// Loads many runs of the same inputs: standard input is read once, and the requests are shared by runs that have the
+/// same, those of a trial by the runs that need them at about the same time.
+class RunLoader {
+public:
+    RunLoader();
+    ~RunLoader();
+    RunLoader(const RunLoader&) = delete;
+    RunLoader& operator=(const RunLoader&) = delete;
+
+    [[nodiscard]] Result<LoadedRun> load(const RunFlags& flags);
+
+private:
+    struct Kept;
+    std::unique_ptr<Kept> m_kept;
+};
+
 }  // namespace windtunnel

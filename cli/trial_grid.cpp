@@ -51,7 +51,7 @@ void TrialGrid::take(std::size_t run, std::uint32_t index, const TrialOutcome& o
     m_results[run].trials[index] = numbers_of(m_runs[run]->scenario, m_runs[run]->thresholds, outcome);
     if (reasons.empty()) return;
     const std::lock_guard<std::mutex> lock(m_guard);
-    m_broken.push_back({m_flags.first_trial + index, std::move(reasons)});
+    m_broken.push_back({m_flags.first_trial + index, std::move(reasons), run});
 }
 
 void TrialGrid::add_first(const TrialOutcome& outcome) {
@@ -62,7 +62,7 @@ void TrialGrid::add_first(const TrialOutcome& outcome) {
 bool TrialGrid::extend_to(std::uint32_t wanted) {
     const std::uint32_t had = trials();
     if (wanted <= had) return true;
-    Progress progress("trials", std::uint64_t{wanted - had} * m_runs.size(), m_flags.quiet || m_flags.no_progress);
+    Progress progress("trials", std::uint64_t{wanted - had} * m_runs.size(), m_flags.quiet || m_flags.no_progress || m_each);
     for (RunResults& r : m_results) r.trials.resize(wanted);
     std::atomic<std::uint64_t> done{0};
     ReplayGrid grid;
@@ -77,11 +77,12 @@ bool TrialGrid::extend_to(std::uint32_t wanted) {
     grid.finished = [&](std::uint32_t c, std::uint32_t index, TrialOutcome&& outcome) {
         take(c, had + index, outcome);
         progress.update(++done);
+        if (m_each) m_each();
     };
     const std::uint32_t kept = replay_grid(grid);
     for (RunResults& r : m_results) r.trials.resize(had + kept);
     std::sort(m_broken.begin(), m_broken.end(),
-              [](const BrokenTrial& a, const BrokenTrial& b) { return a.trial < b.trial; });
+              [](const BrokenTrial& a, const BrokenTrial& b) { return a.trial != b.trial ? a.trial < b.trial : a.run < b.run; });
     if (m_broken.size() > most_broken) m_broken.resize(most_broken);
     return kept == wanted - had;
 }

@@ -4,6 +4,7 @@
 #include "reports/results.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -15,6 +16,7 @@ namespace windtunnel {
 struct BrokenTrial {
     std::uint32_t trial = 0;
     std::vector<std::string> reasons;
+    std::size_t run = 0;  ///< of the grid's
 };
 
 /// The trials of one run or of several, which grow together: whoever needs to be surer asks for more, and what is
@@ -23,6 +25,9 @@ class TrialGrid {
 public:
     /// The runs outlive the grid; their seeds are equal.
     TrialGrid(std::vector<const LoadedRun*> runs, const RunFlags& flags, const InterruptGuard& interrupt);
+
+    /// Called after every trial, from any thread, in place of the grid's own progress.
+    void report_each(std::function<void()> each) { m_each = std::move(each); }
 
     /// Until every run has so many trials. False when interrupted before: what is finished is there.
     bool extend_to(std::uint32_t trials);
@@ -45,6 +50,7 @@ private:
     std::vector<RunResults> m_results;
     std::vector<BrokenTrial> m_broken;
     std::mutex m_guard;
+    std::function<void()> m_each;
 };
 
 /// Extends the grid until all numbers that matter are as precise as flags.precision asks, or flags.max_trials is

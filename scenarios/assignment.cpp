@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "scenarios/argument_flags.hpp"
 #include "scenarios/suggest.hpp"
 
 namespace windtunnel {
@@ -17,7 +18,8 @@ std::vector<std::string> keys_of(const Node& map) {
     return keys;
 }
 
-/// The '=' that ends the path: the first one outside brackets and quotes.
+}  // namespace
+
 std::size_t find_equals(const std::string& text) {
     int brackets = 0;
     bool quoted = false;
@@ -30,8 +32,6 @@ std::size_t find_equals(const std::string& text) {
     }
     return std::string::npos;
 }
-
-}  // namespace
 
 Result<std::vector<PathStep>> parse_path(std::string_view path) {
     const auto bad = [&] {
@@ -97,6 +97,11 @@ Result<Assignment> parse_assignment(const std::string& text) {
         out.kind = out.path.substr(0, slash);
         out.name = out.path.substr(slash + 1, colon - slash - 1);
         out.path = out.path.substr(colon + 1);
+    } else if (const std::size_t dot = out.path.find_first_of(".["); slash != std::string::npos && dot != std::string::npos && slash < dot && out.path[dot] == '.') {
+        // Deployment/chat.spec.replicas: no scenario path has a slash in its first key.
+        out.kind = out.path.substr(0, slash);
+        out.name = out.path.substr(slash + 1, dot - slash - 1);
+        out.path = out.path.substr(dot + 1);
     }
     if (const auto steps = parse_path(out.path); !steps) return problem(text, steps.problems()[0].message);
     const std::string value = text.substr(equals + 1);
@@ -143,6 +148,10 @@ std::optional<Problem> assign(Node& root, const Assignment& assignment, bool mak
         }
         if (!node->is_list())
             return problem(assignment.text, "found " + describe(*node) + " at " + place + ", allowed there: a list");
+        if (last && step.item_name.starts_with("--")) {
+            if (auto wrong = set_flag(*node, step.item_name, assignment.value)) return problem(assignment.text, *wrong);
+            return std::nullopt;
+        }
         Node* item = nullptr;
         if (step.index) {
             so_far += "[" + std::to_string(*step.index) + "]";
@@ -167,6 +176,14 @@ std::optional<Problem> assign(Node& root, const Assignment& assignment, bool mak
     }
     // The new value stands where the old one stood, so that later messages point into the user's file.
     Node value = assignment.value;
+    // A number that the file quotes ("12", as KEDA's metadata wants it) stays quoted.
+    const bool quoted_number = node->is_text() && (resolve_plain_scalar(node->text).kind == Node::Kind::integer || resolve_plain_scalar(node->text).kind == Node::Kind::number);
+    if (quoted_number && (value.kind == Node::Kind::integer || value.kind == Node::Kind::number)) {
+        const std::string text = value.text;
+        value = {};
+        value.kind = Node::Kind::string;
+        value.text = text;
+    }
     value.key = node->key;
     value.line = node->line;
     value.column = node->column;
@@ -186,7 +203,11 @@ Problems assign_to_objects(std::vector<Document>& documents, const std::vector<A
             titles.push_back(kind + "/" + name);
             if (kind != assignment.kind || name != assignment.name) continue;
             found = true;
-            if (auto wrong = assign(document.root, assignment, true)) problems.push_back(std::move(*wrong));
+            if (assignment.path.starts_with("--")) {
+                if (auto wrong = set_container_flag(document.root, assignment.path, assignment.value)) problems.push_back(problem(assignment.text, *wrong));
+            } else if (auto wrong = assign(document.root, assignment, true)) {
+                problems.push_back(std::move(*wrong));
+            }
         }
         const std::string title = assignment.kind + "/" + assignment.name;
         if (!found)

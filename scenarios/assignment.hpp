@@ -16,10 +16,15 @@ struct PathStep {
     std::string item_name;           ///< of a list item, by its `name`; "" = by index
 };
 
-/// `a.b[0].c[name]."dotted.key"`; also `a["dotted.key"]`.
+/// `a.b[0].c[name]."dotted.key"`; also `a["dotted.key"]`. In a list of arguments `[--flag]` is that flag
+/// (scenarios/argument_flags.hpp).
 [[nodiscard]] Result<std::vector<PathStep>> parse_path(std::string_view path);
 
-/// One `--set PATH=VALUE`, taken apart. The value is YAML: `3`, `"3"`, `[a, b]`, `{ttft_ms: 500}`.
+/// Where the '=' stands that ends the path: the first one outside brackets and quotes; npos without one.
+[[nodiscard]] std::size_t find_equals(const std::string& text);
+
+/// One `--set PATH=VALUE`, taken apart. The value is YAML: `3`, `"3"`, `[a, b]`, `{ttft_ms: 500}`. An object's field is
+/// `Kind/name:spec.path` (or `Kind/name.spec.path`), a flag of its model server `Kind/name:--max-num-seqs`.
 struct Assignment {
     std::string text;    ///< as given
     std::string kind;    ///< of the object it is for; "" = the scenario
