@@ -37,6 +37,8 @@ struct RunTrial {
     std::uint64_t* buckets;  ///< [trial][sketch][bucket]
     WideSum* node_use;       ///< [trial][cell]
     std::uint32_t cells;     ///< of node_use, per trial
+    AlertTally* alerts;      ///< [trial][alert]
+    std::uint32_t alert_count;
 
     __host__ __device__ void operator()(std::uint32_t index) const {
         const std::uint32_t lane = index % Layout::lanes, group = index / Layout::lanes;
@@ -55,15 +57,17 @@ struct RunTrial {
                     sketches[s]->bucket(i);
         for (std::uint32_t i = 0; i < cells; ++i)
             node_use[std::size_t{index} * cells + i] = trial.node_use().cells()[i];
+        for (std::uint32_t a = 0; a < alert_count; ++a)
+            alerts[std::size_t{index} * alert_count + a] = trial.alerts().tallies()[a];
     }
 };
 
 /// Trials at a time: what fits into four fifths of the free memory, in whole warps.
-std::uint32_t wave_size(std::size_t bytes_per_trial, std::uint32_t cells, std::uint32_t trials) {
+std::uint32_t wave_size(std::size_t bytes_per_trial, std::uint32_t cells, std::uint32_t alerts, std::uint32_t trials) {
     std::size_t free = 0, total = 0;
     check(cudaMemGetInfo(&free, &total), "asking for the device's memory");
     const std::size_t each =
-        bytes_per_trial + sizeof(Tally) + cells * sizeof(WideSum) +
+        bytes_per_trial + sizeof(Tally) + cells * sizeof(WideSum) + alerts * sizeof(AlertTally) +
         sketch_count * SketchBuckets::count * sizeof(std::uint64_t);
     const std::size_t fit = free / 5 * 4 / each / Layout::lanes * Layout::lanes;
     if (fit == 0)
@@ -74,13 +78,13 @@ std::uint32_t wave_size(std::size_t bytes_per_trial, std::uint32_t cells, std::u
 }
 
 TrialOutcome read(const Tally& tally, const std::uint64_t* buckets, const WideSum* cells, std::size_t cell_count,
-                  std::size_t bytes) {
+                  const AlertTally* alerts, std::size_t alert_count, std::size_t bytes) {
     const auto part = [&](std::uint32_t s, const LatencyTotals& totals) {
         const std::uint64_t* first = buckets + std::size_t{s} * SketchBuckets::count;
         return Distribution{totals, std::vector<std::uint64_t>(first, first + SketchBuckets::count)};
     };
     return {tally, part(0, tally.ttft), part(1, tally.tpot), part(2, tally.itl), part(3, tally.e2el), bytes,
-            std::vector<WideSum>(cells, cells + cell_count)};
+            std::vector<WideSum>(cells, cells + cell_count), std::vector<AlertTally>(alerts, alerts + alert_count)};
 }
 
 }  // namespace
@@ -99,7 +103,8 @@ std::vector<TrialOutcome> replay_on_device(const Blueprint& blueprint, WorkloadV
                                            std::uint32_t trials) {
     const std::size_t bytes = device_trial_bytes(blueprint);
     const std::uint32_t cells = NodeTimeUse<Layout, DeviceTrial>::cell_count(blueprint);
-    const std::uint32_t wave = wave_size(bytes, cells, trials);
+    const auto alert_count = static_cast<std::uint32_t>(blueprint.alerts.size());
+    const std::uint32_t wave = wave_size(bytes, cells, alert_count, trials);
     // The blueprint holds no addresses: its bytes are the same blueprint there.
     const auto* raw = reinterpret_cast<const unsigned char*>(&blueprint);
     const thrust::device_vector<unsigned char> device_blueprint(raw, raw + blueprint.bytes);
@@ -108,7 +113,9 @@ std::vector<TrialOutcome> replay_on_device(const Blueprint& blueprint, WorkloadV
     thrust::device_vector<Tally> tallies(wave);
     thrust::device_vector<std::uint64_t> buckets(std::size_t{wave} * sketch_count * SketchBuckets::count);
     thrust::device_vector<WideSum> node_use(std::size_t{wave} * cells);
+    thrust::device_vector<AlertTally> alerts(std::size_t{wave} * alert_count);
     std::vector<WideSum> host_node_use(node_use.size());
+    std::vector<AlertTally> host_alerts(alerts.size());
     std::vector<Tally> host_tallies(wave);
     std::vector<std::uint64_t> host_buckets(buckets.size());
 
@@ -126,7 +133,9 @@ std::vector<TrialOutcome> replay_on_device(const Blueprint& blueprint, WorkloadV
             thrust::raw_pointer_cast(tallies.data()),
             thrust::raw_pointer_cast(buckets.data()),
             thrust::raw_pointer_cast(node_use.data()),
-            cells};
+            cells,
+            thrust::raw_pointer_cast(alerts.data()),
+            alert_count};
         thrust::for_each(thrust::device, thrust::counting_iterator<std::uint32_t>(0),
                          thrust::counting_iterator<std::uint32_t>(now), run);
         check(cudaDeviceSynchronize(), "running the trials");
@@ -140,11 +149,15 @@ std::vector<TrialOutcome> replay_on_device(const Blueprint& blueprint, WorkloadV
         check(cudaMemcpy(host_node_use.data(), thrust::raw_pointer_cast(node_use.data()),
                          std::size_t{now} * cells * sizeof(WideSum), cudaMemcpyDeviceToHost),
               "reading what node-time was used for");
+        check(cudaMemcpy(host_alerts.data(), thrust::raw_pointer_cast(alerts.data()),
+                         std::size_t{now} * alert_count * sizeof(AlertTally), cudaMemcpyDeviceToHost),
+              "reading the alerts");
         for (std::uint32_t i = 0; i < now; ++i)
             outcomes.push_back(
                 read(host_tallies[i],
                      host_buckets.data() + std::size_t{i} * sketch_count * SketchBuckets::count,
-                     host_node_use.data() + std::size_t{i} * cells, cells, bytes));
+                     host_node_use.data() + std::size_t{i} * cells, cells,
+                     host_alerts.data() + std::size_t{i} * alert_count, alert_count, bytes));
     }
     return outcomes;
 }

@@ -30,6 +30,7 @@ enum class StreamPurpose : std::uint32_t {
     degraded_error = 50,    ///< entity: request; block: replica
     degraded_answer = 51,   ///< entity: request; block: replica
     degraded_probe = 52,    ///< entity: pod
+    rule_group_phase = 16,  ///< entity: group of alerting rules
     bootstrap = 64,         ///< statistics over trials; entity: which interval; trial: the resample
 
 };

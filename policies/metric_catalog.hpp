@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +24,7 @@ struct MetricFamily {
     std::vector<std::int32_t> workloads;  ///< which workloads expose it; empty = all. Unused for global ones
     std::vector<std::string> hidden_labels;  ///< labels of the workload that this exporter does not carry
     LabelSet constant_labels;                ///< labels of its own, which win over the workload's
+    bool own_endpoint = false;               ///< the pods serve it themselves: MetricWorkload::endpoint_labels
     std::int64_t scrape_interval_ms = 15'000;
 };
 
@@ -35,6 +37,9 @@ struct MetricWorkload {
     /// Labels with a value for each pod, with some values as they might be. Their matchers must accept all
     /// examples or none; a matcher that tells pods of one workload apart is refused.
     std::map<std::string, std::vector<std::string>> pod_labels;
+    /// What stands in place of `labels` on the series that its pods serve themselves, where a monitor's rules say
+    /// which these are; labels of the pod's own hold pod_label_placeholder.
+    std::optional<LabelSet> endpoint_labels;
 };
 
 /// What the simulated cluster exposes to Prometheus; all of it is known before the first trial.

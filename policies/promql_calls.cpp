@@ -232,6 +232,7 @@ PromqlFlow PromqlCodeGenerator::absent(const PromqlNode& node, bool over_time) {
     }
     const PromqlFlow flow = over_time ? range(inner, "absent_over_time()", PromqlRangeFunction::present)
                                       : vector(inner, "absent()");
+    m_program.absent_of_nothing = m_program.absent_of_nothing || flow.cardinality == 0;
     const std::int32_t id = m_table.intern(labels);
     emit(PromqlOp::absent).target = id;
     pop(flow);

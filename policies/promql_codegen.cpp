@@ -119,6 +119,7 @@ Result<PromqlProgram> PromqlCodeGenerator::run(std::string_view query) {
     if (!m_problems.empty()) return m_problems;
     m_program.workspace.elements = static_cast<std::int32_t>(std::max<std::int64_t>(m_peak_elements, 1));
     m_program.workspace.points = static_cast<std::int32_t>(m_points);
+    m_program.cardinality = flow.is_scalar ? 1 : flow.cardinality;
     m_program.label_sets = m_table.sets();
     return std::move(m_program);
 }

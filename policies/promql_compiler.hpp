@@ -16,6 +16,7 @@ struct PromqlOptions {
     PromqlSemantics semantics = PromqlSemantics::prometheus_2;
     std::int64_t lookback_ms = 300'000;              ///< Prometheus' query.lookback-delta
     std::int64_t default_subquery_step_ms = 60'000;  ///< [5m:]: Prometheus' global evaluation_interval
+    std::int64_t longest_history_ms = INT64_MAX;  ///< of a trial: no window holds more samples than this gives
     std::int32_t pods_per_slot = 3;  ///< pods that may follow one another in a slot within one query's window
     /// Further metrics, as recording rules make them: name -> expression. A use of the name is replaced by
     /// the expression, evaluated when the query is; a range of it is a subquery with the default step.
@@ -31,6 +32,9 @@ struct PromqlProgram {
     bool is_scalar = false;
     PromqlWorkspaceSize workspace;
     std::vector<LabelSet> label_sets;  ///< by PromqlElement::labels; pod labels hold pod_label_placeholder
+    std::int64_t cardinality = 0;      ///< the most elements that an answer has
+    std::vector<std::string> unknown_metrics;  ///< names that nothing exposes
+    bool absent_of_nothing = false;    ///< absent() of a selector that no series passes
     Problems warnings;                 ///< a metric that nobody exposes, a selector that selects nothing
 
     [[nodiscard]] PromqlProgramView view() const;

@@ -131,6 +131,21 @@ std::int32_t LabelSetTable::intern(const LabelSet& labels) {
     return place->second;
 }
 
+LabelSet labels_of_series(const MetricFamily& family, const MetricWorkload* workload) {
+    LabelSet out;
+    if (workload != nullptr && family.own_endpoint && workload->endpoint_labels) {
+        out = *workload->endpoint_labels;
+    } else if (workload != nullptr) {
+        out = workload->labels;
+        if (family.scope == MetricScope::per_pod)
+            for (const auto& label : workload->pod_labels) out[label.first] = pod_label_placeholder;
+        for (const std::string& hidden : family.hidden_labels) out.erase(hidden);
+    }
+    for (const auto& [name, value] : family.constant_labels) out[name] = value;
+    out["__name__"] = family.name;
+    return out;
+}
+
 bool LabelSetTable::names_pod(std::int32_t id) const {
     const LabelSet& labels = at(id);
     return std::any_of(labels.begin(), labels.end(),

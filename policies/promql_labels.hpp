@@ -27,6 +27,9 @@ private:
     std::map<LabelSet, std::int32_t> m_ids;
 };
 
+/// The labels of a family's series of a workload (nullptr for global ones), without the family's own dimension.
+[[nodiscard]] LabelSet labels_of_series(const MetricFamily& family, const MetricWorkload* workload);
+
 /// Whether a matcher accepts the series of a workload.
 enum class LabelVerdict : std::uint8_t {
     accepted,

@@ -40,13 +40,7 @@ std::vector<PromqlCodeGenerator::SelectedStream> PromqlCodeGenerator::resolve(co
                 continue;
             const MetricWorkload* workload =
                 global ? nullptr : &catalog.workloads[static_cast<std::size_t>(w)];
-            LabelSet base;
-            if (workload != nullptr) base = workload->labels;
-            if (family.scope == MetricScope::per_pod)
-                for (const auto& label : workload->pod_labels) base[label.first] = pod_label_placeholder;
-            for (const std::string& hidden : family.hidden_labels) base.erase(hidden);
-            for (const auto& [name, value] : family.constant_labels) base[name] = value;
-            base["__name__"] = family.name;
+            const LabelSet base = labels_of_series(family, workload);
             for (std::size_t x = 0; x < family.extras.size(); ++x) {
                 LabelSet labels = base;
                 for (const auto& [name, value] : family.extras[x]) labels[name] = value;
@@ -82,6 +76,7 @@ void PromqlCodeGenerator::warn_of_empty_selection(const PromqlNode& node,
                                                   const std::vector<std::int32_t>& families) {
     const MetricCatalog& catalog = m_compiler.catalog();
     if (families.empty()) {
+        m_program.unknown_metrics.push_back(node.name);
         std::vector<std::string> names;
         for (const MetricFamily& family : catalog.families) names.push_back(family.name);
         for (const auto& [name, text] : m_compiler.options().metrics) names.push_back(name);
@@ -99,13 +94,8 @@ void PromqlCodeGenerator::warn_of_empty_selection(const PromqlNode& node,
             const MetricFamily& family = catalog.families[static_cast<std::size_t>(f)];
             for (const MetricWorkload& workload : catalog.workloads) {
                 for (const LabelSet& extra : family.extras) {
-                    LabelSet labels = workload.labels;
-                    for (const std::string& hidden : family.hidden_labels) labels.erase(hidden);
-                    for (const auto& [name, value] : family.constant_labels) labels[name] = value;
+                    LabelSet labels = labels_of_series(family, &workload);
                     for (const auto& [name, value] : extra) labels[name] = value;
-                    labels["__name__"] = family.name;
-                    if (family.scope == MetricScope::per_pod && workload.pod_labels.count(m.label) > 0)
-                        labels[m.label] = pod_label_placeholder;
                     passes = passes || judge(m, labels, &workload) != LabelVerdict::rejected;
                     const auto found = labels.find(m.label);
                     if (found != labels.end() && found->second != pod_label_placeholder)
@@ -131,6 +121,7 @@ std::int32_t PromqlCodeGenerator::require_stream(const PromqlNode& node, const S
                                                  std::int64_t history_ms) {
     constexpr std::int64_t longest = std::int64_t{1} << 20;  // 16 MiB for each series
     const MetricFamily& family = m_compiler.catalog().families[static_cast<std::size_t>(s.family)];
+    history_ms = std::min(history_ms, m_compiler.options().longest_history_ms);
     const std::int64_t samples = history_ms / family.scrape_interval_ms;
     if (samples > longest) {
         problem(node.column, "found a query that needs the last " + std::to_string(samples) +
@@ -263,7 +254,8 @@ PromqlFlow PromqlCodeGenerator::range(const PromqlNode& node, const std::string&
         const std::int64_t slots =
             per_pod ? m_compiler.catalog().workloads[static_cast<std::size_t>(s.workload)].pod_slots : 1;
         flow.cardinality += per_pod ? slots * m_compiler.options().pods_per_slot : slots;
-        m_points = std::max(m_points, node.range_ms / family.scrape_interval_ms + 3);
+        const std::int64_t window = std::min(node.range_ms, m_compiler.options().longest_history_ms);
+        m_points = std::max(m_points, window / family.scrape_interval_ms + 3);
     }
     PromqlInstruction& op = emit(PromqlOp::range_select);
     op.function = static_cast<std::uint8_t>(function);

@@ -24,6 +24,12 @@ void list_numbers(const Json& at, const std::string& path, std::vector<std::stri
 
 /// Keys hold dots themselves (`p99.9_ttft_ms`): the longest key that fits comes first.
 const Json* find_path(const Json& at, const std::string& path) {
+    if (at.is_array()) {  // by their number: "alerts.0.fired"
+        const std::size_t dot = path.find('.'), digits = path.find_first_not_of("0123456789");
+        if (digits == 0 || digits != dot) return nullptr;
+        const std::size_t index = std::stoul(path.substr(0, std::min<std::size_t>(dot, 6)));
+        return index < at.size() && dot != std::string::npos ? find_path(at[index], path.substr(dot + 1)) : nullptr;
+    }
     if (!at.is_object()) return nullptr;
     if (const auto whole = at.find(path); whole != at.end()) return &*whole;
     for (std::size_t dot = path.rfind('.'); dot != std::string::npos && dot > 0; dot = path.rfind('.', dot - 1)) {

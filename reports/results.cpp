@@ -226,6 +226,23 @@ void summarise_cost(const RunResults& results, Summary& out) {
 
 }  // namespace
 
+AlertSummary summarise_alert(const RunResults& results, const AlertLabel& alert) {
+    AlertSummary out;
+    if (alert.index < 0) return out;
+    const auto of = [&](const TrialNumbers& t) -> const AlertTally& { return t.alerts[static_cast<std::size_t>(alert.index)]; };
+    for (const TrialNumbers& t : results.trials) {
+        out.fired += of(t).episodes;
+        out.trials_fired += of(t).episodes > 0 ? 1 : 0;
+        out.series_fired += of(t).series_fired;
+        out.failed_evaluations += of(t).failed_evaluations;
+    }
+    out.first_fired_s = over_trials(results, [&](const TrialNumbers& t) {
+        return of(t).episodes > 0 ? std::optional(to_seconds(of(t).kept[0].from)) : std::nullopt;
+    });
+    out.firing_s = over_trials(results, [&](const TrialNumbers& t) { return std::optional(to_seconds(of(t).firing)); });
+    return out;
+}
+
 std::int64_t TrialNumbers::micro_usd() const {
     std::int64_t sum = 0;
     for (const PoolNumbers& p : pools) sum += p.micro_usd;
@@ -245,6 +262,8 @@ RunResults results_of(const CompiledScenario& scenario, std::vector<Threshold> t
         out.pools.push_back({p.name, p.capacity_type, p.instance_type});
     for (const CompiledWorkload& w : scenario.workloads) out.workloads.push_back({w.target, w.name_space, w.model});
     out.thresholds = std::move(thresholds);
+    for (const CompiledAlert& a : scenario.alerts)
+        out.alerts.push_back({a.name, a.group, a.severity, a.index, a.not_evaluated});
     out.warnings = scenario.warnings;
     return out;
 }
@@ -298,6 +317,7 @@ TrialNumbers numbers_of(const CompiledScenario& scenario, const std::vector<Thre
         out.degraded_minutes = t.degraded_minutes;
     }
     out.node_use = outcome.node_use;
+    out.alerts = outcome.alerts;
     out.replicas_mean = per(t.ready_replicas.ticks.to_double(), span);
     out.nodes_mean = per(t.nodes.ticks.to_double(), span);
     out.replicas_max = static_cast<std::uint64_t>(t.ready_replicas.most);

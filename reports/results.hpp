@@ -57,6 +57,7 @@ struct TrialNumbers {
     std::vector<PoolNumbers> pools;                 ///< [RunResults::pools]
     std::vector<WideSum> node_use;                  ///< as TrialOutcome::node_use
     std::vector<std::optional<double>> thresholds;  ///< [RunResults::thresholds], in the threshold's unit
+    std::vector<AlertTally> alerts;                 ///< those that are evaluated: AlertLabel::index
 
     [[nodiscard]] std::int64_t micro_usd() const;
 };
@@ -69,6 +70,13 @@ struct PoolLabel {
 /// Which workload a row of the cost breakdown is about.
 struct WorkloadLabel {
     std::string target, name_space, model;
+};
+
+/// An alerting rule of the manifests.
+struct AlertLabel {
+    std::string name, group, severity;
+    std::int32_t index = -1;    ///< into TrialNumbers::alerts; -1 = not evaluated
+    std::string not_evaluated;  ///< why not
 };
 
 /// A run: what it was made from, and its trials in order. No wall-clock time, host or path of this machine.
@@ -84,6 +92,7 @@ struct RunResults {
     std::vector<PoolLabel> pools;
     std::vector<WorkloadLabel> workloads;
     std::vector<Threshold> thresholds;
+    std::vector<AlertLabel> alerts;
     Problems warnings;
     std::vector<TrialNumbers> trials;
     std::optional<ClusterLog> cluster;  ///< what the cluster of the first trial said
@@ -111,6 +120,16 @@ struct SummaryRow {
     bool is_count = false;  ///< a sum over the trials, whole; else a mean
     Estimate estimate;      ///< of a count: of the sum
 };
+
+/// What became of an alert over all trials.
+struct AlertSummary {
+    std::uint64_t fired = 0;  ///< times, summed over the trials
+    std::uint64_t trials_fired = 0;
+    std::uint64_t series_fired = 0, failed_evaluations = 0;
+    Estimate first_fired_s;  ///< of the trials in which it fired
+    Estimate firing_s;
+};
+[[nodiscard]] AlertSummary summarise_alert(const RunResults& results, const AlertLabel& alert);
 
 enum class Verdict : std::uint8_t { pass, fail, inconclusive };
 [[nodiscard]] const char* to_string(Verdict verdict);

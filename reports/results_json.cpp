@@ -6,6 +6,7 @@
 #include "reports/results.hpp"
 
 #include <fmt/format.h>
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -38,6 +39,37 @@ Json threshold_rows(const RunResults& results, const Summary& summary) {
                            {"value", number(r.estimate.value)},
                            {"ci95", interval(r.estimate)},
                            {"verdict", to_string(r.verdict)}});
+    }
+    return out;
+}
+
+Json alert_rows(const RunResults& results) {
+    Json out = Json::array();
+    for (const AlertLabel& alert : results.alerts) {
+        Json row{{"alert", alert.name}, {"group", alert.group}};
+        if (!alert.severity.empty()) row["severity"] = alert.severity;
+        row["evaluated"] = alert.index >= 0;
+        if (alert.index < 0) {
+            row["reason"] = alert.not_evaluated;
+            out.push_back(std::move(row));
+            continue;
+        }
+        const AlertSummary s = summarise_alert(results, alert);
+        row["fired"] = s.fired;
+        row["trials_fired"] = s.trials_fired;
+        row["series_fired"] = s.series_fired;
+        row["first_fired_s"] = number(s.first_fired_s.value);
+        row["firing_s"] = number(s.firing_s.value);
+        if (s.failed_evaluations > 0) row["failed_evaluations"] = s.failed_evaluations;
+        if (results.trials.size() == 1) {
+            Json& episodes = row["episodes"] = Json::array();
+            const AlertTally& tally = results.trials[0].alerts[static_cast<std::size_t>(alert.index)];
+            for (std::uint64_t i = 0; i < std::min<std::uint64_t>(tally.episodes, alert_episodes_kept); ++i)
+                episodes.push_back(Json{{"from_s", to_seconds(tally.kept[i].from)}, {"to_s", to_seconds(tally.kept[i].to)}});
+        } else {
+            row["ci95"] = Json{{"first_fired_s", interval(s.first_fired_s)}, {"firing_s", interval(s.firing_s)}};
+        }
+        out.push_back(std::move(row));
     }
     return out;
 }
@@ -108,6 +140,7 @@ std::string results_json(const RunResults& results) {
                                        {"line", w.where.line > 0 ? Json(w.where.line) : Json(nullptr)},
                                        {"path", w.path},
                                        {"message", w.message}});
+    if (trials > 0 && !results.alerts.empty()) out["alerts"] = alert_rows(results);
     out["attempts"] = section(summary, "attempts", trials, false);
     if (trials > 0 && !results.pools.empty())
         out["cost_breakdown"] =

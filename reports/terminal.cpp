@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t label_width = 12;
 constexpr std::size_t most_warnings = 3;
+constexpr std::size_t most_alerts = 5;
 
 /// Writes the summary, part by part.
 class Writer {
@@ -34,6 +35,7 @@ public:
         thresholds();
         latencies();
         capacity();
+        alerts();
         cluster();
         cost();
         warnings();
@@ -309,6 +311,39 @@ private:
             label = l.label;
         }
         if (m_options.events) m_out += '\n' + events_table(*m_results.cluster) + '\n';
+    }
+    /// Which alerts would have told somebody, and when; which would not.
+    void alerts() {
+        if (m_results.alerts.empty() || m_results.trials.empty()) return;
+        std::vector<std::string> silent;
+        std::size_t not_evaluated = 0, shown = 0, fired = 0;
+        for (const AlertLabel& alert : m_results.alerts) {
+            if (alert.index < 0) {
+                ++not_evaluated;
+                continue;
+            }
+            const AlertSummary s = summarise_alert(m_results, alert);
+            if (s.fired == 0) {
+                silent.push_back(alert.name);
+                continue;
+            }
+            if (++fired > most_alerts) continue;
+            const std::string title = alert.severity.empty() ? alert.name : fmt::format("{} ({})", alert.name, alert.severity);
+            std::string text = fmt::format("{} fired {} into the run", m_style.red(title), spoken_duration(*s.first_fired_s.value));
+            text += fmt::format(", {} in all", spoken_duration(s.firing_s.value.value_or(0)));
+            if (m_results.trials.size() > 1)
+                text += fmt::format(" (means; in {} of {} trials)", s.trials_fired, m_results.trials.size());
+            else if (s.fired > 1)
+                text += fmt::format(", {} times", s.fired);
+            line(shown++ == 0 ? "Alerts" : "", text);
+        }
+        std::vector<std::string> rest;
+        if (fired > most_alerts) rest.push_back(fmt::format("{} more fired", fired - most_alerts));
+        const std::size_t many = silent.size();
+        if (many > 3) silent.resize(3);
+        if (many > 0) rest.push_back(fmt::format("did not fire: {}{}", fmt::join(silent, ", "), many > 3 ? fmt::format(" and {} more", many - 3) : ""));
+        if (not_evaluated > 0) rest.push_back(fmt::format("not evaluated: {} (-o json says why)", not_evaluated));
+        if (!rest.empty()) line(shown == 0 ? "Alerts" : "", fmt::format("{}", fmt::join(rest, " · ")));
     }
     void cost() {
         if (m_results.pools.empty()) return;

@@ -3,7 +3,9 @@
 #include "policies/cron_schedule.hpp"
 #include "policies/hpa_behavior.hpp"
 #include "policies/keda_formula_compiler.hpp"
-#include "scenarios/query_plans.hpp"
+#include "scenarios/compile_alerts.hpp"
+#include "scenarios/compile_queries.hpp"
+#include "scenarios/scrape_targets.hpp"
 
 #include <fmt/format.h>
 #include <algorithm>
@@ -44,7 +46,7 @@ std::int64_t milli(double value) { return std::llround(value * 1000.0); }
 class ScalerDraft {
 public:
     ScalerDraft(const Scenario& scenario, const WorkloadObject& object, std::uint32_t workload,
-                const StartClock& clock, Queries& queries, CompiledScenario& out, Problems& errors)
+                const StartClock& clock, QueryCompiler& queries, CompiledScenario& out, Problems& errors)
         : m_scenario(scenario),
           m_object(object),
           m_clock(clock),
@@ -392,7 +394,7 @@ private:
     const WorkloadObject& m_object;
     const ScalingModifiers* m_modifiers = nullptr;
     const StartClock& m_clock;
-    Queries& m_queries;
+    QueryCompiler& m_queries;
     CompiledScenario& m_out;
     Problems& m_errors;
     AutoscalerPlan m_plan;
@@ -416,7 +418,7 @@ ScalerOf scaler_of(const Scenario& scenario, const WorkloadObject& w) {
 void compile_autoscalers(const Scenario& scenario, const std::vector<const WorkloadObject*>& workloads,
                          const StartClock& clock, CompiledScenario& out, Problems& errors,
                          Problems& warnings) {
-    Queries queries(scenario, workloads, out, errors, warnings);
+    QueryCompiler queries(scenario, workloads, out, errors, warnings);
     for (std::uint32_t w = 0; w < workloads.size(); ++w) {
         const ScalerOf scaler = scaler_of(scenario, *workloads[w]);
         ScalerDraft draft(scenario, *workloads[w], w, clock, queries, out, errors);
@@ -425,6 +427,7 @@ void compile_autoscalers(const Scenario& scenario, const std::vector<const Workl
         else if (scaler.hpa != nullptr)
             draft.add(*scaler.hpa);
     }
+    compile_alerts(scenario, queries, out, warnings);
     queries.finish();
     compile_schedule(scenario, workloads, clock, out.parts, errors);
 }

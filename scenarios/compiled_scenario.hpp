@@ -63,6 +63,14 @@ struct CompiledAutoscaler {
     std::string maximum_path;
 };
 
+/// Names of an alerting rule.
+struct CompiledAlert {
+    std::string name, group, severity;
+    std::int32_t index = -1;    ///< in the blueprint; -1 = it is not evaluated
+    std::string not_evaluated;  ///< why not
+    SourcePosition where;
+};
+
 /// A run's wall clock: what t = 0 is, for people.
 struct StartClock {
     std::int64_t start_unix_s = 0;
@@ -79,6 +87,7 @@ struct CompiledScenario {
     std::vector<CompiledWorkload> workloads;
     std::vector<CompiledQuota> quotas;
     std::vector<CompiledAutoscaler> autoscalers;
+    std::vector<CompiledAlert> alerts;  ///< in the manifests' order
     StartClock clock;
     SchedulerWords scheduler_words;  ///< of the reasons why pods are pending
     Problems warnings;         ///< shown in every result

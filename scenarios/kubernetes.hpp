@@ -56,7 +56,7 @@ struct Manifests {
     LiveState live;                               ///< of a dump
     std::vector<ScalingCronJob> scaling_cron_jobs;  ///< what CronJobs do to replicas
     std::vector<MetricsMonitor> monitors;         ///< ServiceMonitors and PodMonitors
-    std::vector<RecordingRule> recording_rules;   ///< of PrometheusRules
+    PrometheusRules rules;                        ///< of PrometheusRules and rule files
     std::vector<AdapterRule> adapter_rules;       ///< of prometheus-adapter's ConfigMap
     std::vector<Document> documents;              ///< what they were read from; ObjectMeta::document indexes it
 

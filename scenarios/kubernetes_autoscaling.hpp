@@ -145,12 +145,32 @@ struct ScalingCronJob {
     std::optional<std::int32_t> max_replicas;
 };
 
-/// A ServiceMonitor or PodMonitor: how often the pods it selects are scraped.
+/// A rule of `relabelings` or `metricRelabelings` (prometheus/prometheus, docs/configuration, relabel_config).
+struct RelabelRule {
+    std::vector<std::string> sources;
+    std::string separator = ";";
+    std::string regex = "(.*)";            ///< compiles
+    std::string target;
+    std::string replacement = "$1";
+    std::string action = "replace";        ///< in lower case
+};
+
+/// A ServiceMonitor or PodMonitor: how often the pods it selects are scraped, and how their series are labelled.
 struct MetricsMonitor {
     ObjectMeta meta;
     LabelSelector selector;
     bool selects_services = true;          ///< ServiceMonitor; else PodMonitor
+    bool any_namespace = false;            ///< else those in `name_spaces`; none = its own
+    std::vector<std::string> name_spaces;
     std::optional<Tick> interval;          ///< empty: Prometheus' global interval
+    std::string job_label;                 ///< of the service (or pod): its value is the series' job
+    std::string port;                      ///< of its first endpoint
+    std::vector<std::pair<std::string, std::string>> pod_target_labels;  ///< pod's label -> series' label
+    std::vector<std::string> target_labels;                              ///< of the service
+    std::vector<RelabelRule> relabelings, metric_relabelings;            ///< of its first endpoint
+
+    /// Whether it looks into a namespace.
+    [[nodiscard]] bool covers(const std::string& name_space) const;
 };
 
 [[nodiscard]] HorizontalPodAutoscaler decode_horizontal_pod_autoscaler(Decoder& object, ObjectMeta meta,

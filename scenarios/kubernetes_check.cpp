@@ -29,7 +29,8 @@ public:
         }
         for (const auto& object : m_manifests.scaled_jobs)
             for (std::size_t i = 0; i < object.triggers.size(); ++i) check_texts(object.meta, object.triggers[i], i);
-        for (const auto& rule : m_manifests.recording_rules) parse_query(rule.expression, rule.where, "expr of " + rule.name);
+        for (const auto& rule : m_manifests.rules.alerting) parse_query(rule.expression, rule.where, "expr of " + rule.name);
+        for (const auto& rule : m_manifests.rules.recording) parse_query(rule.expression, rule.where, "expr of " + rule.name);
         for (const auto& job : m_manifests.scaling_cron_jobs) check_scaled(job.meta, job.target);
         for (const auto& job : m_manifests.jobs)
             for (const ScaleAction& action : job.actions) check_scaled(job.meta, action.target);

@@ -361,12 +361,12 @@ private:
     void read_priority_class(Decoder& object, ObjectMeta meta) { m_out.priority_classes.push_back(decode_priority_class(object, std::move(meta))); }
     void read_rules(Decoder& object, ObjectMeta) {
         Decoder spec = object.child("spec");
-        for (RecordingRule& rule : decode_rule_groups(spec)) m_out.recording_rules.push_back(std::move(rule));
+        m_out.rules.add(decode_rule_groups(spec));
         spec.finish();
     }
     /// A rule file as Prometheus reads it: `groups:` and no more.
     void read_rule_file(Decoder& object) {
-        for (RecordingRule& rule : decode_rule_groups(object)) m_out.recording_rules.push_back(std::move(rule));
+        m_out.rules.add(decode_rule_groups(object));
         object.finish();
     }
     void read_monitor(Decoder& object, ObjectMeta meta) { m_out.monitors.push_back(decode_metrics_monitor(object, std::move(meta))); }
@@ -387,9 +387,10 @@ private:
         if (kind == "ConfigMap") {
             std::vector<AdapterRule> rules = decode_adapter_config(document.root, document.file, m_findings);
             m_out.adapter_rules.insert(m_out.adapter_rules.end(), rules.begin(), rules.end());
-            const std::vector<RecordingRule> recorded = decode_rule_config(document.root, document.file, m_findings);
-            m_out.recording_rules.insert(m_out.recording_rules.end(), recorded.begin(), recorded.end());
-            if (!rules.empty() || !recorded.empty()) return;
+            PrometheusRules recorded = decode_rule_config(document.root, document.file, m_findings);
+            const bool is_rule_file = !recorded.empty();
+            m_out.rules.add(std::move(recorded));
+            if (!rules.empty() || is_rule_file) return;
         }
         for (std::string& other_name : other_kind_names()) names.push_back(std::move(other_name));
         if (const KindRow* row = find_kind(kind)) {

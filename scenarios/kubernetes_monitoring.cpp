@@ -1,7 +1,10 @@
 // PrometheusRule, and the rules of prometheus-adapter, through which an HPA's names reach their series.
 #include "scenarios/kubernetes_monitoring.hpp"
 
+#include "policies/promql_lexer.hpp"
+
 #include <algorithm>
+#include <iterator>
 
 namespace windtunnel {
 namespace {
@@ -157,26 +160,58 @@ std::string AdapterRule::query_of(const std::string& series, const std::string& 
     return out;
 }
 
-std::vector<RecordingRule> decode_rule_groups(Decoder& owner) {
-    std::vector<RecordingRule> out;
+void PrometheusRules::add(PrometheusRules more) {
+    std::move(more.recording.begin(), more.recording.end(), std::back_inserter(recording));
+    std::move(more.alerting.begin(), more.alerting.end(), std::back_inserter(alerting));
+}
+
+std::optional<Tick> prometheus_duration(Decoder& owner, const std::string& key) {
+    const auto text = owner.text(key);
+    if (!text) return std::nullopt;
+    std::int64_t ms = 0;
+    if (*text == "0" || (read_promql_duration(*text, ms) && ms <= 365 * std::int64_t{86'400'000}))
+        return Tick{ms * ticks_per_millisecond};
+    owner.error(key, "found \"" + *text + "\", allowed: a duration such as 30s, 5m or 1h30m, up to a year");
+    return std::nullopt;
+}
+
+namespace {
+
+void decode_rule(Decoder& rule, const AlertingRule& of_group, PrometheusRules& out) {
+    if (!rule.has("expr")) rule.missing("expr", "a PromQL expression");
+    if (rule.has("record") == rule.has("alert"))
+        rule.error("", "has neither or both of record and alert, allowed: one of them");
+    // A plain number is an expression too.
+    const Node* expression = rule.take("expr");
+    std::map<std::string, std::string> labels = rule.text_map("labels");
+    if (expression != nullptr && rule.has("record")) {
+        out.recording.push_back(
+            {rule.required_text("record"), expression->text, std::move(labels), rule.where("expr")});
+    } else if (expression != nullptr && rule.has("alert")) {
+        AlertingRule alert = of_group;
+        alert.name = rule.required_text("alert");
+        alert.expression = expression->text;
+        alert.severity = labels["severity"];
+        alert.hold_for = prometheus_duration(rule, "for").value_or(Tick{});
+        alert.keep_firing_for = prometheus_duration(rule, "keep_firing_for").value_or(Tick{});
+        alert.where = rule.where("expr");
+        out.alerting.push_back(std::move(alert));
+    }
+    rule.quiet({"alert", "record", "for", "keep_firing_for", "annotations"});
+    rule.finish();
+}
+
+}  // namespace
+
+PrometheusRules decode_rule_groups(Decoder& owner) {
+    PrometheusRules out;
     for (Decoder& group : owner.children("groups")) {
-        for (Decoder& rule : group.children("rules")) {
-            if (!rule.has("expr")) rule.missing("expr", "a PromQL expression");
-            if (rule.has("record") == rule.has("alert"))
-                rule.error("", "has neither or both of record and alert, allowed: one of them");
-            // A plain number is an expression too.
-            const Node* expression = rule.take("expr");
-            if (expression != nullptr && rule.has("record"))
-                out.push_back({rule.required_text("record"), expression->text, rule.where("expr")});
-            else if (rule.has("alert"))
-                rule.note("alert", "does not change the result: an alert scales nothing");
-            rule.quiet({"alert", "record", "for", "keep_firing_for", "annotations"});
-            if (rule.has("record") && rule.has("labels"))
-                rule.warn("labels", "are not added to the recorded series");
-            rule.quiet({"labels"});
-            rule.finish();
-        }
-        group.quiet({"name", "interval", "query_offset", "partial_response_strategy", "limit", "labels", "rules"});
+        AlertingRule of_group;
+        of_group.group = group.text("name").value_or("");
+        of_group.interval = prometheus_duration(group, "interval");
+        if (of_group.interval && of_group.interval->count == 0) of_group.interval.reset();
+        for (Decoder& rule : group.children("rules")) decode_rule(rule, of_group, out);
+        group.quiet({"query_offset", "partial_response_strategy", "limit", "labels", "rules"});
         group.finish();
     }
     return out;
@@ -225,13 +260,17 @@ std::vector<AdapterRule> decode_adapter_config(const Node& config_map, const std
     return out;
 }
 
-std::vector<RecordingRule> decode_rule_config(const Node& config_map, const std::string& file, Findings& findings) {
-    std::vector<RecordingRule> out;
-    for (const Node* text : texts_with(config_map, {"groups:", "rules:", "record:"})) {
+PrometheusRules decode_rule_config(const Node& config_map, const std::string& file, Findings& findings) {
+    PrometheusRules out;
+    // A rule file names what it records or what it alerts of.
+    std::vector<const Node*> texts = texts_with(config_map, {"groups:", "rules:", "record:"});
+    for (const Node* text : texts_with(config_map, {"groups:", "rules:", "alert:"}))
+        if (std::find(texts.begin(), texts.end(), text) == texts.end()) texts.push_back(text);
+    for (const Node* text : texts) {
         const auto root = map_in_text(*text, file, "Prometheus' rule groups", findings);
         if (!root || !root->find("groups")) continue;
         Decoder rules(*root, "data." + text->key, file, findings);
-        for (RecordingRule& rule : decode_rule_groups(rules)) out.push_back(std::move(rule));
+        out.add(decode_rule_groups(rules));
     }
     return out;
 }

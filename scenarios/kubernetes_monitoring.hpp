@@ -14,7 +14,29 @@ namespace windtunnel {
 struct RecordingRule {
     std::string name;
     std::string expression;
+    std::map<std::string, std::string> labels;  ///< set on what it records
     SourcePosition where;
+};
+
+/// An alerting rule of one.
+struct AlertingRule {
+    std::string name;
+    std::string expression;
+    std::string group;
+    std::string severity;           ///< its label; "" = none
+    std::optional<Tick> interval;   ///< its group's; empty: Prometheus' evaluation_interval
+    Tick hold_for{0};               ///< `for`
+    Tick keep_firing_for{0};
+    SourcePosition where;
+};
+
+/// The rules of one object or file, in its order.
+struct PrometheusRules {
+    std::vector<RecordingRule> recording;
+    std::vector<AlertingRule> alerting;
+
+    [[nodiscard]] bool empty() const { return recording.empty() && alerting.empty(); }
+    void add(PrometheusRules more);
 };
 
 /// One rule of prometheus-adapter's config (kubernetes-sigs/prometheus-adapter, docs/config.md, v0.12): under
@@ -40,11 +62,14 @@ struct AdapterRule {
     [[nodiscard]] std::string label_of(const std::string& resource) const;
 };
 
-/// Recording rules of a PrometheusRule; alerts are left aside with a note. Reads `groups` below `owner`.
-[[nodiscard]] std::vector<RecordingRule> decode_rule_groups(Decoder& owner);
+/// Reads `groups` below `owner`.
+[[nodiscard]] PrometheusRules decode_rule_groups(Decoder& owner);
 
-/// Rule files of Prometheus among a ConfigMap's texts: their recording rules.
-[[nodiscard]] std::vector<RecordingRule> decode_rule_config(const Node& config_map, const std::string& file, Findings& findings);
+/// A duration as Prometheus writes it ("5m", "1h30m", "1d", "0"), or what a Decoder's getters say of a wrong one.
+[[nodiscard]] std::optional<Tick> prometheus_duration(Decoder& owner, const std::string& key);
+
+/// Rule files of Prometheus among a ConfigMap's texts.
+[[nodiscard]] PrometheusRules decode_rule_config(const Node& config_map, const std::string& file, Findings& findings);
 /// The rules of a ConfigMap of prometheus-adapter; empty where it is none.
 [[nodiscard]] std::vector<AdapterRule> decode_adapter_config(const Node& config_map, const std::string& file,
                                                              Findings& findings);

@@ -24,9 +24,11 @@ public:
     /// Python's client says "_total" at the end of a counter's name.
     void counter(const char* name, SeriesKind source, std::vector<LabelSet> extras = {{}}) {
         add(name, MetricKind::counter, MetricScope::per_pod, source, std::move(extras));
+        m_out.catalog.families.back().own_endpoint = true;
     }
     void gauge(const char* name, SeriesKind source) {
         add(name, MetricKind::gauge, MetricScope::per_pod, source);
+        m_out.catalog.families.back().own_endpoint = true;
     }
     /// A series about a pod that an exporter of its own serves: with the pod's labels, and again as Prometheus
     /// renames them where the exporter is scraped without honorLabels.
@@ -42,6 +44,8 @@ public:
                                     static_cast<std::uint32_t>(bounds.size())});
         for (const double b : bounds) m_out.bounds.push_back(from_seconds(b));
         m_out.catalog.add_histogram(name, bounds);
+        for (auto family = m_out.catalog.families.end() - 3; family != m_out.catalog.families.end(); ++family)
+            family->own_endpoint = true;
         for (const SeriesKind part :
              {SeriesKind::histogram_bucket, SeriesKind::histogram_sum, SeriesKind::histogram_count})
             m_out.sources.push_back({part, 0, index, 0, 0});

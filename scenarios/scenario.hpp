@@ -130,6 +130,7 @@ struct MetricMapping {
 struct PrometheusSpec {
     Tick scrape_interval = seconds(15);          ///< a ServiceMonitor's or PodMonitor's own interval wins
     Tick evaluation_delay{0};                    ///< from scrape to query answer
+    Tick evaluation_interval = seconds(30);      ///< of rule groups without their own
 };
 
 /// A request is good when it completed and met all that are given.
@@ -210,6 +211,8 @@ struct Scenario {
     /// What a workload's replicas serve: the scenario's declaration, else the manifest's. Never nullptr in a
     /// scenario that was read without errors.
     [[nodiscard]] const ModelServer* server_of(const WorkloadSpec& workload) const;
+    /// The ServiceMonitors and PodMonitors that select a workload's pods.
+    [[nodiscard]] std::vector<const MetricsMonitor*> monitors_of(const WorkloadObject& object) const;
     /// How often a workload's pods are scraped: the shortest interval of the monitors that select them,
     /// else Prometheus' own.
     [[nodiscard]] Tick scrape_interval_of(const WorkloadObject& object) const;

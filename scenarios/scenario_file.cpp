@@ -300,6 +300,7 @@ void decode_scenario(const Document& document, Scenario& out, Findings& findings
     Decoder prometheus = root.child("prometheus");
     out.prometheus.scrape_interval = prometheus.duration("scrape_interval_s", 1e-3, 86400).value_or(seconds(15));
     out.prometheus.evaluation_delay = prometheus.duration("delay_s", 0, 86400).value_or(Tick{0});
+    out.prometheus.evaluation_interval = prometheus.duration("evaluation_interval_s", 1e-3, 86400).value_or(seconds(30));
     prometheus.finish();
     decode_goodput(root.child("goodput"), out.goodput);
     decode_thresholds(root, out);

@@ -200,18 +200,26 @@ const ModelServer* Scenario::server_of(const WorkloadSpec& workload) const {
     return object && object->server ? &*object->server : nullptr;
 }
 
-Tick Scenario::scrape_interval_of(const WorkloadObject& object) const {
-    std::optional<Tick> shortest;
+std::vector<const MetricsMonitor*> Scenario::monitors_of(const WorkloadObject& object) const {
+    std::vector<const MetricsMonitor*> out;
     for (const MetricsMonitor& monitor : manifests.monitors) {
-        if (!monitor.interval) continue;
+        if (!monitor.covers(object.meta.name_space)) continue;
         bool selected = !monitor.selects_services && monitor.selector.matches(object.pod.labels);
         for (const Service& service : manifests.services) {
             LabelSelector pods;
             pods.match_labels = service.selector;
-            selected = selected || (monitor.selects_services && !pods.empty() && monitor.selector.matches(service.meta.labels) && pods.matches(object.pod.labels));
+            selected = selected || (monitor.selects_services && service.meta.name_space == object.meta.name_space && !pods.empty() &&
+                                    monitor.selector.matches(service.meta.labels) && pods.matches(object.pod.labels));
         }
-        if (selected) shortest = shortest ? min(*shortest, *monitor.interval) : *monitor.interval;
+        if (selected) out.push_back(&monitor);
     }
+    return out;
+}
+
+Tick Scenario::scrape_interval_of(const WorkloadObject& object) const {
+    std::optional<Tick> shortest;
+    for (const MetricsMonitor* monitor : monitors_of(object))
+        if (monitor->interval) shortest = shortest ? min(*shortest, *monitor->interval) : *monitor->interval;
     return shortest.value_or(prometheus.scrape_interval);
 }
 

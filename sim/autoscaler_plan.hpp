@@ -2,6 +2,7 @@
 #include "models/blob_span.hpp"
 #include "models/time.hpp"
 #include "policies/active_interval.hpp"
+#include "policies/alert_rule.hpp"
 #include "policies/hpa.hpp"
 #include "policies/keda.hpp"
 #include "policies/keda_formula.hpp"
@@ -121,6 +122,21 @@ struct AutoscalerPlan {
     std::int32_t formula_padding = 0;
     double formula_activation = 0;     ///< active above
     KedaFormulaProgram formula;
+};
+
+/// An alerting rule. Its answer's elements are its alerts.
+struct AlertPlan {
+    std::uint32_t query = 0;  ///< index into Blueprint::queries
+    std::uint32_t instance_capacity = 1;
+    std::uint32_t first_instance = 0;  ///< filled in by build(), which multiplies the capacity by its growth
+    std::uint32_t padding = 0;
+    AlertRule rule;
+};
+
+/// Rules that are evaluated together, one after another.
+struct AlertGroupPlan {
+    std::uint32_t first_alert = 0, alert_count = 0;
+    Tick interval = seconds(60);
 };
 
 /// Prometheus: one scrape of everything at each multiple of the interval.

@@ -70,6 +70,9 @@ struct Blueprint {
     BlobSpan<double> numbers;
     BlobSpan<ActiveInterval> intervals;
     BlobSpan<AutoscalerPlan> autoscalers;
+    std::uint64_t alert_instances = 0;  ///< of all alerts
+    BlobSpan<AlertPlan> alerts;
+    BlobSpan<AlertGroupPlan> alert_groups;
     BlobSpan<ScheduledScale> schedule;
     BlobSpan<ClusterEventPlan> events;
     BlobSpan<DisruptionBudgetPlan> budgets;

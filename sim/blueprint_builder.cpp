@@ -166,6 +166,16 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     out.fill(b ? &b->numbers : nullptr, parts.numbers);
     out.fill(b ? &b->intervals : nullptr, parts.intervals);
     out.fill(b ? &b->autoscalers : nullptr, parts.autoscalers);
+    std::vector<AlertPlan> alerts = parts.alerts;
+    std::uint64_t instances = 0;
+    for (AlertPlan& alert : alerts) {
+        alert.first_instance = static_cast<std::uint32_t>(instances);
+        alert.instance_capacity *= growth;
+        instances += alert.instance_capacity;
+    }
+    if (b != nullptr) b->alert_instances = instances;
+    out.fill(b ? &b->alerts : nullptr, alerts);
+    out.fill(b ? &b->alert_groups : nullptr, parts.alert_groups);
     out.fill(b ? &b->schedule : nullptr, parts.schedule);
     out.fill(b ? &b->events : nullptr, parts.events);
     out.fill(b ? &b->budgets : nullptr, parts.budgets);
@@ -339,6 +349,11 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
                           : 0;
     WT_EXPECTS(groups <= ca_max_groups || parts.pools.empty());
     WT_EXPECTS(parts.streams.size() == parts.stream_sources.size());
+    for (const AlertPlan& a : parts.alerts)
+        WT_EXPECTS(a.query < parts.queries.size() && a.instance_capacity >= 1 && a.rule.hold_for.count >= 0 &&
+                   a.rule.keep_firing_for.count >= 0);
+    for (const AlertGroupPlan& g : parts.alert_groups)
+        WT_EXPECTS(g.first_alert + g.alert_count <= parts.alerts.size() && g.interval.count > 0);
     for (const AutoscalerPlan& a : parts.autoscalers) {
         WT_EXPECTS(a.workload < parts.workloads.size());
         WT_EXPECTS(a.trigger_count <= hpa_max_metrics && a.hpa.metric_count <= hpa_max_metrics);

@@ -37,6 +37,8 @@ struct BlueprintParts {
     ClusterAutoscalerPlan cluster_autoscaler;
     KarpenterDisruptionRules karpenter;
     std::int64_t epoch_ms = 0;
+    std::vector<AlertPlan> alerts;
+    std::vector<AlertGroupPlan> alert_groups;
     std::vector<std::uint32_t> workload_of_model{0};
     std::vector<WorkloadPlan> workloads;
     std::vector<TemplateParts> templates;

@@ -27,6 +27,8 @@ enum class Occurrence : std::uint8_t {
     node_launch_failed,  ///< shape: the cloud had none, or the pool is full
     node_unreachable,    ///< node: the cluster has noticed that it is dead
     job_ended,           ///< workload; value: a BatchJobOutcome
+    alert_fired,         ///< alert: so many more of its series fire; value: how many do now
+    alert_resolved,      ///< the same of series that fire no more
     metrics_silent,      ///< Prometheus answers nothing from now on; value: for so many ticks
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 #include "models/request.hpp"
+#include "sim/alert_tally.hpp"
 #include "sim/blueprint_builder.hpp"
 #include "sim/observer.hpp"
 
@@ -32,6 +33,7 @@ struct TrialOutcome {
     std::size_t arena_bytes = 0;
     /// [bill][workload, or after the last: none][NodeUse]: node-ticks x nano-USD per hour x node_shares.
     std::vector<WideSum> node_use;
+    std::vector<AlertTally> alerts;  ///< [Blueprint::alerts]
 };
 
 /// Memory of one trial after another; grows, never shrinks. One per thread.

@@ -1,4 +1,5 @@
 #pragma once
+#include "sim/alerts.hpp"
 #include "sim/autoscaling.hpp"
 #include "sim/node_use.hpp"
 #include "sim/request_path.hpp"
@@ -41,6 +42,7 @@ public:
         Path::take_router_memory(arena);
         m_board.take_memory(arena, b);
         m_autoscaling.take_memory(arena, b);
+        m_alerts.take_memory(arena, b);
         m_node_use.take_memory(arena, b);
     }
 
@@ -70,6 +72,8 @@ public:
 
     [[nodiscard]] WT_HD const Sketches<Layout>& sketches() const { return m_sketches; }
     [[nodiscard]] WT_HD const NodeTimeUse<Layout, Trial>& node_use() const { return m_node_use; }
+
+    [[nodiscard]] WT_HD const Alerts<Layout>& alerts() const { return m_alerts; }
 
     // ---- what the fleet tells (Owner) -----------------------------------------------------------------
 
@@ -213,6 +217,7 @@ private:
         if (b.pools.size() > 0) m_control_calendar.set(m_slots.node_scaling, b.cluster_autoscaler.loop.scan_interval);
         if (m_board.enabled()) m_control_calendar.set(m_slots.scrape, Tick{});
         m_autoscaling.start(b, m_key, m_control_calendar, m_slots);
+        m_alerts.start(b, m_key, m_control_calendar, m_slots);
         m_scheduled = 0;
         if (b.schedule.size() > 0) m_control_calendar.set(m_slots.schedule, b.schedule[0].at);
         m_control_calendar.set(m_slots.span_end, b.span);
@@ -276,6 +281,11 @@ private:
         } else if (slot == m_slots.scrape) {
             m_control_calendar.set(slot, m_now + m_blueprint.scrape.interval);
             m_board.scrape(*this, m_now);
+        } else if (slot < m_slots.keda) {
+            bool fits = true;
+            m_control_calendar.set(
+                slot, m_alerts.evaluate(slot - m_slots.rules, *this, m_board, m_now, m_fault, fits));
+            if (!fits) m_tally->status = TrialStatus::outgrew_arena;
         } else if (slot < m_slots.hpa) {
             const std::uint32_t a = slot - m_slots.keda;
             m_control_calendar.set(slot, m_now + m_blueprint.autoscalers[a].keda.polling_interval);
@@ -290,6 +300,7 @@ private:
             m_fleet.run_karpenter(slot, m_now, m_fault);
         } else if (slot == m_slots.span_end) {
             m_control_calendar.set(slot, never);
+            m_alerts.settle(m_now);
             for (std::uint32_t p = 0; p < m_blueprint.pod_slots; ++p) {
                 if (has_server(p)) count_busy(p, m_now);
                 m_node_use.settle_pod(m_fleet.state(), p, busy_of(p, m_now), m_now);
@@ -342,6 +353,7 @@ private:
     ControlSlots m_slots;
     Calendar<Layout> m_control_calendar;
     Autoscaling<Layout> m_autoscaling;
+    Alerts<Layout> m_alerts;
     NodeTimeUse<Layout, Trial> m_node_use;
     std::uint32_t m_scheduled = 0;  ///< next of the scheduled scalings
 };

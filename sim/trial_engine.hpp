@@ -19,7 +19,7 @@ template <class Layout>
         return d;
     };
     return {tally,      read(sketches.ttft), read(sketches.tpot), read(sketches.itl), read(sketches.e2el),
-            arena_bytes, {}};
+            arena_bytes, {}, {}};
 }
 
 /// Runs one trial on this thread.
@@ -38,6 +38,8 @@ template <class Layout, class Bank, class Observer>
     TrialOutcome outcome = outcome_of(tally, trial.sketches(), bytes);
     for (std::uint32_t i = 0; i < trial.node_use().cell_count(blueprint); ++i)
         outcome.node_use.push_back(trial.node_use().cells()[i]);
+    for (std::uint32_t a = 0; a < blueprint.alerts.size(); ++a)
+        outcome.alerts.push_back(trial.alerts().tallies()[a]);
     return outcome;
 }
 

@@ -190,3 +190,35 @@ spec:
     // Filtered out: no rule makes this name, and nothing exposes it.
     CHECK(count("{type: Object, object: {metric: {name: dep_status_replicas_ready}, describedObject: {kind: Deployment, name: chat}, target: {type: Value, value: 10}}}") == 1);
 }
+
+TEST_CASE("alerts: a rule is pending for its time, fires, and ends at the first evaluation without its element") {
+    // 1704067200 is t = 0 and a multiple of 600: the element is there in the first half of every ten minutes. The
+    // group is evaluated at p, p + 30 s, ... with a p of its own below 30 s.
+    const auto rules = [](const char* more) {
+        return std::string("---\napiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: rules}\nspec:\n  groups:\n"
+                           "  - name: g\n    interval: 30s\n    rules:\n    - {alert: FirstHalf, expr: vector(time()) % 600 < 300, for: 60s") +
+               more + "}\n    - {alert: Never, expr: kube_deployment_spec_replicas > 100}\n" +
+               "    - {alert: Elsewhere, expr: node_load1 > 5}\n    - {alert: Gone, expr: 'absent(up{job=\"kubelet\"})'}\n";
+    };
+    const auto alerts = [&](const char* more) {
+        const Shown shown = Scene(hpa("{type: External, external: {metric: {name: q}, target: {type: AverageValue, averageValue: 10}}}") +
+                                      rules(more), "{q: vector(5)}").show();
+        CHECK(shown.run.scenario.alerts.size() == 4);
+        CHECK(shown.run.scenario.alerts[2].not_evaluated == "nothing here exposes node_load1");
+        CHECK(shown.run.scenario.alerts[3].index == -1);
+        REQUIRE(shown.outcome.alerts.size() == 2);
+        CHECK(shown.outcome.alerts[1].episodes == 0);
+        return shown.outcome.alerts[0];
+    };
+    // Active at p, it fires at p + 60; its element is missing from p + 300 on: 240 s, three times in half an hour.
+    const AlertTally plain = alerts("");
+    CHECK(plain.episodes == 3);
+    CHECK(plain.series_fired == 3);
+    CHECK(plain.kept[0].from >= seconds(60));
+    CHECK(plain.kept[0].from < seconds(90));
+    CHECK(plain.kept[1].from - plain.kept[0].from == seconds(600));
+    CHECK(plain.kept[2].to - plain.kept[2].from == seconds(240));
+    CHECK(plain.firing == seconds(720));
+    // It goes on for 90 s: missing since p + 300, it ends at p + 390.
+    CHECK(alerts(", keep_firing_for: 90s").firing == seconds(990));
+}

@@ -1,10 +1,13 @@
-#include "scenarios/query_plans.hpp"
+// What the simulated cluster exposes, and the queries over it.
+#include "scenarios/compile_queries.hpp"
 
+#include "policies/promql_labels.hpp"
 #include "policies/promql_pods.hpp"
 #include "scenarios/compile_autoscalers.hpp"
+#include "scenarios/scrape_targets.hpp"
 
 #include <algorithm>
-#include <cctype>
+#include <iterator>
 
 namespace windtunnel {
 
@@ -70,25 +73,46 @@ LabelSet labels_of(const Scenario& scenario, const WorkloadObject& w, const Comp
     return labels;
 }
 
-}  // namespace
+/// A label's value in PromQL's quotes.
+std::string in_quotes(const std::string& value) {
+    std::string out = "\"";
+    for (const char c : value) {
+        if (c == '"' || c == '\\') out += '\\';
+        out += c;
+    }
+    return out + '"';
+}
 
-std::string sanitized_label(const std::string& name) {
-    std::string out = name;
-    for (char& c : out)
-        if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+/// The expressions of recording rules by the names that they record; several rules may record one name, each with
+/// labels of its own.
+std::map<std::string, std::string> recorded_metrics(const std::vector<RecordingRule>& rules) {
+    std::map<std::string, std::string> out;
+    for (const RecordingRule& rule : rules) {
+        std::string expression = "(" + rule.expression + ")";
+        for (const auto& [label, value] : rule.labels)
+            if (value.find("{{") == std::string::npos)
+                expression = "label_replace(" + expression + ", " + in_quotes(label) + ", " + in_quotes(value) + ", \"\", \"\")";
+        std::string& all = out[rule.name];
+        all = all.empty() ? expression : all + " or " + expression;
+    }
+    // A rule alone, without labels, keeps the text that people wrote, and with it the columns of its problems.
+    for (const RecordingRule& rule : rules)
+        if (out[rule.name] == "(" + rule.expression + ")") out[rule.name] = rule.expression;
     return out;
 }
 
-Queries::Queries(const Scenario& scenario, const std::vector<const WorkloadObject*>& objects,
-                 CompiledScenario& out, Problems& errors, Problems& warnings)
+}  // namespace
+
+QueryCompiler::QueryCompiler(const Scenario& scenario, const std::vector<const WorkloadObject*>& objects,
+                             CompiledScenario& out, Problems& errors, Problems& warnings)
     : m_out(out),
       m_errors(errors),
       m_warnings(warnings),
       m_exposed(exposed_metrics()),
       m_compiler(make(scenario, objects)) {}
 
-std::uint32_t Queries::add(const std::string& query, const SourcePosition& where, const std::string& path,
-                           std::int32_t pods_of) {
+std::uint32_t QueryCompiler::add(const std::string& query, const SourcePosition& where, const std::string& path,
+                                 std::int32_t pods_of) {
     Result<PromqlProgram> program = m_compiler.compile(query, where, path);
     if (!program) {
         m_errors.insert(m_errors.end(), program.problems().begin(), program.problems().end());
@@ -96,33 +120,48 @@ std::uint32_t Queries::add(const std::string& query, const SourcePosition& where
     }
     m_warnings.insert(m_warnings.end(), program->warnings.begin(), program->warnings.end());
     if (pods_of >= 0) (void)read_only_pods_of(*program, m_compiler.layout().streams, pods_of);
+    return place(*program);
+}
+
+QueryCompiler::Attempt QueryCompiler::attempt(const std::string& query, const SourcePosition& where,
+                                              const std::string& path) const {
+    PromqlCompiler copy = m_compiler;
+    Result<PromqlProgram> program = copy.compile(query, where, path);
+    return {std::move(program), copy.layout().sample_count - m_compiler.layout().sample_count};
+}
+
+std::uint32_t QueryCompiler::take(const std::string& query, const SourcePosition& where, const std::string& path) {
+    const Result<PromqlProgram> program = m_compiler.compile(query, where, path);
+    return place(*program);
+}
+
+std::uint32_t QueryCompiler::place(const PromqlProgram& program) {
     BlueprintParts& parts = m_out.parts;
     QueryPlan plan;
     plan.first_instruction = static_cast<std::uint32_t>(parts.instructions.size());
     plan.first_word = static_cast<std::uint32_t>(parts.words.size());
     plan.first_number = static_cast<std::uint32_t>(parts.numbers.size());
-    plan.instruction_count = static_cast<std::int32_t>(program->instructions.size());
-    plan.semantics = program->semantics;
-    plan.is_scalar = program->is_scalar ? 1 : 0;
-    plan.workspace = program->workspace;
-    parts.instructions.insert(parts.instructions.end(), program->instructions.begin(),
-                              program->instructions.end());
-    parts.words.insert(parts.words.end(), program->words.begin(), program->words.end());
-    parts.numbers.insert(parts.numbers.end(), program->numbers.begin(), program->numbers.end());
+    plan.instruction_count = static_cast<std::int32_t>(program.instructions.size());
+    plan.semantics = program.semantics;
+    plan.is_scalar = program.is_scalar ? 1 : 0;
+    plan.workspace = program.workspace;
+    parts.instructions.insert(parts.instructions.end(), program.instructions.begin(), program.instructions.end());
+    parts.words.insert(parts.words.end(), program.words.begin(), program.words.end());
+    parts.numbers.insert(parts.numbers.end(), program.numbers.begin(), program.numbers.end());
     parts.scrape.workspace.elements = std::max(parts.scrape.workspace.elements, plan.workspace.elements);
     parts.scrape.workspace.points = std::max(parts.scrape.workspace.points, plan.workspace.points);
     parts.queries.push_back(plan);
     return static_cast<std::uint32_t>(parts.queries.size() - 1);
 }
 
-std::vector<std::string> Queries::series_names() const {
+std::vector<std::string> QueryCompiler::series_names() const {
     std::vector<std::string> out;
     for (const MetricFamily& f : m_exposed.catalog.families) out.push_back(f.name);
     for (const auto& [name, expression] : m_compiler.options().metrics) out.push_back(name);
     return out;
 }
 
-void Queries::finish() {
+void QueryCompiler::finish() {
     const SampleLayout layout = m_compiler.layout();
     BlueprintParts& parts = m_out.parts;
     parts.scrape.series_count = layout.series_count;
@@ -134,8 +173,7 @@ void Queries::finish() {
         source.workload = static_cast<std::uint32_t>(std::max(stream.workload, 0));
         source.extra = stream.extra;
         histograms = histograms || source.source == SeriesKind::histogram_bucket ||
-                     source.source == SeriesKind::histogram_sum ||
-                     source.source == SeriesKind::histogram_count;
+                     source.source == SeriesKind::histogram_sum || source.source == SeriesKind::histogram_count;
         parts.stream_sources.push_back(source);
     }
     if (histograms) {
@@ -144,22 +182,65 @@ void Queries::finish() {
     }
 }
 
-PromqlCompiler Queries::make(const Scenario& scenario, const std::vector<const WorkloadObject*>& objects) {
-    const std::int64_t interval_ms = m_out.parts.scrape.interval.count / ticks_per_millisecond;
+PromqlCompiler QueryCompiler::make(const Scenario& scenario, const std::vector<const WorkloadObject*>& objects) {
+    const BlueprintParts& parts = m_out.parts;
+    const std::int64_t interval_ms = parts.scrape.interval.count / ticks_per_millisecond;
     for (MetricFamily& f : m_exposed.catalog.families) {
         f.scrape_interval_ms = interval_ms;
         f.hidden_labels = hidden_labels(m_exposed, f.name);
     }
     for (std::size_t w = 0; w < objects.size(); ++w)
-        m_exposed.catalog.add_workload(objects[w]->meta.name,
-                                       labels_of(scenario, *objects[w], m_out.workloads[w]),
-                                       static_cast<std::int32_t>(m_out.parts.workloads[w].pod_slots));
+        m_exposed.catalog.add_workload(objects[w]->meta.name, labels_of(scenario, *objects[w], m_out.workloads[w]),
+                                       static_cast<std::int32_t>(parts.workloads[w].pod_slots));
     for (MetricWorkload& w : m_exposed.catalog.workloads) w.pod_labels["exported_pod"] = w.pod_labels["pod"];
+    add_endpoints(scenario, objects);
     PromqlOptions options;
-    for (const RecordingRule& rule : scenario.manifests.recording_rules)
-        options.metrics[rule.name] = rule.expression;
+    options.longest_history_ms = (parts.span + parts.drain_limit + parts.scrape.interval).count / ticks_per_millisecond + 1;
+    options.metrics = recorded_metrics(scenario.manifests.rules.recording);
     for (const MetricMapping& m : scenario.metrics) options.metrics[m.name] = m.expression;
     return PromqlCompiler(m_exposed.catalog, options);
+}
+
+/// The labels that monitors give, and the series that their metricRelabelings drop or call something else.
+void QueryCompiler::add_endpoints(const Scenario& scenario, const std::vector<const WorkloadObject*>& objects) {
+    MetricCatalog& catalog = m_exposed.catalog;
+    const std::size_t families = catalog.families.size();
+    for (std::size_t w = 0; w < objects.size(); ++w) {
+        MetricWorkload& workload = catalog.workloads[w];
+        workload.endpoint_labels = endpoint_labels_of(scenario, *objects[w]);
+        if (!workload.endpoint_labels) continue;
+        (*workload.endpoint_labels)["model_name"] = workload.labels["model_name"];  // vLLM's own
+        const std::vector<const MetricsMonitor*> monitors = scenario.monitors_of(*objects[w]);
+        if (monitors.empty() || monitors.front()->metric_relabelings.empty()) continue;
+        std::optional<LabelSet> labels;
+        for (std::size_t f = 0; f < families; ++f) {
+            if (!catalog.families[f].own_endpoint) continue;
+            LabelSet before = *workload.endpoint_labels;
+            before["__name__"] = catalog.families[f].name;
+            const std::optional<LabelSet> after = relabelled(monitors.front()->metric_relabelings, std::move(before));
+            const auto name = after ? after->find("__name__") : LabelSet::const_iterator{};
+            const bool keeps = after && name != after->end() && name->second == catalog.families[f].name;
+            if (after) {
+                labels = *after;
+                labels->erase("__name__");
+            }
+            if (keeps) continue;
+            // Not under this name: every other workload goes on exposing it.
+            std::vector<std::int32_t>& listed = catalog.families[f].workloads;
+            if (listed.empty())
+                for (std::size_t other = 0; other < objects.size(); ++other)
+                    listed.push_back(static_cast<std::int32_t>(other));
+            std::erase(listed, static_cast<std::int32_t>(w));
+            if (listed.empty()) listed.push_back(-1);  // nobody
+            if (!after || name == after->end()) continue;
+            MetricFamily renamed = catalog.families[f];
+            renamed.name = name->second;
+            renamed.workloads = {static_cast<std::int32_t>(w)};
+            catalog.families.push_back(std::move(renamed));
+            m_exposed.sources.push_back(m_exposed.sources[f]);
+        }
+        if (labels) workload.endpoint_labels = labels;
+    }
 }
 
 }  // namespace windtunnel
