@@ -31,6 +31,9 @@ enum class StreamPurpose : std::uint32_t {
     degraded_answer = 51,   ///< entity: request; block: replica
     degraded_probe = 52,    ///< entity: pod
     rule_group_phase = 16,  ///< entity: group of alerting rules
+    scrape_phase = 17,      ///< entity: pod; block: incarnation
+    exporter_phase = 18,    ///< entity: node, or 2^31 + workload
+    metrics_server_phase = 19,
     bootstrap = 64,         ///< statistics over trials; entity: which interval; trial: the resample
 
 };

@@ -50,7 +50,8 @@ const std::map<std::string, PromqlMap>& map_functions() {
                                                    {"day_of_month", M::day_of_month},
                                                    {"days_in_month", M::days_in_month},
                                                    {"month", M::month},
-                                                   {"year", M::year}};
+                                                   {"year", M::year},
+                                                   {"day_of_year", M::day_of_year}};
     return table;
 }
 
@@ -94,8 +95,7 @@ const std::map<std::string, std::string>& refused_functions() {
         {"histogram_stddev", native},
         {"histogram_stdvar", native},
         {"holt_winters", "is not supported; predict_linear() and deriv() are"},
-        {"double_exponential_smoothing", "is not supported; predict_linear() and deriv() are"},
-        {"day_of_year", "is not supported; day_of_month() and month() are"}};
+        {"double_exponential_smoothing", "is not supported; predict_linear() and deriv() are"}};
     return table;
 }
 

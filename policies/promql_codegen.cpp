@@ -108,6 +108,7 @@ Result<PromqlProgram> PromqlCodeGenerator::run(std::string_view query) {
     auto tree = parse_promql(query, m_where, m_path);
     if (!tree) return tree.take_problems();
     m_program.semantics = m_compiler.options().semantics;
+    m_history_ms = m_compiler.options().delay_ms;
     const PromqlFlow flow = expression(**tree);
     m_program.is_scalar = flow.is_scalar;
     if (m_peak_stack > promql_stack_limit)

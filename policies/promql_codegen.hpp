@@ -93,6 +93,7 @@ private:
     PromqlFlow vector(const PromqlNode& node, const std::string& user);
     void scalar(const PromqlNode& node, const std::string& user);
 
+    [[nodiscard]] std::int64_t history_before(const PromqlNode& node) const;
     std::vector<SelectedStream> resolve(const PromqlNode& node);
     void warn_of_empty_selection(const PromqlNode& node, const std::vector<std::int32_t>& families);
     std::int32_t require_stream(const PromqlNode& node, const SelectedStream& s, std::int64_t history_ms);

@@ -17,6 +17,7 @@ struct PromqlOptions {
     std::int64_t lookback_ms = 300'000;              ///< Prometheus' query.lookback-delta
     std::int64_t default_subquery_step_ms = 60'000;  ///< [5m:]: Prometheus' global evaluation_interval
     std::int64_t longest_history_ms = INT64_MAX;  ///< of a trial: no window holds more samples than this gives
+    std::int64_t delay_ms = 0;  ///< queries may be evaluated so long after the fact
     std::int32_t pods_per_slot = 3;  ///< pods that may follow one another in a slot within one query's window
     /// Further metrics, as recording rules make them: name -> expression. A use of the name is replaced by
     /// the expression, evaluated when the query is; a range of it is a subquery with the default step.
@@ -58,7 +59,7 @@ struct SampleLayout {
 /// The language is PromQL as Prometheus 2.42 evaluates it in an instant query, checked against its engine.
 /// - *Refused*, because labels and numbers are fixed before a trial or must be the same on every processor:
 ///   count_values, label_replace() that tells pods of one workload apart, transcendental functions, ^ with anything but a constant
-///   integer (-64 to 64) or 0.5, the @ modifier, native histograms.
+///   integer (-64 to 64) or 0.5, native histograms.
 /// - *Matchers* are resolved here. A label with a value for each pod takes patterns that accept all or none
 /// of a
 ///   workload's pods (`pod=~"chat-.*"`); what would tell pods apart is refused. Regular expressions are the

@@ -14,7 +14,7 @@ class PromqlMachine {
 public:
     WT_HD PromqlMachine(const PromqlProgramView& program, const SampleStoreView& store, std::int64_t now_ms,
                         PromqlWorkspace& workspace)
-        : m_program(program), m_store(store), m_workspace(workspace), m_now_ms(now_ms) {}
+        : m_program(program), m_store(store), m_workspace(workspace), m_start_ms(now_ms), m_now_ms(now_ms) {}
 
     WT_HD PromqlResult run() {
         for (std::int32_t pc = 0; pc < m_program.instruction_count && m_status == PromqlStatus::ok; ++pc)
@@ -34,6 +34,7 @@ private:
     const PromqlProgramView& m_program;
     const SampleStoreView& m_store;
     PromqlWorkspace& m_workspace;
+    const std::int64_t m_start_ms;  ///< when the query is evaluated
     std::int64_t m_now_ms;
     std::int32_t m_depth = 0;     ///< values on the stack
     std::int32_t m_elements = 0;  ///< elements in use
@@ -65,6 +66,13 @@ private:
     WT_HD bool fits(std::int32_t points) {
         if (points > m_workspace.point_capacity) fail(PromqlStatus::workspace_overflow);
         return m_status == PromqlStatus::ok;
+    }
+    /// Where a selector's window ends, or a subquery's last step lies at the latest.
+    WT_HD std::int64_t end_of(const PromqlInstruction& op) const {
+        const std::int64_t at = op.at == PromqlAt::now          ? m_now_ms
+                                : op.at == PromqlAt::evaluation ? m_start_ms
+                                                                : op.at_ms;
+        return at - op.offset_ms;
     }
     WT_HD bool is_before_start(std::int64_t time_ms, std::int64_t start_ms) const {
         return m_program.semantics == PromqlSemantics::prometheus_2 ? time_ms < start_ms
@@ -181,7 +189,7 @@ private:
     /// The latest sample of each series, unless it is older than the lookback or the series has ended.
     WT_HD void select(const PromqlInstruction& op) {
         const std::int32_t first = m_elements;
-        const std::int64_t at_ms = m_now_ms - op.offset_ms;
+        const std::int64_t at_ms = end_of(op);
         for (std::int32_t k = 0; k < op.count; ++k) {
             const StreamPlan& stream = m_store.streams[m_program.words[op.table + 2 * k]];
             const std::int32_t labels = m_program.words[op.table + 2 * k + 1];
@@ -211,7 +219,7 @@ private:
             function == PromqlRangeFunction::quantile || function == PromqlRangeFunction::predict_linear;
         const double parameter = has_parameter ? pop_scalar() : 0;
         const std::int32_t first = m_elements;
-        const std::int64_t end_ms = m_now_ms - op.offset_ms, start_ms = end_ms - op.range_ms;
+        const std::int64_t end_ms = end_of(op), start_ms = end_ms - op.range_ms;
         for (std::int32_t k = 0; k < op.count && m_status == PromqlStatus::ok; ++k) {
             const StreamPlan& stream = m_store.streams[m_program.words[op.table + 2 * k]];
             const std::int32_t labels = m_program.words[op.table + 2 * k + 1];
@@ -332,7 +340,7 @@ private:
             fail(PromqlStatus::workspace_overflow);
             return pc;
         }
-        const std::int64_t end_ms = m_now_ms - op.offset_ms, start_ms = end_ms - op.range_ms;
+        const std::int64_t end_ms = end_of(op), start_ms = end_ms - op.range_ms;
         m_workspace.frames[m_frames++] = {m_now_ms, end_ms, m_elements, 0};
         m_now_ms = start_ms / op.step_ms * op.step_ms;
         if (is_before_start(m_now_ms, start_ms)) m_now_ms += op.step_ms;

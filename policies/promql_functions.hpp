@@ -353,6 +353,10 @@ WT_HD inline double calendar_part(PromqlMap part, double unix_seconds) {
     const std::int64_t year = year_of_era + era * 400 + (month <= 2 ? 1 : 0);
     if (part == PromqlMap::year) return static_cast<double>(year);
     if (part == PromqlMap::month) return static_cast<double>(month);
+    if (part == PromqlMap::day_of_year) {  // in_year counts from 1 March
+        const bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        return static_cast<double>(month > 2 ? in_year + 60 + (leap ? 1 : 0) : in_year - 305);
+    }
     if (part == PromqlMap::day_of_month)
         return static_cast<double>(in_year - (153 * march_month + 2) / 5 + 1);
     if (month == 2) return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28;

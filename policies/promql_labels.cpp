@@ -135,6 +135,7 @@ LabelSet labels_of_series(const MetricFamily& family, const MetricWorkload* work
     LabelSet out;
     if (workload != nullptr && family.own_endpoint && workload->endpoint_labels) {
         out = *workload->endpoint_labels;
+        if (family.name == "up") out.erase("model_name");  // Prometheus' own: it has no labels but the target's
     } else if (workload != nullptr) {
         out = workload->labels;
         if (family.scope == MetricScope::per_pod)

@@ -169,13 +169,13 @@ private:
 
     NodePointer postfix() {
         NodePointer node = primary();
-        bool has_offset = false;
+        bool has_offset = false, has_modifier = false;
         while (true) {
             if (is_symbol("[")) {
-                if (has_offset && node->kind == PromqlNodeKind::selector && !is_subquery_here())
+                if (has_modifier && node->kind == PromqlNodeKind::selector && !is_subquery_here())
                     fail("the offset after the range: metric[5m] offset 1h");
                 node = brackets(std::move(node));
-                has_offset = false;
+                has_offset = has_modifier = false;
             } else if (is_word("offset")) {
                 const bool fits =
                     node->kind == PromqlNodeKind::selector || node->kind == PromqlNodeKind::subquery;
@@ -184,13 +184,34 @@ private:
                 take();
                 const bool negative = accept("-");
                 node->offset_ms = duration() * (negative ? -1 : 1);
-                has_offset = true;
+                has_offset = has_modifier = true;
             } else if (is_symbol("@")) {
-                fail("no @ modifier: a simulated day has no past to point at; use offset");
+                const bool fits = node->kind == PromqlNodeKind::selector || node->kind == PromqlNodeKind::subquery;
+                if (!fits || node->in_parentheses) fail("@ only after a selector or a subquery");
+                if (node->at != PromqlAt::now) fail("one @");
+                take();
+                at_time(*node);
+                has_modifier = true;
             } else {
                 return node;
             }
         }
+    }
+
+    /// What stands behind @: a Unix time in seconds, start() or end().
+    void at_time(PromqlNode& node) {
+        if (is_word("start") || is_word("end")) {
+            take();
+            require("(");
+            require(")");
+            node.at = PromqlAt::evaluation;
+            return;
+        }
+        const bool negative = accept("-");
+        if (peek().kind != PromqlTokenKind::number || !(peek().number < 1e14)) fail("a Unix time in seconds, start() or end()");
+        node.at = PromqlAt::fixed;
+        const double ms = take().number * 1000;  // to the nearest millisecond, as Prometheus reads it
+        node.at_ms = static_cast<std::int64_t>(ms + 0.5) * (negative ? -1 : 1);
     }
 
     std::int64_t duration() {

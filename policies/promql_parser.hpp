@@ -43,6 +43,8 @@ struct PromqlNode {
     std::int64_t range_ms = 0;            ///< range selector, subquery
     std::int64_t step_ms = 0;             ///< subquery; 0 = default
     std::int64_t offset_ms = 0;           ///< selector, subquery
+    PromqlAt at = PromqlAt::now;          ///< selector, subquery
+    std::int64_t at_ms = 0;
 
     PromqlBinary op = PromqlBinary::add;  ///< binary
     bool returns_bool = false;

@@ -104,12 +104,20 @@ enum class PromqlMap : std::uint8_t {
     days_in_month,
     month,
     year,
+    day_of_year,
 };
 
 /// Which Prometheus is imitated. They differ in whether a sample exactly at the start of a range (or of
 /// the lookback) counts (2.x: yes, 3.x: no), in how rate() stops its extrapolation at zero, and in how sums
 /// are rounded (2.x adds in order; 3.x with Kahan-Neumaier compensation).
 enum class PromqlSemantics : std::uint8_t { prometheus_2, prometheus_3 };
+
+/// The @ modifier: at which time a selector or subquery looks, before its offset.
+enum class PromqlAt : std::uint8_t {
+    now,         ///< none given
+    evaluation,  ///< @ start() or @ end(): when the query is evaluated, in subqueries too
+    fixed,       ///< @ 1704067200: a Unix time
+};
 
 /// How a vector_vector operation pairs its sides.
 enum class PromqlCardinality : std::uint8_t { one_to_one, many_to_one, one_to_many };
@@ -124,6 +132,7 @@ struct PromqlInstruction {
     bool swap = false;
     bool check_duplicates = false;  ///< the label map may make two elements equal: an error, as in Prometheus
     PromqlCardinality cardinality = PromqlCardinality::one_to_one;
+    PromqlAt at = PromqlAt::now;  ///< select, range_select, subquery_begin
     std::int32_t table = -1;  ///< select: pairs (stream, label set); else the label map; -1 = keep labels
     std::int32_t count = 0;   ///< select: number of pairs
     std::int32_t left_match = -1;   ///< label map to match groups, left side
@@ -134,6 +143,7 @@ struct PromqlInstruction {
     std::int64_t range_ms = 0;
     std::int64_t offset_ms = 0;
     std::int64_t step_ms = 0;
+    std::int64_t at_ms = 0;  ///< of PromqlAt::fixed
     double number = 0;
 };
 static_assert(std::is_trivially_copyable_v<PromqlInstruction>);
@@ -204,6 +214,7 @@ enum class PromqlStatus : std::uint8_t {
     duplicate_series,  ///< the result would hold two elements with the same labels
     many_to_many,      ///< a match group has several elements on a side that must have one
     bad_parameter,     ///< topk() of a number that is no integer
+    unavailable,       ///< Prometheus does not answer
     // What would make our answer wrong, and is therefore none:
     workspace_overflow,
     history_too_short,  ///< a ring has lost samples that the query looks at
@@ -212,7 +223,7 @@ enum class PromqlStatus : std::uint8_t {
 /// True for the errors that a real Prometheus would return to its client; the others end the trial.
 WT_HD constexpr bool is_query_error(PromqlStatus s) {
     return s == PromqlStatus::duplicate_series || s == PromqlStatus::many_to_many ||
-           s == PromqlStatus::bad_parameter;
+           s == PromqlStatus::bad_parameter || s == PromqlStatus::unavailable;
 }
 
 /// The answer: a scalar (`is_scalar`, count = 1), or `count` elements in the workspace; count = 0 is the

@@ -72,6 +72,14 @@ std::vector<PromqlCodeGenerator::SelectedStream> PromqlCodeGenerator::resolve(co
     return selected;
 }
 
+/// How far back from the evaluation of the query a selector or subquery looks, before its own range and offset.
+std::int64_t PromqlCodeGenerator::history_before(const PromqlNode& node) const {
+    const PromqlOptions& options = m_compiler.options();
+    if (node.at == PromqlAt::now) return m_history_ms;
+    if (node.at == PromqlAt::evaluation) return options.delay_ms;
+    return std::min<std::int64_t>(options.longest_history_ms, 86'400'000);  // any time of the trial
+}
+
 void PromqlCodeGenerator::warn_of_empty_selection(const PromqlNode& node,
                                                   const std::vector<std::int32_t>& families) {
     const MetricCatalog& catalog = m_compiler.catalog();
@@ -142,7 +150,7 @@ PromqlFlow PromqlCodeGenerator::selector(const PromqlNode& node) {
     const std::int64_t lookback = m_compiler.options().lookback_ms;
     const std::int32_t table = static_cast<std::int32_t>(m_program.words.size());
     for (const SelectedStream& s : selected) {
-        const std::int64_t history = m_history_ms + std::max<std::int64_t>(node.offset_ms, 0) + lookback;
+        const std::int64_t history = history_before(node) + std::max<std::int64_t>(node.offset_ms, 0) + lookback;
         const std::int32_t stream = require_stream(node, s, history);
         const std::int32_t labels = m_table.intern(s.labels);
         m_program.words.insert(m_program.words.end(), {stream, labels});
@@ -156,6 +164,8 @@ PromqlFlow PromqlCodeGenerator::selector(const PromqlNode& node) {
     op.count = static_cast<std::int32_t>(selected.size());
     op.range_ms = lookback;
     op.offset_ms = node.offset_ms;
+    op.at = node.at;
+    op.at_ms = node.at_ms;
     return push(std::move(flow));
 }
 
@@ -166,6 +176,10 @@ PromqlFlow PromqlCodeGenerator::recorded_metric(const PromqlNode& node) {
         for (const std::string& name : m_metrics_open) circle += name + " -> ";
         problem(node.column, "found a circle of metrics: " + circle + node.name +
                                  ", allowed: metrics that do not need themselves");
+        return push({});
+    }
+    if (node.at != PromqlAt::now) {
+        problem(node.column, "found @ behind the recorded metric '" + node.name + "', allowed: behind a series that is scraped");
         return push({});
     }
     auto tree = parse_promql(m_compiler.options().metrics.at(node.name), m_where, m_path);
@@ -239,7 +253,7 @@ PromqlFlow PromqlCodeGenerator::range(const PromqlNode& node, const std::string&
         return push({});
     }
     PromqlFlow flow;
-    const std::int64_t history = m_history_ms + std::max<std::int64_t>(node.offset_ms, 0) + node.range_ms;
+    const std::int64_t history = history_before(node) + std::max<std::int64_t>(node.offset_ms, 0) + node.range_ms;
     const std::int32_t table = static_cast<std::int32_t>(m_program.words.size());
     bool distinct = true;
     for (const SelectedStream& s : selected) {
@@ -263,6 +277,8 @@ PromqlFlow PromqlCodeGenerator::range(const PromqlNode& node, const std::string&
     op.count = static_cast<std::int32_t>(selected.size());
     op.range_ms = node.range_ms;
     op.offset_ms = node.offset_ms;
+    op.at = node.at;
+    op.at_ms = node.at_ms;
     op.check_duplicates = !distinct;
     return push(std::move(flow));
 }
@@ -276,7 +292,7 @@ PromqlFlow PromqlCodeGenerator::subquery(const PromqlNode& node, PromqlRangeFunc
     const std::int32_t begin = static_cast<std::int32_t>(m_program.instructions.size());
     emit(PromqlOp::subquery_begin);
     const std::int64_t outer_history = m_history_ms, outer_peak = m_peak_elements, base = m_elements;
-    m_history_ms += node.range_ms + std::max<std::int64_t>(node.offset_ms, 0);
+    m_history_ms = history_before(node) + node.range_ms + std::max<std::int64_t>(node.offset_ms, 0);
     m_peak_elements = m_elements;
     const PromqlFlow inner = body();
     pop(inner);
@@ -300,6 +316,8 @@ PromqlFlow PromqlCodeGenerator::subquery(const PromqlNode& node, PromqlRangeFunc
     first.target = static_cast<std::int32_t>(m_program.instructions.size()) - 1;
     first.range_ms = node.range_ms;
     first.offset_ms = node.offset_ms;
+    first.at = node.at;
+    first.at_ms = node.at_ms;
     first.step_ms = step_ms;
     const std::int64_t series =
         inner.cardinality * std::min<std::int64_t>(steps, m_compiler.options().pods_per_slot);

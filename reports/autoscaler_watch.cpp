@@ -223,6 +223,13 @@ void AutoscalerWatch::polled(const KedaPollRecord& r, EventBook& events) {
             events.warning(r.at, m_names.name, "KEDAScalerFailed",
                            fmt::format("error getting metric for trigger {}", m_names.triggers[t]));
     if (!d.rescale) return;
+    if (m_plan.scales_jobs) {
+        const std::string created = fmt::format("Created {} jobs", d.replicas - r.current);
+        events.normal(r.at, m_names.name, "KEDAJobsCreated", created);
+        m_log.scalings.push_back({to_seconds(r.at), static_cast<std::uint32_t>(r.current),
+                                  static_cast<std::uint32_t>(d.replicas), "KEDA", "", "KEDAJobsCreated"});
+        return;
+    }
     const bool up = d.replicas > r.current;
     const std::string scale = fmt::format("{}/{} from {} to {}", m_names.name_space, m_names.target, r.current,
                                           d.replicas);

@@ -52,6 +52,10 @@ public:
         refuse_unsimulated();
         requests();
         server(pools);
+        // vLLM takes its share of the GPU's memory at once and keeps it.
+        const KvCapacity& kv = m_facts.capacity;
+        m_plan.cpu.gpu_memory_mib = std::llround(kv.total_gib * 1024);
+        m_plan.cpu.gpu_memory_used_mib = std::llround(kv.total_gib * kv.gpu_memory_utilization * 1024);
         replicas();
         stages();
         strategy();
@@ -299,6 +303,11 @@ private:
             least = initial = scaler.hpa->min_replicas;
             most = scaler.hpa->max_replicas;
         }
+        if (scaler.scaled_job != nullptr) {
+            m_facts.autoscaler = scaler.scaled_job->meta.title();
+            least = initial = scaler.scaled_job->min_replicas;
+            most = scaler.scaled_job->max_replicas;
+        }
         // A manifest that says a count starts with it, within the autoscaler's bounds; one that does not,
         // with the minimum.
         const bool scaled = scaler.scaled_object != nullptr || scaler.hpa != nullptr;
@@ -421,6 +430,19 @@ std::uint64_t hash_of(const Scenario& scenario, const BlueprintParts& parts, con
     return hash.value();
 }
 
+/// --metric-resolution of the manifests' metrics-server; the scenario's own word holds.
+Tick metrics_server_resolution(const Scenario& scenario) {
+    if (scenario.metrics_server_resolution) return *scenario.metrics_server_resolution;
+    const std::string flag = "--metric-resolution=";
+    for (const WorkloadObject& w : scenario.manifests.workloads)
+        for (const Container& c : w.pod.containers)
+            for (const std::string& argument : c.args)
+                if (c.image.find("metrics-server") != std::string::npos && argument.starts_with(flag))
+                    if (const auto resolution = parse_go_duration(argument.substr(flag.size())))
+                        if (resolution->count > 0) return *resolution;
+    return seconds(15);
+}
+
 }  // namespace
 
 Result<CompiledScenario> compile_scenario(const Scenario& scenario, const WorkloadSource& source) {
@@ -483,10 +505,8 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
         autoscaler.expanders[0] = CaExpander::priority;
     }
     out.has_goodput = !scenario.goodput.empty();
-    if (scenario.prometheus.evaluation_delay.count > 0)
-        errors.push_back({{scenario.file, 0, 0},
-                          "prometheus.delay_s",
-                          "a delay between scrape and query is not simulated, allowed: 0"});
+    parts.scrape.delay = scenario.prometheus.evaluation_delay;
+    parts.scrape.metrics_server_resolution = metrics_server_resolution(scenario);
 
     refuse_unsimulated(scenario, errors);
     std::vector<PoolDraft> pools = compile_pools(scenario, parts, errors, out.warnings);
@@ -494,7 +514,6 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     std::vector<const WorkloadObject*> objects;
     std::deque<WorkloadObject> leaders;
     parts.workload_of_model.clear();
-    Tick interval = scenario.prometheus.scrape_interval;
     for (const WorkloadSpec& spec : scenario.workloads) {
         const WorkloadObject* object = scenario.target_of(spec);
         if (object == nullptr) {
@@ -514,8 +533,6 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
         }
         parts.workload_of_model.push_back(static_cast<std::uint32_t>(objects.size()));
         objects.push_back(object);
-        interval = objects.size() == 1 ? scenario.scrape_interval_of(*object)
-                                       : min(interval, scenario.scrape_interval_of(*object));
         WorkloadDraft(scenario, spec, *object, out, errors).compile(pools);
     }
     const std::deque<OtherWorkload> others = other_workloads(scenario);
@@ -529,7 +546,13 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
             {{scenario.file, 0, 0},
              "workload",
              fmt::format("found {} workloads, allowed: at most {}", objects.size(), max_workloads)});
-    parts.scrape.interval = interval;
+    parts.scrape_loops = {scenario.prometheus.scrape_interval};
+    for (std::size_t w = 0; w < std::min(objects.size(), parts.workloads.size()); ++w) {
+        const Tick interval = scenario.scrape_interval_of(*objects[w]);
+        const auto known = std::find(parts.scrape_loops.begin(), parts.scrape_loops.end(), interval);
+        parts.workloads[w].scrape_loop = static_cast<std::uint32_t>(known - parts.scrape_loops.begin());
+        if (known == parts.scrape_loops.end()) parts.scrape_loops.push_back(interval);
+    }
     size_karpenter_pools(parts, pools);
     add_pools(pools, out, errors);
     std::uint64_t pods = 0;

@@ -48,7 +48,11 @@ void compile_alerts(const Scenario& scenario, QueryCompiler& queries, CompiledSc
             out.alerts.push_back(std::move(facts));
             continue;
         }
-        warnings.insert(warnings.end(), attempt.program->warnings.begin(), attempt.program->warnings.end());
+        for (const Problem& w : attempt.program->warnings)  // an expression may say one thing twice
+            if (std::none_of(warnings.begin(), warnings.end(), [&](const Problem& known) {
+                    return known.message == w.message && known.where.line == w.where.line && known.where.file == w.where.file;
+                }))
+                warnings.push_back(w);
         AlertPlan plan;
         plan.query = queries.take(rule.expression, rule.where, path);
         // One for each element, and for as many again that fire on after their element has gone.

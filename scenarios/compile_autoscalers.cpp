@@ -91,6 +91,34 @@ public:
         finish();
     }
 
+    /// Its triggers are read as a ScaledObject's are.
+    void add(const ScaledJobObject& job) {
+        ScaledObject so;
+        so.meta = job.meta;
+        so.polling_interval = job.polling_interval;
+        so.min_replicas = job.min_replicas;
+        so.max_replicas = job.max_replicas;
+        so.triggers = job.triggers;
+        m_plan.scales_jobs = 1;
+        m_plan.jobs.min_replicas = job.min_replicas;
+        m_plan.jobs.max_replicas = job.max_replicas;
+        m_plan.jobs.queue_length_deduction = job.custom_queue_deduction;
+        m_plan.jobs.running_job_percentage = job.custom_running_percentage;
+        m_plan.jobs.strategy = static_cast<KedaJobStrategy>(job.strategy);
+        m_plan.jobs.calculation = job.calculation == "min"   ? KedaJobCalculation::min
+                                  : job.calculation == "avg" ? KedaJobCalculation::avg
+                                  : job.calculation == "sum" ? KedaJobCalculation::sum
+                                                             : KedaJobCalculation::max;
+        for (const std::string& condition : job.pending_pod_conditions) {
+            const PodMilestone milestone = condition == "PodScheduled" ? PodMilestone::scheduled
+                                           : condition == "Ready" || condition == "ContainersReady"
+                                               ? PodMilestone::ready
+                                               : PodMilestone::initialized;
+            m_plan.pending_until |= static_cast<std::uint8_t>(1u << static_cast<unsigned>(milestone));
+        }
+        add(so);
+    }
+
     void add(const HorizontalPodAutoscaler& hpa) {
         name(hpa.meta, "spec.maxReplicas", hpa.meta.name);
         m_plan.hpa.min_replicas = hpa.min_replicas;
@@ -150,6 +178,10 @@ private:
                                       : saturated_milli(resources.memory_request_bytes.value_or(0));
             }
         }
+        if (cpu && m_out.parts.templates[workload.first_template].plan.server < 0)
+            m_out.warnings.push_back({m_scenario.manifests.where(meta, path), meta.title() + ":" + path,
+                                      "reads the CPU of pods of which nothing says what they use (they answer no requests here): "
+                                      "there are no samples, FailedGetResourceMetric, and this metric scales nothing"});
         if (percent > 0 && t.request_milli == 0)
             refuse(meta, path,
                    fmt::format("a {0} utilization target needs the pods' {0} request, found none, allowed: "
@@ -412,6 +444,8 @@ ScalerOf scaler_of(const Scenario& scenario, const WorkloadObject& w) {
         if (targets(s.meta, s.target)) out.scaled_object = &s;
     for (const HorizontalPodAutoscaler& h : scenario.manifests.horizontal_pod_autoscalers)
         if (targets(h.meta, h.target)) out.hpa = &h;
+    for (const ScaledJobObject& j : scenario.manifests.scaled_jobs)
+        if (w.meta.kind == j.meta.kind && w.meta.name == j.meta.name && w.meta.name_space == j.meta.name_space) out.scaled_job = &j;
     return out;
 }
 
@@ -426,6 +460,8 @@ void compile_autoscalers(const Scenario& scenario, const std::vector<const Workl
             draft.add(*scaler.scaled_object);
         else if (scaler.hpa != nullptr)
             draft.add(*scaler.hpa);
+        else if (scaler.scaled_job != nullptr)
+            draft.add(*scaler.scaled_job);
     }
     compile_alerts(scenario, queries, out, warnings);
     queries.finish();

@@ -15,6 +15,7 @@ void compile_autoscalers(const Scenario& scenario, const std::vector<const Workl
 struct ScalerOf {
     const ScaledObject* scaled_object = nullptr;
     const HorizontalPodAutoscaler* hpa = nullptr;
+    const ScaledJobObject* scaled_job = nullptr;  ///< the workload is its Jobs
 };
 [[nodiscard]] ScalerOf scaler_of(const Scenario& scenario, const WorkloadObject& workload);
 

@@ -127,9 +127,13 @@ void compile_events(const Scenario& scenario, const std::vector<const WorkloadOb
                 compile_shortage(e, pools, parts, errors);
                 break;
             case EventKind::no_metrics:
-                errors.push_back({e.where, e.path,
-                                  "this kind of event is not simulated, allowed: rollout, scale, lose_node, "
-                                  "drain_node, add_node, degrade, no_capacity"});
+                parts.outages.push_back({e.at, e.at + e.duration,
+                                         e.target == "prometheus"       ? OutageKind::prometheus
+                                         : e.target == "metrics-server" ? OutageKind::metrics_server
+                                                                        : OutageKind::workload,
+                                         {}, 0});
+                for (std::uint32_t w = 0; w < objects.size(); ++w)
+                    if (objects[w]->meta.title() == e.target) parts.outages.back().workload = w;
                 break;
         }
     }

@@ -8,12 +8,13 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 
 namespace windtunnel {
 
 namespace {
 
-/// Which label names a queue, by exporter; and those that only exporters of other objects carry.
+/// Which label names a queue, by exporter.
 constexpr const char* queue_labels[] = {"queue", "key", "topic", "consumergroup", "dimension_QueueName"};
 
 /// The name of the queue in front of a workload: what a trigger of its ScaledObject looks at, else its own.
@@ -25,24 +26,75 @@ std::string queue_of(const Scenario& scenario, const WorkloadObject& w) {
     return w.meta.name;
 }
 
-/// Which of a workload's labels a family does not carry.
-std::vector<std::string> hidden_labels(const ExposedMetrics& exposed, const std::string& family) {
+/// Which of its workload's labels a family carries, by its name's beginning: of the exporters only what they say of an
+/// object; vLLM's own, where no monitor says otherwise, what a scrape that maps all of a pod's labels gives.
+struct CarriedLabels {
+    const char* family;
+    std::vector<std::string> labels;
+};
+const std::vector<CarriedLabels>& carried_labels() {
+    static const std::vector<std::string> of_pod = {"namespace", "pod", "container", "instance", "exported_pod",
+                                                    "exported_namespace", "exported_container"};
+    static const std::vector<std::string> queue = {"namespace", "instance", "queue", "key", "topic", "consumergroup", "dimension_QueueName"};
+    static const std::vector<CarriedLabels> table = {
+        {"DCGM_", of_pod},
+        {"container_", of_pod},
+        {"redis_", queue},
+        {"rabbitmq_", queue},
+        {"kafka_", queue},
+        {"aws_sqs_", queue},
+        {"kube_deployment_", {"namespace", "instance", "deployment"}},
+        {"kube_statefulset_", {"namespace", "instance", "statefulset"}},
+        {"kube_horizontalpodautoscaler_", {"namespace", "instance", "horizontalpodautoscaler"}},
+        {"kube_hpa_", {"namespace", "instance", "hpa"}},
+        {"kube_pod_container_", {"namespace", "instance", "pod", "container"}},
+        {"kube_pod_", {"namespace", "instance", "pod"}},
+        {"istio_", {"namespace", "instance", "destination_workload", "destination_workload_namespace", "destination_service_name",
+                    "destination_service_namespace", "destination_service", "destination_app"}},
+        {"envoy_", {"namespace", "instance", "envoy_cluster_name"}},
+        {"nginx_", {"namespace", "instance", "ingress", "service", "exported_service", "exported_namespace"}},
+        {"traefik_", {"namespace", "instance", "service"}},
+        {"inference_pool_", {"namespace", "instance", "name"}},
+        {"inference_", {"namespace", "instance", "model_name", "target_model_name"}}};
+    return table;
+}
+
+/// Labels that only exporters of other objects carry.
+bool is_of_an_exporter(const std::string& label) {
+    for (const CarriedLabels& row : carried_labels())
+        if (label != "namespace" && label != "pod" && label != "container" && label != "instance" && label != "deployment" &&
+            label != "service" && label != "model_name" &&
+            std::find(row.labels.begin(), row.labels.end(), label) != row.labels.end())
+            return true;
+    return label.starts_with("label_");
+}
+
+/// Which labels of the workloads a family does not carry.
+std::vector<std::string> hidden_labels(const MetricCatalog& catalog, const std::string& family) {
+    std::set<std::string> all;
+    for (const MetricWorkload& w : catalog.workloads) {
+        for (const auto& [name, value] : w.labels) all.insert(name);
+        for (const auto& [name, values] : w.pod_labels) all.insert(name);
+    }
+    const CarriedLabels* carried = nullptr;
+    for (const CarriedLabels& row : carried_labels())
+        if (carried == nullptr && family.starts_with(row.family)) carried = &row;
     std::vector<std::string> hidden;
-    const auto& others = exposed.speaks_of_others;
-    const bool queue = family.starts_with("redis_") || family.starts_with("rabbitmq_") ||
-                       family.starts_with("kafka_") || family.starts_with("aws_sqs_");
-    if (!queue) hidden.insert(hidden.end(), std::begin(queue_labels), std::end(queue_labels));
-    if (std::find(others.begin(), others.end(), family) == others.end())
-        hidden.insert(hidden.end(), {"exported_pod", "exported_namespace", "exported_container"});
-    if (!family.starts_with("kube_horizontalpodautoscaler_")) hidden.emplace_back("horizontalpodautoscaler");
-    hidden.emplace_back(family.starts_with("kube_statefulset_") ? "deployment" : "statefulset");
+    for (const std::string& label : all) {
+        const bool listed = carried != nullptr && std::find(carried->labels.begin(), carried->labels.end(), label) != carried->labels.end();
+        const bool of_object = family == "kube_pod_labels" && label.starts_with("label_");
+        if (carried != nullptr ? !listed && !of_object : is_of_an_exporter(label)) hidden.push_back(label);
+    }
     return hidden;
 }
 
 /// Labels that the series of a workload carry: those of service discovery, of kube-state-metrics and of vLLM.
 LabelSet labels_of(const Scenario& scenario, const WorkloadObject& w, const CompiledWorkload& facts) {
     LabelSet labels;
-    for (const auto& [key, value] : w.pod.labels) labels[sanitized_label(key)] = value;
+    for (const auto& [key, value] : w.pod.labels) {
+        labels[sanitized_label(key)] = value;
+        labels["label_" + sanitized_label(key)] = value;  // kube_pod_labels
+    }
     labels["namespace"] = w.meta.name_space;
     labels["deployment"] = w.meta.name;
     if (!w.pod.containers.empty())
@@ -55,6 +107,7 @@ LabelSet labels_of(const Scenario& scenario, const WorkloadObject& w, const Comp
     const ScalerOf scaler = scaler_of(scenario, w);
     if (scaler.scaled_object != nullptr) labels["horizontalpodautoscaler"] = scaler.scaled_object->hpa_name;
     if (scaler.hpa != nullptr) labels["horizontalpodautoscaler"] = scaler.hpa->meta.name;
+    if (labels.contains("horizontalpodautoscaler")) labels["hpa"] = labels["horizontalpodautoscaler"];
     labels["job"] = w.meta.name;
     for (const Service& s : scenario.manifests.services) {
         if (s.selector.empty() || s.meta.name_space != w.meta.name_space) continue;
@@ -70,7 +123,35 @@ LabelSet labels_of(const Scenario& scenario, const WorkloadObject& w, const Comp
                                ? w.server->served_model_names.front()
                            : w.server && !w.server->model.empty() ? w.server->model
                                                                   : facts.model;
+    const std::string service = labels.contains("service") ? labels["service"] : w.meta.name;
+    labels["name"] = service;  // an InferencePool is called as its Service would be
+    labels["target_model_name"] = labels["model_name"];
+    labels["ingress"] = labels["exported_service"] = labels["destination_service_name"] = service;
+    labels["destination_workload"] = w.meta.name;
+    labels["destination_workload_namespace"] = labels["destination_service_namespace"] = w.meta.name_space;
+    labels["destination_service"] = service + "." + w.meta.name_space + ".svc.cluster.local";
+    if (const auto app = w.pod.labels.find("app"); app != w.pod.labels.end()) labels["destination_app"] = app->second;
+    labels["envoy_cluster_name"] = "outbound|80||" + labels["destination_service"];
     return labels;
+}
+
+bool exposes(Exposer exposer, const Scenario& scenario, const BlueprintParts& parts, std::size_t w, const WorkloadObject& object) {
+    const WorkloadPlan& plan = parts.workloads[w];
+    switch (exposer) {
+        case Exposer::all:
+            return true;
+        case Exposer::servers:
+            for (std::uint32_t t = plan.first_template; t < plan.first_template + plan.template_count; ++t)
+                if (parts.templates[t].plan.server >= 0) return true;
+            return false;
+        case Exposer::deployments:
+            return object.meta.kind == "Deployment";
+        case Exposer::stateful_sets:
+            return object.meta.kind == "StatefulSet" || object.meta.kind == "LeaderWorkerSet";
+        case Exposer::autoscaled:
+            return scaler_of(scenario, object).hpa != nullptr || scaler_of(scenario, object).scaled_object != nullptr;
+    }
+    return false;
 }
 
 /// A label's value in PromQL's quotes.
@@ -167,35 +248,56 @@ void QueryCompiler::finish() {
     parts.scrape.series_count = layout.series_count;
     parts.scrape.sample_count = layout.sample_count;
     parts.streams = layout.streams;
-    bool histograms = false;
+    // Only the histograms that somebody reads are kept.
+    std::vector<std::int32_t> kept(m_exposed.histograms.size(), -1);
     for (const StreamPlan& stream : layout.streams) {
         StreamSource source = m_exposed.sources[static_cast<std::size_t>(stream.family)];
         source.workload = static_cast<std::uint32_t>(std::max(stream.workload, 0));
         source.extra = stream.extra;
-        histograms = histograms || source.source == SeriesKind::histogram_bucket ||
-                     source.source == SeriesKind::histogram_sum || source.source == SeriesKind::histogram_count;
+        if (source.source == SeriesKind::histogram_bucket || source.source == SeriesKind::histogram_sum ||
+            source.source == SeriesKind::histogram_count) {
+            std::int32_t& index = kept[source.histogram];
+            if (index < 0) {
+                index = static_cast<std::int32_t>(parts.histograms.size());
+                HistogramPlan plan = m_exposed.histograms[source.histogram];
+                const auto first = m_exposed.bounds.begin() + plan.first_bound;
+                plan.first_bound = static_cast<std::uint32_t>(parts.histogram_bounds.size());
+                parts.histogram_bounds.insert(parts.histogram_bounds.end(), first, first + plan.bound_count);
+                parts.histograms.push_back(plan);
+            }
+            source.histogram = static_cast<std::uint16_t>(index);
+        }
         parts.stream_sources.push_back(source);
-    }
-    if (histograms) {
-        parts.histograms = m_exposed.histograms;
-        parts.histogram_bounds = m_exposed.bounds;
     }
 }
 
 PromqlCompiler QueryCompiler::make(const Scenario& scenario, const std::vector<const WorkloadObject*>& objects) {
     const BlueprintParts& parts = m_out.parts;
-    const std::int64_t interval_ms = parts.scrape.interval.count / ticks_per_millisecond;
-    for (MetricFamily& f : m_exposed.catalog.families) {
-        f.scrape_interval_ms = interval_ms;
-        f.hidden_labels = hidden_labels(m_exposed, f.name);
-    }
+    MetricCatalog& catalog = m_exposed.catalog;
     for (std::size_t w = 0; w < objects.size(); ++w)
         m_exposed.catalog.add_workload(objects[w]->meta.name, labels_of(scenario, *objects[w], m_out.workloads[w]),
                                        static_cast<std::int32_t>(parts.workloads[w].pod_slots));
-    for (MetricWorkload& w : m_exposed.catalog.workloads) w.pod_labels["exported_pod"] = w.pod_labels["pod"];
+    for (MetricWorkload& w : catalog.workloads) w.pod_labels["exported_pod"] = w.pod_labels["pod"];
+    const auto milliseconds_of = [](Tick t) { return t.count / ticks_per_millisecond; };
+    Tick shortest = never, longest = parts.scrape_loops[0];
+    for (const WorkloadPlan& w : parts.workloads) {
+        shortest = min(shortest, parts.scrape_loops[w.scrape_loop]);
+        longest = max(longest, parts.scrape_loops[w.scrape_loop]);
+    }
+    for (std::size_t i = 0; i < catalog.families.size(); ++i) {
+        MetricFamily& f = catalog.families[i];
+        f.scrape_interval_ms = std::max<std::int64_t>(1, milliseconds_of(f.own_endpoint ? shortest : parts.scrape_loops[0]));
+        f.hidden_labels = hidden_labels(catalog, f.name);
+        if (m_exposed.exposers[i] == Exposer::all) continue;
+        for (std::size_t w = 0; w < objects.size(); ++w)
+            if (exposes(m_exposed.exposers[i], scenario, parts, w, *objects[w])) f.workloads.push_back(static_cast<std::int32_t>(w));
+        if (f.workloads.empty()) f.workloads.push_back(-1);  // nobody
+    }
     add_endpoints(scenario, objects);
     PromqlOptions options;
-    options.longest_history_ms = (parts.span + parts.drain_limit + parts.scrape.interval).count / ticks_per_millisecond + 1;
+    // The oldest samples are those from before t = 0.
+    options.longest_history_ms = milliseconds_of(parts.span + parts.drain_limit + longest + longest) + 1;
+    options.delay_ms = milliseconds_of(parts.scrape.delay);
     options.metrics = recorded_metrics(scenario.manifests.rules.recording);
     for (const MetricMapping& m : scenario.metrics) options.metrics[m.name] = m.expression;
     return PromqlCompiler(m_exposed.catalog, options);

@@ -69,7 +69,7 @@ MetricsMonitor decode_metrics_monitor(Decoder& object, ObjectMeta meta) {
     const bool pod_monitor = out.meta.kind == "PodMonitor";  // Google's PodMonitoring has endpoints too
     for (Decoder& endpoint : spec.children(pod_monitor ? "podMetricsEndpoints" : "endpoints")) {
         if (first) {
-            out.port = endpoint.text("port").value_or("");
+            if (const Node* port = endpoint.take("port")) out.port = port->text;  // a name, or Google's number
             out.relabelings = decode_relabelings(endpoint, "relabelings");
             out.metric_relabelings = decode_relabelings(endpoint, endpoint.has("metricRelabeling") ? "metricRelabeling" : "metricRelabelings");
         }

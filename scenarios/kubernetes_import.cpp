@@ -348,7 +348,7 @@ private:
     void read_scaled_job(Decoder& object, ObjectMeta meta) {
         m_out.scaled_jobs.push_back(decode_scaled_job(object, std::move(meta)));
         const ScaledJobObject& made = m_out.scaled_jobs.back();
-        if (made.job.pod.gpus() == 0) object.note("", made.meta.title() + " starts Jobs without GPUs, which are not simulated");
+        if (made.job.pod.gpus() == 0 && !made.job.run_time) object.note("", made.meta.title() + " starts Jobs without GPUs that do not say how long they run (annotation windtunnel.dev/run-time-s): they are not simulated");
     }
     void read_cluster_config(Decoder& object, ObjectMeta meta) {
         std::string region;

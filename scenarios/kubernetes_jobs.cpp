@@ -207,7 +207,12 @@ ScaledJobObject decode_scaled_job(Decoder& object, ObjectMeta meta) {
     out.strategy = strategy.choice<JobStrategy>("strategy", {{"default", JobStrategy::normal}, {"custom", JobStrategy::custom}, {"accurate", JobStrategy::accurate}, {"eager", JobStrategy::eager}}).value_or(JobStrategy::normal);
     out.custom_queue_deduction = strategy.int32("customScalingQueueLengthDeduction", 0).value_or(0);
     if (strategy.has("customScalingRunningJobPercentage")) out.custom_running_percentage = metadata_number(strategy, "customScalingRunningJobPercentage", 0, false, false);
-    strategy.quiet({"customScalingRunningJobPercentage", "pendingPodConditions", "multipleScalersCalculation"});
+    out.calculation = strategy.choice<std::string>("multipleScalersCalculation", {{"max", "max"}, {"min", "min"}, {"avg", "avg"}, {"sum", "sum"}}).value_or("max");
+    out.pending_pod_conditions = strategy.texts("pendingPodConditions");
+    for (const std::string& condition : out.pending_pod_conditions)
+        if (condition != "Ready" && condition != "PodScheduled" && condition != "Initialized" && condition != "ContainersReady" && condition != "PodReadyToStartContainers")
+            strategy.error("pendingPodConditions", "found \"" + condition + "\", allowed: Ready, ContainersReady, PodReadyToStartContainers, Initialized, PodScheduled");
+    strategy.quiet({"customScalingRunningJobPercentage"});
     strategy.finish();
     Decoder rollout = spec.child("rollout");
     out.gradual = rollout.choice<bool>("strategy", {{"default", false}, {"gradual", true}}).value_or(false);

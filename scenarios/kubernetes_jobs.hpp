@@ -62,6 +62,8 @@ struct ScaledJobObject {
     JobStrategy strategy = JobStrategy::normal;
     std::int32_t custom_queue_deduction = 0;   ///< of custom
     double custom_running_percentage = 0;
+    std::string calculation = "max";           ///< multipleScalersCalculation: max, min, avg or sum
+    std::vector<std::string> pending_pod_conditions;
     bool gradual = false;                      ///< rollout.strategy gradual: running Jobs end by themselves
     std::vector<Trigger> triggers;
 };

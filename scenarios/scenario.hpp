@@ -153,7 +153,7 @@ enum class EventKind : std::uint8_t {
     drain_node,   ///< nodes of a pool are drained and removed
     add_node,     ///< nodes are added to a pool by hand, beyond what autoscaling asks for
     no_capacity,  ///< for a while the cloud gives no nodes for a pool
-    no_metrics,   ///< for a while Prometheus answers nothing
+    no_metrics,   ///< for a while Prometheus, metrics-server or the pods of a workload give no metrics
     degrade,      ///< some pods of a workload fall ill, and their /health says that they are well
 };
 
@@ -172,7 +172,7 @@ struct ScenarioEvent {
     EventKind kind = EventKind::rollout;
     Tick at;
     Tick duration{0};                            ///< of no_capacity and no_metrics
-    std::string target;                          ///< a workload ("Deployment/chat") or a pool's name; "" for no_metrics, "*" = all pools
+    std::string target;                          ///< a workload ("Deployment/chat") or a pool's name; "*" = all pools; of no_metrics "prometheus", "metrics-server" or a workload
     std::optional<CapacityType> capacity;        ///< no_capacity: only of this; empty: both
     std::string zone, instance_type;             ///< no_capacity: only there, only of that; "" = all
     std::int32_t count = 1;                      ///< nodes, or replicas to scale to
@@ -192,6 +192,7 @@ struct Scenario {
     ClusterSpec cluster;
     std::vector<MetricMapping> metrics;
     PrometheusSpec prometheus;
+    std::optional<Tick> metrics_server_resolution; ///< empty: its own flag's, else 15 s
     std::vector<Threshold> thresholds;
     GoodputSpec goodput;
     std::vector<ScenarioEvent> events;           ///< in the order of the file

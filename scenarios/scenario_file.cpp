@@ -245,7 +245,8 @@ void decode_events(Decoder& root, Scenario& out) {
             if (!item.has(name)) continue;
             ++given;
             event.kind = kind;
-            if (kind == EventKind::no_metrics) item.boolean(name);
+            if (kind == EventKind::no_metrics && item.node().find(name)->kind == Node::Kind::boolean)
+                event.target = item.boolean(name).value_or(true) ? "prometheus" : "";
             else event.target = item.text(name).value_or("");
         }
         item.quiet(names);
@@ -302,6 +303,9 @@ void decode_scenario(const Document& document, Scenario& out, Findings& findings
     out.prometheus.evaluation_delay = prometheus.duration("delay_s", 0, 86400).value_or(Tick{0});
     out.prometheus.evaluation_interval = prometheus.duration("evaluation_interval_s", 1e-3, 86400).value_or(seconds(30));
     prometheus.finish();
+    Decoder metrics_server = root.child("metrics_server");
+    if (const auto resolution = metrics_server.duration("resolution_s", 1, 600)) out.metrics_server_resolution = *resolution;
+    metrics_server.finish();
     decode_goodput(root.child("goodput"), out.goodput);
     decode_thresholds(root, out);
     decode_events(root, out);

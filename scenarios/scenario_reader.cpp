@@ -173,12 +173,13 @@ void check_events(const Scenario& scenario, Findings& findings) {
     for (const PoolSpec& pool : scenario.cluster.pools) pools.push_back(pool.name);
     for (const KarpenterNodePool& pool : scenario.manifests.node_pools) pools.push_back(pool.meta.name);
     for (const ScenarioEvent& event : scenario.events) {
-        if (event.kind == EventKind::no_metrics || (event.kind == EventKind::no_capacity && event.target == "*")) continue;
-        const bool of_workload = event.kind == EventKind::rollout || event.kind == EventKind::scale || event.kind == EventKind::degrade;
+        if (event.kind == EventKind::no_metrics && (event.target == "prometheus" || event.target == "metrics-server")) continue;
+        if ((event.kind == EventKind::no_capacity && event.target == "*")) continue;
+        const bool of_workload = event.kind == EventKind::rollout || event.kind == EventKind::scale || event.kind == EventKind::degrade || event.kind == EventKind::no_metrics;
         const std::vector<std::string>& known = of_workload ? workloads : pools;
         if (std::find(known.begin(), known.end(), event.target) == known.end())
             findings.errors.push_back({event.where, event.path, "found \"" + event.target + "\", which is no " + (of_workload ? "workload of the manifests" : "pool") +
-                                                                    did_you_mean(event.target, known) + (known.empty() ? "" : ", allowed: " + join(known))});
+                                                                    did_you_mean(event.target, known) + (known.empty() ? "" : ", allowed: " + join(known)) + (event.kind == EventKind::no_metrics ? ", prometheus or metrics-server" : "")});
     }
 }
 

@@ -44,7 +44,10 @@ void refuse_unsimulated(const Scenario& scenario, Problems& errors) {
     for (const CronJobObject& j : m.cron_jobs)
         if (!j.job.run_time) refuse_gpus(j.meta, j.job.pod, untimed.c_str());
     for (const ScaledJobObject& j : m.scaled_jobs)
-        refuse_gpus(j.meta, j.job.pod, "a ScaledJob, whose Jobs of a queue use GPUs; write a Deployment with a ScaledObject on the same trigger, and workload.routing: queue");
+        if (!j.job.run_time)
+            refuse_gpus(j.meta, j.job.pod, "a ScaledJob whose Jobs use GPUs and that does not say how long they run, allowed: annotation windtunnel.dev/run-time-s: \"600\"");
+        else if (j.job.parallelism > 1 || j.job.completions.value_or(1) > 1)
+            errors.push_back({j.meta.where, j.meta.title(), "would change the result and is not simulated: Jobs of several pods, allowed: parallelism and completions of 1"});
 }
 
 }  // namespace windtunnel

@@ -66,6 +66,13 @@ std::deque<OtherWorkload> other_workloads(const Scenario& scenario) {
             add(std::move(other));
         }
     }
+    for (const ScaledJobObject& scaled : scenario.manifests.scaled_jobs) {
+        if (!is_simulated(scaled.job)) continue;
+        OtherWorkload other = with_pod(scaled.meta, scaled.job.pod);
+        other.job = &scaled.job;
+        other.scaled_job = &scaled;
+        add(std::move(other));
+    }
     return out;
 }
 
@@ -98,6 +105,12 @@ void compile_kind(const OtherWorkload& other, WorkloadPlan& plan, TemplatePlan& 
     plan.initial_replicas = job.suspended ? 0 : 1;
     plan.pod_slots = static_cast<std::uint32_t>(2 * std::max(job.parallelism, 1) + 4);
     pod.run_time = job.run_time.value_or(never);
+    if (other.scaled_job == nullptr) return;
+    // A pod for each of its Jobs. A Job replaces a pod that it has lost; how often is not counted for each alone.
+    plan.scaled_jobs = 1;
+    plan.job = {0, INT32_MAX, INT32_MAX, never};
+    plan.initial_replicas = 0;
+    plan.pod_slots = static_cast<std::uint32_t>(other.scaled_job->max_replicas + other.scaled_job->max_replicas / 2 + 4);
 }
 
 void compile_cron_jobs(const std::deque<OtherWorkload>& others, std::size_t first, std::int64_t start_unix_s,

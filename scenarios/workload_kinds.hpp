@@ -13,6 +13,7 @@ struct OtherWorkload {
     WorkloadSpec spec;      ///< of a stream without requests: what the scenario would say by default
     const JobObject* job = nullptr;
     const CronJobObject* cron = nullptr;
+    const ScaledJobObject* scaled_job = nullptr;
     bool bare = false;
 };
 

@@ -6,6 +6,7 @@
 #include "policies/hpa.hpp"
 #include "policies/keda.hpp"
 #include "policies/keda_formula.hpp"
+#include "policies/keda_jobs.hpp"
 #include "policies/promql_program.hpp"
 #include "policies/sample_store.hpp"
 
@@ -21,9 +22,8 @@ enum class SeriesKind : std::uint8_t {
     preemptions_total,
     prompt_tokens_total,
     generation_tokens_total,
-    request_success_total,
+    request_success_total,  ///< `extra` = FinishedReason
     gpu_utilization,   ///< 0..100, busy share since the last scrape
-    cpu_usage_milli,   ///< since the last scrape, from WorkloadMetrics
     histogram_bucket,  ///< `extra` = bucket (cumulative, the last is +Inf) of histogram `histogram`
     histogram_sum,
     histogram_count,
@@ -39,15 +39,45 @@ enum class SeriesKind : std::uint8_t {
     gpu_active,            ///< gpu_utilization as a share, 0..1
     cpu_seconds_total,
     memory_bytes,
+    gpu_memory_used_mib,
+    gpu_memory_free_mib,
+    up,  ///< whether the pod's own /metrics answers
+    responses_total,     ///< per workload: what requests were answered with; `extra` = RequestEnd, from completed to failed
+    hpa_minimum,         ///< per workload: of its autoscaler
+    hpa_maximum,
+    pool_average_queue,  ///< per workload: waiting requests, a mean over its engines, as of now
+    pool_average_kv,     ///< the same of the used share of their KV caches
+    pod_ready,     ///< of a pod that exists; `extra` = condition true, false, unknown
+    pod_phase,     ///< `extra` = Pending, Running, Succeeded, Failed, Unknown
+    pod_restarts,  ///< of its containers
     zero,  ///< always 0
     one,   ///< always 1
 };
 
+/// Who serves a series to Prometheus.
+enum class ScrapeTarget : std::uint8_t {
+    own,      ///< the pod itself
+    node,     ///< an exporter on its node: DCGM's, cadvisor
+    cluster,  ///< one for all: kube-state-metrics, queues, gateways
+};
+
+/// Why a request's generation ended, as vLLM counts it.
+enum class FinishedReason : std::uint8_t { stop, length, abort };
+inline constexpr std::uint32_t finished_reasons = 3;
+
 enum class HistogramKind : std::uint8_t {
     time_to_first_token,
     e2e_request_latency,
-    request_time_per_output_token
+    request_time_per_output_token,
+    time_per_output_token,  ///< of every token: those of one request count with its mean
+    request_decode_time,
+    request_prompt_tokens,
+    request_generation_tokens
 };
+/// Its bounds and sum are tokens; else ticks.
+WT_HD constexpr bool counts_tokens(HistogramKind kind) {
+    return kind == HistogramKind::request_prompt_tokens || kind == HistogramKind::request_generation_tokens;
+}
 
 /// A Prometheus histogram that every pod keeps because some query reads it.
 struct HistogramPlan {
@@ -60,7 +90,7 @@ struct HistogramPlan {
 /// Where the values of stream i of the sample store come from.
 struct StreamSource {
     SeriesKind source = SeriesKind::requests_waiting;
-    std::uint8_t padding = 0;
+    ScrapeTarget target = ScrapeTarget::own;
     std::uint16_t histogram = 0;  ///< index into Blueprint::histograms
     std::uint32_t workload = 0;
     std::int32_t extra = 0;
@@ -107,14 +137,19 @@ struct TriggerPlan {
     double activation = 0;  ///< KEDA: active above
 };
 
+/// What pendingPodConditions of a ScaledJob may name.
+enum class PodMilestone : std::uint8_t { scheduled, initialized, ready };
+
 /// An HPA, or a KEDA ScaledObject with the HPA that it generates.
 struct AutoscalerPlan {
     std::uint32_t workload = 0;
     std::uint8_t is_keda = 0;
     std::uint8_t paused = 0;                  ///< nobody scales: KEDA removes its HPA
-    std::uint8_t padding[2] = {};
+    std::uint8_t scales_jobs = 0;             ///< a ScaledJob: its polls start Jobs, there is no HPA
+    std::uint8_t pending_until = 0;           ///< of its Jobs: bit per PodMilestone; 0 = until they run
     HpaSpec hpa;
     KedaScaledObject keda;
+    KedaScaledJob jobs;
     std::uint32_t trigger_count = 0;
     HpaLogCapacity log;
     TriggerPlan triggers[hpa_max_metrics];
@@ -122,6 +157,12 @@ struct AutoscalerPlan {
     std::int32_t formula_padding = 0;
     double formula_activation = 0;     ///< active above
     KedaFormulaProgram formula;
+
+    [[nodiscard]] WT_HD bool reads(TriggerSource kind) const {
+        for (std::uint32_t t = 0; t < trigger_count; ++t)
+            if (triggers[t].kind == kind) return true;
+        return false;
+    }
 };
 
 /// An alerting rule. Its answer's elements are its alerts.
@@ -139,9 +180,26 @@ struct AlertGroupPlan {
     Tick interval = seconds(60);
 };
 
-/// Prometheus: one scrape of everything at each multiple of the interval.
+/// A target is scraped at one of so many offsets within its interval.
+inline constexpr std::uint32_t scrape_phases = 16;
+
+/// What answers nothing for a while.
+enum class OutageKind : std::uint8_t {
+    prometheus,      ///< it scrapes nothing, answers no query and evaluates no rule
+    metrics_server,  ///< metrics.k8s.io: cpu and memory of pods
+    workload,        ///< the /metrics of a workload's pods
+};
+struct OutagePlan {
+    Tick from, until;
+    OutageKind kind = OutageKind::prometheus;
+    std::uint8_t padding[3] = {};
+    std::uint32_t workload = 0;
+};
+
+/// Prometheus and metrics-server.
 struct ScrapePlan {
-    Tick interval = seconds(15);
+    Tick delay;                                      ///< how old the answers are that autoscalers get
+    Tick metrics_server_resolution = seconds(15);
     std::int32_t series_count = 0;
     std::int64_t sample_count = 0;
     PromqlWorkspaceSize workspace;  ///< the largest that a query needs

@@ -54,12 +54,16 @@ public:
             const auto sync = static_cast<std::uint64_t>(plan.hpa.sync_period.count),
                        poll = static_cast<std::uint64_t>(plan.keda.polling_interval.count);
             calendar.set(slots.hpa + a,
-                         plan.paused ? never : Tick{static_cast<std::int64_t>(phase.below(sync))});
+                         plan.paused || plan.scales_jobs ? never : Tick{static_cast<std::int64_t>(phase.below(sync))});
             calendar.set(slots.keda + a, plan.is_keda && !plan.paused
                                              ? Tick{static_cast<std::int64_t>(phase.below(poll))}
                                              : never);
         }
     }
+
+    /// Its HPA's bounds, as they are now.
+    [[nodiscard]] WT_HD std::int32_t minimum(std::uint32_t a) const { return m_states[a].hpa_spec.min_replicas; }
+    [[nodiscard]] WT_HD std::int32_t maximum(std::uint32_t a) const { return m_states[a].hpa_spec.max_replicas; }
 
     /// Somebody patches an autoscaler's bounds; -1 leaves one as it is. KEDA hands them on to its HPA, whose
     /// minimum is at least 1.
@@ -77,6 +81,7 @@ public:
     template <class Host>
     WT_HD_COLD void poll(std::uint32_t a, Host& host, MetricsBoard<Layout>& board, Tick now, Fault& fault) {
         const AutoscalerPlan& plan = m_blueprint->autoscalers[a];
+        if (plan.scales_jobs) return poll_jobs(a, host, board, now, fault);
         State& s = m_states[a];
         const auto current = static_cast<std::int32_t>(host.workload(plan.workload).desired);
         KedaTriggerReading readings[hpa_max_metrics];
@@ -111,6 +116,36 @@ public:
         if (d.rescale) host.scale(plan.workload, d.replicas, -1, now);
     }
 
+    /// One poll of a ScaledJob: it starts Jobs, which end by themselves.
+    template <class Host>
+    WT_HD_COLD void poll_jobs(std::uint32_t a, Host& host, MetricsBoard<Layout>& board, Tick now, Fault& fault) {
+        const AutoscalerPlan& plan = m_blueprint->autoscalers[a];
+        const WorkloadPlan& w = m_blueprint->workloads[plan.workload];
+        KedaJobMetric metrics[hpa_max_metrics];
+        KedaPollRecord record{a, static_cast<std::int32_t>(host.workload(plan.workload).desired), 0, 0, {}, now};
+        for (std::uint32_t t = 0; t < plan.trigger_count; ++t) {
+            const KedaScalerReading r = read(plan.triggers[t], host, board, now, fault);
+            if (r.error) record.failing |= 1u << t;
+            metrics[t] = {!r.error && r.active, r.error ? 0 : r.value,
+                          static_cast<double>(plan.triggers[t].target_milli) / 1000.0};
+        }
+        const KedaJobDemand demand = keda_job_demand(plan.jobs, metrics, static_cast<std::int32_t>(plan.trigger_count));
+        std::int64_t pending = 0, there = 0;
+        const auto& existing = host.existing_pods();
+        for (std::uint32_t p = existing.next(w.first_pod); p < w.first_pod + w.pod_slots; p = existing.next(p + 1)) {
+            if (!host.pod(p).active()) continue;
+            ++there;
+            if (is_pending_job(plan, host.pod(p))) ++pending;
+        }
+        const std::int64_t running = record.current;
+        pending += running > there ? running - there : 0;  // whose pod waits for a back-off or a quota
+        const std::int64_t starts = keda_jobs_to_start(plan.jobs, demand, running, pending);
+        record.decision.rescale = starts > 0;
+        record.decision.replicas = static_cast<std::int32_t>(running + starts);
+        host.note(record);
+        if (starts > 0) host.scale(plan.workload, record.decision.replicas, -1, now);
+    }
+
     /// One sync of an HPA.
     template <class Host>
     WT_HD_COLD void sync(std::uint32_t a, Host& host, MetricsBoard<Layout>& board, Tick now, Fault& fault) {
@@ -128,6 +163,8 @@ public:
             if (trigger.kind == TriggerSource::pod_query || is_pod_resource(trigger)) {
                 HpaPodSample* samples = m_samples + std::size_t{t} * m_pod_capacity;
                 snapshot.metrics[trigger.metric].samples = samples;
+                snapshot.metrics[trigger.metric].failed =
+                    is_pod_resource(trigger) && board.is_out(OutageKind::metrics_server, 0, now);
                 sample_pods(trigger, plan.workload, host, board, now, samples, fault);
                 continue;
             }
@@ -164,6 +201,15 @@ private:
 
     [[nodiscard]] WT_HD static bool is_pod_resource(const TriggerPlan& t) {
         return t.kind == TriggerSource::pod_cpu || t.kind == TriggerSource::pod_memory;
+    }
+    /// Whether a Job's pod has not come as far as pendingPodConditions ask; without any, to phase Running.
+    [[nodiscard]] WT_HD_COLD bool is_pending_job(const AutoscalerPlan& plan, const Pod& pod) const {
+        const bool runs = pod.state >= PodState::ready ||
+                          (pod.state == PodState::starting && pod.stage >= m_blueprint->templates[pod.revision].container_stage);
+        const auto asks = [&](PodMilestone m) { return (plan.pending_until >> static_cast<unsigned>(m) & 1) != 0; };
+        if (plan.pending_until == 0) return !runs;
+        return (asks(PodMilestone::scheduled) && pod.node == no_index) || (asks(PodMilestone::initialized) && !runs) ||
+               (asks(PodMilestone::ready) && pod.state != PodState::ready);
     }
     WT_HD static void give(HpaMetricInput& input, const KedaMetricAnswer& answer, std::int64_t& value) {
         value = answer.value_milli;
@@ -206,7 +252,7 @@ private:
                                       Tick now, Fault& fault) {
         switch (t.kind) {
             case TriggerSource::query: {
-                const PromqlResult r = board.ask(t.query, now);
+                const PromqlResult r = board.ask_for_autoscaler(t.query, now);
                 if (r.status != PromqlStatus::ok) {
                     (void)WT_CHECK(
                         fault,
@@ -270,7 +316,7 @@ private:
         const WorkloadPlan& plan = m_blueprint->workloads[workload];
         PromqlResult r;
         if (t.kind == TriggerSource::pod_query) {
-            r = board.ask(t.query, now);
+            r = board.ask_for_autoscaler(t.query, now);
             if (r.status != PromqlStatus::ok && !WT_CHECK(fault, is_query_error(r.status))) return;
         }
         std::int32_t n = 0;
@@ -282,11 +328,12 @@ private:
             HpaPodSample& sample = samples[n++];
             sample = HpaPodSample{};
             sample.timestamp = now;
-            sample.window = m_blueprint->scrape.interval;
+            sample.window = m_blueprint->scrape.metrics_server_resolution;
             sample.request_milli = t.request_milli;
             sample.has_request = t.request_milli > 0;
             if (t.kind == TriggerSource::pod_cpu) {
                 sample.present = host.pod(p).serves() && board.has_cpu(p);
+                sample.timestamp = board.cpu_time(p);
                 sample.value_milli = t.is_sidecar ? 0 : board.cpu_milli(p);
             } else if (t.kind == TriggerSource::pod_memory) {
                 const Pod& pod = host.pod(p);

@@ -60,6 +60,8 @@ struct Blueprint {
     BlobSpan<KarpenterPoolPlan> karpenter_pools;
     BlobSpan<KarpenterBudgetPlan> karpenter_budgets;
     ScrapePlan scrape;
+    BlobSpan<Tick> scrape_loops;            ///< intervals; the first is Prometheus' own
+    BlobSpan<OutagePlan> outages;
     BlobSpan<StreamPlan> streams;           ///< what is scraped: the series that some query reads
     BlobSpan<StreamSource> stream_sources;  ///< [streams]
     BlobSpan<HistogramPlan> histograms;

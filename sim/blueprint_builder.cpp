@@ -156,6 +156,8 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     out.fill(b ? &b->karpenter_pools : nullptr, parts.karpenter_pools);
     out.fill(b ? &b->karpenter_budgets : nullptr, parts.karpenter_budgets);
     if (b != nullptr) b->scrape = parts.scrape;
+    out.fill(b ? &b->scrape_loops : nullptr, parts.scrape_loops);
+    out.fill(b ? &b->outages : nullptr, parts.outages);
     out.fill(b ? &b->streams : nullptr, parts.streams);
     out.fill(b ? &b->stream_sources : nullptr, parts.stream_sources);
     out.fill(b ? &b->histograms : nullptr, parts.histograms);
@@ -349,6 +351,10 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
                           : 0;
     WT_EXPECTS(groups <= ca_max_groups || parts.pools.empty());
     WT_EXPECTS(parts.streams.size() == parts.stream_sources.size());
+    WT_EXPECTS(!parts.scrape_loops.empty() && parts.scrape_loops.size() < 4096 && parts.scrape.delay.count >= 0 &&
+               parts.scrape.metrics_server_resolution.count > 0);
+    for (const Tick& interval : parts.scrape_loops) WT_EXPECTS(interval.count >= scrape_phases);
+    for (const WorkloadPlan& w : parts.workloads) WT_EXPECTS(w.scrape_loop < parts.scrape_loops.size());
     for (const AlertPlan& a : parts.alerts)
         WT_EXPECTS(a.query < parts.queries.size() && a.instance_capacity >= 1 && a.rule.hold_for.count >= 0 &&
                    a.rule.keep_firing_for.count >= 0);

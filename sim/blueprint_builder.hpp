@@ -54,6 +54,8 @@ struct BlueprintParts {
     std::vector<KarpenterPoolPlan> karpenter_pools;
     std::vector<KarpenterBudgetPlan> karpenter_budgets;
     ScrapePlan scrape;
+    std::vector<Tick> scrape_loops{seconds(15)};
+    std::vector<OutagePlan> outages;
     std::vector<StreamPlan> streams;
     std::vector<StreamSource> stream_sources;
     std::vector<HistogramPlan> histograms;

@@ -227,6 +227,7 @@ struct TemplatePlan {
 struct CpuUsePlan {
     std::int64_t idle_milli = 0;
     std::int64_t busy_milli = 0;
+    std::int64_t gpu_memory_used_mib = 0, gpu_memory_mib = 0;  ///< of each of its GPUs, while its engine runs
     std::int64_t memory_bytes = std::int64_t{6} << 30;  ///< all the time its containers run [estimate: vLLM's two processes with CUDA, 2025]
 };
 
@@ -266,6 +267,7 @@ struct WorkloadPlan {
     std::uint32_t hold_limit =
         0;  ///< requests that may wait for a replica, more are rejected; 0 = any number
     CpuUsePlan cpu;
+    std::uint32_t scrape_loop = 0;  ///< of its pods' own /metrics, by index into Blueprint::scrape_loops
     RolloutStrategy strategy = RolloutStrategy::rolling_update;
     CountOrPercent max_surge = percent(25), max_unavailable = percent(25);
     Tick min_ready;                           ///< minReadySeconds
@@ -284,7 +286,8 @@ struct WorkloadPlan {
     /// Who loses a worker's connection gives its messages back at once (1); or nobody does, and they stay hidden
     /// until their time-out (0). Without a time-out always at once.
     std::uint8_t returns = 0;
-    std::uint8_t padding[3] = {};
+    std::uint8_t scaled_jobs = 0;  ///< of a ScaledJob: each pod is a Job, `desired` of them have not ended
+    std::uint8_t padding[2] = {};
     OrdinalPlan ordinals;
     BatchJobSpec job;
     std::int32_t cron = -1;  ///< of a job: the CronJob that starts it, by index into Blueprint::crons; -1 = at t = 0

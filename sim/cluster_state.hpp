@@ -128,7 +128,7 @@ struct WorkloadState {
 ///   Karpenter plans, then disrupts -> the span ends
 struct ControlSlots {
     std::uint32_t nodes = 0, pods = 0, workloads = 0, quota = 0, crons = 0, schedule = 0, events = 0, scrape = 0,
-                  rules = 0, keda = 0, hpa = 0, node_scaling = 0, karpenter_batch = 0, karpenter_disruption = 0, span_end = 0;
+                  metrics_server = 0, rules = 0, keda = 0, hpa = 0, node_scaling = 0, karpenter_batch = 0, karpenter_disruption = 0, span_end = 0;
     std::uint32_t first_timer = 0;  ///< slots below it are the fleet's: nodes, pods, workloads, quotas, CronJobs
     std::uint32_t count = 0;
 
@@ -141,7 +141,8 @@ struct ControlSlots {
         s.first_timer = s.schedule = s.crons + static_cast<std::uint32_t>(b.crons.size());
         s.events = s.schedule + 1;
         s.scrape = s.events + 1;
-        s.rules = s.scrape + 1;
+        s.metrics_server = s.scrape + 1;
+        s.rules = s.metrics_server + 1;
         s.keda = s.rules + static_cast<std::uint32_t>(b.alert_groups.size());
         s.hpa = s.keda + autoscalers;
         s.node_scaling = s.hpa + autoscalers;

@@ -58,6 +58,7 @@ public:
     [[nodiscard]] WT_HD WorkloadControllers<Layout, Owner>& controllers() { return m_controllers; }
     [[nodiscard]] WT_HD Scheduler<Layout, Owner>& scheduler() { return m_scheduler; }
     [[nodiscard]] WT_HD Kubelet<Layout, Owner>& kubelet() { return m_kubelet; }
+    [[nodiscard]] WT_HD const Kubelet<Layout, Owner>& kubelet() const { return m_kubelet; }
     [[nodiscard]] WT_HD NodePools<Layout, Owner>& node_pools() { return m_node_pools; }
     [[nodiscard]] WT_HD Eviction<Layout, Owner>& eviction() { return m_eviction; }
     [[nodiscard]] WT_HD NodeLoss<Layout, Owner>& node_loss() { return m_node_loss; }
@@ -94,7 +95,7 @@ public:
         }
         for (std::uint32_t w = 0; w < b.workloads.size(); ++w)
             if (b.workloads[w].controller == WorkloadController::batch_job && b.workloads[w].cron < 0 &&
-                b.workloads[w].initial_replicas > 0)
+                (b.workloads[w].initial_replicas > 0 || b.workloads[w].scaled_jobs))
                 m_controllers.begin_job(*this, w, Tick{}, fault);
     }
 

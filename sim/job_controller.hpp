@@ -27,6 +27,12 @@ public:
     WT_HD_COLD static void pod_gone(State& s, const Pod& pod, Tick now) {
         WorkloadState& state = s.workload(pod.workload);
         if (!state.job_runs || pod.removed) return;
+        if (pod.succeeded && s.blueprint().workloads[pod.workload].scaled_jobs) {
+            --state.desired;
+            ++s.tally().jobs_complete;
+            s.owner().note(OccurrenceRecord{Occurrence::job_ended, pod.workload, no_object,
+                                            static_cast<std::int64_t>(BatchJobOutcome::complete), now});
+        }
         if (pod.succeeded) {
             ++state.job.succeeded;
             state.job.failed_in_a_row = 0;

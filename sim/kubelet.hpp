@@ -42,6 +42,9 @@ struct KubeletPod {
 template <class Layout, class Owner>
 class Kubelet {
 public:
+    /// How often a pod's containers have been started again.
+    [[nodiscard]] WT_HD std::uint32_t restarts(std::uint32_t p) const { return m_pods[p].restarts; }
+
     using State = ClusterState<Layout, Owner>;
     using Parts = Fleet<Layout, Owner>;
 

@@ -1,12 +1,19 @@
 #pragma once
+#include "models/job.hpp"
+#include "models/request.hpp"
 #include "policies/promql_eval.hpp"
 #include "sim/fleet.hpp"
 
 namespace windtunnel {
 
-/// The trial's Prometheus: what pods count, what is scraped, what queries answer.
+/// The trial's Prometheus and metrics-server: what pods count, what is scraped when, what queries answer.
 ///
-/// `Host` gives readings: gauges_of(pod, now), workload_reading(source, workload), and the fleet.
+/// Every target is scraped at an offset of its own within its interval, one of `scrape_phases`: a pod's own /metrics
+/// in its monitor's interval, the exporters on a node (DCGM's, cadvisor) and those of the cluster (kube-state-metrics,
+/// queues, gateways) in Prometheus' own. A target that does not answer ends its series until it answers again.
+///
+/// `Host` gives readings: gauges_of(pod, now), workload_reading(source, workload), responses(workload, which),
+/// restarts_of(pod), and the fleet.
 template <class Layout>
 class MetricsBoard {
 public:
@@ -19,87 +26,178 @@ public:
             arena.template take_plain<PromqlElement>(static_cast<std::size_t>(b.scrape.workspace.elements));
         m_workspace.points =
             arena.template take_plain<PromqlPoint>(static_cast<std::size_t>(b.scrape.workspace.points));
-        m_first_of_pods = arena.template take_plain<std::int32_t>(b.workloads.size());
+        m_streams = arena.template take_plain<WorkloadStreams>(b.workloads.size());
         m_next = arena.template take_plain<std::int32_t>(b.streams.size());
-        const bool scraped = is_scraped(b);
-        m_pods = arena.template take<PodCounters>(scraped ? b.pod_slots : 0);
+        m_due = arena.template take_plain<Tick>(b.scrape_loops.size());
+        m_turn = arena.template take_plain<std::uint64_t>(b.scrape_loops.size());
+        m_enabled = is_scraped(b);
+        // Of each loop the pods by offset, and behind them those whose nodes' exporters are scraped then.
+        const std::size_t sets = m_enabled ? (b.scrape_loops.size() + 1) * scrape_phases : 0;
+        m_targets = arena.template take_plain<IndexSet<Layout>>(sets);
+        for (std::size_t i = 0; i < sets; ++i) {
+            IndexSet<Layout> set;
+            set.take_memory(arena, b.pod_slots);
+            if (m_targets != nullptr) m_targets[i] = set;
+        }
+        m_pods = arena.template take<PodWatch>(m_enabled ? b.pod_slots : 0);
         m_buckets = arena.template take<std::uint64_t>(
-            scraped ? std::size_t{b.pod_slots} * (b.histogram_bounds.size() + b.histograms.size()) : 0);
-        m_sums =
-            arena.template take<std::int64_t>(scraped ? std::size_t{b.pod_slots} * b.histograms.size() : 0);
+            m_enabled ? std::size_t{b.pod_slots} * (b.histogram_bounds.size() + b.histograms.size()) : 0);
+        m_sums = arena.template take<std::int64_t>(m_enabled ? std::size_t{b.pod_slots} * b.histograms.size() : 0);
     }
 
-    WT_HD_COLD void start(const Blueprint& b) {
+    WT_HD_COLD void start(const Blueprint& b, TrialKey key) {
         m_blueprint = &b;
-        m_enabled = is_scraped(b);
+        m_key = key;
         m_store.streams = b.streams.data();
         m_store.stream_count = static_cast<std::int32_t>(b.streams.size());
         m_store.epoch_ms = b.epoch_ms;
         m_workspace.element_capacity = b.scrape.workspace.elements;
         m_workspace.point_capacity = b.scrape.workspace.points;
         for (std::int32_t i = 0; i < b.scrape.series_count; ++i) m_store.series[i] = SeriesState{};
-        m_first_of_all = no_stream;
-        for (std::uint32_t w = 0; w < b.workloads.size(); ++w) m_first_of_pods[w] = no_stream;
+        for (std::uint32_t w = 0; w < b.workloads.size(); ++w) {
+            m_streams[w] = WorkloadStreams{};
+            m_streams[w].phase = draw_phase(StreamPurpose::exporter_phase, 0x80000000u | w, 0);
+        }
         for (auto i = static_cast<std::int32_t>(b.streams.size()); i-- > 0;) {
-            std::int32_t& first = b.streams[static_cast<std::size_t>(i)].first_pod < 0
-                                      ? m_first_of_all
-                                      : m_first_of_pods[b.stream_sources[static_cast<std::size_t>(i)].workload];
+            const StreamSource& source = b.stream_sources[static_cast<std::size_t>(i)];
+            WorkloadStreams& of = m_streams[source.workload];
+            std::int32_t& first = source.target == ScrapeTarget::own    ? of.own
+                                  : source.target == ScrapeTarget::node ? of.node
+                                  : b.streams[static_cast<std::size_t>(i)].first_pod < 0 ? of.cluster
+                                                                                         : of.cluster_pods;
             m_next[i] = first;
             first = i;
         }
+        if (!m_enabled) return;
+        for (std::size_t i = 0; i < (b.scrape_loops.size() + 1) * scrape_phases; ++i) m_targets[i].clear();
+        for (std::uint32_t p = 0; p < b.pod_slots; ++p) m_pods[p] = PodWatch{};
+        for (std::size_t i = 0; i < b.scrape_loops.size(); ++i) {
+            m_due[i] = Tick{};
+            m_turn[i] = 0;
+        }
+    }
+
+    /// t = 0: what was scraped before, at each target's last offset.
+    template <class Host>
+    WT_HD_COLD void begin(const Host& host) {
+        if (!m_enabled) return;
+        for (std::uint32_t loop = 0; loop < m_blueprint->scrape_loops.size(); ++loop)
+            for (std::uint32_t phase = 0; phase < scrape_phases; ++phase)
+                scrape_phase(host, loop, phase, offset_of(loop, phase) - m_blueprint->scrape_loops[loop]);
+        // metrics-server has seen the pods that run already, and that they did nothing.
+        look_at_cpu(host, Tick{});
+        look_at_cpu(host, Tick{});
     }
 
     /// Whether anything is scraped at all.
     [[nodiscard]] WT_HD bool enabled() const { return m_enabled; }
+    /// When the next target is scraped.
+    [[nodiscard]] WT_HD_COLD Tick next_scrape() const {
+        Tick next = never;
+        for (std::size_t i = 0; m_blueprint->streams.size() > 0 && i < m_blueprint->scrape_loops.size(); ++i)
+            next = min(next, m_due[i]);
+        return next;
+    }
 
     // ---- what pods count themselves ---------------------------------------------------------------------
 
-    WT_HD_COLD void pod_started(std::uint32_t p) {
-        m_pods[p] = PodCounters{};
+    WT_HD_COLD void pod_started(std::uint32_t p, const Pod& pod, Tick now) {
+        const PodWatch before = m_pods[p];
+        m_pods[p] = PodWatch{};
+        m_pods[p].own_set = before.own_set;
+        m_pods[p].node_set = before.node_set;
+        m_pods[p].cpu_milli = m_blueprint->workloads[pod.workload].cpu.idle_milli;
+        m_pods[p].started = m_pods[p].looked_at = m_pods[p].cpu_looked_at = now;
         const std::size_t width = m_blueprint->histogram_bounds.size() + m_blueprint->histograms.size();
         for (std::size_t i = 0; i < width; ++i) m_buckets[p * width + i] = 0;
         for (std::size_t h = 0; h < m_blueprint->histograms.size(); ++h)
             m_sums[p * m_blueprint->histograms.size() + h] = 0;
+        pod_discovered(p, pod);
     }
-    WT_HD void count_success(std::uint32_t p) { ++m_pods[p].successes; }
-    WT_HD_COLD void observe(std::uint32_t p, HistogramKind kind, Tick value) {
+    /// It has a node: Prometheus' service discovery knows it.
+    WT_HD_COLD void pod_discovered(std::uint32_t p, const Pod& pod) {
+        PodWatch& watch = m_pods[p];
+        const WorkloadStreams& streams = m_streams[pod.workload];
+        if (watch.own_set == no_set && streams.own != no_stream) {
+            const std::uint32_t loop = m_blueprint->workloads[pod.workload].scrape_loop;
+            watch.own_set = static_cast<std::uint16_t>(
+                loop * scrape_phases + draw_phase(StreamPurpose::scrape_phase, p, pod.incarnation));
+            m_targets[watch.own_set].add(p);
+        }
+        if (watch.node_set == no_set && streams.node != no_stream) {
+            watch.node_set = static_cast<std::uint16_t>(
+                m_blueprint->scrape_loops.size() * scrape_phases +
+                draw_phase(StreamPurpose::exporter_phase, pod.node == no_index ? p : pod.node, 0));
+            m_targets[watch.node_set].add(p);
+        }
+    }
+    WT_HD void count_finished(std::uint32_t p, FinishedReason reason) {
+        ++m_pods[p].finished[static_cast<std::size_t>(reason)];
+    }
+    /// A request has been answered in full, after `e2el` at its server.
+    WT_HD_COLD void request_finished(const Job& job, const Request& request, Tick e2el, Tick tpot, Tick now) {
+        const std::uint32_t p = job.replica;
+        const bool cut = request.max_tokens > 0 && job.output_tokens >= request.max_tokens;
+        count_finished(p, cut ? FinishedReason::length : FinishedReason::stop);
+        observe(p, HistogramKind::e2e_request_latency, e2el);
+        observe(p, HistogramKind::request_decode_time, now - job.first_token);
+        observe(p, HistogramKind::request_prompt_tokens, Tick{job.prompt_tokens});
+        observe(p, HistogramKind::request_generation_tokens, Tick{job.output_tokens});
+        if (job.output_tokens < 2) return;
+        observe(p, HistogramKind::request_time_per_output_token, tpot);
+        observe(p, HistogramKind::time_per_output_token, tpot, job.output_tokens - 1);
+    }
+    /// So many observations (`weight`) of a duration, or of a number of tokens.
+    WT_HD_COLD void observe(std::uint32_t p, HistogramKind kind, Tick value, std::int64_t weight = 1) {
         const Blueprint& b = *m_blueprint;
         for (std::size_t h = 0; h < b.histograms.size(); ++h) {
             const HistogramPlan& plan = b.histograms[h];
             if (plan.kind != kind) continue;
             std::uint32_t i = 0;
             while (i < plan.bound_count && b.histogram_bounds[plan.first_bound + i] < value) ++i;
-            ++m_buckets[bucket_index(p, h, i)];
-            m_sums[p * b.histograms.size() + h] += value.count;
+            m_buckets[bucket_index(p, h, i)] += static_cast<std::uint64_t>(weight);
+            m_sums[p * b.histograms.size() + h] += value.count * weight;
         }
     }
 
     /// Its pod is gone: the series end at once, the slot's next pod starts new ones.
     WT_HD_COLD void pod_gone(std::uint32_t p, std::uint32_t workload, Tick now) {
+        PodWatch& watch = m_pods[p];
+        if (watch.own_set != no_set) m_targets[watch.own_set].remove(p);
+        if (watch.node_set != no_set) m_targets[watch.node_set].remove(p);
+        watch = PodWatch{};
         const auto slot = static_cast<std::int32_t>(p - m_blueprint->workloads[workload].first_pod);
-        for (std::int32_t s = m_first_of_pods[workload]; s != no_stream; s = m_next[s])
-            end_series(m_store, s, slot, now);
+        const WorkloadStreams& streams = m_streams[workload];
+        const std::int32_t firsts[] = {streams.own, streams.node, streams.cluster_pods};
+        for (const std::int32_t first : firsts)
+            for (std::int32_t s = first; s != no_stream; s = m_next[s]) end_series(m_store, s, slot, now);
     }
 
     // ---- scraping and asking ----------------------------------------------------------------------------
 
+    /// Scrapes whatever is due now.
     template <class Host>
     WT_HD_COLD void scrape(const Host& host, Tick now) {
-        const Blueprint& b = *m_blueprint;
-        for (std::int32_t s = m_first_of_all; s != no_stream; s = m_next[s])
-            (void)try_append(m_store, s, 0, now, workload_value(host, b.stream_sources[static_cast<std::size_t>(s)]));
-        const auto& serving = host.serving_pods();
-        for (std::uint32_t p = serving.first(); p != no_index; p = serving.next(p + 1)) {
-            look_at(host, p, now);
-            const std::uint32_t w = host.pod(p).workload;
-            const auto slot = static_cast<std::int32_t>(p - b.workloads[w].first_pod);
-            for (std::int32_t s = m_first_of_pods[w]; s != no_stream; s = m_next[s])
-                (void)try_append(m_store, s, slot, now, value_of(b.stream_sources[static_cast<std::size_t>(s)], p));
+        const bool down = is_out(OutageKind::prometheus, 0, now);
+        for (std::uint32_t loop = 0; loop < m_blueprint->scrape_loops.size(); ++loop) {
+            if (m_due[loop] != now) continue;
+            const auto phase = static_cast<std::uint32_t>(m_turn[loop] % scrape_phases);
+            if (!down) scrape_phase(host, loop, phase, now);
+            const std::uint64_t turn = ++m_turn[loop];
+            const Tick interval = m_blueprint->scrape_loops[loop];
+            m_due[loop] = Tick{interval.count * static_cast<std::int64_t>(turn / scrape_phases)} +
+                          offset_of(loop, static_cast<std::uint32_t>(turn % scrape_phases));
         }
     }
 
+    /// What Prometheus answers now.
     [[nodiscard]] WT_HD_COLD PromqlResult ask(std::uint32_t query, Tick now) {
         const Blueprint& b = *m_blueprint;
+        if (is_out(OutageKind::prometheus, 0, now)) {
+            PromqlResult silent;
+            silent.status = PromqlStatus::unavailable;
+            return silent;
+        }
         const QueryPlan& q = b.queries[query];
         PromqlProgramView view;
         view.instructions = b.instructions.data() + q.first_instruction;
@@ -111,32 +209,98 @@ public:
         view.workspace = q.workspace;
         return evaluate(view, m_store.view(), now, m_workspace);
     }
+    /// What an autoscaler hears: an answer as old as the scenario's delay, at first the one of t = 0.
+    [[nodiscard]] WT_HD_COLD PromqlResult ask_for_autoscaler(std::uint32_t query, Tick now) {
+        const Tick then = now > m_blueprint->scrape.delay ? now - m_blueprint->scrape.delay : Tick{};
+        if (is_out(OutageKind::prometheus, 0, now)) return ask(query, now);
+        return ask(query, then);
+    }
 
-    /// CPU use of a pod at the last scrape, in milli-cores.
+    // ---- metrics-server ----------------------------------------------------------------------------------
+
+    /// The kubelets' numbers of all pods whose CPU somebody scales by.
+    template <class Host>
+    WT_HD_COLD void look_at_cpu(const Host& host, Tick now) {
+        if (is_out(OutageKind::metrics_server, 0, now)) return;
+        for (const AutoscalerPlan& plan : m_blueprint->autoscalers) {
+            if (!plan.reads(TriggerSource::pod_cpu)) continue;
+            const WorkloadPlan& w = m_blueprint->workloads[plan.workload];
+            const auto& existing = host.existing_pods();
+            for (std::uint32_t p = existing.next(w.first_pod); p < w.first_pod + w.pod_slots; p = existing.next(p + 1)) {
+                if (!host.pod(p).serves() || host.server_of(p) < 0) continue;
+                PodWatch& watch = m_pods[p];
+                const Tick busy = host.gauges_of(p, now).busy;
+                if (now > watch.cpu_looked_at)
+                    watch.cpu_milli =
+                        w.cpu.idle_milli + static_cast<std::int64_t>(
+                                               static_cast<double>(w.cpu.busy_milli - w.cpu.idle_milli) *
+                                               (static_cast<double>((busy - watch.cpu_busy_before).count) /
+                                                static_cast<double>((now - watch.cpu_looked_at).count)));
+                watch.cpu_busy_before = busy;
+                watch.cpu_looked_at = now;
+                ++watch.cpu_looks;
+            }
+        }
+    }
+    [[nodiscard]] WT_HD_COLD bool reads_cpu() const {
+        for (const AutoscalerPlan& plan : m_blueprint->autoscalers)
+            if (plan.reads(TriggerSource::pod_cpu)) return true;
+        return false;
+    }
+    /// CPU use of a pod between metrics-server's last two looks, in milli-cores. A rate needs two.
     [[nodiscard]] WT_HD std::int64_t cpu_milli(std::uint32_t p) const { return m_pods[p].cpu_milli; }
-    [[nodiscard]] WT_HD bool has_cpu(std::uint32_t p) const { return m_pods[p].scrapes > 1; }
+    [[nodiscard]] WT_HD bool has_cpu(std::uint32_t p) const { return m_pods[p].cpu_looks > 1; }
+    [[nodiscard]] WT_HD Tick cpu_time(std::uint32_t p) const { return m_pods[p].cpu_looked_at; }
+
+    /// Whether something answers nothing now.
+    [[nodiscard]] WT_HD_COLD bool is_out(OutageKind kind, std::uint32_t workload, Tick now) const {
+        for (const OutagePlan& o : m_blueprint->outages)
+            if (o.kind == kind && (kind != OutageKind::workload || o.workload == workload) && o.from <= now && now < o.until)
+                return true;
+        return false;
+    }
 
 private:
+    static constexpr std::int32_t no_stream = -1;
+    static constexpr std::uint16_t no_set = 0xffffu;
+
     /// Some query reads series, or some autoscaler the pods' CPU (which is metrics-server's, not a query's).
     [[nodiscard]] WT_HD_COLD static bool is_scraped(const Blueprint& b) {
         if (b.streams.size() > 0) return true;
         for (const AutoscalerPlan& plan : b.autoscalers)
-            for (std::uint32_t t = 0; t < plan.trigger_count; ++t)
-                if (plan.triggers[t].kind == TriggerSource::pod_cpu) return true;
+            if (plan.reads(TriggerSource::pod_cpu)) return true;
         return false;
     }
 
-    struct PodCounters {
-        ServerGauges gauges;  ///< at the last scrape
-        Tick busy_before, scraped_at;
-        std::uint64_t successes = 0;
-        std::uint64_t scrapes = 0;
-        double utilization = 0;  ///< between the last two scrapes, 0..1
-        std::int64_t cpu_milli = 0;
-        double cpu_seconds = 0;  ///< used since the pod became Ready
-        std::int64_t blocks = 1;
+    /// A workload's streams by who serves them, linked by m_next, and when its exporters are scraped.
+    struct WorkloadStreams {
+        std::int32_t own = no_stream, node = no_stream, cluster = no_stream;
+        std::int32_t cluster_pods = no_stream;  ///< kube-state-metrics' series of single pods
+        std::uint32_t phase = 0;
     };
 
+    struct PodWatch {
+        ServerGauges gauges;  ///< at the last scrape of its own /metrics
+        Tick started;         ///< its engine
+        Tick busy_before, looked_at;  ///< the node's exporters' last look
+        double utilization = 0;       ///< between their last two, 0..1
+        Tick busy;                    ///< at their last look
+        Tick cpu_busy_before, cpu_looked_at;
+        std::uint64_t cpu_looks = 0;
+        std::int64_t cpu_milli = 0;
+        std::uint64_t finished[finished_reasons] = {};
+        std::int64_t blocks = 1;
+        std::uint16_t own_set = no_set, node_set = no_set;  ///< which of m_targets it is in
+    };
+
+    [[nodiscard]] WT_HD std::uint32_t draw_phase(StreamPurpose purpose, std::uint32_t entity,
+                                                 std::uint32_t incarnation) const {
+        RandomStream draws(m_key.seed, m_key.trial, purpose, entity, incarnation);
+        return static_cast<std::uint32_t>(draws.below(scrape_phases));
+    }
+    [[nodiscard]] WT_HD Tick offset_of(std::uint32_t loop, std::uint32_t phase) const {
+        return {m_blueprint->scrape_loops[loop].count * phase / scrape_phases};
+    }
     [[nodiscard]] WT_HD std::size_t bucket_index(std::uint32_t p, std::size_t histogram,
                                                  std::uint32_t bucket) const {
         const std::size_t width = m_blueprint->histogram_bounds.size() + m_blueprint->histograms.size();
@@ -144,42 +308,137 @@ private:
     }
 
     template <class Host>
-    WT_HD_COLD void look_at(const Host& host, std::uint32_t p, Tick now) {
-        PodCounters& c = m_pods[p];
-        const WorkloadPlan& plan = m_blueprint->workloads[host.pod(p).workload];
+    WT_HD_COLD void scrape_phase(const Host& host, std::uint32_t loop, std::uint32_t phase, Tick now) {
+        const IndexSet<Layout>& own = m_targets[loop * scrape_phases + phase];
+        for (std::uint32_t p = own.first(); p != no_index; p = own.next(p + 1)) scrape_pod(host, p, now);
+        if (loop != 0) return;
+        const IndexSet<Layout>& on_nodes = m_targets[m_blueprint->scrape_loops.size() * scrape_phases + phase];
+        for (std::uint32_t p = on_nodes.first(); p != no_index; p = on_nodes.next(p + 1)) scrape_node_of(host, p, now);
+        for (std::uint32_t w = 0; w < m_blueprint->workloads.size(); ++w)
+            if (m_streams[w].phase == phase) scrape_cluster(host, w, now);
+    }
+
+    /// A pod's own /metrics. Until its engine runs, and while it is cut off, it is not up and its series end.
+    template <class Host>
+    WT_HD_COLD void scrape_pod(const Host& host, std::uint32_t p, Tick now) {
+        const Blueprint& b = *m_blueprint;
+        const Pod& pod = host.pod(p);
+        const auto slot = static_cast<std::int32_t>(p - b.workloads[pod.workload].first_pod);
         const std::int32_t server = host.server_of(p);
-        if (server < 0) return;
-        c.gauges = host.gauges_of(p, now);
-        c.blocks = m_blueprint->servers[static_cast<std::size_t>(server)].usable_blocks;
-        const Tick since = c.scrapes > 0 ? c.scraped_at : host.pod(p).ready_since;
-        if (now > since)
-            c.utilization = static_cast<double>((c.gauges.busy - c.busy_before).count) /
-                            static_cast<double>((now - since).count);
-        c.cpu_milli = plan.cpu.idle_milli +
-                      static_cast<std::int64_t>(
-                          static_cast<double>(plan.cpu.busy_milli - plan.cpu.idle_milli) * c.utilization);
-        if (now > since) c.cpu_seconds += static_cast<double>(c.cpu_milli) / 1000.0 * to_seconds(now - since);
-        c.busy_before = c.gauges.busy;
-        c.scraped_at = now;
-        ++c.scrapes;
+        const bool up = pod.serves() && server >= 0 && !is_out(OutageKind::workload, pod.workload, now);
+        if (up) {
+            m_pods[p].gauges = host.gauges_of(p, max(now, Tick{}));
+            m_pods[p].blocks = b.servers[static_cast<std::size_t>(server)].usable_blocks;
+        }
+        for (std::int32_t s = m_streams[pod.workload].own; s != no_stream; s = m_next[s]) {
+            const StreamSource& source = b.stream_sources[static_cast<std::size_t>(s)];
+            if (source.source == SeriesKind::up)
+                (void)try_append(m_store, s, slot, now, up ? 1 : 0);
+            else if (up)
+                (void)try_append(m_store, s, slot, now, value_of(source, p));
+            else
+                mark_stale(m_store, s, slot, now);
+        }
+    }
+
+    /// What its node's exporters say of a pod.
+    template <class Host>
+    WT_HD_COLD void scrape_node_of(const Host& host, std::uint32_t p, Tick now) {
+        const Blueprint& b = *m_blueprint;
+        const Pod& pod = host.pod(p);
+        const auto slot = static_cast<std::int32_t>(p - b.workloads[pod.workload].first_pod);
+        const bool runs = pod.serves() && host.server_of(p) >= 0;
+        PodWatch& watch = m_pods[p];
+        if (runs) {
+            watch.busy = host.gauges_of(p, max(now, Tick{})).busy;
+            if (now > watch.looked_at)
+                watch.utilization = static_cast<double>((watch.busy - watch.busy_before).count) /
+                                    static_cast<double>((now - watch.looked_at).count);
+            watch.busy_before = watch.busy;
+            watch.looked_at = max(now, watch.looked_at);
+        }
+        for (std::int32_t s = m_streams[pod.workload].node; s != no_stream; s = m_next[s]) {
+            if (runs)
+                (void)try_append(m_store, s, slot, now, value_of(b.stream_sources[static_cast<std::size_t>(s)], p));
+            else
+                mark_stale(m_store, s, slot, now);
+        }
+    }
+
+    template <class Host>
+    WT_HD_COLD void scrape_cluster(const Host& host, std::uint32_t w, Tick now) {
+        const Blueprint& b = *m_blueprint;
+        const WorkloadStreams& streams = m_streams[w];
+        for (std::int32_t s = streams.cluster; s != no_stream; s = m_next[s])
+            (void)try_append(m_store, s, 0, now, workload_value(host, b.stream_sources[static_cast<std::size_t>(s)]));
+        if (streams.cluster_pods == no_stream) return;
+        const WorkloadPlan& plan = b.workloads[w];
+        const auto& existing = host.existing_pods();
+        for (std::uint32_t p = existing.next(plan.first_pod); p < plan.first_pod + plan.pod_slots; p = existing.next(p + 1))
+            for (std::int32_t s = streams.cluster_pods; s != no_stream; s = m_next[s])
+                (void)try_append(m_store, s, static_cast<std::int32_t>(p - plan.first_pod), now,
+                                 pod_object_value(host, b.stream_sources[static_cast<std::size_t>(s)], p));
     }
 
     /// A series of a whole workload, some of them sums of the host's readings.
     template <class Host>
-    [[nodiscard]] WT_HD_COLD static double workload_value(const Host& host, const StreamSource& s) {
-        if (s.source == SeriesKind::queue_messages)
-            return host.workload_reading(SeriesKind::queue_length, s.workload) +
-                   host.workload_reading(SeriesKind::queue_in_flight, s.workload);
-        if (s.source == SeriesKind::replicas_unavailable) {
-            const double missing = host.workload_reading(SeriesKind::replicas_desired, s.workload) -
-                                   host.workload_reading(SeriesKind::replicas_ready, s.workload);
-            return missing > 0 ? missing : 0;
+    [[nodiscard]] WT_HD_COLD double workload_value(const Host& host, const StreamSource& s) const {
+        switch (s.source) {
+            case SeriesKind::queue_messages:
+                return host.workload_reading(SeriesKind::queue_length, s.workload) +
+                       host.workload_reading(SeriesKind::queue_in_flight, s.workload);
+            case SeriesKind::replicas_unavailable: {
+                const double missing = host.workload_reading(SeriesKind::replicas_desired, s.workload) -
+                                       host.workload_reading(SeriesKind::replicas_ready, s.workload);
+                return missing > 0 ? missing : 0;
+            }
+            case SeriesKind::responses_total:
+                return host.responses(s.workload, static_cast<std::uint32_t>(s.extra));
+            case SeriesKind::pool_average_queue:
+            case SeriesKind::pool_average_kv:
+                return pool_average(host, s);
+            case SeriesKind::one:
+                return 1;
+            default:
+                return host.workload_reading(s.source, s.workload);
         }
-        return host.workload_reading(s.source, s.workload);
+    }
+    /// Over the pods whose engines run, as an endpoint picker sees them.
+    template <class Host>
+    [[nodiscard]] WT_HD_COLD double pool_average(const Host& host, const StreamSource& s) const {
+        const WorkloadPlan& plan = m_blueprint->workloads[s.workload];
+        const auto& existing = host.existing_pods();
+        std::int64_t waiting = 0, used = 0, blocks = 0, pods = 0;
+        for (std::uint32_t p = existing.next(plan.first_pod); p < plan.first_pod + plan.pod_slots; p = existing.next(p + 1)) {
+            const std::int32_t server = host.server_of(p);
+            if (!host.pod(p).serves() || server < 0) continue;
+            const ServerGauges g = host.gauges_of(p, host.now());
+            waiting += g.waiting;
+            used += g.used_blocks;
+            blocks += m_blueprint->servers[static_cast<std::size_t>(server)].usable_blocks;
+            ++pods;
+        }
+        if (pods == 0) return 0;
+        return s.source == SeriesKind::pool_average_queue ? static_cast<double>(waiting) / static_cast<double>(pods)
+                                                          : static_cast<double>(used) / static_cast<double>(blocks);
+    }
+
+    /// What kube-state-metrics says of a pod. `extra` counts the label's values in its order.
+    template <class Host>
+    [[nodiscard]] WT_HD_COLD double pod_object_value(const Host& host, const StreamSource& s, std::uint32_t p) const {
+        const Pod& pod = host.pod(p);
+        if (s.source == SeriesKind::one) return 1;
+        if (s.source == SeriesKind::pod_ready) return (pod.state == PodState::ready) == (s.extra == 0) && s.extra < 2 ? 1 : 0;
+        if (s.source == SeriesKind::pod_restarts) return static_cast<double>(host.restarts_of(p));
+        // Pending until its containers have been made, then Running.
+        const bool pending = pod.state == PodState::pending ||
+                             (pod.state == PodState::starting && pod.stage < m_blueprint->templates[pod.revision].container_stage);
+        return s.extra == (pending ? 0 : 1) ? 1 : 0;
     }
 
     [[nodiscard]] WT_HD_COLD double value_of(const StreamSource& s, std::uint32_t p) const {
-        const PodCounters& c = m_pods[p];
+        const PodWatch& c = m_pods[p];
+        const CpuUsePlan& use = m_blueprint->workloads[s.workload].cpu;
         switch (s.source) {
             case SeriesKind::requests_running:
                 return static_cast<double>(c.gauges.running);
@@ -194,17 +453,21 @@ private:
             case SeriesKind::generation_tokens_total:
                 return static_cast<double>(c.gauges.generation_tokens);
             case SeriesKind::request_success_total:
-                return static_cast<double>(c.successes);
+                return static_cast<double>(c.finished[s.extra]);
             case SeriesKind::gpu_utilization:
                 return c.utilization * 100.0;
-            case SeriesKind::cpu_usage_milli:
-                return static_cast<double>(c.cpu_milli);
             case SeriesKind::gpu_active:
                 return c.utilization;
-            case SeriesKind::cpu_seconds_total:
-                return c.cpu_seconds;
+            case SeriesKind::gpu_memory_used_mib:
+                return static_cast<double>(use.gpu_memory_used_mib);
+            case SeriesKind::gpu_memory_free_mib:
+                return static_cast<double>(use.gpu_memory_mib - use.gpu_memory_used_mib);
+            case SeriesKind::cpu_seconds_total:  // since it started, from whole ticks
+                return (static_cast<double>(use.idle_milli) * to_seconds(c.looked_at - c.started) +
+                        static_cast<double>(use.busy_milli - use.idle_milli) * to_seconds(c.busy)) /
+                       1000.0;
             case SeriesKind::memory_bytes:
-                return static_cast<double>(m_blueprint->workloads[s.workload].cpu.memory_bytes);
+                return static_cast<double>(use.memory_bytes);
             case SeriesKind::one:
                 return 1;
             case SeriesKind::histogram_bucket:
@@ -212,8 +475,11 @@ private:
             case SeriesKind::histogram_count:
                 return static_cast<double>(
                     count_up_to(s.histogram, p, m_blueprint->histograms[s.histogram].bound_count));
-            case SeriesKind::histogram_sum:
-                return to_seconds(Tick{m_sums[p * m_blueprint->histograms.size() + s.histogram]});
+            case SeriesKind::histogram_sum: {
+                const std::int64_t sum = m_sums[p * m_blueprint->histograms.size() + s.histogram];
+                return counts_tokens(m_blueprint->histograms[s.histogram].kind) ? static_cast<double>(sum)
+                                                                                : to_seconds(Tick{sum});
+            }
             default:
                 return 0;
         }
@@ -225,18 +491,19 @@ private:
         return n;
     }
 
-    static constexpr std::int32_t no_stream = -1;
-
     const Blueprint* m_blueprint = nullptr;
+    TrialKey m_key;
     bool m_enabled = false;
-    std::int32_t m_first_of_all = no_stream;  ///< streams that speak of a whole workload, linked by m_next
-    std::int32_t* m_first_of_pods = nullptr;  ///< [workloads] those with a series for each of its pods
+    WorkloadStreams* m_streams = nullptr;     ///< [workloads]
     std::int32_t* m_next = nullptr;           ///< [streams]
+    Tick* m_due = nullptr;                    ///< [scrape_loops] when its next offset is
+    std::uint64_t* m_turn = nullptr;          ///< [scrape_loops] offsets that have passed
+    IndexSet<Layout>* m_targets = nullptr;    ///< [loop, or behind the last: exporters on nodes][phase] pods
     SampleStore m_store;
     PromqlWorkspace m_workspace;
-    ArenaArray<PodCounters, Layout> m_pods;
+    ArenaArray<PodWatch, Layout> m_pods;
     ArenaArray<std::uint64_t, Layout> m_buckets;  ///< [pod][histogram bounds and +Inf], not cumulative
-    ArenaArray<std::int64_t, Layout> m_sums;      ///< [pod][histogram], ticks
+    ArenaArray<std::int64_t, Layout> m_sums;      ///< [pod][histogram], ticks or tokens
 };
 
 }  // namespace windtunnel

@@ -26,10 +26,8 @@ public:
     // ---- what the servers tell (Sink) -----------------------------------------------------------------
 
     WT_HD void first_token(JobIndex index, Tick now) {
-        if (m_board.enabled()) {
-            const Job& job = m_jobs[index];
-            m_board.observe(job.replica, HistogramKind::time_to_first_token, now - began(index));
-        }
+        if (m_board.enabled())
+            m_board.observe(m_jobs[index].replica, HistogramKind::time_to_first_token, now - began(index));
     }
     WT_HD void gaps(Tick first, Tick increment, std::int64_t steps, std::uint64_t rows) {
         m_sketches.itl.add_progression(first, increment, steps, rows);
@@ -62,17 +60,14 @@ public:
         }
         m_tally->prompt_tokens += job.prompt_tokens;
         m_tally->output_tokens += job.output_tokens;
-        if (m_board.enabled()) {
-            m_board.count_success(job.replica);
-            m_board.observe(job.replica, HistogramKind::e2e_request_latency, now - began(index));
-            if (job.output_tokens > 1)
-                m_board.observe(job.replica, HistogramKind::request_time_per_output_token, tpot);
-        }
+        if (m_board.enabled())
+            m_board.request_finished(job, m_workload.requests[job.request], now - began(index), tpot, now);
         end_job(index, RequestEnd::completed, now);
     }
     /// Its client, or the attempt's own time-out, gave it up; its server has let it go.
     WT_HD void aborted(JobIndex index, Tick now) {
         count_lost(index, now);
+        if (m_board.enabled()) m_board.count_finished(m_jobs[index].replica, FinishedReason::abort);
         const std::uint32_t t = track_of(index);
         if (t == no_track) return end_job(index, RequestEnd::timed_out, now);
         RequestTrack& track = m_attempts[t];
@@ -278,11 +273,10 @@ protected:
 
     /// The request that this job stands for ends, and the job with it.
     WT_HD void end_job(JobIndex index, RequestEnd how, Tick now) {
+        count_answer(index, how);
         record(m_jobs[index], how, now);
-        if (m_attempts.enabled()) {
-            const std::uint32_t t = m_attempts.of(index);
-            if (t != no_track) m_attempts.end(t);
-        }
+        const std::uint32_t t = track_of(index);
+        if (t != no_track) m_attempts.end(t);
         release(index);
         count_end(how, now);
     }
@@ -302,6 +296,11 @@ protected:
             m_releases[at] = now + m_blueprint.turnaround;
             find_next_arrival();
         }
+    }
+    /// What a gateway in front of the workload sees of an attempt.
+    WT_HD void count_answer(JobIndex index, RequestEnd how) {
+        const std::uint16_t model = m_workload.requests[m_jobs[index].request].model;
+        ++m_routers[m_blueprint.workload_of_model[model]].answered[static_cast<std::size_t>(how)];
     }
     /// The job is over; what it stood for may go on.
     WT_HD void release(JobIndex index) {
@@ -403,6 +402,7 @@ protected:
             return put_back(index, m_routers[track.workload]);
         }
         if (track.attempt >= plan.retry.attempts) return end_job(index, how, now);
+        count_answer(index, how);
         leave_replica(index);
         m_jobs[index].replica = waits_to_retry;
         RandomStream draws(m_key.seed, m_key.trial, StreamPurpose::retry_jitter, track.request, track.attempt);

@@ -57,6 +57,7 @@ struct Router {
     std::uint32_t leaving_count = 0;
     ArenaArray<std::uint32_t, Layout> connections;  ///< [client connection]: 1 + its replica; 0 = not open
     std::uint64_t arrived = 0;  ///< requests that came to this workload
+    std::uint64_t answered[4] = {};  ///< attempts by RequestEnd, from completed to failed
     std::uint32_t sent = 0;     ///< requests at its replicas
     std::uint8_t dispatch_due = 0;
 
@@ -78,6 +79,7 @@ struct Router {
         limits.clear();
         for (std::uint32_t c = 0; c < plan.connections; ++c) connections[c] = 0;
         arrived = 0;
+        for (std::uint64_t& n : answered) n = 0;
         sent = 0;
     }
     /// `requests`: what the replica holds already, when it comes back.

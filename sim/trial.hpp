@@ -82,7 +82,7 @@ public:
         if (server < 0) return;  // it serves no requests
         m_node_use.engine_starts(m_fleet.state(), p, m_now);
         m_servers[p].start(config_of(p));
-        if (m_board.enabled()) m_board.pod_started(p);
+        if (m_board.enabled()) m_board.pod_started(p, m_fleet.pod(p), m_now);
     }
     WT_HD_COLD void endpoint_added(std::uint32_t p, Tick) {
         const Pod& pod = m_fleet.pod(p);
@@ -132,6 +132,7 @@ public:
     WT_HD void pod_changed(std::uint32_t p, Tick now) {
         const Pod& pod = m_fleet.pod(p);
         if (pod.state == PodState::none && m_board.enabled()) m_board.pod_gone(p, pod.workload, now);
+        if (pod.state == PodState::starting && m_board.enabled()) m_board.pod_discovered(p, pod);
         m_node_use.pod_changed(m_fleet.state(), p, busy_of(p, now), now);
         if constexpr (Observer::enabled) m_observer.pod_changed(p, pod, now);
     }
@@ -153,6 +154,11 @@ public:
 
     // ---- what the metrics and the autoscalers ask (Host) ------------------------------------------------
 
+    [[nodiscard]] WT_HD Tick now() const { return m_now; }
+    [[nodiscard]] WT_HD std::uint32_t restarts_of(std::uint32_t p) const { return m_fleet.kubelet().restarts(p); }
+    [[nodiscard]] WT_HD double responses(std::uint32_t w, std::uint32_t how) const {
+        return static_cast<double>(m_routers[w].answered[how]);
+    }
     [[nodiscard]] WT_HD const Pod& pod(std::uint32_t p) const { return m_fleet.pod(p); }
     [[nodiscard]] WT_HD const WorkloadState& workload(std::uint32_t w) const { return m_fleet.workload(w); }
     [[nodiscard]] WT_HD const IndexSet<Layout>& existing_pods() const { return m_fleet.state().existing(); }
@@ -181,6 +187,13 @@ public:
                 return static_cast<double>(m_fleet.workload(w).active);
             case SeriesKind::replicas_ready:
                 return static_cast<double>(m_fleet.workload(w).ready);
+            case SeriesKind::hpa_minimum:
+            case SeriesKind::hpa_maximum: {
+                const std::int32_t a = m_blueprint.workloads[w].autoscaler;
+                if (a < 0) return 0;
+                const auto scaler = static_cast<std::uint32_t>(a);
+                return source == SeriesKind::hpa_minimum ? m_autoscaling.minimum(scaler) : m_autoscaling.maximum(scaler);
+            }
             default:
                 return 0;
         }
@@ -210,13 +223,19 @@ private:
         m_server_calendar.clear();
         m_control_calendar.clear();
         Path::start_requests();
-        m_board.start(b);
+        m_board.start(b, m_key);
         m_node_use.start(b);
         m_fleet.start(b, m_key, *this, m_control_calendar, *m_tally, m_slots);
         m_fleet.populate(m_fault);
         if (b.pools.size() > 0) m_control_calendar.set(m_slots.node_scaling, b.cluster_autoscaler.loop.scan_interval);
-        if (m_board.enabled()) m_control_calendar.set(m_slots.scrape, Tick{});
         m_autoscaling.start(b, m_key, m_control_calendar, m_slots);
+        m_board.begin(*this);
+        m_control_calendar.set(m_slots.scrape, m_board.enabled() ? m_board.next_scrape() : Tick{never});
+        if (m_board.reads_cpu()) {
+            RandomStream phase(m_key.seed, m_key.trial, StreamPurpose::metrics_server_phase, 0);
+            const auto resolution = static_cast<std::uint64_t>(b.scrape.metrics_server_resolution.count);
+            m_control_calendar.set(m_slots.metrics_server, Tick{static_cast<std::int64_t>(phase.below(resolution))});
+        }
         m_alerts.start(b, m_key, m_control_calendar, m_slots);
         m_scheduled = 0;
         if (b.schedule.size() > 0) m_control_calendar.set(m_slots.schedule, b.schedule[0].at);
@@ -279,8 +298,11 @@ private:
             else
                 scale(next.workload, static_cast<std::int32_t>(next.replicas), -1, m_now);
         } else if (slot == m_slots.scrape) {
-            m_control_calendar.set(slot, m_now + m_blueprint.scrape.interval);
             m_board.scrape(*this, m_now);
+            m_control_calendar.set(slot, m_board.next_scrape());
+        } else if (slot == m_slots.metrics_server) {
+            m_control_calendar.set(slot, m_now + m_blueprint.scrape.metrics_server_resolution);
+            m_board.look_at_cpu(*this, m_now);
         } else if (slot < m_slots.keda) {
             bool fits = true;
             m_control_calendar.set(

@@ -22,10 +22,13 @@ TEST_CASE("every row of the gallery declares its scenarios, and numbers that res
     if (!rows)
         for (const Problem& p : rows.problems()) UNSCOPED_INFO(p.where.file << ": " << p.path << ": " << p.message);
     REQUIRE(rows);
-    const Shown shown = show("rolling-update-downtime/surge.yaml");
-    RunResults results = results_of(shown.run.scenario, shown.run.thresholds, 1, "cpu");
-    results.trials.push_back(numbers_of(shown.run.scenario, shown.run.thresholds, shown.outcome));
-    const auto document = nlohmann::ordered_json::parse(results_json(results));
+    const auto document_of = [](const std::string& file) {
+        const Shown shown = show(file);
+        RunResults results = results_of(shown.run.scenario, shown.run.thresholds, 1, "cpu");
+        results.trials.push_back(numbers_of(shown.run.scenario, shown.run.thresholds, shown.outcome));
+        return nlohmann::ordered_json::parse(results_json(results));
+    };
+    const auto document = document_of("rolling-update-downtime/surge.yaml");
     std::size_t folders = 0;
     for (const auto& entry : std::filesystem::directory_iterator(folder())) folders += entry.is_directory() ? 1 : 0;
     CHECK(rows->size() == folders);
@@ -41,7 +44,11 @@ TEST_CASE("every row of the gallery declares its scenarios, and numbers that res
         std::sort(declared.begin(), declared.end());
         std::sort(there.begin(), there.end());
         CHECK(declared == there);
-        const std::vector<nlohmann::ordered_json> all(row.variants.size(), document);
+        // Alerts are those of the row's own rules.
+        const bool alerts = std::any_of(row.metrics.begin(), row.metrics.end(),
+                                        [](const GalleryMetric& m) { return m.path.starts_with("alerts."); });
+        const std::vector<nlohmann::ordered_json> all(
+            row.variants.size(), alerts ? document_of(row.name + "/scenario.yaml") : document);
         const Result<GalleryComparison> comparison = compare_variants(row, all);
         if (!comparison)
             for (const Problem& p : comparison.problems()) UNSCOPED_INFO(p.message);

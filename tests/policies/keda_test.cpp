@@ -1,5 +1,6 @@
 #include "policies/keda.hpp"
 #include "policies/cron_schedule.hpp"
+#include "policies/keda_jobs.hpp"
 #include "policies/keda_scalers.hpp"
 
 #include <catch2/catch.hpp>
@@ -234,4 +235,52 @@ TEST_CASE("cron: the intervals say at every instant what a look at that instant 
             REQUIRE(inside == is_active(one, origin + std::chrono::seconds(s)));
         }
     }
+}
+
+TEST_CASE("keda: how many Jobs a ScaledJob starts, by strategy") {
+    KedaScaledJob object;
+    object.max_replicas = 10;
+    const KedaJobMetric waiting{true, 12, 2};  // six Jobs for twelve things, two for each
+    const KedaJobDemand demand = keda_job_demand(object, &waiting, 1);
+    CHECK(demand.active);
+    CHECK(demand.queue_length == 12);
+    CHECK(demand.max_scale == 6);
+    // default: less what runs. custom: less the deduction and the share of what runs. accurate: less what is pending,
+    // because a running Job has taken its message. eager: as many as there is room for.
+    CHECK(keda_jobs_to_start(object, demand, 4, 1) == 2);
+    object.strategy = KedaJobStrategy::custom;
+    object.queue_length_deduction = 1;
+    object.running_job_percentage = 0.5;
+    CHECK(keda_jobs_to_start(object, demand, 4, 1) == 3);  // 6 - 1 - 2
+    object.strategy = KedaJobStrategy::accurate;
+    CHECK(keda_jobs_to_start(object, demand, 4, 1) == 5);  // 6 + 4 <= 10: 6 - 1
+    CHECK(keda_jobs_to_start(object, demand, 5, 1) == 5);  // 6 + 5 > 10: 10 - 5
+    object.strategy = KedaJobStrategy::eager;
+    CHECK(keda_jobs_to_start(object, demand, 4, 1) == 5);  // 10 - 4 - 1
+    object.strategy = KedaJobStrategy::normal;
+    CHECK(keda_jobs_to_start(object, demand, 9, 0) == 0);
+    const KedaJobMetric idle{false, 12, 2};
+    CHECK(keda_jobs_to_start(object, keda_job_demand(object, &idle, 1), 0, 0) == 0);
+    object.min_replicas = 3;  // active all the time, and filled up to three
+    CHECK(keda_jobs_to_start(object, keda_job_demand(object, &idle, 1), 1, 0) == 2);
+    // One more than three things: no more Jobs than things.
+    object.min_replicas = 0;
+    const KedaJobMetric few{true, 3, 0.5};
+    CHECK(keda_jobs_to_start(object, keda_job_demand(object, &few, 1), 0, 0) == 3);
+}
+
+TEST_CASE("keda: several triggers of a ScaledJob") {
+    KedaScaledJob object;
+    object.max_replicas = 10;
+    const KedaJobMetric metrics[] = {{true, 12, 2}, {true, 8, 1}, {false, 99, 1}};  // 6 Jobs, 8 Jobs, none
+    const auto jobs = [&](KedaJobCalculation how) {
+        object.calculation = how;
+        const KedaJobDemand d = keda_job_demand(object, metrics, 3);
+        return std::pair{d.queue_length, d.max_scale};
+    };
+    using Pair = std::pair<std::int64_t, std::int64_t>;
+    CHECK(jobs(KedaJobCalculation::max) == Pair{12, 6});  // the longest queue, not the most Jobs
+    CHECK(jobs(KedaJobCalculation::min) == Pair{8, 8});
+    CHECK(jobs(KedaJobCalculation::avg) == Pair{10, 7});
+    CHECK(jobs(KedaJobCalculation::sum) == Pair{20, 10});  // 14, at most 10
 }

@@ -133,7 +133,9 @@ private:
         return any({"", "", "on(deployment) ", "on(deployment, pod) ",
                     "ignoring(le, finished_reason, pod, instance) ", "ignoring(tier) ", "on() "});
     }
-    std::string offset() { return any({"", "", "", " offset 1m", " offset 130s"}); }
+    std::string offset() {
+        return any({"", "", "", "", " offset 1m", " offset 130s", " @ 300", " @ end()", " @ 411.5 offset 1m", " offset 30s @ start()"});
+    }
     std::string selector() {
         return pick(0, 9) == 0 ? "{__name__=~\"vllm:num.*|replica_limit\"}" : named_selector();
     }
@@ -151,9 +153,11 @@ private:
                  "max_over_time", "sum_over_time", "count_over_time", "last_over_time", "present_over_time",
                  "stddev_over_time", "stdvar_over_time", "changes", "resets", "quantile_over_time(0.37, ",
                  "predict_linear"});
-        std::string argument = named_selector() + range() + offset();
+        // In a subquery Prometheus moves the window of predict_linear()'s @ with the steps (promql/engine.go,
+        // AtModifierUnsafeFunctions); we do not.
+        std::string argument = named_selector() + range() + (f == "predict_linear" ? any({"", " offset 1m"}) : offset());
         if (depth > 1 && pick(0, 2) == 0)
-            argument = vector(depth - 2) + any({"[5m:30s]", "[3m:]", "[4m:45s]", "[2m:20s] offset 1m"});
+            argument = vector(depth - 2) + any({"[5m:30s]", "[3m:]", "[4m:45s]", "[2m:20s] offset 1m", "[3m:30s] @ 400"});
         if (f == "predict_linear") return f + "(" + argument + ", 90)";
         return f.back() == ' ' ? f + argument + ")" : f + "(" + argument + ")";
     }

@@ -63,8 +63,11 @@ TEST_CASE("promql: what is not allowed is refused with its column and what is") 
     CHECK_THAT(refusal("rate(vllm:num_requests_waiting)"),
                Contains("query column 6") && Contains("vllm:num_requests_waiting[5m]"));
     CHECK_THAT(refusal("vllm:num_requests_waiting[5m]"), Contains("found a range vector"));
-    CHECK_THAT(refusal("vllm:num_requests_waiting @ 5"),
-               Contains("query column 27") && Contains("no @ modifier"));
+    CHECK_THAT(refusal("vllm:num_requests_waiting @ x"),
+               Contains("query column 29") && Contains("a Unix time in seconds, start() or end()"));
+    CHECK_THAT(refusal("vllm:num_requests_waiting @ 5 @ 6"), Contains("one @"));
+    CHECK_THAT(refusal("vllm:num_requests_waiting @ 5 [5m]"), Contains("the offset after the range"));
+    CHECK_THAT(refusal("sum(vllm:num_requests_waiting) @ 5"), Contains("@ only after a selector"));
     CHECK_THAT(refusal("1 == 2"), Contains("without bool"));
     CHECK_THAT(refusal("1 and vector(1)"), Contains("query column 3: found a scalar beside and"));
     CHECK_THAT(refusal("rat(vllm:generation_tokens_total[5m])"), Contains("did you mean rate()?"));
