@@ -47,6 +47,7 @@ const std::vector<CarriedLabels>& carried_labels() {
         {"kube_statefulset_", {"namespace", "instance", "statefulset"}},
         {"kube_horizontalpodautoscaler_", {"namespace", "instance", "horizontalpodautoscaler"}},
         {"kube_hpa_", {"namespace", "instance", "hpa"}},
+        {"kube_pod_owner", {"namespace", "instance", "pod", "owner_kind", "owner_is_controller"}},
         {"kube_pod_container_", {"namespace", "instance", "pod", "container"}},
         {"kube_pod_", {"namespace", "instance", "pod"}},
         {"istio_", {"namespace", "instance", "destination_workload", "destination_workload_namespace", "destination_service_name",
@@ -126,6 +127,8 @@ LabelSet labels_of(const Scenario& scenario, const WorkloadObject& w, const Comp
     const std::string service = labels.contains("service") ? labels["service"] : w.meta.name;
     labels["name"] = service;  // an InferencePool is called as its Service would be
     labels["target_model_name"] = labels["model_name"];
+    labels["owner_kind"] = w.meta.kind == "Deployment" ? "ReplicaSet" : w.meta.kind;
+    labels["owner_is_controller"] = "true";
     labels["ingress"] = labels["exported_service"] = labels["destination_service_name"] = service;
     labels["destination_workload"] = w.meta.name;
     labels["destination_workload_namespace"] = labels["destination_service_namespace"] = w.meta.name_space;

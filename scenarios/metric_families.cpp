@@ -169,6 +169,7 @@ void add_kube_state(Families& f) {
     of_pods("kube_pod_container_status_restarts_total", MetricKind::counter, K::pod_restarts);
     of_pods("kube_pod_info", MetricKind::gauge, K::one);
     of_pods("kube_pod_labels", MetricKind::gauge, K::one);
+    of_pods("kube_pod_owner", MetricKind::gauge, K::one);
 }
 
 /// What stands in front of the servers, each under its own names (Istio's standard metrics, Envoy's cluster

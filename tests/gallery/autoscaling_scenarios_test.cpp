@@ -338,6 +338,7 @@ TEST_CASE("series: what gateways, kube-state-metrics and vLLM count, by their ow
     CHECK(there("kube_pod_status_ready{condition=\"true\"} == 1"));
     CHECK_FALSE(there("kube_pod_status_phase{phase=\"Pending\"} == 1"));
     CHECK(there("kube_horizontalpodautoscaler_spec_max_replicas{horizontalpodautoscaler=\"chat\"} == 6"));
+    CHECK(there("kube_pod_status_phase{phase=\"Running\"} * on(namespace, pod) group_left(owner_kind) kube_pod_owner{owner_kind!=\"Job\"} > 0"));
     // All answers have ten tokens: half of them lies between 5 and 10, the bucket's bounds.
     CHECK(there("histogram_quantile(0.5, sum by (le) (rate(vllm:request_generation_tokens_bucket[10m]))) == 7.5"));
     CHECK(there("vllm:request_generation_tokens_sum / vllm:request_generation_tokens_count == 10"));
