@@ -45,6 +45,7 @@ setup:          ## install the Debian packages that are missing (packages.txt)
 	@tools/setup.sh build
 	@command -v npm >/dev/null || tools/setup.sh --if-possible page
 	@tools/setup.sh --if-possible test
+	@tools/setup.sh --if-possible mpi
 
 tidy:           ## clang-tidy over the sources
 	@tools/setup.sh build develop

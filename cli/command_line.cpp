@@ -160,6 +160,8 @@ int run_command_line(int argc, const char* const* argv) {
     add_sweep_command(app, invocation);
     add_cost_command(app, invocation);
     add_report_command(app, invocation);
+    add_merge_command(app, invocation);
+    add_export_command(app, invocation);
     add_kv_command(app, invocation);
     add_bench_command(app, invocation);
     add_trace_command(app, invocation);

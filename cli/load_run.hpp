@@ -1,4 +1,5 @@
 #pragma once
+#include "reports/part_file.hpp"
 #include "scenarios/compiled_scenario.hpp"
 #include "scenarios/scenario.hpp"
 #include "scenarios/threshold.hpp"
@@ -30,6 +31,8 @@ struct RunFlags {
     std::optional<double> duration_s;
     std::string start;  ///< "warm", "cold" or "" = the scenario's
     std::uint32_t first_trial = 0;
+    std::optional<Shard> shard;  ///< only these of the trials, into `out`
+    std::string checkpoint;      ///< file that keeps trials as they finish; "" = none
     int threads = 0;  ///< 0 = all cores
     std::string backend = "auto";
     std::string server = "fast";

@@ -1,12 +1,11 @@
 #include "cli/run_flags.hpp"
 
+#include "cli/backend.hpp"
 #include "cli/command_line.hpp"
-#include "gpu/replay.hpp"
 #include "reports/atomic_file.hpp"
 
 #include <fmt/format.h>
 #include <charconv>
-#include <cstring>
 #include <filesystem>
 
 namespace windtunnel {
@@ -74,12 +73,32 @@ void add_trial_flags(CLI::App& command, RunFlags& flags) {
     command.add_option("--first-trial", flags.first_trial, "number of the first one, to see one again")
         ->group(trials);
     command.add_option("-j,--threads", flags.threads, "threads; default: all cores")->group(trials);
-    command.add_option("--backend", flags.backend, "auto, cpu or cuda")
+    command.add_option("--backend", flags.backend, "auto (a GPU from 8192 trials on, where one answers), cpu or cuda")
         ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
         ->group(trials);
     command.add_option("--server", flags.server, "fast, or stepwise (the step-by-step reference)")
         ->check(CLI::IsMember({"fast", "stepwise"}))
         ->group(trials);
+}
+
+void add_shard_flag(CLI::App& command, RunFlags& flags, const std::string& what) {
+    command
+        .add_option_function<std::string>(
+            "--shard",
+            [&flags](const std::string& text) {
+                const Result<Shard> shard = parse_shard(text);
+                if (shard) flags.shard = *shard;
+            },
+            "i/N: run only the i-th of N parts of the " + what +
+                " (from 0) and write it to --out; goes on where it was stopped. `windtunnel merge` puts the parts together")
+        ->type_name("I/N")
+        ->check(CLI::Validator(
+            [](const std::string& text) {
+                const Result<Shard> shard = parse_shard(text);
+                return shard ? std::string() : shard.problems().front().message;
+            },
+            ""))
+        ->group("Parts");
 }
 
 void add_talk_flags(CLI::App& command, RunFlags& flags) {
@@ -107,11 +126,7 @@ Problems problems_of_flags(const RunFlags& flags) {
     if (flags.scenario.empty() && flags.manifests.empty())
         problems.push_back(
             {{}, "", "nothing to run, allowed: a scenario file, or -f with manifests and -t with a trace"});
-    if (flags.backend == "cuda" && std::strcmp(replay_backend(), "cuda") != 0)
-        problems.push_back({{},
-                            "--backend",
-                            "found cuda, but this program was built without device code, allowed: auto or "
-                            "cpu, or a build with `cmake --preset cuda` where nvcc is"});
+    for (Problem& p : problems_of_backend(flags)) problems.push_back(std::move(p));
     if (flags.threads < 0)
         problems.push_back(
             {{},
@@ -119,7 +134,19 @@ Problems problems_of_flags(const RunFlags& flags) {
              fmt::format("found {}, allowed: 1 or more threads, or 0 for all cores", flags.threads)});
     if (flags.max_trials && (*flags.max_trials < 1 || *flags.max_trials > 100'000'000))
         problems.push_back({{}, "--max-trials", fmt::format("found {}, allowed: 1 to 100000000", *flags.max_trials)});
-    for (const std::string& file : {flags.out, flags.requests, flags.timeline}) {
+    if (flags.shard) {
+        const auto with = [&](bool given, const char* flag, const char* allowed) {
+            if (given) problems.push_back({{}, flag, std::string("found beside --shard, allowed: ") + allowed});
+        };
+        if (flags.out.empty())
+            problems.push_back({{}, "--shard", "found without --out, allowed: with --out FILE, which takes the part"});
+        with(flags.precision.has_value(), "--precision", "--trials N: how many are enough shows in all parts together");
+        with(!flags.checkpoint.empty(), "--checkpoint", "neither: --out keeps the trials of a part as they finish");
+        with(!flags.requests.empty(), "--requests", "a run that is not divided");
+        with(!flags.timeline.empty(), "--timeline", "a run that is not divided");
+        with(flags.events, "--events", "a run that is not divided");
+    }
+    for (const std::string& file : {flags.out, flags.requests, flags.timeline, flags.checkpoint}) {
         for (Problem& p : problems_of_output(flags, file)) problems.push_back(std::move(p));
     }
     return problems;

@@ -15,6 +15,8 @@ namespace windtunnel {
 void add_input_flags(CLI::App& command, RunFlags& flags);
 /// --seed, --trials, --precision, threads, backend, server.
 void add_trial_flags(CLI::App& command, RunFlags& flags);
+/// --shard. `what` is divided: "trials".
+void add_shard_flag(CLI::App& command, RunFlags& flags, const std::string& what);
 /// --color, --quiet, --no-progress.
 void add_talk_flags(CLI::App& command, RunFlags& flags);
 

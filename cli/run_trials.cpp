@@ -22,15 +22,17 @@ std::optional<ObservedTrial> watch_first(const LoadedRun& run, TrialKey key, Ser
 }  // namespace
 
 TrialRun run_trials(const LoadedRun& run, const RunFlags& flags, const ObservationPlan& watch,
-                    const InterruptGuard& interrupt) {
+                    const InterruptGuard& interrupt, TrialLog* log) {
     const ServerKind server = flags.server == "stepwise" ? ServerKind::stepwise : ServerKind::fast;
     const bool silent = flags.quiet || flags.no_progress;
-    const bool watched = watch.requests || watch.slices > 0 || watch.csv_slices > 0 || watch.cluster != nullptr;
+    const bool first_is_ours = !flags.shard || flags.shard->holds(0);
+    const bool watched = first_is_ours && (watch.requests || watch.slices > 0 || watch.csv_slices > 0 || watch.cluster != nullptr);
     ObservationPlan plan = watch;
     plan.interrupted = interrupt.flag();
 
     TrialRun out;
     TrialGrid grid({&run}, flags, interrupt);
+    if (log != nullptr) grid.keep_in(*log, flags.shard);
     const bool only_watched = run.trials == 1 && !flags.precision && watched;
     bool complete = true;
     if (!only_watched) complete = flags.precision ? extend_until_precise(grid, flags) : grid.extend_to(run.trials);

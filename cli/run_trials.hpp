@@ -17,8 +17,8 @@ struct TrialRun {
 };
 
 /// Replays the trials and checks every one against the laws. `interrupt` ends it early, with what is
-/// finished.
+/// finished. With a log, finished trials are kept there and found there; flags.shard leaves holes in the results.
 [[nodiscard]] TrialRun run_trials(const LoadedRun& run, const RunFlags& flags, const ObservationPlan& watch,
-                                  const InterruptGuard& interrupt);
+                                  const InterruptGuard& interrupt, TrialLog* log = nullptr);
 
 }  // namespace windtunnel

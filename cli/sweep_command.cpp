@@ -39,6 +39,10 @@ Problems problems_of(const SweepFlags& flags) {
     if (flags.run.precision)
         problems.push_back(
             {{}, "--precision", "found in a sweep, allowed: --trials N, the same for every configuration"});
+    if (flags.run.shard && !flags.race.empty())
+        problems.push_back({{}, "--race", "found beside --shard, allowed: one of them (a race looks at all configurations)"});
+    if (flags.run.shard && !flags.csv.empty())
+        problems.push_back({{}, "--csv", "found beside --shard, allowed: a sweep that is not divided"});
     if (flags.samples && flags.design == "grid")
         problems.push_back({{}, "--samples", "found with --design grid, allowed: --design lhs or sobol"});
     if (flags.samples && (*flags.samples < 1 || *flags.samples > most_configurations))
@@ -135,7 +139,8 @@ private:
     std::vector<Configuration*> running() {
         std::vector<Configuration*> out;
         for (Configuration& c : m_report.configurations)
-            if (c.state == ConfigurationState::waiting || c.state == ConfigurationState::finished)
+            if ((c.state == ConfigurationState::waiting || c.state == ConfigurationState::finished) &&
+                (!m_flags.run.shard || m_flags.run.shard->holds(c.index)))
                 out.push_back(&c);
         return out;
     }
@@ -216,6 +221,7 @@ int run_sweep(SweepFlags& flags, const std::string& command) {
         report.thresholds = first->thresholds;
         report.warnings = first->scenario.warnings;
     }
+    if (flags.run.shard) report.shard = fmt::format("{}/{}", flags.run.shard->index, flags.run.shard->count);
     report.measures = measures_of(report.thresholds);
     const Result<const Measure*> weighed =
         measure_named(report, flags.pareto, "--pareto", usual_weighed(report));
@@ -243,7 +249,9 @@ int run_sweep(SweepFlags& flags, const std::string& command) {
     if (!flags.csv.empty())
         if (const Problems failed = write_file(flags.csv, sweep_csv(report)); !failed.empty())
             return refuse(failed);
-    if (!print_data(written(flags, report))) return run_broke;
+    if (!flags.run.shard && !print_data(written(flags, report))) return run_broke;
+    if (report.complete && flags.run.shard && !flags.run.quiet)
+        print_line(fmt::format("part {} is in {}; `windtunnel merge` puts the parts together", report.shard, flags.run.out));
     if (report.complete) return answered;
     const auto done =
         std::count_if(report.configurations.begin(), report.configurations.end(),
@@ -284,6 +292,7 @@ void add_sweep_command(CLI::App& app, Invocation& invocation) {
              "EXPR besides the scenario's, such as \"p99 ttft_ms < 800\"; repeatable")
         ->group(design);
     add_trial_flags(*command, flags->run);
+    add_shard_flag(*command, flags->run, "configurations");
     constexpr const char* output = "Output";
     command
         ->add_option("-o,--output", flags->output, "what goes to standard output: table, json, csv or jsonl")

@@ -1,5 +1,6 @@
 #include "cli/sweep_file.hpp"
 
+#include "cli/trial_executor.hpp"
 #include "reports/atomic_file.hpp"
 
 #include <fmt/format.h>
@@ -62,13 +63,14 @@ Problems SweepFile::open(SweepReport& report) {
             if (c.trials.count() > 0 || c.state != ConfigurationState::waiting) ++m_taken_up;
     }
     // In order from here on, without what was half written.
+    if (!trial_executor().speaks()) return {};  // of many processes, one writes
     if (Problems failed = write_file(m_file, sweep_lines(report)); !failed.empty()) return failed;
     m_out.open(m_file, std::ios::binary | std::ios::app);
     return {};
 }
 
 Problems SweepFile::append(const SweepReport& report, const std::vector<Configuration*>& configurations) {
-    if (m_file.empty()) return {};
+    if (m_file.empty() || !trial_executor().speaks()) return {};
     for (const Configuration* c : configurations)
         if (c->trials.count() > 0 || c->state != ConfigurationState::waiting)
             m_out << configuration_json(*c, report.dimensions, report.thresholds).dump() + '\n';

@@ -1,6 +1,9 @@
 #pragma once
+#include "cli/backend.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/load_run.hpp"
+#include "cli/trial_executor.hpp"
+#include "cli/trial_log.hpp"
 #include "reports/results.hpp"
 
 #include <cstdint>
@@ -32,6 +35,10 @@ public:
     /// Until every run has so many trials. False when interrupted before: what is finished is there.
     bool extend_to(std::uint32_t trials);
 
+    /// From now on the trials of the only run are kept in a file as they finish, those in it are not run again, and
+    /// of all trials only those of the shard are run: the others' numbers stay empty.
+    void keep_in(TrialLog& log, std::optional<Shard> shard);
+
     /// The first trial of the only run, which ran elsewhere (watched).
     void add_first(const TrialOutcome& outcome);
 
@@ -41,14 +48,20 @@ public:
     [[nodiscard]] const std::vector<BrokenTrial>& broken() const { return m_broken; }  ///< at most a few
 
 private:
-    void take(std::size_t run, std::uint32_t index, const TrialOutcome& outcome);
+    [[nodiscard]] FinishedTrial finished(std::uint64_t cell, const TrialOutcome& outcome) const;
+    void take(FinishedTrial&& trial);
+    [[nodiscard]] std::uint64_t identity() const;
 
     const std::vector<const LoadedRun*> m_runs;
     const RunFlags& m_flags;
     const InterruptGuard& m_interrupt;
+    const Backend m_backend;
     std::vector<BlueprintBlock> m_blocks;
     std::vector<RunResults> m_results;
+    std::vector<std::uint8_t> m_there;  ///< [trial][run]
     std::vector<BrokenTrial> m_broken;
+    TrialLog* m_log = nullptr;
+    std::optional<Shard> m_shard;
     std::mutex m_guard;
     std::function<void()> m_each;
 };

@@ -1,7 +1,7 @@
 #include "cli/command_line.hpp"
 #include "cli/console.hpp"
 #include "cli/engine_flags.hpp"
-#include "gpu/replay.hpp"
+#include "gpu/batch_replay.hpp"
 #include "models/engine_profile.hpp"
 #include "models/version.hpp"
 
@@ -13,14 +13,20 @@ namespace windtunnel {
 
 namespace {
 
+/// "cuda: NVIDIA H100 80GB HBM3, ..." or why there is none.
+std::string backends() {
+    const DeviceAnswer device = ask_device();
+    return device.answers ? "cpu, cuda (" + device.words + ")" : "cpu (no cuda: " + device.words + ")";
+}
+
 int run_version(const std::string& output) {
     if (output == "json") {
         const nlohmann::ordered_json out{
-            {"version", version}, {"backend", replay_backend()}, {"newest_vllm", to_string(newest_engine)}};
+            {"version", version}, {"backend", ask_device().answers ? "cuda" : "cpu"}, {"newest_vllm", to_string(newest_engine)}};
         return print_data(out.dump(2) + "\n") ? answered : run_broke;
     }
     return print_data(fmt::format("windtunnel {}\nbackend      {}\nnewest vLLM  {}\n", version,
-                                  replay_backend(), to_string(newest_engine)))
+                                  backends(), to_string(newest_engine)))
                ? answered
                : run_broke;
 }

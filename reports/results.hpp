@@ -96,6 +96,7 @@ struct RunResults {
     Problems warnings;
     std::vector<TrialNumbers> trials;
     std::optional<ClusterLog> cluster;  ///< what the cluster of the first trial said
+    std::string cluster_sections;       ///< the same as JSON, where that trial ran elsewhere; "" = it did not
 };
 
 /// A run without trials: names, pools, warnings.
@@ -164,6 +165,9 @@ struct Summary {
 /// requests gave no value to judge has failed; one without requests is inconclusive.
 [[nodiscard]] Verdict verdict_of(const Threshold& threshold, const Estimate& estimate, bool lacks_values,
                                  bool had_requests);
+
+/// The sections of results/v1 that are not made from numbers, as JSON; "" where no trial was watched.
+[[nodiscard]] std::string cluster_sections_json(const RunResults& results);
 
 /// windtunnel.results/v1, two spaces of indentation, ends with a newline.
 [[nodiscard]] std::string results_json(const RunResults& results);

@@ -119,6 +119,13 @@ Json section(const Summary& summary, std::string_view name, std::size_t trials, 
 
 }  // namespace
 
+std::string cluster_sections_json(const RunResults& results) {
+    if (!results.cluster) return results.cluster_sections;
+    Json out = Json::object();
+    add_cluster_sections(*results.cluster, out);
+    return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 std::string results_json(const RunResults& results) {
     const Summary summary = summarise(results);
     const std::size_t trials = results.trials.size();
@@ -154,6 +161,7 @@ std::string results_json(const RunResults& results) {
         out["per_trial"] = per_trial_json(results);
     }
     if (results.cluster) add_cluster_sections(*results.cluster, out);
+    if (!results.cluster_sections.empty()) out.update(Json::parse(results.cluster_sections));
     return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 

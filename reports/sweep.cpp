@@ -1,5 +1,6 @@
 #include "reports/sweep.hpp"
 
+#include "models/version.hpp"
 #include "models/expects.hpp"
 
 #include <fmt/format.h>
@@ -249,7 +250,10 @@ Json sweep_header(const SweepReport& report) {
              {"configurations", report.configurations.size()},
              {"dimensions", std::move(dimensions)},
              {"thresholds", std::move(thresholds)}};
-    if (!report.shard.empty()) out["shard"] = report.shard;
+    if (!report.shard.empty()) {  // parts are put together by the program that made them
+        out["shard"] = report.shard;
+        out["version"] = version;
+    }
     return out;
 }
 

@@ -1,3 +1,4 @@
+#include "sim/lane_engine.hpp"
 #include "sim/trial_engine.hpp"
 
 /// Trials whose arenas are interleaved as on a GPU, on one thread.
@@ -17,5 +18,8 @@ template TrialOutcome run_trial<InterleavedLayout, ArenaBank<InterleavedLayout>>
                                                                                  TrialArena&, NullObserver&);
 template TrialOutcome run_trial<InterleavedLayout, ArenaBank<InterleavedLayout>>(const Blueprint&, WorkloadView, TrialKey,
                                                                                  TrialArena&, HostObserver&);
+template LaneSize lane_size<InterleavedLayout>(const Blueprint&);
+template void run_lane<InterleavedLayout>(const Blueprint&, WorkloadView, TrialKey, void*, std::size_t, std::uint32_t,
+                                          const LaneOutcome&);
 
 }  // namespace windtunnel

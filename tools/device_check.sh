@@ -1,20 +1,46 @@
 #!/bin/sh
-# Everything that needs a GPU, in one call and one table: build the preset `cuda` beforehand (`cmake --preset cuda &&
-# cmake --build build/cuda --target tests_gpu windtunnel_bench`), then run this on a machine with a GPU. The programs
-# find their shared libraries in build/cuda/lib when the machine lacks Debian's (`tools/device_check.sh --pack`
-# collects them there).
+# Everything that needs a GPU, in one call and one table: are results equal, and how fast is each. Build the preset `cuda`
+# beforehand (`cmake --preset cuda && cmake --build build/cuda --target tests_gpu windtunnel windtunnel_bench`), then run
+# this on a machine with a GPU: tools/device_check.sh [TRIALS], 100,000 by default. The programs find their shared libraries
+# in build/cuda/lib when the machine lacks Debian's (`tools/device_check.sh --pack` collects them there).
 set -eu
 cd "$(dirname "$0")/.."
 if [ "${1:-}" = --pack ]; then
     mkdir -p build/cuda/lib
-    for program in build/cuda/tests/tests_gpu build/cuda/windtunnel_bench; do
+    for program in build/cuda/tests/tests_gpu build/cuda/windtunnel build/cuda/windtunnel_bench; do
         ldd "$program" | awk '/=> \// && !/libc\.so|libm\.so|libcuda|ld-linux/ { print $3 }' | xargs -r cp -Lt build/cuda/lib
     done
     exit 0
 fi
+trials=${1:-100000}
 export LD_LIBRARY_PATH="build/cuda/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
-echo "== CUDA = CPU"
-build/cuda/tests/tests_gpu "device replay*"
-echo "== the engine on this machine's CPU, for the ratio"
+build/cuda/windtunnel version
+echo "== CUDA = CPU, random clusters: to the last bit"
+build/cuda/tests/tests_gpu "device replay*,batch replay*"
+echo "== CUDA = CPU, and how long each takes: a day of the demo, ${trials} trials, all cores against the GPU"
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+clock() {
+    from=$(date +%s.%N)
+    "$@"
+    awk -v from="$from" -v to="$(date +%s.%N)" 'BEGIN { printf "%.2f", to - from }'
+}
+for backend in cpu cuda; do
+    # A trace, so that it is uploaded once: the first trial's requests.
+    [ -f "$out/day.csv" ] || build/cuda/windtunnel trace synth "$out/day.csv" --preset azure-conv-2023 --rate 1.1574 \
+        --duration 86400 --profile daily >/dev/null
+    seconds=$(clock build/cuda/windtunnel run scenarios/gallery/chat-on-l4/scenario.yaml -t "$out/day.csv" \
+        --trials "$trials" --backend "$backend" -q -o json --out "$out/$backend.json")
+    awk -v b="$backend" -v s="$seconds" -v n="$trials" -v r="$(grep -vc '^[a-z#]' "$out/day.csv")" 'BEGIN {
+        printf "%s: %d trials of %d requests in %.1f s, %.2f million requests per second\n", b, n, r, s, n * r / s / 1e6 }'
+    eval "$backend=$seconds"
+done
+# Results name what they ran on; that apart they are the same bytes.
+sed -i '/"backend":/d' "$out/cpu.json" "$out/cuda.json"
+cmp "$out/cpu.json" "$out/cuda.json" && echo "the same bytes"
+awk -v c="$cpu" -v g="$cuda" 'BEGIN { printf "the GPU is %.2f times this machine'"'"'s cores\n", c / g }'
+echo "== bytes per trial, registers and spills"
+find build/cuda -name '*.ptxas' -exec cat {} + || true
+echo "== the engine on this machine's CPU"
 build/cuda/windtunnel_bench

@@ -49,11 +49,11 @@ struct Ended {
     std::string out, error;
 };
 
-/// `windtunnel ARGUMENTS`, with the folder as the working directory; what it printed stays outside of it.
-inline Ended windtunnel_in(const std::filesystem::path& folder, const std::string& arguments) {
+/// `PROGRAM ARGUMENTS`, with the folder as the working directory; what it printed stays outside of it.
+inline Ended run_in(const std::filesystem::path& folder, const std::string& program, const std::string& arguments) {
     const Folder printed;
     const std::string to = printed.path().string();
-    const std::string command = "cd '" + folder.string() + "' && exec " WINDTUNNEL_PROGRAM " " + arguments +
+    const std::string command = "cd '" + folder.string() + "' && exec " + program + " " + arguments +
                                 " >" + to + "/out 2>" + to + "/error </dev/null";
     Ended ended;
     const int status = std::system(command.c_str());
@@ -61,6 +61,10 @@ inline Ended windtunnel_in(const std::filesystem::path& folder, const std::strin
     ended.out = printed.read("out");
     ended.error = printed.read("error");
     return ended;
+}
+
+inline Ended windtunnel_in(const std::filesystem::path& folder, const std::string& arguments) {
+    return run_in(folder, WINDTUNNEL_PROGRAM, arguments);
 }
 
 inline bool has(const std::string& text, const std::string& part) {
