@@ -6,7 +6,7 @@
 
 namespace windtunnel {
 
-/// A vLLM V1 engine (vllm.md, sections 1 and 2; synchronous scheduling, prefix caching off), exact, without
+/// A vLLM V1 engine (vllm.md, sections 1 and 2; synchronous scheduling), exact, without
 /// running every step.
 ///
 /// One step, at a boundary t (`plan`):
@@ -38,12 +38,15 @@ public:
     using Pool = JobPool<Layout>;
 
     /// Takes the arrays for servers with up to these limits. Call once per trial.
-    WT_HD_COLD void take_memory(Arena<Layout>& arena, std::int32_t max_num_seqs, std::int32_t block_size) {
+    /// `cached_blocks`: how many of its KV blocks others may find again; `caching`: it caches prefixes at all.
+    WT_HD_COLD void take_memory(Arena<Layout>& arena, std::int32_t max_num_seqs, std::int32_t block_size,
+                                bool caching = false, std::int64_t cached_blocks = 0) {
         const auto seqs = static_cast<std::size_t>(max_num_seqs);
         m_heap = StepHeap<Layout>(arena.template take<std::uint64_t>(seqs));
         m_order = arena.template take<JobIndex>(2 * seqs);
         m_fresh = arena.template take<JobIndex>(seqs);
         m_phase_count = arena.template take<std::uint32_t>(static_cast<std::size_t>(block_size));
+        m_cache.take_memory(arena, cached_blocks, caching ? max_num_seqs : 0);
     }
 
     /// A freshly started engine: empty pool, empty queue, counters at zero.
@@ -57,6 +60,8 @@ public:
         m_context = 0;
         m_steps_done = m_step_in_block = 0;
         m_free = config.usable_blocks;
+        m_caching = config.prefix_caching != 0;
+        if (m_caching) m_cache.start(m_free);
         m_activity = Activity::idle;
         m_until = never;
         m_totals = {};
@@ -69,6 +74,8 @@ public:
     [[nodiscard]] WT_HD std::uint32_t in_flight() const { return m_running + m_waiting.size; }
     [[nodiscard]] WT_HD std::int64_t free_blocks() const { return m_free; }
     [[nodiscard]] WT_HD std::uint64_t preemptions() const { return m_totals.preemptions; }
+    /// Counters that change at boundaries only, so that they need no time: not busy and generation_tokens.
+    [[nodiscard]] WT_HD const ServerGauges& totals() const { return m_totals; }
 
     /// A request arrives. An idle engine wakes at the same instant, after everything else that arrives then;
     /// a busy one looks at its queue at the first boundary at or after `seen_from`: `now`, or one tick later
@@ -77,6 +84,7 @@ public:
         Job& job = pool[index];
         job.state = JobState::waiting;
         job.last_token = seen_from;
+        if (m_caching) pool.blocks[index] = {};
         const bool alone = m_waiting.empty();
         m_waiting.push_back(pool, index);
         if (m_activity == Activity::idle) {
@@ -261,7 +269,7 @@ private:
         m_totals.busy += now - m_from;
         if (m_activity == Activity::decoding) {
             sink.gaps(m_first_step, Tick{m_step_growth}, m_steps, m_batch);
-            m_free -= allocations(m_steps - 1);
+            take_blocks(pool, allocations(m_steps - 1));
         } else if (m_batch > 0) {
             sink.gaps(now - m_from, Tick{}, 1, m_batch);
         }
@@ -270,17 +278,36 @@ private:
         m_steps_done += static_cast<std::uint32_t>(m_steps);
         m_step_in_block = (m_step_in_block + static_cast<std::uint32_t>(m_steps)) % block_size();
 
-        while (!m_heap.empty() && m_heap.first_step() == m_steps_done) {
-            const JobIndex index = m_heap.pop();
-            leave_decode(pool[index]);
-            leave(pool, index);
-            sink.finished(index, now);
+        if (m_caching) {
+            end_decodes_in_order(pool, sink, now);
+        } else {
+            while (!m_heap.empty() && m_heap.first_step() == m_steps_done) end_decode(pool, sink, m_heap.pop(), now);
         }
         for (std::uint32_t i = 0; i < m_fresh_count; ++i) end_prefill(pool, sink, m_fresh[i], now);
         m_fresh_count = 0;
         while (m_order_size > 0 && m_order[m_order_size - 1] == no_job) --m_order_size;
         (void)WT_CHECK(fault, m_steps_done < 0xf0000000u);
         if (m_running == 0) m_steps_done = m_step_in_block = 0;  // an empty engine starts counting anew
+    }
+
+    template <class Sink>
+    WT_HD void end_decode(Pool& pool, Sink& sink, JobIndex index, Tick now) {
+        leave_decode(pool, index);
+        leave(pool, index);
+        sink.finished(index, now);
+    }
+    /// In the order of their admission, which is the order in which their blocks are taken again.
+    template <class Sink>
+    WT_HD void end_decodes_in_order(Pool& pool, Sink& sink, Tick now) {
+        std::uint32_t end = m_fresh_count;  // behind the jobs that stand there: all of them run
+        for (; !m_heap.empty() && m_heap.first_step() == m_steps_done; ++end) {
+            const JobIndex index = m_heap.pop();
+            std::uint32_t at = end;
+            for (; at > m_fresh_count && pool[m_fresh[at - 1]].place > pool[index].place; --at)
+                m_fresh[at] = m_fresh[at - 1];
+            m_fresh[at] = index;
+        }
+        for (std::uint32_t i = m_fresh_count; i < end; ++i) end_decode(pool, sink, m_fresh[i], now);
     }
 
     /// The step that computed the last of its tokens ends: it samples one.
@@ -298,7 +325,7 @@ private:
         ++job.outputs;
         const std::int64_t tokens = static_cast<std::int64_t>(job.prompt_tokens) + job.outputs - 1;
         if (job.outputs == job.output_tokens) {
-            m_free += m_config->blocks_for(tokens);
+            free_blocks_of(pool, index, tokens);
             leave(pool, index);
             sink.finished(index, now);
             return;
@@ -312,9 +339,9 @@ private:
     }
 
     /// Takes a decoding job out of the batch and frees its blocks; the heap entry is the caller's business.
-    WT_HD void leave_decode(Job& job) {
-        const std::int64_t tokens = computed(job);
-        m_free += m_config->blocks_for(tokens);
+    WT_HD void leave_decode(Pool& pool, JobIndex index, bool comes_back = false) {
+        const std::int64_t tokens = computed(pool[index]);
+        free_blocks_of(pool, index, tokens, comes_back);
         --m_phase_count[phase(tokens)];
         --m_batch;
         m_context -= tokens + 1;
@@ -334,11 +361,11 @@ private:
             if (index == no_job || !pool[index].aborted) continue;
             Job& job = pool[index];
             if (index == m_partial) {
-                m_free += m_config->blocks_for(job.computed);
+                free_blocks_of(pool, index, job.computed);
                 m_partial = no_job;
             } else {
                 m_heap.remove(job.end_step, index);
-                leave_decode(job);
+                leave_decode(pool, index);
                 job.outputs = outputs_of(job, 0);
             }
             leave(pool, index);
@@ -349,6 +376,7 @@ private:
             const JobIndex after = pool[i].next;
             if (pool[i].aborted) {
                 m_waiting.remove(pool, i);
+                if (m_caching) m_cache.disown(pool.blocks[i]);
                 sink.aborted(i, now);
             }
             i = after;
@@ -376,6 +404,7 @@ private:
             pairs = chunk * job.computed + chunk * (chunk + 1) / 2;
             job.computed += static_cast<std::uint32_t>(chunk);
             budget -= chunk;
+            if (m_caching) enter_full_blocks(pool, m_partial);
             if (job.computed == job.prompt_tokens + job.outputs) become_fresh(pool, m_partial);
         }
         if (!preempted) admit(pool, budget, tokens, pairs);
@@ -409,7 +438,7 @@ private:
                 need += m_config->blocks_for(job.computed + chunk) - m_config->blocks_for(job.computed);
             }
             if (need <= m_free) {
-                m_free -= need;
+                take_blocks(pool, need);
                 return preempted;
             }
             if (!WT_CHECK(fault, m_order_size > 0)) return preempted;
@@ -423,13 +452,13 @@ private:
         const JobIndex index = m_order[m_order_size - 1];
         Job& job = pool[index];
         if (index == m_partial) {
-            m_free += m_config->blocks_for(job.computed);
+            free_blocks_of(pool, index, job.computed, true);
             m_partial = no_job;
         } else {
             job.outputs = job.output_tokens - (job.end_step - m_steps_done);
             job.last_token = m_from;
             m_heap.remove(job.end_step, index);
-            leave_decode(job);
+            leave_decode(pool, index, true);
         }
         job.computed = 0;
         job.state = JobState::waiting;
@@ -447,22 +476,29 @@ private:
             const JobIndex index = m_waiting.head;
             Job& job = pool[index];
             const std::int64_t whole = static_cast<std::int64_t>(job.prompt_tokens) + job.outputs;
-            const std::int64_t chunk = whole < budget ? whole : budget;
-            if (chunk < whole && !m_config->chunked_prefill) break;
-            const std::int64_t need = m_config->blocks_for(chunk);
+            const Found found = m_caching ? find_prefix(pool, index, whole) : Found{};
+            const std::int64_t cached = found.blocks() * m_config->block_size, rest = whole - cached;
+            const std::int64_t chunk = rest < budget ? rest : budget;
+            if (chunk < rest && !m_config->chunked_prefill) break;
+            const std::int64_t need = m_config->blocks_for(cached + chunk) - found.blocks();
             const std::int64_t kept = m_running > 0 ? m_config->watermark_blocks : 0;
-            if ((m_config->reserve_full_sequence ? m_config->blocks_for(whole) : need) + kept > m_free) break;
+            if ((m_config->reserve_full_sequence ? m_config->blocks_for(whole) - found.in_use : need + found.idle()) +
+                    kept >
+                m_free)
+                break;
             m_waiting.pop_front(pool);
-            m_free -= need;
+            if (m_caching) take_found(pool, index, found);
+            take_blocks(pool, need);
             budget -= chunk;
             tokens += chunk;
-            pairs += chunk * (chunk + 1) / 2;
-            job.computed = static_cast<std::uint32_t>(chunk);
+            pairs += chunk * cached + chunk * (chunk + 1) / 2;
+            job.computed = static_cast<std::uint32_t>(cached + chunk);
+            if (m_caching) enter_full_blocks(pool, index);
             ++m_running;
             if (m_order_size == 2 * static_cast<std::uint32_t>(m_config->max_num_seqs)) close_gaps(pool);
             job.place = m_order_size;
             m_order[m_order_size++] = index;
-            if (chunk == whole) {
+            if (chunk == rest) {
                 become_fresh(pool, index);
             } else {
                 job.state = JobState::prefilling;
@@ -471,6 +507,78 @@ private:
         }
     }
 
+    // ---- KV blocks, and what they hold ---------------------------------------------------------------
+
+    /// What of a job's tokens is cached, in blocks.
+    struct Found {
+        std::uint32_t shared = 0;  ///< of the part that others may have computed
+        std::uint32_t in_use = 0;  ///< of these, how many somebody holds
+        std::uint32_t own = 0;     ///< of what it left behind when it was preempted
+        [[nodiscard]] WT_HD std::int64_t blocks() const { return std::int64_t{shared} + own; }
+        [[nodiscard]] WT_HD std::int64_t idle() const { return blocks() - in_use; }
+    };
+
+    WT_HD void take_blocks(Pool& pool, std::int64_t blocks) {
+        m_free -= blocks;
+        if (m_caching) m_cache.pop(blocks, pool.blocks);
+    }
+    /// Frees the blocks of a job with so many tokens computed.
+    WT_HD void free_blocks_of(Pool& pool, JobIndex index, std::int64_t tokens, bool comes_back = false) {
+        const std::int64_t blocks = m_config->blocks_for(tokens);
+        if (!m_caching) {
+            m_free += blocks;
+            return;
+        }
+        JobBlocks& held = pool.blocks[index];
+        const std::int64_t own = blocks - held.shared;
+        m_free += m_cache.release(held, own, comes_back ? tokens / block_size() - held.shared : 0, index);
+    }
+    /// How many blocks of its prompt others may have in common with it.
+    [[nodiscard]] WT_HD std::uint32_t shareable_blocks(const Pool& pool, const Job& job) const {
+        const Request& request = pool.requests[job.request];
+        if (request.prefix_count == 0) return 0;
+        const std::uint64_t hashed = std::uint64_t{request.prefix_count} * pool.prefixes.tokens_per_node;
+        return static_cast<std::uint32_t>(hashed < job.prompt_tokens ? hashed : job.prompt_tokens) / block_size();
+    }
+    /// The node of the prefix tree in which a block of its prompt ends.
+    [[nodiscard]] WT_HD std::uint32_t node_of(const Pool& pool, const Job& job, std::uint32_t block) const {
+        const std::uint32_t last_token = (block + 1) * block_size() - 1;
+        return pool.prefixes.nodes[pool.requests[job.request].prefix - 1 + last_token / pool.prefixes.tokens_per_node];
+    }
+    /// vllm.md 2.4: from the first block to the first that is missing, and never the last token.
+    [[nodiscard]] WT_HD Found find_prefix(const Pool& pool, JobIndex index, std::int64_t whole) const {
+        const Job& job = pool[index];
+        const std::uint32_t most = static_cast<std::uint32_t>(whole - 1) / block_size();
+        const std::uint32_t shareable = shareable_blocks(pool, job);
+        Found found;
+        for (; found.shared < shareable && found.shared < most; ++found.shared) {
+            const std::uint32_t block = m_cache.find(node_of(pool, job, found.shared), found.shared);
+            if (block == BlockCache<Layout>::none) return found;
+            if (!m_cache.is_free(block)) ++found.in_use;
+        }
+        found.own = m_cache.left_of(pool.blocks[index]);
+        if (found.own > most - found.shared) found.own = most - found.shared;
+        return found;
+    }
+    WT_HD void take_found(Pool& pool, JobIndex index, const Found& found) {
+        const Job& job = pool[index];
+        JobBlocks& held = pool.blocks[index];
+        for (std::uint32_t i = 0; i < found.shared; ++i) m_cache.take(held, m_cache.find(node_of(pool, job, i), i));
+        m_cache.take_left(held, found.own);
+        m_free -= found.idle();
+        if (held.admitted) return;
+        held.admitted = 1;
+        m_totals.prefix_queries += job.prompt_tokens;
+        m_totals.prefix_hits += static_cast<std::uint64_t>(found.blocks()) * block_size();
+    }
+    /// Blocks are found by others from the moment that their tokens are scheduled.
+    WT_HD void enter_full_blocks(Pool& pool, JobIndex index) {
+        const Job& job = pool[index];
+        JobBlocks& held = pool.blocks[index];
+        const std::uint32_t shareable = shareable_blocks(pool, job), full = job.computed / block_size();
+        const std::uint32_t end = full < shareable ? full : shareable;
+        while (held.shared < end) m_cache.enter(held, node_of(pool, job, held.shared), held.shared);
+    }
     WT_HD void become_fresh(Pool& pool, JobIndex index) {
         pool[index].state = JobState::fresh;
         m_fresh[m_fresh_count++] = index;
@@ -528,6 +636,7 @@ private:
     ArenaArray<std::uint32_t, Layout>
         m_phase_count;  ///< decodes by the step (mod block) at which they take a block
     JobQueue<Layout> m_waiting;
+    BlockCache<Layout> m_cache;
     JobIndex m_partial = no_job;  ///< the one job in the middle of its prefill
     std::uint32_t m_order_size = 0;
     std::uint32_t m_fresh_count = 0;
@@ -545,6 +654,7 @@ private:
     std::int64_t m_waiting_at_boundary = 0;  ///< queue length right after the last planning
     ServerGauges m_totals;                   ///< counters up to m_from; gauges unused
     Activity m_activity = Activity::idle;
+    bool m_caching = false;        ///< prefixes are cached
     bool m_boundary_work = false;  ///< something is to be done at the next boundary besides the step
 };
 

@@ -1,5 +1,6 @@
 #pragma once
-#include "models/arena.hpp"
+#include "models/block_cache.hpp"
+#include "models/request.hpp"
 #include "models/time.hpp"
 
 #include <cstdint>
@@ -39,6 +40,9 @@ struct JobPool {
     std::uint32_t capacity = 0;
     std::uint32_t fresh = 0;  ///< jobs from here on were never used
     JobIndex free_list = no_job;
+    ArenaArray<JobBlocks, Layout> blocks;  ///< beside each job, where a server caches prefixes
+    const Request* requests = nullptr;     ///< of the workload, and what their prompts have in common
+    PrefixView prefixes;
 
     WT_HD Job& operator[](JobIndex i) const { return jobs[i]; }
 

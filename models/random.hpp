@@ -34,6 +34,7 @@ enum class StreamPurpose : std::uint32_t {
     scrape_phase = 17,      ///< entity: pod; block: incarnation
     exporter_phase = 18,    ///< entity: node, or 2^31 + workload
     metrics_server_phase = 19,
+    shared_prefix = 56,     ///< entity: index of the workload
     bootstrap = 64,         ///< statistics over trials; entity: which interval; trial: the resample
 
 };

@@ -29,11 +29,20 @@ struct Request {
 };
 static_assert(sizeof(Request) == 32 && std::is_trivially_copyable_v<Request>);
 
+/// What prompts have in common: the workload's prefix hashes as nodes of a tree, in which equal nodes stand for equal
+/// tokens up to and including theirs. A request's nodes start at `prefix` - 1.
+struct PrefixView {
+    const std::uint32_t* nodes = nullptr;
+    std::uint64_t count = 0;  ///< of nodes, all requests' together
+    std::uint32_t tokens_per_node = 512;  ///< prompt tokens that a node stands for
+};
+
 /// Requests in order of arrival, not owned.
 struct WorkloadView {
     const Request* requests = nullptr;
     std::uint64_t count = 0;
     Tick span;  ///< the time that the workload covers; cost is counted over it. At least the last arrival
+    PrefixView prefixes{};
 };
 
 }  // namespace windtunnel

@@ -17,7 +17,8 @@ struct ServerConfig {
     std::uint8_t chunked_prefill = 1;
     std::uint8_t reserve_full_sequence = 0;  ///< admission guard of vLLM 0.19+ (vllm.md 1.14 i)
     std::uint8_t extra_cuts = 0;             ///< tests only: every arrival cuts a jump. Law: changes nothing
-    std::uint8_t padding[5] = {};
+    std::uint8_t prefix_caching = 0;         ///< blocks are found again by what they hold (vllm.md, section 2)
+    std::uint8_t padding[4] = {};
     Tick per_sampled_row;
     std::int64_t prefill_ticks_per_pair_q16 = 0;
     BlobSpan<Tick> decode_step;          ///< [0 .. max_num_seqs], see StepCostTable
@@ -58,6 +59,8 @@ struct ServerGauges {
     std::uint64_t prompt_tokens = 0;  ///< counted when a request's first token is made
     std::uint64_t generation_tokens = 0;
     std::uint64_t preemptions = 0;
+    std::uint64_t prefix_queries = 0;  ///< prompt tokens of requests admitted for the first time, with prefix caching
+    std::uint64_t prefix_hits = 0;     ///< of these, found in the cache
     Tick busy;  ///< time spent in steps, up to the reading
 
     bool operator==(const ServerGauges&) const = default;

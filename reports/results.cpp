@@ -68,6 +68,8 @@ constexpr Row rows[] = {
     WT_COUNT("attempts", "duplicate_output_tokens", attempts.duplicate_output_tokens),
     WT_VALUE("attempts", "duplicate_s", attempts.duplicate_s),
     WT_VALUE("attempts", "longest_hold_s", attempts.longest_hold_s),
+    WT_COUNT("prefix_cache", "queried_tokens", prefix_queries),
+    WT_COUNT("prefix_cache", "hit_tokens", prefix_hits),
     WT_COUNT("tokens", "prompt", prompt_tokens),
     WT_COUNT("tokens", "output", output_tokens),
     WT_LATENCY(ttft),
@@ -325,6 +327,8 @@ TrialNumbers numbers_of(const CompiledScenario& scenario, const std::vector<Thre
     out.cold_starts = t.cold_starts;
     out.spot_evictions = t.spot_evictions;
     out.kv_preemptions = t.kv_preemptions;
+    out.prefix_queries = t.prefix_queries;
+    out.prefix_hits = t.prefix_hits;
     out.gpu_busy_ratio = per(t.gpu_busy.to_double(), t.gpus.ticks.to_double());
     for (std::size_t p = 0; p < scenario.pools.size(); ++p) {
         const PoolTally& pool = t.pools[p];

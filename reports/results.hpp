@@ -51,6 +51,7 @@ struct TrialNumbers {
     std::optional<double> replicas_mean, nodes_mean;  ///< over the span
     std::uint64_t replicas_max = 0, nodes_max = 0;
     std::uint64_t cold_starts = 0, spot_evictions = 0, kv_preemptions = 0;
+    std::uint64_t prefix_queries = 0, prefix_hits = 0;  ///< prompt tokens looked up in prefix caches, and found
     std::optional<std::uint64_t> degraded_minutes;  ///< empty: no request is called good
     std::optional<double> gpu_busy_ratio;           ///< busy / rented GPU time
     double gpu_hours = 0;                           ///< billed

@@ -149,12 +149,13 @@ std::string results_json(const RunResults& results) {
                                        {"message", w.message}});
     if (trials > 0 && !results.alerts.empty()) out["alerts"] = alert_rows(results);
     out["attempts"] = section(summary, "attempts", trials, false);
+    out["prefix_cache"] = section(summary, "prefix_cache", trials, false);
     if (trials > 0 && !results.pools.empty())
         out["cost_breakdown"] =
             Json{{"span_s", results.span_s}, {"rows", cost_rows_json(cost_breakdown(results))}};
     if (trials >= 2) {
         Json& all = out["ci95"] = Json::object();
-        for (const char* name : {"requests", "tokens", "latency", "throughput", "capacity", "attempts"})
+        for (const char* name : {"requests", "tokens", "latency", "throughput", "capacity", "attempts", "prefix_cache"})
             all[name] = section(summary, name, trials, true);
         all["cost"] = cost_intervals(results, summary);
         out["over_trials"] = over_trials_json(results);

@@ -264,6 +264,8 @@ private:
              {std::pair{"cold_starts", "cold start"}, std::pair{"spot_evictions", "spot eviction"},
               std::pair{"kv_preemptions", "KV preemption"}})
             if (total(key) > 0) text += " · " + plural(static_cast<std::size_t>(total(key)), name);
+        if (total("hit_tokens") > 0)
+            text += fmt::format(" · {} of the prompt tokens cached", short_percent(total("hit_tokens") / total("queried_tokens")));
         line("Capacity", text);
         caps();
         day();

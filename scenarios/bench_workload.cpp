@@ -99,6 +99,7 @@ ServerParts server_parts(const KvCapacity& c, const StepTimeOptions& options) {
         static_cast<std::int64_t>(c.profile.kv_watermark * static_cast<double>(c.num_gpu_blocks));
     out.chunked_prefill = c.profile.chunked_prefill;
     out.reserve_full_sequence = c.profile.full_sequence_guard;
+    out.prefix_caching = c.profile.prefix_caching && c.profile.generation == EngineGeneration::v1;
     out.cost = step_cost_table(c, options);
     return out;
 }

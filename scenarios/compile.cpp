@@ -451,17 +451,13 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     out.name = scenario.name;
     out.warnings = scenario.warnings;
     for (const Problem& note : source.notes()) out.warnings.push_back(note);
-    if (source.has_prefixes())
-        out.warnings.push_back({{},
-                                "",
-                                "the trace's prefix hashes are not used: prefix caching is not simulated, so "
-                                "prefill is never shortened by it"});
     out.clock.start_unix_s = scenario.start_unix_s ? *scenario.start_unix_s
                              : source.start()      ? source.start()->seconds
                                                    : default_start_unix_s;
     out.clock.time_zone = scenario.time_zone;
     BlueprintParts& parts = out.parts;
     parts.span = source.span();
+    parts.shared_prefixes = source.has_prefixes();
     parts.drain_limit = scenario.drain_limit;
     parts.epoch_ms = out.clock.start_unix_s * 1000;
     parts.cold = scenario.start == StartState::cold;

@@ -110,6 +110,7 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
     parts.watermark_blocks = static_cast<std::int64_t>(c.profile.kv_watermark * static_cast<double>(blocks));
     parts.chunked_prefill = server.chunked_prefill.value_or(true);
     parts.reserve_full_sequence = c.profile.full_sequence_guard;
+    parts.prefix_caching = server.prefix_caching.value_or(c.profile.prefix_caching) && v1;
     if (!parts.chunked_prefill)
         parts.max_num_batched_tokens = std::max(parts.max_num_batched_tokens, parts.max_model_len);
     const std::int64_t most = parts.usable_blocks * parts.block_size;

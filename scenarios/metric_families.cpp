@@ -82,6 +82,10 @@ void add_vllm(Families& f) {
     f.counter("vllm:num_preemptions_total", SeriesKind::preemptions_total);
     f.counter("vllm:prompt_tokens_total", SeriesKind::prompt_tokens_total);
     f.counter("vllm:generation_tokens_total", SeriesKind::generation_tokens_total);
+    for (const char* name : {"vllm:prefix_cache_queries_total", "vllm:gpu_prefix_cache_queries_total"})  // since 0.10, and before
+        f.counter(name, SeriesKind::prefix_queries_total);
+    for (const char* name : {"vllm:prefix_cache_hits_total", "vllm:gpu_prefix_cache_hits_total"})
+        f.counter(name, SeriesKind::prefix_hits_total);
     f.counter("vllm:request_success_total", SeriesKind::request_success_total,
               {{{"finished_reason", "stop"}}, {{"finished_reason", "length"}}, {{"finished_reason", "abort"}}});
     f.histogram("vllm:time_to_first_token_seconds", HistogramKind::time_to_first_token, ttft_bounds);

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <numeric>
 #include <cmath>
 
 namespace windtunnel {
@@ -219,6 +220,14 @@ Problems problems_of(const SyntheticSpec& spec, const std::string& path) {
                spec.ramps[i].factor);
     check_length(spec.prompt.value_or(LengthSpec{}), spec.preset, "prompt", check);
     check_length(spec.output.value_or(LengthSpec{}), spec.preset, "output", check);
+    if (spec.shared_prefix) {
+        const SharedPrefixSpec& p = *spec.shared_prefix;
+        check.require(p.tokens >= 1 && p.tokens <= 1'000'000, "shared_prefix.tokens", fmt::format("{}", p.tokens),
+                      "an integer from 1 to 1000000");
+        check.require(p.groups >= 1 && p.groups <= 1'000'000, "shared_prefix.groups", fmt::format("{}", p.groups),
+                      "an integer from 1 to 1000000");
+        check.number(p.share, "shared_prefix.share", 0, 1, "a number from 0 to 1");
+    }
     if (problems.empty() && spec.duration_s) {
         const double area = area_of(spec, *spec.duration_s);
         const double expected = area * resolve(spec).rate_rps.value_or(0);
@@ -228,6 +237,47 @@ Problems problems_of(const SyntheticSpec& spec, const std::string& path) {
     }
     return problems;
 }
+
+// Nodes of this many tokens: shorter than any block, so that no cached block is lost to their grain.
+constexpr std::uint32_t shared_grain = 16;
+
+std::uint32_t tokens_per_node_of(const SyntheticSpec& spec) { return spec.shared_prefix ? shared_grain : 0; }
+std::uint32_t prefix_nodes_of(const SyntheticSpec& spec) {
+    if (!spec.shared_prefix) return 0;
+    return static_cast<std::uint32_t>(spec.shared_prefix->groups * (spec.shared_prefix->tokens / shared_grain));
+}
+
+namespace {
+
+/// Which requests begin with which shared prefix.
+class PrefixSampler {
+public:
+    PrefixSampler(const SyntheticSpec& spec, RandomStream stream, Trace& trace)
+        : m_spec(spec.shared_prefix.value_or(SharedPrefixSpec{})), m_stream(stream) {
+        if (!spec.shared_prefix) return;
+        m_length = static_cast<std::uint32_t>(m_spec.tokens / shared_grain);
+        trace.tokens_per_hash = shared_grain;
+        trace.prefix_nodes.resize(prefix_nodes_of(spec));
+        std::iota(trace.prefix_nodes.begin(), trace.prefix_nodes.end(), 0u);
+    }
+    void begin(Request& request) {
+        if (m_spec.tokens == 0) return;
+        const bool shares = m_stream.uniform_open() < m_spec.share;
+        const auto group = static_cast<std::uint32_t>(m_stream.below(static_cast<std::uint64_t>(m_spec.groups)));
+        if (!shares) return;
+        request.prompt_tokens = std::max(request.prompt_tokens, static_cast<std::uint32_t>(m_spec.tokens) + 1);
+        if (m_length == 0) return;
+        request.prefix = group * m_length + 1;
+        request.prefix_count = static_cast<std::uint16_t>(std::min<std::uint32_t>(m_length, 65'535));
+    }
+
+private:
+    SharedPrefixSpec m_spec;
+    RandomStream m_stream;
+    std::uint32_t m_length = 0;  ///< nodes of a prefix
+};
+
+}  // namespace
 
 Result<Trace> synthesise(const SyntheticSpec& spec, std::uint64_t seed, std::uint32_t trial,
                          std::uint32_t workload, const std::string& path) {
@@ -261,6 +311,7 @@ Result<Trace> synthesise(const SyntheticSpec& spec, std::uint64_t seed, std::uin
 
     Trace trace;
     trace.format = "synthetic";
+    PrefixSampler prefixes(spec, {seed, trial, StreamPurpose::shared_prefix, workload}, trace);
     double expected = static_cast<double>(most);
     if (spec.duration_s && !exact) expected = std::min(expected, rate * area_of(spec, end_s) * 1.02 + 64);
     trace.requests.reserve(static_cast<std::size_t>(expected));
@@ -273,6 +324,7 @@ Result<Trace> synthesise(const SyntheticSpec& spec, std::uint64_t seed, std::uin
                 request.arrival = {std::min(from_seconds(segment.time_of(left / rate)).count, last_tick)};
                 request.prompt_tokens = prompts.next();
                 request.output_tokens = outputs.next();
+                prefixes.begin(request);
                 trace.requests.push_back(request);
                 left += gaps.next(stream);
             }
@@ -285,6 +337,7 @@ Result<Trace> synthesise(const SyntheticSpec& spec, std::uint64_t seed, std::uin
         request.arrival = {last_tick};
         request.prompt_tokens = prompts.next();
         request.output_tokens = outputs.next();
+        prefixes.begin(request);
         trace.requests.push_back(request);
     }
     const bool unfinished = spec.requests && !spec.duration_s && trace.requests.size() < most;

@@ -143,6 +143,15 @@ SyntheticSpec decode_synthetic(Decoder& synthetic) {
     decode_profile(synthetic, out);
     out.prompt = decode_length(synthetic, "prompt_tokens");
     out.output = decode_length(synthetic, "output_tokens");
+    if (synthetic.has("shared_prefix")) {
+        Decoder shared = synthetic.child("shared_prefix");
+        SharedPrefixSpec& prefix = out.shared_prefix.emplace();
+        if (!shared.has("tokens")) shared.missing("tokens", "a number of tokens");
+        prefix.tokens = shared.integer("tokens", 1, 1'000'000).value_or(1);
+        prefix.groups = shared.integer("groups", 1, 1'000'000).value_or(1);
+        prefix.share = shared.number("share", 0, 1).value_or(1);
+        shared.finish();
+    }
     synthetic.finish();
     // What the parts say together is the generator's to judge; it knows the presets.
     if (synthetic.findings().errors.size() == errors_before)

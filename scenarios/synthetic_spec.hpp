@@ -50,6 +50,13 @@ struct LengthSpec {
     double median = 0, sigma = 0;          ///< lognormal: exp(N(ln median, sigma^2))
 };
 
+/// What drawn prompts have in common: a system prompt, few-shot examples, a document that many ask about.
+struct SharedPrefixSpec {
+    std::int64_t tokens = 0;   ///< how long; a prompt that begins with it has at least one token more
+    std::int64_t groups = 1;   ///< how many there are, each as likely as any other
+    double share = 1;          ///< of the requests that begin with one
+};
+
 /// A workload to draw. Two of rate_rps, duration_s and requests decide how much: rate and duration leave the number
 /// of requests to chance; rate and requests stop at the last request; duration and requests put exactly so many
 /// into the duration. With all three, whichever of duration and requests is reached first ends it.
@@ -65,6 +72,11 @@ struct SyntheticSpec {
     std::vector<Burst> bursts;
     std::vector<Ramp> ramps;
     std::optional<LengthSpec> prompt, output;  ///< left out: the preset's
+    std::optional<SharedPrefixSpec> shared_prefix;
 };
+
+/// Prompt tokens that a node of its prefix tree stands for, 0 = nothing is shared; and how many nodes it has.
+[[nodiscard]] std::uint32_t tokens_per_node_of(const SyntheticSpec& spec);
+[[nodiscard]] std::uint32_t prefix_nodes_of(const SyntheticSpec& spec);
 
 }  // namespace windtunnel

@@ -7,6 +7,8 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <unordered_map>
+#include <utility>
 
 namespace windtunnel {
 
@@ -206,6 +208,25 @@ void TraceBuilder::draw_arrivals() {
     note(
         fmt::format("the source has no arrival times: Poisson arrivals at {} requests/s were drawn (seed {})",
                     *m_options.arrival_rate_rps, m_options.seed));
+}
+
+std::vector<std::uint32_t> prefix_tree(const Trace& trace, std::uint32_t first) {
+    using Edge = std::pair<std::uint32_t, std::uint64_t>;  // from a parent by a hash
+    constexpr std::uint32_t root = 0xffffffffu;
+    const auto hash = [](const Edge& e) {
+        return static_cast<std::size_t>((e.second ^ (std::uint64_t{e.first} << 32 | e.first)) * 0x9e3779b97f4a7c15u);
+    };
+    std::unordered_map<Edge, std::uint32_t, decltype(hash)> nodes(trace.prefix_hashes.size(), hash);
+    std::vector<std::uint32_t> out(trace.prefix_hashes.size());
+    for (const Request& r : trace.requests) {
+        std::uint32_t parent = root;
+        for (std::size_t i = 0; i < r.prefix_count; ++i) {
+            const std::size_t at = r.prefix - 1 + i;
+            const auto next = static_cast<std::uint32_t>(first + nodes.size());
+            parent = out[at] = nodes.try_emplace({parent, trace.prefix_hashes[at]}, next).first->second;
+        }
+    }
+    return out;
 }
 
 Result<Trace> TraceBuilder::finish() {

@@ -5,6 +5,7 @@
 #include "scenarios/trace_reader.hpp"
 #include "scenarios/trace_writer.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
 
 namespace windtunnel {
@@ -28,8 +29,10 @@ Result<WorkloadSource> WorkloadSource::make(const Scenario& scenario, std::uint6
     source.m_duration = scenario.duration;
     source.m_seed = seed;
     Problems problems;
+    std::uint32_t nodes = 0;  // of all prefix trees
     for (const WorkloadSpec& spec : scenario.workloads) {
-        Stream stream{spec, nullptr};
+        Stream stream{spec, nullptr, {}};
+        stream.first_node = nodes;
         if (spec.synthetic) {
             // Nothing is drawn that the scenario's duration would cut off again; a count of requests that
             // fills a duration at no given rate keeps its meaning.
@@ -53,10 +56,21 @@ Result<WorkloadSource> WorkloadSource::make(const Scenario& scenario, std::uint6
             }
             if (trace->start && !source.m_start) source.m_start = trace->start;
             source.m_formats.push_back(trace->format);
-            source.m_prefixes = source.m_prefixes || !trace->prefix_hashes.empty();
             for (const Problem& note : trace->notes) source.m_notes.push_back(note);
+            if (!trace->prefix_hashes.empty()) stream.nodes = prefix_tree(*trace, nodes);
             stream.trace = std::make_shared<const Trace>(std::move(*trace));
         }
+        const std::uint32_t grain = stream.trace == nullptr  ? tokens_per_node_of(*stream.spec.synthetic)
+                                    : stream.nodes.empty() ? 0
+                                                           : stream.trace->tokens_per_hash;
+        if (grain > 0 && source.m_tokens_per_hash > 0 && grain != source.m_tokens_per_hash)
+            problems.push_back({spec.where, spec.path,
+                                fmt::format("its prefix hashes stand for {} tokens each, another workload's for {}, allowed: "
+                                            "the same in all",
+                                            grain, source.m_tokens_per_hash)});
+        source.m_tokens_per_hash = std::max(source.m_tokens_per_hash, grain);
+        for (const std::uint32_t node : stream.nodes) nodes = std::max(nodes, node + 1);
+        if (spec.synthetic) nodes += prefix_nodes_of(*spec.synthetic);
         source.m_streams.push_back(std::move(stream));
     }
     if (!problems.empty()) return problems;
@@ -80,6 +94,7 @@ std::shared_ptr<const Trace> WorkloadSource::trial(std::uint32_t trial) const {
 
 Result<Trace> WorkloadSource::merged(std::uint32_t trial) const {
     Trace all;
+    if (m_tokens_per_hash > 0) all.tokens_per_hash = m_tokens_per_hash;
     Problems problems;
     bool first = true;
     for (std::size_t w = 0; w < m_streams.size(); ++w) {
@@ -88,6 +103,7 @@ Result<Trace> WorkloadSource::merged(std::uint32_t trial) const {
         if (stream.trace) {
             part.requests = stream.trace->requests;
             part.span = stream.trace->span;
+            part.prefix_nodes = stream.nodes;
         } else {
             Result<Trace> drawn = synthesise(*stream.spec.synthetic, m_seed, trial,
                                              static_cast<std::uint32_t>(w), stream.spec.path + ".synthetic");
@@ -101,7 +117,11 @@ Result<Trace> WorkloadSource::merged(std::uint32_t trial) const {
             part = std::move(*drawn);
         }
         cut(part, m_duration);
+        const auto before = static_cast<std::uint32_t>(all.prefix_nodes.size());
+        for (const std::uint32_t node : part.prefix_nodes)
+            all.prefix_nodes.push_back(stream.trace ? node : stream.first_node + node);
         for (Request& r : part.requests) {
+            if (r.prefix_count > 0) r.prefix += before;
             r.model = static_cast<std::uint16_t>(w);
             if (stream.spec.max_tokens && r.max_tokens == 0)
                 r.max_tokens = static_cast<std::uint32_t>(*stream.spec.max_tokens);

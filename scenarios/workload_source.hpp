@@ -25,7 +25,7 @@ public:
     [[nodiscard]] Tick span() const { return m_span; }
     [[nodiscard]] const std::optional<WallClock>& start() const { return m_start; }
     [[nodiscard]] bool is_random() const { return m_random; }
-    [[nodiscard]] bool has_prefixes() const { return m_prefixes; }
+    [[nodiscard]] bool has_prefixes() const { return m_tokens_per_hash > 0; }
     /// What the traces were recognised as, by workload.
     [[nodiscard]] const std::vector<std::string>& formats() const { return m_formats; }
     [[nodiscard]] const Problems& notes() const { return m_notes; }
@@ -36,13 +36,16 @@ private:
     struct Stream {
         WorkloadSpec spec;
         std::shared_ptr<const Trace> trace;  ///< null: synthetic
+        std::vector<std::uint32_t> nodes;    ///< of its prefix tree
+        std::uint32_t first_node = 0;        ///< of a synthetic one's
     };
     std::vector<Stream> m_streams;
     std::optional<Tick> m_duration;
     std::uint64_t m_seed = 1;
     Tick m_span;
     std::optional<WallClock> m_start;
-    bool m_random = false, m_prefixes = false;
+    bool m_random = false;
+    std::uint32_t m_tokens_per_hash = 0;  ///< 0 = no prompt has anything in common with another, as far as is known
     std::vector<std::string> m_formats;
     std::shared_ptr<const Trace> m_first;  ///< of trial 0
     Problems m_notes;

@@ -22,6 +22,8 @@ enum class SeriesKind : std::uint8_t {
     preemptions_total,
     prompt_tokens_total,
     generation_tokens_total,
+    prefix_queries_total,
+    prefix_hits_total,
     request_success_total,  ///< `extra` = FinishedReason
     gpu_utilization,   ///< 0..100, busy share since the last scrape
     histogram_bucket,  ///< `extra` = bucket (cumulative, the last is +Inf) of histogram `histogram`

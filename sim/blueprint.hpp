@@ -31,7 +31,8 @@ struct Blueprint {
     std::uint32_t max_concurrency =
         0;                  ///< closed loop: the client keeps at most this many in flight; 0 = open
     std::uint8_t cold = 0;  ///< start without replicas Ready
-    std::uint8_t padding[3] = {};
+    std::uint8_t shared_prefixes = 0;  ///< prompts of the workload have beginnings in common
+    std::uint8_t padding[2] = {};
     std::uint32_t topology_cells = 0;  ///< of all counters
     std::int32_t zone_key = -1;        ///< the topology key topology.kubernetes.io/zone; -1 = nobody uses it
     std::uint32_t bills = 0;           ///< rows of Tally::pools that nodes are counted and billed in

@@ -131,6 +131,7 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
         b->node_slots = nodes;
         b->max_concurrency = parts.max_concurrency;
         b->cold = parts.cold;
+        b->shared_prefixes = parts.shared_prefixes;
         b->turnaround = parts.turnaround;
         b->goodput = parts.goodput;
         b->cluster_autoscaler = parts.cluster_autoscaler;
@@ -201,6 +202,7 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
             to->chunked_prefill = from.chunked_prefill;
             to->reserve_full_sequence = from.reserve_full_sequence;
             to->extra_cuts = from.extra_cuts;
+            to->prefix_caching = from.prefix_caching;
             to->per_sampled_row = from.cost.per_sampled_row;
             to->prefill_ticks_per_pair_q16 = from.cost.prefill_ticks_per_pair_q16;
         }

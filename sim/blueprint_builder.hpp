@@ -11,7 +11,7 @@ namespace windtunnel {
 struct ServerParts {
     std::int32_t max_num_seqs = 1, max_num_batched_tokens = 1, block_size = 16, max_model_len = 1;
     std::int64_t usable_blocks = 1, watermark_blocks = 0;
-    bool chunked_prefill = true, reserve_full_sequence = false, extra_cuts = false;
+    bool chunked_prefill = true, reserve_full_sequence = false, extra_cuts = false, prefix_caching = false;
     StepCostTable cost;
 };
 
@@ -32,6 +32,7 @@ struct BlueprintParts {
     std::uint32_t job_capacity = 4096;
     std::uint32_t max_concurrency = 0;
     bool cold = false;
+    bool shared_prefixes = false;  ///< prompts of the workload have beginnings in common
     Tick turnaround;
     GoodputPlan goodput;
     ClusterAutoscalerPlan cluster_autoscaler;

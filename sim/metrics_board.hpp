@@ -452,6 +452,10 @@ private:
                 return static_cast<double>(c.gauges.prompt_tokens);
             case SeriesKind::generation_tokens_total:
                 return static_cast<double>(c.gauges.generation_tokens);
+            case SeriesKind::prefix_queries_total:
+                return static_cast<double>(c.gauges.prefix_queries);
+            case SeriesKind::prefix_hits_total:
+                return static_cast<double>(c.gauges.prefix_hits);
             case SeriesKind::request_success_total:
                 return static_cast<double>(c.finished[s.extra]);
             case SeriesKind::gpu_utilization:

@@ -115,6 +115,8 @@ struct Tally {
     WideSum duplicate_time;
     Tick longest_hold;  ///< the longest that a request waited, since its arrival, for a replica to take it
     std::uint64_t kv_preemptions = 0;
+    std::uint64_t prefix_queries = 0;  ///< prompt tokens that were looked up in a prefix cache
+    std::uint64_t prefix_hits = 0;     ///< of these, found
     std::uint64_t cold_starts = 0;
     std::uint64_t container_restarts = 0;  ///< of pods that live on
     std::uint64_t spot_evictions = 0;

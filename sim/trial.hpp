@@ -34,6 +34,11 @@ public:
         m_sketches.take_memory(arena);
         m_jobs.capacity = b.job_capacity;
         m_jobs.jobs = arena.template take<Job>(b.job_capacity);
+        bool caching = false;
+        for (const ServerConfig& server : b.servers) caching = caching || server.prefix_caching;
+        m_jobs.blocks = arena.template take<JobBlocks>(caching ? b.job_capacity : 0);
+        m_jobs.requests = m_workload.requests;
+        m_jobs.prefixes = m_workload.prefixes;
         m_server_calendar.take_memory(arena, b.pod_slots);
         m_control_calendar.take_memory(arena, m_slots.count);
         m_fleet.take_memory(arena, b);
@@ -261,7 +266,7 @@ private:
         for (std::uint32_t p = 0; p < b.pod_slots; ++p)
             if (has_server(p)) {
                 m_servers[p].settle(*this, m_tally->ended_at);
-                m_tally->kv_preemptions += m_servers[p].preemptions();
+                count_engine(p);
             }
         m_tally->degraded_minutes = m_minutes.degraded(b.goodput);
         m_tally->ttft = m_sketches.ttft.totals();
@@ -357,8 +362,14 @@ private:
     }
 
     WT_HD void close_books(std::uint32_t p, Tick now) {
-        m_tally->kv_preemptions += m_servers[p].preemptions();
+        count_engine(p);
         if (now < m_blueprint.span) count_busy(p, now);
+    }
+    WT_HD void count_engine(std::uint32_t p) {
+        const ServerGauges& totals = m_servers[p].totals();
+        m_tally->kv_preemptions += totals.preemptions;
+        m_tally->prefix_queries += totals.prefix_queries;
+        m_tally->prefix_hits += totals.prefix_hits;
     }
     WT_HD void count_busy(std::uint32_t p, Tick now) {
         const Tick busy = m_servers[p].gauges(m_jobs, now).busy;

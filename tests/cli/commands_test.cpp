@@ -285,7 +285,7 @@ TEST_CASE("run: results do not depend on threads, server or on being watched") {
     CHECK(j["requests"]["completed"] == 1200);
     // One node for 60 s: 0.8048 / 60 = 0.0134133 USD.
     CHECK(j["cost"]["total_usd"] == "0.013413");
-    CHECK(keys(j).at(16) == "ci95");  // behind the fixed keys
+    CHECK(keys(j).at(17) == "ci95");  // behind the fixed keys
     CHECK(folder.read("r.csv").substr(0, 3) == "id,");
 }
 

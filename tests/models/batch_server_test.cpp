@@ -23,12 +23,13 @@ Experiment plain(std::vector<Arrival> arrivals) {
 }  // namespace
 
 TEST_CASE("batch server: jumps give the stepwise server's ticks, gauges and gaps on random workloads") {
-    std::uint64_t requests = 0, preemptions = 0;
+    std::uint64_t requests = 0, preemptions = 0, hits = 0;
     for (std::uint64_t seed = 1; seed <= workloads(); ++seed) {
         const Experiment e = random_experiment(seed);
         const Seen fast = observe<BatchServer>(e);
         requests += e.arrivals.size();
         preemptions += fast.preemptions;
+        if (!fast.gauges.empty()) hits += fast.gauges.back().prefix_hits;
         if (fast.broken || fast != observe<StepwiseServer>(e)) {
             UNSCOPED_INFO("seed " << seed << ", shrunk:\n" << describe(shrink(e, differs)));
             FAIL("fast and stepwise servers differ");
@@ -37,6 +38,7 @@ TEST_CASE("batch server: jumps give the stepwise server's ticks, gauges and gaps
     }
     WARN(requests << " requests, " << preemptions << " preemptions compared");
     CHECK(preemptions > workloads());  // the pools are small enough to matter
+    CHECK(hits > 10 * workloads());    // tokens
 }
 
 TEST_CASE("batch server: cutting every jump at every arrival changes nothing") {
@@ -99,4 +101,64 @@ TEST_CASE("batch server: an aborted request gives its blocks back and gets no mo
     CHECK(s.jobs[0].finish >= 5000);
     CHECK(s.jobs[0].finish < 5000 + 200);
     CHECK(s.free_at_end == e.limits.usable_blocks);
+}
+
+namespace {
+
+/// Blocks of 4 tokens, a node of the prefix tree for each; a prefill step of n tokens takes 1000 + n ticks.
+Experiment cached(std::vector<Arrival> arrivals, std::int64_t blocks) {
+    Experiment e = plain(std::move(arrivals));
+    for (std::size_t n = 0; n < e.cost.mixed_step.size(); ++n) e.cost.mixed_step[n].count += static_cast<std::int64_t>(n);
+    e.limits.block_size = 4;
+    e.limits.usable_blocks = blocks;
+    e.limits.max_model_len = 16;
+    e.limits.prefix_caching = true;
+    e.tokens_per_node = 4;
+    return e;
+}
+
+}  // namespace
+
+TEST_CASE("prefix caching: a prompt seen before is prefilled from the first missing block on, and never not at all") {
+    // 12 tokens are three full blocks, but a lookup leaves the last token out (vllm.md 2.4): 2 of 3 are found, 4 tokens
+    // computed. 13 tokens of which 12 are the same: all 3 are found.
+    const Experiment e = cached({{0, 12, 1, -1, {0, 1, 2}}, {5000, 12, 1, -1, {0, 1, 2}}, {9000, 13, 1, -1, {0, 1, 2}}}, 8);
+    Experiment scraped = e;
+    scraped.scrapes = {20'000};
+    const Seen s = observe<BatchServer>(scraped);
+    CHECK(s.jobs[0].first == 1012);
+    CHECK(s.jobs[1].first == 5000 + 1004);
+    CHECK(s.jobs[2].first == 9000 + 1001);
+    CHECK(s.gauges[0].prefix_queries == 12 + 12 + 13);
+    CHECK(s.gauges[0].prefix_hits == 8 + 12);
+    CHECK(s == observe<StepwiseServer>(scraped));
+}
+
+TEST_CASE("prefix caching: a request that is admitted in the same step finds what another's chunk holds") {
+    // Blocks are entered when their tokens are scheduled (vllm.md 2.5): 12 + 4 tokens in the first step.
+    const Seen s = observe<BatchServer>(cached({{0, 12, 1, -1, {0, 1, 2}}, {0, 12, 1, -1, {0, 1, 2}}}, 8));
+    CHECK(s.jobs[1].first == 1000 + 12 + 4);
+}
+
+TEST_CASE("prefix caching: free blocks are taken oldest first, and a request's last block before its first") {
+    // Four blocks. The first request frees its second block, then its first, behind the two that were never used. One of
+    // 12 tokens takes three: those two and the second block. What is left of the prefix is its first block.
+    const Experiment e = cached({{0, 8, 1, -1, {0, 1}}, {5000, 12, 1, -1}, {9000, 9, 1, -1, {0, 1}}}, 4);
+    const Seen s = observe<BatchServer>(e);
+    CHECK(s.jobs[2].first == 9000 + 1000 + 5);
+    // With a fifth block all of it is.
+    const Seen more = observe<BatchServer>(cached({{0, 8, 1, -1, {0, 1}}, {5000, 12, 1, -1}, {9000, 9, 1, -1, {0, 1}}}, 5));
+    CHECK(more.jobs[2].first == 9000 + 1000 + 1);
+}
+
+TEST_CASE("prefix caching: a preempted request finds its own blocks again, outputs and all") {
+    // Three blocks; as without caching, the second request gives way when both need a second block. It had computed its
+    // prompt, one full block, and comes back with prompt and one output: that block is found if nobody took it.
+    Experiment e = cached({{0, 4, 3, -1}, {0, 4, 2, -1}}, 3);
+    const Seen s = observe<BatchServer>(e);
+    CHECK(s.preemptions == 1);
+    // Its block is the only free one, and it needs another beside it: it waits until the first request has its 3 outputs,
+    // and then prefills one token where it would have prefilled 5.
+    CHECK(s.jobs[1].finish == 1008 + 105 + 106 + 1001);
+    CHECK(s == observe<StepwiseServer>(e));
 }

@@ -467,3 +467,27 @@ TEST_CASE("trace commands: convert and synth write beside and rename; stats prin
     CHECK_FALSE(run_trace_stats(folder / "d.csv", {}, TraceOutput::table).ok());
     CHECK_FALSE(run_trace_convert(folder / "c.csv", folder / "no/such/folder.csv", {}, {}).ok());
 }
+
+TEST_CASE("synthetic: so large a share of the prompts begin with one of the shared prefixes, evenly") {
+    SyntheticSpec spec = base_spec(10, 1000);
+    spec.shared_prefix = SharedPrefixSpec{200, 4, 0.25};
+    const Trace trace = drawn(spec);
+    std::size_t sharing = 0, of_group[4] = {};
+    for (const Request& r : trace.requests) {
+        if (r.prefix_count == 0) {
+            CHECK(r.prompt_tokens == 100);
+            continue;
+        }
+        CHECK(r.prompt_tokens == 201);
+        CHECK(r.prefix_count == 12);  // 12 x 16 of the 200 tokens
+        ++sharing;
+        ++of_group[trace.prefix_nodes[r.prefix - 1] / 12];
+    }
+    // Binomial(10,000, 1/4): 2,500 +- 4 standard deviations of 43; a group's 625 +- 4 of 24.
+    CHECK(std::abs(static_cast<double>(sharing) - 2500) < 180);
+    for (const std::size_t n : of_group) CHECK(std::abs(static_cast<double>(n) - 625) < 100);
+    // The same seed gives the same arrivals and lengths with and without.
+    const Trace without = drawn(base_spec(10, 1000));
+    REQUIRE(without.requests.size() == trace.requests.size());
+    CHECK(without.requests.back().arrival == trace.requests.back().arrival);
+}

@@ -119,6 +119,14 @@ TEST_CASE("civil time: zones, separators and leap days are understood, nonsense 
     CHECK(format_wall_clock(-1, 0) == "1969-12-31T23:59:59Z");
 }
 
+TEST_CASE("prefix tree: equal nodes stand for equal beginnings, though hashes of blocks repeat behind others") {
+    const Trace trace = accepted(
+        "arrival_s,prompt_tokens,output_tokens,prefix_hashes\n"
+        "0,1000,1,7 8\n1,1000,1,9 8\n2,1600,1,7 8 5\n3,10,1,\n4,600,1,7\n");
+    CHECK(prefix_tree(trace) == std::vector<std::uint32_t>{0, 1, 2, 3, 0, 1, 4, 0});
+    CHECK(prefix_tree(trace, 10).back() == 10);
+}
+
 TEST_CASE("plain csv: columns are found by name in any order, with names, priorities and prefix hashes") {
     const Trace trace = accepted(
         "\xef\xbb\xbf# a comment\r\n# tokens_per_hash: 16\r\n\r\n"

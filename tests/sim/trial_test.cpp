@@ -52,11 +52,34 @@ struct Collector : LawObserver {
 };
 
 template <class Layout, class Bank>
-TrialOutcome observe(const BlueprintParts& parts, const std::vector<Request>& requests, Collector& seen,
+TrialOutcome observe(const std::vector<Request>& requests, const std::vector<std::uint32_t>& nodes, Collector& seen,
                      const Blueprint& b) {
     TrialArena arena;
-    (void)parts;
-    return run_trial<Layout, Bank>(b, {requests.data(), requests.size(), b.span}, {7, 3}, arena, seen);
+    const WorkloadView view{requests.data(), requests.size(), b.span, {nodes.data(), nodes.size(), 16}};
+    return run_trial<Layout, Bank>(b, view, {7, 3}, arena, seen);
+}
+
+/// Lets prompts have beginnings in common: each goes on from an earlier one's, or begins anew.
+std::vector<std::uint32_t> share_prefixes(std::uint64_t seed, std::vector<Request>& requests) {
+    RandomStream draw(seed, 0, StreamPurpose::shared_prefix, 0);
+    std::vector<std::uint32_t> nodes;
+    std::uint32_t fresh = 0;
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+        Request& r = requests[i];
+        std::vector<std::uint32_t> own;
+        if (i > 0 && draw.below(4) > 0) {
+            const Request& other = requests[draw.below(i)];
+            const std::uint64_t kept = draw.below(other.prefix_count + 1u);
+            for (std::uint64_t n = 0; n < kept; ++n) own.push_back(nodes[other.prefix - 1 + n]);
+        }
+        const std::uint64_t most = (r.prompt_tokens + 15) / 16;
+        for (std::uint64_t n = draw.below(most + 1); n > own.size();) own.push_back(fresh++);
+        own.resize(std::min<std::size_t>(own.size(), most));
+        r.prefix = static_cast<std::uint32_t>(nodes.size() + 1);
+        r.prefix_count = static_cast<std::uint16_t>(own.size());
+        nodes.insert(nodes.end(), own.begin(), own.end());
+    }
+    return nodes;
 }
 
 std::vector<Request> poisson(std::uint64_t count, double mean_gap_ticks, const QuantileTable& output,
@@ -106,25 +129,32 @@ TEST_CASE(
     "trial: fast and stepwise servers, contiguous and interleaved arenas give the same trial, and the laws "
     "hold") {
     const std::uint64_t trials = std::getenv("WINDTUNNEL_LONG") ? 20'000 : 600;
-    std::uint64_t ends[6] = {}, grown = 0;
+    std::uint64_t ends[6] = {}, grown = 0, hits = 0;
     for (std::uint64_t seed = 1; seed <= trials; ++seed) {
         INFO("seed " << seed);
         std::vector<Request> requests;
-        const BlueprintParts parts = random_cluster(seed, requests);
+        BlueprintParts parts = random_cluster(seed, requests);
+        std::vector<std::uint32_t> nodes;
+        if (seed % 3 == 0) {
+            parts.shared_prefixes = true;
+            nodes = share_prefixes(seed, requests);
+        }
+        for (ServerParts& server : parts.servers) server.prefix_caching = seed % 3 != 1;
         std::uint32_t growth = 1;
         for (;; growth *= 4) {
             const BlueprintBlock block = build(parts, growth);
             const Blueprint& b = block.blueprint();
             Collector fast(b), slow(b), laned(b);
             const TrialOutcome one =
-                observe<ContiguousLayout, ArenaBank<ContiguousLayout>>(parts, requests, fast, b);
+                observe<ContiguousLayout, ArenaBank<ContiguousLayout>>(requests, nodes, fast, b);
             if (one.tally.status == TrialStatus::outgrew_arena) {
                 ++grown;
                 continue;
             }
-            const TrialOutcome two = observe<ContiguousLayout, StepwiseBank>(parts, requests, slow, b);
+            const TrialOutcome two = observe<ContiguousLayout, StepwiseBank>(requests, nodes, slow, b);
             const TrialOutcome three =
-                observe<InterleavedLayout, ArenaBank<InterleavedLayout>>(parts, requests, laned, b);
+                observe<InterleavedLayout, ArenaBank<InterleavedLayout>>(requests, nodes, laned, b);
+            hits += one.tally.prefix_hits;
             const std::vector<std::string> laws = broken_laws(b, one);
             if (!laws.empty()) FAIL(laws.front());
             if (!fast.broken.empty()) FAIL(fast.broken.front());
@@ -145,6 +175,7 @@ TEST_CASE(
                       << ends[3] << ", unfinished " << ends[4] << "; arenas outgrown " << grown);
     for (int i = 0; i < 5; ++i) CHECK(ends[i] > 0);
     CHECK(grown > 0);
+    CHECK(hits > 0);
 }
 
 TEST_CASE("theory: M/M/1 waits rho/(1-rho) services") {
@@ -171,7 +202,7 @@ TEST_CASE("theory: Little's law, requests in the system = rate x time in it, ove
     const BlueprintBlock block = build(parts);
     Collector seen(block.blueprint());
     const TrialOutcome o =
-        observe<ContiguousLayout, ArenaBank<ContiguousLayout>>(parts, requests, seen, block.blueprint());
+        observe<ContiguousLayout, ArenaBank<ContiguousLayout>>(requests, {}, seen, block.blueprint());
     std::map<std::int64_t, int> steps;
     for (const auto& [id, r] : seen.records) {
         ++steps[r.arrival.count];

@@ -246,6 +246,8 @@ inline std::string differences(const TrialOutcome& a, const TrialOutcome& b) {
     compare("duplicate_time", x.duplicate_time, y.duplicate_time);
     compare("longest_hold", x.longest_hold, y.longest_hold);
     compare("kv_preemptions", x.kv_preemptions, y.kv_preemptions);
+    compare("prefix_queries", x.prefix_queries, y.prefix_queries);
+    compare("prefix_hits", x.prefix_hits, y.prefix_hits);
     compare("cold_starts", x.cold_starts, y.cold_starts);
     compare("container_restarts", x.container_restarts, y.container_restarts);
     compare("gpu_busy", x.gpu_busy, y.gpu_busy);

@@ -18,7 +18,7 @@ public:
     struct Limits {
         std::int32_t max_num_seqs = 8, max_num_batched_tokens = 64, block_size = 16, max_model_len = 256;
         std::int64_t usable_blocks = 64, watermark_blocks = 0;
-        bool chunked_prefill = true, reserve_full_sequence = false, extra_cuts = false;
+        bool chunked_prefill = true, reserve_full_sequence = false, extra_cuts = false, prefix_caching = false;
     };
 
     EngineUnderTest(const Limits& limits, const StepCostTable& cost) {
@@ -37,6 +37,7 @@ public:
         m_config->chunked_prefill = limits.chunked_prefill;
         m_config->reserve_full_sequence = limits.reserve_full_sequence;
         m_config->extra_cuts = limits.extra_cuts;
+        m_config->prefix_caching = limits.prefix_caching;
         m_config->per_sampled_row = cost.per_sampled_row;
         m_config->prefill_ticks_per_pair_q16 = cost.prefill_ticks_per_pair_q16;
         unsigned char* at = reinterpret_cast<unsigned char*>(m_block.data()) + sizeof(ServerConfig);
@@ -62,6 +63,7 @@ struct Arrival {
     std::int64_t at = 0;  ///< ticks
     std::uint32_t prompt = 1, output = 1;
     std::int64_t abort_at = -1;  ///< ticks; -1 = the client stays
+    std::vector<std::uint32_t> nodes{};  ///< of its prompt in the prefix tree
 };
 
 struct Experiment {
@@ -69,6 +71,7 @@ struct Experiment {
     StepCostTable cost;
     std::vector<Arrival> arrivals;
     std::vector<std::int64_t> scrapes;  ///< ticks at which the gauges are read
+    std::uint32_t tokens_per_node = 8;
 };
 
 /// All that a run of one server shows, as numbers that compare exactly.
@@ -91,12 +94,23 @@ template <template <class> class Server>
 Seen observe(const Experiment& e) {
     using Layout = ContiguousLayout;
     const EngineUnderTest engine(e.limits, e.cost);
+    std::vector<Request> requests(e.arrivals.size());
+    std::vector<std::uint32_t> nodes;
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+        requests[i].prefix = static_cast<std::uint32_t>(nodes.size() + 1);
+        requests[i].prefix_count = static_cast<std::uint16_t>(e.arrivals[i].nodes.size());
+        nodes.insert(nodes.end(), e.arrivals[i].nodes.begin(), e.arrivals[i].nodes.end());
+    }
     const auto make = [&](Arena<Layout>& arena, JobPool<Layout>& pool, Server<Layout>& server) {
         pool.capacity = static_cast<std::uint32_t>(e.arrivals.size());
         pool.jobs = arena.take<Job>(pool.capacity);
-        server.take_memory(arena, e.limits.max_num_seqs, e.limits.block_size);
+        if (e.limits.prefix_caching) pool.blocks = arena.take<JobBlocks>(pool.capacity);
+        server.take_memory(arena, e.limits.max_num_seqs, e.limits.block_size, e.limits.prefix_caching,
+                           nodes.empty() ? 0 : e.limits.usable_blocks);
     };
     JobPool<Layout> pool;
+    pool.requests = requests.data();
+    pool.prefixes = {nodes.data(), nodes.size(), e.tokens_per_node};
     Server<Layout> server;
     Arena<Layout> dry;
     make(dry, pool, server);
@@ -181,6 +195,23 @@ Seen observe(const Experiment& e) {
     return seen;
 }
 
+/// Prompts that have beginnings in common: each goes on from somewhere in an earlier one's, or begins anew.
+template <class Pick>
+void grow_prefixes(Experiment& e, const Pick& pick) {
+    e.tokens_per_node = static_cast<std::uint32_t>(pick(0, 1) ? pick(1, 4) * e.limits.block_size : pick(1, 40));
+    std::uint32_t fresh = 0;
+    for (std::size_t i = 0; i < e.arrivals.size(); ++i) {
+        std::vector<std::uint32_t>& nodes = e.arrivals[i].nodes;
+        if (i > 0 && pick(0, 3) != 0) {
+            nodes = e.arrivals[static_cast<std::size_t>(pick(0, static_cast<std::int64_t>(i) - 1))].nodes;
+            if (pick(0, 1)) nodes.resize(static_cast<std::size_t>(pick(0, std::ssize(nodes))));
+        }
+        const std::int64_t most = (e.arrivals[i].prompt + e.tokens_per_node - 1) / e.tokens_per_node;
+        for (std::int64_t n = pick(0, most) - std::ssize(nodes); n > 0; --n) nodes.push_back(fresh++);
+        if (std::ssize(nodes) > most) nodes.resize(static_cast<std::size_t>(most));
+    }
+}
+
 /// A random engine under random load: block sizes 1 to 48, small pools (preemption), half of them with
 /// tiny integer times so that arrivals and boundaries tie.
 inline Experiment random_experiment(std::uint64_t seed) {
@@ -238,6 +269,8 @@ inline Experiment random_experiment(std::uint64_t seed) {
     }
     for (std::int64_t i = 0, n = pick(0, 20); i < n; ++i) e.scrapes.push_back(pick(0, now + 300 * scale));
     std::sort(e.scrapes.begin(), e.scrapes.end());
+    l.prefix_caching = pick(0, 1) == 0;
+    if (pick(0, 3) != 0) grow_prefixes(e, pick);
     return e;
 }
 
@@ -291,10 +324,14 @@ inline std::string describe(const Experiment& e) {
     out << "seqs " << e.limits.max_num_seqs << " tokens " << e.limits.max_num_batched_tokens << " block "
         << e.limits.block_size << " blocks " << e.limits.usable_blocks << " watermark "
         << e.limits.watermark_blocks << " guard " << e.limits.reserve_full_sequence << " chunked "
-        << e.limits.chunked_prefill << " segments " << e.cost.attention.size() << "\n";
+        << e.limits.chunked_prefill << " caching " << e.limits.prefix_caching << " tokens per node "
+        << e.tokens_per_node << " segments " << e.cost.attention.size() << "\n";
     for (const Arrival& a : e.arrivals)
-        out << "  at " << a.at << " prompt " << a.prompt << " output " << a.output << " abort " << a.abort_at
-            << "\n";
+    {
+        out << "  at " << a.at << " prompt " << a.prompt << " output " << a.output << " abort " << a.abort_at << " nodes";
+        for (const std::uint32_t node : a.nodes) out << ' ' << node;
+        out << "\n";
+    }
     for (const auto s : e.scrapes) out << "  scrape " << s << "\n";
     const auto show = [&](const char* name, const Seen& s) {
         out << name << (s.broken ? " BROKEN" : "") << " preemptions " << s.preemptions << " free "
@@ -304,7 +341,8 @@ inline std::string describe(const Experiment& e) {
         for (const auto& g : s.gauges)
             out << "   running " << g.running << " waiting " << g.waiting << " blocks " << g.used_blocks
                 << " prompt " << g.prompt_tokens << " generation " << g.generation_tokens << " preempted "
-                << g.preemptions << " busy " << g.busy.count << "\n";
+                << g.preemptions << " busy " << g.busy.count << " queries " << g.prefix_queries << " hits "
+                << g.prefix_hits << "\n";
     };
     show("fast", observe<BatchServer>(e));
     show("stepwise", observe<StepwiseServer>(e));
