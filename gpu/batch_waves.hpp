@@ -23,12 +23,15 @@ using BatchLayout = InterleavedLayout;
 struct RequestRange {
     std::uint64_t first = 0, count = 0;
     Tick span;
+    std::uint64_t first_node = 0, node_count = 0;  ///< of their prefix tree
+    std::uint32_t tokens_per_node = 0;
 };
 
 /// What a thread of the device does: one trial, in its lane of an arena.
 struct RunLane {
     const Blueprint* blueprint;
     const Request* requests;
+    const std::uint32_t* nodes;    ///< of prefix trees
     const RequestRange* ranges;    ///< [trial]
     const std::uint32_t* numbers;  ///< [trial]
     std::uint64_t seed;
@@ -42,7 +45,8 @@ struct RunLane {
     WT_HD void operator()(std::uint32_t i) const {
         const RequestRange& range = ranges[i];
         const std::size_t group = i / BatchLayout::lanes;
-        run_lane<BatchLayout>(*blueprint, {requests + range.first, range.count, range.span}, {seed, numbers[i]},
+        const PrefixView prefixes{nodes + range.first_node, range.node_count, range.tokens_per_node};
+        run_lane<BatchLayout>(*blueprint, {requests + range.first, range.count, range.span, prefixes}, {seed, numbers[i]},
                               arenas + group * size.bytes * BatchLayout::lanes, size.bytes, i % BatchLayout::lanes,
                               {tallies + i, buckets + std::size_t{i} * LaneOutcome::sketches * SketchBuckets::count,
                                node_use + std::size_t{i} * size.node_use_cells,
@@ -79,19 +83,21 @@ class WaveRequests {
 public:
     std::vector<TrialWorkload> owners;  ///< keeps what was uploaded last alive: who has its address has its content
     std::vector<RequestRange> ranges;
-    std::uint64_t total = 0;
+    std::uint64_t total = 0, nodes = 0;
 
     /// Bytes that one more trial takes on the device.
     [[nodiscard]] std::size_t cost(const TrialWorkload& w) const {
-        return shared(w) ? 0 : w.view.count * sizeof(Request);
+        return shared(w) ? 0 : w.view.count * sizeof(Request) + w.view.prefixes.count * sizeof(std::uint32_t);
     }
     void add(TrialWorkload&& w) {
         if (shared(w)) {
-            ranges.push_back({ranges.back().first, w.view.count, w.view.span});
+            ranges.push_back(ranges.back());
             return;
         }
-        ranges.push_back({total, w.view.count, w.view.span});
+        const PrefixView& prefixes = w.view.prefixes;
+        ranges.push_back({total, w.view.count, w.view.span, nodes, prefixes.count, prefixes.tokens_per_node});
         total += w.view.count;
+        nodes += prefixes.count;
         owners.push_back(std::move(w));
     }
     /// The same requests, at the same places.
@@ -133,6 +139,7 @@ void run_waves(const BatchPlan& plan, std::size_t memory) {
     const auto* bytes = reinterpret_cast<const unsigned char*>(plan.blueprint);
     thrust::device_vector<unsigned char> blueprint(bytes, bytes + plan.blueprint->bytes), arenas;
     thrust::device_vector<Request> requests;
+    thrust::device_vector<std::uint32_t> nodes;
     thrust::device_vector<RequestRange> ranges;
     thrust::device_vector<std::uint32_t> numbers;
     thrust::device_vector<Tally> tallies;
@@ -169,14 +176,18 @@ void run_waves(const BatchPlan& plan, std::size_t memory) {
         }
         if (done == 0 || !wave.holds_the_same_as(uploaded)) {
             requests.resize(wave.total);
+            nodes.resize(wave.nodes);
             auto to = requests.begin();
-            for (const TrialWorkload& w : wave.owners)
+            auto to_node = nodes.begin();
+            for (const TrialWorkload& w : wave.owners) {
                 to = thrust::copy(w.view.requests, w.view.requests + w.view.count, to);
+                to_node = thrust::copy(w.view.prefixes.nodes, w.view.prefixes.nodes + w.view.prefixes.count, to_node);
+            }
         }
         ranges = wave.ranges;
         numbers.assign(plan.trials.begin() + static_cast<std::ptrdiff_t>(done),
                        plan.trials.begin() + static_cast<std::ptrdiff_t>(done + count));
-        const RunLane run{reinterpret_cast<const Blueprint*>(raw(blueprint)), raw(requests), raw(ranges), raw(numbers),
+        const RunLane run{reinterpret_cast<const Blueprint*>(raw(blueprint)), raw(requests), raw(nodes), raw(ranges), raw(numbers),
                           plan.seed, raw(arenas), size, raw(tallies), raw(buckets), raw(node_use), raw(alerts)};
         thrust::for_each(thrust::device, thrust::counting_iterator<std::uint32_t>(0),
                          thrust::counting_iterator<std::uint32_t>(static_cast<std::uint32_t>(count)), run);

@@ -51,11 +51,30 @@ void each_member(auto& n, Visit&& visit, const AttemptNumbers*) {
 }
 
 template <class Visit>
+void each_member(auto& n, Visit&& visit, const Tick*) {
+    auto& [count] = n;
+    visit("ticks", count);
+}
+
+template <class Visit>
+void each_member(auto& n, Visit&& visit, const AlertEpisode*) {
+    auto& [from, to] = n;
+    visit("from", from), visit("to", to);
+}
+
+template <class Visit>
+void each_member(auto& n, Visit&& visit, const AlertTally*) {
+    auto& [episodes, series_fired, failed_evaluations, firing, fires_since, kept] = n;
+    visit("episodes", episodes), visit("series_fired", series_fired), visit("failed_evaluations", failed_evaluations);
+    visit("firing", firing), visit("fires_since", fires_since), visit("kept", kept);
+}
+
+template <class Visit>
 void each_member(auto& n, Visit&& visit, const TrialNumbers*) {
     auto& [requests, prompt_tokens, output_tokens, good, attempts, ttft, tpot, itl, e2el, request_throughput,
            output_throughput, total_token_throughput, request_goodput, replicas_mean, nodes_mean, replicas_max,
-           nodes_max, cold_starts, spot_evictions, kv_preemptions, degraded_minutes, gpu_busy_ratio, gpu_hours, pools,
-           node_use, thresholds] = n;
+           nodes_max, cold_starts, spot_evictions, kv_preemptions, prefix_queries, prefix_hits, degraded_minutes, gpu_busy_ratio,
+           gpu_hours, pools, node_use, thresholds, alerts] = n;
     visit("requests", requests), visit("prompt_tokens", prompt_tokens), visit("output_tokens", output_tokens);
     visit("good", good), visit("attempts", attempts), visit("ttft", ttft), visit("tpot", tpot), visit("itl", itl);
     visit("e2el", e2el), visit("request_throughput", request_throughput);
@@ -66,16 +85,21 @@ void each_member(auto& n, Visit&& visit, const TrialNumbers*) {
     visit("kv_preemptions", kv_preemptions), visit("degraded_minutes", degraded_minutes);
     visit("gpu_busy_ratio", gpu_busy_ratio), visit("gpu_hours", gpu_hours), visit("pools", pools);
     visit("node_use", node_use), visit("thresholds", thresholds);
+    visit("prefix_queries", prefix_queries), visit("prefix_hits", prefix_hits), visit("alerts", alerts);
 }
 
 template <class T>
 Json written(const std::optional<T>& value);
 template <class T>
 Json written(const std::vector<T>& values);
+template <class T, std::size_t N>
+Json written(const T (&values)[N]);
 template <class T>
 bool read(const Json& json, std::optional<T>& into);
 template <class T>
 bool read(const Json& json, std::vector<T>& into);
+template <class T, std::size_t N>
+bool read(const Json& json, T (&into)[N]);
 
 template <class T>
 Json written(const T& value) {
@@ -94,6 +118,12 @@ Json written(const std::optional<T>& value) {
 }
 template <class T>
 Json written(const std::vector<T>& values) {
+    Json out = Json::array();
+    for (const T& v : values) out.push_back(written(v));
+    return out;
+}
+template <class T, std::size_t N>
+Json written(const T (&values)[N]) {
     Json out = Json::array();
     for (const T& v : values) out.push_back(written(v));
     return out;
@@ -129,6 +159,13 @@ bool read(const Json& json, std::vector<T>& into) {
     if (!json.is_array()) return false;
     for (const Json& item : json)
         if (!read(item, into.emplace_back())) return false;
+    return true;
+}
+template <class T, std::size_t N>
+bool read(const Json& json, T (&into)[N]) {
+    if (!json.is_array() || json.size() != N) return false;
+    for (std::size_t i = 0; i < N; ++i)
+        if (!read(json[i], into[i])) return false;
     return true;
 }
 

@@ -3,6 +3,7 @@
 #include "models/host_device.hpp"
 #include "models/request.hpp"
 #include "models/wide_sum.hpp"
+#include "sim/alert_tally.hpp"
 #include "sim/blueprint.hpp"
 #include "sim/latency_sketch.hpp"
 #include "sim/tally.hpp"
