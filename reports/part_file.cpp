@@ -30,10 +30,15 @@ Json position_json(const SourcePosition& p) { return Json::array({p.file, p.line
 
 Json head_json(const PartHead& head) {
     const RunResults& r = head.run;
-    Json out, pools = Json::array(), workloads = Json::array(), thresholds = Json::array(), warnings = Json::array();
+    // What is added to a run does not compile until it is written and read here, or is known not to be needed.
+    [[maybe_unused]] const auto& [scenario_, hash_, seed_, first_, backend_, complete_, span_, goodput_, pools_, workloads_,
+                                  thresholds_, alerts_, warnings_, trials_, cluster_, sections_] = r;
+    Json out, alerts = Json::array(), pools = Json::array(), workloads = Json::array(), thresholds = Json::array(), warnings = Json::array();
     for (const PoolLabel& p : r.pools) pools.push_back(Json::array({p.pool, p.capacity_type, p.instance_type}));
     for (const WorkloadLabel& w : r.workloads) workloads.push_back(Json::array({w.target, w.name_space, w.model}));
     for (const Threshold& t : r.thresholds) thresholds.push_back(t.expression);
+    for (const AlertLabel& a : r.alerts)
+        alerts.push_back(Json::array({a.name, a.group, a.severity, a.index, a.not_evaluated}));
     for (const Problem& w : r.warnings)
         warnings.push_back(Json::array({position_json(w.where), w.path, w.message}));
     out["schema"] = schema;
@@ -49,6 +54,7 @@ Json head_json(const PartHead& head) {
     out["pools"] = std::move(pools);
     out["workloads"] = std::move(workloads);
     out["thresholds"] = std::move(thresholds);
+    out["alerts"] = std::move(alerts);
     out["warnings"] = std::move(warnings);
     return out;
 }
@@ -71,6 +77,8 @@ PartHead head_of(const Json& json) {
     const auto word = [](const Json& row, std::size_t i) { return row.at(i).get<std::string>(); };
     for (const Json& p : json.at("pools")) r.pools.push_back({word(p, 0), word(p, 1), word(p, 2)});
     for (const Json& w : json.at("workloads")) r.workloads.push_back({word(w, 0), word(w, 1), word(w, 2)});
+    for (const Json& a : json.at("alerts"))
+        r.alerts.push_back({word(a, 0), word(a, 1), word(a, 2), a.at(3).get<std::int32_t>(), word(a, 4)});
     for (const Json& w : json.at("warnings"))
         r.warnings.push_back({{word(w.at(0), 0), w.at(0).at(1).get<std::int32_t>(), w.at(0).at(2).get<std::int32_t>()},
                               word(w, 1),
@@ -95,7 +103,9 @@ bool take_line(const Json& json, Part& part) {
     if (place == json.end() || numbers == json.end() || !place->is_number_unsigned()) return false;
     std::optional<TrialNumbers> read = trial_of_json(*numbers);
     if (!read || read->pools.size() != part.head.run.pools.size() ||
-        read->thresholds.size() != part.head.run.thresholds.size())
+        read->thresholds.size() != part.head.run.thresholds.size() ||
+        std::any_of(part.head.run.alerts.begin(), part.head.run.alerts.end(),
+                    [&](const AlertLabel& a) { return a.index >= static_cast<std::int32_t>(read->alerts.size()); }))
         return false;
     return part.trials.emplace(place->get<std::uint32_t>(), std::move(*read)).second && !part.complete;
 }

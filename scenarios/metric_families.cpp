@@ -97,11 +97,6 @@ void add_vllm(Families& f) {
     f.histogram("vllm:inter_token_latency_seconds", HistogramKind::time_per_output_token, token_bounds);    // since
     f.histogram("vllm:request_prompt_tokens", HistogramKind::request_prompt_tokens, length_bounds);
     f.histogram("vllm:request_generation_tokens", HistogramKind::request_generation_tokens, length_bounds);
-    // Prefix caching is not simulated: every prompt token is looked up and none is found.
-    for (const char* name : {"vllm:prefix_cache_queries_total", "vllm:gpu_prefix_cache_queries_total"})
-        f.counter(name, SeriesKind::prompt_tokens_total);
-    for (const char* name : {"vllm:prefix_cache_hits_total", "vllm:gpu_prefix_cache_hits_total"})
-        f.counter(name, SeriesKind::zero);
     f.gauge("vllm:num_requests_swapped", SeriesKind::zero);  // V0; preempted requests are recomputed
     f.gauge("vllm:cpu_cache_usage_perc", SeriesKind::zero);  // V0
     f.gauge("up", SeriesKind::up);

@@ -195,6 +195,7 @@ public:
             m_scheduler.drop(m_state, p);
             forget(p, now);
         } else if (pod.lost) {
+            if (pod.state == PodState::ready) m_state.leave_ready(p, now);  // its loss was not noticed yet
             pod_gone(p, now);
         } else {
             m_kubelet.terminate(*this, p, now);
