@@ -20,13 +20,14 @@ constexpr const char* description =
     "Kubernetes manifests and a request trace, before anything is deployed.";
 
 constexpr const char* footer =
-    "\nExit codes: 0 answered; 1 negative verdict (check, diff --exit-code, kv that does not fit, validate --strict);\n"
-    "2 usage or input error; 3 the run itself broke; 4 inconclusive (check); 130 interrupted.\n"
+    "\nExit codes: 0 answered; 1 negative verdict (check, diff --exit-code, plan without an answer, kv that does not fit,\n"
+    "validate --strict); 2 usage or input error; 3 the run itself broke; 4 inconclusive (check); 130 interrupted.\n"
     "Data goes to standard output, everything else to standard error.\n\n"
     "Examples:\n"
     "  windtunnel run scenario.yaml\n"
     "  windtunnel check scenario.yaml --base git:main --report junit=check.xml\n"
     "  windtunnel sweep scenario.yaml --vary Deployment/chat:--max-num-seqs=16:256:*2 --race cost_per_month\n"
+    "  windtunnel plan scenario.yaml --slo 'p99 ttft_ms < 800' -o patch\n"
     "  windtunnel kv --model meta-llama/Llama-3.1-8B-Instruct --gpu l4-24gb\n"
     "  windtunnel bench --model Qwen/Qwen3-32B --gpu h100-sxm-80gb --tp 2 --max-concurrency 64\n"
     "  windtunnel trace stats requests.csv.zst\n"
@@ -158,6 +159,7 @@ int run_command_line(int argc, const char* const* argv) {
     add_check_command(app, invocation);
     add_diff_command(app, invocation);
     add_sweep_command(app, invocation);
+    add_plan_command(app, invocation);
     add_cost_command(app, invocation);
     add_report_command(app, invocation);
     add_merge_command(app, invocation);

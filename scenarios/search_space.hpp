@@ -30,6 +30,7 @@ struct Dimension {
     std::vector<std::string> paths;  ///< that all get the value; empty: the choices say themselves
     std::vector<Choice> choices;     ///< empty: any value of the interval
     std::optional<ValueRange> interval;
+    std::optional<std::size_t> present;  ///< the choice that changes nothing, where that is known
 
     /// Whether the choices are numbers in increasing order: neighbours are alike.
     [[nodiscard]] bool ordered() const;

@@ -1,0 +1,60 @@
+#pragma once
+#include "cli/configuration_runner.hpp"
+#include "reports/plan.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace windtunnel {
+
+struct PlanRules {
+    double probability = 0.9;             ///< share of the futures that have to meet all objectives
+    std::optional<std::uint32_t> budget;  ///< configurations that the search may try
+    std::uint32_t search_trials = 4;      ///< of each of these
+    std::uint32_t finalist_trials = 0;    ///< that the search has not seen
+    double window_s = 300;                ///< of the autoscaler that knows the future
+};
+
+/// Searches, runs the finalists again, looks around the answer. Steps happen in one order, whatever the
+/// threads.
+class Planner {
+public:
+    Planner(const RunFlags& flags, const PlanRules& rules, const InterruptGuard& interrupt);
+
+    /// Reads the configuration as it is now.
+    [[nodiscard]] Problems load();
+    [[nodiscard]] const LoadedRun& now() const { return *m_now; }
+
+    /// All of it, or as far as it comes before an interruption.
+    [[nodiscard]] Problems plan(std::vector<Dimension> dimensions);
+
+    [[nodiscard]] const PlanReport& report() const { return m_report; }
+    [[nodiscard]] const LoadedRun* answer() const { return m_answer ? &*m_answer : nullptr; }
+    [[nodiscard]] const std::vector<BrokenTrial>& broken() const { return m_broken; }
+    /// --set flags of the configuration that broke.
+    [[nodiscard]] const std::string& broken_flags() const { return m_broken_flags; }
+
+private:
+    bool search();
+    bool run_finalists();
+    bool look_around();
+    bool run(ConfigurationRunner& runner, Configuration& configuration, std::uint32_t trials);
+    bool judge(Finalist& finalist);
+    [[nodiscard]] Place present_place();
+    [[nodiscard]] Configuration configuration_at(const Place& place) const;
+
+    RunFlags m_flags, m_fresh_flags;
+    const PlanRules& m_rules;
+    const InterruptGuard& m_interrupt;
+    ConfigurationRunner m_searching, m_fresh;
+    std::optional<LoadedRun> m_now, m_answer;
+    std::vector<LatticeDimension> m_lattice;
+    std::vector<Place> m_places;  ///< [tried]
+    PlanReport m_report;
+    std::vector<BrokenTrial> m_broken;
+    std::string m_broken_flags;
+};
+
+}  // namespace windtunnel
