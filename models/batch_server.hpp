@@ -1,6 +1,7 @@
 #pragma once
 #include "models/fault.hpp"
 #include "models/job.hpp"
+#include "models/kv_blocks.hpp"
 #include "models/server_config.hpp"
 #include "models/step_heap.hpp"
 
@@ -46,7 +47,7 @@ public:
         m_order = arena.template take<JobIndex>(2 * seqs);
         m_fresh = arena.template take<JobIndex>(seqs);
         m_phase_count = arena.template take<std::uint32_t>(static_cast<std::size_t>(block_size));
-        m_cache.take_memory(arena, cached_blocks, caching ? max_num_seqs : 0);
+        m_blocks.take_memory(arena, max_num_seqs, caching, cached_blocks);
     }
 
     /// A freshly started engine: empty pool, empty queue, counters at zero.
@@ -59,9 +60,7 @@ public:
         m_partial = no_job;
         m_context = 0;
         m_steps_done = m_step_in_block = 0;
-        m_free = config.usable_blocks;
-        m_caching = config.prefix_caching != 0;
-        if (m_caching) m_cache.start(m_free);
+        m_blocks.start(config);
         m_activity = Activity::idle;
         m_until = never;
         m_totals = {};
@@ -72,7 +71,7 @@ public:
     [[nodiscard]] WT_HD Tick next_change() const { return m_until; }
     /// Requests it holds, queued or running.
     [[nodiscard]] WT_HD std::uint32_t in_flight() const { return m_running + m_waiting.size; }
-    [[nodiscard]] WT_HD std::int64_t free_blocks() const { return m_free; }
+    [[nodiscard]] WT_HD std::int64_t free_blocks() const { return m_blocks.free(); }
     [[nodiscard]] WT_HD std::uint64_t preemptions() const { return m_totals.preemptions; }
     /// Counters that change at boundaries only, so that they need no time: not busy and generation_tokens.
     [[nodiscard]] WT_HD const ServerGauges& totals() const { return m_totals; }
@@ -84,7 +83,7 @@ public:
         Job& job = pool[index];
         job.state = JobState::waiting;
         job.last_token = seen_from;
-        if (m_caching) pool.blocks[index] = {};
+        m_blocks.arrive(pool, index);
         const bool alone = m_waiting.empty();
         m_waiting.push_back(pool, index);
         if (m_activity == Activity::idle) {
@@ -171,7 +170,7 @@ public:
         }
         // Boundary `steps` has also allocated for the step it started, unless the jump ended there.
         const std::int64_t planned = steps < m_steps ? steps : m_steps - 1;
-        g.used_blocks = m_config->usable_blocks - m_free + allocations(planned);
+        g.used_blocks = m_config->usable_blocks - m_blocks.free() + allocations(planned);
         return g;
     }
 
@@ -233,8 +232,8 @@ private:
     /// How many of the next `limit` steps after the planned one can take their blocks from what is free.
     [[nodiscard]] WT_HD std::int64_t steps_with_blocks(std::int64_t limit) const {
         const std::uint32_t size = block_size();
-        if ((limit + size - 1) / size * m_batch <= m_free) return limit;
-        std::int64_t free = m_free, steps = free / m_batch * size;
+        if ((limit + size - 1) / size * m_batch <= m_blocks.free()) return limit;
+        std::int64_t free = m_blocks.free(), steps = free / m_batch * size;
         free -= free / m_batch * m_batch;
         std::uint32_t at = m_step_in_block;
         while (steps < limit) {
@@ -269,7 +268,7 @@ private:
         m_totals.busy += now - m_from;
         if (m_activity == Activity::decoding) {
             sink.gaps(m_first_step, Tick{m_step_growth}, m_steps, m_batch);
-            take_blocks(pool, allocations(m_steps - 1));
+            m_blocks.take(pool, allocations(m_steps - 1));
         } else if (m_batch > 0) {
             sink.gaps(now - m_from, Tick{}, 1, m_batch);
         }
@@ -278,7 +277,7 @@ private:
         m_steps_done += static_cast<std::uint32_t>(m_steps);
         m_step_in_block = (m_step_in_block + static_cast<std::uint32_t>(m_steps)) % block_size();
 
-        if (m_caching) {
+        if (m_blocks.caching()) {
             end_decodes_in_order(pool, sink, now);
         } else {
             while (!m_heap.empty() && m_heap.first_step() == m_steps_done) end_decode(pool, sink, m_heap.pop(), now);
@@ -325,7 +324,7 @@ private:
         ++job.outputs;
         const std::int64_t tokens = static_cast<std::int64_t>(job.prompt_tokens) + job.outputs - 1;
         if (job.outputs == job.output_tokens) {
-            free_blocks_of(pool, index, tokens);
+            free_blocks_of(pool, index, tokens, false);
             leave(pool, index);
             sink.finished(index, now);
             return;
@@ -346,6 +345,11 @@ private:
         --m_batch;
         m_context -= tokens + 1;
     }
+    /// Frees the blocks of a job with so many tokens computed.
+    WT_HD void free_blocks_of(Pool& pool, JobIndex index, std::int64_t tokens, bool comes_back) {
+        m_blocks.release(pool, index, m_config->blocks_for(tokens), static_cast<std::uint32_t>(tokens) / block_size(),
+                         comes_back);
+    }
     WT_HD void leave(Pool& pool, JobIndex index) {
         m_order[pool[index].place] = no_job;
         --m_running;
@@ -361,7 +365,7 @@ private:
             if (index == no_job || !pool[index].aborted) continue;
             Job& job = pool[index];
             if (index == m_partial) {
-                free_blocks_of(pool, index, job.computed);
+                free_blocks_of(pool, index, job.computed, false);
                 m_partial = no_job;
             } else {
                 m_heap.remove(job.end_step, index);
@@ -376,7 +380,7 @@ private:
             const JobIndex after = pool[i].next;
             if (pool[i].aborted) {
                 m_waiting.remove(pool, i);
-                if (m_caching) m_cache.disown(pool.blocks[i]);
+                m_blocks.leave_queue(pool, i);
                 sink.aborted(i, now);
             }
             i = after;
@@ -404,7 +408,7 @@ private:
             pairs = chunk * job.computed + chunk * (chunk + 1) / 2;
             job.computed += static_cast<std::uint32_t>(chunk);
             budget -= chunk;
-            if (m_caching) enter_full_blocks(pool, m_partial);
+            m_blocks.enter_full(pool, m_partial);
             if (job.computed == job.prompt_tokens + job.outputs) become_fresh(pool, m_partial);
         }
         if (!preempted) admit(pool, budget, tokens, pairs);
@@ -437,8 +441,8 @@ private:
                 chunk = rest < budget ? rest : budget;
                 need += m_config->blocks_for(job.computed + chunk) - m_config->blocks_for(job.computed);
             }
-            if (need <= m_free) {
-                take_blocks(pool, need);
+            if (need <= m_blocks.free()) {
+                m_blocks.take(pool, need);
                 return preempted;
             }
             if (!WT_CHECK(fault, m_order_size > 0)) return preempted;
@@ -476,7 +480,7 @@ private:
             const JobIndex index = m_waiting.head;
             Job& job = pool[index];
             const std::int64_t whole = static_cast<std::int64_t>(job.prompt_tokens) + job.outputs;
-            const Found found = m_caching ? find_prefix(pool, index, whole) : Found{};
+            const typename KvBlocks<Layout>::Found found = m_blocks.find(pool, index, whole);
             const std::int64_t cached = found.blocks() * m_config->block_size, rest = whole - cached;
             const std::int64_t chunk = rest < budget ? rest : budget;
             if (chunk < rest && !m_config->chunked_prefill) break;
@@ -484,16 +488,16 @@ private:
             const std::int64_t kept = m_running > 0 ? m_config->watermark_blocks : 0;
             if ((m_config->reserve_full_sequence ? m_config->blocks_for(whole) - found.in_use : need + found.idle()) +
                     kept >
-                m_free)
+                m_blocks.free())
                 break;
             m_waiting.pop_front(pool);
-            if (m_caching) take_found(pool, index, found);
-            take_blocks(pool, need);
+            m_blocks.take_found(pool, index, found, m_totals);
+            m_blocks.take(pool, need);
             budget -= chunk;
             tokens += chunk;
             pairs += chunk * cached + chunk * (chunk + 1) / 2;
             job.computed = static_cast<std::uint32_t>(cached + chunk);
-            if (m_caching) enter_full_blocks(pool, index);
+            m_blocks.enter_full(pool, index);
             ++m_running;
             if (m_order_size == 2 * static_cast<std::uint32_t>(m_config->max_num_seqs)) close_gaps(pool);
             job.place = m_order_size;
@@ -507,78 +511,6 @@ private:
         }
     }
 
-    // ---- KV blocks, and what they hold ---------------------------------------------------------------
-
-    /// What of a job's tokens is cached, in blocks.
-    struct Found {
-        std::uint32_t shared = 0;  ///< of the part that others may have computed
-        std::uint32_t in_use = 0;  ///< of these, how many somebody holds
-        std::uint32_t own = 0;     ///< of what it left behind when it was preempted
-        [[nodiscard]] WT_HD std::int64_t blocks() const { return std::int64_t{shared} + own; }
-        [[nodiscard]] WT_HD std::int64_t idle() const { return blocks() - in_use; }
-    };
-
-    WT_HD void take_blocks(Pool& pool, std::int64_t blocks) {
-        m_free -= blocks;
-        if (m_caching) m_cache.pop(blocks, pool.blocks);
-    }
-    /// Frees the blocks of a job with so many tokens computed.
-    WT_HD void free_blocks_of(Pool& pool, JobIndex index, std::int64_t tokens, bool comes_back = false) {
-        const std::int64_t blocks = m_config->blocks_for(tokens);
-        if (!m_caching) {
-            m_free += blocks;
-            return;
-        }
-        JobBlocks& held = pool.blocks[index];
-        const std::int64_t own = blocks - held.shared;
-        m_free += m_cache.release(held, own, comes_back ? tokens / block_size() - held.shared : 0, index);
-    }
-    /// How many blocks of its prompt others may have in common with it.
-    [[nodiscard]] WT_HD std::uint32_t shareable_blocks(const Pool& pool, const Job& job) const {
-        const Request& request = pool.requests[job.request];
-        if (request.prefix_count == 0) return 0;
-        const std::uint64_t hashed = std::uint64_t{request.prefix_count} * pool.prefixes.tokens_per_node;
-        return static_cast<std::uint32_t>(hashed < job.prompt_tokens ? hashed : job.prompt_tokens) / block_size();
-    }
-    /// The node of the prefix tree in which a block of its prompt ends.
-    [[nodiscard]] WT_HD std::uint32_t node_of(const Pool& pool, const Job& job, std::uint32_t block) const {
-        const std::uint32_t last_token = (block + 1) * block_size() - 1;
-        return pool.prefixes.nodes[pool.requests[job.request].prefix - 1 + last_token / pool.prefixes.tokens_per_node];
-    }
-    /// vllm.md 2.4: from the first block to the first that is missing, and never the last token.
-    [[nodiscard]] WT_HD Found find_prefix(const Pool& pool, JobIndex index, std::int64_t whole) const {
-        const Job& job = pool[index];
-        const std::uint32_t most = static_cast<std::uint32_t>(whole - 1) / block_size();
-        const std::uint32_t shareable = shareable_blocks(pool, job);
-        Found found;
-        for (; found.shared < shareable && found.shared < most; ++found.shared) {
-            const std::uint32_t block = m_cache.find(node_of(pool, job, found.shared), found.shared);
-            if (block == BlockCache<Layout>::none) return found;
-            if (!m_cache.is_free(block)) ++found.in_use;
-        }
-        found.own = m_cache.left_of(pool.blocks[index]);
-        if (found.own > most - found.shared) found.own = most - found.shared;
-        return found;
-    }
-    WT_HD void take_found(Pool& pool, JobIndex index, const Found& found) {
-        const Job& job = pool[index];
-        JobBlocks& held = pool.blocks[index];
-        for (std::uint32_t i = 0; i < found.shared; ++i) m_cache.take(held, m_cache.find(node_of(pool, job, i), i));
-        m_cache.take_left(held, found.own);
-        m_free -= found.idle();
-        if (held.admitted) return;
-        held.admitted = 1;
-        m_totals.prefix_queries += job.prompt_tokens;
-        m_totals.prefix_hits += static_cast<std::uint64_t>(found.blocks()) * block_size();
-    }
-    /// Blocks are found by others from the moment that their tokens are scheduled.
-    WT_HD void enter_full_blocks(Pool& pool, JobIndex index) {
-        const Job& job = pool[index];
-        JobBlocks& held = pool.blocks[index];
-        const std::uint32_t shareable = shareable_blocks(pool, job), full = job.computed / block_size();
-        const std::uint32_t end = full < shareable ? full : shareable;
-        while (held.shared < end) m_cache.enter(held, node_of(pool, job, held.shared), held.shared);
-    }
     WT_HD void become_fresh(Pool& pool, JobIndex index) {
         pool[index].state = JobState::fresh;
         m_fresh[m_fresh_count++] = index;
@@ -636,7 +568,7 @@ private:
     ArenaArray<std::uint32_t, Layout>
         m_phase_count;  ///< decodes by the step (mod block) at which they take a block
     JobQueue<Layout> m_waiting;
-    BlockCache<Layout> m_cache;
+    KvBlocks<Layout> m_blocks;
     JobIndex m_partial = no_job;  ///< the one job in the middle of its prefill
     std::uint32_t m_order_size = 0;
     std::uint32_t m_fresh_count = 0;
@@ -645,7 +577,6 @@ private:
     std::uint32_t m_steps_done = 0;
     std::uint32_t m_step_in_block = 0;  ///< m_steps_done mod block_size
     std::int64_t m_context = 0;         ///< S: context of the decodes in the planned step
-    std::int64_t m_free = 0;            ///< free KV blocks
     Tick m_from;                        ///< the boundary at which the jump starts
     Tick m_until;                       ///< and ends
     std::int64_t m_steps = 1;
@@ -654,7 +585,6 @@ private:
     std::int64_t m_waiting_at_boundary = 0;  ///< queue length right after the last planning
     ServerGauges m_totals;                   ///< counters up to m_from; gauges unused
     Activity m_activity = Activity::idle;
-    bool m_caching = false;        ///< prefixes are cached
     bool m_boundary_work = false;  ///< something is to be done at the next boundary besides the step
 };
 

@@ -156,7 +156,7 @@ Json configuration_json(const Configuration& c, const std::vector<Dimension>& di
              {"values", Json::object()},
              {"set", c.point.assignments()},
              {"state", to_string(c.state)}};
-    for (std::size_t d = 0; d < dimensions.size(); ++d)
+    for (std::size_t d = 0; d < c.point.choices.size(); ++d)  // none: the manifests as they are
         out["values"][dimensions[d].name] = value_json(c.point.choices[d]);
     if (!c.reason.empty()) out["reason"] = c.reason;
     if (c.state == ConfigurationState::refused) return out;

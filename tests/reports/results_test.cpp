@@ -130,7 +130,7 @@ TEST_CASE("results: exactly the keys of results/v1, in order") {
     const Json j = Json::parse(results_json(run_of(two_pools(), {half_an_hour()}, {"p99 ttft_ms < 2000"})));
     CHECK(keys(j) == Names{"schema", "scenario", "seed", "trials", "backend", "complete", "requests",
                            "tokens", "latency", "throughput", "thresholds", "capacity", "cost", "warnings",
-                           "attempts", "cost_breakdown"});
+                           "attempts", "prefix_cache", "cost_breakdown"});
     CHECK(keys(j["cost_breakdown"]) == Names{"span_s", "rows"});
     CHECK(j["schema"] == "windtunnel.results/v1");
     CHECK(keys(j["scenario"]) == Names{"name", "hash"});

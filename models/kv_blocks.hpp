@@ -1,0 +1,116 @@
+#pragma once
+#include "models/block_cache.hpp"
+#include "models/job.hpp"
+#include "models/server_config.hpp"
+
+namespace windtunnel {
+
+/// The KV blocks of a BatchServer: how many are free and, where it caches prefixes, what they hold.
+template <class Layout>
+class KvBlocks {
+public:
+    using Pool = JobPool<Layout>;
+
+    /// What of a job's tokens is cached, in blocks.
+    struct Found {
+        std::uint32_t shared = 0;  ///< of the part that others may have computed
+        std::uint32_t in_use = 0;  ///< of these, how many somebody holds
+        std::uint32_t own = 0;     ///< of what it left behind when it was preempted
+        [[nodiscard]] WT_HD std::int64_t blocks() const { return std::int64_t{shared} + own; }
+        [[nodiscard]] WT_HD std::int64_t idle() const { return blocks() - in_use; }
+    };
+
+    /// `shareable`: how many blocks others may find again; `caching`: prefixes are cached at all.
+    WT_HD_COLD void take_memory(Arena<Layout>& arena, std::int32_t max_num_seqs, bool caching, std::int64_t shareable) {
+        m_cache.take_memory(arena, shareable, caching ? max_num_seqs : 0);
+    }
+    WT_HD_COLD void start(const ServerConfig& config) {
+        m_block_size = static_cast<std::uint32_t>(config.block_size);
+        m_free = config.usable_blocks;
+        m_caching = config.prefix_caching != 0;
+        if (m_caching) m_cache.start(m_free);
+    }
+    [[nodiscard]] WT_HD std::int64_t free() const { return m_free; }
+    [[nodiscard]] WT_HD bool caching() const { return m_caching; }
+
+    /// A job comes to this server; one that waits leaves it.
+    WT_HD void arrive(Pool& pool, JobIndex index) const {
+        if (m_caching) pool.blocks[index] = {};
+    }
+    WT_HD void leave_queue(Pool& pool, JobIndex index) {
+        if (m_caching) m_cache.disown(pool.blocks[index]);
+    }
+
+    WT_HD void take(Pool& pool, std::int64_t blocks) {
+        m_free -= blocks;
+        if (m_caching) m_cache.pop(blocks, pool.blocks);
+    }
+    /// Frees all `blocks` of a job, the first `full` of which are full. `comes_back`: it was preempted.
+    WT_HD void release(Pool& pool, JobIndex index, std::int64_t blocks, std::int64_t full, bool comes_back) {
+        if (!m_caching) {
+            m_free += blocks;
+            return;
+        }
+        JobBlocks& held = pool.blocks[index];
+        m_free += m_cache.release(held, blocks - held.shared, comes_back ? full - held.shared : 0, index);
+    }
+    /// vllm.md 2.4: from the first block to the first that is missing, and never the last of its `whole` tokens.
+    [[nodiscard]] WT_HD Found find(const Pool& pool, JobIndex index, std::int64_t whole) const {
+        Found found;
+        if (!m_caching) return found;
+        const Job& job = pool[index];
+        const std::uint32_t most = static_cast<std::uint32_t>(whole - 1) / m_block_size;
+        const std::uint32_t shareable = shareable_blocks(pool, job);
+        for (; found.shared < shareable && found.shared < most; ++found.shared) {
+            const std::uint32_t block = m_cache.find(node_of(pool, job, found.shared), found.shared);
+            if (block == BlockCache<Layout>::none) return found;
+            if (!m_cache.is_free(block)) ++found.in_use;
+        }
+        found.own = m_cache.left_of(pool.blocks[index]);
+        if (found.own > most - found.shared) found.own = most - found.shared;
+        return found;
+    }
+    /// A job that is admitted takes what was found. Counts a first admission.
+    WT_HD void take_found(Pool& pool, JobIndex index, const Found& found, ServerGauges& counters) {
+        if (!m_caching) return;
+        const Job& job = pool[index];
+        JobBlocks& held = pool.blocks[index];
+        for (std::uint32_t i = 0; i < found.shared; ++i) m_cache.take(held, m_cache.find(node_of(pool, job, i), i));
+        m_cache.take_left(held, found.own);
+        m_free -= found.idle();
+        if (held.admitted) return;
+        held.admitted = 1;
+        counters.prefix_queries += job.prompt_tokens;
+        counters.prefix_hits += static_cast<std::uint64_t>(found.blocks()) * m_block_size;
+    }
+    /// Blocks are found by others from the moment that their tokens are scheduled.
+    WT_HD void enter_full(Pool& pool, JobIndex index) {
+        if (!m_caching) return;
+        const Job& job = pool[index];
+        JobBlocks& held = pool.blocks[index];
+        const std::uint32_t shareable = shareable_blocks(pool, job), full = job.computed / m_block_size;
+        const std::uint32_t end = full < shareable ? full : shareable;
+        while (held.shared < end) m_cache.enter(held, node_of(pool, job, held.shared), held.shared);
+    }
+
+private:
+    /// How many blocks of its prompt others may have in common with it.
+    [[nodiscard]] WT_HD std::uint32_t shareable_blocks(const Pool& pool, const Job& job) const {
+        const Request& request = pool.requests[job.request];
+        if (request.prefix_count == 0) return 0;
+        const std::uint64_t hashed = std::uint64_t{request.prefix_count} * pool.prefixes.tokens_per_node;
+        return static_cast<std::uint32_t>(hashed < job.prompt_tokens ? hashed : job.prompt_tokens) / m_block_size;
+    }
+    /// The node of the prefix tree in which a block of its prompt ends.
+    [[nodiscard]] WT_HD std::uint32_t node_of(const Pool& pool, const Job& job, std::uint32_t block) const {
+        const std::uint32_t last_token = (block + 1) * m_block_size - 1;
+        return pool.prefixes.nodes[pool.requests[job.request].prefix - 1 + last_token / pool.prefixes.tokens_per_node];
+    }
+
+    BlockCache<Layout> m_cache;
+    std::int64_t m_free = 0;
+    std::uint32_t m_block_size = 1;
+    bool m_caching = false;
+};
+
+}  // namespace windtunnel
