@@ -122,6 +122,7 @@ T* raw(thrust::device_vector<T>& v) {
 template <class T>
 void copy_back(const thrust::device_vector<T>& from, std::size_t count, std::vector<T>& to) {
     to.resize(count);
+    if (count == 0) return;  // there may be no array to copy from
     thrust::copy(from.begin(), from.begin() + static_cast<std::ptrdiff_t>(count), to.begin());
 }
 
@@ -181,7 +182,8 @@ void run_waves(const BatchPlan& plan, std::size_t memory) {
             auto to_node = nodes.begin();
             for (const TrialWorkload& w : wave.owners) {
                 to = thrust::copy(w.view.requests, w.view.requests + w.view.count, to);
-                to_node = thrust::copy(w.view.prefixes.nodes, w.view.prefixes.nodes + w.view.prefixes.count, to_node);
+                if (w.view.prefixes.count > 0)
+                    to_node = thrust::copy(w.view.prefixes.nodes, w.view.prefixes.nodes + w.view.prefixes.count, to_node);
             }
         }
         ranges = wave.ranges;
