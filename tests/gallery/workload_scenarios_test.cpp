@@ -44,7 +44,7 @@ TEST_CASE("cpu-pod-on-gpu-node: without the taint GPU nodes stay for pods that u
     CHECK(gpu_hours(open) - gpu_hours(tainted) < 2 * 3.5);
 }
 
-TEST_CASE("pause-pods: the second replica takes the placeholder's node at once, and the placeholder brings the next") {
+TEST_CASE("pause-pods: the second replica takes the pause pod's node at once, and the pause pod brings the next") {
     const Shown with = show("pause-pods/scenario.yaml"), without = show("pause-pods/without.yaml");
     const auto second_ready = [](const Shown& s) {
         for (const Witness::PodChange& c : s.pods)
@@ -54,7 +54,7 @@ TEST_CASE("pause-pods: the second replica takes the placeholder's node at once, 
     CHECK(with.broken.empty());
     CHECK(with.outcome.tally.pods_preempted == 1);
     CHECK(without.outcome.tally.pods_preempted == 0);
-    // 240 s of image and load after at most 2 s for the placeholder's end; readiness is seen within a probe's period.
+    // 240 s of image and load after at most 2 s for the pause pod's end; readiness is seen within a probe's period.
     CHECK(second_ready(with) >= 600 + 240);
     CHECK(second_ready(with) <= 600 + 240 + 2 + 6);
     // Without it a node comes first: more than two minutes on AWS.
@@ -67,7 +67,7 @@ TEST_CASE("pause-pods: the second replica takes the placeholder's node at once, 
 }
 
 TEST_CASE("other workloads: pods of every kind of the manifests stand in the blueprint") {
-    // The placeholder's Deployment comes after the target; nothing is sent to it.
+    // The pause pods' Deployment comes after the target; nothing is sent to it.
     const Shown with = show("pause-pods/scenario.yaml");
     const BlueprintParts& parts = with.run.scenario.parts;
     REQUIRE(parts.workloads.size() == 2);
@@ -77,5 +77,5 @@ TEST_CASE("other workloads: pods of every kind of the manifests stand in the blu
     CHECK(parts.templates[1].plan.priority == -5);
     CHECK(parts.templates[1].plan.preempts == 0);
     CHECK(parts.templates[1].plan.needs == resource_amounts(1, 3000, std::int64_t{12} << 30, 1));
-    CHECK(with.outcome.tally.ready_replicas.most == 2);  // placeholders are no replicas of a model
+    CHECK(with.outcome.tally.ready_replicas.most == 2);  // pause pods are no replicas of a model
 }

@@ -95,7 +95,7 @@ BlueprintParts cluster(std::uint32_t nodes, bool grows = false) {
 
 }  // namespace
 
-TEST_CASE("placeholder pods: a pod of higher priority takes their place, and they bring the next node") {
+TEST_CASE("pause pods: a pod of higher priority takes their place, and they bring the next node") {
     BlueprintParts parts = cluster(1, true);
     parts.add(workload(1), idle_pods(1, -10));
     parts.add(workload(0), idle_pods(1, 0));
@@ -103,14 +103,14 @@ TEST_CASE("placeholder pods: a pod of higher priority takes their place, and the
     const Ran r = run(parts);
     CHECK(r.outcome.tally.pods_preempted == 1);
     CHECK(r.log.count(Occurrence::preempted) == 1);
-    // The placeholder needs 10 s to end; the pod then starts in 60 s.
+    // The pause pod needs 10 s to end; the pod then starts in 60 s.
     CHECK(r.log.times(1, PodState::ready) == std::vector<double>{170});
     // Its successor is pending at once and brings a node: the autoscaler's next look (at 110 s: at 100 s the pod is
     // younger than 2 s), 100 s for the node, 60 s to start. The first time is t = 0.
-    const std::vector<double> placeholder = r.log.times(0, PodState::ready);
-    REQUIRE(placeholder.size() == 2);
-    CHECK(placeholder[1] >= 100 + 100 + 60);
-    CHECK(placeholder[1] <= 100 + 12 + 100 + 60);
+    const std::vector<double> pause = r.log.times(0, PodState::ready);
+    REQUIRE(pause.size() == 2);
+    CHECK(pause[1] >= 100 + 100 + 60);
+    CHECK(pause[1] <= 100 + 12 + 100 + 60);
     CHECK(r.outcome.tally.pools[0].nodes.value == 2);
 }
 
