@@ -1,6 +1,7 @@
 #include "reports/terminal.hpp"
 
 #include "reports/cluster_text.hpp"
+#include "reports/comparison.hpp"
 #include "reports/human.hpp"
 #include "reports/money.hpp"
 
@@ -163,26 +164,6 @@ private:
 
     // ---- thresholds ------------------------------------------------------------------------------------
 
-    [[nodiscard]] static std::string in_unit_of(ThresholdMetric metric, double value) {
-        switch (metric) {
-            case ThresholdMetric::ttft_ms:
-            case ThresholdMetric::tpot_ms:
-            case ThresholdMetric::itl_ms:
-            case ThresholdMetric::e2el_ms:
-                return short_milliseconds(value);
-            case ThresholdMetric::goodput:
-            case ThresholdMetric::availability:
-            case ThresholdMetric::gpu_busy_ratio:
-                return short_percent(value);
-            case ThresholdMetric::cost_per_hour:
-            case ThresholdMetric::cost_per_month:
-            case ThresholdMetric::cost_total:
-            case ThresholdMetric::usd_per_million_output_tokens:
-                return short_usd(value) + " USD";
-            default:
-                return short_number(value);
-        }
-    }
     [[nodiscard]] std::string mark(Verdict v) const {
         return v == Verdict::pass   ? m_style.green("✓")
                : v == Verdict::fail ? m_style.red("✗")
