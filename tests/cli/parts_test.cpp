@@ -1,23 +1,14 @@
 // Parts of a run: --shard, --checkpoint and merge, run as a person or a cluster would run them.
-#include "tests/support/program_run.hpp"
+#include "tests/support/small_demo.hpp"
 
 #include <yaml-cpp/yaml.h>
 #include <algorithm>
 
 using namespace windtunnel;
 using program::has;
+using program::small_demo;
 
 namespace {
-
-const std::string gallery = WINDTUNNEL_SOURCE_DIR "/scenarios/gallery/";
-
-/// Twenty minutes of the demo on replicas and spot nodes that come and go.
-void small_scenario(const program::Folder& folder) {
-    std::filesystem::copy(gallery + "chat-on-l4", folder.path(), std::filesystem::copy_options::recursive);
-    folder.replace("scenario.yaml", "duration_s: 86400", "duration_s: 1200");
-    folder.replace("scenario.yaml", "profile: daily", "profile: flat");
-    folder.replace("scenario.yaml", "initial_replicas: 8", "initial_replicas: 5");
-}
 
 program::Ended in(const program::Folder& folder, const std::string& arguments) {
     return program::windtunnel_in(folder.path(), arguments);
@@ -46,7 +37,7 @@ void kill_after(const program::Folder& folder, const std::string& arguments, con
 
 TEST_CASE("merge: the parts of a run give the bytes of the whole, whatever their number, order and threads") {
     const program::Folder folder;
-    small_scenario(folder);
+    small_demo(folder);
     const program::Ended whole = in(folder, "run scenario.yaml -q -o json --trials 10 --out whole.json");
     INFO(whole.error);
     REQUIRE(whole.code == 0);
@@ -70,7 +61,7 @@ TEST_CASE("merge: the parts of a run give the bytes of the whole, whatever their
 
 TEST_CASE("merge: a part that is missing, there twice, cut off or of another run is named") {
     const program::Folder folder;
-    small_scenario(folder);
+    small_demo(folder);
     for (int i = 0; i < 3; ++i) REQUIRE(in(folder, shard(i, 3)).code == 0);
     const program::Ended missing = in(folder, "merge p0 p2");
     CHECK(missing.code == 2);
@@ -116,7 +107,7 @@ TEST_CASE("merge: a part that is missing, there twice, cut off or of another run
 
 TEST_CASE("shard: what cannot be divided is refused, and a part does not overwrite another run's") {
     const program::Folder folder;
-    small_scenario(folder);
+    small_demo(folder);
     for (const char* bad : {"3/3", "1", "a/b", "1/0", "-1/3", "1/3x", ""})
         CHECK(in(folder, "run scenario.yaml --out p --shard '" + std::string(bad) + "'").code == 2);
     CHECK(has(in(folder, "run scenario.yaml --shard 0/2").error, "allowed: with --out FILE"));
@@ -136,7 +127,7 @@ TEST_CASE("shard: what cannot be divided is refused, and a part does not overwri
 
 TEST_CASE("shard: one that was killed goes on where it was, and gives the same bytes") {
     const program::Folder folder;
-    small_scenario(folder);
+    small_demo(folder);
     REQUIRE(in(folder, shard(0, 2, "--trials 40 --out straight")).code == 0);
     kill_after(folder, shard(0, 2, "--trials 40 --out killed"), "killed", 4);
     const std::string torn = folder.read("killed");
@@ -150,7 +141,7 @@ TEST_CASE("shard: one that was killed goes on where it was, and gives the same b
 
 TEST_CASE("checkpoint: a run that was stopped goes on where it was, may grow, and gives the same bytes") {
     const program::Folder folder;
-    small_scenario(folder);
+    small_demo(folder);
     const std::string run = "run scenario.yaml -q -o json --trials ";
     REQUIRE(in(folder, run + "40 --out straight.json").code == 0);
     kill_after(folder, run + "40 --checkpoint c --out r.json", "c", 4, "INT");
@@ -169,7 +160,7 @@ TEST_CASE("checkpoint: a run that was stopped goes on where it was, may grow, an
 
 TEST_CASE("merge: the parts of a sweep give the bytes of the whole") {
     const program::Folder folder;
-    small_scenario(folder);
+    small_demo(folder);
     const std::string sweep = "sweep scenario.yaml -q --vary ScaledObject/chat:spec.minReplicaCount=2,4,5,99 --trials 3 --out ";
     REQUIRE(in(folder, sweep + "whole").code == 0);
     for (const int count : {1, 3, 6}) {
@@ -196,7 +187,7 @@ TEST_CASE("merge: the parts of a sweep give the bytes of the whole") {
 
 TEST_CASE("export: an Indexed Job's pods run the parts of the run, and our own reader takes both manifests") {
     const program::Folder folder;
-    small_scenario(folder);
+    small_demo(folder);
     REQUIRE(in(folder, "run scenario.yaml -q -o json --trials 10 --set trials=3 --out whole.json").code == 0);
     const std::string common = " --trials 10 --set trials=3 -j 2 --image registry/windtunnel:1 --claim 007 -n batch";
     const program::Ended job = in(folder, "export indexed-job scenario.yaml --shards 3" + common);
@@ -256,7 +247,7 @@ program::Ended ranks(const program::Folder& folder, int count, const std::string
 
 TEST_CASE("mpi: one, two and four ranks give the bytes of one process") {
     const program::Folder folder;
-    small_scenario(folder);
+    small_demo(folder);
     REQUIRE(in(folder, "run scenario.yaml -q -o json --trials 9 --out whole.json").code == 0);
     const std::string check = "check scenario.yaml -q -o json --threshold 'p99 ttft_ms < 3000' --base scenario.yaml --trials 4";
     const program::Ended alone = in(folder, check);
@@ -272,7 +263,7 @@ TEST_CASE("mpi: one, two and four ranks give the bytes of one process") {
 
 TEST_CASE("mpi: a run that lost a rank goes on from its checkpoint, and gives the same bytes") {
     const program::Folder folder;
-    small_scenario(folder);
+    small_demo(folder);
     const std::string run = "run scenario.yaml -q -o json --trials 60 ";
     REQUIRE(in(folder, run + "--out whole.json").code == 0);
     folder.write("lose.sh", "mpirun --oversubscribe --allow-run-as-root -n 3 " WINDTUNNEL_MPI_PROGRAM " " + run +
@@ -291,7 +282,7 @@ TEST_CASE("mpi: a run that lost a rank goes on from its checkpoint, and gives th
 
 TEST_CASE("mpi: an input error is said once and ends all ranks; one that only a single rank meets ends them too") {
     const program::Folder folder;
-    small_scenario(folder);
+    small_demo(folder);
     const program::Ended bad = ranks(folder, 3, "run scenario.yaml --set workload.timeot_s=3");
     INFO(bad.error);
     CHECK(bad.code == 2);

@@ -1,5 +1,5 @@
 // sweep, run as a person would run it.
-#include "tests/support/program_run.hpp"
+#include "tests/support/small_demo.hpp"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -10,14 +10,9 @@ using program::has;
 
 namespace {
 
-const std::string gallery = WINDTUNNEL_SOURCE_DIR "/scenarios/gallery/";
-
-/// Twenty minutes of the demo.
+/// The demo with room in its budget.
 void small_scenario(const program::Folder& folder) {
-    std::filesystem::copy(gallery + "chat-on-l4", folder.path(), std::filesystem::copy_options::recursive);
-    folder.replace("scenario.yaml", "duration_s: 86400", "duration_s: 1200");
-    folder.replace("scenario.yaml", "profile: daily", "profile: flat");
-    folder.replace("scenario.yaml", "initial_replicas: 8", "initial_replicas: 5");
+    program::small_demo(folder);
     folder.replace("scenario.yaml", "cost_per_month < 5000 USD", "cost_per_month < 9000 USD");
 }
 

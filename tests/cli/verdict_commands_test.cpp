@@ -1,5 +1,5 @@
 // check, diff, cost and report, run as a person would run them.
-#include "tests/support/program_run.hpp"
+#include "tests/support/small_demo.hpp"
 
 #include <csignal>
 #include <nlohmann/json.hpp>
@@ -10,15 +10,10 @@ using program::has;
 
 namespace {
 
-const std::string gallery = WINDTUNNEL_SOURCE_DIR "/scenarios/gallery/";
-
-/// Ten minutes of the demo on four replicas that KEDA may take to `most`.
+/// Twenty minutes of the demo on five replicas that KEDA may take to `most`.
 void small_scenario(const program::Folder& folder, int most = 8) {
-    std::filesystem::copy(gallery + "chat-on-l4", folder.path(), std::filesystem::copy_options::recursive);
+    program::small_demo(folder);
     folder.replace("k8s/scaledobject.yaml", "maxReplicaCount: 16", "maxReplicaCount: " + std::to_string(most));
-    folder.replace("scenario.yaml", "duration_s: 86400", "duration_s: 1200");
-    folder.replace("scenario.yaml", "profile: daily", "profile: flat");
-    folder.replace("scenario.yaml", "initial_replicas: 8", "initial_replicas: 5");
 }
 
 std::string quiet(const std::string& arguments) { return arguments + " -q --color never"; }
