@@ -1,0 +1,166 @@
+#include "scenarios/spot_history.hpp"
+#include "scenarios/spot_stats.hpp"
+#include "tests/models/shared_data.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+using namespace windtunnel;
+
+namespace {
+
+Result<SpotHistory> read_text(const std::string& text, const SpotReadOptions& options = {}) {
+    std::istringstream in(text);
+    return read_spot_history(in, "h", options);
+}
+SpotHistory accepted(const std::string& text, const SpotReadOptions& options = {}) {
+    Result<SpotHistory> result = read_text(text, options);
+    if (!result) FAIL(to_string(result.problems().front()));
+    return std::move(*result);
+}
+std::string refusal(const std::string& text) {
+    const Result<SpotHistory> result = read_text(text);
+    REQUIRE_FALSE(result.ok());
+    return to_string(result.problems().front());
+}
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+SpotCounts counts(const SpotHistory& history) {
+    std::vector<const SpotMarketRecord*> all;
+    for (const SpotMarketRecord& m : history.markets) all.push_back(&m);
+    return count_nodes(all, history.span_ms);
+}
+
+}  // namespace
+
+TEST_CASE("spot history: adds and removes by node") {
+    // a lives 0..3600 s, b 0..7200, c 1800..7200 (the last row is the end): 1 + 2 + 1.5 node hours.
+    const SpotHistory h = accepted("0,add,a\n0,add,b\n1800000,add,c\n3600000,remove,a\r\n7200000,remove,b");
+    const SpotCounts c = counts(h);
+    CHECK(h.format == SpotFormat::node_events);
+    CHECK(c.adds == 3);
+    CHECK(c.removes == 2);
+    CHECK(c.nodes_start == 2);
+    CHECK(c.nodes_end == 1);
+    CHECK(c.nodes_max == 3);
+    CHECK(c.nodes_min == 1);
+    CHECK(c.node_ms == 4'500 * 3600);
+    CHECK(c.span_ms == 7'200'000);
+    const auto lives = lifetimes_of(h.markets[0]);
+    REQUIRE(lives.size() == 3);
+    CHECK(lives[0].hours == Approx(1));
+    CHECK(lives[2].hours == Approx(1.5));
+    CHECK_FALSE(lives[2].taken);
+}
+
+TEST_CASE("spot history: counts hold until the next row") {
+    const SpotHistory h =
+        accepted("2021-12-11, 11:00:00, 2\n2021-12-11, 11:30:00, 5\n2021-12-11, 12:30:00, 4\n");
+    const SpotCounts c = counts(h);
+    CHECK(c.adds == 5);
+    CHECK(c.removes == 1);
+    CHECK(c.nodes_end == 4);
+    CHECK(c.node_ms == (2 * 1800 + 5 * 3600) * 1000);  // the last row ends the history
+    CHECK_FALSE(h.names_nodes);
+}
+
+TEST_CASE("spot history: a log of created instances recycles names, and a failed creation is no removal") {
+    const SpotHistory h = accepted(
+        "[2020-03-01T10:00:00.000Z] Created instance i0 with 1 GPU(s) of type v100 in zone w1\n"
+        "[2020-03-01T10:00:01.000Z] Instance i0 running in zone w1\n"
+        "[2020-03-01T10:00:02.000Z] Instance i1 creation failed\n"
+        "[2020-03-01T10:00:03.000Z] Instance i1 not running in zone w1\n"
+        "[2020-03-01T10:15:00.000Z] Instance i0 not running in zone w1\n"
+        "[2020-03-01T10:15:05.000Z] Successfully deleted instance i0\n"
+        "[2020-03-01T10:30:00.000Z] Created instance i0 with 1 GPU(s) of type v100 in zone w1\n"
+        "[2020-03-01T11:00:00.000Z] Instance i0 running in zone w1\n");
+    REQUIRE(h.markets.size() == 1);
+    CHECK(h.markets[0].zone == "w1");
+    const SpotCounts c = counts(h);
+    CHECK(c.adds == 2);
+    CHECK(c.removes == 1);
+    CHECK(c.nodes_end == 1);
+    CHECK(c.node_ms == (900 + 1800) * 1000);
+}
+
+TEST_CASE("spot history: arrays of availability say their step and which value is capacity, or are refused") {
+    const SpotHistory h =
+        accepted(R"({"metadata": {"gap_seconds": 600, "polarity": "preempted"}, "data": [0, 1, 0, 0]})");
+    const SpotCounts c = counts(h);
+    CHECK(c.adds == 2);
+    CHECK(c.removes == 1);
+    CHECK(c.node_ms == 3 * 600'000);
+    CHECK(c.span_ms == 4 * 600'000);
+    CHECK(
+        has(refusal(R"({"metadata": {"gap_seconds": 600}, "data": [0, 1]})"), "--ones available|preempted"));
+    CHECK(has(refusal(R"({"data": [0, 2]})"), "--step"));
+    // More than one node cannot be "preempted yes or no": it is a count of what is there.
+    CHECK(counts(accepted(R"({"gap_seconds": 60, "data": [0, 2]})")).adds == 2);
+    CHECK(
+        has(refusal(R"({"gap_seconds": 60, "preempted": [0, 2]})"), "among what is said to be preemptions"));
+    CHECK(has(refusal(R"({"gap_seconds": 60, "data": [0, -1]})"), "data[1]"));
+    SpotReadOptions said;
+    said.ones_are_available = true;
+    said.step_s = 60;
+    CHECK(counts(accepted("[1, 1, 0]", said)).node_ms == 120'000);
+}
+
+TEST_CASE("spot history: zones of unequal length count over their own, and it is said") {
+    const SpotHistory h =
+        accepted(R"({"metadata": {"gap_seconds": 60}, "availability": {"a": [1, 1, 1], "b": [2]}})");
+    REQUIRE(h.warnings.size() == 1);
+    CHECK(has(h.warnings[0].message, "1 to 3 samples"));
+    CHECK(counts(h).node_ms == (3 + 2) * 60'000);
+}
+
+TEST_CASE("spot history: a price history of any order, the price before its window included") {
+    const SpotHistory h = accepted(R"({"NextToken": "", "SpotPriceHistory": [
+        {"AvailabilityZone": "a", "InstanceType": "p3.2xlarge", "ProductDescription": "Linux/UNIX", "SpotPrice": "2.0", "Timestamp": "2020-01-01T02:00:00.000Z"},
+        {"AvailabilityZone": "a", "InstanceType": "p3.2xlarge", "ProductDescription": "Linux/UNIX", "SpotPrice": "1.000100", "Timestamp": "2020-01-01T00:00:00.000Z"},
+        {"AvailabilityZone": "b", "InstanceType": "p3.2xlarge", "ProductDescription": "Linux/UNIX", "SpotPrice": "3", "Timestamp": "2020-01-01T04:00:00.000Z"}]})");
+    REQUIRE(h.prices.size() == 2);
+    CHECK(h.span_ms == 4 * 3'600'000);
+    CHECK(h.prices[0].points[0].nano_usd_per_hour == 1'000'100'000);
+    // One hour at 1.0001 and half an hour at 2.
+    CHECK(nano_usd_between(h.prices[0], 3'600'000, 9'000'000) == 2'000'100'000);
+    CHECK(summarise_prices(h.prices[0], h.span_ms).mean == Approx(1.50005));
+}
+
+TEST_CASE("spot history: what cannot be told is refused, with the row") {
+    CHECK(has(refusal("0,add,a\n5,add,b\n4,remove,a\n"), "h:3: goes back in time"));
+    CHECK(has(refusal("0,add,a\n5,add,a\n"), "h:2: adds a, which is there already"));
+    CHECK(has(refusal("0,remove,a\n"), "h:1: removes a"));
+    CHECK(has(refusal("0,add,a\n1,grow,b\n"), "h:2: found"));
+    CHECK(has(refusal("hello world 1\n"), "allowed: ms,add|remove,node"));
+    CHECK(has(refusal("\n"), "found no rows"));
+    CHECK(has(refusal(""), "is empty"));
+    CHECK(has(refusal("{\"spot_advisor\": {}}"), "interruption bands"));
+    CHECK(has(refusal("{"), "no JSON"));
+}
+
+TEST_CASE("spot history: the recorded traces, by their own sums") {
+    const std::string file = shared_data_file("spot/bamboo/p3-trace.csv");
+    if (file.empty()) {
+        WARN("../shared/data/spot is not there: skipped");
+        return;
+    }
+    const Result<SpotHistory> p3 = read_spot_history(std::filesystem::path(file));
+    REQUIRE(p3.ok());
+    // By awk over the file: 177 rows say add, 167 remove.
+    const SpotCounts c = counts(*p3);
+    CHECK(c.adds == 177);
+    CHECK(c.removes == 167);
+    CHECK(c.node_ms == 983'220'000);
+    CHECK(c.span_ms == 40'920'000);
+    const Result<SpotHistory> log =
+        read_spot_history(std::filesystem::path(shared_data_file("spot/dime/gcp_persistent_2020-03-01.out")));
+    REQUIRE(log.ok());
+    CHECK(counts(*log).adds == 423);  // lines "Created instance"
+    CHECK(log->markets.size() == 8);  // of its nine instances one was never created
+    const Result<SpotHistory> study =
+        read_spot_history(std::filesystem::path(shared_data_file("spot/gcp_preemption_2019.json.gz")));
+    REQUIRE(study.ok());
+    CHECK(counts(*study).adds == 1442);
+    CHECK(counts(*study).taken == 717);
+}
