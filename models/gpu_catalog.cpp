@@ -89,6 +89,20 @@ Gpu slice_of(const Gpu& whole, const MigProfile& profile) {
     return slice;
 }
 
+/// One client of N under CUDA MPS. Nothing bounds its memory bandwidth, which all share: an Nth of it is what it has
+/// while the others work.
+Gpu share_of(const Gpu& whole, int clients) {
+    Gpu share = whole;
+    share.name += fmt::format("/mps-{}", clients);
+    share.memory_bytes /= clients;
+    for (double* part : {&share.bytes_per_second, &share.fp16_flops, &share.bf16_flops, &share.fp8_flops,
+                         &share.fp4_flops, &share.int8_ops, &share.link_bytes_per_second})
+        *part /= clients;
+    share.multiprocessors = std::max(1, whole.multiprocessors / clients);
+    share.mig.clear();
+    return share;
+}
+
 Problem unknown(std::string_view name) {
     std::vector<std::string> known;
     for (const auto& [alias, index] : catalog().by_name) known.push_back(alias);
@@ -149,6 +163,13 @@ Result<ResolvedGpu> get_gpu(std::string_view name) {
     if (slash == std::string_view::npos) return resolved;
 
     const std::string wanted = folded_name(name.substr(slash + 1));
+    int clients = 0;
+    if (wanted.starts_with("mps-") &&
+        std::from_chars(wanted.data() + 4, wanted.data() + wanted.size(), clients).ptr == wanted.data() + wanted.size() &&
+        clients >= 1 && clients <= 64) {
+        resolved.gpu = share_of(whole, clients);
+        return resolved;
+    }
     std::vector<std::string> profiles;
     for (const MigProfile& profile : whole.mig) {
         if (profile.name == wanted) {

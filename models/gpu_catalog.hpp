@@ -19,9 +19,9 @@ struct MigProfile {
     int per_gpu = 0;         ///< how many instances one card gives at most
 };
 
-/// What one accelerator (or one MIG slice of it) is. From models/data/gpus.json, which names the sources.
+/// What one accelerator (or one MIG slice or fixed share of it) is. From models/data/gpus.json, which names the sources.
 struct Gpu {
-    std::string name;               ///< "h100-sxm-80gb"; "a100-sxm-80gb/1g.10gb" for a slice
+    std::string name;               ///< "h100-sxm-80gb"; "a100-sxm-80gb/1g.10gb" for a slice, "l4-24gb/mps-4" a share
     std::string vendor;             ///< "nvidia", "amd"
     std::string architecture;       ///< "sm90", "gfx942"
     std::int64_t memory_bytes = 0;  ///< total as the driver reports it to a program, not the marketing size
@@ -53,7 +53,8 @@ struct ResolvedGpu {
 [[nodiscard]] const std::vector<Gpu>& all_gpus();
 
 /// The card of that name: a name of the catalogue, a name that node labels and clouds use ("nvidia-l4",
-/// "NVIDIA-H100-80GB-HBM3", "A10G"), case ignored, with "/PROFILE" for a MIG slice. An unknown name is a
+/// "NVIDIA-H100-80GB-HBM3", "A10G"), case ignored, with "/PROFILE" for a MIG slice, "/mps-N" for one of N fixed
+/// shares (CUDA MPS: an Nth of the memory and of the compute each, kubernetes.md 8.3). An unknown name is a
 /// problem that says the nearest ones.
 [[nodiscard]] Result<ResolvedGpu> get_gpu(std::string_view name);
 

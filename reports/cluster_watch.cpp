@@ -265,6 +265,11 @@ void ClusterWatch::pod_occurred(const OccurrenceRecord& r) {
             end_crash_loop(r.subject, r.at);
             m_events.normal(r.at, object, "Started", "Started container " + workload.container);
             break;
+        case Occurrence::image_pull_failed:
+            m_events.warning(r.at, object, "Failed", "Error: ErrImagePull");
+            m_events.normal(r.at, object, "BackOff",
+                            fmt::format("Back-off pulling image of container {}", workload.container));
+            break;
         case Occurrence::evicted:
             ++log.evictions;
             m_events.normal(r.at, object, "Evicted", "Evicted through the eviction API");

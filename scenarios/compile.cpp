@@ -5,6 +5,7 @@
 #include "scenarios/compile_events.hpp"
 #include "scenarios/compile_pod_life.hpp"
 #include "scenarios/compile_pools.hpp"
+#include "scenarios/compile_quotas.hpp"
 #include "scenarios/compile_scheduling.hpp"
 #include "scenarios/compile_server.hpp"
 #include "scenarios/node_places.hpp"
@@ -153,6 +154,7 @@ private:
                 CompiledWorkload facts = m_facts;
                 if (!serve(*e.server, latest, facts)) continue;
             }
+            latest.plan.pull = static_cast<std::uint8_t>((latest.plan.pull & pull_always) | (e.pullable ? 0 : pull_fails));
             const std::uint32_t revision = m_out.parts.add_revision(w, latest);
             m_out.parts.events.push_back({e.at, ClusterEventKind::rollout, {}, w, 1, revision});
         }
@@ -168,42 +170,39 @@ private:
                           "windtunnel.dev/ annotations, or workload.server in the scenario");
         const PodTemplate& pod = m_object.pod;
         ResourceAmounts& needs = m_pod.plan.needs;
-        needs = resource_amounts(pod.gpus(), pod.cpu_request_milli(), pod.memory_request_bytes(), 1);
+        needs = m_out.extended.needs_of(pod);
         const std::string resource = pod.gpu_resource();
-        if (resource.find("mig") != std::string::npos || resource.find("shared") != std::string::npos)
-            return refuse_object("spec.template.spec.containers",
-                                 fmt::format("found {}: slices and shares of GPUs are not simulated by run, "
-                                             "allowed: whole GPUs (nvidia.com/gpu)",
-                                             resource));
         const std::int64_t wanted = std::int64_t{declared->tensor_parallel} * declared->pipeline_parallel;
-        if (needs[resource_gpus] * m_object.group_size < wanted)
+        if (pod.gpus() * m_object.group_size < wanted)
             return refuse_object(
                 "spec.template.spec.containers",
                 fmt::format("found {} GPUs in its resources, allowed: at least {} (tensor-parallel-size {} x "
-                            "pipeline-parallel-size {}): resources.limits.nvidia.com/gpu",
-                            needs[resource_gpus], wanted, declared->tensor_parallel,
-                            declared->pipeline_parallel));
+                            "pipeline-parallel-size {}): resources.limits.{}",
+                            pod.gpus(), wanted, declared->tensor_parallel,
+                            declared->pipeline_parallel, resource.empty() ? "nvidia.com/gpu" : resource));
         // A pool that is not understood has been reported; whether the pods would fit on it is not known.
         if (std::any_of(pools.begin(), pools.end(), [](const PoolDraft& p) { return p.refused; })) return;
-        const NodePlaces places = places_of(pod, needs, pools, m_scenario.cluster);
-        m_pod.plan.shapes = places.shapes;
+        const NodePlaces places = places_of(pod, m_out.extended, pools, m_scenario.cluster);
+        m_pod.plan.shapes = places.admitted;  // what is too small is short of resources, in the scheduler's words
         m_pod.plan.do_not_disrupt = pod.do_not_disrupt ? 1 : 0;
         if (places.shapes.empty())
             return refuse(m_object.meta.where, m_object.meta.title(),
-                          fmt::format("its pods (GPUs {}, CPU {} m, memory {:.1f} GiB) fit on no node of any "
+                          fmt::format("its pods ({} {}, CPU {} m, memory {:.1f} GiB) fit on no node of any "
                                       "pool{}, allowed: a pool whose nodes take them",
-                                      needs[resource_gpus], needs[resource_cpu_milli],
+                                      resource.empty() || resource == "nvidia.com/gpu" ? "GPUs" : resource, pod.gpus(), needs[resource_cpu_milli],
                                       static_cast<double>(needs[resource_memory_bytes]) / 1073741824.0,
                                       places.why));
-        m_gpus = places.gpus;
-        m_gpu_kinds = gpu_kinds_of(pools);
+        meet_gpus(places, pools);
         if (!declared->gpu.empty()) {
             const auto resolved = get_gpu(declared->gpu);
-            if (!resolved || m_gpus != std::vector<std::string>{resolved->gpu.name})
+            const auto is_it = [&](const PlacedGpu& g) { return resolved && g.device == resolved->gpu.name; };
+            std::vector<std::string> names;
+            for (const PlacedGpu& g : m_gpus) names.push_back(g.device);
+            if (!std::all_of(m_gpus.begin(), m_gpus.end(), is_it))
                 return refuse(declared->where, declared->path,
                               fmt::format("declares the GPU {}, but its pods run on nodes with {}, allowed: "
                                           "leave the GPU out, it follows from the node",
-                                          declared->gpu, join(m_gpus)));
+                                          declared->gpu, join(names)));
         }
         m_fits = serve(*declared, m_pod, m_facts);
     }
@@ -212,17 +211,16 @@ private:
     /// among them runs, idle, if it can be told.
     void idle(const std::vector<PoolDraft>& pools, const ModelServer* declared) {
         const PodTemplate& pod = m_object.pod;
-        m_pod.plan.needs = needs_of(pod);
-        const NodePlaces places = places_of(pod, m_pod.plan.needs, pools, m_scenario.cluster);
+        m_pod.plan.needs = m_out.extended.needs_of(pod);
+        const NodePlaces places = places_of(pod, m_out.extended, pools, m_scenario.cluster);
         m_pod.plan.shapes = places.admitted;
         m_pod.plan.do_not_disrupt = pod.do_not_disrupt ? 1 : 0;
         if (places.shapes.empty() && m_object.replicas > 0)
             m_out.warnings.push_back(
                 {m_object.meta.where, m_object.meta.title(),
                  fmt::format("its pods fit on no node of any pool and stay Pending{}", places.why)});
-        if (declared == nullptr || places.shapes.empty() || m_pod.plan.needs[resource_gpus] == 0) return;
-        m_gpus = places.gpus;
-        m_gpu_kinds = gpu_kinds_of(pools);
+        if (declared == nullptr || places.shapes.empty() || pod.gpus() == 0) return;
+        meet_gpus(places, pools);
         const auto before = static_cast<std::ptrdiff_t>(m_errors.size());
         m_fits = serve(*declared, m_pod, m_facts);
         for (auto p = m_errors.begin() + before; p != m_errors.end(); ++p)
@@ -236,37 +234,55 @@ private:
         TemplateParts worker = m_pod;
         const WorkloadObject* own =
             m_scenario.manifests.find_workload(m_object.meta.kind, m_object.meta.name, m_object.meta.name_space);
-        if (own != nullptr) worker.plan.needs = needs_of(own->pod);
+        if (own != nullptr) worker.plan.needs = m_out.extended.needs_of(own->pod);
         worker.plan.server = -1;
         worker.kind_servers.clear();
         const auto w = static_cast<std::uint32_t>(m_out.parts.workloads.size() - 1);
         const std::uint32_t made = m_out.parts.add_revision(w, worker);
         TemplatePlan& leader = m_out.parts.templates[m_out.parts.workloads[w].first_template].plan;
         leader.worker_template = m_pod.plan.worker_template = static_cast<std::int32_t>(made);
-        leader.busy_gpus = m_pod.plan.busy_gpus =
-            static_cast<std::uint32_t>(m_pod.plan.needs[resource_gpus]) * m_plan.ordinals.group_size;
+        leader.busy_pods = m_pod.plan.busy_pods = m_plan.ordinals.group_size;
+    }
+
+    void meet_gpus(const NodePlaces& places, const std::vector<PoolDraft>& pools) {
+        m_gpus = places.gpus;
+        m_gpu_kinds = gpu_kinds_of(pools);
+    }
+    /// Pods that take turns on a GPU find its memory as the others leave it.
+    void warn_of_turns(const ModelServer& declared, const PlacedGpu& gpu, std::int32_t memory_milli) {
+        if (memory_milli * gpu.clients <= 1000) return;
+        m_out.warnings.push_back(
+            {declared.where, declared.path,
+             fmt::format("each {} is given to {} pods, which share its memory; at --gpu-memory-utilization {:g} it holds {}: a further "
+                         "one ends when it starts, over and over",
+                         gpu.device, gpu.clients, memory_milli / 1000.0, std::max(1, 1000 / std::max(memory_milli, 1)))});
     }
 
     /// The servers of a template, one for each kind of GPU that its pods may meet. A model that runs on none of
     /// them is an error, one that runs on some a warning: pods on the others never serve.
     bool serve(const ModelServer& declared, TemplateParts& pod, CompiledWorkload& facts) {
-        std::vector<std::int32_t> servers(m_gpu_kinds.size(), no_fit_server);
+        std::vector<std::int32_t> servers(m_gpu_kinds, no_fit_server);
         Problems problems;
         std::vector<std::string> runs, fails;
-        for (const std::string& gpu : m_gpus) {
+        for (const PlacedGpu& gpu : m_gpus) {
             CompiledWorkload here = facts;
-            Result<ServerParts> made = compile_server(declared, gpu, here, m_out.warnings);
+            Result<ServerParts> made = compile_server(declared, gpu.device, here, m_out.warnings);
+            const std::int64_t split = std::int64_t{declared.tensor_parallel} * declared.pipeline_parallel;
+            if (made && split > 1)
+                if (std::string why = why_unconnected(gpu, split / m_object.group_size); !why.empty()) made = Problem{declared.where, declared.path, std::move(why)};
             if (!made) {
                 problems.insert(problems.end(), made.problems().begin(), made.problems().end());
-                fails.push_back(gpu.empty() ? "no GPU" : gpu);
+                fails.push_back(gpu.device.empty() ? "no GPU" : gpu.device);
                 continue;
             }
-            const auto kind = std::find(m_gpu_kinds.begin(), m_gpu_kinds.end(), gpu) - m_gpu_kinds.begin();
-            servers[static_cast<std::size_t>(kind)] = static_cast<std::int32_t>(m_out.parts.servers.size());
+            const auto memory_milli = static_cast<std::int32_t>(std::lround(here.capacity.gpu_memory_utilization * 1000));
+            if (gpu.takes_turns) warn_of_turns(declared, gpu, memory_milli);
+            servers[gpu.kind] = static_cast<std::int32_t>(m_out.parts.servers.size());
             if (runs.empty()) {
                 facts = here;
                 compile_inference_probes(*made, pod.plan);
-                pod.plan.server = servers[static_cast<std::size_t>(kind)];
+                pod.plan.device_memory_milli = memory_milli;
+                pod.plan.server = servers[gpu.kind];
             }
             runs.push_back(here.gpu);
             m_out.parts.servers.push_back(std::move(*made));
@@ -394,8 +410,8 @@ private:
     CompiledWorkload m_facts;
     const OtherWorkload* m_other = nullptr;  ///< no requests go to it
     std::int32_t m_most = 1;                 ///< replicas at any time, but for successors
-    std::vector<std::string> m_gpus;       ///< kinds of GPU that its pods may meet
-    std::vector<std::string> m_gpu_kinds;  ///< all of the scenario, by ShapePlan::gpu_kind
+    std::vector<PlacedGpu> m_gpus;  ///< that its pods may meet
+    std::size_t m_gpu_kinds = 0;    ///< of the scenario, by ShapePlan::gpu_kind
     bool m_fits = false;
 };
 
@@ -505,8 +521,9 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     parts.scrape.metrics_server_resolution = metrics_server_resolution(scenario);
 
     refuse_unsimulated(scenario, errors);
-    std::vector<PoolDraft> pools = compile_pools(scenario, parts, errors, out.warnings);
-    compile_daemon_sets(scenario, pools, out.warnings);
+    out.extended = ExtendedResources::of(scenario.manifests, errors);
+    std::vector<PoolDraft> pools = compile_pools(scenario, out, errors);
+    compile_daemon_sets(scenario, pools, out);
     std::vector<const WorkloadObject*> objects;
     std::deque<WorkloadObject> leaders;
     parts.workload_of_model.clear();
@@ -562,6 +579,7 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     if (!errors.empty()) return errors;
     compile_scheduling(scenario, objects, pools, out);
     compile_events(scenario, objects, pools, parts, errors);
+    compile_turns(parts, errors);
     compile_budgets(scenario, objects, parts);
     compile_quotas(scenario, objects, out, errors);
     compile_cron_jobs(others, first_other, out.clock.start_unix_s, scenario, parts, errors);

@@ -298,7 +298,7 @@ private:
         const std::string wanted = names.empty() ? "NAME" : names.front();
         const bool queue = from.kind == TriggerKind::queue && !from.queue_rate;
         refuse(so.meta, path,
-               fmt::format("a {} trigger reads something that is not simulated, allowed: its value in the scenario as "
+               fmt::format("the {} trigger reads something that is not simulated, allowed: its value in the scenario as "
                            "metrics: {{\"{}\": EXPRESSION}}{}{}",
                            from.type, wanted, names.empty() ? " and name: NAME on the trigger" : "",
                            queue ? ", or workload.routing: queue where it is the queue in front of the workload" : ""));

@@ -1,5 +1,7 @@
 #include "scenarios/compile_events.hpp"
 
+#include "scenarios/compile_server.hpp"
+
 #include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
@@ -39,21 +41,6 @@ void compile_shortage(const ScenarioEvent& e, const std::vector<PoolDraft>& pool
 
 std::uint32_t share_of(double share) { return static_cast<std::uint32_t>(std::lround(share * share_one)); }
 std::int32_t milli_of(double factor) { return static_cast<std::int32_t>(std::lround(factor * 1000)); }
-
-/// A server whose every step takes `milli` thousandths of its time.
-ServerParts slowed(ServerParts server, std::int64_t milli) {
-    const auto scale = [&](std::int64_t ticks) { return ticks * milli / 1000; };
-    StepCostTable& cost = server.cost;
-    for (std::vector<Tick>* table : {&cost.decode_step, &cost.mixed_step})
-        for (Tick& t : *table) t = {std::max<std::int64_t>(scale(t.count), t.count > 0 ? 1 : 0)};
-    for (ContextSegment& c : cost.attention) {
-        c.at_from = {scale(c.at_from.count)};
-        c.ticks_per_token = scale(c.ticks_per_token);
-    }
-    cost.per_sampled_row = {scale(cost.per_sampled_row.count)};
-    cost.prefill_ticks_per_pair_q16 = scale(cost.prefill_ticks_per_pair_q16);
-    return server;
-}
 
 void compile_degradation(const ScenarioEvent& e, std::uint32_t w, BlueprintParts& parts, Problems& errors) {
     const DegradeSpec& spec = e.degrade;
@@ -122,6 +109,13 @@ void compile_events(const Scenario& scenario, const std::vector<const WorkloadOb
             case EventKind::degrade:
                 for (std::uint32_t w = 0; w < objects.size(); ++w)
                     if (objects[w]->meta.title() == e.target) compile_degradation(e, w, parts, errors);
+                break;
+            case EventKind::no_image:
+                for (std::uint32_t w = 0; w < objects.size(); ++w) {
+                    if (objects[w]->meta.title() != e.target) continue;
+                    parts.events.push_back({e.at, ClusterEventKind::no_image, {}, w});
+                    parts.events.push_back({e.at + e.duration, ClusterEventKind::image_returns, {}, w});
+                }
                 break;
             case EventKind::no_capacity:
                 compile_shortage(e, pools, parts, errors);

@@ -38,13 +38,13 @@ std::set<std::string> asked_values(const std::vector<const PodTemplate*>& pods, 
 
 class NodePoolCompiler {
 public:
-    NodePoolCompiler(const Scenario& scenario, BlueprintParts& parts, std::vector<PoolDraft>& drafts,
-                     Problems& errors, Problems& warnings)
+    NodePoolCompiler(const Scenario& scenario, CompiledScenario& out, std::vector<PoolDraft>& drafts, Problems& errors)
         : m_scenario(scenario),
-          m_parts(parts),
+          m_extended(out.extended),
+          m_parts(out.parts),
           m_drafts(drafts),
           m_errors(errors),
-          m_warnings(warnings),
+          m_warnings(out.warnings),
           m_pods(pods_of(scenario.manifests)) {}
 
     void compile() {
@@ -84,7 +84,17 @@ private:
         narrow(pool, offerings);
         std::stable_sort(offerings.begin(), offerings.end(),
                          [](const NodeOffering& a, const NodeOffering& b) { return a.zone < b.zone; });
-        for (const NodeOffering& offering : offerings) draft.shapes.push_back(shape_of(pool, offering));
+        Problems undivided;
+        for (const NodeOffering& offering : offerings) draft.shapes.push_back(shape_of(pool, offering, &undivided));
+        const auto divided = [](const ShapeDraft& s) {
+            return std::any_of(s.devices.begin(), s.devices.end(), [](const DeviceUnits& d) { return d.num != d.den; });
+        };
+        if (std::any_of(draft.shapes.begin(), draft.shapes.end(), divided))
+            m_warnings.push_back({pool.where, pool.meta.title(), "its nodes divide their GPUs, of which Karpenter knows nothing: it plans new nodes with whole GPUs (nvidia.com/gpu), and launches none for slices or shares of other names"});
+        if (!undivided.empty()) {
+            m_errors.push_back(undivided.front());
+            draft.refused = true;
+        }
         describe_provisioning(draft.spec, cloud_name(m_scenario.cluster.cloud), draft, m_parts, m_errors);
         const bool spot = std::any_of(offerings.begin(), offerings.end(), [](const NodeOffering& o) { return o.capacity == CapacityType::spot; });
         if (spot)
@@ -122,8 +132,7 @@ private:
         for (const NodeOffering& o : offerings) {
             const ShapeDraft shape = shape_of(pool, o);
             const bool used = std::any_of(m_pods.begin(), m_pods.end(), [&](const PodTemplate* pod) {
-                const ResourceAmounts needs = resource_amounts(pod->gpus(), pod->cpu_request_milli(), pod->memory_request_bytes(), 1);
-                return fits(needs, shape.plan.allocatable) && unmet_label(*pod, o.labels).empty();
+                return fits(m_extended.needs_of(*pod), shape.plan.allocatable) && unmet_label(*pod, o.labels).empty();
             });
             if (used) useful.push_back(o);
         }
@@ -153,7 +162,8 @@ private:
         return nullptr;
     }
 
-    [[nodiscard]] ShapeDraft shape_of(const KarpenterNodePool& pool, const NodeOffering& offering) const {
+    /// A node that cannot advertise its GPUs as its labels say is among `undivided`, and has none.
+    [[nodiscard]] ShapeDraft shape_of(const KarpenterNodePool& pool, const NodeOffering& offering, Problems* undivided = nullptr) const {
         const KarpenterNodeClass* node_class = class_of(pool);
         const InstanceType& type = *offering.type;
         ShapeDraft out;
@@ -171,7 +181,7 @@ private:
         const std::int64_t cpu = std::int64_t{type.vcpus} * 1000;
         const auto memory = static_cast<std::int64_t>(type.memory_gib * 1073741824.0);
         const std::int64_t pods = pool.max_pods ? *pool.max_pods : node_class && node_class->max_pods ? *node_class->max_pods : 110;
-        plan.capacity = resource_amounts(type.gpu_count, cpu, memory, pods);
+        plan.capacity = resource_amounts(0, cpu, memory, pods);
         plan.allocatable = plan.capacity;
         plan.allocatable[resource_cpu_milli] = allocatable_cpu(cpu);
         plan.allocatable[resource_memory_bytes] = allocatable_memory(memory, m_scenario.cluster.cloud);
@@ -187,6 +197,11 @@ private:
             }
         if (own_cpu > 0) plan.allocatable[resource_cpu_milli] = cpu - own_cpu;
         if (own_memory > 0) plan.allocatable[resource_memory_bytes] = memory - own_memory - eviction;
+        PoolSpec spec;
+        spec.where = pool.where;
+        spec.path = pool.meta.title();
+        const Problems problems = describe_devices(spec, m_scenario, m_extended, out);
+        if (undivided != nullptr) undivided->insert(undivided->end(), problems.begin(), problems.end());
         return out;
     }
 
@@ -235,9 +250,9 @@ private:
                 limit(resource_memory_bytes, amount.ceil());
             else if (name == "nodes")
                 out.node_limit = amount.ceil();
-            else if (is_gpu_resource(name))
-                limit(resource_gpus, amount.ceil());
-            else
+            else if (m_extended.place(name) >= 0)
+                limit(m_extended.place(name), amount.ceil());
+            else if (!is_gpu_resource(name))  // GPUs that nobody asks for: nothing is launched for them
                 m_warnings.push_back({pool.where, pool.meta.title() + ":spec.limits." + name, "a limit on this resource is not held, allowed: cpu, memory, nvidia.com/gpu and nodes"});
         }
     }
@@ -258,6 +273,7 @@ private:
     }
 
     const Scenario& m_scenario;
+    const ExtendedResources& m_extended;
     BlueprintParts& m_parts;
     std::vector<PoolDraft>& m_drafts;
     Problems& m_errors;
@@ -268,9 +284,8 @@ private:
 
 }  // namespace
 
-void compile_node_pools(const Scenario& scenario, BlueprintParts& parts, std::vector<PoolDraft>& drafts,
-                        Problems& errors, Problems& warnings) {
-    NodePoolCompiler(scenario, parts, drafts, errors, warnings).compile();
+void compile_node_pools(const Scenario& scenario, CompiledScenario& out, std::vector<PoolDraft>& drafts, Problems& errors) {
+    NodePoolCompiler(scenario, out, drafts, errors).compile();
 }
 
 void size_karpenter_pools(const BlueprintParts& parts, std::vector<PoolDraft>& drafts) {

@@ -54,6 +54,15 @@ HealthFamily family_of(const WorkloadObject& workload) {
     return engine == "triton" ? HealthFamily::triton : HealthFamily::vllm;
 }
 
+/// imagePullPolicy, or what the API server puts there: Always for :latest and for no tag.
+bool always_pulls(const Container& c) {
+    if (!c.image_pull_policy.empty()) return c.image_pull_policy == "Always";
+    if (c.image.find('@') != std::string::npos) return false;
+    const std::size_t colon = c.image.rfind(':'), slash = c.image.rfind('/');
+    const bool tagged = colon != std::string::npos && (slash == std::string::npos || colon > slash);
+    return !tagged || c.image.substr(colon + 1) == "latest";
+}
+
 }  // namespace
 
 void compile_inference_probes(const ServerParts& server, TemplatePlan& plan) {
@@ -75,6 +84,7 @@ void compile_pod_life(const WorkloadObject& workload, Tick endpoint_delay, Templ
     plan.exit_takes = seconds(1);
     if (workload.server_container >= workload.pod.containers.size()) return;
     const Container& c = workload.pod.containers[workload.server_container];
+    if (always_pulls(c)) plan.pull = pull_always;
     plan.pre_stop = c.pre_stop_sleep.value_or(Tick{});
     plan.pre_stop_drains = c.pre_stop && c.pre_stop->waits_until_idle ? 1 : 0;
     ContainerProbeRules& rules = plan.probes.rules;

@@ -67,8 +67,8 @@ Result<ShapeDraft> describe_type(const PoolSpec& spec, const ClusterSpec& cluste
     }
     const std::int64_t pods = spec.max_pods > 0 ? spec.max_pods : 110;  // kubelet's default of pods per node
     out.plan.gpus = gpus;
-    out.plan.capacity = resource_amounts(gpus, whole_cpu, whole_memory, pods);
-    out.plan.allocatable = resource_amounts(gpus, cpu, memory, pods);
+    out.plan.capacity = resource_amounts(0, whole_cpu, whole_memory, pods);
+    out.plan.allocatable = resource_amounts(0, cpu, memory, pods);
     return out;
 }
 
@@ -117,7 +117,9 @@ std::vector<std::string> zones_of(const PoolSpec& spec, const ClusterSpec& clust
 
 /// The pool's shapes, by zone and then as its types are listed. Where a type is not sold in some zone, or not in
 /// one of the two ways, the others stand for it; what is sold nowhere is an error.
-void describe_shapes(const PoolSpec& spec, const ClusterSpec& cluster, PoolDraft& draft, Problems& errors) {
+void describe_shapes(const PoolSpec& spec, const Scenario& scenario, const ExtendedResources& extended, PoolDraft& draft,
+                     Problems& errors) {
+    const ClusterSpec& cluster = scenario.cluster;
     std::vector<CapacityType> ways{spec.capacity};
     if (spec.buys_both) ways = {CapacityType::on_demand, CapacityType::spot};
     std::vector<ShapeDraft> types;
@@ -158,9 +160,13 @@ void describe_shapes(const PoolSpec& spec, const ClusterSpec& cluster, PoolDraft
                 PoolSpec bought = spec;
                 bought.capacity = capacity;
                 shape.labels = node_labels(bought, cluster, type.instance_type, zone);
+                for (const Problem& p : describe_devices(bought, scenario, extended, shape)) {
+                    note(p);
+                    draft.refused = true;
+                }
                 draft.shapes.push_back(std::move(shape));
             }
-    if (sold.size() == types.size()) return;
+    if (sold.size() == types.size() && !draft.refused) return;
     errors.insert(errors.end(), problems.begin(), problems.end());
 }
 
@@ -227,7 +233,9 @@ void number_shapes(std::vector<PoolDraft>& drafts, Problems& errors, const std::
         for (std::size_t i = 0; i < draft.shapes.size(); ++i) {
             ShapeDraft& shape = draft.shapes[i];
             shape.plan.zone = index_in(zones, shape.zone);
-            shape.plan.gpu_kind = index_in(gpus, shape.gpu);
+            std::string kind = shape.gpu;
+            for (const DeviceUnits& d : shape.devices) kind += fmt::format("|{} {} {}", d.resource, d.device, d.takes_turns ? d.clients : 1);
+            shape.plan.gpu_kind = index_in(gpus, kind);
             shape.plan.type = static_cast<std::int32_t>(std::distance(types.begin(), types.find(shape.instance_type)));
             shape.plan.family =
                 static_cast<std::int32_t>(std::distance(families.begin(), families.find(family_of(shape.instance_type))));
@@ -293,6 +301,24 @@ std::int64_t allocatable_memory(std::int64_t bytes, CloudKind cloud) {
     return bytes - reserved;
 }
 
+Problems describe_devices(const PoolSpec& spec, const Scenario& scenario, const ExtendedResources& extended, ShapeDraft& shape) {
+    if (!shape.gpu.empty() && shape.plan.gpus > 0) {
+        const auto gpu = get_gpu(shape.gpu);
+        if (!gpu) return {at(spec, "gpu", gpu.problems().front().message)};
+        auto devices = pool_devices(gpu->gpu, static_cast<std::int32_t>(shape.plan.gpus), spec.division,
+                                    scenario.manifests.gpu_sharing, shape.labels);
+        if (!devices) {
+            Problem p = devices.problems().front();
+            if (p.where.line == 0) p = at(spec, "gpu_sharing", p.message);
+            return {p};
+        }
+        shape.devices = std::move(*devices);
+        shape.plan.gpu_labelled = gpu->gpu.vendor == "nvidia" ? 1 : 0;
+    }
+    extended.put(shape.devices, shape.plan);
+    return {};
+}
+
 void describe_provisioning(const PoolSpec& spec, const std::string& cloud, PoolDraft& draft, BlueprintParts& parts,
                            Problems& errors) {
     double median = 0, sigma = spec.provisioning_sigma;
@@ -322,14 +348,15 @@ Result<PoolPrice> pool_price(const PoolSpec& spec, const ClusterSpec& cluster) {
     return price_of(spec, cluster, spec.instance_types.front(), zones_of(spec, cluster).front(), spec.capacity);
 }
 
-std::vector<PoolDraft> compile_pools(const Scenario& scenario, BlueprintParts& parts, Problems& errors,
-                                     Problems& warnings) {
+std::vector<PoolDraft> compile_pools(const Scenario& scenario, CompiledScenario& out, Problems& errors) {
     std::vector<PoolDraft> drafts;
+    BlueprintParts& parts = out.parts;
+    Problems& warnings = out.warnings;
     const ClusterSpec& cluster = scenario.cluster;
     for (const PoolSpec& spec : cluster.pools) {
         PoolDraft draft;
         draft.spec = spec;
-        describe_shapes(spec, cluster, draft, errors);
+        describe_shapes(spec, scenario, out.extended, draft, errors);
         draft.plan = plan_of(spec, cluster, errors);
         describe_provisioning(spec, cloud_name(cluster.cloud), draft, parts, errors);
         if (spec.interruptions_per_hour)
@@ -342,7 +369,7 @@ std::vector<PoolDraft> compile_pools(const Scenario& scenario, BlueprintParts& p
         drafts.push_back(std::move(draft));
     }
     set_priorities(scenario, drafts);
-    compile_node_pools(scenario, parts, drafts, errors, warnings);
+    compile_node_pools(scenario, out, drafts, errors);
     if (drafts.empty())
         errors.push_back({{scenario.file, 0, 0},
                           "cluster.pools",
@@ -356,13 +383,10 @@ std::vector<PoolDraft> compile_pools(const Scenario& scenario, BlueprintParts& p
     return drafts;
 }
 
-std::vector<std::string> gpu_kinds_of(const std::vector<PoolDraft>& pools) {
-    std::vector<std::string> kinds;
+std::size_t gpu_kinds_of(const std::vector<PoolDraft>& pools) {
+    std::size_t kinds = 0;
     for (const PoolDraft& pool : pools)
-        for (const ShapeDraft& shape : pool.shapes) {
-            if (shape.plan.gpu_kind >= kinds.size()) kinds.resize(shape.plan.gpu_kind + 1);
-            kinds[shape.plan.gpu_kind] = shape.gpu;
-        }
+        for (const ShapeDraft& shape : pool.shapes) kinds = std::max<std::size_t>(kinds, shape.plan.gpu_kind + 1);
     return kinds;
 }
 

@@ -11,6 +11,7 @@ struct ShapeDraft {
     std::string zone;           ///< "" = not known
     CapacityType capacity = CapacityType::on_demand;
     std::string gpu;  ///< catalogue name; "" = nodes without GPUs
+    std::vector<DeviceUnits> devices;  ///< how they advertise them
     Labels labels;    ///< of its nodes
     std::string price_source;
 };
@@ -27,13 +28,11 @@ struct PoolDraft {
 
 /// Resolves the pools of the scenario and of its manifests: instance types x zones x ways of buying, with sizes,
 /// labels, prices and provisioning; Karpenter's NodePools with their limits and budgets. Adds quantile tables and
-/// Karpenter's plans to `parts`. Node slots of NodePools follow later (size_karpenter_pools).
-[[nodiscard]] std::vector<PoolDraft> compile_pools(const Scenario& scenario, BlueprintParts& parts,
-                                                   Problems& errors, Problems& warnings);
+/// Karpenter's plans to `out.parts`. Node slots of NodePools follow later (size_karpenter_pools).
+[[nodiscard]] std::vector<PoolDraft> compile_pools(const Scenario& scenario, CompiledScenario& out, Problems& errors);
 
 /// The same of the manifests' NodePools alone; compile_pools calls it.
-void compile_node_pools(const Scenario& scenario, BlueprintParts& parts, std::vector<PoolDraft>& drafts,
-                        Problems& errors, Problems& warnings);
+void compile_node_pools(const Scenario& scenario, CompiledScenario& out, std::vector<PoolDraft>& drafts, Problems& errors);
 
 /// NodePools get as many node slots as their limits, or the pods that may run there, can need. Call it when
 /// `parts` has all templates.
@@ -43,8 +42,8 @@ void size_karpenter_pools(const BlueprintParts& parts, std::vector<PoolDraft>& d
 /// for each pool, or two where it buys spot and on demand.
 void add_pools(std::vector<PoolDraft>& drafts, CompiledScenario& out, Problems& errors);
 
-/// The scenario's kinds of GPU by ShapePlan::gpu_kind; "" = none.
-[[nodiscard]] std::vector<std::string> gpu_kinds_of(const std::vector<PoolDraft>& pools);
+/// How many kinds of GPUs, and of dividing them, the nodes have: ShapePlan::gpu_kind counts them.
+[[nodiscard]] std::size_t gpu_kinds_of(const std::vector<PoolDraft>& pools);
 
 // ---- shared by the two compilers of pools ------------------------------------------------------------------
 
@@ -53,6 +52,9 @@ void add_pools(std::vector<PoolDraft>& drafts, CompiledScenario& out, Problems& 
 /// What a node keeps for the kubelet and the system, where nothing else is said.
 [[nodiscard]] std::int64_t allocatable_cpu(std::int64_t milli);
 [[nodiscard]] std::int64_t allocatable_memory(std::int64_t bytes, CloudKind cloud);
+
+/// Divides a node's GPUs as the pool, its labels and the manifests say, and puts the units in their places.
+[[nodiscard]] Problems describe_devices(const PoolSpec& spec, const Scenario& scenario, const ExtendedResources& extended, ShapeDraft& shape);
 
 /// Fills in how long a node takes to come, for all shapes of a pool.
 void describe_provisioning(const PoolSpec& spec, const std::string& cloud, PoolDraft& draft, BlueprintParts& parts,

@@ -53,7 +53,8 @@ private:
 
     void words() {
         SchedulerWords& words = m_out.scheduler_words;
-        words.resources = {"cpu", "memory", "pods", "nvidia.com/gpu"};
+        words.resources = {"cpu", "memory", "pods"};
+        words.resources.insert(words.resources.end(), m_out.extended.names().begin(), m_out.extended.names().end());
         for (std::size_t i = 0; i < m_shapes.size(); ++i)
             for (const Taint& taint : m_shapes[i].pool->spec.taints) {
                 if (taint.effect == TaintEffect::prefer_no_schedule) continue;

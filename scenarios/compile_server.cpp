@@ -54,6 +54,14 @@ KvRequest request_of(const ModelServer& s, const std::string& gpu) {
     return r;
 }
 
+/// Whether `server` is another one, or that one while it is ill.
+bool is_or_slows(const BlueprintParts& parts, std::size_t sound, std::size_t server) {
+    if (sound == server) return true;
+    for (const DegradationPlan& d : parts.degradations)
+        if (d.first_slow >= 0 && static_cast<std::size_t>(parts.slow_servers[static_cast<std::size_t>(d.first_slow) + sound]) == server) return true;
+    return false;
+}
+
 }  // namespace
 
 Result<ServerParts> compile_server(const ModelServer& server, const std::string& gpu, CompiledWorkload& facts,
@@ -150,6 +158,63 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
     facts.step_time_source = step_time_coefficients(c.gpu).source;
     facts.capacity = c;
     return parts;
+}
+
+ServerParts slowed(ServerParts server, std::int64_t milli) {
+    const auto scale = [&](std::int64_t ticks) { return ticks * milli / 1000; };
+    StepCostTable& cost = server.cost;
+    for (std::vector<Tick>* table : {&cost.decode_step, &cost.mixed_step})
+        for (Tick& t : *table) t = {std::max<std::int64_t>(scale(t.count), t.count > 0 ? 1 : 0)};
+    for (ContextSegment& c : cost.attention) {
+        c.at_from = {scale(c.at_from.count)};
+        c.ticks_per_token = scale(c.ticks_per_token);
+    }
+    cost.per_sampled_row = {scale(cost.per_sampled_row.count)};
+    cost.prefill_ticks_per_pair_q16 = scale(cost.prefill_ticks_per_pair_q16);
+    return server;
+}
+
+void compile_turns(BlueprintParts& parts, Problems& errors) {
+    for (const ShapePlan& shape : parts.shapes)
+        for (const DeviceRange& range : shape.devices)
+            if (range.takes_turns) parts.most_turns = std::max<std::uint32_t>(parts.most_turns, range.clients);
+    const std::size_t servers = parts.servers.size();
+    if (parts.most_turns == 1) return;
+    const auto shares = [&](std::size_t server) {
+        for (const TemplateParts& t : parts.templates)
+            for (std::size_t s = 0; s < parts.shapes.size(); ++s)
+                for (std::int32_t k = 0; k < extended_kinds; ++k) {
+                    const auto kind = parts.shapes[s].gpu_kind;
+                    const std::int32_t here = t.kind_servers.empty() ? t.plan.server : t.kind_servers[kind];
+                    if (parts.shapes[s].devices[k].takes_turns && t.plan.needs[resource_extended + k] > 0 && here >= 0 &&
+                        t.plan.shapes.has(static_cast<std::int32_t>(s)) && is_or_slows(parts, static_cast<std::size_t>(here), server))
+                        return true;
+                }
+        return false;
+    };
+    std::vector<bool> needed(servers);
+    for (std::size_t s = 0; s < servers; ++s) needed[s] = shares(s);
+    std::vector<ServerParts> made;
+    for (std::uint32_t n = 2; n <= parts.most_turns; ++n)
+        for (std::size_t s = 0; s < servers; ++s) {
+            parts.turn_servers.push_back(needed[s] ? static_cast<std::int32_t>(servers + made.size()) : -1);
+            if (!needed[s]) continue;
+            made.push_back(slowed(parts.servers[s], std::int64_t{1000} * n));
+            if (longest_step_of(made.back()) <= longest_step || !errors.empty()) continue;
+            errors.push_back({{}, "", fmt::format("a step of a server whose GPU {} pods share could take {:.0f} s, allowed: {:.0f} s; smaller "
+                                                  "max_num_batched_tokens or max_model_len",
+                                                  n, to_seconds(longest_step_of(made.back())), to_seconds(longest_step))});
+        }
+    // The engine looks them up by the number of all servers.
+    std::vector<std::int32_t> table;
+    const std::size_t all = servers + made.size();
+    for (std::uint32_t n = 2; n <= parts.most_turns; ++n) {
+        const auto row = parts.turn_servers.begin() + static_cast<std::ptrdiff_t>((n - 2) * servers);
+        table.insert(table.end(), row, row + static_cast<std::ptrdiff_t>(servers));
+        table.resize((n - 1) * all, -1);
+    }
+    parts.turn_servers = std::move(table);
+    for (ServerParts& s : made) parts.servers.push_back(std::move(s));
 }
 
 }  // namespace windtunnel

@@ -9,4 +9,12 @@ namespace windtunnel {
 [[nodiscard]] Result<ServerParts> compile_server(const ModelServer& server, const std::string& gpu,
                                                  CompiledWorkload& facts, Problems& warnings);
 
+/// A server whose every step takes `milli` thousandths of its time.
+[[nodiscard]] ServerParts slowed(ServerParts server, std::int64_t milli);
+
+/// For servers on devices that pods share by time: what each is while 2, 3, ... of them work, each of which has an equal
+/// part of the time (kubernetes.md 8.3; what switching costs is not known and left out). Call it when `parts` has all
+/// servers and shapes.
+void compile_turns(BlueprintParts& parts, Problems& errors);
+
 }  // namespace windtunnel

@@ -1,6 +1,7 @@
 #pragma once
 #include "models/kv_capacity.hpp"
 #include "policies/scheduler_message.hpp"
+#include "scenarios/extended_resources.hpp"
 #include "sim/blueprint_builder.hpp"
 
 #include <cstdint>
@@ -89,6 +90,7 @@ struct CompiledScenario {
     std::vector<CompiledAutoscaler> autoscalers;
     std::vector<CompiledAlert> alerts;  ///< in the manifests' order
     StartClock clock;
+    ExtendedResources extended;      ///< which stand in which place
     SchedulerWords scheduler_words;  ///< of the reasons why pods are pending
     Problems warnings;         ///< shown in every result
     bool has_goodput = false;  ///< the scenario says what a good request is

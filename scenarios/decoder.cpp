@@ -281,7 +281,12 @@ void Decoder::finish() {
     for (const Node& member : m_node->children) {
         if (m_known.contains(member.key)) continue;
         std::string message = "is no known key" + did_you_mean(member.key, known);
-        if (nearest_name(member.key, known).empty() && known.size() <= 24) message += ", allowed: " + join(known);
+        const std::string meant = nearest_name(member.key, known);
+        // A key that was misspelt is not missing besides.
+        std::erase_if(m_findings->errors, [&](const Problem& p) {
+            return !meant.empty() && p.path == path_of(meant) && p.where.file == m_file && p.message.starts_with("is missing");
+        });
+        if (meant.empty() && known.size() <= 24) message += ", allowed: " + join(known);
         m_findings->errors.push_back({{m_file, member.line, member.column}, path_of(member.key), message});
     }
 }

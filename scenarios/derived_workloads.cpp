@@ -19,7 +19,8 @@ constexpr Maker makers[] = {{"InferenceService", "serving.kserve.io", derive_inf
                             {"Model", "kubeai.org", derive_kubeai_model},
                             {"NIMService", "apps.nvidia.com", derive_nim_service},
                             {"PodAutoscaler", "autoscaling.aibrix.ai", derive_pod_autoscaler},
-                            {"RayService", "ray.io", derive_ray_service}};
+                            {"RayService", "ray.io", derive_ray_service},
+                            {"Workspace", "kaito.sh", derive_kaito_workspace}};
 
 std::string namespace_of(const Node& root) {
     const std::string name = root.text_at({"metadata", "namespace"});

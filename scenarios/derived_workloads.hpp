@@ -16,7 +16,7 @@ namespace windtunnel {
 
 /// Adds the Deployments and autoscalers that operators make of their own objects (KServe's InferenceService and
 /// LLMInferenceService, the production stack's VLLMRuntime, KubeAI's Model, NIMService, AIBrix' PodAutoscaler,
-/// RayService) to the documents; Document::made_from names the object. Where the documents hold the made object
+/// RayService, KAITO's Workspace) to the documents; Document::made_from names the object. Where the documents hold the made object
 /// already, as a dump does, that one stands. Autoscalers of the operators' own are errors that say what to write.
 void derive_workloads(std::vector<Document>& documents, Findings& findings);
 
@@ -68,5 +68,6 @@ void derive_kubeai_model(Derivation& d);
 void derive_nim_service(Derivation& d);
 void derive_pod_autoscaler(Derivation& d);
 void derive_ray_service(Derivation& d);
+void derive_kaito_workspace(Derivation& d);
 
 }  // namespace windtunnel

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <set>
 
 namespace windtunnel {
 namespace {
@@ -36,6 +35,17 @@ std::string mig_resource(std::string profile) {
     const std::size_t plus = profile.find('+');
     if (plus != std::string::npos) profile[plus] = '.';
     return "nvidia.com/mig-" + profile;
+}
+
+/// The name under which a vendor's device plugin advertises whole cards.
+std::string whole_resource(const Gpu& gpu) { return gpu.vendor == "amd" ? "amd.com/gpu" : "nvidia.com/gpu"; }
+
+/// An entry with a device filter names cards by PCI ids; the profiles say which model they are of.
+bool is_about(const MigLayoutEntry& entry, const Gpu& gpu) {
+    if (entry.device_filter.empty()) return true;
+    return std::all_of(entry.instances.begin(), entry.instances.end(), [&](const auto& instance) {
+        return std::any_of(gpu.mig.begin(), gpu.mig.end(), [&](const MigProfile& p) { return p.name == instance.first; });
+    });
 }
 
 }  // namespace
@@ -138,47 +148,55 @@ Result<std::vector<MigPlacement>> place_mig_instances(const Gpu& gpu, const std:
     return out;
 }
 
-Result<std::map<std::string, std::int64_t>> advertised_resources(const Gpu& gpu, std::int32_t gpu_count, const DevicePluginConfig& plugin,
-                                                                 const std::vector<MigLayoutEntry>& layout) {
-    std::map<std::string, std::int64_t> out;
-    std::int64_t whole = 0;
-    std::map<std::string, std::int64_t> slices;
-    std::set<std::map<std::string, std::int32_t>> distinct;
+Result<std::vector<DeviceUnits>> node_devices(const Gpu& gpu, std::int32_t gpu_count, const DevicePluginConfig& plugin,
+                                              const std::vector<MigLayoutEntry>& layout) {
+    const std::string whole_name = whole_resource(gpu);
+    std::int32_t whole = 0;
+    std::map<std::string, std::int32_t> slices;
     for (std::int32_t i = 0; i < gpu_count; ++i) {
         const MigLayoutEntry* entry = nullptr;
         for (const MigLayoutEntry& e : layout)
-            if (e.mig_enabled && (e.all_devices || std::find(e.devices.begin(), e.devices.end(), i) != e.devices.end())) entry = &e;
+            if (e.mig_enabled && (e.all_devices || std::find(e.devices.begin(), e.devices.end(), i) != e.devices.end()) && is_about(e, gpu)) entry = &e;
         if (!entry || entry->instances.empty() || plugin.mig_strategy == MigStrategy::none) {
             ++whole;
-            distinct.insert({});
             continue;
         }
         const auto placed = place_mig_instances(gpu, entry->instances);
         if (!placed) {
             Problem p = placed.problems().front();
             p.where = entry->where;
-            p.path = entry->path + ".mig-devices";
+            p.path = entry->path.empty() ? "" : entry->path + ".mig-devices";
             return p;
         }
         for (const MigPlacement& p : *placed) ++slices[p.profile];
-        distinct.insert(entry->instances);
     }
-    if (plugin.mig_strategy == MigStrategy::single && !slices.empty()) {
-        if (slices.size() > 1 || whole > 0)
-            return Problem{layout.front().where, layout.front().path, "gives a node several kinds of GPUs under migStrategy single, allowed: the same profile on all GPUs, or migStrategy mixed"};
-        whole = slices.begin()->second;
-        slices.clear();
+    const bool single = plugin.mig_strategy == MigStrategy::single && !slices.empty();
+    if (single && (slices.size() > 1 || whole > 0))
+        return Problem{layout.front().where, layout.front().path, "gives a node several kinds of GPUs under migStrategy single, allowed: the same profile on all GPUs, or migStrategy mixed"};
+    std::vector<DeviceUnits> out;
+    if (whole > 0) out.push_back({whole_name, gpu.name, whole, 1, false, 1, 1});
+    for (const auto& [profile, count] : slices) {
+        const auto known = std::find_if(gpu.mig.begin(), gpu.mig.end(), [&](const MigProfile& m) { return m.name == profile; });
+        out.push_back({single ? whole_name : mig_resource(profile), gpu.name + "/" + profile, count, 1, false, known->compute_slices, 7});
     }
-    if (whole > 0) out["nvidia.com/gpu"] = whole;
-    for (const auto& [profile, count] : slices) out[mig_resource(profile)] += count;
-    for (const SharedResource& shared : plugin.resources) {
-        const auto found = out.find(shared.name);
-        if (found == out.end()) continue;
-        const std::int64_t units = found->second * shared.replicas;
-        const std::string name = !shared.rename.empty() ? shared.rename : plugin.rename_by_default ? shared.name + ".shared" : shared.name;
-        out.erase(found);
-        out[name] = units;
-    }
+    for (const SharedResource& shared : plugin.resources)
+        for (DeviceUnits& units : out) {
+            if (units.resource != shared.name || units.clients > 1) continue;
+            units.clients = shared.replicas;
+            units.den *= shared.replicas;
+            units.takes_turns = !plugin.mps;
+            if (plugin.mps) units.device += fmt::format("/mps-{}", shared.replicas);
+            units.resource = !shared.rename.empty() ? shared.rename : plugin.rename_by_default ? shared.name + ".shared" : shared.name;
+        }
+    return out;
+}
+
+Result<std::map<std::string, std::int64_t>> advertised_resources(const Gpu& gpu, std::int32_t gpu_count, const DevicePluginConfig& plugin,
+                                                                 const std::vector<MigLayoutEntry>& layout) {
+    const auto devices = node_devices(gpu, gpu_count, plugin, layout);
+    if (!devices) return devices.problems();
+    std::map<std::string, std::int64_t> out;
+    for (const DeviceUnits& d : *devices) out[d.resource] += d.units();
     return out;
 }
 

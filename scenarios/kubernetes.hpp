@@ -4,6 +4,7 @@
 #include "scenarios/cluster_autoscaler_flags.hpp"
 #include "scenarios/decoder.hpp"
 #include "scenarios/document.hpp"
+#include "scenarios/gpu_sharing.hpp"
 #include "scenarios/kubernetes_autoscaling.hpp"
 #include "scenarios/kubernetes_jobs.hpp"
 #include "scenarios/kubernetes_live.hpp"
@@ -43,6 +44,7 @@ struct Manifests {
     std::optional<ClusterAutoscalerSettings> cluster_autoscaler;  ///< of its Deployment
     std::map<std::int32_t, std::vector<std::string>> expander_priorities;  ///< of its priority expander's ConfigMap
     std::vector<KarpenterNodeClaim> node_claims;  ///< of a dump
+    GpuSharing gpu_sharing;                       ///< of the device plugin, mig-parted and the GPU operator
     bool incomplete = false;                      ///< an object could not be read at all: what names it is not checked
     std::string cluster_region;                   ///< the ClusterConfig's; "" = none
     std::vector<PodDisruptionBudget> pod_disruption_budgets;

@@ -44,7 +44,7 @@ void read_agent_pool(Decoder& pool, NodeGroup& out) {
     if (out.min_size > out.max_size)
         pool.error("minCount", "found " + std::to_string(out.min_size) + " above maxCount " + std::to_string(out.max_size) + ", allowed: at most maxCount");
     out.desired_capacity = std::clamp(out.desired_capacity, out.min_size, std::max(out.min_size, out.max_size));
-    if (const Node* slice = pool.take("gpuInstanceProfile")) pool.error("gpuInstanceProfile", "found " + describe(*slice) + ": slices of GPUs (MIG) on a pool are not simulated");
+    if (const auto slice = pool.choice<std::string>("gpuInstanceProfile", {{"MIG1g", "1g"}, {"MIG2g", "2g"}, {"MIG3g", "3g"}, {"MIG4g", "4g"}, {"MIG7g", "7g"}})) out.division.mig_profile = *slice;
     pool.quiet({"mode", "type", "typePropertiesType", "osDiskSizeGB", "osDiskSizeGb", "osDiskType", "osSKU", "osSku", "kubeletDiskType", "orchestratorVersion", "currentOrchestratorVersion", "vnetSubnetID", "vnetSubnetId",
                 "vnetSubnetReference", "podSubnetID", "podSubnetId", "podSubnetReference", "enableNodePublicIP", "enableNodePublicIp", "enableEncryptionAtHost", "enableFIPS", "enableFips", "enableUltraSSD", "enableUltraSsd", "tags",
                 "upgradeSettings", "scaleSetEvictionPolicy", "spotMaxPrice", "powerState", "provisioningState", "kubeletConfig", "linuxOSConfig", "linuxOsConfig", "nodeImageVersion", "nodePublicIPPrefixID", "nodePublicIpPrefixId",

@@ -78,7 +78,16 @@ MetricsMonitor decode_metrics_monitor(Decoder& object, ObjectMeta meta) {
             if (interval->count <= 0) endpoint.error("interval", "found an interval of 0 or less, allowed: above 0");
             else out.interval = out.interval ? min(*out.interval, *interval) : *interval;
         }
+        // Where and how it is scraped: the fields of prometheus-operator v0.80 and of Google's managed collection.
+        endpoint.quiet({"metricRelabelings", "metricRelabeling", "port", "targetPort", "portNumber", "path", "scheme", "params", "scrapeTimeout", "timeout", "tlsConfig", "tls", "bearerTokenFile", "bearerTokenSecret", "authorization",
+                        "honorLabels", "honorTimestamps", "trackTimestampsStaleness", "basicAuth", "oauth2", "relabelings", "proxyUrl", "noProxy", "proxyFromEnvironment", "proxyConnectHeader",
+                        "followRedirects", "enableHttp2", "filterRunning"});
+        endpoint.finish();
     }
+    spec.quiet({"namespaceSelector", "jobLabel", "targetLabels", "podTargetLabels", "sampleLimit", "targetLimit", "labelLimit", "labelNameLengthLimit", "labelValueLengthLimit", "limits",
+                "attachMetadata", "scrapeProtocols", "fallbackScrapeProtocol", "scrapeClass", "keepDroppedTargets", "bodySizeLimit", "scrapeClassicHistograms", "scrapeNativeHistograms",
+                "nativeHistogramBucketLimit", "nativeHistogramMinBucketFactor", "convertClassicHistogramsToNHCB", "selectorMechanism", "serviceDiscoveryRole", "filterRunning"});
+    spec.finish();
     return out;
 }
 

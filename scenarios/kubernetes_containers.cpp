@@ -2,6 +2,7 @@
 #include "scenarios/kubernetes_pods.hpp"
 
 #include <algorithm>
+#include <regex>
 #include <set>
 
 namespace windtunnel {
@@ -187,10 +188,19 @@ std::vector<std::string> decode_words(Decoder& container, const std::string& key
     return words;
 }
 
+/// HOST[:PORT]/NAME[:TAG][@ALGORITHM:DIGEST], as container runtimes read it (the grammar of distribution's reference
+/// package, from general knowledge, not re-read, 2026-11).
+bool is_image_reference(const std::string& text) {
+    static const std::regex grammar("(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]+)?/)?"
+                                    "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
+                                    "(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@[A-Za-z0-9]+:[A-Fa-f0-9]+)?");
+    return std::regex_match(text, grammar);
+}
+
 }  // namespace
 
 bool is_gpu_resource(const std::string& name) {
-    return name == "nvidia.com/gpu" || name.starts_with("nvidia.com/mig-") || name.starts_with("nvidia.com/gpu.") ||
+    return name == "nvidia.com/gpu" || name.starts_with("nvidia.com/mig-") || name.starts_with("nvidia.com/gpu.") || name.starts_with("nvidia.com/gpu-") ||
            name == "nvidia.com/pgpu" || name == "amd.com/gpu" || name.starts_with("gpu.intel.com/") || name == "habana.ai/gaudi";
 }
 
@@ -218,10 +228,12 @@ void decode_resource_list(Decoder list, bool limits, Resources& out) {
         } else if (name.find('/') != std::string::npos) {
             if (const std::string meant = nearest_name(name, {"nvidia.com/gpu", "amd.com/gpu"}); !meant.empty() && !is_gpu_resource(name)) {
                 list.error(name, "is no resource of a device plugin that is known; did you mean " + meant + "?");
+                out.extended.try_emplace(meant, quantity->ceil());
                 continue;
             }
             if (!quantity->is_integer()) {
                 list.error(name, "found " + describe(member) + ", allowed: a whole number (devices are not divided)");
+                out.extended.try_emplace(name, quantity->ceil());
                 continue;
             }
             const auto [entry, added] = out.extended.try_emplace(name, quantity->whole);
@@ -269,6 +281,8 @@ Container decode_container(Decoder& container) {
     out.path = container.path();
     out.name = container.required_text("name");
     out.image = container.text("image").value_or("");
+    if (!out.image.empty() && !is_image_reference(out.image))
+        container.error("image", "found \"" + out.image + "\", which the kubelet refuses (InvalidImageName), allowed: [HOST[:PORT]/]NAME[:TAG][@sha256:DIGEST], the name in lower case");
     out.command = decode_words(container, "command", out.word_places);
     out.args = decode_words(container, "args", out.word_places);
     out.environment = decode_environment(container);

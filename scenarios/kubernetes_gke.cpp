@@ -40,6 +40,14 @@ std::optional<std::int32_t> count_of(Decoder& map, const std::string& key) {
     return static_cast<std::int32_t>(*value);
 }
 
+/// Pods that share each GPU, or slice, of a pool.
+void read_sharing(Decoder& sharing, GpuDivision& out) {
+    out.mps = sharing.choice<bool>("gpuSharingStrategy", {{"TIME_SHARING", false}, {"MPS", true}}).value_or(false);
+    out.clients = std::max(count_of(sharing, "maxSharedClientsPerGpu").value_or(2), 1);
+    if (out.clients > 48) sharing.error("maxSharedClientsPerGpu", "found " + std::to_string(out.clients) + ", allowed: from 2 to 48");
+    sharing.finish();
+}
+
 /// `nodeConfig` of Config Connector, `config` of gcloud.
 void read_node_config(Decoder config, NodeGroup& out) {
     out.instance_types = {config.text("machineType").value_or("e2-medium")};  // GKE's default machine
@@ -52,10 +60,23 @@ void read_node_config(Decoder config, NodeGroup& out) {
             const auto type = card.text("type"), gcloud_type = card.text("acceleratorType");
             out.accelerator = type ? *type : gcloud_type.value_or("");
             out.accelerator_count = count_of(card, card.has("count") ? "count" : "acceleratorCount").value_or(1);
-            card.unsupported({"gpuPartitionSize"}, "slices of GPUs (MIG)");
-            for (const char* sharing : {"gpuSharingConfig", "gpuSharing"})
-                if (card.has(sharing)) card.error(sharing, "would change the result and is not simulated: shared GPUs");
-            card.quiet({"gpuDriverInstallationConfig", "gpuDriverInstallation", "gpuSharingConfig", "gpuSharing"});
+            out.division.mig_profile = card.text("gpuPartitionSize").value_or("");
+            // Config Connector has a list of one, gcloud a map.
+            for (const char* name : {"gpuSharingConfig", "gpuSharing"}) {
+                const Node* given = card.take(name);
+                if (given != nullptr && given->is_list())
+                    for (Decoder& sharing : card.children(name)) read_sharing(sharing, out.division);
+                else if (given != nullptr) {
+                    Decoder sharing = card.child(name);
+                    read_sharing(sharing, out.division);
+                }
+            }
+            if (!out.division.mig_profile.empty()) out.labels.try_emplace("cloud.google.com/gke-gpu-partition-size", out.division.mig_profile);
+            if (out.division.clients > 1) {
+                out.labels.try_emplace("cloud.google.com/gke-gpu-sharing-strategy", out.division.mps ? "mps" : "time-sharing");
+                out.labels.try_emplace("cloud.google.com/gke-max-shared-clients-per-gpu", std::to_string(out.division.clients));
+            }
+            card.quiet({"gpuDriverInstallationConfig", "gpuDriverInstallation"});
             card.finish();
         }
     // GKE taints GPU nodes itself, and tolerates that taint for pods that ask for GPUs.

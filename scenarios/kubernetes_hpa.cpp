@@ -20,7 +20,7 @@ ScaleTarget decode_scale_target(Decoder target) {
     const auto kind = target.text("kind");
     if (kind) {
         const std::vector<std::pair<std::string, int>> kinds = {
-            {"Deployment", 0}, {"StatefulSet", 0}, {"ReplicaSet", 0}, {"LeaderWorkerSet", 0}};
+            {"Deployment", 0}, {"StatefulSet", 0}, {"ReplicaSet", 0}, {"ReplicationController", 0}, {"LeaderWorkerSet", 0}, {"Rollout", 0}};
         if (target.choice("kind", kinds)) out.kind = *kind;
     }
     out.name = target.required_text("name");

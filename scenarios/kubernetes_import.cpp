@@ -59,6 +59,10 @@ public:
             else object.missing("data.priorities", "YAML text: a priority with a list of regular expressions");
             return;
         }
+        if (kind == "ClusterPolicy" && api_version.starts_with("nvidia.com/")) {
+            decode_cluster_policy(object, m_out.gpu_sharing);
+            return;
+        }
         const ReadRow* row = find_row(kind);
         if (row == nullptr) {
             other(object, kind, api_version, document);
@@ -66,6 +70,7 @@ public:
         }
         const auto is_version = [&](const std::string& v) { return v.ends_with("*") ? api_version.starts_with(v.substr(0, v.size() - 1)) : v == api_version; };
         if (std::none_of(row->versions.begin(), row->versions.end(), is_version)) {
+            m_out.incomplete = true;
             object.error("apiVersion", "found " + api_version + ", allowed for " + kind + ": " + join(row->versions));
             return;
         }
@@ -97,6 +102,9 @@ public:
             if (w.leader) admit(*w.leader, w.meta);
         }
         for (DaemonSetObject& d : m_out.daemon_sets) admit(d.pod, d.meta);
+        for (const LimitRangeObject& range : m_out.limit_ranges)
+            for (const VolumeClaim& claim : m_out.volume_claims)
+                if (range.meta.name_space == claim.meta.name_space) check_claim(range, claim, m_findings);
         for (BarePod& p : m_out.bare_pods) admit(p.pod, p.meta);
         for (JobObject& j : m_out.jobs) admit(j.pod, j.meta);
         for (CronJobObject& j : m_out.cron_jobs) admit(j.job.pod, j.meta);
@@ -149,6 +157,7 @@ private:
             {"ReplicaSet", {"apps/v1"}, &Importer::read_workload},
             {"ReplicationController", {"v1"}, &Importer::read_workload},
             {"LeaderWorkerSet", {"leaderworkerset.x-k8s.io/v1"}, &Importer::read_workload},
+            {"Rollout", {"argoproj.io/v1alpha1"}, &Importer::read_workload},
             {"DaemonSet", {"apps/v1"}, &Importer::read_daemon_set},
             {"Pod", {"v1"}, &Importer::read_pod},
             {"Job", {"batch/v1"}, &Importer::read_job},
@@ -311,7 +320,10 @@ private:
         if (auto group = decode_machine_group(object, meta, m_out.documents)) m_out.node_groups.push_back(std::move(*group));
     }
     void read_node_claim(Decoder& object, ObjectMeta meta) { m_out.node_claims.push_back(decode_node_claim(object, std::move(meta))); }
-    void read_daemon_set(Decoder& object, ObjectMeta meta) { m_out.daemon_sets.push_back(decode_daemon_set(object, std::move(meta))); }
+    void read_daemon_set(Decoder& object, ObjectMeta meta) {
+        m_out.daemon_sets.push_back(decode_daemon_set(object, std::move(meta)));
+        for (const Container& c : m_out.daemon_sets.back().pod.containers) decode_device_plugin_container(c, m_out.gpu_sharing);
+    }
     void read_pod(Decoder& object, ObjectMeta meta) {
         if (object.has("status") && !object.node().text_at({"spec", "nodeName"}).empty()) {
             Findings aside;
@@ -390,13 +402,19 @@ private:
             PrometheusRules recorded = decode_rule_config(document.root, document.file, m_findings);
             const bool is_rule_file = !recorded.empty();
             m_out.rules.add(std::move(recorded));
-            if (!rules.empty() || is_rule_file) return;
+            const auto read = [](const GpuSharing& s) { return s.plugin_configs.size() + s.mig_layouts.size(); };
+            const std::size_t before = read(m_out.gpu_sharing);
+            decode_gpu_config(document.root, document.file, m_out.gpu_sharing, m_findings);
+            if (!rules.empty() || is_rule_file || read(m_out.gpu_sharing) > before) return;
         }
         for (std::string& other_name : other_kind_names()) names.push_back(std::move(other_name));
         if (const KindRow* row = find_kind(kind)) {
             const std::string name = document.root.text_at({"metadata", "name"});
             const std::string title = name.empty() ? kind : kind + "/" + name;
-            if (row->role == KindRole::warn) object.warn("", title + ": " + row->why);
+            // A recommender that nobody follows.
+            const bool only_recommends = kind == "VerticalPodAutoscaler" && document.root.text_at({"spec", "updatePolicy", "updateMode"}) == "Off";
+            if (only_recommends) leave_aside(kind, document);
+            else if (row->role == KindRole::warn) object.warn("", title + ": " + row->why);
             else if (row->role == KindRole::note) leave_aside(kind, document);
             else object.error("", title + " would change the result and is not simulated: " + row->why);
             return;
@@ -414,6 +432,7 @@ private:
             object.error("apiVersion", "found " + api_version + ", allowed for " + kind + ": " + operator_group + "/VERSION");
             return;
         }
+        m_out.incomplete = true;
         object.error("kind", "found " + kind + ", which is no known kind" + did_you_mean(kind, names) +
                                  "; if it cannot change the result, leave its file out");
     }

@@ -30,7 +30,7 @@ constexpr KindRow other_kinds[] = {
     {"ServingRuntime", KindRole::note}, {"ClusterServingRuntime", KindRole::note}, {"LLMInferenceServiceConfig", KindRole::note}, {"ClusterStorageContainer", KindRole::note},
     {"Status", KindRole::note}, {"ComponentStatus", KindRole::note}, {"CSINode", KindRole::note}, {"CSIStorageCapacity", KindRole::note}, {"VolumeAttachment", KindRole::note},
     {"FlowSchema", KindRole::note}, {"PriorityLevelConfiguration", KindRole::note}, {"NodeMetrics", KindRole::note}, {"NodeFeature", KindRole::note}, {"NodeFeatureRule", KindRole::note},
-    {"PodTemplate", KindRole::note}, {"ControllerRevision", KindRole::note}, {"PodMetrics", KindRole::note}, {"ClusterPolicy", KindRole::note},
+    {"PodTemplate", KindRole::note}, {"ControllerRevision", KindRole::note}, {"PodMetrics", KindRole::note}, {"ClusterPolicy", KindRole::note}, {"AnalysisTemplate", KindRole::note}, {"ClusterAnalysisTemplate", KindRole::note}, {"AnalysisRun", KindRole::note}, {"NVIDIADriver", KindRole::note},
     {"NodeFeatureDiscovery", KindRole::note}, {"ValidatingAdmissionPolicy", KindRole::note}, {"ValidatingAdmissionPolicyBinding", KindRole::note},
     // They say how requests find a replica, which the scenario says here.
     {"VirtualService", KindRole::warn, "its routes, retries and time-outs are not read; the scenario's workload says routing, timeout_s and retry"},
@@ -47,7 +47,8 @@ constexpr KindRow other_kinds[] = {
     {"Provisioner", KindRole::refuse, "an object of Karpenter before v0.32; write it as a NodePool (apiVersion karpenter.sh/v1): spec.requirements, taints and labels go into spec.template, ttlSecondsAfterEmpty and consolidation into spec.disruption (karpenter-convert does it)"},
     {"AWSNodeTemplate", KindRole::refuse, "an object of Karpenter before v0.32; write it as an EC2NodeClass (apiVersion karpenter.k8s.aws/v1)"},
     {"NodeOverlay", KindRole::refuse, "prices and capacities that an overlay changes; write cluster.pools with price_usd_per_hour"},
-    {"VerticalPodAutoscaler", KindRole::refuse, "vertical autoscaling"},
+    {"VerticalPodAutoscaler", KindRole::refuse, "vertical autoscaling; with updatePolicy.updateMode \"Off\" it only recommends"},
+    {"VariantAutoscaling", KindRole::refuse, "llm-d's workload variant autoscaler; write the HorizontalPodAutoscaler or ScaledObject, and its metric in the scenario's metrics"},
    
     {"Kustomization", KindRole::refuse, "an overlay; build it first: kustomize build FOLDER | windtunnel run -f -"},
     {"HelmRelease", KindRole::refuse, "a chart; render it first: helm template ... | windtunnel run -f -"},
@@ -61,7 +62,6 @@ constexpr KindRow other_kinds[] = {
     {"RayCluster", KindRole::refuse, "Ray; write a Deployment"},
     {"InferenceGraph", KindRole::refuse, "KServe; write the Deployments it makes"},
     {"HTTPScaledObject", KindRole::refuse, "KEDA's HTTP add-on; write a ScaledObject"},
-    {"Workspace", KindRole::refuse, "KAITO; write the Deployment it makes, and cluster.pools with its instanceType"},
     {"RAGEngine", KindRole::refuse, "KAITO; write the Deployment it makes, and cluster.pools with its instanceType"},
     {"InferenceSet", KindRole::refuse, "KAITO; write the Deployment it makes, and cluster.pools with its instanceType"},
     {"DynamoGraphDeployment", KindRole::refuse, "Dynamo; write the Deployments it makes"},
@@ -70,7 +70,6 @@ constexpr KindRow other_kinds[] = {
     {"LocalQueue", KindRole::refuse, "Kueue's admission"},
     {"ResourceFlavor", KindRole::refuse, "Kueue's admission"},
     {"PodGroup", KindRole::refuse, "gang scheduling"},
-    {"Rollout", KindRole::refuse, "Argo rollouts; write a Deployment"},
    
     {"ResourceClaim", KindRole::refuse, "dynamic resource allocation"},
     {"ResourceClaimTemplate", KindRole::refuse, "dynamic resource allocation"},

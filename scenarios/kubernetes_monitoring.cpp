@@ -2,6 +2,7 @@
 #include "scenarios/kubernetes_monitoring.hpp"
 
 #include "policies/promql_lexer.hpp"
+#include "scenarios/config_map.hpp"
 
 #include <algorithm>
 #include <iterator>
@@ -111,12 +112,6 @@ AdapterRule decode_adapter_rule(Decoder& item, bool external) {
     return out;
 }
 
-void move_to(Node& node, std::int32_t lines, std::int32_t columns) {
-    node.line += lines;
-    node.column += columns;
-    for (Node& child : node.children) move_to(child, lines, columns);
-}
-
 }  // namespace
 
 std::optional<std::string> AdapterRule::metric_of(const std::string& series) const {
@@ -216,33 +211,6 @@ PrometheusRules decode_rule_groups(Decoder& owner) {
     }
     return out;
 }
-
-namespace {
-
-/// A YAML map inside a text of a ConfigMap, its lines those of the file; empty: it is none, which is reported.
-std::optional<Node> map_in_text(const Node& text, const std::string& file, const std::string& what, Findings& findings) {
-    auto documents = parse_documents(text.text, file);
-    if (!documents || documents->size() != 1) {
-        findings.errors.push_back({{file, text.line, text.column}, "data." + text.key,
-                                   "holds no YAML map" + (documents ? std::string() : ": " + documents.problems()[0].message) + ", allowed: " + what});
-        return std::nullopt;
-    }
-    Node root = std::move((*documents)[0].root);
-    move_to(root, text.line, 0);  // a block scalar starts on the line behind its key
-    return root;
-}
-
-/// The texts of a ConfigMap that hold all of `marks`.
-std::vector<const Node*> texts_with(const Node& config_map, std::initializer_list<const char*> marks) {
-    std::vector<const Node*> out;
-    const Node* data = config_map.find("data");
-    if (data == nullptr) return out;
-    for (const Node& member : data->children)
-        if (member.is_text() && std::all_of(marks.begin(), marks.end(), [&](const char* m) { return member.text.find(m) != std::string::npos; })) out.push_back(&member);
-    return out;
-}
-
-}  // namespace
 
 std::vector<AdapterRule> decode_adapter_config(const Node& config_map, const std::string& file, Findings& findings) {
     std::vector<AdapterRule> out;

@@ -1,5 +1,6 @@
 #pragma once
 #include "scenarios/decoder.hpp"
+#include "scenarios/gpu_sharing.hpp"
 #include "scenarios/kubernetes_pods.hpp"
 
 #include <cstdint>
@@ -38,6 +39,7 @@ struct NodeGroup {
     std::optional<bool> autoscaled;           ///< empty: as the cluster is
     std::string accelerator;                  ///< GKE: cards attached to the machine; "" = none
     std::int32_t accelerator_count = 0;
+    GpuDivision division;                     ///< of its GPUs
     std::int64_t max_pods = 0;                ///< of a node; 0 = not said
     std::int32_t min_size = 0;
     std::int32_t max_size = 0;

@@ -111,6 +111,15 @@ LimitRangeObject decode_limit_range(Decoder& object, ObjectMeta meta) {
         Decoder ratio = item.child("maxLimitRequestRatio");
         for (const Node& member : ratio.node().children)
             if (const auto quantity = ratio.quantity(member.key)) entry.max_ratio_milli[member.key] = quantity->milli_ceil();
+        for (const char* key : {"min", "max", "default", "defaultRequest", "maxLimitRequestRatio"}) {
+            Decoder amounts = item.child(key);
+            for (const Node& member : amounts.node().children) {
+                const std::string& name = member.key;
+                const bool known = entry.type == Type::claim ? name == "storage" : name == "cpu" || name == "memory" || name == "ephemeral-storage" || name.find('/') != std::string::npos;
+                if (!known && name.starts_with("hugepages-")) amounts.error(name, "would change the result and is not simulated: a rule about huge pages");
+                else if (!known) amounts.error(name, "is no resource of such a rule" + did_you_mean(name, {"cpu", "memory", "ephemeral-storage", "storage"}));
+            }
+        }
         if (entry.type != Type::container && (item.has("default") || item.has("defaultRequest")))
             item.error(item.has("default") ? "default" : "defaultRequest", "stands in a rule for pods or claims, allowed: with type Container");
         // How the API server completes a rule for containers [from general knowledge, not re-read, 2026-11].
@@ -164,13 +173,45 @@ void apply_limit_range(const LimitRangeObject& range, PodTemplate& pod, const st
                 }
     }
     for (const LimitRangeItem& item : range.items) {
+        if (item.type != LimitRangeItem::Type::container) continue;
+        for (Container& c : pod.containers) {
+            for (const auto& [name, amount] : item.default_limit)  // of devices the request is the limit
+                if (name.find('/') != std::string::npos) c.resources.extended.try_emplace(name, amount);
+            for (const auto& [name, amount] : c.resources.extended) {
+                const auto least = find(item.min, name.c_str()), most = find(item.max, name.c_str());
+                if (least && amount < *least) refuse(c.where, c.path, "requests less " + name + " than the minimum");
+                if (most && amount > *most) refuse(c.where, c.path, "may use more " + name + " than the maximum");
+            }
+        }
+    }
+    for (const LimitRangeItem& item : range.items) {
         if (item.type != LimitRangeItem::Type::pod) continue;
         const std::int64_t requests[] = {pod.cpu_request_milli(), pod.memory_request_bytes(), pod.ephemeral_storage_bytes()};
+        const auto devices = pod.extended_requests();
+        for (const auto* bounds : {&item.min, &item.max})
+            for (const auto& [name, amount] : *bounds) {
+                if (name.find('/') == std::string::npos) continue;
+                const auto asked = devices.find(name);
+                const std::int64_t has = asked == devices.end() ? 0 : asked->second;
+                if (bounds == &item.min ? has < amount : has > amount)
+                    refuse(pod.where, pod.path, std::string("asks for ") + (bounds == &item.min ? "less " : "more ") + name + " in all its containers than the " + (bounds == &item.min ? "minimum" : "maximum"));
+            }
         for (std::size_t i = 0; i < 3; ++i) {
             const auto least = find(item.min, fields[i].name), most = find(item.max, fields[i].name);
             if (least && requests[i] < *least) refuse(pod.where, pod.path, std::string("requests less ") + fields[i].name + " in all its containers than the minimum");
             if (most && requests[i] > *most) refuse(pod.where, pod.path, std::string("requests more ") + fields[i].name + " in all its containers than the maximum");
         }
+    }
+}
+
+void check_claim(const LimitRangeObject& range, const VolumeClaim& claim, Findings& findings) {
+    for (const LimitRangeItem& item : range.items) {
+        if (item.type != LimitRangeItem::Type::claim) continue;
+        const auto least = item.min.find("storage"), most = item.max.find("storage");
+        const bool small = least != item.min.end() && claim.request_bytes < least->second, large = most != item.max.end() && claim.request_bytes > most->second;
+        if (small || large)
+            findings.errors.push_back({claim.meta.where, "spec.resources.requests.storage",
+                                       claim.meta.title() + (small ? " asks for less storage than the minimum" : " asks for more storage than the maximum") + " of " + range.meta.title() + ", so the API server would refuse it"});
     }
 }
 

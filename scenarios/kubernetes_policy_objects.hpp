@@ -71,6 +71,8 @@ struct PersistentVolumeObject {
 [[nodiscard]] StorageClassObject decode_storage_class(Decoder& object, ObjectMeta meta);
 [[nodiscard]] PersistentVolumeObject decode_persistent_volume(Decoder& object, ObjectMeta meta);
 
+/// Refuses a claim that the rules about claims forbid.
+void check_claim(const LimitRangeObject& range, const VolumeClaim& claim, Findings& findings);
 /// Gives the containers of a pod that say nothing the range's defaults, as admission does, and reports
 /// what the range would refuse. `place` names the pod's owner.
 void apply_limit_range(const LimitRangeObject& range, PodTemplate& pod, const std::string& place, Findings& findings);

@@ -47,6 +47,30 @@ void decode_deployment(Decoder& spec, WorkloadObject& out) {
     out.paused = spec.boolean("paused").value_or(false);
 }
 
+/// Argo's Rollout: a Deployment whose new revision comes in steps. The bounds of its pods are the strategy's (25% each
+/// unless it says so; a blue-green one has both sets whole).
+void decode_rollout(Decoder& spec, WorkloadObject& out) {
+    spec.unsupported({"workloadRef"}, "a Rollout over a Deployment's template; write the template into it");
+    if (!spec.has("strategy")) spec.missing("strategy", "canary or blueGreen");
+    Decoder strategy = spec.child("strategy");
+    if (strategy.has("canary") == strategy.has("blueGreen")) strategy.error("", "has " + std::string(strategy.has("canary") ? "both" : "none") + " of canary and blueGreen, allowed: one of them");
+    for (const char* key : {"canary", "blueGreen"}) {
+        if (!strategy.has(key)) continue;
+        Decoder kind = strategy.child(key);
+        if (key == std::string("blueGreen")) {
+            out.max_surge = {100, true};
+            out.max_unavailable = {0, false};
+        }
+        out.max_surge = kind.int_or_percent("maxSurge").value_or(out.max_surge);
+        out.max_unavailable = kind.int_or_percent("maxUnavailable").value_or(out.max_unavailable);
+        strategy.warn(key, "its steps, pauses, analyses and weights are not simulated: a rollout event replaces its pods as a Deployment's, within maxSurge and maxUnavailable");
+    }
+    strategy.finish();
+    out.progress_deadline = seconds(spec.int32("progressDeadlineSeconds", 0, 40'000'000).value_or(600));
+    out.paused = spec.boolean("paused").value_or(false);
+    spec.quiet({"analysis", "progressDeadlineAbort", "rollbackWindow", "restartAt"});
+}
+
 void decode_stateful_set(Decoder& spec, WorkloadObject& out) {
     out.max_surge = {0, false};
     out.max_unavailable = {1, false};
@@ -167,11 +191,9 @@ WorkloadObject decode_workload(Decoder& object, ObjectMeta meta) {
     }
     check_selector(spec, out.selector, out.pod);
     out.min_ready = seconds(spec.int32("minReadySeconds", 0, 40'000'000).value_or(0));
-    if (out.kind == WorkloadKind::stateful_set) {
-        object.note("", out.meta.title() + " is treated as a Deployment with maxUnavailable 1: the order of its pods is not simulated");
-        decode_stateful_set(spec, out);
-    }
-    if (out.kind == WorkloadKind::deployment) decode_deployment(spec, out);
+    if (out.kind == WorkloadKind::stateful_set) decode_stateful_set(spec, out);
+    if (kind == "Rollout") decode_rollout(spec, out);
+    else if (out.kind == WorkloadKind::deployment) decode_deployment(spec, out);
     spec.quiet({"revisionHistoryLimit", "podReplacementPolicy"});
     spec.finish();
     return out;

@@ -46,10 +46,22 @@ std::int64_t gpus_of(const NodeObject& node) {
     return sum;
 }
 
+/// Its GPUs are advertised in slices, or several times each.
+bool is_divided(const NodeObject& node) {
+    const auto clients = to_integer(node.label("nvidia.com/gpu.replicas"));
+    const bool sliced = node.label("nvidia.com/gpu.product").find("-MIG-") != std::string::npos;
+    return sliced || (clients && *clients > 1) ||
+           std::any_of(node.allocatable.extended.begin(), node.allocatable.extended.end(), [](const auto& r) { return r.first.starts_with("nvidia.com/mig-") || r.first.ends_with(".shared"); });
+}
+
 /// The GPU that a node's labels name, or "".
 std::string gpu_of(const NodeObject& node) {
     for (const char* label : {"nvidia.com/gpu.product", "cloud.google.com/gke-accelerator", "karpenter.k8s.aws/instance-gpu-name", "karpenter.azure.com/sku-gpu-name", "k8s.amazonaws.com/accelerator"})
-        if (const std::string name = node.label(label); !name.empty() && get_gpu(name)) return name;
+        if (std::string name = node.label(label); !name.empty()) {
+            for (const char* suffix : {"-MIG-", "-SHARED"})  // GPU feature discovery's, of slices and shares
+                if (const std::size_t at = name.find(suffix); at != std::string::npos) name.resize(at);
+            if (get_gpu(name)) return name;
+        }
     return "";
 }
 
@@ -139,6 +151,7 @@ private:
         pool.cpu_milli = node.allocatable.cpu_milli;
         pool.memory_bytes = node.allocatable.memory_bytes;
         pool.gpus_per_node = static_cast<std::int32_t>(gpus_of(node));
+        if (is_divided(node)) pool.gpus_per_node = known ? 0 : static_cast<std::int32_t>(to_integer(node.label("nvidia.com/gpu.count")).value_or(1));
         if (!known) pool.gpu = gpu_of(node);
         if (!node.zone().empty()) pool.zones = {node.zone()};
         pool.labels = node.meta.labels;

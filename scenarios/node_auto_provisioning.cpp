@@ -15,6 +15,9 @@ namespace {
 const char* const accelerator_label = "cloud.google.com/gke-accelerator";
 const char* const class_label = "cloud.google.com/compute-class";
 const char* const spot_label = "cloud.google.com/gke-spot";
+/// By which pods ask for slices and shares of GPUs, and nodes have them.
+const char* const division_labels[] = {"cloud.google.com/gke-gpu-partition-size", "cloud.google.com/gke-gpu-sharing-strategy",
+                                       "cloud.google.com/gke-max-shared-clients-per-gpu"};
 
 /// What a pod asks of the machines that are made for it.
 struct Demand {
@@ -118,6 +121,15 @@ private:
         return static_cast<std::int32_t>(std::max<std::int64_t>(most, 0));
     }
 
+    /// The GPUs of nodes made for a pod are divided as it asks.
+    static void divide(const PodTemplate& pod, PoolSpec& pool) {
+        for (const char* label : division_labels)
+            if (const std::string value = asked(pod, label); !value.empty()) {
+                pool.labels[label] = value;
+                pool.name += "-" + value;
+            }
+    }
+
     void append(PoolSpec pool) {
         const auto same = [&](const PoolSpec& p) { return p.name == pool.name; };
         std::vector<PoolSpec>& pools = m_scenario.cluster.pools;
@@ -143,6 +155,7 @@ private:
             return;
         }
         PoolSpec pool = pool_of(fmt::format("nap-{}{}", type->name, d.spot ? "-spot" : ""), *type, d.spot, m_scenario.manifests.auto_provisioning->where, m_scenario.manifests.auto_provisioning->path);
+        divide(pod, pool);
         // Labels that the pod selects and tolerates as a taint separate its nodes from others' (workload separation).
         for (const auto& [key, value] : pod.node_selector) {
             if (key.starts_with("cloud.google.com/") || key.find("kubernetes.io/") != std::string::npos) continue;
@@ -183,6 +196,7 @@ private:
                 if (type == nullptr) continue;
                 PoolSpec pool = pool_of(fmt::format("{}-{}{}", c.meta.name, type->name, spot ? "-spot" : ""), *type, spot, c.meta.where, c.meta.title());
                 pool.priority = rank;
+                divide(*d.pod, pool);
                 pool.labels[class_label] = c.meta.name;
                 pool.taints.push_back({class_label, c.meta.name, TaintEffect::no_schedule});
                 append(std::move(pool));

@@ -89,6 +89,7 @@ struct PoolSpec {
     std::int32_t gpus_per_node = 0;              ///< 0 = the catalogue's
     std::int64_t cpu_milli = 0;                  ///< 0 = the catalogue's
     std::int64_t memory_bytes = 0;               ///< 0 = the catalogue's
+    GpuDivision division;                        ///< of its GPUs; whole: see labels and manifests
     std::vector<std::string> zones;              ///< empty: the cluster's
     Labels labels;
     std::vector<Taint> taints;
@@ -154,6 +155,7 @@ enum class EventKind : std::uint8_t {
     add_node,     ///< nodes are added to a pool by hand, beyond what autoscaling asks for
     no_capacity,  ///< for a while the cloud gives no nodes for a pool
     no_metrics,   ///< for a while Prometheus, metrics-server or the pods of a workload give no metrics
+    no_image,     ///< for a while a workload's images cannot be pulled
     degrade,      ///< some pods of a workload fall ill, and their /health says that they are well
 };
 
@@ -171,7 +173,8 @@ struct DegradeSpec {
 struct ScenarioEvent {
     EventKind kind = EventKind::rollout;
     Tick at;
-    Tick duration{0};                            ///< of no_capacity and no_metrics
+    Tick duration{0};                            ///< of no_capacity, no_metrics and no_image
+    bool pullable = true;                        ///< of rollout: the new revision's image exists
     std::string target;                          ///< a workload ("Deployment/chat") or a pool's name; "*" = all pools; of no_metrics "prometheus", "metrics-server" or a workload
     std::optional<CapacityType> capacity;        ///< no_capacity: only of this; empty: both
     std::string zone, instance_type;             ///< no_capacity: only there, only of that; "" = all

@@ -23,7 +23,7 @@ void decode_target(Decoder& workload, WorkloadSpec& out) {
     if (!target) return;
     const std::size_t slash = target->find('/');
     // The workloads themselves, or the operators' objects that make one.
-    const std::vector<std::string> kinds = {"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController", "LeaderWorkerSet", "InferenceService", "LLMInferenceService", "NIMService", "RayService", "VLLMRuntime", "Model"};
+    const std::vector<std::string> kinds = {"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController", "LeaderWorkerSet", "Rollout", "InferenceService", "LLMInferenceService", "NIMService", "RayService", "VLLMRuntime", "Model", "Workspace"};
     const std::string kind = target->substr(0, slash);
     if (slash == std::string::npos || slash + 1 == target->size() || std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) {
         workload.error("target", "found \"" + *target + "\", allowed: KIND/NAME such as Deployment/NAME, StatefulSet/NAME or InferenceService/NAME" +
@@ -136,6 +136,9 @@ PoolSpec decode_pool(Decoder& pool) {
             if (pool.has(key)) pool.error(key, "stands in an on-demand pool, allowed: only with capacity_type: spot");
     out.gpu = pool.text("gpu").value_or("");
     out.gpus_per_node = pool.int32("gpus_per_node", 1, 64).value_or(0);
+    Decoder division = pool.child("gpu_sharing");
+    out.division = decode_gpu_division(division);
+    division.finish();
     if (const auto cpu = pool.quantity("cpu")) out.cpu_milli = cpu->milli_ceil();
     if (const auto memory = pool.quantity("memory")) out.memory_bytes = memory->ceil();
     if (out.cpu_milli < 0 || out.memory_bytes < 0) pool.error("", "has a negative cpu or memory, allowed: above 0");
@@ -231,7 +234,8 @@ void decode_events(Decoder& root, Scenario& out) {
     const std::vector<std::pair<std::string, EventKind>> kinds = {{"rollout", EventKind::rollout},       {"scale", EventKind::scale},
                                                                   {"lose_node", EventKind::lose_node},   {"drain_node", EventKind::drain_node},
                                                                   {"add_node", EventKind::add_node},     {"no_capacity", EventKind::no_capacity},
-                                                                  {"no_metrics", EventKind::no_metrics}, {"degrade", EventKind::degrade}};
+                                                                  {"no_metrics", EventKind::no_metrics}, {"degrade", EventKind::degrade},
+                                                                  {"no_image", EventKind::no_image}};
     std::vector<std::string> names;
     for (const auto& [name, kind] : kinds) names.push_back(name);
     for (Decoder& item : root.children("events")) {
@@ -251,7 +255,7 @@ void decode_events(Decoder& root, Scenario& out) {
         }
         item.quiet(names);
         if (given != 1) item.error("", "says " + std::to_string(given) + " things that happen, allowed: exactly one of " + join(names));
-        const bool lasts = event.kind == EventKind::no_capacity || event.kind == EventKind::no_metrics;
+        const bool lasts = event.kind == EventKind::no_capacity || event.kind == EventKind::no_metrics || event.kind == EventKind::no_image;
         if (lasts && !item.has("duration_s")) item.missing("duration_s", "a number of seconds");
         if (lasts) event.duration = item.duration("duration_s", 0, longest_s).value_or(Tick{0});
         if (event.kind == EventKind::no_capacity) {
@@ -267,6 +271,7 @@ void decode_events(Decoder& root, Scenario& out) {
             event.server = decode_model_server(server, ModelServer{});
             item.quiet({"server"});
         }
+        if (event.kind == EventKind::rollout) event.pullable = item.boolean("pullable").value_or(true);
         if (event.kind == EventKind::degrade) event.degrade = decode_degrade(item, event.at);
         if (event.kind == EventKind::lose_node || event.kind == EventKind::drain_node || event.kind == EventKind::add_node)
             event.count = item.int32("count", 1, 100'000).value_or(1);

@@ -51,6 +51,7 @@ void add_node_groups(Scenario& scenario, Findings& findings) {
         pool.autoscaled = group.autoscaled;
         if (!pool.autoscaled && groups_rest) pool.autoscaled = false;
         pool.max_pods = group.max_pods;
+        pool.division = group.division;
         for (std::string& zone : pool.zones)  // Azure numbers its zones
             if (group.cloud == CloudKind::azure && zone.size() == 1 && !cluster.region.empty()) zone = cluster.region + "-" + zone;
         const auto own = get_instance_type(group.cloud == CloudKind::gcp ? "gcp" : "aws", group.instance_types.empty() ? "" : group.instance_types.front());
@@ -129,6 +130,7 @@ void resolve_targets(Scenario& scenario, Findings& findings) {
         }
         const WorkloadObject* target = scenario.target_of(workload);
         const std::string title = workload.target_kind + "/" + workload.target_name;
+        if (!target && scenario.manifests.incomplete) continue;  // it may be the object that could not be read
         if (!target) error("found " + title + ", which no manifest has" + did_you_mean(title, titles) + (titles.empty() ? "" : ", allowed: " + join(titles)));
         else if (!target->server && !workload.server)
             error("found " + title + ", which has no model server that is known, allowed: a vLLM container, or workload.server: {model: ..., gpu: ...}");
@@ -175,7 +177,7 @@ void check_events(const Scenario& scenario, Findings& findings) {
     for (const ScenarioEvent& event : scenario.events) {
         if (event.kind == EventKind::no_metrics && (event.target == "prometheus" || event.target == "metrics-server")) continue;
         if ((event.kind == EventKind::no_capacity && event.target == "*")) continue;
-        const bool of_workload = event.kind == EventKind::rollout || event.kind == EventKind::scale || event.kind == EventKind::degrade || event.kind == EventKind::no_metrics;
+        const bool of_workload = event.kind == EventKind::rollout || event.kind == EventKind::scale || event.kind == EventKind::degrade || event.kind == EventKind::no_metrics || event.kind == EventKind::no_image;
         const std::vector<std::string>& known = of_workload ? workloads : pools;
         if (std::find(known.begin(), known.end(), event.target) == known.end())
             findings.errors.push_back({event.where, event.path, "found \"" + event.target + "\", which is no " + (of_workload ? "workload of the manifests" : "pool") +

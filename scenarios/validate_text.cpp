@@ -134,7 +134,10 @@ std::string why_not(const PodTemplate& pod, const PoolSpec& pool, const ClusterS
     if (const std::string excluded = exclusion_of(pod, pool, cluster); !excluded.empty()) return excluded;
     const std::int64_t gpus = gpus_of(pool, cluster);
     const bool known = gpus > 0 || cluster.cloud != CloudKind::none;
-    return known && gpus < pod.gpus() ? fmt::format("a node has {} GPUs", gpus) : "";
+    // Slices and shares are counted when the run is compiled.
+    const std::string resource = pod.gpu_resource();
+    const bool whole = (resource.empty() || resource == "nvidia.com/gpu") && pool.division.whole();
+    return known && whole && gpus < pod.gpus() ? fmt::format("a node has {} GPUs", gpus) : "";
 }
 
 /// "0.8 USD/h a replica, 0.8 to 3.2 USD/h in all": the share of a node that a replica's GPUs are, on the cheapest and

@@ -151,30 +151,10 @@ void compile_cron_jobs(const std::deque<OtherWorkload>& others, std::size_t firs
     }
 }
 
-ResourceAmounts needs_of(const PodTemplate& pod) {
-    return resource_amounts(pod.gpus(), pod.cpu_request_milli(), pod.memory_request_bytes(), 1);
-}
-
-ResourceAmounts limits_of(const PodTemplate& pod) {
-    ResourceAmounts sum;
-    const auto add = [&](const Resources& r) {
-        sum[resource_cpu_milli] += r.cpu_limit_milli.value_or(0);
-        sum[resource_memory_bytes] += r.memory_limit_bytes.value_or(0);
-    };
-    if (pod.pod_resources) {
-        add(*pod.pod_resources);
-        return sum;
-    }
-    for (const Container& c : pod.containers) add(c.resources);
-    for (const Container& c : pod.init_containers)
-        if (c.restartable_init) add(c.resources);
-    return sum;
-}
-
-void compile_daemon_sets(const Scenario& scenario, std::vector<PoolDraft>& pools, Problems& warnings) {
+void compile_daemon_sets(const Scenario& scenario, std::vector<PoolDraft>& pools, CompiledScenario& out) {
     const PodRules defaults;  // what a pod without requests counts in scores
     for (const DaemonSetObject& set : scenario.manifests.daemon_sets) {
-        const ResourceAmounts needs = needs_of(set.pod);
+        const ResourceAmounts needs = out.extended.needs_of(set.pod);
         for (PoolDraft& pool : pools) {
             if (pool.refused || !untolerated_taint(set.pod, pool.spec.taints, scenario.cluster.cloud).empty()) continue;
             bool small = false;
@@ -192,104 +172,9 @@ void compile_daemon_sets(const Scenario& scenario, std::vector<PoolDraft>& pools
                     needs[resource_memory_bytes] > 0 ? needs[resource_memory_bytes] : defaults.scoring_memory;
             }
             if (small)
-                warnings.push_back({set.meta.where, set.meta.title(),
+                out.warnings.push_back({set.meta.where, set.meta.title(),
                                     fmt::format("its pod does not fit on the nodes of pool {}, where it stays Pending",
                                                 pool.spec.name)});
-        }
-    }
-}
-
-namespace {
-
-bool holds(const QuotaScopeRule& rule, const PodTemplate& pod) {
-    switch (rule.scope) {
-        case QuotaScope::terminating: return pod.active_deadline.has_value();
-        case QuotaScope::not_terminating: return !pod.active_deadline.has_value();
-        case QuotaScope::best_effort: return pod.best_effort();
-        case QuotaScope::not_best_effort: return !pod.best_effort();
-        case QuotaScope::volume_attributes_class: return false;  // of claims
-        case QuotaScope::cross_namespace_pod_affinity: {
-            const auto crosses = [](const PodAffinityTerm& t) { return !t.namespaces.empty() || t.namespace_selector; };
-            return std::any_of(pod.pod_affinity.begin(), pod.pod_affinity.end(), crosses) ||
-                   std::any_of(pod.pod_anti_affinity.begin(), pod.pod_anti_affinity.end(), crosses);
-        }
-        case QuotaScope::priority_class: {
-            const bool named = std::find(rule.values.begin(), rule.values.end(), pod.priority_class) != rule.values.end();
-            switch (rule.op) {
-                case SelectorOperator::in: return named;
-                case SelectorOperator::not_in: return !pod.priority_class.empty() && !named;
-                case SelectorOperator::does_not_exist: return pod.priority_class.empty();
-                default: return !pod.priority_class.empty();
-            }
-        }
-    }
-    return false;
-}
-
-/// Where a quota's key stands among the engine's resources; -1 = it bounds nothing that a run makes.
-std::int32_t kind_of(const std::string& key, bool* over_limits) {
-    *over_limits = key.starts_with("limits.");
-    if (key == "pods" || key == "count/pods") return resource_pods;
-    if (key == "cpu" || key == "requests.cpu" || key == "limits.cpu") return resource_cpu_milli;
-    if (key == "memory" || key == "requests.memory" || key == "limits.memory") return resource_memory_bytes;
-    if (key.starts_with("requests.") && is_gpu_resource(key.substr(9))) return resource_gpus;
-    return -1;
-}
-
-/// The container that does not state what a quota over it makes every container state (kubernetes.md 7.5.3), or "".
-std::string silent_container(const PodTemplate& pod, std::int32_t kind, bool over_limits) {
-    for (const auto* list : {&pod.init_containers, &pod.containers})
-        for (const Container& c : *list) {
-            const Resources& r = c.resources;
-            const bool stated = kind == resource_cpu_milli
-                                    ? (over_limits ? r.cpu_limit_milli : r.cpu_request_milli).has_value()
-                                    : (over_limits ? r.memory_limit_bytes : r.memory_request_bytes).has_value();
-            if (!stated && !pod.pod_resources) return c.name;
-        }
-    return "";
-}
-
-}  // namespace
-
-void compile_quotas(const Scenario& scenario, const std::vector<const WorkloadObject*>& objects,
-                    CompiledScenario& out, Problems& errors) {
-    for (std::uint32_t w = 0; w < objects.size(); ++w)
-        for (TemplateParts& t : out.parts.templates)
-            if (t.plan.workload == w) t.plan.limits = limits_of(objects[w]->pod);
-    for (const ResourceQuotaObject& quota : scenario.manifests.resource_quotas) {
-        QuotaPlan plans[2];
-        for (std::uint32_t w = 0; w < objects.size(); ++w) {
-            const PodTemplate& pod = objects[w]->pod;
-            if (objects[w]->meta.name_space != quota.meta.name_space ||
-                !std::all_of(quota.scopes.begin(), quota.scopes.end(),
-                             [&](const QuotaScopeRule& rule) { return holds(rule, pod); }))
-                continue;
-            for (QuotaPlan& plan : plans) plan.workloads[w / 64] |= std::uint64_t{1} << (w % 64);
-            for (const auto& [key, amount] : quota.hard) {
-                bool limits = false;
-                const std::int32_t kind = kind_of(key, &limits);
-                if (kind != resource_cpu_milli && kind != resource_memory_bytes) continue;
-                if (const std::string silent = silent_container(pod, kind, limits); !silent.empty())
-                    errors.push_back({scenario.manifests.where(objects[w]->meta, pod.path + ".containers"),
-                                      objects[w]->meta.title(),
-                                      fmt::format("container {} states no {}, which {} makes every container of namespace "
-                                                  "{} state: the API server refuses its pods",
-                                                  silent, key, quota.meta.title(), quota.meta.name_space)});
-            }
-        }
-        for (const auto& [key, amount] : quota.hard) {
-            bool limits = false;
-            const std::int32_t kind = kind_of(key, &limits);
-            if (kind < 0) continue;
-            QuotaPlan& plan = plans[limits ? 1 : 0];
-            plan.over_limits = limits ? 1 : 0;
-            plan.hard[kind] = (plan.limited >> kind & 1) != 0 ? std::min(plan.hard[kind], amount) : amount;
-            plan.limited |= 1u << kind;
-        }
-        for (const QuotaPlan& plan : plans) {
-            if (plan.limited == 0) continue;
-            out.parts.quotas.push_back(plan);
-            out.quotas.push_back({quota.meta.title(), quota.meta.name_space, plan.over_limits != 0});
         }
     }
 }

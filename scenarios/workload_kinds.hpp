@@ -30,16 +30,7 @@ void compile_kind(const OtherWorkload& other, WorkloadPlan& plan, TemplatePlan& 
 void compile_cron_jobs(const std::deque<OtherWorkload>& others, std::size_t first, std::int64_t start_unix_s,
                        const Scenario& scenario, BlueprintParts& parts, Problems& errors);
 
-/// What one pod asks for.
-[[nodiscard]] ResourceAmounts needs_of(const PodTemplate& pod);
-/// The sum of its containers' limits of cpu and memory.
-[[nodiscard]] ResourceAmounts limits_of(const PodTemplate& pod);
-
 /// Takes from the shapes what the pods of DaemonSets need on each of their nodes.
-void compile_daemon_sets(const Scenario& scenario, std::vector<PoolDraft>& pools, Problems& warnings);
-
-/// Quotas over the pods of `objects`, the blueprint's workloads in their order. `out.quotas` gets their names.
-void compile_quotas(const Scenario& scenario, const std::vector<const WorkloadObject*>& objects,
-                    CompiledScenario& out, Problems& errors);
+void compile_daemon_sets(const Scenario& scenario, std::vector<PoolDraft>& pools, CompiledScenario& out);
 
 }  // namespace windtunnel

@@ -84,6 +84,9 @@ struct Blueprint {
     BlobSpan<Tick> cron_hits;  ///< ascending within each CronJob
     BlobSpan<DegradationPlan> degradations;
     BlobSpan<std::int32_t> slow_servers;  ///< [first_slow + server]: the slower one, by index into servers
+    BlobSpan<std::int32_t> turn_servers;  ///< [(n - 2) x servers + server]: the one whose device n engines share
+    std::uint32_t most_turns = 1;         ///< that any device may have; 1 = none is shared by time
+    std::uint32_t turn_padding = 0;
 };
 
 /// Which future: the same seed and trial are the same weather, whatever the configuration.

@@ -187,6 +187,8 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     out.fill(b ? &b->cron_hits : nullptr, parts.cron_hits);
     out.fill(b ? &b->degradations : nullptr, parts.degradations);
     out.fill(b ? &b->slow_servers : nullptr, parts.slow_servers);
+    out.fill(b ? &b->turn_servers : nullptr, parts.turn_servers);
+    if (b != nullptr) b->most_turns = parts.most_turns;
     auto* servers = out.place<ServerConfig>(parts.servers.size());
     if (b != nullptr) Layouter::link(b->servers, servers, parts.servers.size());
     for (std::size_t i = 0; i < parts.servers.size(); ++i) {
@@ -315,7 +317,7 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
         WT_EXPECTS(t.plan.workload < parts.workloads.size() &&
                    t.plan.server < static_cast<std::int32_t>(parts.servers.size()));
     for (const TemplateParts& t : parts.templates)
-        WT_EXPECTS(t.plan.busy_divisor >= 1 && t.plan.worker_template < static_cast<std::int32_t>(parts.templates.size()));
+        WT_EXPECTS(t.plan.busy_pods >= 1 && t.plan.worker_template < static_cast<std::int32_t>(parts.templates.size()));
     for (const CronPlan& c : parts.crons)
         WT_EXPECTS(c.first_hit + c.hit_count <= parts.cron_hits.size() &&
                    c.first_workload + c.workload_count <= parts.workloads.size());
@@ -328,9 +330,10 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
         if (e.kind == ClusterEventKind::rollout)
             WT_EXPECTS(e.revision < parts.templates.size() &&
                        parts.templates[e.revision].plan.workload == e.target);
-        else if (is_of_workload(e.kind))
+        else if (e.kind == ClusterEventKind::degrade || e.kind == ClusterEventKind::recover)
             WT_EXPECTS(e.revision < parts.degradations.size());
     }
+    WT_EXPECTS(parts.turn_servers.size() == (parts.most_turns - 1) * parts.servers.size());
     WT_EXPECTS(parts.degradations.size() < 255);  // a pod notes its own in 8 bits
     for (const TemplateParts& t : parts.templates)
         for (const std::int32_t server : t.kind_servers)
@@ -338,6 +341,9 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
     std::uint32_t kinds = 0;
     for (const ShapePlan& shape : parts.shapes) {
         WT_EXPECTS(shape.bill < max_pools && shape.zone < karpenter_max_zones);
+        for (const DeviceRange& range : shape.devices)
+            WT_EXPECTS(range.den > 0 && range.first + range.count <= 64 &&
+                       (!range.takes_turns || range.clients <= parts.most_turns));
         kinds = std::max(kinds, shape.gpu_kind + 1);
     }
     for (const TemplateParts& t : parts.templates)

@@ -75,6 +75,8 @@ struct BlueprintParts {
     std::vector<Tick> cron_hits;
     std::vector<DegradationPlan> degradations;
     std::vector<std::int32_t> slow_servers;
+    std::vector<std::int32_t> turn_servers;
+    std::uint32_t most_turns = 1;
 
     /// Adds a workload of one revision, or a pool with its shapes, and links the two halves.
     void add(WorkloadPlan workload, TemplateParts revision);

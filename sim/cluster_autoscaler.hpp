@@ -324,7 +324,7 @@ private:
         CaNodeView view;
         view.allocatable = s.shape_of(node).allocatable;
         all.request = view.allocatable - node.free;
-        view.gpu = view.allocatable[resource_gpus] > 0 ? resource_gpus : -1;
+        view.gpu = view.allocatable[resource_gpus] > 0 || s.shape_of(node).gpu_labelled ? resource_gpus : -1;
         view.pods = &all;
         view.pod_count = 1;
         if (scale_down_eligibility(view, plan.down, now) != CaUnremovable::no_reason) return false;

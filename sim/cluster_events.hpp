@@ -50,6 +50,12 @@ public:
                         fleet.node_pools().drain(fleet, n, now, fault);
                 }
                 break;
+            case ClusterEventKind::no_image:
+                ++s.workload(e.target).no_image;
+                break;
+            case ClusterEventKind::image_returns:
+                --s.workload(e.target).no_image;
+                break;
             case ClusterEventKind::degrade:
                 degrade(fleet, e, number, now);
                 break;

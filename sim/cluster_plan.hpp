@@ -45,6 +45,17 @@ WT_HD constexpr ResourceAmounts resource_amounts(std::int64_t gpus, std::int64_t
 
 // ---- nodes ---------------------------------------------------------------------------------------------
 
+/// What the units of an extended resource are on a node: its devices [first, first + count), each of which
+/// `clients` pods may have at once.
+struct DeviceRange {
+    std::uint8_t first = 0, count = 0;  ///< 0 = not known one by one
+    std::uint8_t clients = 1;
+    std::uint8_t takes_turns = 0;  ///< its clients share its time and its memory; or have fixed parts of it
+    /// A unit is num / den of a GPU: 1/1, 1/4 of one that four share, 2/7 of one whose slice has 2 of 7.
+    std::uint16_t num = 1, den = 1;
+};
+inline constexpr std::int32_t extended_kinds = resource_kinds - resource_extended;
+
 /// One kind of node that a pool can give: an instance type in a zone, bought in one way. Labels and taints
 /// are resolved when the scenario is compiled: a pod template names the shapes that it may run on.
 struct ShapePlan {
@@ -67,12 +78,21 @@ struct ShapePlan {
     std::int32_t priority = 0;  ///< of cluster-autoscaler's priority expander
     std::uint32_t gpu_kind = 0;  ///< which kind of GPU, of the scenario's; picks the server of a pod here
     std::uint32_t bill = 0;      ///< row of Tally::pools that its nodes are counted and billed in
-    std::uint32_t more_padding = 0;
+    std::uint32_t gpu_labelled = 0;  ///< cluster-autoscaler knows it for a node of GPUs by its label
+    DeviceRange devices[extended_kinds];  ///< of each extended resource
     Tick provisioning;
     Tick minimum_billing;
 
     /// What other pods find on an empty node.
     [[nodiscard]] WT_HD ResourceAmounts room() const { return allocatable - daemons; }
+    /// The same as Karpenter plans a node that is not there yet: it knows instance types by their whole GPUs, and nothing
+    /// of how a device plugin divides them.
+    [[nodiscard]] WT_HD ResourceAmounts planned_room() const {
+        ResourceAmounts out = room();
+        for (std::int32_t i = 0; i < extended_kinds; ++i)
+            if (devices[i].num != devices[i].den) out[resource_extended + i] = i == 0 ? gpus : 0;
+        return out;
+    }
 };
 
 /// Who adds and removes the nodes of a pool.
@@ -179,6 +199,10 @@ struct ProbePlan {
 /// In place of a server: the model does not run on that kind of GPU, its containers end when they load it.
 inline constexpr std::int32_t no_fit_server = -2;
 
+/// How a pod's image is pulled, as bits.
+inline constexpr std::uint8_t pull_always = 1;  ///< the registry is asked at every start of the container
+inline constexpr std::uint8_t pull_fails = 2;   ///< there is no such image
+
 /// A pod template: one revision of a workload.
 struct TemplatePlan {
     std::uint32_t workload = 0;
@@ -199,7 +223,7 @@ struct TemplatePlan {
     std::uint8_t starts_affinity = 0;   ///< matches all its own required affinity terms
     std::uint8_t default_spread = 0;    ///< its spread rules are the cluster's defaults
     std::uint8_t do_not_disrupt = 0;    ///< karpenter.sh/do-not-disrupt
-    std::uint8_t padding = 0;
+    std::uint8_t pull = 0;              ///< of its image: pull_always, pull_fails
     std::int32_t priority = 0;
     std::uint32_t first_spread = 0;     ///< its rules are Blueprint::spread_rules [first, first + count)
     std::uint32_t spread_count = 0;
@@ -212,8 +236,8 @@ struct TemplatePlan {
     Tick run_time = never;             ///< its containers end by themselves after that long: a job's pod
     std::int32_t failing_runs = 0;     ///< of a job: so many of its pods fail before one succeeds
     std::int32_t worker_template = -1; ///< of a group's leader: what its workers are made from
-    std::uint32_t busy_gpus = 0;       ///< GPUs that a running engine step keeps busy, 0 = what the pod asks for,
-    std::uint32_t busy_divisor = 1;    ///< ... divided by this: a slice or a share of a GPU
+    std::uint32_t busy_pods = 1;       ///< pods whose GPUs a running engine step keeps busy: its group's
+    std::int32_t device_memory_milli = 0;  ///< of a device that takes turns its process reserves so much; 0 = none
     ProbePlan probes;
     Tick endpoint_delay;                ///< from a change of Ready to the router's knowing it
     Tick exit_takes;                    ///< from SIGTERM to the process's end, with nothing to drain
@@ -325,6 +349,8 @@ enum class ClusterEventKind : std::uint8_t {
     capacity_returns,  ///< such a while is over
     degrade,     ///< some of a workload's serving pods fall ill
     recover,     ///< those of a degradation that still are get well
+    no_image,       ///< for a while a workload's images cannot be pulled
+    image_returns,  ///< such a while is over
 };
 
 /// Sorted by time.
@@ -339,7 +365,8 @@ struct ClusterEventPlan {
 };
 [[nodiscard]] WT_HD constexpr bool is_of_workload(ClusterEventKind kind) {
     return kind == ClusterEventKind::rollout || kind == ClusterEventKind::degrade ||
-           kind == ClusterEventKind::recover;
+           kind == ClusterEventKind::recover || kind == ClusterEventKind::no_image ||
+           kind == ClusterEventKind::image_returns;
 }
 
 /// A PodDisruptionBudget. It covers all pods of the workloads that its selector matches.

@@ -38,6 +38,9 @@ struct Pod {
     std::uint32_t previous = no_index;  ///< in the list of pending pods
     std::uint32_t next_on_node = no_index, previous_on_node = no_index;
     std::uint32_t incarnation = 0;      ///< how many pods have used this slot
+    std::uint64_t devices = 0;          ///< of its node, a bit each (sim/gpu_devices.hpp)
+    bool works = false;                 ///< its engine has requests, on devices that take turns
+    std::uint8_t turns = 1;             ///< so many engines take turns there
     std::uint32_t nominated = no_index; ///< pending: the node on which victims make room for it
     bool spread_counted = false;        ///< on a node and not being deleted
     std::uint32_t planned_node = no_index;  ///< scratch of scale-down: where it would move
@@ -113,6 +116,7 @@ struct WorkloadState {
     std::uint8_t rolling = 0;   ///< a rollout is not complete
     std::uint8_t made = 0;      ///< of a bare pod: it has been
     std::uint8_t job_runs = 0;  ///< of a job: started, and neither complete nor failed
+    std::uint8_t no_image = 0;  ///< so many whiles in which its images cannot be pulled
     std::uint32_t old_revision = 0;  ///< ordinals: what pods below the partition are made from
     std::int32_t failures = 0;  ///< syncs in a row in which a creation was refused
     Tick retry_at = never;      ///< when the work queue lets it try again

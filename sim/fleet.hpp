@@ -120,7 +120,7 @@ public:
         } else if (slot >= m_slots.crons) {
             m_crons.advance(*this, slot - m_slots.crons, now, fault);
         } else if (slot == m_slots.quota) {
-            m_quotas.recount(m_state);
+            m_quotas.recount(m_state, now);
         } else if (slot >= m_slots.workloads) {
             m_state.clear_workload(slot - m_slots.workloads);
             m_controllers.sync(*this, slot - m_slots.workloads, now, fault);
@@ -268,7 +268,7 @@ private:
         const bool of_job = m_state.blueprint().workloads[pod.workload].controller == WorkloadController::batch_job;
         if (of_job) JobController<Layout, Owner>::pod_gone(m_state, pod, now);
         if (m_state.blueprint().quotas.size() > 0)
-            m_quotas.release(m_state, pod.workload, m_state.template_of(pod), now);
+            m_quotas.release(m_state, pod.workload, m_state.template_of(pod), pod.lost != 0, now);
         m_state.forget_pod(p, now);
     }
 

@@ -53,7 +53,7 @@ public:
         for (std::uint32_t i = 0; i < b.shapes.size(); ++i) {
             const ShapePlan& shape = b.shapes[i];
             m_offerings[i] = {shape.capacity,
-                              shape.room(),
+                              shape.planned_room(),
                               shape.nano_usd_per_hour,
                               shape.kind,
                               static_cast<std::int32_t>(shape.zone),

@@ -2,6 +2,8 @@
 #include "policies/restart_backoff.hpp"
 #include "policies/termination.hpp"
 #include "sim/cluster_state.hpp"
+#include "sim/gpu_devices.hpp"
+#include "sim/image_pull.hpp"
 
 namespace windtunnel {
 
@@ -25,7 +27,9 @@ struct KubeletPod {
     Tick exited;              ///< the container's last exit
     // What comes next, each `never` when it does not.
     Tick stage_due = never, hook_due = never, kill_due = never, restart_due = never, sync_due = never,
-         route_due = never, end_due = never;
+         route_due = never, end_due = never, pull_due = never;
+    PullBackoff pull_backoff;
+    std::int32_t failed_pulls = 0;
     Tick redraw_due = never;    ///< its server fails a part of what it is asked: when the next probe's luck is drawn
     std::uint32_t redraws = 0;
     bool leaving = false;       ///< the router falls back to it when it has no other
@@ -74,7 +78,7 @@ public:
         k.stage_due = k.sync_due = never;
         s.node(s.pod(p).node).pulls = SerialPulls{};
         s.pod(p).stage = static_cast<std::uint8_t>(plan.stage_count);
-        if (s.server_of(s.pod(p)) == no_fit_server) {
+        if (s.server_of(s.pod(p)) == no_fit_server || !finds_device_memory(s, p)) {
             container_exits(fleet, p, now);
             return wake(fleet, p, now);
         }
@@ -142,7 +146,7 @@ public:
     WT_HD_COLD void node_died(Parts& fleet, std::uint32_t p, Tick now) {
         KubeletPod& k = m_pods[p];
         end_process(fleet, p, now);
-        k.stage_due = k.hook_due = k.kill_due = k.restart_due = k.sync_due = k.route_due = k.end_due = k.redraw_due = never;
+        k.stage_due = k.hook_due = k.kill_due = k.restart_due = k.sync_due = k.route_due = k.end_due = k.redraw_due = k.pull_due = never;
         k.draining = k.hook_waits = false;
         fleet.state().wake_pod(p, never);
     }
@@ -189,6 +193,8 @@ private:
             container_exits(fleet, p, now);
         } else if (k.restart_due <= now) {
             restart(fleet, p, now);
+        } else if (k.pull_due <= now) {
+            pull_again(fleet, p, now);
         } else if (k.end_due <= now) {
             work_ends(fleet, p, now);
         } else if (k.sync_due <= now) {
@@ -209,6 +215,7 @@ private:
         State& s = fleet.state();
         Tick next = min(min(k.stage_due, k.hook_due), min(k.kill_due, k.restart_due));
         next = min(next, min(min(k.sync_due, k.route_due), min(k.end_due, k.redraw_due)));
+        next = min(next, k.pull_due);
         next = min(next, k.probes.next_change(s.template_of(s.pod(p)).probes.rules));
         s.wake_pod(p, max(next, now));
     }
@@ -223,6 +230,7 @@ private:
         const TemplatePlan& plan = s.template_of(pod);
         ClusterNode& node = s.node(pod.node);
         const std::uint64_t bit = std::uint64_t{1} << (pod.workload % 64);
+        if (!k.running && !k.pulls && image_fails(s, p)) return pull_failed(fleet, p, now);
         for (; pod.stage < plan.stage_count; ++pod.stage) {
             if (pod.stage == plan.container_stage && !k.running) start_container(fleet, p, now);
             const StagePlan& stage = s.blueprint().stages[plan.first_stage + pod.stage];
@@ -242,8 +250,8 @@ private:
             return;
         }
         if (!k.running) start_container(fleet, p, now);
-        // The model does not run on these GPUs: the server ends when it loads it, over and over.
-        if (s.server_of(pod) == no_fit_server) return container_exits(fleet, p, now);
+        // The model does not run on these GPUs, or others have their memory: the server ends when it loads it.
+        if (s.server_of(pod) == no_fit_server || !finds_device_memory(s, p)) return container_exits(fleet, p, now);
         if (plan.server >= 0) ++s.tally().cold_starts;
         serve(fleet, p, now);
     }
@@ -257,6 +265,29 @@ private:
             (pod.stage + 1u == plan.stage_count || !stages[pod.stage + 1].once_per_node))
             s.node(pod.node).seen[pod.workload / 64] |= std::uint64_t{1} << (pod.workload % 64);
         ++pod.stage;
+    }
+
+    /// ErrImagePull: the registry refuses or does not answer, at once.
+    WT_HD_COLD void pull_failed(Parts& fleet, std::uint32_t p, Tick now) {
+        KubeletPod& k = m_pods[p];
+        ++k.failed_pulls;
+        const Tick expires = k.pull_backoff.failed(now, kubelet_backoff);
+        fleet.state().owner().note(
+            OccurrenceRecord{Occurrence::image_pull_failed, p, no_object, (expires - now).count, now});
+        wait_for_pull(fleet, p, now);
+    }
+    /// ImagePullBackOff until the pod is synced after its back-off.
+    WT_HD_COLD void wait_for_pull(Parts& fleet, std::uint32_t p, Tick now) {
+        KubeletPod& k = m_pods[p];
+        const std::uint64_t draw = fleet.state().pod_draw(
+            StreamPurpose::cold_start, p, 24 + static_cast<std::uint32_t>(k.failed_pulls) % 8);
+        k.pull_due = backoff_resync(now, k.pull_backoff.last_failure + k.pull_backoff.delay, draw, true);
+    }
+    WT_HD_COLD void pull_again(Parts& fleet, std::uint32_t p, Tick now) {
+        KubeletPod& k = m_pods[p];
+        k.pull_due = never;
+        if (now < k.pull_backoff.last_failure + k.pull_backoff.delay) return wait_for_pull(fleet, p, now);
+        go_on(fleet, p, now);
     }
 
     WT_HD_COLD void start_container(Parts& fleet, std::uint32_t p, Tick now) {

@@ -56,7 +56,7 @@ std::vector<std::string> broken_laws(const Blueprint& b, const TrialOutcome& o) 
 }
 
 LawObserver::LawObserver(const Blueprint& b)
-    : m_blueprint(b), m_pods(b.pod_slots), m_used(b.node_slots), m_nodes(b.node_slots, NodeState::none), m_shapes(b.node_slots), m_charged(b.quotas.size()) {}
+    : m_blueprint(b), m_pods(b.pod_slots), m_used(b.node_slots), m_nodes(b.node_slots, NodeState::none), m_shapes(b.node_slots), m_charged(b.quotas.size()), m_clients(std::size_t{64} * b.node_slots) {}
 
 void LawObserver::expect(bool holds, const char* law, Tick now) {
     if (!holds && broken.size() < 20) broken.push_back(fmt::format("{} at {:.6f} s", law, to_seconds(now)));
@@ -87,6 +87,8 @@ void LawObserver::pod_changed(std::uint32_t p, const Pod& pod, Tick now) {
         expect(m_nodes[pod.node] == NodeState::ready, "L5: a pod was bound to a node that is not Ready", now);
         expect(plan.shapes.has(shape), "L5: a pod runs on a kind of node that its selectors exclude", now);
     }
+    if (had) count_devices(m_pods[p], -1, now);
+    if (has) count_devices(pod, 1, now);
     if (m_pods[p].exists() != pod.exists())
         for (std::uint32_t q = 0; q < m_blueprint.quotas.size(); ++q) {
             const QuotaPlan& quota = m_blueprint.quotas[q];
@@ -100,6 +102,18 @@ void LawObserver::pod_changed(std::uint32_t p, const Pod& pod, Tick now) {
                        "L13: the pods of a namespace hold more than its quota", now);
         }
     m_pods[p] = pod;
+}
+
+/// Each device of a node has as many clients as it may.
+void LawObserver::count_devices(const Pod& pod, std::int32_t by, Tick now) {
+    if (pod.devices == 0) return;
+    for (const DeviceRange& range : m_blueprint.shapes[m_shapes[pod.node]].devices)
+        for (std::uint32_t d = range.first; d < std::uint32_t{range.first} + range.count; ++d) {
+            if ((pod.devices >> d & 1) == 0) continue;
+            std::int32_t& clients = m_clients[std::size_t{pod.node} * 64 + d];
+            clients += by;
+            expect(clients <= range.clients, "L5: a GPU is given to more pods than it has room for", now);
+        }
 }
 
 void LawObserver::node_changed(std::uint32_t n, const ClusterNode& node, Tick now) {

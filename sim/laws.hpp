@@ -25,12 +25,14 @@ public:
 
 private:
     void expect(bool holds, const char* law, Tick now);
+    void count_devices(const Pod& pod, std::int32_t by, Tick now);
     const Blueprint& m_blueprint;
     std::vector<Pod> m_pods;
     std::vector<ResourceAmounts> m_used;  ///< per node
     std::vector<NodeState> m_nodes;
     std::vector<std::uint16_t> m_shapes;  ///< per node
     std::vector<ResourceAmounts> m_charged;  ///< per quota
+    std::vector<std::int32_t> m_clients;     ///< [node x 64 + device]
     Tick m_last;
 };
 

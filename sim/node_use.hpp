@@ -4,7 +4,7 @@
 namespace windtunnel {
 
 /// Node-time by bill (ShapePlan::bill), workload and use, each node-tick multiplied by its price and divided into `whole` shares.
-/// A pod takes the share of its node that its GPUs are of the node's (of CPU where a node has no GPUs); what no
+/// A pod takes the share of its node that its GPUs, slices or shares of GPUs are of the node's (of CPU where a node has no GPUs); what no
 /// pod takes is counted under the row after the last workload. Integers throughout: the cells of a bill add up
 /// to whole x its price integral, to the last unit (law L8).
 template <class Layout, class Owner>
@@ -138,12 +138,19 @@ private:
         return serving ? NodeUse::idle : NodeUse::starting;
     }
     WT_HD static std::uint32_t share_of(const ResourceAmounts& needs, const ShapePlan& shape) {
-        const std::int64_t of_gpus = shape.allocatable[resource_gpus];
-        const std::int32_t kind = of_gpus > 0 || shape.gpus > 0 ? resource_gpus : resource_cpu_milli;
-        const std::int64_t all = shape.allocatable[kind];
-        if (all <= 0 || needs[kind] <= 0) return 0;
-        if (needs[kind] >= all) return static_cast<std::uint32_t>(whole);
-        return static_cast<std::uint32_t>(whole * static_cast<std::uint64_t>(needs[kind]) / static_cast<std::uint64_t>(all));
+        const std::int64_t gpus = shape.gpus > 0 ? shape.gpus : shape.allocatable[resource_gpus];
+        if (gpus <= 0) return part(needs[resource_cpu_milli], shape.allocatable[resource_cpu_milli]);
+        std::uint32_t sum = 0;
+        for (std::int32_t i = 0; i < extended_kinds; ++i) {
+            const DeviceRange& unit = shape.devices[i];
+            if (unit.clients > 0) sum += part(needs[resource_extended + i] * unit.num, gpus * unit.den);
+        }
+        return sum < whole ? sum : static_cast<std::uint32_t>(whole);
+    }
+    WT_HD static std::uint32_t part(std::int64_t of, std::int64_t all) {
+        if (all <= 0 || of <= 0) return 0;
+        if (of >= all) return static_cast<std::uint32_t>(whole);
+        return static_cast<std::uint32_t>(whole * static_cast<std::uint64_t>(of) / static_cast<std::uint64_t>(all));
     }
     WT_HD void occupy(const State& s, std::uint32_t p, std::uint32_t n, Tick now) {
         settle_node(s, n, now);

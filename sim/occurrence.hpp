@@ -14,6 +14,7 @@ enum class Occurrence : std::uint8_t {
     container_exited,    ///< pod that lives on; value: restarts so far, this one included
     container_backs_off, ///< pod; value: ticks until its container may start again
     container_restarted, ///< pod
+    image_pull_failed,   ///< pod (ErrImagePull, then ImagePullBackOff); value: ticks until the next try
     evicted,             ///< pod
     eviction_refused,    ///< pod; object: index of the budget, or `no_object` where two budgets cover it
     preempted,           ///< pod; object: the pod that takes its place

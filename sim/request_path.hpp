@@ -227,6 +227,7 @@ protected:
             ++m_tally->error_answers;
             return attempt_failed(index, RequestEnd::failed, m_now);
         }
+        if (m_blueprint.most_turns > 1) static_cast<Self*>(this)->engine_works(p, true);
         m_servers[p].arrive(m_jobs, index, m_now, seen_from(p));
         m_server_calendar.set(p, m_servers[p].next_change());
     }

@@ -1,4 +1,5 @@
 #pragma once
+#include "sim/gpu_devices.hpp"
 #include "sim/scheduler_view.hpp"
 
 namespace windtunnel {
@@ -148,6 +149,7 @@ private:
             if (node != no_index) {
                 drop(s, p);
                 s.bind(p, node, now);
+                give_devices(s, p);
                 m_room.refresh(s);
                 fleet.kubelet().begin(fleet, p, now);
                 forget_counting();  // a bound pod may meet another's affinity or end a skew

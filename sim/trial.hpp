@@ -86,6 +86,7 @@ public:
         const std::int32_t server = m_fleet.state().server_of(m_fleet.pod(p));
         if (server < 0) return;  // it serves no requests
         m_node_use.engine_starts(m_fleet.state(), p, m_now);
+        m_fleet.state().pod(p).turns = 1;
         m_servers[p].start(config_of(p));
         if (m_board.enabled()) m_board.pod_started(p, m_fleet.pod(p), m_now);
     }
@@ -122,6 +123,22 @@ public:
         m_servers[p].reconfigure(config_of(p), Path::seen_from(p));
         m_server_calendar.set(p, m_servers[p].next_change());
     }
+    /// Its engine has got work, or has none any more: those on the same devices take turns anew, each from its next step
+    /// on.
+    WT_HD_COLD void engine_works(std::uint32_t p, bool works) {
+        auto& s = m_fleet.state();
+        Pod& pod = s.pod(p);
+        if (pod.works == works || pod.devices == 0 || pod.node == no_index) return;
+        pod.works = works;
+        for (std::uint32_t q = s.node(pod.node).first_pod; q != no_index; q = s.pod(q).next_on_node) {
+            Pod& other = s.pod(q);
+            if ((other.devices & pod.devices) == 0) continue;
+            const std::uint8_t turns = turns_of(s, q);
+            if (turns == other.turns) continue;
+            other.turns = turns;
+            server_changed(q);
+        }
+    }
     /// Requires that it served.
     WT_HD_COLD void process_gone(std::uint32_t p, Tick now) {
         if (!has_server(p)) return;
@@ -130,6 +147,7 @@ public:
         close_books(p, now);
         m_node_use.engine_ended(m_fleet.state(), p, m_servers[p].gauges(m_jobs, now).busy, now);
         m_server_calendar.set(p, never);
+        if (m_blueprint.most_turns > 1) engine_works(p, false);
     }
     [[nodiscard]] WT_HD std::uint32_t requests_of(std::uint32_t p) {
         return has_server(p) ? m_servers[p].in_flight() : 0;
@@ -282,7 +300,10 @@ private:
         m_last_replica = p;
         m_servers[p].advance(m_jobs, *this, m_fault);
         m_server_calendar.set(p, m_servers[p].next_change());
-        if (m_servers[p].in_flight() == 0) m_fleet.pod_idle(p, m_now);
+        if (m_servers[p].in_flight() == 0) {
+            m_fleet.pod_idle(p, m_now);
+            if (m_blueprint.most_turns > 1) engine_works(p, false);
+        }
         if (m_dispatches > 0) Path::dispatch_all();
     }
 
@@ -358,6 +379,9 @@ private:
                 server = static_cast<std::uint32_t>(
                     m_blueprint.slow_servers[static_cast<std::uint32_t>(plan.first_slow) + server]);
         }
+        if (pod.turns > 1)
+            server = static_cast<std::uint32_t>(
+                m_blueprint.turn_servers[(pod.turns - 2u) * m_blueprint.servers.size() + server]);
         return m_blueprint.servers[server];
     }
 
@@ -373,9 +397,16 @@ private:
     }
     WT_HD void count_busy(std::uint32_t p, Tick now) {
         const Tick busy = m_servers[p].gauges(m_jobs, now).busy;
-        const TemplatePlan& pod = m_fleet.state().template_of(m_fleet.pod(p));
-        const std::uint64_t gpus = pod.busy_gpus > 0 ? pod.busy_gpus : static_cast<std::uint64_t>(pod.needs[resource_gpus]);
-        m_tally->gpu_busy.add_product(static_cast<std::uint64_t>(busy.count) / pod.busy_divisor, gpus);
+        const auto& s = m_fleet.state();
+        const Pod& pod = m_fleet.pod(p);
+        const TemplatePlan& plan = s.template_of(pod);
+        for (std::int32_t i = 0; i < extended_kinds; ++i) {
+            const auto units = static_cast<std::uint64_t>(plan.needs[resource_extended + i]) * plan.busy_pods;
+            if (units == 0) continue;
+            const DeviceRange unit = pod.node == no_index ? DeviceRange{} : s.shape_of(s.node(pod.node)).devices[i];
+            if (unit.clients == 0) continue;  // no device
+            m_tally->gpu_busy.add_product(static_cast<std::uint64_t>(busy.count) / unit.den, units * unit.num);
+        }
     }
 
     using Path::m_blueprint, Path::m_board, Path::m_cursor, Path::m_dispatches, Path::m_fault, Path::m_fleet;

@@ -66,6 +66,59 @@ TEST_CASE("pause-pods: the second replica takes the pause pod's node at once, an
     CHECK(node_hours(with) - node_hours(without) > 0.8);  // the idle node
 }
 
+TEST_CASE("time-slicing-variance: the time per token varies most where pods share a GPU by time") {
+    const Shown shared = show("time-slicing-variance/scenario.yaml"), sliced = show("time-slicing-variance/sliced.yaml"),
+                whole = show("time-slicing-variance/whole.yaml");
+    for (const Shown* s : {&shared, &sliced, &whole}) {
+        CHECK(s->broken.empty());
+        CHECK(s->outcome.tally.requests.completed == s->outcome.tally.requests.arrived);
+        CHECK(s->outcome.tally.ready_replicas.most == 4);
+        CHECK(s->outcome.tally.container_restarts == 0);
+    }
+    CHECK(shared.outcome.tally.nodes.most == 1);
+    CHECK(sliced.outcome.tally.nodes.most == 1);
+    CHECK(whole.outcome.tally.nodes.most == 4);
+    const auto spread = [](const Shown& s) { return to_seconds(s.outcome.tpot.quantile(0.99)) / to_seconds(s.outcome.tpot.quantile(0.5)); };
+    INFO(spread(shared) << " " << spread(sliced) << " " << spread(whole));
+    CHECK(spread(shared) > 1.3 * spread(sliced));
+    CHECK(spread(shared) > 1.3 * spread(whole));
+    // One alone on the shared GPU is as fast as one with a GPU of its own, up to what it shares it with; a slice has a
+    // quarter of the memory bandwidth at all times.
+    CHECK(shared.outcome.tpot.quantile(0.01) < sliced.outcome.tpot.quantile(0.01));
+    // Two servers more than the memory allows: at 0.45 of it each, the third and the fourth find none.
+    const Shown full = show("time-slicing-variance/scenario.yaml", {"Deployment/chat:spec.template.spec.containers[vllm].args[2]=--gpu-memory-utilization=0.45"});
+    CHECK(full.outcome.tally.ready_replicas.most == 2);
+    CHECK(full.outcome.tally.container_restarts > 10);
+}
+
+TEST_CASE("mig-density: seven slices serve what seven GPUs do, for a seventh of the money") {
+    const Shown whole = show("mig-density/scenario.yaml"), thirds = show("mig-density/thirds.yaml"),
+                sevenths = show("mig-density/sevenths.yaml");
+    const auto dollars = [](const Shown& s) { return s.outcome.tally.pools[0].price.ticks.to_double(); };
+    for (const Shown* s : {&whole, &thirds, &sevenths}) {
+        CHECK(s->broken.empty());
+        CHECK(s->outcome.tally.requests.completed == s->outcome.tally.requests.arrived);
+        CHECK(s->outcome.tally.ready_replicas.most == 7);
+    }
+    CHECK(dollars(whole) / dollars(sevenths) == Approx(7));
+    CHECK(dollars(thirds) / dollars(sevenths) == Approx(4));  // two to a GPU, and one alone
+    CHECK(whole.outcome.tpot.quantile(0.5) < thirds.outcome.tpot.quantile(0.5));
+    CHECK(thirds.outcome.tpot.quantile(0.5) < sevenths.outcome.tpot.quantile(0.5));
+}
+
+TEST_CASE("mig-priority-inversion: without priorities the service waits for the job's slice, with them the job gives way") {
+    const Shown plain = show("mig-priority-inversion/scenario.yaml"), classes = show("mig-priority-inversion/priority.yaml");
+    CHECK(plain.broken.empty());
+    CHECK(classes.broken.empty());
+    CHECK(plain.outcome.tally.pods_preempted == 0);
+    CHECK(classes.outcome.tally.pods_preempted == 1);
+    CHECK(plain.count(PodState::ready, minutes(49)) == 1);
+    CHECK(plain.count(PodState::pending, minutes(49)) == 1);
+    CHECK(plain.count(PodState::ready, minutes(54)) == 2);
+    // Asked for at 600 s; the job's pod has 30 s of grace and ends at once on SIGTERM; then 90 s of load.
+    CHECK(classes.count(PodState::ready, seconds(600 + 90 + 35)) == 2);
+}
+
 TEST_CASE("other workloads: pods of every kind of the manifests stand in the blueprint") {
     // The pause pods' Deployment comes after the target; nothing is sent to it.
     const Shown with = show("pause-pods/scenario.yaml");

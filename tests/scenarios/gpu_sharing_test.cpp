@@ -109,3 +109,49 @@ TEST_CASE("gpu sharing: each GPU is advertised as many times as the configuratio
     CHECK_THAT(lines(read("version: v1\nsharing: {timeSlicing: {resources: [{name: nvidia.com/gpu, replicas: 1}]}}\n").findings.errors), Contains("replicas"));
     CHECK_THAT(lines(read("version: v1\nflags: {migStrategy: mixd}\n").findings.errors), Contains("did you mean mixed?"));
 }
+
+TEST_CASE("gpu sharing: what a pool's nodes advertise follows from its own words, its labels and the manifests") {
+    const Gpu a100 = card("a100-sxm-40gb");
+    const auto of = [&](const GpuDivision& own, Labels labels, const GpuSharing& sharing = {}) {
+        const auto devices = pool_devices(a100, 2, own, sharing, labels);
+        if (!devices) return to_string(devices.problems()[0]);
+        std::string out;
+        for (const DeviceUnits& d : *devices) out += std::to_string(d.units()) + " " + d.resource + " " + d.device + (d.takes_turns ? " in turns" : "") + "; ";
+        return out + labels["nvidia.com/gpu.product"];
+    };
+    const Labels plain = {{"nvidia.com/gpu.product", "A100"}};
+    const auto with = [&](const std::string& key, const std::string& value) {
+        Labels labels = plain;
+        labels[key] = value;
+        return labels;
+    };
+    CHECK(of({}, plain) == "2 nvidia.com/gpu a100-sxm-40gb; A100");
+    // mig-parted's own layouts; the operator's default strategy is single.
+    CHECK(of({}, with("nvidia.com/mig.config", "all-1g.5gb")) == "14 nvidia.com/gpu a100-sxm-40gb/1g.5gb; A100-MIG-1g.5gb");
+    GpuSharing mixed;
+    mixed.mig_strategy = MigStrategy::mixed;
+    CHECK(of({}, with("nvidia.com/mig.config", "all-balanced"), mixed) ==
+          "4 nvidia.com/mig-1g.5gb a100-sxm-40gb/1g.5gb; 2 nvidia.com/mig-2g.10gb a100-sxm-40gb/2g.10gb; 2 nvidia.com/mig-3g.20gb a100-sxm-40gb/3g.20gb; A100");
+    CHECK_THAT(of({}, with("nvidia.com/mig.config", "all-1g.6gb")), Contains("did you mean all-1g.5gb?"));
+    // GKE's labels, AKS' profile, a pool's own words.
+    CHECK(of({}, with("cloud.google.com/gke-gpu-partition-size", "2g.10gb")) == "6 nvidia.com/gpu a100-sxm-40gb/2g.10gb; A100-MIG-2g.10gb");
+    Labels gke = with("cloud.google.com/gke-gpu-sharing-strategy", "time-sharing");
+    gke["cloud.google.com/gke-max-shared-clients-per-gpu"] = "3";
+    CHECK(of({}, gke) == "6 nvidia.com/gpu a100-sxm-40gb in turns; A100-SHARED");
+    GpuDivision own;
+    own.mig_profile = "3g";  // AKS: MIG3g
+    CHECK(of(own, plain) == "4 nvidia.com/gpu a100-sxm-40gb/3g.20gb; A100-MIG-3g.20gb");
+    own.clients = 2;
+    CHECK(of(own, plain) == "8 nvidia.com/gpu a100-sxm-40gb/3g.20gb in turns; A100-MIG-3g.20gb-SHARED");
+    CHECK(of({"", false, 4, true}, plain) == "8 nvidia.com/gpu a100-sxm-40gb/mps-4; A100-SHARED");
+    // Among several configurations of the plugin a label chooses.
+    GpuSharing configs;
+    configs.plugin_configs["four"].resources = {{"nvidia.com/gpu", "", 4}};
+    configs.plugin_configs["ten"].resources = {{"nvidia.com/gpu", "", 10}};
+    configs.plugin_configs["ten"].rename_by_default = true;
+    CHECK(of({}, plain, configs) == "2 nvidia.com/gpu a100-sxm-40gb; A100");
+    CHECK(of({}, with("nvidia.com/device-plugin.config", "ten"), configs) == "20 nvidia.com/gpu.shared a100-sxm-40gb in turns; A100");
+    CHECK_THAT(of({}, with("nvidia.com/device-plugin.config", "tn"), configs), Contains("did you mean ten?"));
+    configs.default_plugin_config = "four";
+    CHECK(of({}, plain, configs) == "8 nvidia.com/gpu a100-sxm-40gb in turns; A100-SHARED");
+}

@@ -136,7 +136,7 @@ TEST_CASE("kubernetes: vLLM is recognised however it is started") {
     const std::string image = "        image: vllm/vllm-openai:v0.11.0\n";
     CHECK(server_of(image + "        args: [\"m\", \"-tp=1\"]\n").model == "m");
     CHECK(server_of(image + "        command: [vllm, serve, org/m, --max-num-seqs, \"64\"]\n").max_num_seqs == 64);
-    CHECK(server_of("        image: my/registry:5000/thing\n        command: [python3, -m, vllm.entrypoints.openai.api_server]\n        args: [--model=org/m, --max-model-len=8K]\n").max_model_len == 8192);
+    CHECK(server_of("        image: my.registry:5000/thing\n        command: [python3, -m, vllm.entrypoints.openai.api_server]\n        args: [--model=org/m, --max-model-len=8K]\n").max_model_len == 8192);
     const ModelServer shell = server_of("        image: nvcr.io/x/vllm:25.01-py3\n        command: [/bin/sh, -c]\n        args:\n        - |\n          echo start\n          exec vllm serve org/m \\\n            --kv-cache-dtype fp8 \\\n            --enable-chunked-prefill=False --dtype half --scheduling-policy priority\n"
                                         "        env: [{name: VLLM_USE_V1, value: \"0\"}]\n");
     CHECK(shell.model == "org/m");

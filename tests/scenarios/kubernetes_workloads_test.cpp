@@ -244,3 +244,46 @@ TEST_CASE("dumps: nodes and owned pods are the start state, harmless objects are
     CHECK(pods[0]->pod.cpu_request_milli() == 1000);
     CHECK_THAT(lines(r.findings.notes), Contains("3 objects do not change the result"));
 }
+
+TEST_CASE("manifests: a misspelt key is one error, which says what was meant") {
+    const auto errors = [](const std::string& text) {
+        auto documents = parse_documents(text, "k8s.yaml");
+        REQUIRE(documents);
+        Findings findings;
+        (void)import_kubernetes(std::move(*documents), findings);
+        std::string out;
+        for (const Problem& p : findings.errors) out += to_string(p) + "\n";
+        return out;
+    };
+    CHECK(errors("apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: high}\nvaleu: 1000\n") == "k8s.yaml:4:8: valeu: is no known key; did you mean value?\n");
+    CHECK(errors("apiVersion: monitoring.coreos.com/v1\nkind: PodMonitor\nmetadata: {name: p}\nspec:\n  selector: {matchLabels: {a: b}}\n  podMetricsEndpoints: [{port: http, intervall: 5s}]\n") ==
+          "k8s.yaml:6:49: spec.podMetricsEndpoints[0].intervall: is no known key; did you mean interval?\n");
+    CHECK_THAT(errors("apiVersion: v1\nkind: LimitRange\nmetadata: {name: l}\nspec: {limits: [{type: Container, max: {cpus: 2}}]}\n"), Contains("is no resource of such a rule; did you mean cpu?"));
+    const std::string pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - {name: c, image: \"IMAGE\"}\n";
+    const auto image = [&](const std::string& reference) {
+        std::string text = pod;
+        return errors(text.replace(text.find("IMAGE"), 5, reference));
+    };
+    for (const char* good : {"nginx", "vllm/vllm-openai:v0.10.2", "registry.example.com:5000/a/b-c_d.e:1.0@sha256:0123456789abcdef0123456789abcdef", "us-docker.pkg.dev/x/y/z:2025_RC01", "localhost/x"})
+        CHECK(image(good) == "");
+    for (const char* bad : {"vllm/VLLM-openai:v1", "vllm/vllm-openai:", "my image:1", "a//b", "x:1:2"}) CHECK_THAT(image(bad), Contains("InvalidImageName"));
+}
+
+TEST_CASE("limit ranges: devices and claims are bounded like cpu") {
+    const std::string range = "apiVersion: v1\nkind: LimitRange\nmetadata: {name: l}\nspec:\n  limits:\n  - {type: Pod, max: {nvidia.com/gpu: 2}}\n  - {type: PersistentVolumeClaim, max: {storage: 10Gi}}\n---\n";
+    const auto errors = [&](const std::string& text) {
+        auto documents = parse_documents(range + text, "k8s.yaml");
+        REQUIRE(documents);
+        Findings findings;
+        (void)import_kubernetes(std::move(*documents), findings);
+        std::string out;
+        for (const Problem& p : findings.errors) out += to_string(p) + "\n";
+        return out;
+    };
+    const auto pod = [](int gpus) { return "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: x, resources: {limits: {nvidia.com/gpu: " + std::to_string(gpus) + "}}}]}\n"; };
+    CHECK(errors(pod(2)) == "");
+    CHECK_THAT(errors(pod(3)), Contains("asks for more nvidia.com/gpu in all its containers than the maximum of LimitRange/l"));
+    const auto claim = [](const char* size) { return std::string("apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: p}\nspec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: ") + size + "}}}\n"; };
+    CHECK(errors(claim("10Gi")) == "");
+    CHECK_THAT(errors(claim("11Gi")), Contains("asks for more storage than the maximum"));
+}

@@ -175,3 +175,54 @@ spec:
     REQUIRE(in.manifests.workloads.size() == 1);
     CHECK(in.manifests.workloads[0].replicas == 3);
 }
+
+TEST_CASE("operators: KAITO's Workspace makes a Deployment of its preset and the nodes under it") {
+    const std::string workspace = "apiVersion: kaito.sh/v1beta1\nkind: Workspace\nmetadata: {name: phi}\nresource: {instanceType: Standard_NC24ads_A100_v4, labelSelector: {matchLabels: {apps: phi}}}\n"
+                                  "inference: {preset: {name: phi-4-mini-instruct}}\n";
+    const Imported in = import_text(workspace);
+    INFO(lines(in.findings.errors));
+    CHECK(in.findings.errors.empty());
+    const WorkloadObject& phi = workload(in, "phi");
+    REQUIRE(phi.server);
+    CHECK(phi.server->model == "microsoft/Phi-4-mini-instruct");
+    CHECK(phi.pod.gpus() == 1);
+    REQUIRE(in.manifests.node_groups.size() == 1);
+    const NodeGroup& nodes = in.manifests.node_groups[0];
+    CHECK(nodes.instance_types == std::vector<std::string>{"Standard_NC24ads_A100_v4"});
+    CHECK(nodes.max_size == 1);
+    CHECK(nodes.labels.at("apps") == "phi");
+    std::string wrong = workspace;
+    wrong.replace(wrong.find("phi-4-mini-instruct"), 19, "phi-4-mini-instrct");
+    CHECK_THAT(lines(import_text(wrong).findings.errors), Contains("k8s.yaml:5") && Contains("did you mean phi-4-mini-instruct?"));
+}
+
+TEST_CASE("operators: Argo's Rollout is a workload that HPAs scale, with its strategy's bounds and a warning about its steps") {
+    const std::string rollout = R"(apiVersion: argoproj.io/v1alpha1
+kind: Rollout
+metadata: {name: chat}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: chat}}
+  strategy:
+    canary: {maxSurge: 1, maxUnavailable: 0, steps: [{setWeight: 20}, {pause: {duration: 10m}}]}
+  template:
+    metadata: {labels: {app: chat}}
+    spec:
+      containers: [{name: vllm, image: "vllm/vllm-openai:v0.10.1", args: [--model=Qwen/Qwen2.5-3B-Instruct], resources: {limits: {nvidia.com/gpu: 1}}}]
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: chat}
+spec: {scaleTargetRef: {apiVersion: argoproj.io/v1alpha1, kind: Rollout, name: chat}, maxReplicas: 4}
+)";
+    const Imported in = import_text(rollout);
+    CHECK(lines(in.findings.errors) == "");
+    const WorkloadObject& chat = workload(in, "chat");
+    CHECK(chat.max_surge.value == 1);
+    CHECK(chat.max_unavailable.value == 0);
+    CHECK(chat.server->model == "Qwen/Qwen2.5-3B-Instruct");
+    CHECK_THAT(lines(in.findings.warnings), Contains("spec.strategy.canary: its steps"));
+    std::string twice = rollout;
+    twice.replace(twice.find("    canary:"), 11, "    blueGreen: {activeService: a}\n    canary:");
+    CHECK_THAT(lines(import_text(twice).findings.errors), Contains("has both of canary and blueGreen"));
+}

@@ -26,6 +26,8 @@ struct Case {
     TemplateParts pods = lab::one_gpu_pods(1000, 1 << 20);
     std::vector<Request> requests;
     std::map<std::uint32_t, RequestRecord> ends;
+    ShapePlan node = lab::one_gpu_nodes(2000, 1 << 21);
+    std::uint32_t nodes = 4;
 
     Case() {
         parts.span = seconds(600);
@@ -83,13 +85,22 @@ struct Case {
         parts.servers = {server(milliseconds(100)), server(milliseconds(200))};
         parts.add(w, pods);
         PoolPlan p;
-        p.node_slots = p.initial = p.minimum = 4;
-        parts.add(p, lab::one_gpu_nodes(2000, 1 << 21));
+        p.node_slots = p.initial = p.minimum = nodes;
+        parts.add(p, node);
         const BlueprintBlock block = build(parts);
         const TrialOutcome slow = run_with<StepwiseBank>(block.blueprint());
         const TrialOutcome fast = run_with<ArenaBank<ContiguousLayout>>(block.blueprint());
         CHECK(differences(fast, slow).empty());
         return fast.tally;
+    }
+    /// One node, whose GPU two pods share by time.
+    void share_one_gpu() {
+        nodes = 1;
+        w.initial_replicas = 2;
+        node.allocatable[resource_gpus] = node.capacity[resource_gpus] = 2;
+        node.devices[0] = {0, 1, 2, 1, 1, 2};
+        parts.most_turns = 2;
+        parts.turn_servers = {1, -1};
     }
     /// A queue of single jobs in front.
     void queue(Tick visibility, std::uint32_t hand_outs, bool returns) {
@@ -102,6 +113,81 @@ struct Case {
 };
 
 }  // namespace
+
+TEST_CASE("time slicing: a pod has its GPU alone while the other is idle, and half of its time while both work") {
+    // Alone: 10 tokens at 0.1 s. The other's request comes at 0.55 s: from the boundary at 0.6 s (6 tokens) both make
+    // steps of 0.2 s, the other at 0.75, 0.95 and 1.15 s, its last. The first then ends its step at 1.2 s (9 tokens) and
+    // makes the last one in 0.1 s.
+    Case c;
+    c.share_one_gpu();
+    c.request(Tick{}, 10);
+    c.request(milliseconds(550), 3);
+    const Tally t = c.run();
+    CHECK(c.ends[0].pod != c.ends[1].pod);
+    CHECK(c.ends[1].finish == milliseconds(1150));
+    CHECK(c.ends[0].finish == milliseconds(1300));
+    // 1.3 s of the one and 0.6 s of the other, each of half a GPU.
+    CHECK(t.gpu_busy.low == static_cast<std::uint64_t>(milliseconds(950).count));
+    // On GPUs of their own neither knows of the other.
+    Case apart;
+    apart.w.initial_replicas = 2;
+    apart.request(Tick{}, 10);
+    apart.request(milliseconds(550), 3);
+    (void)apart.run();
+    CHECK(apart.ends[0].finish == seconds(1));
+    CHECK(apart.ends[1].finish == milliseconds(850));
+}
+
+TEST_CASE("time slicing: two processes that reserve more memory than the GPU has do not run beside each other") {
+    for (const std::int32_t milli : {500, 501}) {
+        Case c;
+        c.share_one_gpu();
+        c.pods.plan.device_memory_milli = milli;
+        c.request(seconds(5), 3);
+        const Tally t = c.run();
+        CHECK(t.ready_replicas.most == (milli == 500 ? 2 : 1));
+        CHECK((t.container_restarts > 0) == (milli == 501));
+    }
+}
+
+TEST_CASE("image pulls: while the registry fails, tries come 10, 20, 40, ... s after the one before, at the pod's sync") {
+    const auto finish = [](bool part_of_node, std::uint8_t pull, bool fails) {
+        Case c;
+        c.w.hold = 1;
+        c.w.initial_replicas = 0;
+        c.scale(seconds(10), 1);
+        c.pods.plan.pull = pull;
+        if (!part_of_node) {
+            c.pods.stages = {{-1, 1, {}, seconds(2)}};
+            c.pods.plan.container_stage = 1;
+        }
+        if (fails) {
+            c.parts.events.push_back({Tick{}, ClusterEventKind::no_image, {}, 0});
+            c.parts.events.push_back({seconds(50), ClusterEventKind::image_returns, {}, 0});
+        }
+        c.request(Tick{}, 1);
+        (void)c.run();
+        return to_seconds(c.ends[0].finish);
+    };
+    CHECK(finish(false, 0, false) == Approx(12.1));
+    CHECK(finish(true, 0, true) == Approx(10.1));  // the node has it, and nobody asks
+    // Tries at 10 s, 10 to 15 s later, 20 to 30 s later (40 to 55 s), 40 to 60 s later (80 to 115 s): the first after
+    // 50 s succeeds. Syncs are at whole seconds of the wait.
+    for (const double at : {finish(false, 0, true), finish(true, pull_always, true)}) {
+        CHECK(at >= 50);
+        CHECK(at <= 10 + 16 + 31 + 61 + 2.2);
+    }
+    // No such image: it never starts, and its request never ends.
+    Case c;
+    c.w.hold = 1;
+    c.w.initial_replicas = 0;
+    c.scale(seconds(1), 1);
+    c.pods.plan.pull = pull_fails;
+    c.request(seconds(1), 1);
+    const Tally t = c.run();
+    CHECK(t.requests.unfinished == 1);
+    CHECK(t.container_restarts == 0);
+}
 
 TEST_CASE("retries: a client comes again after 1, 2, 4, 8 s, and its latency counts from its first arrival") {
     // No endpoint before 10 s: the attempts at 0, 1, 3 and 7 s fail, that at 15 s gets its first token 0.1 s later.

@@ -220,6 +220,32 @@ inline BlueprintParts random_cluster(std::uint64_t seed, std::vector<Request>& r
     return parts;
 }
 
+/// Every GPU of a random cluster is given to `clients` pods, which take turns. Call it when `parts` has its servers.
+inline void share_gpus(BlueprintParts& parts, std::uint8_t clients) {
+    const std::size_t servers = parts.servers.size(), all = servers * clients;
+    parts.most_turns = clients;
+    for (ShapePlan& shape : parts.shapes) {
+        shape.capacity[resource_gpus] *= clients;
+        shape.allocatable[resource_gpus] *= clients;
+        shape.devices[0] = {0, static_cast<std::uint8_t>(shape.gpus), clients, 1, 1, clients};
+    }
+    for (std::int64_t n = 2; n <= clients; ++n)
+        for (std::size_t s = 0; s < all; ++s) {
+            parts.turn_servers.push_back(s < servers ? static_cast<std::int32_t>(parts.servers.size()) : -1);
+            if (s >= servers) continue;
+            ServerParts slow = parts.servers[s];
+            for (auto* table : {&slow.cost.decode_step, &slow.cost.mixed_step})
+                for (Tick& t : *table) t = n * t;
+            for (ContextSegment& c : slow.cost.attention) {
+                c.at_from = n * c.at_from;
+                c.ticks_per_token *= n;
+            }
+            slow.cost.per_sampled_row = n * slow.cost.per_sampled_row;
+            slow.cost.prefill_ticks_per_pair_q16 *= n;
+            parts.servers.push_back(slow);
+        }
+}
+
 /// The parts in which two outcomes of one trial differ; none may.
 inline std::string differences(const TrialOutcome& a, const TrialOutcome& b) {
     const Tally &x = a.tally, &y = b.tally;
