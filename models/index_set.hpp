@@ -32,6 +32,12 @@ public:
         for (std::size_t i = 0; i < m_words; ++i) m_bits[i] = 0;
         for (std::size_t i = 0; i < (m_words + 63) / 64; ++i) m_summary[i] = 0;
     }
+    /// The same members as a set of the same bound.
+    WT_HD_COLD void copy(const IndexSet& other) {
+        m_count = other.m_count;
+        for (std::size_t i = 0; i < m_words; ++i) m_bits[i] = other.m_bits[i];
+        for (std::size_t i = 0; i < (m_words + 63) / 64; ++i) m_summary[i] = other.m_summary[i];
+    }
     [[nodiscard]] WT_HD std::uint32_t size() const { return m_count; }
     [[nodiscard]] WT_HD bool has(std::uint32_t i) const { return (m_bits[i / 64] >> (i % 64) & 1) != 0; }
     WT_HD void add(std::uint32_t i) {

@@ -67,6 +67,11 @@ enum class EvictionAnswer : std::uint8_t {
     two_budgets,        ///< 500: more than one budget matches, never allowed
 };
 
+/// Whether the pod is on its way out.
+WT_HD constexpr bool is_evicted(EvictionAnswer answer) {
+    return answer == EvictionAnswer::evict || answer == EvictionAnswer::evict_and_count;
+}
+
 /// Answers an eviction request and charges the budget. `budget` is null where none matches, `budgets` how
 /// many do; `unchecked` = the pod is Pending, terminal or already being deleted.
 WT_HD constexpr EvictionAnswer request_eviction(DisruptionBudgetStatus* budget, std::int32_t budgets,

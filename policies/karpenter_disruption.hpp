@@ -29,10 +29,14 @@ struct DisruptionNode {
     bool has_termination_grace = false;  ///< its pool sets terminationGracePeriod: drift ignores pods' wishes
     bool consolidate_never = false;      ///< consolidateAfter: Never
     bool only_when_empty = false;        ///< consolidationPolicy WhenEmpty
+    bool full = false;                   ///< known to have room for no pod of any group
     bool drifted = false;
     Tick drifted_at;
     Tick consolidate_after;
     Tick last_pod_event;         ///< a pod bound, removed or ended; before any, the initialisation
+    /// Nodes of one kind (not 0) are alike, and so are all pods on them, which ask for room only: what holds of the
+    /// removal of one holds of the others.
+    std::uint64_t kind = 0;
     std::int32_t first_pod = 0;  ///< its reschedulable pods in the scene's array
     std::int32_t pod_count = 0;
     double eviction_cost = 0.0;  ///< sum of max(0, eviction_cost(pod)) over these
@@ -81,7 +85,7 @@ struct ConsolidationScene {
     KarpenterNode* nodes = nullptr;         ///< [node_count]; tried on, and left as they were
     const DisruptionNode* views = nullptr;  ///< [node_count]
     std::int32_t node_count = 0;
-    const KarpenterPod* pods = nullptr;           ///< reschedulable pods, contiguous per node
+    const KarpenterPod* pods = nullptr;           ///< reschedulable pods; KarpenterPod::to_next leads from one of a node to the next
     const KarpenterTopology* topology = nullptr;  ///< required where a group spreads over zones
     KarpenterTopology* scratch_topology = nullptr;
     KarpenterPool* scratch_pools = nullptr;  ///< [pool_count]
@@ -99,7 +103,7 @@ WT_HD constexpr void open_scene(ConsolidationScene& scene, Tick now) {
     for (std::int32_t n = 0; n < scene.node_count; ++n) {
         const DisruptionNode& view = scene.views[n];
         scene.nodes[n].closed = false;
-        if (view.deleting || !view.initialized || !is_settled(view, now)) continue;
+        if (view.full || view.deleting || !view.initialized || !is_settled(view, now)) continue;
         bool room = false;
         for (std::int32_t g = 0; g < scene.group_count && !room; ++g)
             room = scene.groups[g].allowed.has(scene.nodes[n].offering) &&
@@ -206,8 +210,9 @@ WT_HD constexpr ProvisioningPlan plan_without(const ConsolidationScene& scene, c
         node.closed = true;
         scene.scratch_pools[view.pool].remaining += offering.capacity;
         ++scene.scratch_pools[view.pool].remaining_nodes;
-        for (std::int32_t p = 0; p < view.pod_count; ++p) {
-            const KarpenterPod& pod = scene.pods[view.first_pod + p];
+        for (std::int32_t p = view.first_pod, left = view.pod_count; left > 0; --left) {
+            const KarpenterPod& pod = scene.pods[p];
+            p += pod.to_next;
             scene.scratch_pods[batch.pod_count++] = pod;
             count_zone(batch, scene.groups[pod.group], std::uint64_t{1} << offering.zone, -1);
         }

@@ -70,6 +70,7 @@ struct KarpenterPod {
     std::uint64_t uid = 0;                    ///< breaks ties of age
     std::int32_t node = karpenter_unplaced;   ///< result: index of an existing node
     std::int32_t claim = karpenter_unplaced;  ///< result: index of a planned node
+    std::int32_t to_next = 1;                 ///< in a scene of nodes with pods: how far on its node's next one stands
 };
 
 /// A node that exists or is being launched: initialised ones first, then by name.

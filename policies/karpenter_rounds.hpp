@@ -54,25 +54,28 @@ WT_HD constexpr void reset_left(const ConsolidationScene& scene, const Disruptio
 }
 
 /// Dearest per disturbed pod first; equals in the order of the nodes.
-WT_HD constexpr void sort_candidates(const ConsolidationScene& scene, std::int32_t* candidates,
-                                     std::int32_t count) {
-    heap_sort(candidates, count, [&scene](std::int32_t a, std::int32_t b) {
-        const double x = candidate_value(scene.views[a], scene.offerings[scene.nodes[a].offering]);
-        const double y = candidate_value(scene.views[b], scene.offerings[scene.nodes[b].offering]);
+struct ByValue {
+    const ConsolidationScene* scene;
+    WT_HD constexpr bool operator()(std::int32_t a, std::int32_t b) const {
+        const double x = candidate_value(scene->views[a], scene->offerings[scene->nodes[a].offering]);
+        const double y = candidate_value(scene->views[b], scene->offerings[scene->nodes[b].offering]);
         return x != y ? x > y : a < b;
-    });
-}
+    }
+};
 
+/// Takes a candidate off its pool's budget; false when that is used up.
+WT_HD constexpr bool try_charge(const ConsolidationScene& scene, const DisruptionRound& round, std::int32_t n) {
+    std::int32_t& left = round.left[scene.views[n].pool];
+    if (left <= 0) return false;
+    --left;
+    return true;
+}
 /// Keeps the candidates that their pools' budgets still allow, in order.
 WT_HD constexpr std::int32_t within_budgets(const ConsolidationScene& scene, const DisruptionRound& round,
                                             std::int32_t count) {
     std::int32_t kept = 0;
-    for (std::int32_t c = 0; c < count; ++c) {
-        std::int32_t& left = round.left[scene.views[round.candidates[c]].pool];
-        if (left <= 0) continue;
-        --left;
-        round.candidates[kept++] = round.candidates[c];
-    }
+    for (std::int32_t c = 0; c < count; ++c)
+        if (try_charge(scene, round, round.candidates[c])) round.candidates[kept++] = round.candidates[c];
     return kept;
 }
 
@@ -82,7 +85,7 @@ WT_HD constexpr DisruptionCommand find_empty(const ConsolidationScene& scene, co
     for (std::int32_t n = 0; n < scene.node_count; ++n)
         if (is_candidate(scene.views[n]) && is_settled(scene.views[n], now) && is_empty(scene.views[n]))
             round.candidates[count++] = n;
-    sort_candidates(scene, round.candidates, count);
+    heap_sort(round.candidates, count, ByValue{&scene});
     reset_left(scene, round, DisruptionReason::empty);
     count = within_budgets(scene, round, count);
     if (count == 0) return {};
@@ -124,7 +127,7 @@ WT_HD constexpr DisruptionCommand find_drifted(const ConsolidationScene& scene,
     return {};
 }
 
-/// Nodes with pods whose pool consolidates underutilised nodes, best first. Empty ones are Emptiness'
+/// Nodes with pods whose pool consolidates underutilised nodes, in the order of the scene. Empty ones are Emptiness'
 /// business: where its budget kept one, consolidation must not take it.
 WT_HD constexpr std::int32_t gather_underutilized(const ConsolidationScene& scene,
                                                   const DisruptionRound& round, Tick now) {
@@ -134,7 +137,6 @@ WT_HD constexpr std::int32_t gather_underutilized(const ConsolidationScene& scen
         if (is_candidate(view) && is_settled(view, now) && !view.only_when_empty && view.pod_count > 0)
             round.candidates[count++] = n;
     }
-    sort_candidates(scene, round.candidates, count);
     reset_left(scene, round, DisruptionReason::underutilized);
     return count;
 }
@@ -142,7 +144,15 @@ WT_HD constexpr std::int32_t gather_underutilized(const ConsolidationScene& scen
 WT_HD constexpr DisruptionCommand find_many(const ConsolidationScene& scene,
                                             const KarpenterDisruptionRules& rules,
                                             const DisruptionRound& round, Tick now) {
-    const std::int32_t count = within_budgets(scene, round, gather_underutilized(scene, round, now));
+    // The best within their pools' budgets, as many as are looked at together.
+    const std::int32_t gathered = gather_underutilized(scene, round, now);
+    std::int32_t count = 0;
+    Heap<std::int32_t, ByValue> best(round.candidates, gathered, ByValue{&scene});
+    while (!best.empty() && count < rules.multi_node_candidates) {
+        const std::int32_t n = best.take();
+        if (try_charge(scene, round, n)) round.turns[count++] = n;
+    }
+    for (std::int32_t c = 0; c < count; ++c) round.candidates[c] = round.turns[c];
     if (count < 2) return {};
     std::int32_t taken = 0;
     const Consolidation found = consolidate_many(scene, rules, round.candidates, count, taken);
@@ -155,14 +165,53 @@ WT_HD constexpr DisruptionCommand find_many(const ConsolidationScene& scene,
             found.action == ConsolidationAction::replace ? 1 : 0};
 }
 
+/// A few kinds of nodes (DisruptionNode::kind).
+class KindSet {
+public:
+    [[nodiscard]] WT_HD constexpr bool has(std::uint64_t kind) const {
+        for (std::int32_t i = 0; i < m_count; ++i)
+            if (m_kinds[i] == kind) return true;
+        return false;
+    }
+    /// False when the kind says nothing, or there is no more room.
+    WT_HD constexpr bool try_add(std::uint64_t kind) {
+        if (kind == 0 || m_count == most) return false;
+        m_kinds[m_count++] = kind;
+        return true;
+    }
+
+private:
+    static constexpr std::int32_t most = 64;
+    std::uint64_t m_kinds[most] = {};
+    std::int32_t m_count = 0;
+};
+
+/// Whether some candidate may be consolidated by itself: one of each kind is tried. Mostly no kind has a chance, and
+/// the candidates need not be put in order.
+WT_HD constexpr bool has_hope(const ConsolidationScene& scene, const KarpenterDisruptionRules& rules,
+                              const DisruptionRound& round, std::int32_t count, KindSet& hopeless) {
+    for (std::int32_t c = 0; c < count; ++c) {
+        const std::uint64_t kind = scene.views[round.candidates[c]].kind;
+        if (hopeless.has(kind)) continue;
+        if (kind == 0 ||
+            try_consolidation(scene, rules, &round.candidates[c], 1).action != ConsolidationAction::none ||
+            !hopeless.try_add(kind))
+            return true;
+    }
+    return false;
+}
+
 WT_HD constexpr DisruptionCommand find_one(const ConsolidationScene& scene,
                                            const KarpenterDisruptionRules& rules,
                                            const DisruptionRound& round, Tick now) {
     const std::int32_t gathered = gather_underutilized(scene, round, now);
+    KindSet hopeless;
     std::int32_t count = 0;  // of pools whose budget allows one at all
     for (std::int32_t c = 0; c < gathered; ++c)
         if (round.left[scene.views[round.candidates[c]].pool] > 0)
             round.candidates[count++] = round.candidates[c];
+    if (!has_hope(scene, rules, round, count, hopeless)) return {};
+    heap_sort(round.candidates, count, ByValue{&scene});
     // Interleaved over the pools: every pool's best, then every pool's second, ...
     for (std::int32_t p = 0; p < scene.pool_count; ++p) round.left[p] = 0;
     for (std::int32_t c = 0; c < count; ++c)
@@ -173,8 +222,13 @@ WT_HD constexpr DisruptionCommand find_one(const ConsolidationScene& scene,
         return scene.views[a].pool < scene.views[b].pool;  // one candidate per pool and turn
     });
     for (std::int32_t c = 0; c < count; ++c) {
+        const std::uint64_t kind = scene.views[round.candidates[c]].kind;
+        if (hopeless.has(kind)) continue;
         const Consolidation found = try_consolidation(scene, rules, &round.candidates[c], 1);
-        if (found.action == ConsolidationAction::none) continue;
+        if (found.action == ConsolidationAction::none) {
+            (void)hopeless.try_add(kind);
+            continue;
+        }
         round.candidates[0] = round.candidates[c];
         return {DisruptionMethod::single_node,
                 found.action,

@@ -196,6 +196,14 @@ private:
             for (std::int32_t slot = 0; slot < stream.slots; ++slot) {
                 const SeriesState& state = m_store.series[stream.first_series + slot];
                 std::uint32_t generation = state.generation;
+                if (state.count > 0 && state.newest.time_ms() <= at_ms) {  // as it is, without an offset
+                    if (state.newest.kind() == SampleKind::value &&
+                        !is_before_start(state.newest.time_ms(), at_ms - op.range_ms))
+                        add_element({labels, stream.first_pod < 0 ? -1 : stream.first_pod + slot,
+                                     stream.first_pod < 0 ? 0 : generation, 0, state.newest.value,
+                                     state.newest.time_ms()});
+                    continue;
+                }
                 bool found = false;
                 for (std::uint32_t back = 0; back < state.count && !found; ++back) {
                     const MetricSample& sample = sample_from_newest(m_store, stream, slot, back);
@@ -238,6 +246,7 @@ private:
         const SeriesState& state = m_store.series[stream.first_series + slot];
         if (state.count == 0 && state.newest_lost_ms == no_time_ms) return;
         if (!is_before_start(state.newest_lost_ms, start_ms)) return fail(PromqlStatus::history_too_short);
+        if (state.count > 0 && is_before_start(state.newest.time_ms(), start_ms)) return;  // it ended before
         if (rate_of_rising(function, stream, slot, labels, start_ms, end_ms)) return;
         std::uint32_t newest = 0, generation = state.generation;
         while (newest < state.count && sample_from_newest(m_store, stream, slot, newest).time_ms() > end_ms) {
@@ -285,7 +294,7 @@ private:
         const SeriesState& state = m_store.series[stream.first_series + slot];
         const std::uint32_t rising = state.rising < state.count ? state.rising : state.count;
         if (rising < 2) return false;
-        const MetricSample last = sample_from_newest(m_store, stream, slot, 0);
+        const MetricSample last = state.newest;
         if (last.time_ms() > end_ms || is_before_start(last.time_ms(), start_ms)) return false;
         const std::uint32_t inside = first_before(stream, slot, start_ms, rising, last.time_ms());
         // What is older than the rising run may be inside as well.
@@ -310,7 +319,7 @@ private:
         const auto is_inside = [&](std::uint32_t back) {
             return !is_before_start(sample_from_newest(m_store, stream, slot, back).time_ms(), start_ms);
         };
-        const std::int64_t distance = newest_ms - sample_from_newest(m_store, stream, slot, 1).time_ms();
+        const std::int64_t distance = m_store.series[stream.first_series + slot].distance_ms;
         std::uint32_t inside = 1, outside = count;  // sample inside - 1 is inside; sample outside is not, or not known
         if (distance > 0) {
             const std::int64_t guess = (newest_ms - start_ms) / distance;

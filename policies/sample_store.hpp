@@ -33,6 +33,8 @@ struct SeriesState {
     std::uint32_t count = 0;
     std::uint32_t generation = 0;  ///< how many pods have left this slot
     std::uint32_t rising = 0;      ///< the newest so many entries are values of one pod, none below the one before
+    MetricSample newest;           ///< of the ring: nearly every query asks for it
+    std::int64_t distance_ms = 0;  ///< between it and the one before
 };
 
 /// A stream is one metric family of one workload with one value of the family's own dimension (a bucket's
@@ -95,7 +97,7 @@ WT_HD inline const MetricSample& sample_from_newest(const SampleStoreView& store
     const std::int64_t time_ms = to_unix_ms(store.epoch_ms, at);
     bool goes_on = false;
     if (state.count > 0) {
-        const MetricSample& newest = sample_from_newest(store.view(), stream, slot, 0);
+        const MetricSample& newest = state.newest;
         if (time_ms < newest.time_ms()) return false;
         if (time_ms == newest.time_ms() && newest.kind() != SampleKind::gone && kind == SampleKind::value)
             return false;
@@ -110,6 +112,8 @@ WT_HD inline const MetricSample& sample_from_newest(const SampleStoreView& store
     }
     place.stamp = time_ms * 4 + static_cast<std::int64_t>(kind);
     place.value = value;
+    state.distance_ms = time_ms - state.newest.time_ms();
+    state.newest = place;
     state.next = state.next + 1 == static_cast<std::uint32_t>(stream.capacity) ? 0 : state.next + 1;
     state.rising = kind != SampleKind::value ? 0 : goes_on ? state.rising + 1 : 1;
     if (kind == SampleKind::gone) ++state.generation;
@@ -120,7 +124,7 @@ WT_HD inline const MetricSample& sample_from_newest(const SampleStoreView& store
 WT_HD inline void mark_stale(SampleStore& store, std::int32_t stream_index, std::int32_t slot, Tick at) {
     const StreamPlan& stream = store.streams[stream_index];
     if (store.series[stream.first_series + slot].count == 0) return;
-    if (sample_from_newest(store.view(), stream, slot, 0).kind() != SampleKind::value) return;
+    if (store.series[stream.first_series + slot].newest.kind() != SampleKind::value) return;
     (void)try_append(store, stream_index, slot, at, 0, SampleKind::stale);
 }
 

@@ -2,6 +2,7 @@
 
 #include "models/cold_start_facts.hpp"
 #include "scenarios/compile_autoscalers.hpp"
+#include "scenarios/compile_cluster_autoscaler.hpp"
 #include "scenarios/compile_events.hpp"
 #include "scenarios/compile_pod_life.hpp"
 #include "scenarios/compile_pools.hpp"
@@ -489,33 +490,7 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
                 break;
             }
     }
-    ClusterAutoscalerPlan& autoscaler = parts.cluster_autoscaler;
-    autoscaler.down.unneeded_time = scenario.cluster.scale_down_unneeded;
-    if (const auto& settings = scenario.manifests.cluster_autoscaler) {
-        const Node* cluster = scenario.document.root.find("cluster");
-        autoscaler.loop = settings->loop;
-        autoscaler.down = settings->scale_down;
-        autoscaler.backoff = settings->backoff;
-        autoscaler.max_parallel = settings->max_scale_down_parallelism;
-        autoscaler.max_drain = settings->max_drain_parallelism;
-        if (cluster && cluster->find("scale_down_unneeded_s"))  // the scenario's own word holds
-            autoscaler.down.unneeded_time = scenario.cluster.scale_down_unneeded;
-        if (!settings->scale_down_enabled) autoscaler.down.unneeded_time = seconds(365 * 86400);
-        autoscaler.expander_count = 0;
-        for (const CaExpander expander : settings->expanders)
-            if (autoscaler.expander_count < ca_longest_chain)
-                autoscaler.expanders[autoscaler.expander_count++] = expander;
-        autoscaler.balance_similar = settings->balance_similar_groups ? 1 : 0;
-        if (settings->max_nodes_total > 0)
-            out.warnings.push_back({settings->where, "",
-                                    settings->meta.title() + ": --max-nodes-total does not bound the nodes of a run"});
-    }
-    // GKE prefers the pools of a ComputeClass by the order of its rules, before anything else.
-    const auto ranked = [](const PoolSpec& pool) { return pool.priority.has_value(); };
-    if (std::any_of(scenario.cluster.pools.begin(), scenario.cluster.pools.end(), ranked) && autoscaler.expander_count < ca_longest_chain) {
-        for (std::int32_t i = autoscaler.expander_count++; i > 0; --i) autoscaler.expanders[i] = autoscaler.expanders[i - 1];
-        autoscaler.expanders[0] = CaExpander::priority;
-    }
+    compile_cluster_autoscaler(scenario, parts);
     out.has_goodput = !scenario.goodput.empty();
     parts.scrape.delay = scenario.prometheus.evaluation_delay;
     parts.scrape.metrics_server_resolution = metrics_server_resolution(scenario);
@@ -581,6 +556,7 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     compile_events(scenario, objects, pools, parts, errors);
     compile_turns(parts, errors);
     compile_budgets(scenario, objects, parts);
+    mark_removal_blockers(scenario, objects, parts);
     compile_quotas(scenario, objects, out, errors);
     compile_cron_jobs(others, first_other, out.clock.start_unix_s, scenario, parts, errors);
     compile_autoscalers(scenario, objects, out.clock, out, errors, out.warnings);

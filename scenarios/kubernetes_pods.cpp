@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <set>
+#include <sstream>
 
 namespace windtunnel {
 namespace {
@@ -247,7 +248,14 @@ bool PodTemplate::best_effort() const {
 }
 
 bool PodTemplate::has_local_storage() const {
-    return std::any_of(volumes.begin(), volumes.end(), [](const Volume& v) { return v.kind == VolumeKind::empty_dir || v.kind == VolumeKind::host_path; });
+    std::vector<std::string> safe;
+    if (const auto text = annotations.find("cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"); text != annotations.end()) {
+        std::istringstream names(text->second);
+        for (std::string name; std::getline(names, name, ',');) safe.push_back(name);
+    }
+    return std::any_of(volumes.begin(), volumes.end(), [&](const Volume& v) {
+        return (v.kind == VolumeKind::empty_dir || v.kind == VolumeKind::host_path) && std::find(safe.begin(), safe.end(), v.name) == safe.end();
+    });
 }
 
 PodTemplate decode_pod_template(Decoder pod_template, const std::vector<RestartPolicy>& allowed) {

@@ -1,71 +1,75 @@
 #pragma once
-#include "policies/ca_scale_up.hpp"
-#include "sim/cluster_state.hpp"
+#include "policies/drain.hpp"
+#include "sim/ca_node_removal.hpp"
+#include "sim/ca_node_trial.hpp"
 
 namespace windtunnel {
 
 template <class Layout, class Owner>
 class Fleet;
 
-/// cluster-autoscaler (kubernetes.md, section 10): one iteration of its loop. A pool is a node group, or every
-/// zone of it is. It takes a group's first shape for all of it (an ASG of several instance types, a managed group
-/// over several zones); what comes is the cloud's choice (NodePools::next_shape).
+/// cluster-autoscaler (kubernetes.md, section 10): one iteration of its loop. A pool is a node group, or
+/// every zone of it is. It takes a group's first shape for all of it (an ASG of several instance types, a
+/// managed group over several zones); what comes is the cloud's choice (NodePools::next_shape).
 template <class Layout, class Owner>
 class ClusterAutoscaler {
 public:
     using State = ClusterState<Layout, Owner>;
 
     WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
-        std::uint32_t most = 0;
-        for (std::uint32_t p = 0; p < b.pools.size(); ++p)
-            most = b.pools[p].node_slots > most ? b.pools[p].node_slots : most;
-        m_capacity = static_cast<std::int32_t>(most) + 1;
-        m_estimated = arena.template take_plain<CaNode>(most + 1);
+        const bool used = has_groups(b);
         m_pending = arena.template take_plain<Pending>(b.templates.size());
         m_groups = arena.template take_plain<CaPodGroup>(b.templates.size());
         m_backoff = arena.template take_plain<CaBackoff>(b.shapes.size());
         m_options = arena.template take_plain<CaOption>(ca_max_groups);
         m_option_groups = arena.template take_plain<NodeGroup>(ca_max_groups);
+        m_nodes = arena.template take_plain<std::uint32_t>(used ? b.node_slots : 0);
+        m_mind.take_memory(arena, b, used);
+        m_removal.take_memory(arena, b, used);
     }
 
     WT_HD_COLD void start(const Blueprint& b) {
         m_last_scale_up = m_last_delete = m_last_failure = Tick{INT64_MIN / 2};
         m_unschedulable_at = never;
         m_iterations = 0;
+        m_used = has_groups(b);
         for (std::uint32_t i = 0; i < b.shapes.size(); ++i) m_backoff[i] = CaBackoff{};
+        m_mind.start(b);
+        m_removal.start(b);
     }
+    /// It has not been able to drain a node: for a while no other goes.
+    WT_HD void drain_failed(Tick now) { m_last_failure = now; }
 
     /// A pod was found unschedulable for the first time. Gives when the next iteration is now due, which
     /// was planned for `planned`.
     [[nodiscard]] WT_HD Tick note_unschedulable(const Blueprint& b, Tick planned, Tick now) {
         m_unschedulable_at = min(m_unschedulable_at, now);
+        if (!m_used) return never;
         return b.cluster_autoscaler.loop.frequent_loops ? min(planned, now + watch_latency) : planned;
     }
-
 
     /// One iteration; gives when the next one starts.
     WT_HD_COLD Tick iterate(Fleet<Layout, Owner>& fleet, Tick now, Fault& fault) {
         const ClusterAutoscalerPlan& plan = fleet.state().blueprint().cluster_autoscaler;
+        if (!m_used) return never;
         ++m_iterations;
         m_unschedulable_at = never;
         bool productive = false;
         give_up_overdue(fleet.state(), now);
+        const NodeRoom<Layout>& room = fleet.scheduler().room(fleet.state());
         const Helpable helpable = gather(fleet, now);
         const bool too_young = helpable.pods > 0 && !pods_old_enough(plan.loop, helpable.oldest, now);
-        if (!too_young) {
-            if (helpable.pods > 0) productive = scale_up(fleet, now, fault);
-            if (!productive) productive = scale_down(fleet, now, fault);
-        }
+        if (!too_young && helpable.pods > 0) productive = scale_up(fleet, room, now, fault);
+        m_mind.undo(fleet.state(), 0);
+        if (!too_young && !productive) productive = scale_down(fleet, room, now, fault);
         // What the iteration itself made unschedulable (pods of a drained node) wakes the next.
         const Tick next = next_iteration(plan.loop, now, productive, m_unschedulable_at);
         return max(next, now + watch_latency);
     }
 
 private:
-    /// Pending pods of one template.
-    struct Pending {
-        std::int32_t count = 0;
-    };
+    using NodeTrial = CaNodeTrial<Layout, Owner>;
+    using Pending = typename NodeTrial::Pending;
     /// The shapes [first, first + count) of a pool. Its record of failures stands at `first`.
     struct NodeGroup {
         std::uint32_t pool = 0, first = 0, count = 0;
@@ -77,6 +81,11 @@ private:
     /// A controller sees another's write after a moment (kubernetes.md 11.1).
     static constexpr Tick watch_latency = milliseconds(20);
 
+    [[nodiscard]] WT_HD static bool has_groups(const Blueprint& b) {
+        for (const PoolPlan& pool : b.pools)
+            if (pool.provisioner == Provisioner::cluster_autoscaler) return true;
+        return false;
+    }
     /// The group that begins with a shape.
     [[nodiscard]] WT_HD static NodeGroup group_from(const Blueprint& b, std::uint32_t first) {
         const std::uint32_t pool = b.shapes[first].pool;
@@ -89,7 +98,9 @@ private:
     [[nodiscard]] WT_HD static NodeGroup group_of(const Blueprint& b, std::uint32_t shape) {
         const PoolPlan& pool = b.pools[b.shapes[shape].pool];
         std::uint32_t first = pool.zone_groups ? shape : pool.first_shape;
-        while (first > pool.first_shape && b.shapes[first - 1].zone == b.shapes[shape].zone && pool.zone_groups) --first;
+        while (first > pool.first_shape && b.shapes[first - 1].zone == b.shapes[shape].zone &&
+               pool.zone_groups)
+            --first;
         return group_from(b, first);
     }
     /// How many nodes a group may have: its own bound, and what the pool's leaves it.
@@ -113,15 +124,14 @@ private:
     WT_HD_COLD void launch_failed(State& s, std::uint32_t group, Tick now) {
         s.owner().note(OccurrenceRecord{Occurrence::node_launch_failed, group, no_object, 0, now});
         back_off(s.blueprint().cluster_autoscaler.backoff, m_backoff[group], now);
-        m_last_failure = now;
     }
     /// Nodes that have not come within max-node-provision-time are no longer waited for (10.3.5).
     WT_HD_COLD void give_up_overdue(State& s, Tick now) {
         const Blueprint& b = s.blueprint();
-        for (std::uint32_t n = 0; n < b.node_slots; ++n) {
+        const IndexSet<Layout>& coming = s.nodes_in(NodeState::provisioning);
+        for (std::uint32_t n = coming.first(); n != no_index; n = coming.next(n + 1)) {
             const ClusterNode& node = s.node(n);
-            if (node.state != NodeState::provisioning || !is_mine(b, node.pool) ||
-                !is_overdue(b.cluster_autoscaler.loop, node.launched, now))
+            if (!is_mine(b, node.pool) || !is_overdue(b.cluster_autoscaler.loop, node.launched, now))
                 continue;
             launch_failed(s, group_of(b, node.shape).first, now);
             s.wake_node(n, never);
@@ -133,7 +143,8 @@ private:
         return b.pools[pool].provisioner == Provisioner::cluster_autoscaler;
     }
 
-    /// Counts the pending pods by template, without those that coming nodes will hold.
+    /// Counts the pending pods by template: not those below the cut-off, those for whose sake others are
+    /// being preempted, and those that coming nodes will hold, on which they are put in mind.
     WT_HD_COLD Helpable gather(Fleet<Layout, Owner>& fleet, Tick now) {
         State& s = fleet.state();
         const Blueprint& b = s.blueprint();
@@ -142,27 +153,42 @@ private:
         for (std::uint32_t t = 0; t < b.templates.size(); ++t) m_pending[t] = Pending{};
         for (std::uint32_t p = fleet.scheduler().first_pending(); p != no_index; p = s.pod(p).next) {
             const Pod& pod = s.pod(p);
-            if (!is_helpable(b.cluster_autoscaler.loop, 0, pod.created, now)) continue;
+            if (pod.nominated != no_index ||
+                !is_helpable(b.cluster_autoscaler.loop, s.template_of(pod).priority, pod.created, now))
+                continue;
             ++m_pending[pod.revision].count;
+            m_pending[pod.revision].pod = p;
             ++found.pods;
             found.oldest = min(found.oldest, pod.created);
         }
-        for (std::uint32_t n = 0; n < b.node_slots && found.pods > 0; ++n) {
-            ClusterNode& node = s.node(n);
-            if (node.state != NodeState::provisioning) continue;
-            ResourceAmounts free = node.free;
+        const IndexSet<Layout>& coming = s.nodes_in(NodeState::provisioning);
+        for (std::uint32_t n = coming.first(); n != no_index && found.pods > 0; n = coming.next(n + 1))
+            m_mind.admit(s, n);
+        for (std::uint32_t n = coming.first(); n != no_index && found.pods > 0; n = coming.next(n + 1))
             for (std::uint32_t t = 0; t < b.templates.size() && found.pods > 0; ++t) {
-                if (m_pending[t].count == 0 || !b.templates[t].shapes.has(node.shape)) continue;
-                const std::int32_t placed = pods_that_fit(b.templates[t].needs, free, m_pending[t].count);
-                for (std::int32_t i = 0; i < placed; ++i) free -= b.templates[t].needs;
-                m_pending[t].count -= placed;
-                found.pods -= placed;
+                if (m_pending[t].count == 0 || !b.templates[t].shapes.has(s.node(n).shape)) continue;
+                found.pods -= put_on(fleet, t, n);
             }
-        }
         return found;
     }
+    /// Puts as many pending pods of a template on a node, in mind, as it takes; their number.
+    WT_HD_COLD std::int32_t put_on(Fleet<Layout, Owner>& fleet, std::uint32_t t, std::uint32_t n) {
+        State& s = fleet.state();
+        const TemplatePlan& plan = s.blueprint().templates[t];
+        Pending& pending = m_pending[t];
+        std::int32_t placed = 0;
+        const std::int32_t most = pods_that_fit(plan.needs, s.node(n).free, pending.count);
+        for (; placed < most && m_mind.has_memory_for(1); ++placed) {
+            if (m_mind.has_rules(t) &&
+                !m_mind.verdict(s, fleet.scheduler().first_pending(), pending.pod, plan, n).passes())
+                break;
+            m_mind.put(s, pending.pod, n);
+        }
+        pending.count -= placed;
+        return placed;
+    }
 
-    /// The groups that `shape` could help; their number.
+    /// The pods that `shape` could help, in groups; the number of groups.
     WT_HD std::int32_t groups_for(const Blueprint& b, std::uint32_t shape) {
         std::int32_t groups = 0;
         for (std::uint32_t t = 0; t < b.templates.size(); ++t) {
@@ -172,12 +198,14 @@ private:
             group = CaPodGroup{};
             group.request = b.templates[t].needs;
             group.count = m_pending[t].count;
+            group.source = static_cast<std::int32_t>(t);
         }
         return groups;
     }
 
     /// Grows the best group. False where none helps.
-    WT_HD_COLD bool scale_up(Fleet<Layout, Owner>& fleet, Tick now, Fault& fault) {
+    WT_HD_COLD bool scale_up(Fleet<Layout, Owner>& fleet, const NodeRoom<Layout>& room, Tick now,
+                             Fault& fault) {
         State& s = fleet.state();
         const Blueprint& b = s.blueprint();
         const ClusterAutoscalerPlan& plan = b.cluster_autoscaler;
@@ -186,34 +214,24 @@ private:
             const NodeGroup group = group_from(b, i);
             i += group.count;
             if (!is_mine(b, group.pool)) continue;
-            const CaSkipped skipped = estimate_group(s, group, m_options[count], now);
+            const CaSkipped skipped = estimate_group(fleet, room, group, m_options[count], now);
             if (skipped == CaSkipped::not_skipped) m_option_groups[count++] = group;
             at_most += skipped == CaSkipped::at_max ? 1 : 0;
             resting += skipped == CaSkipped::backed_off ? 1 : 0;
         }
+        m_mind.undo(s, 0);
         if (count == 0) {
-            s.owner().note(OccurrenceRecord{Occurrence::nodes_not_requested, fleet.scheduler().first_pending(),
+            s.owner().note(OccurrenceRecord{Occurrence::nodes_not_requested,
+                                            fleet.scheduler().first_pending(),
                                             static_cast<std::uint32_t>(at_most), resting, now});
             return false;
         }
         const std::int32_t chosen =
             choose_option(plan.expanders, plan.expander_count, m_options, count,
                           s.controller_draw(StreamPurpose::expander_choice, m_iterations));
-        const bool balanced = plan.balance_similar || b.pools[m_option_groups[chosen].pool].balances;
         const NodeGroup& best = m_option_groups[chosen];
         const std::int64_t before = s.nodes_of(best.first, best.count);
-        std::int32_t launched = 0;
-        for (std::int32_t left = m_options[chosen].node_count; left > 0 && !fault.broken(); --left) {
-            const std::int32_t at = balanced ? smallest_similar(s, chosen, count, now) : chosen;
-            if (at < 0) break;
-            const NodeGroup& group = m_option_groups[at];
-            const std::uint32_t shape = fleet.node_pools().next_shape(s, group.first, group.count);
-            if (shape == no_index)
-                launch_failed(s, group.first, now);
-            else if (fleet.node_pools().launch(s, shape, now, fault) != no_index)
-                ++launched;
-            if (shape == no_index && !balanced) break;
-        }
+        const std::int32_t launched = grow(fleet, chosen, count, now, fault);
         if (launched > 0) {
             m_last_scale_up = now;
             s.owner().note(OccurrenceRecord{Occurrence::nodes_requested, best.first,
@@ -222,7 +240,9 @@ private:
         return launched > 0;
     }
     /// Whether growing a group would help, and how; or why it is no option.
-    WT_HD_COLD CaSkipped estimate_group(State& s, const NodeGroup& group, CaOption& option, Tick now) {
+    WT_HD_COLD CaSkipped estimate_group(Fleet<Layout, Owner>& fleet, const NodeRoom<Layout>& room,
+                                        const NodeGroup& group, CaOption& option, Tick now) {
+        State& s = fleet.state();
         const Blueprint& b = s.blueprint();
         const ClusterAutoscalerPlan& plan = b.cluster_autoscaler;
         const ShapePlan& shape = b.shapes[group.first];
@@ -230,14 +250,18 @@ private:
         const auto most = static_cast<std::int32_t>(most_of(s, group));
         CaBackoff& backoff = m_backoff[group.first];
         if (is_stale(plan.backoff, backoff, now)) backoff = CaBackoff{};
-        const CaSkipped skipped = skip_group(target, most, backoff, true, now);
+        const CaSkipped skipped =
+            skip_group(target, most, backoff, is_healthy(unready_of(s, group), target), now);
         if (skipped != CaSkipped::not_skipped) return skipped;
         const std::int32_t groups = groups_for(b, group.first);
         if (groups == 0) return CaSkipped::no_pod_fits;
-        CaNode node;
-        node.free = shape.room();
-        const std::int32_t room = capped_scale_up(plan.loop, most, target, most);
-        const CaEstimate estimate = estimate_nodes(m_groups, groups, node, m_estimated, 0, m_capacity, room);
+        const std::int32_t left = nodes_left(s);
+        std::int32_t wanted = capped_scale_up(plan.loop, most, target, most);
+        if (left < wanted) wanted = left;
+        if (wanted == 0) return CaSkipped::at_max;
+        NodeTrial trial(s, m_mind, room, m_pending, fleet.scheduler().first_pending(), m_nodes, group.first);
+        const CaEstimate estimate = estimate_nodes(m_groups, groups, shape.room(), trial, wanted);
+        trial.close();
         if (estimate.scheduled_pods == 0) return CaSkipped::no_pod_fits;
         option = CaOption{};
         option.node = shape.capacity;
@@ -251,124 +275,119 @@ private:
         option.has_priority = shape.has_priority != 0;
         return CaSkipped::not_skipped;
     }
-    /// Of the options that are like the chosen one (nodes of the same size that take the same pods), the group
-    /// with the fewest nodes that may still grow; -1 when none may.
-    [[nodiscard]] WT_HD std::int32_t smallest_similar(const State& s, std::int32_t chosen, std::int32_t count,
-                                                      Tick now) const {
-        const CaOption& like = m_options[chosen];
-        const bool everywhere = s.blueprint().cluster_autoscaler.balance_similar != 0;
-        std::int32_t best = -1;
-        std::uint32_t fewest = 0;
-        for (std::int32_t i = 0; i < count; ++i) {
-            const NodeGroup& group = m_option_groups[i];
-            const std::uint32_t nodes = s.nodes_of(group.first, group.count);
-            if ((!everywhere && group.pool != m_option_groups[chosen].pool) || !(m_options[i].node == like.node) ||
-                m_options[i].pod_count != like.pod_count || most_of(s, group) <= nodes ||
-                is_backed_off(m_backoff[group.first], now))
-                continue;
-            if (best >= 0 && nodes >= fewest) continue;
-            best = i;
-            fewest = nodes;
+    /// Nodes of a group that are there and do not answer.
+    [[nodiscard]] WT_HD static std::int32_t unready_of(const State& s, const NodeGroup& group) {
+        std::int32_t unready = 0;
+        const IndexSet<Layout>& lost = s.nodes_in(NodeState::lost);
+        for (std::uint32_t n = lost.first(); n != no_index; n = lost.next(n + 1)) {
+            const ClusterNode& node = s.node(n);
+            unready += node.loss != LossStage::unnoticed && node.shape >= group.first &&
+                       node.shape < group.first + group.count;
         }
-        return best;
+        return unready;
+    }
+    /// How many more nodes --max-nodes-total allows, of whatever pools.
+    [[nodiscard]] WT_HD static std::int32_t nodes_left(const State& s) {
+        const std::int32_t most = s.blueprint().cluster_autoscaler.max_nodes_total;
+        if (most == 0) return INT32_MAX;
+        const auto nodes =
+            static_cast<std::int32_t>(s.nodes_of(0, static_cast<std::uint32_t>(s.blueprint().shapes.size())));
+        return nodes < most ? most - nodes : 0;
+    }
+    /// Launches the chosen option's nodes, over the groups like it where they are balanced. What a group
+    /// cannot get nobody makes up for. Gives how many were launched.
+    WT_HD_COLD std::int32_t grow(Fleet<Layout, Owner>& fleet, std::int32_t chosen, std::int32_t count,
+                                 Tick now, Fault& fault) {
+        State& s = fleet.state();
+        std::int32_t sizes[ca_max_groups], most[ca_max_groups], like[ca_max_groups], groups = 0, launched = 0;
+        for (std::int32_t i = 0; i < count; ++i) {
+            if (i != chosen && !is_balanced_with(s, i, chosen)) continue;
+            const NodeGroup& group = m_option_groups[i];
+            sizes[groups] = static_cast<std::int32_t>(s.nodes_of(group.first, group.count));
+            most[groups] = static_cast<std::int32_t>(most_of(s, group));
+            like[groups++] = i;
+        }
+        (void)balance_groups(sizes, most, groups, m_options[chosen].node_count);
+        for (std::int32_t i = 0; i < groups; ++i) {
+            const NodeGroup& group = m_option_groups[like[i]];
+            std::int32_t left = sizes[i] - static_cast<std::int32_t>(s.nodes_of(group.first, group.count));
+            for (; left > 0 && !fault.broken() && s.has_free_node(group.pool); --left) {
+                const std::uint32_t shape = fleet.node_pools().next_shape(s, group.first, group.count);
+                if (shape == no_index) {
+                    launch_failed(s, group.first, now);
+                    break;
+                }
+                launched += fleet.node_pools().launch(s, shape, now, fault) != no_index ? 1 : 0;
+            }
+        }
+        return launched;
+    }
+    /// Whether new nodes are spread over two options: nodes of the same size that take the same pods, of one
+    /// pool that balances its zones, or anywhere with --balance-similar-node-groups.
+    [[nodiscard]] WT_HD bool is_balanced_with(const State& s, std::int32_t i, std::int32_t chosen) const {
+        const Blueprint& b = s.blueprint();
+        const std::uint32_t pool = m_option_groups[chosen].pool;
+        return (b.cluster_autoscaler.balance_similar ||
+                (b.pools[pool].balances && m_option_groups[i].pool == pool)) &&
+               m_options[i].node == m_options[chosen].node &&
+               m_options[i].pod_count == m_options[chosen].pod_count;
     }
 
-    /// Keeps the timers of nodes that could go, and lets go those that could for long enough.
-    WT_HD_COLD bool scale_down(Fleet<Layout, Owner>& fleet, Tick now, Fault& fault) {
+    /// Keeps the timers of nodes that could go, and lets go those that could for long enough: empty ones in
+    /// bulk, then those with pods.
+    WT_HD_COLD bool scale_down(Fleet<Layout, Owner>& fleet, const NodeRoom<Layout>& room, Tick now,
+                               Fault& fault) {
         State& s = fleet.state();
         const Blueprint& b = s.blueprint();
         const ClusterAutoscalerPlan& plan = b.cluster_autoscaler;
-        std::int32_t deleting = 0;
-        for (std::uint32_t n = 0; n < b.node_slots; ++n) {
-            ClusterNode& node = s.node(n);
-            node.planned = node.free;
-            deleting += node.state == NodeState::draining && is_mine(b, node.pool) ? 1 : 0;
-        }
+        m_removal.look(s, m_mind, room, fleet.scheduler().first_pending(), now);
+        m_mind.undo(s, 0);
+        if (!scale_down_cooled(plan.down, m_last_scale_up, m_last_delete, m_last_failure, now)) return false;
+        std::int32_t deleting = 0, count = 0;
+        const IndexSet<Layout>& leaving = s.nodes_in(NodeState::draining);
+        for (std::uint32_t n = leaving.first(); n != no_index; n = leaving.next(n + 1))
+            deleting += is_mine(b, s.node(n).pool) ? 1 : 0;
         std::int32_t draining = deleting;
-        const bool cooled = scale_down_cooled(plan.down, m_last_scale_up, m_last_delete, m_last_failure, now);
-        bool deleted = false;
-        // Empty nodes first, in bulk; then nodes with pods.
-        for (std::int32_t with_pods = 0; with_pods < 2 && !fault.broken(); ++with_pods)
-            for (std::uint32_t n = 0; n < b.node_slots; ++n) {
-                ClusterNode& node = s.node(n);
-                if (node.state != NodeState::ready || !is_mine(b, node.pool) ||
-                    (node.pods > 0) != (with_pods == 1))
+        const IndexSet<Layout>& candidates = m_removal.little_used();
+        for (std::int32_t with_pods = 0; with_pods < 2; ++with_pods)
+            for (std::uint32_t n = candidates.first(); n != no_index; n = candidates.next(n + 1)) {
+                const ClusterNode& node = s.node(n);
+                if ((node.pods > 0) != (with_pods == 1) || node.unneeded_since == never ||
+                    !unneeded_long_enough(plan.down, true, node.unneeded_since, now))
                     continue;
-                if (!could_go(s, n, now)) {
-                    node.unneeded_since = never;
-                    continue;
-                }
-                node.unneeded_since = min(node.unneeded_since, now);
-                if (!cooled || !unneeded_long_enough(plan.down, true, node.unneeded_since, now)) continue;
-                const CaDeletionQuota quota =
-                    deletion_quota(1 - with_pods, with_pods, spare_of(s, group_of(b, node.shape)), 0, deleting,
-                                   draining, plan.max_parallel, plan.max_drain);
+                const NodeGroup group = group_of(b, node.shape);
+                std::int32_t spare = spare_of(s, group);  // less those that are to go with it
+                for (std::int32_t i = 0; i < count; ++i)
+                    spare -= b.pools[group.pool].zone_groups
+                                 ? group_of(b, s.node(m_nodes[i]).shape).first == group.first
+                                 : s.node(m_nodes[i]).pool == group.pool;
+                const CaDeletionQuota quota = deletion_quota(1 - with_pods, with_pods, spare, 0, deleting,
+                                                             draining, plan.max_parallel, plan.max_drain);
                 if (quota.empty + quota.occupied == 0) continue;
                 ++deleting;
                 draining += with_pods;
-                deleted = true;
-                fleet.node_pools().drain(fleet, n, now, fault);
+                m_nodes[count++] = n;
             }
-        if (deleted) m_last_delete = now;
-        return deleted;
+        for (std::int32_t i = 0; i < count && !fault.broken(); ++i)
+            fleet.node_pools().taint(s, m_nodes[i], Drainer::cluster_autoscaler, now, fault);
+        for (std::int32_t i = 0; i < count && !fault.broken(); ++i)
+            fleet.node_pools().go_on(fleet, m_nodes[i], now, fault);
+        if (count > 0) m_last_delete = now;
+        return count > 0;
     }
 
-    /// Whether a node is little used and everything on it finds room elsewhere. What is moved in mind stays
-    /// moved (ClusterNode::planned), so that two nodes do not count on the same room.
-    [[nodiscard]] WT_HD_COLD bool could_go(State& s, std::uint32_t n, Tick now) {
-        const Blueprint& b = s.blueprint();
-        const ClusterAutoscalerPlan& plan = b.cluster_autoscaler;
-        ClusterNode& node = s.node(n);
-        if (now < node.unremovable_until) return false;
-        CaPod all;  // requests of one node add up: its pods stand as one
-        CaNodeView view;
-        view.allocatable = s.shape_of(node).allocatable;
-        all.request = view.allocatable - node.free;
-        view.gpu = view.allocatable[resource_gpus] > 0 || s.shape_of(node).gpu_labelled ? resource_gpus : -1;
-        view.pods = &all;
-        view.pod_count = 1;
-        if (scale_down_eligibility(view, plan.down, now) != CaUnremovable::no_reason) return false;
-        for (std::uint32_t p = node.first_pod; p != no_index; p = s.pod(p).next_on_node) {
-            const Pod& pod = s.pod(p);
-            if (!pod.active()) continue;
-            const std::uint32_t to = room_elsewhere(s, n, s.template_of(pod));
-            if (to == no_index) {
-                put_back(s, node, p);
-                node.unremovable_until = now + plan.unremovable_recheck;
-                return false;
-            }
-            s.node(to).planned -= s.template_of(pod).needs;
-            s.pod(p).planned_node = to;
-        }
-        return true;
-    }
-    [[nodiscard]] WT_HD static std::uint32_t room_elsewhere(const State& s, std::uint32_t from,
-                                                            const TemplatePlan& plan) {
-        for (std::uint32_t n = 0; n < s.blueprint().node_slots; ++n) {
-            const ClusterNode& node = s.node(n);
-            // An unneeded node is no refuge: it may go itself.
-            if (n != from && node.state == NodeState::ready && node.unneeded_since == never &&
-                plan.shapes.has(node.shape) && fits(plan.needs, node.planned))
-                return n;
-        }
-        return no_index;
-    }
-    /// Undoes what could_go moved in mind before it failed at pod `failed`.
-    WT_HD static void put_back(const State& s, const ClusterNode& node, std::uint32_t failed) {
-        for (std::uint32_t p = node.first_pod; p != failed; p = s.pod(p).next_on_node)
-            if (s.pod(p).active()) s.node(s.pod(p).planned_node).planned += s.template_of(s.pod(p)).needs;
-    }
-
-    CaNode* m_estimated = nullptr;  ///< [m_capacity]
-    std::int32_t m_capacity = 0;
-    Pending* m_pending = nullptr;    ///< [templates]
-    CaPodGroup* m_groups = nullptr;  ///< [templates]
-    CaBackoff* m_backoff = nullptr;  ///< [shapes], of the group that begins with it
-    CaOption* m_options = nullptr;   ///< [ca_max_groups]
+    Supposition<State, Layout> m_mind;
+    CaNodeRemoval<Layout, Owner> m_removal;
+    std::uint32_t* m_nodes = nullptr;      ///< [node_slots] scratch: nodes opened in mind, or to be drained
+    Pending* m_pending = nullptr;          ///< [templates]
+    CaPodGroup* m_groups = nullptr;        ///< [templates]
+    CaBackoff* m_backoff = nullptr;        ///< [shapes], of the group that begins with it
+    CaOption* m_options = nullptr;         ///< [ca_max_groups]
     NodeGroup* m_option_groups = nullptr;  ///< [ca_max_groups]
     Tick m_last_scale_up, m_last_delete, m_last_failure;
     Tick m_unschedulable_at = never;  ///< since the last iteration
     std::uint32_t m_iterations = 0;
+    bool m_used = false;  ///< some pool is its
 };
 
 }  // namespace windtunnel

@@ -47,7 +47,7 @@ public:
                     if (e.kind == ClusterEventKind::lose_node)
                         fleet.node_loss().lose(fleet, n, now);
                     else
-                        fleet.node_pools().drain(fleet, n, now, fault);
+                        fleet.node_pools().drain(fleet, n, Drainer::kubectl, now, fault);
                 }
                 break;
             case ClusterEventKind::no_image:

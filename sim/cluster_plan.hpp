@@ -1,4 +1,5 @@
 #pragma once
+#include "models/index_set.hpp"
 #include "models/quantile_table.hpp"
 #include "models/time.hpp"
 #include "policies/batch_job.hpp"
@@ -141,8 +142,11 @@ struct ClusterAutoscalerPlan {
     std::int32_t max_parallel = 10;   ///< --max-scale-down-parallelism
     std::int32_t max_drain = 1;       ///< --max-drain-parallelism
     std::uint8_t balance_similar = 0;  ///< --balance-similar-node-groups
-    std::uint8_t padding[7] = {};
+    std::uint8_t padding[3] = {};
+    std::int32_t max_nodes_total = 0;  ///< --max-nodes-total; 0 = no bound
     Tick unremovable_recheck = seconds(300);
+    Tick max_graceful_termination = seconds(600);  ///< --max-graceful-termination-sec
+    Tick max_pod_eviction = seconds(120);          ///< --max-pod-eviction-time
 };
 
 /// A budget of a NodePool; with a schedule it holds within its intervals only.
@@ -224,6 +228,7 @@ struct TemplatePlan {
     std::uint8_t default_spread = 0;    ///< its spread rules are the cluster's defaults
     std::uint8_t do_not_disrupt = 0;    ///< karpenter.sh/do-not-disrupt
     std::uint8_t pull = 0;              ///< of its image: pull_always, pull_fails
+    std::uint8_t blocks_removal = 0;    ///< cluster-autoscaler removes no node with such a pod (10.7.4)
     std::int32_t priority = 0;
     std::uint32_t first_spread = 0;     ///< its rules are Blueprint::spread_rules [first, first + count)
     std::uint32_t spread_count = 0;
@@ -377,6 +382,14 @@ struct DisruptionBudgetPlan {
     std::uint64_t workloads[max_workloads / 64] = {};  ///< bit per workload
 
     [[nodiscard]] WT_HD bool covers(std::uint32_t w) const { return (workloads[w / 64] >> (w % 64) & 1) != 0; }
+    /// The first workload from `w` on that it covers; max_workloads where there is none.
+    [[nodiscard]] WT_HD std::uint32_t next_covered(std::uint32_t w) const {
+        for (; w < max_workloads; w = (w / 64 + 1) * 64) {
+            const std::uint64_t rest = workloads[w / 64] >> (w % 64);
+            if (rest != 0) return w + lowest_bit(rest);
+        }
+        return max_workloads;
+    }
 };
 
 /// A ResourceQuota, over requests or over limits (one that names both is two). It charges all pods of the

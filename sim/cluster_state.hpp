@@ -4,126 +4,13 @@
 #include "models/index_set.hpp"
 #include "models/random.hpp"
 #include "policies/karpenter_lifecycle.hpp"
-#include "policies/restart_backoff.hpp"
-#include "policies/rollout_status.hpp"
-#include "policies/scheduler_scores.hpp"
 #include "sim/blueprint.hpp"
 #include "sim/calendar.hpp"
+#include "sim/cluster_objects.hpp"
 #include "sim/occurrence.hpp"
 #include "sim/tally.hpp"
 
 namespace windtunnel {
-
-inline constexpr std::uint32_t no_index = 0xffffffffu;
-
-enum class PodState : std::uint8_t {
-    none,
-    pending,      ///< created, no node yet
-    starting,     ///< on a node and not Ready: in a stage of its start, or its probes fail
-    ready,        ///< its Ready condition is true
-    terminating,  ///< deleted: no new requests, preStop runs
-    draining,     ///< got SIGTERM, finishes what is in flight within its grace
-};
-
-struct Pod {
-    PodState state = PodState::none;
-    std::uint8_t stage = 0;
-    std::uint8_t lost = 0;              ///< its node is dead, which nobody knows at first (sim/node_loss.hpp)
-    bool serving = false;               ///< its engine runs, whatever its probes say
-    std::uint16_t workload = 0;
-    std::uint8_t degradation = 0;       ///< 1 + index into Blueprint::degradations: its process is ill
-    std::uint32_t revision = 0;         ///< index into Blueprint::templates
-    std::uint32_t node = no_index;
-    std::uint32_t next = no_index;      ///< in the free list of its workload or the list of pending pods
-    std::uint32_t previous = no_index;  ///< in the list of pending pods
-    std::uint32_t next_on_node = no_index, previous_on_node = no_index;
-    std::uint32_t incarnation = 0;      ///< how many pods have used this slot
-    std::uint64_t devices = 0;          ///< of its node, a bit each (sim/gpu_devices.hpp)
-    bool works = false;                 ///< its engine has requests, on devices that take turns
-    std::uint8_t turns = 1;             ///< so many engines take turns there
-    std::uint32_t nominated = no_index; ///< pending: the node on which victims make room for it
-    bool spread_counted = false;        ///< on a node and not being deleted
-    std::uint32_t planned_node = no_index;  ///< scratch of scale-down: where it would move
-    std::uint8_t unschedulable = 0;     ///< the scheduler has said so once
-    bool removed = false;    ///< deleted by its own controller
-    bool succeeded = false;  ///< ended by itself, its work done
-    bool restarted = false;  ///< a container of it has been restarted
-    bool formed = false;     ///< a group's leader: all of its workers have been made
-    Tick created, bound, ready_since, deleted;
-
-    [[nodiscard]] WT_HD bool exists() const { return state != PodState::none; }
-    /// Created and not deleted: what a replica set counts.
-    [[nodiscard]] WT_HD bool active() const {
-        return state != PodState::none && state < PodState::terminating;
-    }
-    /// Its engine runs.
-    [[nodiscard]] WT_HD bool serves() const { return serving; }
-};
-
-enum class NodeState : std::uint8_t {
-    none,
-    provisioning,
-    ready,
-    draining,  ///< leaving: no new pods, the ones it has are evicted
-    cordoned,  ///< takes no new pods
-    lost,      ///< dead: its pods stay until they are given up
-};
-inline constexpr int node_states = static_cast<int>(NodeState::lost) + 1;
-
-struct ClusterNode {
-    NodeState state = NodeState::none;
-    std::uint8_t unreachable = 0;          ///< lost, and the cluster knows
-    std::uint16_t pool = 0;
-    std::uint16_t shape = 0;               ///< index into Blueprint::shapes
-    std::uint32_t pods = 0;
-    std::uint32_t first_pod = no_index;    ///< list of the pods on it, the latest first
-    std::uint32_t next = no_index;         ///< in the free list of its pool
-    std::uint32_t incarnation = 0;
-    ResourceAmounts free;
-    ScoringUse used;  ///< what its pods count in the scheduler's scores
-    bool in_topology = false;  ///< counted as a node of its domains
-    ResourceAmounts planned;  ///< scratch of one node-scaling scan: what pending pods leave of a coming node
-    std::uint64_t seen[max_workloads / 64] = {};     ///< workloads whose once-per-node stages have run here
-    std::uint64_t pulling[max_workloads / 64] = {};  ///< ... or have begun to
-    SerialPulls pulls;
-    Tick launched, empty_since;
-    Tick unneeded_since = never;  ///< cluster-autoscaler: since when it could go; `never` = it is needed
-    Tick nominated_until;   ///< Karpenter: planned for pods, not to be disrupted before
-    Tick last_pod_event;    ///< Karpenter: a pod came or went; before any, when it became Ready
-    bool had_pod_event = false;
-    bool claim_deleted = false;   ///< Karpenter drains it: by its own rules, tier by tier
-    Tick comes_at;                ///< provisioning: when it will be Ready, if nobody gives it up before
-    Tick deleted_at;              ///< claim_deleted: since when
-    Tick unremovable_until;       ///< cluster-autoscaler: not looked at again before
-};
-
-/// The ReplicaSet of one revision.
-struct RevisionState {
-    ReplicaSetState set;       ///< what the Deployment's controller sees and decides
-    std::uint32_t active = 0;  ///< pods without a deletion time
-    std::uint32_t ready = 0;
-    std::uint32_t existing = 0;  ///< terminating ones too
-};
-
-struct WorkloadState {
-    std::uint32_t desired = 0;
-    std::uint32_t active = 0;  ///< pods without a deletion time: status.replicas
-    std::uint32_t ready = 0;
-    std::uint32_t revision = 0;  ///< index into Blueprint::templates: what new pods are made from
-    std::uint32_t free_pods = no_index;
-    std::uint8_t syncing = 0;   ///< its controller is at work
-    std::uint8_t sync_due = 0;  ///< something changed meanwhile
-    std::uint8_t rolling = 0;   ///< a rollout is not complete
-    std::uint8_t made = 0;      ///< of a bare pod: it has been
-    std::uint8_t job_runs = 0;  ///< of a job: started, and neither complete nor failed
-    std::uint8_t no_image = 0;  ///< so many whiles in which its images cannot be pulled
-    std::uint32_t old_revision = 0;  ///< ordinals: what pods below the partition are made from
-    std::int32_t failures = 0;  ///< syncs in a row in which a creation was refused
-    Tick retry_at = never;      ///< when the work queue lets it try again
-    Tick check_at = never;      ///< when a pod will be available, or a job's back-off or deadline ends
-    RolloutProgress progress;
-    BatchJobCounts job;         ///< `active` is the workload's own
-};
 
 /// Order of what happens at one tick in the control plane, first to last; requests and engine steps of the
 /// same tick come before all of it (sim/trial.hpp).
@@ -170,7 +57,7 @@ public:
         m_existing.take_memory(arena, b.pod_slots);
         m_serving.take_memory(arena, b.pod_slots);
         for (IndexSet<Layout>& set : m_nodes_in) set.take_memory(arena, b.node_slots);
-        m_changed_nodes.take_memory(arena, b.node_slots);
+        for (IndexSet<Layout>& set : m_changed_nodes) set.take_memory(arena, b.node_slots);
         m_nodes = arena.template take<ClusterNode>(b.node_slots);
         m_workloads = arena.template take<WorkloadState>(b.workloads.size());
         m_revisions = arena.template take<RevisionState>(b.templates.size());
@@ -191,7 +78,7 @@ public:
         m_existing.clear();
         m_serving.clear();
         for (IndexSet<Layout>& set : m_nodes_in) set.clear();
-        m_changed_nodes.clear();
+        for (IndexSet<Layout>& set : m_changed_nodes) set.clear();
         m_launches = 0;
         m_sold_out = ShapeSet{};
         for (std::uint32_t i = 0; i < b.shapes.size(); ++i) m_shape_nodes[i] = 0;
@@ -256,8 +143,10 @@ public:
     [[nodiscard]] WT_HD Owner& owner() const { return *m_owner; }
     [[nodiscard]] WT_HD Tally& tally() const { return *m_tally; }
 
-    /// Nodes whose state or room has changed since the scheduler last looked.
-    [[nodiscard]] WT_HD IndexSet<Layout>& changed_nodes() { return m_changed_nodes; }
+    /// Nodes whose state or room has changed since the watcher last looked; it takes out what it has seen.
+    [[nodiscard]] WT_HD IndexSet<Layout>& changed_nodes(NodeWatcher who) {
+        return m_changed_nodes[static_cast<int>(who)];
+    }
 
     // ---- the calendar ----------------------------------------------------------------------------------
 
@@ -274,6 +163,8 @@ public:
     WT_HD void wake_disruption(Tick at) { m_calendar->set(m_slots.karpenter_disruption, at); }
     /// Changes with every pod that comes to or leaves a node and every node that comes or leaves.
     [[nodiscard]] WT_HD std::uint64_t version() const { return m_version; }
+    /// Changes with everything that disrupting nodes depends on, a pod's Ready condition included.
+    [[nodiscard]] WT_HD std::uint64_t changes() const { return m_changes; }
     [[nodiscard]] WT_HD Tick autoscaler_due() const { return m_calendar->time(m_slots.node_scaling); }
     WT_HD void wake_node(std::uint32_t n, Tick at) { m_calendar->set(m_slots.nodes + n, at); }
 
@@ -310,6 +201,7 @@ public:
         m_workloads[m_pods[p].workload].active -= is_replica(p) ? 1 : 0;
         --m_revisions[m_pods[p].revision].active;
         leave_spread(p);
+        if (m_pods[p].node != no_index) note_node_change(m_pods[p].node);
     }
     /// What autoscalers and budgets count: not the workers of a group.
     [[nodiscard]] WT_HD bool is_replica(std::uint32_t p) const {
@@ -370,20 +262,17 @@ public:
     }
     /// Room, scores and affinity counters of a node with (by = 1) or without (by = -1) a pod. Also for a dry run.
     WT_HD void charge(const Pod& pod, std::uint32_t n, std::int32_t by) {
-        const TemplatePlan& plan = template_of(pod);
-        ClusterNode& node = m_nodes[n];
-        if (by > 0)
-            node.free -= plan.needs;
-        else
-            node.free += plan.needs;
-        node.used.cpu_milli += by * plan.scoring_cpu_milli;
-        node.used.memory_bytes += by * plan.scoring_memory;
-        m_changed_nodes.add(n);
-        count_pod(plan, n, by, true);
+        account(pod, n, by);
+        note_node_change(n);
     }
     /// The counters of topology spreading, likewise.
     WT_HD void charge_spread(const Pod& pod, std::uint32_t n, std::int32_t by) {
         count_pod(template_of(pod), n, by, false);
+    }
+    /// Both, in mind: it is taken back before anybody else looks at the node.
+    WT_HD void suppose(const Pod& pod, std::uint32_t n, std::int32_t by) {
+        account(pod, n, by);
+        charge_spread(pod, n, by);
     }
     /// The node is known to the scheduler, or no longer.
     WT_HD void count_node_domains(std::uint32_t n, bool present) {
@@ -447,7 +336,7 @@ public:
         if (state != NodeState::none) m_nodes_in[static_cast<int>(state)].remove(n);
         if (to != NodeState::none) m_nodes_in[static_cast<int>(to)].add(n);
         state = to;
-        m_changed_nodes.add(n);
+        note_node_change(n);
         m_owner->node_changed(n, now);
     }
     [[nodiscard]] WT_HD bool has_free_node(std::uint32_t pool) const {
@@ -459,6 +348,8 @@ public:
         for (std::uint32_t i = first; i < first + count; ++i) sum += m_shape_nodes[i];
         return sum;
     }
+    /// The first free slot of a pool; ClusterNode::next leads on.
+    [[nodiscard]] WT_HD std::uint32_t first_free_node(std::uint32_t pool) const { return m_free_nodes[pool]; }
     /// Shapes that the cloud has none of just now.
     [[nodiscard]] WT_HD const ShapeSet& sold_out() const { return m_sold_out; }
     WT_HD void set_sold_out(const ShapeSet& shapes) { m_sold_out = shapes; }
@@ -532,8 +423,24 @@ public:
     }
 
 private:
+    WT_HD void note_node_change(std::uint32_t n) {
+        ++m_changes;
+        for (IndexSet<Layout>& set : m_changed_nodes) set.add(n);
+    }
+    WT_HD void account(const Pod& pod, std::uint32_t n, std::int32_t by) {
+        const TemplatePlan& plan = template_of(pod);
+        ClusterNode& node = m_nodes[n];
+        if (by > 0)
+            node.free -= plan.needs;
+        else
+            node.free += plan.needs;
+        node.used.cpu_milli += by * plan.scoring_cpu_milli;
+        node.used.memory_bytes += by * plan.scoring_memory;
+        count_pod(plan, n, by, true);
+    }
     WT_HD void count_ready(std::uint32_t p, Tick now, std::int32_t by) {
         const Pod& pod = m_pods[p];
+        ++m_changes;
         if (is_replica(p)) m_workloads[pod.workload].ready += static_cast<std::uint32_t>(by);
         m_revisions[pod.revision].ready += static_cast<std::uint32_t>(by);
         if (template_of(pod).server >= 0) m_tally->ready_replicas.change(now, m_blueprint->span, by);
@@ -571,12 +478,12 @@ private:
     Calendar<Layout>* m_calendar = nullptr;
     Tally* m_tally = nullptr;
     ControlSlots m_slots;
-    std::uint64_t m_version = 0;
+    std::uint64_t m_version = 0, m_changes = 0;
     ArenaArray<Pod, Layout> m_pods;
     IndexSet<Layout> m_existing, m_serving;
     ArenaArray<ClusterNode, Layout> m_nodes;
     IndexSet<Layout> m_nodes_in[node_states];  ///< [NodeState]
-    IndexSet<Layout> m_changed_nodes;
+    IndexSet<Layout> m_changed_nodes[node_watchers];  ///< [NodeWatcher]
     ArenaArray<WorkloadState, Layout> m_workloads;
     ArenaArray<RevisionState, Layout> m_revisions;
     std::int32_t m_nominated = 0;  ///< pending pods with a nominated node

@@ -9,8 +9,8 @@ namespace windtunnel {
 template <class State>
 [[nodiscard]] WT_HD DisruptionBudgetStatus disruption_status(const State& s, const DisruptionBudgetPlan& budget) {
     DisruptionBudgetInput input;
-    for (std::uint32_t w = 0; w < s.blueprint().workloads.size(); ++w) {
-        if (!budget.covers(w)) continue;
+    const auto workloads = static_cast<std::uint32_t>(s.blueprint().workloads.size());
+    for (std::uint32_t w = budget.next_covered(0); w < workloads; w = budget.next_covered(w + 1)) {
         const WorkloadState& state = s.workload(w);
         input.matching_pods += static_cast<std::int32_t>(state.active);
         input.healthy_pods += static_cast<std::int32_t>(state.ready);

@@ -12,11 +12,11 @@ class Eviction {
 public:
     using State = ClusterState<Layout, Owner>;
 
-    /// Asks for a pod's eviction; it is deleted where its budget allows it. Whether it is on its way out.
-    WT_HD_COLD bool evict(Fleet<Layout, Owner>& fleet, std::uint32_t p, Tick now, Fault& fault) {
+    /// Asks for a pod's eviction; it is deleted where its budget allows it.
+    WT_HD_COLD EvictionAnswer evict(Fleet<Layout, Owner>& fleet, std::uint32_t p, Tick now, Fault& fault) {
         State& s = fleet.state();
         const Pod& pod = s.pod(p);
-        if (!pod.active()) return true;
+        if (!pod.active()) return EvictionAnswer::evict;
         DisruptionBudgetStatus status;
         const DisruptionBudgetPlan* budget = nullptr;
         std::int32_t budgets = 0;
@@ -31,19 +31,19 @@ public:
         const EvictionAnswer answer = request_eviction(
             budget != nullptr ? &status : nullptr, budgets, pending, pod.state == PodState::starting,
             budget != nullptr ? budget->unhealthy : UnhealthyEvictionPolicy::if_healthy_budget);
-        if (answer == EvictionAnswer::too_many_requests || answer == EvictionAnswer::two_budgets) {
+        if (!is_evicted(answer)) {
             ++s.tally().evictions_refused;
             const bool one = answer == EvictionAnswer::too_many_requests && budget != nullptr;
             s.owner().note(OccurrenceRecord{
                 Occurrence::eviction_refused, p,
                 one ? static_cast<std::uint32_t>(budget - s.blueprint().budgets.begin()) : no_object, 0, now});
-            return false;
+            return answer;
         }
         ++s.tally().evictions;
         s.owner().note(OccurrenceRecord{Occurrence::evicted, p, no_object, 0, now});
         fleet.delete_pod(p, now, fault);
         fleet.controllers().sync(fleet, pod.workload, now, fault);
-        return true;
+        return answer;
     }
 };
 

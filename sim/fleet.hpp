@@ -46,6 +46,7 @@ public:
         m_crons.start(m_state);
         m_scheduler.start(m_state);
         m_events.start();
+        m_node_loss.start(m_state);
         if (b.events.size() > 0) calendar.set(slots.events, m_events.next_change(b));
         m_cluster_autoscaler.start(b);
         m_karpenter.start(m_state);
@@ -63,6 +64,7 @@ public:
     [[nodiscard]] WT_HD Eviction<Layout, Owner>& eviction() { return m_eviction; }
     [[nodiscard]] WT_HD NodeLoss<Layout, Owner>& node_loss() { return m_node_loss; }
     [[nodiscard]] WT_HD const QuotaAdmission<Layout, Owner>& quotas() const { return m_quotas; }
+    [[nodiscard]] WT_HD ClusterAutoscaler<Layout, Owner>& cluster_autoscaler() { return m_cluster_autoscaler; }
     [[nodiscard]] WT_HD Karpenter<Layout, Owner>& karpenter() { return m_karpenter; }
 
     [[nodiscard]] WT_HD Pod& pod(std::uint32_t i) const { return m_state.pod(i); }
@@ -216,11 +218,6 @@ public:
         if (m_state.blueprint().pools.size() == 0) return;
         m_state.wake_autoscaler(
             m_cluster_autoscaler.note_unschedulable(m_state.blueprint(), m_state.autoscaler_due(), now));
-    }
-
-    /// Asks for a pod's eviction. False while a disruption budget refuses.
-    WT_HD_COLD bool evict(std::uint32_t p, Tick now, Fault& fault) {
-        return m_eviction.evict(*this, p, now, fault);
     }
 
     /// Its containers have stopped: the node's resources are free, the object is deleted.

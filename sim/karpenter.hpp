@@ -4,6 +4,7 @@
 #include "policies/karpenter_rounds.hpp"
 #include "sim/cluster_state.hpp"
 #include "sim/eviction.hpp"
+#include "sim/karpenter_pods.hpp"
 
 namespace windtunnel {
 
@@ -25,9 +26,9 @@ public:
                           pools = b.karpenter_pools.size();
         m_offerings = arena.template take_plain<KarpenterOffering>(used ? b.shapes.size() : 0);
         m_unavailable = arena.template take_plain<Tick>(used ? b.shapes.size() : 0);
-        m_groups = arena.template take_plain<KarpenterPodGroup>(used ? 2 * b.templates.size() : 0);
+        m_known.take_memory(arena, b, used);
         m_topology = arena.template take_plain<KarpenterTopology>(used ? 2 : 0);
-        m_refuses = arena.template take_plain<std::uint8_t>(used ? b.budgets.size() : 0);
+        m_roomy.take_memory(arena, nodes);
         m_pods = arena.template take_plain<KarpenterPod>(pods);
         m_scratch_pods = arena.template take_plain<KarpenterPod>(pods);
         m_nodes = arena.template take_plain<KarpenterNode>(nodes);
@@ -40,6 +41,8 @@ public:
         m_scratch_pools = arena.template take_plain<KarpenterPool>(pools);
         m_allowance = arena.template take_plain<DisruptionAllowance>(pools);
         m_left = arena.template take_plain<std::int32_t>(pools);
+        m_pool_nodes = arena.template take_plain<std::int32_t>(pools);
+        m_pool_leaving = arena.template take_plain<std::int32_t>(pools);
     }
 
     WT_HD_COLD void start(State& s) {
@@ -48,7 +51,9 @@ public:
         m_command = {};
         m_stage = Stage::looking;
         m_nothing_at = never;
+        m_calm_until = Tick{INT64_MIN};
         if (b.karpenter_pools.size() == 0) return;
+        m_roomy.clear();
         m_mine = ShapeSet{};
         for (std::uint32_t i = 0; i < b.shapes.size(); ++i) {
             const ShapePlan& shape = b.shapes[i];
@@ -63,7 +68,7 @@ public:
             if (b.pools[shape.pool].provisioner == Provisioner::karpenter)
                 m_mine.add(static_cast<std::int32_t>(i));
         }
-        form_groups(b);
+        m_known.start(b);
         s.wake_disruption(b.karpenter.poll);
     }
 
@@ -124,13 +129,13 @@ public:
         expire(fleet, now, fault);
         switch (m_stage) {
             case Stage::looking:
-                look(s, now);
+                look(fleet, now);
                 if (m_stage == Stage::validating)
                     s.wake_disruption(now + s.blueprint().karpenter.validation_delay);
                 break;
             case Stage::validating:
                 m_stage = Stage::looking;
-                if (still_valid(s, now)) carry_out(fleet, now, fault);
+                if (still_valid(fleet, now)) carry_out(fleet, now, fault);
                 break;
             case Stage::replacing:
                 await_replacement(fleet, now, fault);
@@ -144,81 +149,6 @@ private:
     struct NodeName {
         std::uint32_t node = no_index, incarnation = 0;
     };
-
-    // ---- what it knows of pods -------------------------------------------------------------------------
-
-    /// One group for each template as it stands, and one (the second half) without its soft spreading.
-    WT_HD_COLD void form_groups(const Blueprint& b) {
-        const auto templates = static_cast<std::uint32_t>(b.templates.size());
-        m_label_count = m_exclusive_count = 0;
-        for (std::uint32_t t = 0; t < templates; ++t) {
-            const TemplatePlan& plan = b.templates[t];
-            for (const bool soft : {true, false}) {
-                KarpenterPodGroup& group = m_groups[soft ? t : templates + t];
-                group = KarpenterPodGroup{};
-                group.request = plan.needs;
-                group.allowed = plan.shapes;
-                bool has_soft = false;
-                for (std::uint32_t i = 0; i < plan.spread_count; ++i) {
-                    const SpreadRule& rule = b.spread_rules[plan.first_spread + i];
-                    if (!rule.hard && (!soft || plan.default_spread)) continue;
-                    has_soft = has_soft || !rule.hard;
-                    spread(group, rule, b.zone_key);
-                }
-                if (soft && has_soft) group.relaxed = static_cast<std::int32_t>(templates + t);
-                for (std::uint32_t i = 0; i < plan.affinity_count; ++i) {
-                    const AffinityRule& rule = b.affinity_rules[plan.first_affinity + i];
-                    if (rule.kind == AffinityKind::anti && rule.key == topology_hostname &&
-                        is_counted(b, plan, rule.counter))
-                        group.exclusive |= exclusive_bit(rule.counter);
-                }
-            }
-        }
-        for (std::uint32_t g = 0; g < 2 * templates; ++g)
-            for (std::int32_t l = 0; l < m_label_count; ++l)
-                if (is_counted(b, b.templates[g % templates], m_labels[l]))
-                    m_groups[g].labels |= static_cast<std::uint8_t>(1 << l);
-    }
-    WT_HD void spread(KarpenterPodGroup& group, const SpreadRule& rule, std::int32_t zone_key) {
-        if (rule.key != topology_hostname && rule.key != zone_key) return;
-        std::int32_t label = 0;
-        while (label < m_label_count && m_labels[label] != rule.counter) ++label;
-        if (label == m_label_count) {
-            if (label == karpenter_spread_labels) return;
-            m_labels[m_label_count++] = rule.counter;
-        }
-        (rule.key == topology_hostname ? group.host_label : group.zone_label) = label;
-        (rule.key == topology_hostname ? group.host_skew : group.zone_skew) = rule.max_skew;
-    }
-    WT_HD std::uint64_t exclusive_bit(std::int32_t counter) {
-        std::int32_t at = 0;
-        while (at < m_exclusive_count && m_exclusive[at] != counter) ++at;
-        if (at == 64) return 0;
-        if (at == m_exclusive_count) m_exclusive[m_exclusive_count++] = counter;
-        return std::uint64_t{1} << at;
-    }
-    [[nodiscard]] WT_HD static bool is_counted(const Blueprint& b, const TemplatePlan& plan, std::int32_t counter) {
-        for (std::uint32_t i = 0; i < plan.counted_count; ++i)
-            if (b.counted_by[plan.first_counted + i] == static_cast<std::uint32_t>(counter)) return true;
-        return false;
-    }
-    /// Pods of each spread label in each zone, as they stand.
-    WT_HD_COLD void count_zones(const State& s, KarpenterTopology& out) const {
-        const Blueprint& b = s.blueprint();
-        out = KarpenterTopology{};
-        if (m_label_count == 0 || b.zone_key < 0) return;
-        std::uint64_t seen = 0;
-        for (std::uint32_t i = 0; i < b.shapes.size(); ++i) {
-            const std::uint32_t zone = b.shapes[i].zone;
-            if ((seen >> zone & 1) != 0) continue;
-            seen |= std::uint64_t{1} << zone;
-            const std::int32_t domain =
-                b.shape_domains[static_cast<std::size_t>(b.zone_key - 1) * b.shapes.size() + i];
-            for (std::int32_t l = 0; l < m_label_count && domain >= 0; ++l)
-                if (static_cast<std::int32_t>(b.counters[static_cast<std::size_t>(m_labels[l])].key) == b.zone_key)
-                    out.in_zone[l][zone] = s.topology().pods_in(m_labels[l], domain);
-        }
-    }
 
     /// The pods that wait for nodes of its pools, beside the cluster.
     WT_HD_COLD ProvisioningBatch gather_batch(Fleet<Layout, Owner>& fleet, Tick now) {
@@ -240,14 +170,14 @@ private:
         batch.offering_count = static_cast<std::int32_t>(b.shapes.size());
         batch.pools = m_pools;
         batch.pool_count = static_cast<std::int32_t>(b.karpenter_pools.size());
-        batch.groups = m_groups;
+        batch.groups = m_known.groups();
         batch.pods = m_pods;
         batch.nodes = m_nodes;
         batch.node_count = gather_nodes(s);
         batch.claims = m_claims;
         batch.claim_capacity = static_cast<std::int32_t>(b.node_slots);
         batch.topology = &m_topology[0];
-        count_zones(s, m_topology[0]);
+        m_known.count_zones(s, m_topology[0]);
         return batch;
     }
     [[nodiscard]] WT_HD bool is_for_me(const TemplatePlan& plan) const {
@@ -278,30 +208,27 @@ private:
                 if (m_unavailable[slots.first_shape + i] <= now)
                     pool.offerings.add(static_cast<std::int32_t>(slots.first_shape + i));
             if (pool.limited == 0) continue;
-            for (std::uint32_t n = slots.first_node; n < slots.first_node + slots.node_slots; ++n)
-                if (s.node(n).state != NodeState::none) pool.remaining -= s.shape_of(s.node(n)).capacity;
+            for (std::uint32_t i = slots.first_shape; i < slots.first_shape + slots.shape_count; ++i)
+                for (std::int32_t kind = 0; kind < resource_kinds; ++kind)
+                    pool.remaining[kind] -= b.shapes[i].capacity[kind] * std::int64_t{s.nodes_of(i)};
         }
     }
 
     /// Nodes that pods may go to, initialised ones first.
     WT_HD_COLD std::int32_t gather_nodes(State& s) {
         std::int32_t count = 0;
-        for (const NodeState state : {NodeState::ready, NodeState::provisioning})
-            for (std::uint32_t n = 0; n < s.blueprint().node_slots; ++n) {
+        for (const NodeState state : {NodeState::ready, NodeState::provisioning}) {
+            const IndexSet<Layout>& nodes = s.nodes_in(state);
+            for (std::uint32_t n = nodes.first(); n != no_index; n = nodes.next(n + 1)) {
                 const ClusterNode& node = s.node(n);
-                if (node.state != state) continue;
                 m_ids[count] = n;
                 KarpenterNode& to = m_nodes[count++];
                 to = KarpenterNode{};
                 to.free = node.free;
                 to.offering = node.shape;
-                if (m_label_count == 0 && m_exclusive_count == 0) continue;
-                for (std::uint32_t p = node.first_pod; p != no_index; p = s.pod(p).next_on_node) {
-                    const KarpenterPodGroup& group = m_groups[s.pod(p).revision];
-                    to.exclusive |= group.exclusive;
-                    karpenter_detail::count_labels(group, to.labelled, 1);
-                }
+                m_known.count_on(s, node, to);
             }
+        }
         return count;
     }
 
@@ -315,7 +242,8 @@ private:
             m_unavailable[i] = now + karpenter_unavailable;
         if (answer.offering < 0) return no_index;
         // A replacement stands beside what it replaces for a while: the pool needs a slot for both.
-        if (!s.has_free_node(s.blueprint().shapes[static_cast<std::uint32_t>(answer.offering)].pool)) return no_index;
+        if (!s.has_free_node(s.blueprint().shapes[static_cast<std::uint32_t>(answer.offering)].pool))
+            return no_index;
         return fleet.node_pools().launch(s, static_cast<std::uint32_t>(answer.offering), now, fault);
     }
     /// What the cloud gives for a launch request.
@@ -323,19 +251,27 @@ private:
         OfferingSet deep;
         s.next_launch();
         for (std::int32_t i = set.next(0); i >= 0; i = set.next(i + 1))
-            if (m_offerings[i].kind == OfferingKind::spot && s.is_deep(static_cast<std::uint32_t>(i))) deep.add(i);
+            if (m_offerings[i].kind == OfferingKind::spot && s.is_deep(static_cast<std::uint32_t>(i)))
+                deep.add(i);
         return launch_claim(m_offerings, set, s.sold_out(), deep);
     }
 
     // ---- disruption ------------------------------------------------------------------------------------
 
     /// The cluster as disruption sees it at `now`.
-    WT_HD_COLD ConsolidationScene build_scene(State& s, Tick now) {
+    WT_HD_COLD ConsolidationScene build_scene(Fleet<Layout, Owner>& fleet, Tick now) {
+        State& s = fleet.state();
         const Blueprint& b = s.blueprint();
         gather_pools(s, now);
-        for (std::size_t i = 0; i < b.budgets.size(); ++i)
-            m_refuses[i] = disruption_status(s, b.budgets[i]).disruptions_allowed <= 0;
-        count_zones(s, m_topology[0]);
+        m_known.note_changes(s);
+        m_known.note_budgets(s);
+        m_roomy.clear();
+        const NodeRoom<Layout>& room = fleet.scheduler().room(s);
+        for (std::uint32_t c = 0; c < b.fit_classes.size(); ++c) {
+            const IndexSet<Layout>& open = room.open(c);
+            for (std::uint32_t n = open.first(); n != no_index; n = open.next(n + 1)) m_roomy.add(n);
+        }
+        m_known.count_zones(s, m_topology[0]);
         ConsolidationScene scene;
         scene.topology = &m_topology[0];
         scene.scratch_topology = &m_topology[1];
@@ -343,78 +279,78 @@ private:
         scene.offering_count = static_cast<std::int32_t>(b.shapes.size());
         scene.pools = m_pools;
         scene.pool_count = static_cast<std::int32_t>(b.karpenter_pools.size());
-        scene.groups = m_groups;
+        scene.groups = m_known.groups();
         scene.group_count = 2 * static_cast<std::int32_t>(b.templates.size());
         scene.nodes = m_nodes;
         scene.views = m_views;
         scene.node_count = gather_nodes(s);
-        scene.pods = m_pods;
+        scene.pods = m_known.standing();
         scene.scratch_pools = m_scratch_pools;
         scene.scratch_pods = m_scratch_pods;
         scene.claims = m_claims;
         scene.claim_capacity = static_cast<std::int32_t>(b.node_slots);
         scene.destinations = m_places;
-        std::int32_t pods = 0;
-        for (std::int32_t i = 0; i < scene.node_count; ++i) pods = view_node(s, i, pods, now);
+        for (std::int32_t i = 0; i < scene.node_count; ++i) view_node(s, i, now);
+        count_pools(s);
         for (std::int32_t k = 0; k < scene.pool_count; ++k) m_allowance[k] = allowance_of(s, k, now);
         open_scene(scene, now);
         return scene;
     }
-    WT_HD std::int32_t view_node(State& s, std::int32_t i, std::int32_t pods, Tick now) {
+    WT_HD void view_node(State& s, std::int32_t i, Tick now) {
         const Blueprint& b = s.blueprint();
-        const ClusterNode& node = s.node(m_ids[i]);
+        const std::uint32_t n = m_ids[i];
+        const ClusterNode& node = s.node(n);
+        const auto& seen = m_known.seen(n);
         DisruptionNode& view = m_views[i];
         view = DisruptionNode{};
         view.initialized = node.state == NodeState::ready;
-        view.first_pod = pods;
+        view.full = !m_roomy.has(n);
+        view.first_pod = seen.first_pod;
+        view.pod_count = seen.pod_count;
+        view.pods_do_not_disrupt = seen.do_not_disrupt;
+        view.eviction_cost = seen.eviction_cost;
         const std::int32_t k = b.pools[node.pool].karpenter;
         if (k < 0) {
             view.do_not_disrupt = true;  // not Karpenter's, but room for pods
-        } else {
-            const KarpenterPoolPlan& plan = b.karpenter_pools[k];
-            view.pool = k;
-            view.nominated = node.nominated_until > now;
-            view.consolidate_never = plan.consolidate_after == never;
-            view.consolidate_after = plan.consolidate_after;
-            view.only_when_empty = plan.only_when_empty != 0;
-            view.has_termination_grace = plan.termination_grace != never;
-            view.last_pod_event = node.last_pod_event;
+            return;
         }
-        for (std::uint32_t p = node.first_pod; p != no_index; p = s.pod(p).next_on_node) {
-            const Pod& pod = s.pod(p);
-            if (!pod.active()) continue;
-            m_pods[pods] = KarpenterPod{};
-            m_pods[pods].group = static_cast<std::int32_t>(pod.revision);
-            m_pods[pods++].created = pod.created.count;
-            ++view.pod_count;
-            const TemplatePlan& made_from = s.template_of(pod);
-            view.pods_do_not_disrupt = view.pods_do_not_disrupt || made_from.do_not_disrupt;
-            view.budget_blocked = view.budget_blocked || is_protected(b, pod.workload);
-            const double cost = eviction_cost(0, made_from.priority);
-            view.eviction_cost += cost > 0 ? cost : 0;
-        }
-        return pods;
+        const KarpenterPoolPlan& plan = b.karpenter_pools[k];
+        view.pool = k;
+        view.nominated = node.nominated_until > now;
+        view.consolidate_never = plan.consolidate_after == never;
+        view.consolidate_after = plan.consolidate_after;
+        view.only_when_empty = plan.only_when_empty != 0;
+        view.has_termination_grace = plan.termination_grace != never;
+        view.last_pod_event = node.last_pod_event;
+        // Pods that differ may find another order of the destinations where their own node was one.
+        if (seen.only_room && (seen.alike || view.full))
+            view.kind = KarpenterPods<Layout, Owner>::spread_bits(seen.pods_kind +
+                                                                  (std::uint64_t{node.shape} << 32)) |
+                        1;
+        view.budget_blocked = m_known.is_held(s, node);
     }
-    /// Whether a disruption budget refuses the workload's pods now, or two cover them (the API refuses those).
-    [[nodiscard]] WT_HD bool is_protected(const Blueprint& b, std::uint32_t workload) const {
-        std::int32_t covering = 0;
-        for (std::size_t i = 0; i < b.budgets.size(); ++i) {
-            if (!b.budgets[i].covers(workload)) continue;
-            if (m_refuses[i] || ++covering > 1) return true;
+    /// The nodes that a pool's budgets are about: initialised ones, and of these those that do not answer or
+    /// are on their way out (9.7).
+    WT_HD_COLD void count_pools(const State& s) {
+        const Blueprint& b = s.blueprint();
+        for (std::uint32_t k = 0; k < b.karpenter_pools.size(); ++k) m_pool_nodes[k] = m_pool_leaving[k] = 0;
+        for (const NodeState state :
+             {NodeState::ready, NodeState::draining, NodeState::cordoned, NodeState::lost}) {
+            const IndexSet<Layout>& nodes = s.nodes_in(state);
+            for (std::uint32_t n = nodes.first(); n != no_index; n = nodes.next(n + 1)) {
+                const std::int32_t k = b.pools[s.node(n).pool].karpenter;
+                if (k < 0) continue;
+                ++m_pool_nodes[k];
+                const bool up = state == NodeState::ready ||
+                                (state == NodeState::lost && s.node(n).loss == LossStage::unnoticed);
+                m_pool_leaving[k] += up ? 0 : 1;
+            }
         }
-        return false;
     }
     [[nodiscard]] WT_HD DisruptionAllowance allowance_of(State& s, std::int32_t k, Tick now) const {
         const Blueprint& b = s.blueprint();
         const KarpenterPoolPlan& plan = b.karpenter_pools[k];
-        const PoolPlan& slots = b.pools[plan.pool];
-        std::int32_t nodes = 0, disrupting = 0;
-        for (std::uint32_t n = slots.first_node; n < slots.first_node + slots.node_slots; ++n) {
-            const NodeState state = s.node(n).state;
-            const bool leaving = state == NodeState::draining || state == NodeState::cordoned;
-            nodes += leaving || state == NodeState::ready ? 1 : 0;
-            disrupting += leaving ? 1 : 0;
-        }
+        const std::int32_t nodes = m_pool_nodes[k], disrupting = m_pool_leaving[k];
         const auto left = [&](DisruptionReason reason) {
             std::int32_t least = max_i32;
             for (std::uint32_t i = 0; i < plan.budget_count; ++i) {
@@ -443,8 +379,11 @@ private:
         return round;
     }
 
-    WT_HD_COLD void look(State& s, Tick now) {
-        const ConsolidationScene scene = build_scene(s, now);
+    WT_HD_COLD void look(Fleet<Layout, Owner>& fleet, Tick now) {
+        State& s = fleet.state();
+        // Nothing was found, and since then nothing has changed that could be.
+        if (m_nothing_at != never && m_nothing_changes == s.changes() && now < m_calm_until) return;
+        const ConsolidationScene scene = build_scene(fleet, now);
         DisruptionRound round = round_of(s);
         // Consolidation found nothing, and since then nothing has changed and no node has come to rest.
         round.consolidated = m_nothing_at != never && m_nothing_version == s.version();
@@ -457,6 +396,8 @@ private:
         if (m_command.method == DisruptionMethod::none) {
             m_nothing_at = now;
             m_nothing_version = s.version();
+            m_nothing_changes = s.changes();
+            m_calm_until = calm_until(s, scene, now);
             return;
         }
         for (std::int32_t c = 0; c < m_command.candidate_count; ++c) {
@@ -466,9 +407,34 @@ private:
         m_stage = Stage::validating;
     }
 
-    [[nodiscard]] WT_HD_COLD bool still_valid(State& s, Tick now) {
+    /// When time alone can change what was looked at: a node comes to rest or is nominated no more, an
+    /// offering may be had again, a budget's schedule begins or ends.
+    [[nodiscard]] WT_HD_COLD Tick calm_until(const State& s, const ConsolidationScene& scene,
+                                             Tick now) const {
+        const Blueprint& b = s.blueprint();
+        Tick until = never;
+        const auto note = [&](Tick at) {
+            if (at > now) until = min(until, at);
+        };
+        for (std::int32_t i = 0; i < scene.node_count; ++i) {
+            const DisruptionNode& view = scene.views[i];
+            if (view.do_not_disrupt) continue;
+            if (!view.consolidate_never) note(view.last_pod_event + view.consolidate_after);
+            if (view.nominated) note(s.node(m_ids[i]).nominated_until);
+        }
+        for (std::uint32_t i = 0; i < b.shapes.size(); ++i) note(m_unavailable[i]);
+        for (const KarpenterBudgetPlan& budget : b.karpenter_budgets)
+            for (std::uint32_t i = 0; budget.scheduled && i < budget.interval_count; ++i) {
+                note(b.intervals[budget.first_interval + i].from);
+                note(b.intervals[budget.first_interval + i].to);
+            }
+        return until;
+    }
+
+    [[nodiscard]] WT_HD_COLD bool still_valid(Fleet<Layout, Owner>& fleet, Tick now) {
+        State& s = fleet.state();
         const std::uint32_t slots = s.blueprint().node_slots;
-        const ConsolidationScene scene = build_scene(s, now);
+        const ConsolidationScene scene = build_scene(fleet, now);
         std::int32_t *index = m_places + 3 * slots, *nodes = m_places + 4 * slots;
         for (std::uint32_t n = 0; n < slots; ++n) index[n] = -1;
         for (std::int32_t i = 0; i < scene.node_count; ++i) index[m_ids[i]] = i;
@@ -484,7 +450,7 @@ private:
         State& s = fleet.state();
         if (m_command.action == ConsolidationAction::remove) {
             for (std::int32_t c = 0; c < m_command.candidate_count && !fault.broken(); ++c)
-                fleet.node_pools().delete_claim(fleet, m_chosen[c].node, now, fault);
+                fleet.node_pools().drain(fleet, m_chosen[c].node, Drainer::karpenter, now, fault);
             s.wake_disruption(now + milliseconds(20));  // at once after a success
             return;
         }
@@ -510,7 +476,7 @@ private:
                 s.node(old.node).state != NodeState::cordoned)
                 continue;
             fleet.node_pools().set_cordoned(s, old.node, false, now);
-            if (there) fleet.node_pools().delete_claim(fleet, old.node, now, fault);
+            if (there) fleet.node_pools().drain(fleet, old.node, Drainer::karpenter, now, fault);
         }
     }
 
@@ -522,20 +488,19 @@ private:
             const KarpenterPoolPlan& plan = b.karpenter_pools[k];
             if (plan.expire_after == never || now < plan.expire_after) continue;
             const PoolPlan& slots = b.pools[plan.pool];
-            for (std::uint32_t n = slots.first_node; n < slots.first_node + slots.node_slots; ++n)
-                if (s.node(n).state == NodeState::ready && s.node(n).launched + plan.expire_after <= now)
-                    fleet.node_pools().delete_claim(fleet, n, now, fault);
+            const IndexSet<Layout>& ready = s.nodes_in(NodeState::ready);
+            const std::uint32_t end = slots.first_node + slots.node_slots;
+            for (std::uint32_t n = ready.next(slots.first_node); n < end; n = ready.next(n + 1))
+                if (s.node(n).launched + plan.expire_after <= now)
+                    fleet.node_pools().drain(fleet, n, Drainer::karpenter, now, fault);
         }
     }
 
-    KarpenterOffering* m_offerings = nullptr;    ///< [shapes]
-    Tick* m_unavailable = nullptr;               ///< [shapes] left out of planning before
-    KarpenterPodGroup* m_groups = nullptr;       ///< two arrays of [templates]
+    KarpenterOffering* m_offerings = nullptr;  ///< [shapes]
+    Tick* m_unavailable = nullptr;             ///< [shapes] left out of planning before
+    KarpenterPods<Layout, Owner> m_known;
     KarpenterTopology* m_topology = nullptr;     ///< as it is, and one to try things out in
-    std::uint8_t* m_refuses = nullptr;           ///< [budgets] allows no eviction now
-    std::int32_t m_labels[karpenter_spread_labels] = {};  ///< the counter of each spread label
-    std::int32_t m_exclusive[64] = {};                    ///< of each exclusive set
-    std::int32_t m_label_count = 0, m_exclusive_count = 0;
+    IndexSet<Layout> m_roomy;                    ///< Ready nodes with room for something
     KarpenterPod* m_pods = nullptr;              ///< [pod_slots]
     KarpenterPod* m_scratch_pods = nullptr;      ///< [pod_slots]
     KarpenterNode* m_nodes = nullptr;            ///< [node_slots]
@@ -548,13 +513,15 @@ private:
     KarpenterPool* m_scratch_pools = nullptr;    ///< [karpenter_pools]
     DisruptionAllowance* m_allowance = nullptr;  ///< [karpenter_pools]
     std::int32_t* m_left = nullptr;              ///< [karpenter_pools]
+    std::int32_t *m_pool_nodes = nullptr, *m_pool_leaving = nullptr;  ///< [karpenter_pools] see count_pools
     ShapeSet m_mine;
     BatchWindow m_window;
     DisruptionCommand m_command;
     Stage m_stage = Stage::looking;
     NodeName m_replacement;
     Tick m_nothing_at = never;  ///< when consolidation last found nothing
-    std::uint64_t m_nothing_version = 0;
+    Tick m_calm_until;          ///< ... and until when time alone cannot change that
+    std::uint64_t m_nothing_version = 0, m_nothing_changes = 0;
 };
 
 }  // namespace windtunnel

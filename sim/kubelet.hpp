@@ -102,12 +102,13 @@ public:
         k.probes.pod_deleted(plan.probes.rules, now);
         announce(fleet, p, now);
         s.owner().pod_changed(p, now);
+        const Tick grace = min(plan.grace, pod.longest_grace);
         // A container that a probe is killing keeps its clock, which the pod's grace can only shorten.
         if (k.stopping)
             k.kill_due =
-                k.kill_due == never ? Tick{never} : min(k.kill_due, now + max(plan.grace, seconds(2)));
+                k.kill_due == never ? Tick{never} : min(k.kill_due, now + max(grace, seconds(2)));
         else
-            stop_container(fleet, p, now, plan.grace);
+            stop_container(fleet, p, now, grace);
         if (pod.exists() && pod.node != no_index) wake(fleet, p, now);
     }
 

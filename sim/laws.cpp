@@ -56,7 +56,9 @@ std::vector<std::string> broken_laws(const Blueprint& b, const TrialOutcome& o) 
 }
 
 LawObserver::LawObserver(const Blueprint& b)
-    : m_blueprint(b), m_pods(b.pod_slots), m_used(b.node_slots), m_nodes(b.node_slots, NodeState::none), m_shapes(b.node_slots), m_charged(b.quotas.size()), m_clients(std::size_t{64} * b.node_slots) {}
+    : m_blueprint(b), m_pods(b.pod_slots), m_used(b.node_slots), m_nodes(b.node_slots, NodeState::none), m_shapes(b.node_slots), m_charged(b.quotas.size()), m_clients(std::size_t{64} * b.node_slots), m_pools(b.karpenter_pools.size()) {
+    for (const WorkloadPlan& w : b.workloads) m_desired.push_back(w.initial_replicas);
+}
 
 void LawObserver::expect(bool holds, const char* law, Tick now) {
     if (!holds && broken.size() < 20) broken.push_back(fmt::format("{} at {:.6f} s", law, to_seconds(now)));
@@ -119,10 +121,72 @@ void LawObserver::count_devices(const Pod& pod, std::int32_t by, Tick now) {
 void LawObserver::node_changed(std::uint32_t n, const ClusterNode& node, Tick now) {
     expect(now >= m_last, "L4: the clock went back", now);
     m_last = now;
+    // Within one instant a replacement comes before what it replaces is marked.
+    if (now > m_nodes_changed) check_limits(now);
+    m_nodes_changed = now;
     if (node.state == NodeState::none)
         expect(m_used[n] == ResourceAmounts{}, "L5: a node left with pods on it", now);
+    ClusterNode before = node;
+    before.state = m_nodes[n];
+    before.shape = m_shapes[n];
+    count_in_pool(n, before, -1);
+    count_in_pool(n, node, 1);
     m_nodes[n] = node.state;
     m_shapes[n] = node.shape;
+}
+
+void LawObserver::count_in_pool(std::uint32_t, const ClusterNode& node, int by) {
+    const std::int32_t k = m_blueprint.pools[node.pool].karpenter;
+    if (k < 0 || node.state == NodeState::none) return;
+    PoolUse& use = m_pools[static_cast<std::size_t>(k)];
+    const ResourceAmounts& capacity = m_blueprint.shapes[node.shape].capacity;
+    if (by > 0)
+        use.capacity += capacity;
+    else
+        use.capacity -= capacity;
+    use.nodes += by;
+    use.leaving += node.state == NodeState::cordoned || node.state == NodeState::draining ? by : 0;
+}
+
+void LawObserver::check_limits(Tick now) {
+    for (std::size_t k = 0; k < m_pools.size(); ++k) {
+        const KarpenterPoolPlan& plan = m_blueprint.karpenter_pools[static_cast<std::uint32_t>(k)];
+        const PoolUse& use = m_pools[k];
+        if (use.leaving > 0) continue;  // a replacement may stand beside what it replaces
+        bool within = plan.node_limit < 0 || use.nodes <= plan.node_limit;
+        for (std::int32_t kind = 0; kind < resource_kinds; ++kind)
+            within = within && ((plan.limited >> kind & 1) == 0 || use.capacity[kind] <= plan.limits[kind]);
+        expect(within, "L6: a NodePool outgrew its limits", now);
+    }
+}
+
+void LawObserver::scaled(const ScaleRecord& r) { m_desired[r.workload] = r.to; }
+
+void LawObserver::occurred(const OccurrenceRecord& r) {
+    if (r.what != Occurrence::evicted || m_pods[r.subject].state != PodState::ready) return;
+    const Pod& pod = m_pods[r.subject];
+    int covering = 0;
+    for (const DisruptionBudgetPlan& budget : m_blueprint.budgets) {
+        if (!budget.covers(pod.workload)) continue;
+        ++covering;
+        // What stands, counted one by one; the evicted pod is still among it.
+        DisruptionBudgetInput seen;
+        for (std::uint32_t w = budget.next_covered(0); w < m_blueprint.workloads.size(); w = budget.next_covered(w + 1)) {
+            const WorkloadPlan& plan = m_blueprint.workloads[w];
+            if (plan.controller == WorkloadController::batch_job || plan.controller == WorkloadController::bare_pod)
+                return;  // their scale is not for an observer to see
+            seen.controller_scale += static_cast<std::int32_t>(m_desired[w]);
+            for (std::uint32_t i = 0; i < plan.pod_slots; ++i) {
+                const Pod& one = m_pods[plan.first_pod + i];
+                if (!one.active() || !plan.is_replica(i)) continue;
+                ++seen.matching_pods;
+                seen.healthy_pods += one.state == PodState::ready ? 1 : 0;
+            }
+        }
+        const DisruptionBudgetStatus status = budget_status(budget.spec, seen);
+        expect(status.current_healthy > status.desired_healthy, "L14: an eviction broke a disruption budget", r.at);
+    }
+    expect(covering <= 1, "L14: a pod was evicted that two budgets cover", r.at);
 }
 
 }  // namespace windtunnel

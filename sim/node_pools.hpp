@@ -1,4 +1,5 @@
 #pragma once
+#include "policies/drain.hpp"
 #include "sim/cluster_state.hpp"
 
 namespace windtunnel {
@@ -69,10 +70,7 @@ public:
         State& s = fleet.state();
         s.wake_node(n, never);
         if (s.node(n).state == NodeState::draining) {
-            if (!s.node(n).claim_deleted)
-                evict_all(fleet, n, now, fault);
-            else
-                evict_tier(fleet, n, now, fault);
+            go_on(fleet, n, now, fault);
         } else if (now < s.node(n).comes_at) {
             s.drop_node(n, now);
             fleet.karpenter().claim_failed(s, now);
@@ -81,25 +79,35 @@ public:
         }
     }
 
-    /// Karpenter deletes the node's claim: the same, but by its rules (kubernetes.md 9.8). Pods go tier by tier,
-    /// those that are not to be disrupted stay, and a terminationGracePeriod overrules them and every budget.
-    WT_HD_COLD void delete_claim(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
-        State& s = fleet.state();
-        if (!WT_CHECK(fault, s.node(n).state == NodeState::ready)) return;
-        s.node(n).claim_deleted = true;
-        s.node(n).deleted_at = now;
-        s.set_node_state(n, NodeState::draining, now);
-        if (s.node(n).pods == 0) return s.drop_node(n, now);
-        evict_tier(fleet, n, now, fault);
+    /// The node takes no more pods; those it has are evicted, and it goes with the last of them. By whose rules is
+    /// `drainer`'s: Karpenter deletes the node's claim (kubernetes.md 9.8), pods go tier by tier, those that are not
+    /// to be disrupted stay, and a terminationGracePeriod overrules them and every budget.
+    WT_HD_COLD void drain(Fleet<Layout, Owner>& fleet, std::uint32_t n, Drainer drainer, Tick now, Fault& fault) {
+        taint(fleet.state(), n, drainer, now, fault);
+        go_on(fleet, n, now, fault);
     }
-
-    /// The node takes no more pods; those it has are evicted, and it goes with the last of them.
-    WT_HD_COLD void drain(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
-        State& s = fleet.state();
-        if (!WT_CHECK(fault, s.node(n).state == NodeState::ready)) return;
+    /// Its first half.
+    WT_HD_COLD void taint(State& s, std::uint32_t n, Drainer drainer, Tick now, Fault& fault) {
+        ClusterNode& node = s.node(n);
+        if (!WT_CHECK(fault, node.state == NodeState::ready)) return;
+        node.drainer = drainer;
+        node.deleted_at = now;
+        for (std::uint32_t p = node.first_pod; p != no_index; p = s.pod(p).next_on_node) {
+            s.pod(p).evictions_refused = 0;
+            s.pod(p).ask_again_at = now;
+        }
         s.set_node_state(n, NodeState::draining, now);
-        if (s.node(n).pods == 0) return s.drop_node(n, now);
-        evict_all(fleet, n, now, fault);
+    }
+    /// Asks for the evictions that are due.
+    WT_HD_COLD void go_on(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
+        State& s = fleet.state();
+        if (s.node(n).state != NodeState::draining) return;
+        if (s.node(n).pods == 0)
+            s.drop_node(n, now);
+        else if (s.node(n).drainer == Drainer::karpenter)
+            evict_tier(fleet, n, now, fault);
+        else
+            evict_all(fleet, n, now, fault);
     }
 
     /// Takes a Ready node out of scheduling, or back in.
@@ -111,7 +119,7 @@ public:
     WT_HD void pod_left(State& s, std::uint32_t n, Tick now) {
         if (s.node(n).state != NodeState::draining) return;
         if (s.node(n).pods > 0) {
-            if (s.node(n).claim_deleted) s.wake_node(n, now);  // perhaps the next tier's turn
+            if (s.node(n).drainer == Drainer::karpenter) s.wake_node(n, now);  // perhaps the next tier's turn
             return;
         }
         s.wake_node(n, never);
@@ -143,9 +151,6 @@ public:
     }
 
 private:
-    /// Between two tries of an eviction that a disruption budget refuses (kubectl
-    /// pkg/drain, from general knowledge, not re-read; the others' waits are of this order).
-    static constexpr Tick eviction_retry = seconds(5);
     /// The two classes that every cluster has are critical (kubernetes.md 9.8.2; scheduling.SystemCriticalPriority).
     static constexpr std::int32_t critical_priority = 2'000'000'000;
 
@@ -198,6 +203,10 @@ private:
         for (std::uint32_t p = s.node(n).first_pod; p != no_index && !fault.broken();) {
             const std::uint32_t after = s.pod(p).next_on_node;
             const TemplatePlan& plan = s.template_of(s.pod(p));
+            if (s.pod(p).node != n) {  // it went with the one before: the rest is looked at anew
+                next = now;
+                break;
+            }
             if (s.pod(p).active()) {
                 const Tick forced = grace == never ? Tick{never} : forced_deletion_at(deleted, grace, plan.grace);
                 if (forced <= now) {
@@ -205,8 +214,8 @@ private:
                     fleet.controllers().sync(fleet, s.pod(p).workload, now, fault);
                 } else {
                     next = min(next, forced);
-                    if (tier_of(plan) == tier && !plan.do_not_disrupt && !fleet.evict(p, now, fault))
-                        next = min(next, now + eviction_retry);
+                    if (tier_of(plan) == tier && !plan.do_not_disrupt)
+                        next = min(next, ask(fleet, n, p, now, fault).at);
                 }
             }
             p = after;
@@ -237,13 +246,48 @@ private:
 
     WT_HD_COLD void evict_all(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
         State& s = fleet.state();
-        bool refused = false;
-        for (std::uint32_t p = s.node(n).first_pod; p != no_index;) {
+        Tick next = never;
+        for (std::uint32_t p = s.node(n).first_pod; p != no_index && !fault.broken();) {
             const std::uint32_t after = s.pod(p).next_on_node;
-            if (s.pod(p).active()) refused = !fleet.evict(p, now, fault) || refused;
+            if (s.pod(p).node != n) {  // it went with the one before: the rest is looked at anew
+                next = now;
+                break;
+            }
+            if (s.pod(p).active()) {
+                const EvictionRetry retry = ask(fleet, n, p, now, fault);
+                if (retry.gives_up) return give_up(fleet, n, now);
+                next = min(next, retry.at);
+            }
             p = after;
         }
-        if (refused) s.wake_node(n, now + eviction_retry);
+        if (s.node(n).state == NodeState::draining && s.node(n).pods > 0) s.wake_node(n, next);
+    }
+    /// Asks for a pod's eviction, if its time has come. Gives when to ask again; `never` when it is on its way.
+    WT_HD_COLD EvictionRetry ask(Fleet<Layout, Owner>& fleet, std::uint32_t n, std::uint32_t p, Tick now, Fault& fault) {
+        State& s = fleet.state();
+        Pod& pod = s.pod(p);
+        if (pod.ask_again_at > now) return {false, pod.ask_again_at};
+        const Drainer drainer = s.node(n).drainer;
+        if (drainer == Drainer::cluster_autoscaler)
+            pod.longest_grace = s.blueprint().cluster_autoscaler.max_graceful_termination;
+        const EvictionAnswer answer = fleet.eviction().evict(fleet, p, now, fault);
+        if (is_evicted(answer)) return {};
+        const EvictionRetry retry = eviction_retry(drainer, answer, ++pod.evictions_refused, s.node(n).deleted_at, now,
+                                                   s.blueprint().cluster_autoscaler.max_pod_eviction);
+        pod.ask_again_at = retry.at;
+        return retry;
+    }
+    /// The drain has failed. kubectl leaves the node cordoned, cluster-autoscaler takes its taint away.
+    WT_HD_COLD void give_up(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now) {
+        State& s = fleet.state();
+        s.wake_node(n, never);
+        if (s.node(n).drainer == Drainer::kubectl) return s.set_node_state(n, NodeState::cordoned, now);
+        for (std::uint32_t p = s.node(n).first_pod; p != no_index; p = s.pod(p).next_on_node)
+            if (s.pod(p).active()) s.pod(p).longest_grace = never;
+        s.node(n).unneeded_since = never;
+        s.set_node_state(n, NodeState::ready, now);
+        fleet.cluster_autoscaler().drain_failed(now);
+        fleet.scheduler().schedule(fleet, now);
     }
 };
 

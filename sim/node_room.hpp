@@ -44,7 +44,7 @@ public:
     template <class State>
     WT_HD_COLD void refresh(State& s) {
         bool renumber = false;
-        IndexSet<Layout>& changed = s.changed_nodes();
+        IndexSet<Layout>& changed = s.changed_nodes(NodeWatcher::scheduler);
         for (std::uint32_t n = changed.first(); n != no_index; n = changed.next(n + 1)) {
             changed.remove(n);
             const ClusterNode& node = s.node(n);

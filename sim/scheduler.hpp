@@ -52,6 +52,12 @@ public:
     [[nodiscard]] WT_HD bool has_pending() const { return m_first != no_index; }
     [[nodiscard]] WT_HD std::uint32_t first_pending() const { return m_first; }
 
+    /// Which nodes have room for which pods, as of now.
+    [[nodiscard]] WT_HD const NodeRoom<Layout>& room(State& s) {
+        m_room.refresh(s);
+        return m_room;
+    }
+
     /// A new pod: behind those of at least its priority.
     WT_HD_COLD void enqueue(State& s, std::uint32_t p) {
         const TemplatePlan& plan = s.template_of(s.pod(p));

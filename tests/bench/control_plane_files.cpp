@@ -123,6 +123,7 @@ spec:
 }
 
 void write_pools(fmt::ostream& out, const ControlPlaneSize& size) {
+    out.print("  pools:\n");
     for (const GpuKind& kind : kinds) {
         int peak = 0, night = 0;
         for (int w = 0; w < size.workloads; ++w)
@@ -135,9 +136,43 @@ void write_pools(fmt::ostream& out, const ControlPlaneSize& size) {
             out.print(
                 "    - {{name: {}-{}, instance_type: {}, zone: {}, min: {}, max: {}, labels: {{gpu: {}}}}}\n",
                 kind.label, kind.zones[static_cast<std::size_t>(z)], kind.instance_type,
-                kind.zones[static_cast<std::size_t>(z)], size.karpenter ? 0 : night / kind.gpus / groups / 2,
+                kind.zones[static_cast<std::size_t>(z)], night / kind.gpus / groups / 2,
                 (peak + peak / 2 + night) / kind.gpus / groups + 4, kind.label);
     }
+}
+
+/// The same kinds of nodes as Karpenter's NodePools: their types may be bought in every zone of the region.
+void write_node_pools(fmt::ostream& out) {
+    out.print(R"(apiVersion: karpenter.k8s.aws/v1
+kind: EC2NodeClass
+metadata: {{name: gpu}}
+spec:
+  amiSelectorTerms: [{{alias: al2023@v20250701}}]
+  role: KarpenterNodeRole-prod
+  subnetSelectorTerms: [{{tags: {{karpenter.sh/discovery: prod}}}}]
+  securityGroupSelectorTerms: [{{tags: {{karpenter.sh/discovery: prod}}}}]
+status:
+  subnets: [{{id: subnet-1, zone: us-east-1a}}, {{id: subnet-2, zone: us-east-1b}}]
+---
+)");
+    for (const GpuKind& kind : kinds)
+        out.print(R"(apiVersion: karpenter.sh/v1
+kind: NodePool
+metadata: {{name: {0}}}
+spec:
+  template:
+    metadata: {{labels: {{gpu: {0}}}}}
+    spec:
+      nodeClassRef: {{group: karpenter.k8s.aws, kind: EC2NodeClass, name: gpu}}
+      requirements:
+      - {{key: karpenter.sh/capacity-type, operator: In, values: [on-demand]}}
+      - {{key: node.kubernetes.io/instance-type, operator: In, values: [{1}]}}
+      - {{key: topology.kubernetes.io/zone, operator: In, values: [us-east-1a, us-east-1b]}}
+  disruption: {{consolidationPolicy: WhenEmptyOrUnderutilized, consolidateAfter: 5m, budgets: [{{nodes: 10%}}]}}
+  limits: {{nvidia.com/gpu: 8000}}
+---
+)",
+                  kind.label, kind.instance_type);
 }
 
 void write_events(fmt::ostream& out, const ControlPlaneSize& size) {
@@ -146,8 +181,9 @@ void write_events(fmt::ostream& out, const ControlPlaneSize& size) {
         out.print("  - {{at_s: {:.0f}, rollout: Deployment/{}}}\n", day * 0.4 + w * 30, name_of(w));
     for (int i = 0; i < 8; ++i) {
         const GpuKind& kind = kinds[i % 4];
-        out.print("  - {{at_s: {:.0f}, {}: {}-{}, count: 2}}\n", day * (0.45 + 0.05 * i),
-                  i % 3 == 2 ? "lose_node" : "drain_node", kind.label, kind.zones[0]);
+        out.print("  - {{at_s: {:.0f}, {}: {}, count: 2}}\n", day * (0.45 + 0.05 * i),
+                  i % 3 == 2 ? "lose_node" : "drain_node",
+                  size.karpenter ? kind.label : fmt::format("{}-{}", kind.label, kind.zones[0]));
     }
 }
 
@@ -161,6 +197,7 @@ std::string write_control_plane(const std::filesystem::path& folder, const Contr
         write_deployment(manifests, w, size);
         write_autoscaler(manifests, w, size, rps);
     }
+    if (size.karpenter) write_node_pools(manifests);
     manifests.close();
     const std::string path = (folder / "scenario.yaml").string();
     fmt::ostream scenario = fmt::output_file(path);
@@ -173,8 +210,8 @@ std::string write_control_plane(const std::filesystem::path& folder, const Contr
             "{{rate_rps: {}, "
             "duration_s: {:.0f}, profile: daily, prompt_tokens: 300, output_tokens: 40}}}}\n",
             name_of(w), rps, size.hours * 3600);
-    scenario.print("start_time: 2026-03-03T00:00\ncluster:\n  cloud: aws\n  region: us-east-1\n  pools:\n");
-    write_pools(scenario, size);
+    scenario.print("start_time: 2026-03-03T00:00\ncluster:\n  cloud: aws\n  region: us-east-1\n");
+    if (!size.karpenter) write_pools(scenario, size);
     scenario.print("events:\n");
     write_events(scenario, size);
     scenario.close();

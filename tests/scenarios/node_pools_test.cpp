@@ -288,6 +288,32 @@ nodeGroups:
     CHECK(c.outcome.tally.pools[2].nodes.value == 1);
 }
 
+TEST_CASE("cluster autoscaler: which pods keep their node follows from their volumes, annotations and controllers") {
+    const std::string group = R"yaml(---
+apiVersion: eksctl.io/v1alpha5
+kind: ClusterConfig
+metadata: {name: demo, region: us-east-1}
+managedNodeGroups:
+- {name: gpu, instanceType: g6.xlarge, minSize: 1, maxSize: 4, desiredCapacity: 1}
+)yaml";
+    const auto blocks = [&](const std::string& pod_spec, const std::string& annotations = "") {
+        std::string chat = deployment(pod_spec);
+        if (!annotations.empty()) {
+            const std::string labels = "metadata: {labels: {app: chat}}";
+            chat.replace(chat.find(labels), labels.size(), "metadata: {labels: {app: chat}, annotations: {" + annotations + "}}");
+        }
+        return good(group + chat).scenario.parts.templates[0].plan.blocks_removal != 0;
+    };
+    // kubernetes.md 10.7.4: a volume on the node's disk blocks, one in memory does not; annotations overrule.
+    CHECK_FALSE(blocks(""));
+    CHECK(blocks("      volumes: [{name: cache, emptyDir: {}}]\n"));
+    CHECK_FALSE(blocks("      volumes: [{name: shm, emptyDir: {medium: Memory}}]\n"));
+    CHECK(blocks("      volumes: [{name: models, hostPath: {path: /models}}]\n"));
+    CHECK_FALSE(blocks("      volumes: [{name: cache, emptyDir: {}}]\n", "cluster-autoscaler.kubernetes.io/safe-to-evict: \"true\""));
+    CHECK_FALSE(blocks("      volumes: [{name: cache, emptyDir: {}}]\n", "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes: cache"));
+    CHECK(blocks("", "cluster-autoscaler.kubernetes.io/safe-to-evict: \"false\""));
+}
+
 TEST_CASE("eksctl beside Karpenter: node groups without a cluster-autoscaler keep their size") {
     const std::string cluster = R"yaml(---
 apiVersion: eksctl.io/v1alpha5

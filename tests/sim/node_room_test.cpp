@@ -28,7 +28,7 @@ struct Nodes {
     }
     [[nodiscard]] const Blueprint& blueprint() const { return *plan; }
     [[nodiscard]] ClusterNode& node(std::uint32_t n) { return all[n]; }
-    [[nodiscard]] IndexSet<ContiguousLayout>& changed_nodes() { return changed; }
+    [[nodiscard]] IndexSet<ContiguousLayout>& changed_nodes(NodeWatcher) { return changed; }
     [[nodiscard]] const IndexSet<ContiguousLayout>& nodes_in(NodeState) const { return ready; }
     void count_node_domains(std::uint32_t n, bool present) {
         all[n].in_topology = present;
