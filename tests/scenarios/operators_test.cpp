@@ -208,7 +208,7 @@ spec:
   template:
     metadata: {labels: {app: chat}}
     spec:
-      containers: [{name: vllm, image: "vllm/vllm-openai:v0.10.1", args: [--model=Qwen/Qwen2.5-3B-Instruct], resources: {limits: {nvidia.com/gpu: 1}}}]
+      containers: [{name: vllm, image: "vllm/vllm-openai:v0.10.1", args: [--model=Qwen/Qwen2.5-3B-Instruct], resources: {requests: {cpu: 4}, limits: {nvidia.com/gpu: 1}}}]
 ---
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
