@@ -128,7 +128,7 @@ std::string workload_key(const Scenario& scenario) {
     const Node* workload = scenario.document.root.find("workload");
     const auto add = [&](const Node& item, std::size_t index) {
         out += '\n' + (index < scenario.workloads.size() ? scenario.workloads[index].trace : std::string());
-        for (const char* key : {"synthetic", "rate_scale", "max_tokens"})
+        for (const char* key : {"synthetic", "rate_scale", "resample", "max_tokens"})
             if (const Node* value = item.find(key)) out += fmt::format(" {}={}", key, to_json(*value).dump());
     };
     if (workload != nullptr && workload->is_list())

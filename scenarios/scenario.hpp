@@ -4,6 +4,7 @@
 #include "models/time.hpp"
 #include "scenarios/kubernetes.hpp"
 #include "scenarios/model_server.hpp"
+#include "scenarios/resampling.hpp"
 #include "scenarios/synthetic_spec.hpp"
 #include "scenarios/threshold.hpp"
 
@@ -53,6 +54,7 @@ struct WorkloadSpec {
     std::string trace;                           ///< file, resolved beside the scenario; "" = synthetic
     std::optional<SyntheticSpec> synthetic;
     double rate_scale = 1;                       ///< arrivals of a trace come this much faster
+    std::optional<ResamplingSpec> resample;      ///< every trial gets its own future of the trace
     std::optional<std::int32_t> max_tokens;      ///< the clients' limit, for requests whose trace gives none
     std::string target_kind;                     ///< "Deployment", "StatefulSet", "ReplicaSet"; "" = left out
     std::string target_name;                     ///< "" = left out: the only workload with a model server

@@ -34,6 +34,35 @@ void decode_target(Decoder& workload, WorkloadSpec& out) {
     out.target_name = target->substr(slash + 1);
 }
 
+/// Decodes `resample:` of a workload.
+ResamplingSpec decode_resampling(Decoder& resample) {
+    ResamplingSpec out;
+    out.where = resample.where();
+    out.path = resample.path();
+    out.block = resample.duration("block_s", 1e-3, longest_s);
+    out.within = resample.duration("within_s", 0, longest_s);
+    out.period = resample.duration("period_s", 1, longest_s);
+    for (const char* key : {"within_s", "period_s"})
+        if (resample.has(key) && !resample.has("block_s")) resample.error(key, "says where blocks are drawn from, but there are none, allowed with: block_s");
+    if (resample.has("growth")) {
+        if (const Node* node = resample.take("growth"); node != nullptr && node->is_list()) {
+            for (Decoder& item : resample.children("growth")) {
+                const double at_s = item.number("at_s", 0, longest_s).value_or(0), factor = item.number("factor", 0, 1e6).value_or(1);
+                for (const char* key : {"at_s", "factor"})
+                    if (!item.has(key)) item.missing(key, "a number");
+                item.finish();
+                if (!out.growth.empty() && at_s <= out.growth.back().at_s) item.error("at_s", "is not after the point before, allowed: rising times");
+                out.growth.push_back({at_s, factor});
+            }
+        } else if (const auto factor = resample.number("growth", 1e-6, 1e6)) {
+            out.growth.push_back({0, *factor});
+        }
+    }
+    if (!resample.has("block_s") && !resample.has("growth")) resample.missing("block_s", "a number of seconds, or growth");
+    resample.finish();
+    return out;
+}
+
 WorkloadSpec decode_workload(Decoder& workload, const std::string& scenario_file) {
     WorkloadSpec out;
     out.where = workload.where();
@@ -50,6 +79,11 @@ WorkloadSpec decode_workload(Decoder& workload, const std::string& scenario_file
     out.max_tokens = workload.int32("max_tokens", 1);
     out.rate_scale = workload.number("rate_scale", 1e-6, 1e6).value_or(1);
     if (workload.has("rate_scale") && workload.has("synthetic")) workload.error("rate_scale", "stands beside synthetic, allowed: only with trace (write rate_rps)");
+    if (workload.has("resample")) {
+        if (workload.has("synthetic")) workload.error("resample", "stands beside synthetic, allowed: only with trace (synthetic workloads are drawn anew for each trial)");
+        Decoder resample = workload.child("resample");
+        out.resample = decode_resampling(resample);
+    }
     decode_target(workload, out);
     out.routing = workload.choice<RoutingSpec>("routing", {{"random", RoutingSpec::random},
                                                        {"least-requests", RoutingSpec::least_requests},

@@ -1,6 +1,7 @@
 #include "scenarios/workload_source.hpp"
 
 #include "models/expects.hpp"
+#include "scenarios/resampling.hpp"
 #include "scenarios/synthetic.hpp"
 #include "scenarios/trace_reader.hpp"
 #include "scenarios/trace_writer.hpp"
@@ -58,6 +59,10 @@ Result<WorkloadSource> WorkloadSource::make(const Scenario& scenario, std::uint6
             source.m_formats.push_back(trace->format);
             for (const Problem& note : trace->notes) source.m_notes.push_back(note);
             if (!trace->prefix_hashes.empty()) stream.nodes = prefix_tree(*trace, nodes);
+            if (spec.resample) {
+                for (const Problem& p : problems_of(*spec.resample, *trace)) problems.push_back(p);
+                source.m_random = true;
+            }
             stream.trace = std::make_shared<const Trace>(std::move(*trace));
         }
         const std::uint32_t grain = stream.trace == nullptr  ? tokens_per_node_of(*stream.spec.synthetic)
@@ -100,7 +105,10 @@ Result<Trace> WorkloadSource::merged(std::uint32_t trial) const {
     for (std::size_t w = 0; w < m_streams.size(); ++w) {
         const Stream& stream = m_streams[w];
         Trace part;
-        if (stream.trace) {
+        if (stream.trace && stream.spec.resample) {
+            part = resample(*stream.trace, *stream.spec.resample, m_seed, trial, static_cast<std::uint32_t>(w), m_duration);
+            part.prefix_nodes = stream.nodes;  // requests keep their places in the table
+        } else if (stream.trace) {
             part.requests = stream.trace->requests;
             part.span = stream.trace->span;
             part.prefix_nodes = stream.nodes;

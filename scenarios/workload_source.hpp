@@ -12,7 +12,7 @@
 namespace windtunnel {
 
 /// The requests of a scenario, trial by trial: traces are read once and shared by all trials, synthetic
-/// workloads are drawn anew for each. Requests of several workloads are merged by arrival; Request::model
+/// and resampled workloads are drawn anew for each. Requests of several workloads are merged by arrival; Request::model
 /// is the index of the workload. Thread-safe once made.
 class WorkloadSource {
 public:
