@@ -55,6 +55,7 @@ int run_report(const RunFlags& flags, const std::string& command) {
     ObservationPlan watch;
     watch.requests = watch.starts = true;
     watch.slices = page_slices;
+    watch.cluster = &run->scenario;
     const InterruptGuard interrupt;
     const TrialRun done = run_trials(*run, flags, watch, interrupt);
     if (!done.broken.empty()) return report_broken(done.broken, run->seed, command);

@@ -29,6 +29,7 @@ const milliseconds = (v) => {
   if (v < 999.5) return digits(v) + ' ms';
   return v < 99950 ? digits(v / 1000) + ' s' : digits(v / 60000) + ' min';
 };
+const duration = (s) => (s < 100 ? digits(s) + ' s' : s < 6000 ? digits(s / 60) + ' min' : digits(s / 3600) + ' h');
 const percent = (v) => (v === null || v === undefined ? nothing : Number((v * 100).toPrecision(4)) + '%');
 const usd = (v) => Number(v).toLocaleString('en-US', { style: 'currency', currency: 'USD' });
 const clock = (s) => {
@@ -103,6 +104,15 @@ const bands = () => ({
   itemStyle: { color: 'rgba(207, 34, 46, 0.16)' },
   data: data.timeline.bands.map((b) => [{ xAxis: times[b[0]] }, { xAxis: times[Math.min(b[1], times.length - 1)] }]),
 });
+/// Times at which an alert fired, over whatever else the chart shows.
+const firing = (t) => ({
+  name: 'alert fires', type: 'line', data: [], color: colours.starting,
+  markArea: {
+    silent: true, itemStyle: { color: 'rgba(154, 103, 0, 0.35)' }, label: { color: t.text, position: 'insideTop', overflow: 'truncate', width: 160 },
+    data: (results.alerts || []).flatMap((a) => a.episodes.map((e) => [{ name: a.alert, xAxis: times[sliceOf(e.from_s)] }, { xAxis: times[sliceOf(e.to_s)] }])),
+  },
+});
+const sliceOf = (s) => Math.max(0, Math.min(times.length - 1, Math.floor(s / data.timeline.slice_s)));
 function timeAxis(t) {
   return { type: 'category', data: times, boundaryGap: false, ...axes(t), splitLine: { show: false } };
 }
@@ -129,6 +139,7 @@ function timeline() {
         ...(i === 0 ? { markArea: bands() } : {}) })),
       { name: 'arrivals/s', type: 'line', yAxisIndex: 1, symbol: 'none', color: colours.arrivals, lineStyle: { width: 2 },
         data: slices.map((x) => x.arrivals / data.timeline.slice_s) },
+      ...((results.alerts || []).some((a) => a.episodes.length > 0) ? [firing(t)] : []),
     ],
   }));
   table(['from', 'arrivals', 'completed', 'rejected', 'timed out', 'failed', 'unfinished', 'good', ...states],
@@ -165,6 +176,64 @@ function latency() {
       })),
     }));
     table(['from', 'p50', 'p90', 'p99'], slices.map((x, i) => [times[i], ...['p50', 'p90', 'p99'].map((q) => milliseconds(x[key] ? x[key][q] : null))]));
+  }
+}
+
+// ---- what the cluster said ------------------------------------------------------------------------------
+
+function textTable(head, rows, name) {
+  const cells = (tag, row) => row.map((c, i) => make(tag, typeof c === 'string' ? { class: i === row.length - 1 ? 'text' : 'left' } : {},
+    typeof c === 'number' ? c.toLocaleString('en-US') : c));
+  const body = make('table', {}, make('thead', {}, make('tr', {}, ...cells('th', head))),
+    make('tbody', {}, ...rows.map((r) => make('tr', {}, ...cells('td', r)))));
+  const box = make('div', { class: 'scroll' }, body);
+  page.append(name ? make('details', {}, make('summary', {}, name), box) : box);
+}
+const place = (l) => (l.file ? l.file + (l.line ? ':' + l.line : '') : '');
+
+function alerts() {
+  const rows = results.alerts || [];
+  if (rows.length === 0) return;
+  section('Alerts', 'The PrometheusRules of the manifests, evaluated over the simulated series.');
+  textTable(['alert', 'severity', 'fired in', 'first at', 'firing, mean of the trials'], rows.map((a) => [a.alert, a.severity || nothing,
+    !a.evaluated ? 'not evaluated' : `${a.trials_fired} of ${results.trials} ${results.trials === 1 ? 'trial' : 'trials'}`,
+    a.first_fired_s === null ? nothing : clock(a.first_fired_s), a.firing_s > 0 ? duration(a.firing_s) : nothing]));
+}
+
+function cluster() {
+  const scalers = results.autoscalers || [], pods = results.pods || { pending: [], by_workload: [] }, events = results.events || [];
+  if (scalers.length > 0) {
+    section('Autoscalers', 'Conditions as kubectl describe shows them, and how long each held, in the first trial.');
+    for (const a of scalers) {
+      const up = a.scalings.filter((s) => s.to > s.from).length;
+      page.append(make('h3', {}, `${a.name}: ${a.min_replicas} to ${a.max_replicas} replicas of ${a.target}; up ${up} times, down ${a.scalings.length - up} times`));
+      for (const l of a.binding_limits)
+        page.append(make('p', {}, `${l.limit} ${l.value} binds from ${clock(l.first_s)} on, for ${duration(l.held_s)} in all`, make('span', { class: 'dim' }, ` ${place(l)}`)));
+      textTable(['condition', 'reason', 'held', 'message'], a.conditions.map((c) => [`${c.type}=${c.status}`, c.reason, duration(c.held_s), c.message]));
+    }
+  }
+  if (pods.pending.length > 0) {
+    section('Why pods were pending', 'In the scheduler\u2019s words, in the first trial.');
+    textTable(['workload', 'pods', 'longest', 'first at', 'message'],
+      pods.pending.map((p) => [p.workload, p.pods, duration(p.longest_s), clock(p.first_s), p.message]));
+  }
+  const troubled = pods.by_workload.filter((w) => w.restarts + w.evictions + w.evictions_refused + w.preempted + w.creates_refused > 0);
+  if (troubled.length > 0) {
+    section('Restarts and evictions', 'In the first trial.');
+    textTable(['workload', 'restarts', 'of these by liveness', 'by startup probe', 'evictions', 'refused by a budget', 'preempted', 'creations refused'],
+      troubled.map((w) => [w.workload, w.restarts, w.liveness_probe_kills, w.startup_probe_kills, w.evictions, w.evictions_refused, w.preempted, w.creates_refused]));
+  }
+  const limits = (results.nodes || []).filter((n) => n.binding_limit);
+  for (const n of limits)
+    page.append(make('p', {}, `Pool ${n.pool}: ${n.binding_limit.limit} ${n.binding_limit.value} binds from ${clock(n.binding_limit.first_s)} on, for ${duration(n.binding_limit.held_s)} in all`,
+      make('span', { class: 'dim' }, ` ${place(n.binding_limit)}`)));
+  if (events.length > 0) {
+    section('Events', `As kubectl get events shows them, in the first trial: ${(events.length + (results.events_omitted || 0)).toLocaleString('en-US')}.`);
+    const warnings = events.filter((e) => e.type === 'Warning');
+    const row = (e) => [clock(e.first_s), e.count, e.type, e.reason, e.object, e.message];
+    const columns = ['first at', 'times', 'type', 'reason', 'object', 'message'];
+    if (warnings.length > 0) textTable(columns, warnings.slice(0, 200).map(row), `Warnings (${warnings.length})`);
+    textTable(columns, events.slice(0, 1000).map(row), `All (${events.length}${events.length > 1000 ? ', the first 1,000 shown' : ''})`);
   }
 }
 
@@ -304,10 +373,12 @@ function draw() {
 
 head();
 if (data.timeline) timeline();
+alerts();
 percentiles();
 if (data.timeline) latency();
 cost();
 coldStarts();
+cluster();
 trials();
 inputs();
 draw();

@@ -235,6 +235,7 @@ TEST_CASE("report: one page; its charts are drawn, without an error, in a browse
     const std::string said = dom.substr(counted, dom.find(" END", counted) - counted);
     INFO(said);
     CHECK(has(said, " ERRORS 0"));
+    CHECK(has(dom, ">Events</h2>"));
     for (const char* id : {"timeline=", "ttft=", "tpot=", "e2el=", "cost="}) {
         const std::size_t where = said.find(id);
         REQUIRE(where != std::string::npos);
