@@ -8,9 +8,11 @@ namespace windtunnel {
 /// The bytes of one paged KV block of one layer on one rank. The paged-attention kernel addresses memory
 /// through this header and the KV-capacity model counts with it, so that the capacity is the kernel's.
 ///
-/// Grouped-query attention: a block is [2 (keys, values)][block_size][kv_heads][head_dim] elements, and the
-/// cache of a layer is an array of such blocks. Latent attention (MLA, DeepSeek-V2, 2024) keeps one row per
-/// token instead: [block_size][latent_elements], keys and values in one, the same on every rank.
+/// Grouped-query attention: a block is [2 (keys, values)][kv_heads][block_size][head_dim] elements, and the
+/// cache of a layer is an array of such blocks. The keys (or values) of one head in one block are one run of
+/// memory (4 KiB for 16 tokens of 128 16-bit elements), which is what a thread block of the kernel reads at a
+/// time. Latent attention (MLA, DeepSeek-V2, 2024) keeps one row per token instead:
+/// [block_size][latent_elements], keys and values in one, the same on every rank.
 struct KvBlockLayout {
     std::int32_t block_size = 16;      ///< tokens per block
     std::int32_t kv_heads = 0;         ///< on this rank, at least 1; unused when latent
@@ -31,7 +33,8 @@ struct KvBlockLayout {
     }
     /// Offset in elements of the key of (block, slot in the block, head); add value_offset() for the value.
     WT_HD constexpr std::int64_t key_offset(std::int64_t block, std::int32_t slot, std::int32_t head) const {
-        return block * block_stride() + slot * row_elements() + std::int64_t{head} * head_dim;
+        if (latent_elements > 0) return block * block_stride() + std::int64_t{slot} * latent_elements;
+        return block * block_stride() + (std::int64_t{head} * block_size + slot) * head_dim;
     }
     WT_HD constexpr std::int64_t bytes_per_token() const {
         return block_stride() / block_size * element_bytes;

@@ -97,11 +97,12 @@ TEST_CASE("a block's bytes follow from heads, dimension, element size and tensor
     CHECK(gqa.bytes_per_token() == 4096);
     CHECK(gqa.value_offset() == 16 * 8 * 128);
     CHECK(gqa.key_offset(1, 0, 0) == 2 * 16 * 8 * 128);
-    CHECK(gqa.key_offset(0, 3, 2) == 3 * 1024 + 2 * 128);
+    CHECK(gqa.key_offset(0, 3, 2) == 2 * 16 * 128 + 3 * 128);  // one head's 16 tokens are one run
     // DeepSeek: 576 elements a token whatever TP is: 16 * 576 * 2 = 18,432 per layer.
     KvBlockLayout latent{16, 0, 0, 576, 2};
     CHECK(latent.bytes_per_block() == 18432);
     CHECK(latent.value_offset() == 0);
+    CHECK(latent.key_offset(2, 3, 0) == (2 * 16 + 3) * 576);
     CHECK(kv_heads_per_rank(8, 2) == 4);
     CHECK(kv_heads_per_rank(8, 16) == 1);
     static_assert(KvBlockLayout{16, 8, 128, 0, 1}.bytes_per_block() == 32768, "fp8 halves it");

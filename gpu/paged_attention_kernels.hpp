@@ -1,0 +1,82 @@
+#pragma once
+#include "gpu/attention_plan.hpp"
+#include "gpu/device_warp.hpp"
+#include "gpu/paged_attention.hpp"
+
+#include <cuda_runtime.h>
+
+namespace windtunnel {
+
+/// Resident blocks asked of the compiler, and so its registers: 65,536 / (128 * blocks) per thread.
+template <class Kind, WarpSharing sharing>
+constexpr int least_blocks() {
+    return sharing == WarpSharing::rows || Kind::head_dim == 256 || Kind::column_tiles == 2 ? 2 : 3;
+}
+
+/// Block b has item b / kv_heads of KV head b % kv_heads: heads that run at once lie side by side in memory.
+template <class Kind, WarpSharing sharing>
+__global__ void __launch_bounds__(32 * attention_warps, least_blocks<Kind, sharing>())
+    attention_kernel(const __grid_constant__ AttentionArgs args) {
+    using Warp = DeviceWarp<sharing == WarpSharing::split>;
+    using Block = BlockShape<Kind, sharing>;
+    extern __shared__ float shared[];
+    const int kv_head = static_cast<int>(blockIdx.x) % args.layout.kv_heads,
+              thread = static_cast<int>(threadIdx.x), warp = thread / 32;
+    const AttentionItem item = args.items[static_cast<int>(blockIdx.x) / args.layout.kv_heads];
+    const WarpWork work = warp_work<Kind, sharing>(args, item, kv_head, warp);
+    float* const mine = shared + warp * Block::warp_floats;
+    walk_and_store<Warp, Kind>(Warp{thread % 32}, args, work, mine);
+    if constexpr (sharing == WarpSharing::split) {
+        __syncthreads();
+        write_result<Warp, Kind>(args, item, kv_head, shared, attention_warps, item.column, 0,
+                                 Block::item_columns, thread, 32 * attention_warps);
+    } else {
+        __syncwarp();
+        write_result<Warp, Kind>(args, item, kv_head, mine, 1, item.column + warp * Kind::columns,
+                                 warp * Kind::columns, Block::item_columns, thread % 32, 32);
+    }
+}
+
+/// A kernel as the host launches it.
+struct AttentionKernel {
+    void (*function)(AttentionArgs) = nullptr;
+    int shared_bytes = 0;
+};
+template <FloatFormat format, int head_dim, int column_tiles>
+AttentionKernel attention_kernel_of(WarpSharing sharing) {
+    // Half as wide elements: twice the tiles under way, the same registers and bytes.
+    using Kind = AttentionKind<format, head_dim, column_tiles, format == FloatFormat::e4m3 ? 2 : 1>;
+    if (sharing == WarpSharing::split)
+        return {&attention_kernel<Kind, WarpSharing::split>,
+                BlockShape<Kind, WarpSharing::split>::shared_bytes};
+    // Rows always come with as many columns as there is room for.
+    if constexpr (column_tiles == 2 || head_dim == 256)
+        return {&attention_kernel<Kind, WarpSharing::rows>,
+                BlockShape<Kind, WarpSharing::rows>::shared_bytes};
+    return {};
+}
+template <FloatFormat format>
+AttentionKernel attention_kernel_of(int head_dim, int column_tiles, WarpSharing sharing) {
+    switch (head_dim) {
+        case 64:
+            return column_tiles == 1 ? attention_kernel_of<format, 64, 1>(sharing)
+                                     : attention_kernel_of<format, 64, 2>(sharing);
+        case 96:
+            return column_tiles == 1 ? attention_kernel_of<format, 96, 1>(sharing)
+                                     : attention_kernel_of<format, 96, 2>(sharing);
+        case 128:
+            return column_tiles == 1 ? attention_kernel_of<format, 128, 1>(sharing)
+                                     : attention_kernel_of<format, 128, 2>(sharing);
+        case 256:
+            return attention_kernel_of<format, 256, 1>(sharing);
+        default:
+            return {};
+    }
+}
+
+// One translation unit per format, so that they compile side by side.
+AttentionKernel attention_kernel_f16(int head_dim, int column_tiles, WarpSharing sharing);
+AttentionKernel attention_kernel_bf16(int head_dim, int column_tiles, WarpSharing sharing);
+AttentionKernel attention_kernel_e4m3(int head_dim, int column_tiles, WarpSharing sharing);
+
+}  // namespace windtunnel
