@@ -157,12 +157,8 @@ std::string cost_text(const WorkloadObject& workload, const std::vector<const Po
     return fmt::format("{} USD/h a replica, {} USD/h in all", range(cheapest, dearest), range(cheapest * scaler.least, dearest * scaler.most));
 }
 
-/// "NodePool/gpu (24 offerings of 6 instance types, g6.xlarge spot in us-east-1a 0.2 USD/h to ...)".
-std::string offerings_text(const KarpenterNodePool& pool, const Scenario& scenario) {
-    Findings findings;
-    const auto offerings = karpenter_offerings(pool, scenario.manifests, scenario.cluster, findings);
-    if (!findings.errors.empty()) return "its offerings are not known: " + findings.errors.front().message;
-    if (offerings.empty()) return "nothing: " + (findings.warnings.empty() ? "no offering" : findings.warnings.front().message);
+/// "24 offerings of 6 instance types, from g6.xlarge spot in us-east-1a 0.2 USD/h to ...". Requires one.
+std::string offerings_text(const std::vector<NodeOffering>& offerings) {
     std::vector<std::string> types;
     for (const NodeOffering& o : offerings)
         if (std::find(types.begin(), types.end(), o.type->name) == types.end()) types.push_back(o.type->name);
@@ -170,6 +166,33 @@ std::string offerings_text(const KarpenterNodePool& pool, const Scenario& scenar
         return fmt::format("{} {}{} {:g} USD/h", o.type->name, to_string(o.capacity), o.zone.empty() ? "" : " in " + o.zone, static_cast<double>(o.nano_usd_per_hour) / 1e9);
     };
     return fmt::format("{} offerings of {} instance types, from {} to {}", offerings.size(), types.size(), one(offerings.front()), one(offerings.back()));
+}
+
+std::string launches_text(const KarpenterNodePool& pool, const Scenario& scenario) {
+    Findings findings;
+    const auto offerings = karpenter_offerings(pool, scenario.manifests, scenario.cluster, findings);
+    if (!findings.errors.empty()) return "its offerings are not known: " + findings.errors.front().message;
+    if (offerings.empty()) return "nothing: " + (findings.warnings.empty() ? "no offering" : findings.warnings.front().message);
+    return offerings_text(offerings);
+}
+
+/// The offerings of a Karpenter pool on which the pod may run, as far as taints, labels and sizes go.
+std::vector<NodeOffering> offerings_for(const PodTemplate& pod, const KarpenterNodePool& pool, const Scenario& scenario) {
+    if (!untolerated_taint(pod, pool.taints, scenario.cluster.cloud).empty()) return {};
+    Findings findings;
+    std::vector<NodeOffering> out = karpenter_offerings(pool, scenario.manifests, scenario.cluster, findings);
+    std::erase_if(out, [&](const NodeOffering& o) {
+        Labels labels = o.labels;
+        // A label that only the pool's requirements name: a node gets the value that its pods ask for.
+        for (const NodeRequirement& r : pool.requirements)
+            if (const auto asked = pod.node_selector.find(r.expression.key);
+                asked != pod.node_selector.end() && !labels.contains(asked->first) && r.expression.matches({{asked->first, asked->second}}))
+                labels.insert(*asked);
+        const bool too_small = o.type->gpu_count < pod.gpus() || o.type->vcpus * 1000 < pod.cpu_request_milli() ||
+                               o.type->memory_gib * 1073741824.0 < static_cast<double>(pod.memory_request_bytes());
+        return too_small || !unmet_label(pod, labels).empty();
+    });
+    return out;
 }
 
 std::string routing_text(RoutingSpec routing) {
@@ -233,6 +256,12 @@ private:
             pools.push_back(&pool);
             names.push_back(pool_text(pool, m_price));
         }
+        for (const KarpenterNodePool& pool : m_scenario.manifests.node_pools) {
+            const std::vector<NodeOffering> offerings = offerings_for(workload.pod, pool, m_scenario);
+            if (!offerings.empty()) names.push_back(pool.meta.title() + ": " + offerings_text(offerings));
+            else if (const std::string taint = untolerated_taint(workload.pod, pool.taints, cluster.cloud); !taint.empty()) reasons.push_back(pool.meta.title() + ": " + taint);
+            else reasons.push_back(pool.meta.title() + ": none of its offerings has what the pod asks for");
+        }
         line("runs on", !names.empty() ? join(names) : reasons.empty() ? "no pool that is named" : "no pool: " + join(reasons, "; "));
         line("costs", cost_text(workload, pools, cluster, scaler, m_price));
     }
@@ -248,7 +277,7 @@ private:
 std::string validate_text(const Scenario& scenario, const Findings& findings, bool with_notes, const std::function<std::optional<double>(const PoolSpec&)>& price) {
     std::string out = Chains(scenario, price).text();
     for (const KarpenterNodePool& pool : scenario.manifests.node_pools)
-        out += fmt::format("{} {}\n  launches   {}\n", pool.meta.title(), at(pool.meta.where), offerings_text(pool, scenario));
+        out += fmt::format("{} {}\n  launches   {}\n", pool.meta.title(), at(pool.meta.where), launches_text(pool, scenario));
     for (const Problem& p : findings.errors) out += "error: " + to_string(p) + "\n";
     for (const Problem& p : findings.warnings) out += "warning: " + to_string(p) + "\n";
     if (with_notes)

@@ -221,11 +221,31 @@ TEST_CASE("karpenter: requirements that leave nothing name the one that did it")
     CHECK_THAT(lines(nowhere.errors), Contains("cluster.cloud"));
 }
 
-TEST_CASE("karpenter: validate says what a pool may launch and at what price") {
-    Imported in = import_text(node_pool + node_class);
-    Scenario scenario;
-    scenario.manifests = std::move(in.manifests);
-    scenario.cluster = virginia();
-    const std::string text = validate_text(scenario, {}, false);
+TEST_CASE("karpenter: validate says what a pool may launch, at what price, and which workloads run there") {
+    const auto shown = [](const std::string& selector, const std::string& tolerations) {
+        Imported in = import_text(node_pool + node_class + R"(
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: chat}
+spec:
+  selector: {matchLabels: {app: chat}}
+  template:
+    metadata: {labels: {app: chat}}
+    spec:
+      nodeSelector: )" + selector + "\n      tolerations: " + tolerations + R"(
+      containers: [{name: vllm, image: "vllm/vllm-openai:v0.10.1", args: [--model=Qwen/Qwen2.5-3B-Instruct], resources: {requests: {memory: 20Gi}, limits: {nvidia.com/gpu: 1}}}]
+)");
+        Scenario scenario;
+        scenario.manifests = std::move(in.manifests);
+        scenario.cluster = virginia();
+        return validate_text(scenario, {}, false);
+    };
+    const std::string text = shown("{}", "[{operator: Exists}]");
     CHECK_THAT(text, Contains("NodePool/gpu (k8s.yaml:1)") && Contains("launches") && Contains("spot in us-east-1") && Contains("USD/h"));
+    // 20 GiB do not fit the smallest type's 16.
+    CHECK_THAT(text, Contains("runs on    NodePool/gpu: "));
+    const std::string room = text.substr(text.find("runs on"));
+    CHECK(room.substr(0, room.find('\n')).find("g6.xlarge") == std::string::npos);
+    CHECK_THAT(shown("{disk: fast}", "[{operator: Exists}]"), Contains("runs on    no pool: NodePool/gpu: none of its offerings has what the pod asks for"));
 }
