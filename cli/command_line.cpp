@@ -168,6 +168,7 @@ int run_command_line(int argc, const char* const* argv) {
     add_bench_command(app, invocation);
     add_trace_command(app, invocation);
     add_spot_command(app, invocation);
+    add_prices_command(app, invocation);
     add_validate_command(app, invocation);
     add_gallery_command(app, invocation);
     add_version_command(app, invocation);

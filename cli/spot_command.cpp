@@ -1,8 +1,10 @@
 #include "cli/command_line.hpp"
 #include "cli/console.hpp"
 #include "cli/engine_flags.hpp"
+#include "scenarios/spot_fit.hpp"
 #include "scenarios/spot_stats.hpp"
 
+#include <fmt/format.h>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -13,6 +15,7 @@ namespace {
 struct SpotFlags {
     std::string file, output = "table", ones;
     std::optional<double> step_s;
+    double holdout = 0.5;
 };
 
 Result<SpotHistory> read_history(const SpotFlags& f) {
@@ -32,6 +35,45 @@ int run_stats(const SpotFlags& f) {
     const std::string text =
         f.output == "json" ? spot_stats_json(*history).dump(2) + "\n" : spot_stats_table(*history);
     return print_data(text) ? answered : run_broke;
+}
+
+std::string fit_text(const SpotFit& fit) {
+    std::string out = fmt::format(" one market fitted to {} recorded\n\n", fit.markets);
+    out += fmt::format(" interruptions   {:.5f} per node and hour, by {}; {} taken alone, {} lived on\n", fit.interruptions_per_hour,
+                       fit.ages_matter ? "the age at which nodes were taken" : "this rate", fit.lives.taken, fit.lives.lived_on);
+    if (fit.reclaims_per_day > 0) out += fmt::format(" reclaims        {:.3f} a day, of {:.1f}% of the nodes\n", fit.reclaims_per_day, 100 * fit.reclaim_share);
+    if (!fit.drought_hours.empty()) out += fmt::format(" droughts        {} whiles without capacity\n", fit.drought_hours.size());
+    return out + fmt::format(" Kolmogorov-Smirnov distance to the record {:.4f}", fit.distance);
+}
+
+int run_fit(const SpotFlags& f) {
+    const Result<SpotHistory> history = read_history(f);
+    if (!history) {
+        print_errors(history.problems());
+        return bad_input;
+    }
+    for (const Problem& warning : history->warnings) print_line("warning: " + to_string(warning));
+    const Result<SpotFit> fit = fit_spot_market(*history, f.file);
+    if (!fit) {
+        print_errors(fit.problems());
+        return bad_input;
+    }
+    // What the first part of the record says about the rest.
+    std::optional<double> unseen;
+    const auto before = fit_spot_market(first_part(*history, f.holdout), f.file);
+    std::vector<SpotLifetime> after;
+    const SpotHistory rest = last_part(*history, f.holdout);
+    for (const SpotMarketRecord& m : rest.markets)
+        for (const SpotLifetime& life : lifetimes_of(m)) after.push_back(life);
+    if (before && !after.empty()) unseen = ks_distance(*before, survival_of(after));
+    if (f.output == "json") {
+        nlohmann::ordered_json out = spot_fit_json(*fit);
+        out["holdout"] = {{"share", f.holdout}, {"nodes", after.size()}, {"ks_distance", unseen ? nlohmann::ordered_json(*unseen) : nlohmann::ordered_json(nullptr)}};
+        return print_data(out.dump(2) + "\n") ? answered : run_broke;
+    }
+    std::string text = fit_text(*fit);
+    if (unseen) text += fmt::format(";\n fitted to the first {:.0f}% of it, to the {} nodes of the rest {:.4f}", 100 * f.holdout, after.size(), *unseen);
+    return print_data(text + "\n") ? answered : run_broke;
 }
 
 void add_read_flags(CLI::App& command, SpotFlags& f) {
@@ -54,12 +96,17 @@ void add_spot_command(CLI::App& app, Invocation& invocation) {
         "JSON arrays of availability; `aws ec2 describe-spot-price-history`; a GCP preemption study.\n\n"
         "Examples:\n"
         "  windtunnel spot stats p3-trace.csv\n"
-        "  windtunnel spot stats us-west-2a.json --ones available --step 600\n");
+        "  windtunnel spot stats us-west-2a.json --ones available --step 600\n"
+        "  windtunnel spot fit p3-trace.csv\n");
     const auto flags = std::make_shared<SpotFlags>();
     CLI::App* stats =
         spot->add_subcommand("stats", "What is in a recorded spot market: nodes that came and went, prices");
     add_read_flags(*stats, *flags);
     stats->callback([flags, &invocation] { invocation.action = [flags] { return run_stats(*flags); }; });
+    CLI::App* fit = spot->add_subcommand("fit", "Fits a stochastic market to a recorded one, and says how far it is from it");
+    add_read_flags(*fit, *flags);
+    fit->add_option("--holdout", flags->holdout, "also fit this share of the record, and compare with the rest")->check(CLI::Range(0.05, 0.95))->capture_default_str();
+    fit->callback([flags, &invocation] { invocation.action = [flags] { return run_fit(*flags); }; });
     spot->callback([spot, &invocation] {
         if (spot->get_subcommands().empty())
             invocation.action = [spot] {

@@ -16,8 +16,8 @@ enum class StreamPurpose : std::uint32_t {
     cold_start = 6,         ///< entity: node or pod
     image_pull = 7,         ///< entity: node or pod
     node_provisioning = 8,  ///< entity: node
-    spot_market = 9,     ///< entity: zone or pool
-    spot_eviction = 10,  ///< entity: node
+    spot_market = 9,     ///< entity: market or zone (by name)
+    spot_eviction = 10,  ///< entity: market and seat
     fault = 11,          ///< entity: fault of the scenario
     routing = 12,        ///< entity: request
     speculation = 13,    ///< entity: request

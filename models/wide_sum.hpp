@@ -31,6 +31,11 @@ struct WideSum {
         add(other.low);
         high += other.high;
     }
+    /// Requires other <= *this.
+    WT_HD constexpr void subtract(const WideSum& other) {
+        high -= other.high + (low < other.low ? 1 : 0);
+        low -= other.low;
+    }
     /// The nearest double (to within one unit in the last place of the high word's conversion).
     WT_HD constexpr double to_double() const {
         return static_cast<double>(high) * 18446744073709551616.0 + static_cast<double>(low);

@@ -372,6 +372,20 @@ void ClusterWatch::occurred(const OccurrenceRecord& r) {
             m_events.normal(r.at, node_title(r.subject), "NodeNotReady",
                             fmt::format("Node {} status is now: NodeNotReady", node_title(r.subject).substr(5)));
             return;
+        // As aws-node-termination-handler and Karpenter name them.
+        case Occurrence::spot_rebalance:
+            m_events.normal(r.at, node_title(r.subject), "RebalanceRecommendation",
+                            "Node is at an elevated risk of being interrupted");
+            return;
+        case Occurrence::spot_noticed:
+            m_events.warning(r.at, node_title(r.subject), "SpotInterrupted",
+                             fmt::format("Spot interruption notice: the machine goes in {:.0f} s", to_seconds(Tick{r.value})));
+            return;
+        case Occurrence::spot_taken:
+            m_events.warning(r.at, node_title(r.subject), "SpotTaken",
+                             r.value == 0 ? "The cloud has taken the machine, no pod was on it any more"
+                                          : fmt::format("The cloud has taken the machine with {} pod{} on it", r.value, r.value == 1 ? "" : "s"));
+            return;
         case Occurrence::metrics_silent:
             m_events.warning(r.at, "Prometheus", "NoAnswer",
                              fmt::format("answers no query for {:.0f} s", to_seconds(Tick{r.value})));

@@ -337,6 +337,7 @@ TrialNumbers numbers_of(const CompiledScenario& scenario, const std::vector<Thre
             return ticks.to_double() / static_cast<double>(ticks_per_second) / 3600;
         };
         WideSum price = pool.price.ticks;
+        price.subtract(pool.refund);
         price.merge(pool.minimum_extra_price);
         out.pools.push_back({hours(pool.nodes.ticks, pool.minimum_extra), micro_usd_of(price), pool.nodes.most,
                              pool.minimum_extra_price});

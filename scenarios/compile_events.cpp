@@ -97,6 +97,12 @@ void compile_events(const Scenario& scenario, const std::vector<const WorkloadOb
                     if (objects[w]->meta.title() == e.target)
                         parts.schedule.push_back({e.at, w, static_cast<std::uint32_t>(e.count)});
                 break;
+            case EventKind::interrupt_node:
+                for (const PoolDraft& pool : pools)
+                    if (pool.spec.name == e.target && std::none_of(pool.shapes.begin(), pool.shapes.end(), [](const ShapeDraft& s) { return s.plan.spot != 0; }))
+                        errors.push_back({e.where, e.path + ".interrupt_node", fmt::format("found {}, which has no spot nodes, allowed: a pool with some", e.target)});
+                node_event(e, ClusterEventKind::interrupt_node);
+                break;
             case EventKind::lose_node:
                 node_event(e, ClusterEventKind::lose_node);
                 break;

@@ -96,9 +96,6 @@ private:
             draft.refused = true;
         }
         describe_provisioning(draft.spec, cloud_name(m_scenario.cluster.cloud), draft, m_parts, m_errors);
-        const bool spot = std::any_of(offerings.begin(), offerings.end(), [](const NodeOffering& o) { return o.capacity == CapacityType::spot; });
-        if (spot)
-            m_warnings.push_back({pool.where, pool.meta.title(), "spot nodes are priced as spot but are never interrupted"});
         plan(pool, draft);
         m_drafts.push_back(std::move(draft));
     }

@@ -3,6 +3,7 @@
 #include "models/cold_start_facts.hpp"
 #include "models/instance_types.hpp"
 #include "scenarios/compile.hpp"
+#include "scenarios/compile_spot.hpp"
 #include "scenarios/node_labels.hpp"
 
 #include <fmt/format.h>
@@ -351,7 +352,6 @@ Result<PoolPrice> pool_price(const PoolSpec& spec, const ClusterSpec& cluster) {
 std::vector<PoolDraft> compile_pools(const Scenario& scenario, CompiledScenario& out, Problems& errors) {
     std::vector<PoolDraft> drafts;
     BlueprintParts& parts = out.parts;
-    Problems& warnings = out.warnings;
     const ClusterSpec& cluster = scenario.cluster;
     for (const PoolSpec& spec : cluster.pools) {
         PoolDraft draft;
@@ -359,13 +359,6 @@ std::vector<PoolDraft> compile_pools(const Scenario& scenario, CompiledScenario&
         describe_shapes(spec, scenario, out.extended, draft, errors);
         draft.plan = plan_of(spec, cluster, errors);
         describe_provisioning(spec, cloud_name(cluster.cloud), draft, parts, errors);
-        if (spec.interruptions_per_hour)
-            errors.push_back(at(spec, "interruptions_per_hour",
-                                "spot interruptions are not simulated, allowed: leave it out (the pool then "
-                                "runs at its spot price without interruptions)"));
-        else if (spec.capacity == CapacityType::spot || spec.buys_both)
-            warnings.push_back(
-                at(spec, "capacity_type", "spot nodes are priced as spot but are never interrupted"));
         drafts.push_back(std::move(draft));
     }
     set_priorities(scenario, drafts);
@@ -380,6 +373,7 @@ std::vector<PoolDraft> compile_pools(const Scenario& scenario, CompiledScenario&
                           "cluster.pools",
                           fmt::format("found {} pools, allowed: at most {}", drafts.size(), max_pools)});
     number_shapes(drafts, errors, scenario.file);
+    compile_spot_markets(scenario, out, drafts, errors);
     return drafts;
 }
 

@@ -5,6 +5,7 @@
 #include "scenarios/kubernetes.hpp"
 #include "scenarios/model_server.hpp"
 #include "scenarios/resampling.hpp"
+#include "scenarios/spot_spec.hpp"
 #include "scenarios/synthetic_spec.hpp"
 #include "scenarios/threshold.hpp"
 
@@ -85,8 +86,7 @@ struct PoolSpec {
     std::optional<std::int64_t> price_nano_usd_per_hour;  ///< of one node, in place of the price list's
     std::optional<Tick> provisioning;            ///< median from request to Ready node
     double provisioning_sigma = 0;               ///< of the logarithm; 0 = always the median
-    std::optional<double> interruptions_per_hour;///< spot: mean rate per node, in place of the market's default
-    std::optional<Tick> interruption_notice;     ///< spot: in place of the cloud's
+    std::optional<SpotSpec> spot;                ///< its market, in place of cluster.spot and the cloud's default
     std::string gpu;                             ///< GPU type for instance types that the catalogue lacks
     std::int32_t gpus_per_node = 0;              ///< 0 = the catalogue's
     std::int64_t cpu_milli = 0;                  ///< 0 = the catalogue's
@@ -118,6 +118,7 @@ struct ClusterSpec {
     std::string region;
     std::vector<std::string> zones;
     std::vector<PoolSpec> pools;                 ///< the scenario's, then those of the manifests' node groups
+    std::vector<SpotSpec> spot;                  ///< markets; the first that is about a node is its
     NodeAutoscaling autoscaling = NodeAutoscaling::cluster_autoscaler;
     Tick scale_down_unneeded = seconds(600);     ///< cluster-autoscaler --scale-down-unneeded-time
     SourcePosition where;
@@ -152,6 +153,7 @@ enum class StartState : std::uint8_t { warm, cold };
 enum class EventKind : std::uint8_t {
     rollout,      ///< a new revision of a workload starts to roll out
     scale,        ///< somebody sets a workload's replicas by hand
+    interrupt_node, ///< spot nodes of a pool are taken back by the cloud, with its notice
     lose_node,    ///< nodes of a pool die without notice
     drain_node,   ///< nodes of a pool are drained and removed
     add_node,     ///< nodes are added to a pool by hand, beyond what autoscaling asks for

@@ -146,7 +146,7 @@ WorkloadSpec decode_workload(Decoder& workload, const std::string& scenario_file
     return out;
 }
 
-PoolSpec decode_pool(Decoder& pool) {
+PoolSpec decode_pool(Decoder& pool, const std::string& scenario_file) {
     PoolSpec out;
     out.where = pool.where();
     out.path = pool.path();
@@ -163,11 +163,24 @@ PoolSpec decode_pool(Decoder& pool) {
     out.price_nano_usd_per_hour = pool.nano_usd("price_usd_per_hour");
     out.provisioning = pool.duration("provisioning_s", 0, 86400);
     out.provisioning_sigma = pool.number("provisioning_sigma", 0, 5).value_or(0);
-    out.interruptions_per_hour = pool.number("interruptions_per_hour", 0, 3600);
-    out.interruption_notice = pool.duration("interruption_notice_s", 0, 86400);
     if (out.capacity == CapacityType::on_demand)
-        for (const char* key : {"interruptions_per_hour", "interruption_notice_s"})
+        for (const char* key : {"interruptions_per_hour", "interruption_notice_s", "spot"})
             if (pool.has(key)) pool.error(key, "stands in an on-demand pool, allowed: only with capacity_type: spot");
+    if (pool.has("spot")) {
+        Decoder spot = pool.child("spot");
+        out.spot = decode_spot(spot, scenario_file, false);
+    }
+    pool.quiet({"spot"});
+    if (const auto rate = pool.number("interruptions_per_hour", 0, 3600)) {
+        if (!out.spot) out.spot.emplace(SpotSpec{}).where = pool.where("interruptions_per_hour");
+        if (out.spot->replaces_default()) pool.error("interruptions_per_hour", "stands beside spot, allowed: spot.interruptions_per_hour");
+        out.spot->interruptions_per_hour = *rate;
+    }
+    if (const auto notice = pool.duration("interruption_notice_s", 0, 86400)) {
+        if (!out.spot) out.spot.emplace(SpotSpec{}).where = pool.where("interruption_notice_s");
+        if (out.spot->notice) pool.error("interruption_notice_s", "stands beside spot.notice_s, allowed: one of both");
+        out.spot->notice = *notice;
+    }
     out.gpu = pool.text("gpu").value_or("");
     out.gpus_per_node = pool.int32("gpus_per_node", 1, 64).value_or(0);
     Decoder division = pool.child("gpu_sharing");
@@ -191,7 +204,7 @@ PoolSpec decode_pool(Decoder& pool) {
     return out;
 }
 
-ClusterSpec decode_cluster(Decoder cluster) {
+ClusterSpec decode_cluster(Decoder cluster, const std::string& scenario_file) {
     ClusterSpec out;
     out.where = cluster.where();
     out.cloud = cluster.choice<CloudKind>("cloud", {{"aws", CloudKind::aws}, {"gcp", CloudKind::gcp}, {"azure", CloudKind::azure}}).value_or(CloudKind::none);
@@ -199,11 +212,12 @@ ClusterSpec decode_cluster(Decoder cluster) {
     out.zones = cluster.texts("zones");
     if (const auto zone = cluster.text("zone")) out.zones.push_back(*zone);
     for (Decoder& item : cluster.children("pools")) {
-        PoolSpec pool = decode_pool(item);
+        PoolSpec pool = decode_pool(item, scenario_file);
         const bool twice = std::any_of(out.pools.begin(), out.pools.end(), [&](const PoolSpec& p) { return p.name == pool.name; });
         if (twice && !pool.name.empty()) item.error("name", "found \"" + pool.name + "\" a second time, allowed: each name once");
         out.pools.push_back(std::move(pool));
     }
+    for (Decoder& item : cluster.children("spot")) out.spot.push_back(decode_spot(item, scenario_file, true));
     out.autoscaling = cluster.choice<NodeAutoscaling>("autoscaling", {{"cluster-autoscaler", NodeAutoscaling::cluster_autoscaler}, {"none", NodeAutoscaling::none}})
                           .value_or(NodeAutoscaling::cluster_autoscaler);
     out.scale_down_unneeded = cluster.duration("scale_down_unneeded_s", 0, longest_s).value_or(seconds(600));
@@ -266,7 +280,7 @@ DegradeSpec decode_degrade(Decoder& item, Tick at) {
 /// `{at_s: 60, rollout: Deployment/chat}`: exactly one of the kinds, with what it is about.
 void decode_events(Decoder& root, Scenario& out) {
     const std::vector<std::pair<std::string, EventKind>> kinds = {{"rollout", EventKind::rollout},       {"scale", EventKind::scale},
-                                                                  {"lose_node", EventKind::lose_node},   {"drain_node", EventKind::drain_node},
+                                                                  {"lose_node", EventKind::lose_node},   {"interrupt_node", EventKind::interrupt_node}, {"drain_node", EventKind::drain_node},
                                                                   {"add_node", EventKind::add_node},     {"no_capacity", EventKind::no_capacity},
                                                                   {"no_metrics", EventKind::no_metrics}, {"degrade", EventKind::degrade},
                                                                   {"no_image", EventKind::no_image}};
@@ -307,7 +321,7 @@ void decode_events(Decoder& root, Scenario& out) {
         }
         if (event.kind == EventKind::rollout) event.pullable = item.boolean("pullable").value_or(true);
         if (event.kind == EventKind::degrade) event.degrade = decode_degrade(item, event.at);
-        if (event.kind == EventKind::lose_node || event.kind == EventKind::drain_node || event.kind == EventKind::add_node)
+        if (event.kind == EventKind::lose_node || event.kind == EventKind::interrupt_node || event.kind == EventKind::drain_node || event.kind == EventKind::add_node)
             event.count = item.int32("count", 1, 100'000).value_or(1);
         item.finish();
         out.events.push_back(std::move(event));
@@ -333,7 +347,7 @@ void decode_scenario(const Document& document, Scenario& out, Findings& findings
         Decoder one = root.child("workload");
         out.workloads.push_back(decode_workload(one, document.file));
     }
-    out.cluster = decode_cluster(root.child("cluster"));
+    out.cluster = decode_cluster(root.child("cluster"), document.file);
     Decoder metrics = root.child("metrics");
     for (const Node& member : metrics.node().children)
         if (const auto expression = metrics.text(member.key)) out.metrics.push_back({member.key, *expression, metrics.where(member.key)});

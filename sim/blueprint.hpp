@@ -2,6 +2,7 @@
 #include "models/blob_span.hpp"
 #include "models/quantile_table.hpp"
 #include "models/server_config.hpp"
+#include "models/spot_market.hpp"
 #include "models/time.hpp"
 #include "sim/autoscaler_plan.hpp"
 #include "sim/cluster_plan.hpp"
@@ -58,6 +59,10 @@ struct Blueprint {
     BlobSpan<SpreadRule> spread_rules;
     BlobSpan<AffinityRule> affinity_rules;
     BlobSpan<ShapeSet> capacity_sets;        ///< shapes that an event takes from the market
+    BlobSpan<SpotMarketPlan> spot_markets;
+    BlobSpan<SpotCapacityChange> spot_capacities;
+    BlobSpan<SpotPriceChange> spot_prices;
+    BlobSpan<SpotNodeLife> spot_lives;
     BlobSpan<KarpenterPoolPlan> karpenter_pools;
     BlobSpan<KarpenterBudgetPlan> karpenter_budgets;
     ScrapePlan scrape;

@@ -154,6 +154,10 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     out.fill(b ? &b->spread_rules : nullptr, spread);
     out.fill(b ? &b->affinity_rules : nullptr, affinity);
     out.fill(b ? &b->capacity_sets : nullptr, parts.capacity_sets);
+    out.fill(b ? &b->spot_markets : nullptr, parts.spot_markets);
+    out.fill(b ? &b->spot_capacities : nullptr, parts.spot_capacities);
+    out.fill(b ? &b->spot_prices : nullptr, parts.spot_prices);
+    out.fill(b ? &b->spot_lives : nullptr, parts.spot_lives);
     out.fill(b ? &b->karpenter_pools : nullptr, parts.karpenter_pools);
     out.fill(b ? &b->karpenter_budgets : nullptr, parts.karpenter_budgets);
     if (b != nullptr) b->scrape = parts.scrape;

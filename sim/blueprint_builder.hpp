@@ -52,6 +52,10 @@ struct BlueprintParts {
     std::vector<TopologyCounterPlan> counters;   ///< key, shapes, counts_terminating; build() lays out cells
     std::int32_t zone_key = -1;
     std::vector<ShapeSet> capacity_sets;
+    std::vector<SpotMarketPlan> spot_markets;
+    std::vector<SpotCapacityChange> spot_capacities;  ///< ascending within each market
+    std::vector<SpotPriceChange> spot_prices;
+    std::vector<SpotNodeLife> spot_lives;
     std::vector<KarpenterPoolPlan> karpenter_pools;
     std::vector<KarpenterBudgetPlan> karpenter_budgets;
     ScrapePlan scrape;

@@ -1,5 +1,6 @@
 #pragma once
 #include "sim/cluster_state.hpp"
+#include "sim/spot_markets.hpp"
 
 namespace windtunnel {
 
@@ -37,15 +38,18 @@ public:
                 break;
             case ClusterEventKind::no_capacity:
             case ClusterEventKind::capacity_returns:
-                s.set_sold_out(sold_out_at(s.blueprint(), now));
+                s.withhold(sold_out_at(s.blueprint(), now));
                 break;
+            case ClusterEventKind::interrupt_node:
             case ClusterEventKind::lose_node:
             case ClusterEventKind::drain_node:
                 for (std::uint32_t i = 0; i < e.count; ++i) {
-                    const std::uint32_t n = busiest_node(s, e.target);
+                    const std::uint32_t n = busiest_node(s, e.target, e.kind == ClusterEventKind::interrupt_node);
                     if (n == no_index) break;
                     if (e.kind == ClusterEventKind::lose_node)
                         fleet.node_loss().lose(fleet, n, now);
+                    else if (e.kind == ClusterEventKind::interrupt_node)
+                        fleet.spot().give_notice(fleet, n, now, fault);
                     else
                         fleet.node_pools().drain(fleet, n, Drainer::kubectl, now, fault);
                 }
@@ -103,11 +107,11 @@ private:
     }
 
     /// The Ready node of a pool with the most pods; of equals the first: the loss that a plan has to stand.
-    [[nodiscard]] WT_HD static std::uint32_t busiest_node(const State& s, std::uint32_t pool) {
+    [[nodiscard]] WT_HD static std::uint32_t busiest_node(const State& s, std::uint32_t pool, bool spot) {
         const PoolPlan& plan = s.blueprint().pools[pool];
         std::uint32_t best = no_index;
         for (std::uint32_t n = plan.first_node; n < plan.first_node + plan.node_slots; ++n)
-            if (s.node(n).state == NodeState::ready && (best == no_index || s.node(n).pods > s.node(best).pods))
+            if (s.node(n).state == NodeState::ready && (!spot || SpotMarkets<Layout, Owner>::is_open(s, n)) && (best == no_index || s.node(n).pods > s.node(best).pods))
                 best = n;
         return best;
     }

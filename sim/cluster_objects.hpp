@@ -75,6 +75,9 @@ inline constexpr int node_states = static_cast<int>(NodeState::lost) + 1;
 /// What the cluster knows of a dead node.
 enum class LossStage : std::uint8_t { unnoticed, noticed, tainted };
 
+/// What a spot node has been told. A node that is not on spot stays at `none`.
+enum class SpotStage : std::uint8_t { none, running, recommended, noticed, gone };
+
 /// Who keeps account of nodes as they change.
 enum class NodeWatcher : std::uint8_t { scheduler, cluster_autoscaler, karpenter };
 inline constexpr int node_watchers = 3;
@@ -82,6 +85,9 @@ inline constexpr int node_watchers = 3;
 struct ClusterNode {
     NodeState state = NodeState::none;
     LossStage loss = LossStage::unnoticed;  ///< lost: how much of it the cluster knows
+    SpotStage spot = SpotStage::none;
+    std::uint8_t is_replacement = 0;       ///< another waits for it to be Ready, and goes then
+    std::uint8_t unbilled = 0;             ///< the machine is gone, its object still there
     std::uint16_t pool = 0;
     std::uint16_t shape = 0;               ///< index into Blueprint::shapes
     std::uint32_t pods = 0;
@@ -103,6 +109,9 @@ struct ClusterNode {
     Tick comes_at;                ///< provisioning: when it will be Ready, if nobody gives it up before
     Tick deleted_at;              ///< draining: since when
     Tick unremovable_until;       ///< cluster-autoscaler: not looked at again before
+    std::uint32_t seat = 0;       ///< spot: its seat in the market
+    std::uint32_t replaced_by = no_index;  ///< spot: the node that comes for it
+    Tick notice_at = never, gone_at = never;  ///< spot
 };
 
 /// The ReplicaSet of one revision.

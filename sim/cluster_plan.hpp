@@ -80,6 +80,8 @@ struct ShapePlan {
     std::uint32_t gpu_kind = 0;  ///< which kind of GPU, of the scenario's; picks the server of a pod here
     std::uint32_t bill = 0;      ///< row of Tally::pools that its nodes are counted and billed in
     std::uint32_t gpu_labelled = 0;  ///< cluster-autoscaler knows it for a node of GPUs by its label
+    std::int32_t market = -1;    ///< of a spot shape: index into Blueprint::spot_markets
+    std::uint32_t more_padding = 0;
     DeviceRange devices[extended_kinds];  ///< of each extended resource
     Tick provisioning;
     Tick minimum_billing;
@@ -118,6 +120,8 @@ struct PoolPlan {
     Provisioner provisioner = Provisioner::cluster_autoscaler;
     ShapeChoice choice = ShapeChoice::listed;
     std::uint8_t zone_groups = 0;   ///< every zone is a node group of its own (1) or all zones are one (0)
+    std::uint8_t refills = 0;       ///< the cloud's group replaces by itself what a spot market took
+    std::uint8_t padding[3] = {};
     std::uint8_t balances = 0;      ///< new nodes are spread over its zone groups (location policy BALANCED)
     std::int32_t karpenter = -1;    ///< index into Blueprint::karpenter_pools
     std::uint32_t group_minimum = 0;  ///< of every zone group, besides the pool's own
@@ -347,6 +351,7 @@ struct DegradationPlan {
 /// What happens to the cluster at a fixed time.
 enum class ClusterEventKind : std::uint8_t {
     rollout,     ///< a workload's pods are made from another template from now on
+    interrupt_node,  ///< Ready spot nodes of a pool get their interruption notice
     lose_node,   ///< Ready nodes of a pool die without notice
     drain_node,  ///< Ready nodes of a pool are cordoned, their pods evicted, and they go
     add_node,    ///< nodes are added to a pool

@@ -8,6 +8,7 @@
 #include "sim/calendar.hpp"
 #include "sim/cluster_objects.hpp"
 #include "sim/occurrence.hpp"
+#include "sim/spot_seats.hpp"
 #include "sim/tally.hpp"
 
 namespace windtunnel {
@@ -15,12 +16,12 @@ namespace windtunnel {
 /// Order of what happens at one tick in the control plane, first to last; requests and engine steps of the
 /// same tick come before all of it (sim/trial.hpp).
 ///   nodes become ready or leave -> pods go on -> workloads' controllers -> quotas are counted anew -> CronJobs ->
-///   scheduled scalings -> events -> metrics are scraped -> KEDA polls -> HPAs sync -> nodes are scaled ->
+///   spot nodes are taken -> spot markets change -> node groups replace what was taken -> scheduled scalings -> events -> metrics are scraped -> KEDA polls -> HPAs sync -> nodes are scaled ->
 ///   Karpenter plans, then disrupts -> the span ends
 struct ControlSlots {
-    std::uint32_t nodes = 0, pods = 0, workloads = 0, quota = 0, crons = 0, schedule = 0, events = 0, scrape = 0,
+    std::uint32_t nodes = 0, pods = 0, workloads = 0, quota = 0, crons = 0, spot_nodes = 0, spot_markets = 0, spot_pools = 0, schedule = 0, events = 0, scrape = 0,
                   metrics_server = 0, rules = 0, keda = 0, hpa = 0, node_scaling = 0, karpenter_batch = 0, karpenter_disruption = 0, span_end = 0;
-    std::uint32_t first_timer = 0;  ///< slots below it are the fleet's: nodes, pods, workloads, quotas, CronJobs
+    std::uint32_t first_timer = 0;  ///< slots below it are the fleet's: nodes, pods, workloads, quotas, CronJobs, spot
     std::uint32_t count = 0;
 
     WT_HD static ControlSlots of(const Blueprint& b, std::uint32_t autoscalers) {
@@ -29,7 +30,11 @@ struct ControlSlots {
         s.workloads = s.pods + b.pod_slots;
         s.quota = s.workloads + static_cast<std::uint32_t>(b.workloads.size());
         s.crons = s.quota + 1;
-        s.first_timer = s.schedule = s.crons + static_cast<std::uint32_t>(b.crons.size());
+        const auto markets = static_cast<std::uint32_t>(b.spot_markets.size());
+        s.spot_nodes = s.crons + static_cast<std::uint32_t>(b.crons.size());
+        s.spot_markets = s.spot_nodes + (markets > 0 ? b.node_slots : 0);
+        s.spot_pools = s.spot_markets + markets;
+        s.first_timer = s.schedule = s.spot_pools + (markets > 0 ? static_cast<std::uint32_t>(b.pools.size()) : 0);
         s.events = s.schedule + 1;
         s.scrape = s.events + 1;
         s.metrics_server = s.scrape + 1;
@@ -64,6 +69,7 @@ public:
         m_free_nodes = arena.template take<std::uint32_t>(b.pools.size());
         m_shape_nodes = arena.template take<std::uint32_t>(b.shapes.size());
         m_topology.cells = arena.template take<TopologyCell>(b.topology_cells);
+        m_spot.take_memory(arena, b);
     }
 
     WT_HD_COLD void start(const Blueprint& b, TrialKey key, Owner& owner, Calendar<Layout>& calendar,
@@ -80,7 +86,8 @@ public:
         for (IndexSet<Layout>& set : m_nodes_in) set.clear();
         for (IndexSet<Layout>& set : m_changed_nodes) set.clear();
         m_launches = 0;
-        m_sold_out = ShapeSet{};
+        m_sold_out = m_withheld = ShapeSet{};
+        m_spot.start(b, key.seed, key.trial);
         for (std::uint32_t i = 0; i < b.shapes.size(); ++i) m_shape_nodes[i] = 0;
         m_topology.plans = b.counters.data();
         for (std::uint32_t i = 0; i < b.topology_cells; ++i) m_topology.cells[i] = TopologyCell{};
@@ -167,6 +174,11 @@ public:
     [[nodiscard]] WT_HD std::uint64_t changes() const { return m_changes; }
     [[nodiscard]] WT_HD Tick autoscaler_due() const { return m_calendar->time(m_slots.node_scaling); }
     WT_HD void wake_node(std::uint32_t n, Tick at) { m_calendar->set(m_slots.nodes + n, at); }
+    // Of spot nodes, spot markets and pools with spot nodes; only where the scenario has a market.
+    WT_HD void wake_spot(std::uint32_t n, Tick at) { m_calendar->set(m_slots.spot_nodes + n, at); }
+    WT_HD void wake_market(std::uint32_t m, Tick at) { m_calendar->set(m_slots.spot_markets + m, at); }
+    WT_HD void wake_pool(std::uint32_t p, Tick at) { m_calendar->set(m_slots.spot_pools + p, at); }
+    [[nodiscard]] WT_HD Tick pool_due(std::uint32_t p) const { return m_calendar->time(m_slots.spot_pools + p); }
 
     // ---- pods ------------------------------------------------------------------------------------------
 
@@ -352,7 +364,24 @@ public:
     [[nodiscard]] WT_HD std::uint32_t first_free_node(std::uint32_t pool) const { return m_free_nodes[pool]; }
     /// Shapes that the cloud has none of just now.
     [[nodiscard]] WT_HD const ShapeSet& sold_out() const { return m_sold_out; }
-    WT_HD void set_sold_out(const ShapeSet& shapes) { m_sold_out = shapes; }
+    /// What the scenario says there is none of.
+    WT_HD_COLD void withhold(const ShapeSet& shapes) {
+        m_withheld = shapes;
+        find_sold_out();
+    }
+    [[nodiscard]] WT_HD const SpotSeats<Layout>& spot() const { return m_spot; }
+    [[nodiscard]] WT_HD SpotSeats<Layout>& spot() { return m_spot; }
+    /// The market's capacity, or the number of its nodes, has changed.
+    WT_HD_COLD void note_market(std::uint32_t m) {
+        if (m_spot.plan(m).has_capacity_process()) find_sold_out();
+    }
+    /// The machine of a node that has been lost is gone: it costs nothing any more, though its object is there.
+    WT_HD_COLD void end_bill(std::uint32_t n, Tick now) {
+        if (m_nodes[n].unbilled) return;
+        m_owner->node_bill_ends(n, now);
+        count_node(m_nodes[n].shape, now, -1);
+        m_nodes[n].unbilled = 1;
+    }
     /// Whether a shape is among the spot markets that are deep just now, which is not known from outside: a fair
     /// coin for each at every launch.
     [[nodiscard]] WT_HD bool is_deep(std::uint32_t shape) const {
@@ -377,16 +406,26 @@ public:
         node.launched = now;
         ++m_tally->pools[plan.bill].launched;
         count_node(shape, now, 1);
+        if (plan.market >= 0) take_seat(n, static_cast<std::uint32_t>(plan.market), now);
         set_node_state(n, NodeState::provisioning, now);
         return n;
     }
     WT_HD void drop_node(std::uint32_t n, Tick now) {
         ClusterNode& node = m_nodes[n];
         const ShapePlan& plan = shape_of(node);
-        count_node(node.shape, now, -1);
-        const Tick life = now - node.launched;
-        if (life < plan.minimum_billing && now < m_blueprint->span)
-            m_tally->pools[plan.bill].bill_extra(plan.minimum_billing - life, plan.nano_usd_per_hour, plan.gpus);
+        const bool free = node.spot == SpotStage::gone && now - node.launched < free_before(plan);
+        if (!node.unbilled) {
+            count_node(node.shape, now, -1);
+            const Tick life = now - node.launched;
+            if (life < plan.minimum_billing && now < m_blueprint->span && !free)
+                m_tally->pools[plan.bill].bill_extra(plan.minimum_billing - life, m_spot.price(plan), plan.gpus);
+        }
+        if (plan.market >= 0) {
+            m_spot.release(static_cast<std::uint32_t>(plan.market), node.seat);
+            node.spot = SpotStage::none;
+            wake_spot(n, never);
+            note_market(static_cast<std::uint32_t>(plan.market));
+        }
         if (node.in_topology) count_node_domains(n, false);
         node.next = m_free_nodes[node.pool];
         m_free_nodes[node.pool] = n;
@@ -423,6 +462,27 @@ public:
     }
 
 private:
+    WT_HD_COLD void find_sold_out() {
+        m_sold_out = m_withheld;
+        for (std::uint32_t i = 0; i < m_blueprint->shapes.size(); ++i) {
+            const std::int32_t m = m_blueprint->shapes[i].market;
+            if (m >= 0 && !m_spot.has_room(static_cast<std::uint32_t>(m))) m_sold_out.add(static_cast<std::int32_t>(i));
+        }
+    }
+    WT_HD_COLD void take_seat(std::uint32_t n, std::uint32_t m, Tick now) {
+        ClusterNode& node = m_nodes[n];
+        const SpotMarketPlan& plan = m_spot.plan(m);
+        node.seat = m_spot.take(m);
+        node.spot = SpotStage::running;
+        node.notice_at = interruption_of(plan, m_spot.data(), node.seat, now, m_blueprint->span + m_blueprint->drain_limit);
+        Tick due = node.notice_at;
+        if (due != never && plan.rebalance_lead != never) due = max(now, due - plan.rebalance_lead);
+        wake_spot(n, due);
+        note_market(m);
+    }
+    [[nodiscard]] WT_HD Tick free_before(const ShapePlan& plan) const {
+        return plan.market < 0 ? Tick{} : m_spot.plan(static_cast<std::uint32_t>(plan.market)).free_before;
+    }
     WT_HD void note_node_change(std::uint32_t n) {
         ++m_changes;
         for (IndexSet<Layout>& set : m_changed_nodes) set.add(n);
@@ -467,7 +527,7 @@ private:
         const ShapePlan& shape = m_blueprint->shapes[which];
         ++m_version;
         m_shape_nodes[which] += static_cast<std::uint32_t>(by);
-        m_tally->pools[shape.bill].count(now, span, by, shape.nano_usd_per_hour, shape.gpus);
+        m_tally->pools[shape.bill].count(now, span, by, m_spot.price(shape), shape.gpus);
         m_tally->nodes.change(now, span, by);
         m_tally->gpus.change(now, span, by * shape.gpus);
     }
@@ -490,7 +550,8 @@ private:
     TopologyCounts<ArenaArray<TopologyCell, Layout>> m_topology;
     ArenaArray<std::uint32_t, Layout> m_free_nodes;  ///< per pool: its first free slot
     ArenaArray<std::uint32_t, Layout> m_shape_nodes;
-    ShapeSet m_sold_out;
+    ShapeSet m_sold_out, m_withheld;
+    SpotSeats<Layout> m_spot;
     std::uint32_t m_launches = 0;  ///< numbers the draws of spot depth
 };
 

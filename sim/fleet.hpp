@@ -10,6 +10,7 @@
 #include "sim/node_pools.hpp"
 #include "sim/quota_admission.hpp"
 #include "sim/scheduler.hpp"
+#include "sim/spot_markets.hpp"
 #include "sim/workload_controllers.hpp"
 
 namespace windtunnel {
@@ -32,6 +33,7 @@ public:
         m_quotas.take_memory(arena, b);
         m_crons.take_memory(arena, b);
         m_scheduler.take_memory(arena, b);
+        m_spot.take_memory(arena, b);
         m_cluster_autoscaler.take_memory(arena, b);
         m_karpenter.take_memory(arena, b);
     }
@@ -48,6 +50,7 @@ public:
         m_events.start();
         m_node_loss.start(m_state);
         if (b.events.size() > 0) calendar.set(slots.events, m_events.next_change(b));
+        m_spot.start(m_state);
         m_cluster_autoscaler.start(b);
         m_karpenter.start(m_state);
     }
@@ -62,6 +65,7 @@ public:
     [[nodiscard]] WT_HD const Kubelet<Layout, Owner>& kubelet() const { return m_kubelet; }
     [[nodiscard]] WT_HD NodePools<Layout, Owner>& node_pools() { return m_node_pools; }
     [[nodiscard]] WT_HD Eviction<Layout, Owner>& eviction() { return m_eviction; }
+    [[nodiscard]] WT_HD SpotMarkets<Layout, Owner>& spot() { return m_spot; }
     [[nodiscard]] WT_HD NodeLoss<Layout, Owner>& node_loss() { return m_node_loss; }
     [[nodiscard]] WT_HD const QuotaAdmission<Layout, Owner>& quotas() const { return m_quotas; }
     [[nodiscard]] WT_HD ClusterAutoscaler<Layout, Owner>& cluster_autoscaler() { return m_cluster_autoscaler; }
@@ -79,9 +83,15 @@ public:
     /// are those that a dump shows unready. Jobs that no CronJob starts are created.
     WT_HD_COLD void populate(Fault& fault) {
         const Blueprint& b = m_state.blueprint();
+        m_spot.populate(*this, fault);
         for (std::uint32_t p = 0; p < b.pools.size(); ++p)
-            for (std::uint32_t i = 0; i < b.pools[p].initial; ++i)
-                m_node_pools.place(*this, m_node_pools.next_shape(m_state, p), fault);
+            for (std::uint32_t i = 0; i < b.pools[p].initial; ++i) {
+                const std::uint32_t shape = m_node_pools.next_shape(m_state, p);
+                if (shape != no_index)
+                    m_node_pools.place(*this, shape, fault);
+                else
+                    m_spot.refill(m_state, p, Tick{});
+            }
         std::int32_t priority = INT32_MAX;
         for (bool more = true; more && !fault.broken();) {
             std::int32_t next = INT32_MIN;
@@ -119,6 +129,12 @@ public:
                 m_node_loss.advance(*this, n, now, fault);
             else
                 m_node_pools.advance(*this, n, now, fault);
+        } else if (slot >= m_slots.spot_pools) {
+            m_spot.advance_pool(*this, slot - m_slots.spot_pools, now, fault);
+        } else if (slot >= m_slots.spot_markets) {
+            m_spot.advance_market(*this, slot - m_slots.spot_markets, now, fault);
+        } else if (slot >= m_slots.spot_nodes) {
+            m_spot.advance_node(*this, slot - m_slots.spot_nodes, now, fault);
         } else if (slot >= m_slots.crons) {
             m_crons.advance(*this, slot - m_slots.crons, now, fault);
         } else if (slot == m_slots.quota) {
@@ -280,6 +296,7 @@ private:
     ClusterAutoscaler<Layout, Owner> m_cluster_autoscaler;
     Eviction<Layout, Owner> m_eviction;
     NodeLoss<Layout, Owner> m_node_loss;
+    SpotMarkets<Layout, Owner> m_spot;
     ClusterEvents<Layout, Owner> m_events;
     Karpenter<Layout, Owner> m_karpenter;
 };

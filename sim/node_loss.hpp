@@ -38,11 +38,17 @@ public:
         s.wake_node(n, max(now, loss_detected_at(last_renewal(now, renewals), m_phase, node_monitor_grace)));
     }
 
+    /// What is left of a node is removed, with its pods: their controllers make others.
+    WT_HD_COLD void remove(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
+        give_up(fleet, n, now, fault);
+    }
+
     /// The node controller notices; it may set the taint; the pods' toleration ends.
     WT_HD_COLD void advance(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
         switch (fleet.state().node(n).loss) {
             case LossStage::unnoticed:
                 notice(fleet, n, now);
+                if (fleet.state().node(n).spot == SpotStage::gone) return await_collection(fleet.state(), n, now);
                 return try_taint(fleet.state(), n, now);
             case LossStage::noticed:
                 return try_taint(fleet.state(), n, now);
@@ -69,6 +75,13 @@ private:
             pod.state = PodState::starting;  // active, on a node, not ready
             s.owner().pod_changed(p, now);
         }
+    }
+    /// The cloud's node controller finds that there is no such machine and deletes the node; its pods are orphans,
+    /// which are removed by the garbage collector, at the latest after a quarantine of 40 s and its next look, every
+    /// 20 s (kube-controller-manager, podgc [from general knowledge, not re-read, 2026-11]).
+    WT_HD_COLD void await_collection(State& s, std::uint32_t n, Tick now) {
+        s.node(n).loss = LossStage::tainted;
+        s.wake_node(n, now + seconds(60));
     }
     /// Taints the node if the limiter of its zone lets it; else it waits for its turn, or for the zone to
     /// recover.

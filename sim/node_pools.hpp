@@ -61,7 +61,7 @@ public:
     /// A node that is there at once: t = 0.
     WT_HD_COLD std::uint32_t place(Fleet<Layout, Owner>& fleet, std::uint32_t shape, Fault& fault) {
         const std::uint32_t n = fleet.state().add_node(shape, Tick{}, fault);
-        become_ready(fleet, n, Tick{});
+        become_ready(fleet, n, Tick{}, fault);
         return n;
     }
 
@@ -75,7 +75,7 @@ public:
             s.drop_node(n, now);
             fleet.karpenter().claim_failed(s, now);
         } else {
-            become_ready(fleet, n, now);
+            become_ready(fleet, n, now, fault);
         }
     }
 
@@ -103,7 +103,7 @@ public:
         State& s = fleet.state();
         if (s.node(n).state != NodeState::draining) return;
         if (s.node(n).pods == 0)
-            s.drop_node(n, now);
+            leave(s, n, now);
         else if (s.node(n).drainer == Drainer::karpenter)
             evict_tier(fleet, n, now, fault);
         else
@@ -122,16 +122,16 @@ public:
             if (s.node(n).drainer == Drainer::karpenter) s.wake_node(n, now);  // perhaps the next tier's turn
             return;
         }
-        s.wake_node(n, never);
-        s.drop_node(n, now);
+        leave(s, n, now);
     }
 
-    WT_HD void become_ready(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now) {
+    WT_HD void become_ready(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
         State& s = fleet.state();
         s.wake_node(n, never);
         s.node(n).empty_since = s.node(n).last_pod_event = now;
         s.set_node_state(n, NodeState::ready, now);
         fleet.scheduler().schedule(fleet, now);
+        fleet.spot().node_ready(fleet, n, now, fault);
     }
 
     /// The cheapest shape with room in its pool whose empty node fits the pod; `no_index` when there is none.
@@ -141,6 +141,7 @@ public:
         std::uint32_t best = no_index;
         for (std::uint32_t i = 0; i < b.shapes.size(); ++i) {
             const ShapePlan& shape = b.shapes[i];
+            if (s.sold_out().has(static_cast<std::int32_t>(i))) continue;
             if (!plan.shapes.has(static_cast<std::int32_t>(i)) || !fits(plan.needs, shape.room()) ||
                 !s.has_free_node(shape.pool) ||
                 b.pools[shape.pool].provisioner != Provisioner::cluster_autoscaler)
@@ -151,6 +152,12 @@ public:
     }
 
 private:
+    /// The last pod has left a node that is drained. One that the cloud takes anyway stays until then, unless Karpenter
+    /// ends the machine itself.
+    WT_HD void leave(State& s, std::uint32_t n, Tick now) {
+        s.wake_node(n, never);
+        if (s.node(n).spot != SpotStage::noticed || s.node(n).drainer == Drainer::karpenter) s.drop_node(n, now);
+    }
     /// The two classes that every cluster has are critical (kubernetes.md 9.8.2; scheduling.SystemCriticalPriority).
     static constexpr std::int32_t critical_priority = 2'000'000'000;
 

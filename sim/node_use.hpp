@@ -89,6 +89,11 @@ public:
         share.shape = s.node(n).shape;
     }
 
+    /// The machine costs nothing any more. Requires that node and pods are settled.
+    WT_HD void bill_ends(std::uint32_t n) {
+        if (m_counted) m_nodes[n].billed = 0;
+    }
+
     /// Everything up to `now`, which is the span's end: pods first, then their nodes.
     WT_HD void settle_pod(const State& s, std::uint32_t p, Tick busy, Tick now) {
         if (!m_counted) return;
@@ -168,12 +173,12 @@ private:
         m_pods[p].share = 0;
     }
     WT_HD void add(const State& s, std::uint32_t n, std::uint32_t w, NodeUse use, std::uint32_t share, Tick time) {
-        if (share == 0 || time.count <= 0) return;
+        if (share == 0 || time.count <= 0 || !m_nodes[n].billed) return;
         const ShapePlan& shape = s.blueprint().shapes[m_nodes[n].shape];
         const std::uint32_t cell =
             (shape.bill * (m_workloads + 1) + w) * node_uses + static_cast<std::uint32_t>(use);
         m_cells[cell].add_product(static_cast<std::uint64_t>(time.count),
-                                  static_cast<std::uint64_t>(shape.nano_usd_per_hour) * share);
+                                  static_cast<std::uint64_t>(s.spot().price(shape)) * share);
     }
 
     ArenaArray<PodShare, Layout> m_pods;

@@ -27,6 +27,9 @@ enum class Occurrence : std::uint8_t {
     nodes_not_requested, ///< pod that no group helps; object: groups at their maximum; value: groups in back-off
     node_launch_failed,  ///< shape: the cloud had none, or the pool is full
     node_unreachable,    ///< node: the cluster has noticed that it is dead
+    spot_rebalance,      ///< node: it is at an elevated risk of being taken
+    spot_noticed,        ///< node: the cloud takes it; value: ticks until the machine is gone
+    spot_taken,          ///< node: the machine is gone; value: pods that were still on it
     job_ended,           ///< workload; value: a BatchJobOutcome
     alert_fired,         ///< alert: so many more of its series fire; value: how many do now
     alert_resolved,      ///< the same of series that fire no more

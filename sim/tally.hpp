@@ -68,6 +68,7 @@ struct PoolTally {
     TimeIntegral gpus;   ///< of these nodes
     /// Billed beyond the lifetime, for the minimum billing time: node-ticks, and the same times price and GPUs.
     WideSum minimum_extra, minimum_extra_price, minimum_extra_gpus;
+    WideSum refund;  ///< of `price`: what nodes cost that the cloud took back too soon to charge for them
     std::uint64_t launched = 0;
     bool operator==(const PoolTally&) const = default;
 
@@ -119,7 +120,8 @@ struct Tally {
     std::uint64_t prefix_hits = 0;     ///< of these, found
     std::uint64_t cold_starts = 0;
     std::uint64_t container_restarts = 0;  ///< of pods that live on
-    std::uint64_t spot_evictions = 0;
+    std::uint64_t spot_evictions = 0;  ///< interruption notices
+    std::uint64_t rebalance_recommendations = 0;
     std::uint64_t scale_ups = 0, scale_downs = 0;
     std::uint64_t rollouts = 0;           ///< completed
     std::uint64_t rollouts_stuck = 0;     ///< times that a progress deadline passed

@@ -166,6 +166,16 @@ public:
                 m_node_use.pod_changed(m_fleet.state(), p, busy_of(p, now), now);
         if constexpr (Observer::enabled) m_observer.node_changed(n, m_fleet.node(n), now);
     }
+    /// The price of a node is about to change: what it was used for so far is counted at the old one.
+    WT_HD_COLD void node_price_ends(std::uint32_t n, Tick now) {
+        for (std::uint32_t p = m_fleet.node(n).first_pod; p != no_index; p = m_fleet.pod(p).next_on_node)
+            m_node_use.settle_pod(m_fleet.state(), p, busy_of(p, now), now);
+        m_node_use.settle_node(m_fleet.state(), n, now);
+    }
+    WT_HD_COLD void node_bill_ends(std::uint32_t n, Tick now) {
+        node_price_ends(n, now);
+        m_node_use.bill_ends(n);
+    }
     WT_HD void pod_unschedulable(std::uint32_t p, const RejectionCounts& why, const PreemptionResult& tried, Tick now) {
         if constexpr (Observer::enabled) m_observer.pod_unschedulable(p, m_fleet.pod(p), why, tried, now);
     }

@@ -1,0 +1,103 @@
+#include "scenarios/price_list.hpp"
+#include "tests/models/shared_data.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+using namespace windtunnel;
+using Catch::Matchers::Contains;
+
+namespace {
+
+PriceList accepted(const std::string& text) {
+    std::istringstream in(text);
+    auto list = read_price_list(in, "p");
+    if (!list) FAIL(to_string(list.problems().front()));
+    return std::move(*list);
+}
+std::string refusal(const std::string& text) {
+    std::istringstream in(text);
+    const auto list = read_price_list(in, "p");
+    REQUIRE_FALSE(list);
+    return to_string(list.problems().front());
+}
+
+}  // namespace
+
+TEST_CASE("price list: SkyPilot's catalogue, with what such lists get wrong") {
+    const PriceList list = accepted(
+        "InstanceType,AcceleratorName,AcceleratorCount,GpuMemGiB,vCPUs,MemoryGiB,Price,Region,GpuInfo,SpotPrice,AvailabilityZone\n"
+        "g6.xlarge,L4,1.0,24,4,16,0.8048,us-east-1,\"{'Gpus': [{'Name': 'L4'}]}\",0.3,us-east-1a\n"
+        "g6f.large,L4,0.125,,2,8,0.2,us-east-1,,,us-east-1a\n"
+        "g6.12xlarge,L4,4,96,48,192,4.6,us-east-1,,5.1,us-east-1a\n");
+    REQUIRE(list.rows.size() == 3);
+    CHECK(list.rows[0].gpu == "l4-24gb");
+    CHECK(list.rows[0].on_demand == 804'800'000);
+    CHECK(list.rows[0].spot == 300'000'000);
+    CHECK_FALSE(list.rows[1].spot);
+    CHECK(list.rows[1].gpu_count == 0.125);
+    std::string said;
+    for (const Problem& p : list.warnings) said += to_string(p) + "\n";
+    CHECK_THAT(said, Contains("0.125 of a GPU"));
+    CHECK_THAT(said, Contains("96 GiB of GPU memory") && Contains("the sum over its GPUs"));
+    CHECK_THAT(said, Contains("costs more on spot (5.1 USD per hour) than on demand (4.6)"));
+}
+
+TEST_CASE("price list: Karpenter's prices, a FOCUS export and a list of one's own") {
+    const PriceList karpenter = accepted(R"({"prices": {"us-central1": {"on_demand": {"g2-standard-8": 0.853624271}, "spot": {"g2-standard-8": 0.34}}}})");
+    REQUIRE(karpenter.rows.size() == 1);
+    CHECK(karpenter.rows[0].on_demand == 853'624'271);
+    CHECK(karpenter.rows[0].gpu == "l4-24gb");
+    const PriceList focus = accepted(
+        "ProviderName,RegionId,ResourceType,PricingCategory,PricingUnit,ListUnitPrice,ContractedUnitPrice,ChargePeriodStart\n"
+        "Amazon Web Services,us-east-1,g6.xlarge,Standard,Hours,0.8048,0.7,2026-01-01T00:00:00Z\n"
+        "Amazon Web Services,us-east-1,g6.xlarge,Dynamic,Hours,0.35,,2026-01-01T00:00:00Z\n"
+        "Amazon Web Services,us-east-1,bucket1,Standard,GB-Mo,0.023,,2026-01-01T00:00:00Z\n");
+    REQUIRE(focus.rows.size() == 1);
+    CHECK(focus.rows[0].cloud == "aws");
+    CHECK(focus.rows[0].on_demand == 700'000'000);
+    CHECK(focus.rows[0].spot == 350'000'000);
+    // What is written is read back.
+    const PriceList again = accepted(price_csv(karpenter.rows));
+    CHECK(again.rows[0].on_demand == karpenter.rows[0].on_demand);
+    CHECK(accepted(skypilot_csv(karpenter.rows)).rows[0].spot == karpenter.rows[0].spot);
+    CHECK_THAT(refusal("a,b\n1,2\n"), Contains("allowed: SkyPilot's catalogue"));
+    CHECK_THAT(refusal("instance_type,region,price_usd_per_hour\ng6.xlarge,us-east-1,cheap\n"), Contains("p:2") && Contains("found \"cheap\""));
+    CHECK_THAT(refusal("instance_type,price_usd_per_hour\ng6.xlarge,1\n"), Contains("a region or zone"));
+}
+
+TEST_CASE("price list: filters name the nearest, and the cheapest comes first") {
+    PriceFilter filter;
+    filter.gpu = "L4";
+    filter.region = "us-east-1";
+    const auto rows = filtered(catalogue_prices(), filter);
+    REQUIRE(rows);
+    REQUIRE(rows->size() > 3);
+    CHECK(rows->front().instance_type == "g6.xlarge");
+    for (std::size_t i = 1; i < rows->size(); ++i) CHECK(*(*rows)[i - 1].on_demand <= *(*rows)[i].on_demand);
+    filter.region = "us-est-1";
+    const auto wrong = filtered(catalogue_prices(), filter);
+    REQUIRE_FALSE(wrong);
+    CHECK_THAT(wrong.problems().front().message, Contains("us-east-1"));
+    const PriceBook book(accepted("instance_type,region,zone,price_usd_per_hour,spot_usd_per_hour,committed_usd_per_hour\ng6.xlarge,us-east-1,,0.5,0.2,0.4\ng6.xlarge,us-east-1,us-east-1b,0.5,0.1,\n"));
+    CHECK(book.find("aws", "G6.XLARGE", "us-east-1a", CapacityType::spot) == 200'000'000);
+    CHECK(book.find("aws", "g6.xlarge", "us-east-1b", CapacityType::spot) == 100'000'000);
+    CHECK(book.find("aws", "g6.xlarge", "us-east-1", CapacityType::on_demand) == 400'000'000);
+    CHECK_FALSE(book.find("aws", "g6.xlarge", "eu-west-1", CapacityType::on_demand));
+}
+
+TEST_CASE("price list: the public lists are read, their defects said") {
+    const std::string file = shared_data_file("prices/gpu_catalog_dev.csv");
+    if (file.empty()) {
+        WARN("../shared/data/prices is not there: skipped");
+        return;
+    }
+    const auto list = read_price_list(std::filesystem::path(file));
+    REQUIRE(list);
+    CHECK(list->rows.size() == 2310);
+    CHECK_FALSE(list->warnings.empty());
+    const auto karpenter = read_price_list(std::filesystem::path(shared_data_file("prices/karpenter_gcp_initial-prices_373e2baa.json.gz")));
+    REQUIRE(karpenter);
+    CHECK(karpenter->rows.size() > 10'000);
+}
