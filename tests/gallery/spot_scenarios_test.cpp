@@ -241,3 +241,16 @@ TEST_CASE("consolidation-thrash: every wave boots its nodes anew, unless they ou
     CHECK(kept.outcome.tally.ready_replicas.ticks.to_double() > 1.4 * minute.outcome.tally.ready_replicas.ticks.to_double());
     CHECK(usd(kept) > usd(minute));
 }
+
+TEST_CASE("the-380-dollar-month: office hours and a spot node are less than half of always on, and fail nobody") {
+    const Shown always = show("the-380-dollar-month/scenario.yaml"), split = show("the-380-dollar-month/split.yaml");
+    constexpr double days_of_month = 730.0 / 24;
+    // Two nodes on demand, 0.8048 and 0.526 USD an hour.
+    CHECK(usd(always) * days_of_month == Approx(730 * (0.8048 + 0.526)).epsilon(1e-6));
+    CHECK(usd(split) * days_of_month > 340);
+    CHECK(usd(split) * days_of_month < 430);
+    for (const Shown* shown : {&always, &split}) {
+        CHECK(shown->broken == std::vector<std::string>{});
+        CHECK(shown->outcome.tally.requests.completed == 52'000);
+    }
+}
