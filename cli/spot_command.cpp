@@ -43,7 +43,8 @@ std::string fit_text(const SpotFit& fit) {
                        fit.ages_matter ? "the age at which nodes were taken" : "this rate", fit.lives.taken, fit.lives.lived_on);
     if (fit.reclaims_per_day > 0) out += fmt::format(" reclaims        {:.3f} a day, of {:.1f}% of the nodes\n", fit.reclaims_per_day, 100 * fit.reclaim_share);
     if (!fit.drought_hours.empty()) out += fmt::format(" droughts        {} whiles without capacity\n", fit.drought_hours.size());
-    return out + fmt::format(" Kolmogorov-Smirnov distance to the record {:.4f}", fit.distance);
+    return out + (fit.ages_known ? fmt::format(" Kolmogorov-Smirnov distance to the record {:.4f}", fit.distance)
+                                 : std::string(" the record does not say which node went: there are no lifetimes to compare with"));
 }
 
 int run_fit(const SpotFlags& f) {
@@ -65,7 +66,7 @@ int run_fit(const SpotFlags& f) {
     const SpotHistory rest = last_part(*history, f.holdout);
     for (const SpotMarketRecord& m : rest.markets)
         for (const SpotLifetime& life : lifetimes_of(m)) after.push_back(life);
-    if (before && !after.empty()) unseen = ks_distance(*before, survival_of(after));
+    if (history->names_nodes && before && !after.empty()) unseen = ks_distance(*before, survival_of(after));
     if (f.output == "json") {
         nlohmann::ordered_json out = spot_fit_json(*fit);
         out["holdout"] = {{"share", f.holdout}, {"nodes", after.size()}, {"ks_distance", unseen ? nlohmann::ordered_json(*unseen) : nlohmann::ordered_json(nullptr)}};

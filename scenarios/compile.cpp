@@ -438,10 +438,12 @@ std::uint64_t hash_of(const Scenario& scenario, const BlueprintParts& parts, con
     hash.add(std::vector<std::int64_t>{parts.span.count, parts.drain_limit.count, parts.epoch_ms,
                                        parts.cold ? 1 : 0});
     hash.add(parts.tables);
-    hash.add(parts.spot_markets);
-    hash.add(parts.spot_capacities);
-    hash.add(parts.spot_prices);
-    hash.add(parts.spot_lives);
+    if (!parts.spot_markets.empty()) {
+        hash.add(parts.spot_markets);
+        hash.add(parts.spot_capacities);
+        hash.add(parts.spot_prices);
+        hash.add(parts.spot_lives);
+    }
     for (const ServerParts& s : parts.servers) {
         hash.add(s.cost.decode_step);
         hash.add(s.cost.mixed_step);

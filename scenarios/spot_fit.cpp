@@ -188,6 +188,7 @@ Result<SpotFit> fit_spot_market(const SpotHistory& history, const std::string& n
             for (const Batch& b : batches_of(m)) whole += b.is_reclaim() && b.share() >= 1 ? 1 : 0;
         if (reclaims > 0) fit.reclaims_per_day *= static_cast<double>(reclaims - std::min(reclaims, whole)) / static_cast<double>(reclaims);
     }
+    fit.ages_known = history.names_nodes;
     fit.distance = ks_distance(fit, survival_of(all));
     return fit;
 }
@@ -248,7 +249,7 @@ nlohmann::ordered_json spot_fit_json(const SpotFit& fit) {
     out["plenty_mean_h"] = mean(fit.plenty_hours);
     out["drought_mean_h"] = mean(fit.drought_hours);
     out["hour_factors"] = fit.hour_factors.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(fit.hour_factors);
-    out["ks_distance"] = fit.distance;
+    out["ks_distance"] = fit.ages_known ? nlohmann::ordered_json(fit.distance) : nlohmann::ordered_json(nullptr);
     return out;
 }
 

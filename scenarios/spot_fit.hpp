@@ -29,6 +29,7 @@ struct SpotFit {
     double reclaims_per_day = 0;         ///< of a zone
     double reclaim_share = 0;            ///< mean share of its nodes that one takes
     std::vector<double> plenty_hours, drought_hours;  ///< lengths of whiles with and without any capacity
+    bool ages_known = false;             ///< the record says which node went
     double distance = 0;                 ///< Kolmogorov-Smirnov: fitted survival against the recorded one, with reclaims
     std::size_t markets = 0;
 
