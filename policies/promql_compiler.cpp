@@ -55,10 +55,10 @@ SampleLayout PromqlCompiler::layout() const {
         StreamPlan plan = stream.plan;
         const std::int64_t interval =
             m_catalog.families[static_cast<std::size_t>(plan.family)].scrape_interval_ms;
-        // Both ends of the history and one scrape that is just out of it; a marker or two for each pod that
-        // came and went.
+        // Both ends of the history, one scrape that is just out of it and one more, so that it is known to be
+        // the whole; a marker or two for each pod that came and went. Who asks for the present needs the newest.
         const std::int64_t markers = plan.first_pod < 0 ? 2 : 2 * std::int64_t{m_options.pods_per_slot};
-        plan.capacity = static_cast<std::int32_t>(stream.history_ms / interval + 3 + markers);
+        plan.capacity = stream.history_ms == 0 ? 2 : static_cast<std::int32_t>(stream.history_ms / interval + 4 + markers);
         plan.first_series = layout.series_count;
         plan.first_sample = layout.sample_count;
         layout.series_count += plan.slots;

@@ -214,7 +214,7 @@ private:
                     add_element({labels, stream.first_pod < 0 ? -1 : stream.first_pod + slot,
                                  stream.first_pod < 0 ? 0 : generation, 0, sample.value, sample.time_ms()});
                 }
-                if (!found && !is_before_start(state.newest_lost_ms, at_ms - op.range_ms))
+                if (!found && state.lost)
                     return fail(PromqlStatus::history_too_short);
             }
         }
@@ -244,9 +244,8 @@ private:
                                std::int32_t slot, std::int32_t labels, std::int64_t start_ms,
                                std::int64_t end_ms) {
         const SeriesState& state = m_store.series[stream.first_series + slot];
-        if (state.count == 0 && state.newest_lost_ms == no_time_ms) return;
-        if (!is_before_start(state.newest_lost_ms, start_ms)) return fail(PromqlStatus::history_too_short);
-        if (state.count > 0 && is_before_start(state.newest.time_ms(), start_ms)) return;  // it ended before
+        if (state.count == 0) return;
+        if (is_before_start(state.newest.time_ms(), start_ms)) return;  // it ended before
         if (rate_of_rising(function, stream, slot, labels, start_ms, end_ms)) return;
         std::uint32_t newest = 0, generation = state.generation;
         while (newest < state.count && sample_from_newest(m_store, stream, slot, newest).time_ms() > end_ms) {
@@ -260,6 +259,7 @@ private:
             if (sample.kind() == SampleKind::gone) --generation;
             ++past_oldest;
         }
+        if (past_oldest == state.count && state.lost) return fail(PromqlStatus::history_too_short);
         std::int32_t count = 0;
         for (std::uint32_t back = past_oldest; back > newest; --back) {
             const MetricSample& sample = sample_from_newest(m_store, stream, slot, back - 1);
@@ -301,6 +301,10 @@ private:
         if (inside == rising && inside < state.count &&
             !is_before_start(sample_from_newest(m_store, stream, slot, inside).time_ms(), start_ms))
             return false;
+        if (inside == state.count && state.lost) {
+            fail(PromqlStatus::history_too_short);
+            return true;
+        }
         if (inside < 2) return true;  // a single sample has no rate
         const MetricSample first = sample_from_newest(m_store, stream, slot, inside - 1);
         const double value =

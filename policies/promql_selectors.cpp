@@ -150,7 +150,8 @@ PromqlFlow PromqlCodeGenerator::selector(const PromqlNode& node) {
     const std::int64_t lookback = m_compiler.options().lookback_ms;
     const std::int32_t table = static_cast<std::int32_t>(m_program.words.size());
     for (const SelectedStream& s : selected) {
-        const std::int64_t history = history_before(node) + std::max<std::int64_t>(node.offset_ms, 0) + lookback;
+        const std::int64_t past = history_before(node) + std::max<std::int64_t>(node.offset_ms, 0);
+        const std::int64_t history = past > 0 ? past + lookback : 0;
         const std::int32_t stream = require_stream(node, s, history);
         const std::int32_t labels = m_table.intern(s.labels);
         m_program.words.insert(m_program.words.end(), {stream, labels});

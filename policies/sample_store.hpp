@@ -23,18 +23,15 @@ struct MetricSample {
     WT_HD SampleKind kind() const { return static_cast<SampleKind>(stamp & 3); }
 };
 
-/// Earlier than every sample.
-inline constexpr std::int64_t no_time_ms = INT64_MIN / 8;
-
 /// The ring of one series: `count` samples end before `next` (both below the stream's capacity, cyclic).
 struct SeriesState {
-    std::int64_t newest_lost_ms = no_time_ms;  ///< time of the youngest sample that the ring has overwritten
     std::uint32_t next = 0;
     std::uint32_t count = 0;
     std::uint32_t generation = 0;  ///< how many pods have left this slot
     std::uint32_t rising = 0;      ///< the newest so many entries are values of one pod, none below the one before
     MetricSample newest;           ///< of the ring: nearly every query asks for it
     std::int64_t distance_ms = 0;  ///< between it and the one before
+    bool lost = false;             ///< the ring has overwritten entries: older ones than it holds are not known
 };
 
 /// A stream is one metric family of one workload with one value of the family's own dimension (a bucket's
@@ -106,7 +103,7 @@ WT_HD inline const MetricSample& sample_from_newest(const SampleStoreView& store
     MetricSample& place =
         store.samples[stream.first_sample + std::int64_t{slot} * stream.capacity + state.next];
     if (state.count == static_cast<std::uint32_t>(stream.capacity)) {
-        state.newest_lost_ms = place.time_ms();
+        state.lost = true;  // not what it was: the place is cold, and most of an append is spent waiting for it
     } else {
         ++state.count;
     }
