@@ -272,7 +272,8 @@ private:
     WT_HD_COLD void pull_failed(Parts& fleet, std::uint32_t p, Tick now) {
         KubeletPod& k = m_pods[p];
         ++k.failed_pulls;
-        const Tick expires = k.pull_backoff.failed(now, kubelet_backoff);
+        constexpr BackoffRules rules = kubelet_backoff;  // by value: device code has no address of it
+        const Tick expires = k.pull_backoff.failed(now, rules);
         fleet.state().owner().note(
             OccurrenceRecord{Occurrence::image_pull_failed, p, no_object, (expires - now).count, now});
         wait_for_pull(fleet, p, now);
