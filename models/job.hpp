@@ -10,17 +10,31 @@ namespace windtunnel {
 using JobIndex = std::uint32_t;
 inline constexpr JobIndex no_job = 0xffffffffu;
 
-enum class JobState : std::uint8_t { held, waiting, prefilling, fresh, decoding };
+/// Where a job is. With its server:
+enum class JobState : std::uint8_t {
+    held,         ///< with none
+    arriving,     ///< in its front end
+    waiting,      ///< in its queue
+    prefilling,   ///< between two chunks
+    fresh,        ///< in the step being scheduled, on its own, for a token
+    landing,      ///< decoding, while the token of its prefill is still on its way (asynchronous scheduling)
+    decoding,     ///< a token in every step
+    stalled,      ///< decoding, but left out of the last step
+    retiring,     ///< its last token is on its way
+    overrunning,  ///< its last token is on its way, and it is in the step behind it for nothing
+};
 
 /// A request in flight: from its arrival until it has ended. 64 bytes, in a pool shared by all replicas.
 struct Job {
     Tick arrival;
     Tick first_token;            ///< `never` until there is one; kept across preemptions
-    Tick last_token;             ///< when it was preempted: the end of the step that gave its last token;
+    Tick last_token;             ///< of one that is not decoding: when it got its last token;
                                  ///< before its first token: from when on its server sees it in the queue
-    std::uint32_t end_step = 0;  ///< while decoding: the server's step count at which it is done
+    std::uint32_t end_step = 0;  ///< while decoding: the server's step count at which it is done;
+                                 ///< while stalled: its tokens that have been hashed; with drafts: its blocks
     JobState state = JobState::waiting;
-    std::uint8_t aborted = 0;   ///< its client has gone; it leaves at the next step boundary
+    std::uint8_t aborted : 1 = 0;  ///< its client has gone; it leaves at the next step boundary
+    std::uint8_t rank : 7 = 0;     ///< of its server's engines, the one that holds it
     std::uint16_t replica = 0;  ///< the server that holds it
     std::uint32_t request = 0;  ///< index into the workload
     std::uint32_t prompt_tokens = 0;
@@ -43,6 +57,8 @@ struct JobPool {
     ArenaArray<JobBlocks, Layout> blocks;  ///< beside each job, where a server caches prefixes
     const Request* requests = nullptr;     ///< of the workload, and what their prompts have in common
     PrefixView prefixes;
+    std::uint64_t seed = 0;                ///< of the trial, for what is drawn by request
+    std::uint32_t trial = 0;
 
     WT_HD Job& operator[](JobIndex i) const { return jobs[i]; }
 

@@ -6,6 +6,16 @@
 
 namespace windtunnel {
 
+/// How long an engine sleeps that scheduled nothing while it holds requests (vllm.md 1.13.12): by priority, a sequence
+/// that gives way to those behind it ends the walk before they have had their turn.
+inline constexpr Tick pause_after_nothing{ticks_per_millisecond};
+
+/// What a replica is, from the outside.
+enum class ReplicaKind : std::uint8_t {
+    continuous,    ///< a vLLM-like engine: who comes joins the sequences that run
+    whole_batches  ///< requests in batches that begin and end together
+};
+
 /// A vLLM-like engine as the blueprint holds it: scheduler limits, KV pool and step costs, all integers.
 struct ServerConfig {
     std::int32_t max_num_seqs = 1;
@@ -18,9 +28,29 @@ struct ServerConfig {
     std::uint8_t reserve_full_sequence = 0;  ///< admission guard of vLLM 0.19+ (vllm.md 1.14 i)
     std::uint8_t extra_cuts = 0;             ///< tests only: every arrival cuts a jump. Law: changes nothing
     std::uint8_t prefix_caching = 0;         ///< blocks are found again by what they hold (vllm.md, section 2)
-    std::uint8_t padding[4] = {};
+    std::uint8_t asynchronous = 0;  ///< a step is scheduled while the one before it runs (vllm.md 1.13)
+    std::uint8_t by_priority = 0;   ///< queue and preemption by (priority, arrival) instead of first come, first served
+    std::uint8_t prefill_first = 0;  ///< vLLM's V0: a step admits whole prompts, or gives tokens if it can admit none
+    ReplicaKind kind = ReplicaKind::continuous;
+    std::int32_t long_prefill_threshold = 0;  ///< tokens that a prompt gets in a step at most; 0 = no such limit
+    std::int32_t draft_tokens = 0;            ///< speculative decoding: tokens proposed for each sequence and step
+    std::uint32_t acceptance_q32 = 0;         ///< that the next of them is accepted when those before it are; 2^32 = 1
+    std::int32_t lookahead_tokens = 0;        ///< slots that a running sequence asks for behind its tokens (2.10)
     Tick per_sampled_row;
     std::int64_t prefill_ticks_per_pair_q16 = 0;
+    std::int32_t data_parallel = 1;  ///< engines behind one front end, each with all of the above
+    // Of whole batches of up to max_num_seqs requests.
+    std::int32_t instances = 1;       ///< that take batches at the same time
+    std::int32_t capacity_milli = 1000;  ///< of what they share, in thousandths of what one can use
+    std::uint8_t delay_from_pick = 0;  ///< the queue's delay counts from when an instance was free, not from the arrival
+    std::uint8_t timed = 0;            ///< a batch takes batch_base + size * batch_request + tokens * batch_token
+    std::uint8_t padding[2] = {};
+    Tick queue_delay;                  ///< how long the oldest waits for others
+    Tick batch_base, batch_request, batch_token;
+    // Of the front end's one thread, where its CPUs are few enough to matter; all zero = they are not.
+    Tick front_request, front_prompt_token, front_output_token;
+    Tick host_wait;  ///< of each step, how long its GPU waits for that CPU
+    BlobSpan<std::int32_t> preferred_sizes;  ///< of batches
     BlobSpan<Tick> decode_step;          ///< [0 .. max_num_seqs], see StepCostTable
     BlobSpan<Tick> mixed_step;           ///< [0 .. max_num_batched_tokens]
     BlobSpan<ContextSegment> attention;  ///< ascending in from_tokens, the first from 0
@@ -29,6 +59,14 @@ struct ServerConfig {
         return static_cast<std::int64_t>(
             (static_cast<std::uint32_t>(tokens) + static_cast<std::uint32_t>(block_size) - 1) /
             static_cast<std::uint32_t>(block_size));
+    }
+    /// Whether a running sequence can be left out of a step, so that which one is matters.
+    [[nodiscard]] WT_HD bool in_turn() const { return by_priority != 0 || long_prefill_threshold > 0 || draft_tokens > 0; }
+    [[nodiscard]] WT_HD bool has_front_end() const {
+        return front_request.count + front_prompt_token.count + front_output_token.count > 0;
+    }
+    [[nodiscard]] WT_HD Tick front_end_time(std::uint32_t prompt, std::uint32_t output) const {
+        return front_request + std::int64_t{prompt} * front_prompt_token + std::int64_t{output} * front_output_token;
     }
     /// The attention segment that a batch with `context` tokens is in.
     [[nodiscard]] WT_HD std::uint32_t segment_of(std::int64_t context) const {
@@ -49,6 +87,30 @@ struct ServerConfig {
         if (context > 0) t += attention_time(context);
         return t;
     }
+    /// Of `size` requests whose longest prompt and output are these, and which have `tokens` prompt tokens in all. A
+    /// generation prefills the padded prompts, as many tokens at once as fit, and then makes a token for each request,
+    /// finished or not, until the longest has its last.
+    [[nodiscard]] WT_HD_COLD Tick batch_time(std::int64_t size, std::int64_t prompt, std::int64_t output,
+                                             std::int64_t tokens) const {
+        if (timed) return batch_base + size * batch_request + tokens * batch_token;
+        Tick time;
+        for (std::int64_t left = size * prompt; left > 0; left -= max_num_batched_tokens)
+            time += mixed_step[static_cast<std::size_t>(left < max_num_batched_tokens ? left : max_num_batched_tokens)];
+        time.count += per_sampled_row.count * size + ((size * (prompt * (prompt + 1) / 2) * prefill_ticks_per_pair_q16) >> 16);
+        for (std::int64_t i = 1; i < output;) {
+            const std::int64_t context = size * (prompt + i);
+            const std::uint32_t segment = segment_of(context);
+            std::int64_t steps = output - i;
+            if (segment + 1 < attention.count) {
+                const std::int64_t inside = (attention[segment + 1].from_tokens - context + size - 1) / size;
+                if (inside < steps) steps = inside;
+            }
+            time += steps * (decode_step[static_cast<std::size_t>(size)] + attention_time(context));
+            time.count += attention[segment].ticks_per_token * size * (steps * (steps - 1) / 2);
+            i += steps;
+        }
+        return time;
+    }
 };
 
 /// What vLLM's gauges and counters show: set at step boundaries, so a reading between two shows the last.
@@ -62,6 +124,19 @@ struct ServerGauges {
     std::uint64_t prefix_queries = 0;  ///< prompt tokens of requests admitted for the first time, with prefix caching
     std::uint64_t prefix_hits = 0;     ///< of these, found in the cache
     Tick busy;  ///< time spent in steps, up to the reading
+
+    /// Of two engines together.
+    WT_HD void add(const ServerGauges& other) {
+        running += other.running;
+        waiting += other.waiting;
+        used_blocks += other.used_blocks;
+        prompt_tokens += other.prompt_tokens;
+        generation_tokens += other.generation_tokens;
+        preemptions += other.preemptions;
+        prefix_queries += other.prefix_queries;
+        prefix_hits += other.prefix_hits;
+        busy += other.busy;
+    }
 
     bool operator==(const ServerGauges&) const = default;
 };

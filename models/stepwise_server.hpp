@@ -2,11 +2,13 @@
 #include "models/fault.hpp"
 #include "models/job.hpp"
 #include "models/server_config.hpp"
+#include "models/speculation.hpp"
 
 #include <algorithm>
 #include <deque>
 #include <list>
 #include <map>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -31,7 +33,7 @@ public:
         for (std::size_t i = 0; i < m_blocks.size(); ++i) m_free.push_back(i);
         m_cached.clear();
         m_until = never;
-        m_stepping = false;
+        m_flight.clear();
         m_gauges = {};
     }
 
@@ -39,13 +41,24 @@ public:
     [[nodiscard]] std::uint32_t in_flight() const {
         return static_cast<std::uint32_t>(m_running.size() + m_waiting.size());
     }
+    [[nodiscard]] std::uint32_t load() const {
+        return static_cast<std::uint32_t>(m_running.size() + 4 * m_waiting.size());
+    }
     [[nodiscard]] std::int64_t free_blocks() const { return std::ssize(m_free); }
     [[nodiscard]] std::uint64_t preemptions() const { return m_gauges.preemptions; }
     [[nodiscard]] const ServerGauges& totals() const { return m_gauges; }
 
     void arrive(Pool& pool, JobIndex index, Tick now, Tick) {
         const Job& job = pool[index];
-        m_waiting.push_back({index, job.prompt_tokens, job.output_tokens, 0, 0, 0, never, m_arrivals++, {}, 0, false});
+        const Request& request = pool.requests[job.request];
+        Sequence s{};
+        s.job = index;
+        s.prompt = job.prompt_tokens;
+        s.limit = job.output_tokens;
+        s.asked = std::max<std::int64_t>(request.asked(), s.limit);
+        s.rank = {request.priority, job.arrival.count, job.request};
+        s.arrival = m_arrivals++;
+        queue_up(s, false);
         if (m_until == never) m_until = now;
     }
 
@@ -55,7 +68,12 @@ public:
     template <class Sink>
     void advance(Pool& pool, Sink& sink, Fault& fault) {
         const Tick now = m_until;
-        if (m_stepping) end_step(pool, sink, now);
+        if (!m_flight.empty()) {  // 1.13.1 (c), (d)
+            m_gauges.busy += now - m_from - m_config->host_wait;
+            const Batch ended = m_flight.front();
+            m_flight.pop_front();
+            apply(pool, sink, ended, now);
+        }
         m_config = m_next_config;
         const auto let_go = [&](Sequence& s) {
             if (!pool[s.job].aborted) return false;
@@ -66,7 +84,19 @@ public:
         };
         std::erase_if(m_running, let_go);
         std::erase_if(m_waiting, let_go);
-        begin_step(pool, fault, now);
+        const std::size_t depth = m_config->asynchronous ? 2 : 1;  // 1.13
+        while (m_flight.size() < depth && !fault.broken()) {
+            Batch batch = m_config->prefill_first ? schedule_v0(pool, fault) : schedule(pool, fault);
+            if (batch.rows.empty()) break;
+            m_flight.push_back(std::move(batch));
+        }
+        m_gauges.running = static_cast<std::int64_t>(m_running.size());
+        m_gauges.waiting = static_cast<std::int64_t>(m_waiting.size());
+        m_gauges.used_blocks = m_config->usable_blocks - std::ssize(m_free);
+        m_from = now;
+        m_until = m_flight.empty() ? never : now + m_flight.front().time;
+        if (!m_flight.empty() || (m_running.empty() && m_waiting.empty())) return;
+        if (WT_CHECK(fault, m_preempted)) m_until = now + pause_after_nothing;  // 1.13.12
     }
 
     template <class Sink>
@@ -81,8 +111,9 @@ public:
         for (const Sequence& s : m_running) lose(s);
         for (const Sequence& s : m_waiting) lose(s);
         ServerGauges totals = gauges_at(now);
-        start(*m_config);
+        start(*m_next_config);
         m_gauges = totals;
+        m_gauges.running = m_gauges.waiting = m_gauges.used_blocks = 0;
     }
 
     [[nodiscard]] ServerGauges gauges(const Pool&, Tick now) const { return gauges_at(now); }
@@ -97,20 +128,35 @@ private:
         Content content{};
         std::list<std::size_t>::iterator place{};  ///< in the free list
     };
+    /// What the scheduler knows a sequence by under --scheduling-policy priority: the lower goes first.
+    using Rank = std::tuple<std::int32_t, std::int64_t, std::uint32_t>;
     struct Sequence {
         JobIndex job;
-        std::int64_t prompt, limit;  ///< tokens; `limit` is where the model stops
+        std::int64_t prompt, limit, asked;  ///< tokens; `limit` is where the model stops, `asked` where vLLM stops it
         std::int64_t outputs, computed, scheduled;
+        std::int64_t placeholders;  ///< tokens on their way (1.13.5)
+        bool decoding;              ///< since it was last admitted, a step that gives it a token has been scheduled
         Tick last_token;
+        Rank rank;
         std::uint64_t arrival;            ///< number
         std::vector<std::size_t> blocks;  ///< its table
         std::int64_t hashed;              ///< of these, how many have been entered
         bool admitted;                    ///< once at least
     };
+    /// A step that was scheduled, until its tokens are there.
+    struct Batch {
+        struct Row {
+            std::uint64_t arrival;
+            bool samples;
+            std::int64_t drafts;  ///< verified in it
+        };
+        std::vector<Row> rows;
+        Tick time;
+    };
 
     [[nodiscard]] ServerGauges gauges_at(Tick now) const {
         ServerGauges g = m_gauges;
-        if (m_stepping) g.busy += now - m_from;
+        if (!m_flight.empty()) g.busy += max(now - m_from - m_config->host_wait, Tick{});
         return g;
     }
 
@@ -155,12 +201,14 @@ private:
     }
 
     /// vllm.md 2.5: all or nothing.
-    bool try_allocate(const Pool& pool, Sequence& s, std::int64_t tokens) {
-        const std::int64_t need = blocks_for(s.computed + tokens) - std::ssize(s.blocks);
+    bool try_allocate(const Pool& pool, Sequence& s, std::int64_t tokens, std::int64_t lookahead = 0) {
+        const std::int64_t end = std::min<std::int64_t>(s.computed + tokens + lookahead, m_config->max_model_len);
+        const std::int64_t need = blocks_for(end) - std::ssize(s.blocks);
         if (need > std::ssize(m_free)) return false;
         for (std::int64_t i = 0; i < need; ++i) s.blocks.push_back(pop_block());
         if (!m_config->prefix_caching) return true;
-        for (const std::int64_t full = (s.computed + tokens) / m_config->block_size; s.hashed < full; ++s.hashed) {
+        const std::int64_t known = std::min(s.computed + tokens, s.prompt + s.outputs);  // 1.13.5
+        for (const std::int64_t full = known / m_config->block_size; s.hashed < full; ++s.hashed) {
             const std::size_t index = s.blocks[static_cast<std::size_t>(s.hashed)];
             m_blocks[index].hashed = true;
             m_blocks[index].content = content_of(pool, s, s.hashed);
@@ -178,41 +226,94 @@ private:
         s.hashed = 0;
     }
 
-    void begin_step(const Pool& pool, Fault& fault, Tick now) {
+    /// 1.2: a deque, or a heap by rank. `again`: it was preempted.
+    void queue_up(Sequence s, bool again) {
+        if (m_config->by_priority) {
+            const auto at = std::find_if(m_waiting.begin(), m_waiting.end(), [&](const Sequence& w) { return s.rank < w.rank; });
+            m_waiting.insert(at, std::move(s));
+        } else if (again) {
+            m_waiting.push_front(std::move(s));
+        } else {
+            m_waiting.push_back(std::move(s));
+        }
+    }
+
+    /// 1.7: preempts one and says whether it was the sequence at `at`, which moves along.
+    bool preempt(std::size_t& at, std::int64_t& budget) {
+        auto victim = std::prev(m_running.end());
+        if (m_config->by_priority)
+            victim = std::max_element(m_running.begin(), m_running.end(), [](const Sequence& a, const Sequence& b) { return a.rank < b.rank; });
+        const auto place = static_cast<std::size_t>(victim - m_running.begin());
+        Sequence s = *victim;
+        m_running.erase(victim);
+        budget += s.scheduled;
+        free_blocks_of(s);
+        s.computed = s.scheduled = s.placeholders = 0;
+        s.decoding = false;
+        queue_up(s, true);
+        ++m_gauges.preemptions;
+        if (place >= at) return place == at;
+        --at;
+        return false;
+    }
+
+    /// V0's step: 4.1 to 4.3.
+    Batch schedule_v0(const Pool& pool, Fault& fault) {
+        std::int64_t budget = m_config->max_num_batched_tokens;
+        bool prompts = false;
+        m_preempted = false;
+        for (Sequence& s : m_running) s.scheduled = 0;
+        while (!m_waiting.empty() && m_running.size() < static_cast<std::size_t>(m_config->max_num_seqs)) {
+            Sequence& head = m_waiting.front();
+            const std::int64_t whole = head.prompt + head.outputs;
+            if (whole > budget || blocks_for(whole) + m_config->watermark_blocks > std::ssize(m_free)) break;
+            if (!WT_CHECK(fault, try_allocate(pool, head, whole))) return {};
+            budget -= head.scheduled = whole;
+            m_running.push_back(head);
+            m_waiting.pop_front();
+            prompts = true;
+        }
+        for (std::size_t i = 0; !prompts && i < m_running.size(); ++i) {
+            for (; m_free.empty() && i < m_running.size(); m_preempted = true) preempt(i, budget);
+            if (i >= m_running.size()) break;
+            (void)WT_CHECK(fault, try_allocate(pool, m_running[i], 1));
+            m_running[i].scheduled = 1;
+        }
+        return batch_of_scheduled();
+    }
+
+    /// One step: 1.5 and 1.6.
+    Batch schedule(const Pool& pool, Fault& fault) {
         const ServerConfig& config = *m_config;
         std::int64_t budget = config.max_num_batched_tokens;
-        bool preempted = false;
+        bool ended = false;
+        m_preempted = false;
+        const auto limited = [&](std::int64_t n) {
+            return config.long_prefill_threshold > 0 ? std::min<std::int64_t>(n, config.long_prefill_threshold) : n;
+        };
         for (Sequence& s : m_running) s.scheduled = 0;
-        for (std::size_t i = 0; i < m_running.size() && budget > 0; ++i) {  // 1.5
-            const std::int64_t tokens =
-                std::min(m_running[i].prompt + m_running[i].outputs - m_running[i].computed, budget);
-            bool self = false;
-            while (!try_allocate(pool, m_running[i], tokens)) {
-                Sequence victim = m_running.back();  // 1.7
-                m_running.pop_back();
-                free_blocks_of(victim);
-                victim.computed = victim.scheduled = 0;
-                if (victim.outputs > 0 && !is_readmitted(victim)) victim.last_token = now;
-                m_waiting.push_front(victim);
-                ++m_gauges.preemptions;
-                preempted = true;
-                if (i == m_running.size()) {
-                    self = true;
-                    break;
-                }
+        for (std::size_t i = 0; i < m_running.size() && budget > 0 && !ended; ++i) {  // 1.5
+            const Sequence& s = m_running[i];
+            if (s.outputs + s.placeholders >= s.asked) continue;  // 1.13.6
+            const std::int64_t drafts = s.decoding ? config.draft_tokens : 0;
+            std::int64_t tokens = s.prompt + s.outputs + s.placeholders + drafts - s.computed;
+            tokens = std::min({limited(tokens), budget, config.max_model_len - 1 - s.computed});
+            while (!ended && !try_allocate(pool, m_running[i], tokens, config.lookahead_tokens)) {
+                ended = preempt(i, budget);
+                m_preempted = true;
             }
-            if (self) break;
+            if (ended) break;
             m_running[i].scheduled = tokens;
             budget -= tokens;
         }
-        while (!preempted && !m_waiting.empty() && budget > 0 &&
+        while (!m_preempted && !m_waiting.empty() && budget > 0 &&
                m_running.size() < static_cast<std::size_t>(config.max_num_seqs)) {  // 1.6
             Sequence& head = m_waiting.front();
             const std::int64_t whole = head.prompt + head.outputs;
             const std::vector<std::size_t> found = find_prefix(pool, head);
             const std::int64_t hits = std::ssize(found), cached = hits * config.block_size;
-            const std::int64_t tokens = std::min(whole - cached, budget);
-            if (tokens < whole - cached && !config.chunked_prefill) break;
+            const std::int64_t asked_for = limited(whole - cached), tokens = std::min(asked_for, budget);
+            if (tokens < asked_for && !config.chunked_prefill) break;
             const std::int64_t spare = m_running.empty() ? 0 : config.watermark_blocks;
             const std::int64_t in_use = std::count_if(found.begin(), found.end(), [&](std::size_t b) { return m_blocks[b].holders > 0; });
             const std::int64_t asked = config.reserve_full_sequence ? whole : cached + tokens;
@@ -222,7 +323,7 @@ private:
             head.blocks = found;
             head.hashed = hits;
             head.computed = cached;
-            if (!WT_CHECK(fault, try_allocate(pool, head, tokens))) return;
+            if (!WT_CHECK(fault, try_allocate(pool, head, tokens))) return {};
             if (config.prefix_caching && !head.admitted) {
                 m_gauges.prefix_queries += static_cast<std::uint64_t>(head.prompt);
                 m_gauges.prefix_hits += static_cast<std::uint64_t>(cached);
@@ -233,67 +334,80 @@ private:
             m_running.push_back(head);
             m_waiting.pop_front();
         }
-        m_gauges.running = static_cast<std::int64_t>(m_running.size());
-        m_gauges.waiting = static_cast<std::int64_t>(m_waiting.size());
-        m_gauges.used_blocks = config.usable_blocks - std::ssize(m_free);
+        return batch_of_scheduled();
+    }
 
-        std::int64_t tokens = 0, rows = 0, pairs = 0, context = 0, decodes = 0, prefills = 0;
-        for (const Sequence& s : m_running) {
-            tokens += s.scheduled;
+    /// What the step costs, and what it makes of the sequences right after it was scheduled (1.9, 1.13.5).
+    Batch batch_of_scheduled() {
+        Batch batch;
+        std::int64_t tokens = 0, sampled = 0, pairs = 0, context = 0, decodes = 0, prefills = 0;
+        for (Sequence& s : m_running) {
             if (s.scheduled == 0) continue;
-            const bool decode = s.outputs > 0 && s.computed == s.prompt + s.outputs - 1 && !is_readmitted(s);
-            if (s.computed + s.scheduled == s.prompt + s.outputs) ++rows;
-            if (decode) {
+            tokens += s.scheduled;
+            if (s.decoding) {
                 ++decodes;
                 context += s.computed + 1;
             } else {
                 ++prefills;
                 pairs += s.scheduled * s.computed + s.scheduled * (s.scheduled + 1) / 2;
             }
+            s.computed += s.scheduled;
+            const std::int64_t drafts = s.computed - (s.prompt + s.outputs + s.placeholders);
+            const bool samples = drafts >= 0;
+            if (samples) {
+                ++sampled;
+                ++s.placeholders;
+                s.decoding = true;
+            }
+            batch.rows.push_back({s.arrival, samples, drafts});
         }
-        if (tokens == 0) {
-            (void)WT_CHECK(fault, m_running.empty() && m_waiting.empty());
-            m_stepping = false;
-            m_until = never;
-            return;
-        }
-        m_stepping = true;
-        m_from = now;
-        Tick cost;
-        if (prefills == 0) {
-            cost = config.decode_step[static_cast<std::size_t>(decodes)] + config.attention_time(context);
-        } else {
-            cost = config.mixed_step_time(tokens, rows, pairs, context);
-        }
-        m_until = now + cost;
+        const ServerConfig& config = *m_config;
+        if (prefills == 0)
+            batch.time = config.decode_step[static_cast<std::size_t>(decodes)] + config.attention_time(context);
+        else
+            batch.time = config.mixed_step_time(tokens, sampled, pairs, context);
+        return batch;
     }
 
-    /// A sequence that is computing tokens it had before it was preempted, even if only one is left.
-    static bool is_readmitted(const Sequence& s) { return s.last_token != never; }
-
+    /// 1.9 to 1.11, 1.13.7: tokens of sequences that have gone are dropped, those of preempted ones kept.
     template <class Sink>
-    void end_step(Pool& pool, Sink& sink, Tick now) {
-        m_gauges.busy += now - m_from;
-        for (Sequence& s : m_running) {
-            s.computed += s.scheduled;
-            if (s.scheduled == 0 || s.computed < s.prompt + s.outputs) continue;
-            ++m_gauges.generation_tokens;  // 1.9, 1.10
-            if (s.outputs == 0) {
-                pool[s.job].first_token = now;
-                m_gauges.prompt_tokens += static_cast<std::uint64_t>(s.prompt);
-                sink.first_token(s.job, now);
-            } else {
-                sink.gaps(now - (is_readmitted(s) ? s.last_token : m_from), Tick{}, 1, 1);
+    void apply(Pool& pool, Sink& sink, const Batch& batch, Tick now) {
+        for (const typename Batch::Row& row : batch.rows) {
+            if (!row.samples) continue;
+            const auto is_it = [&](const Sequence& s) { return s.arrival == row.arrival; };
+            if (const auto r = std::find_if(m_running.begin(), m_running.end(), is_it); r != m_running.end()) {
+                if (give_tokens(pool, sink, *r, row.drafts, now)) m_running.erase(r);
+            } else if (const auto w = std::find_if(m_waiting.begin(), m_waiting.end(), is_it); w != m_waiting.end()) {
+                if (give_tokens(pool, sink, *w, row.drafts, now)) m_waiting.erase(w);
             }
-            s.last_token = never;
-            ++s.outputs;
         }
-        for (Sequence& s : m_running) {
-            if (s.outputs < s.limit) continue;
-            free_blocks_of(s);
-            sink.finished(s.job, now);
+    }
+    /// True when it has them all. The tokens of a step come together.
+    template <class Sink>
+    bool give_tokens(Pool& pool, Sink& sink, Sequence& s, std::int64_t drafts, Tick now) {
+        std::int64_t tokens = 1;
+        if (m_config->draft_tokens > 0) {
+            tokens += accepted_drafts(pool.seed, pool.trial, pool[s.job].request, static_cast<std::uint32_t>(s.outputs),
+                                      static_cast<std::uint32_t>(drafts), m_config->acceptance_q32);
+            tokens = std::min(tokens, s.limit - s.outputs);
+            s.computed = s.prompt + s.outputs + tokens - 1;  // 1.9: what was rejected is rolled back
         }
-        std::erase_if(m_running, [](const Sequence& s) { return s.outputs >= s.limit; });
+        m_gauges.generation_tokens += static_cast<std::uint64_t>(tokens);
+        if (s.outputs == 0) {
+            pool[s.job].first_token = now;
+            m_gauges.prompt_tokens += static_cast<std::uint64_t>(s.prompt);
+            sink.first_token(s.job, now);
+        } else {
+            sink.gaps(now - s.last_token, Tick{}, 1, 1);
+        }
+        for (std::int64_t i = 1; i < tokens; ++i) sink.gaps(Tick{}, Tick{}, 1, 1);
+        s.last_token = now;
+        s.outputs += tokens;
+        if (s.placeholders > 0) --s.placeholders;
+        if (s.outputs < s.limit) return false;
+        free_blocks_of(s);
+        sink.finished(s.job, now);
+        return true;
     }
 
     const ServerConfig* m_config = nullptr;
@@ -305,7 +419,8 @@ private:
     std::map<Content, std::vector<std::size_t>> m_cached;  ///< copies, the oldest first
     std::uint64_t m_arrivals = 0;
     Tick m_from, m_until = never;
-    bool m_stepping = false;
+    bool m_preempted = false;    ///< by the last scheduling
+    std::deque<Batch> m_flight;  ///< the front is on the GPU
     ServerGauges m_gauges;
 };
 

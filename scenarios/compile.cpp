@@ -173,14 +173,15 @@ private:
         ResourceAmounts& needs = m_pod.plan.needs;
         needs = m_out.extended.needs_of(pod);
         const std::string resource = pod.gpu_resource();
-        const std::int64_t wanted = std::int64_t{declared->tensor_parallel} * declared->pipeline_parallel;
+        const bool engine = !declared->batching || !declared->batching->timed();  // whatever is timed may run on CPUs
+        const std::int64_t wanted = engine ? std::int64_t{declared->tensor_parallel} * declared->pipeline_parallel * declared->data_parallel : 0;
         if (pod.gpus() * m_object.group_size < wanted)
             return refuse_object(
                 "spec.template.spec.containers",
                 fmt::format("found {} GPUs in its resources, allowed: at least {} (tensor-parallel-size {} x "
-                            "pipeline-parallel-size {}): resources.limits.{}",
+                            "pipeline-parallel-size {} x data-parallel-size {}): resources.limits.{}",
                             pod.gpus(), wanted, declared->tensor_parallel,
-                            declared->pipeline_parallel, resource.empty() ? "nvidia.com/gpu" : resource));
+                            declared->pipeline_parallel, declared->data_parallel, resource.empty() ? "nvidia.com/gpu" : resource));
         // A pool that is not understood has been reported; whether the pods would fit on it is not known.
         if (std::any_of(pools.begin(), pools.end(), [](const PoolDraft& p) { return p.refused; })) return;
         const NodePlaces places = places_of(pod, m_out.extended, pools, m_scenario.cluster);
@@ -261,7 +262,10 @@ private:
 
     /// The servers of a template, one for each kind of GPU that its pods may meet. A model that runs on none of
     /// them is an error, one that runs on some a warning: pods on the others never serve.
-    bool serve(const ModelServer& declared, TemplateParts& pod, CompiledWorkload& facts) {
+    bool serve(const ModelServer& given, TemplateParts& pod, CompiledWorkload& facts) {
+        ModelServer declared = given;
+        if (!declared.cpu_limit_milli && m_object.server_container < m_object.pod.containers.size())
+            declared.cpu_limit_milli = m_object.pod.containers[m_object.server_container].resources.cpu_limit_milli;
         std::vector<std::int32_t> servers(m_gpu_kinds, no_fit_server);
         Problems problems;
         std::vector<std::string> runs, fails;
@@ -276,6 +280,10 @@ private:
                 fails.push_back(gpu.device.empty() ? "no GPU" : gpu.device);
                 continue;
             }
+            if (made->long_prefill_threshold > 0 && made->prefix_caching && m_out.parts.shared_prefixes)
+                refuse(declared.where, declared.path,
+                       "a limit on the prefill of long prompts beside prompts that share prefixes is not simulated, allowed: "
+                       "--long-prefill-token-threshold 0, or --no-enable-prefix-caching");
             const auto memory_milli = static_cast<std::int32_t>(std::lround(here.capacity.gpu_memory_utilization * 1000));
             if (gpu.takes_turns) warn_of_turns(declared, gpu, memory_milli);
             servers[gpu.kind] = static_cast<std::int32_t>(m_out.parts.servers.size());

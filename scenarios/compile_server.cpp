@@ -1,6 +1,8 @@
 #include "scenarios/compile_server.hpp"
 
 #include "models/step_time.hpp"
+#include "scenarios/batching_servers.hpp"
+#include "scenarios/speculation.hpp"
 
 #include <fmt/format.h>
 #include <algorithm>
@@ -62,6 +64,40 @@ bool is_or_slows(const BlueprintParts& parts, std::size_t sound, std::size_t ser
     return false;
 }
 
+/// What the front end does for a request, in seconds of a core (vllm.md, 11.5: estimates and the published regression of
+/// inference-sim, 2025): HTTP, JSON and tokenisation, and for each token that is streamed its text and its event.
+constexpr double front_end_request_s = 3e-3, front_end_prompt_token_s = 1e-6, front_end_output_token_s = 46e-6;
+
+/// Where a CPU limit leaves the API server and the engine core less than a core each, `share` thousandths of it.
+template <class Warn>
+void throttle(const KvCapacity& c, std::int64_t share, ServerParts& parts, StepTimeOptions& options, const Warn& warn) {
+    const double slower = 1000.0 / static_cast<double>(share);
+    parts.front_request = from_seconds(front_end_request_s * slower);
+    parts.front_prompt_token = from_seconds(front_end_prompt_token_s * slower);
+    parts.front_output_token = from_seconds(front_end_output_token_s * slower);
+    StepTimeCoefficients k = step_time_coefficients(c.gpu);
+    k.host_step_s *= slower;
+    k.host_row_s *= slower;
+    k.host_overlapped_s *= slower;
+    options.coefficients = k;
+    // What the host takes longer than it would, the GPU waits, unless the step after is scheduled meanwhile.
+    if (!parts.asynchronous) parts.host_wait = from_seconds(k.host_step_s * (1 - 1 / slower));
+    warn(fmt::format("the container's CPU limit leaves its API server and its engine {:.2f} cores each: requests queue for tokenisation and "
+                     "steps wait for the host; from 2 cores on neither does",
+                     static_cast<double>(share) / 1000));
+}
+
+/// Where the simulated V0 engine is not vLLM's.
+template <class Warn>
+void v0_notes(const ModelServer& server, const ServerParts& parts, const KvCapacity& c, const Warn& warn) {
+    if (!parts.prefill_first)
+        warn(fmt::format("vLLM {} runs the V0 engine; with chunked prefill it is simulated by V1's scheduler, with V0's "
+                         "memory and watermark",
+                         to_string(c.profile.version)));
+    if (server.prefix_caching.value_or(false))
+        warn("V0's prefix caching is not simulated: every prompt is computed in full");
+}
+
 }  // namespace
 
 Result<ServerParts> compile_server(const ModelServer& server, const std::string& gpu, CompiledWorkload& facts,
@@ -73,20 +109,15 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
     const auto warn = [&](std::string message) {
         warnings.push_back({server.where, server.path, std::move(message)});
     };
+    if (server.batching) return compile_batching_server(server, gpu, facts, warnings);
     // The others batch continuously too; the importer has warned.
     if (server.engine != "vllm" && server.engine != "sglang" && server.engine != "tgi")
         refuse(fmt::format("found the model server {}, allowed: vllm, sglang, tgi", server.engine));
     if (server.model.empty())
         refuse(
             "found no model, allowed: --model, the model as vllm serve's argument, or workload.server.model");
-    if (server.data_parallel > 1)
-        refuse(
-            "data parallel replicas inside a pod are not simulated, allowed: --data-parallel-size 1 and more "
-            "pods");
-    if (server.priority_scheduling)
-        refuse("priority scheduling is not simulated, allowed: --scheduling-policy fcfs");
-    if (server.long_prefill_token_threshold.value_or(0) > 0)
-        refuse("--long-prefill-token-threshold is not simulated, allowed: 0");
+    if (server.data_parallel > 128)
+        refuse(fmt::format("found --data-parallel-size {}, allowed: at most 128 engines in a pod", server.data_parallel));
     if (!errors.empty()) return errors;
 
     const Result<KvCapacity> capacity = kv_capacity(request_of(server, gpu));
@@ -116,12 +147,20 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
     std::int64_t blocks = server.num_gpu_blocks_override.value_or(c.kv_cache_tokens / c.block_size);
     parts.usable_blocks = blocks - (v1 ? 1 : 0);  // V1 keeps the null block (vllm.md 2.1)
     parts.watermark_blocks = static_cast<std::int64_t>(c.profile.kv_watermark * static_cast<double>(blocks));
-    parts.chunked_prefill = server.chunked_prefill.value_or(true);
+    // V0 cuts prompts by default where they may be longer than 32,768 tokens (0.5.4 on; vllm.md, section 5).
+    const bool cuts = v1 || (c.profile.version >= EngineVersion{5, 4} && c.max_model_len > 32768);
+    parts.chunked_prefill = server.chunked_prefill.value_or(cuts);
+    parts.prefill_first = !v1 && !parts.chunked_prefill;
     parts.reserve_full_sequence = c.profile.full_sequence_guard;
+    parts.asynchronous = v1 && server.async_scheduling.value_or(c.profile.asynchronous_scheduling);
+    parts.by_priority = server.priority_scheduling;
+    parts.long_prefill_threshold = server.long_prefill_token_threshold.value_or(0);
     parts.prefix_caching = server.prefix_caching.value_or(c.profile.prefix_caching) && v1;
     if (!parts.chunked_prefill)
         parts.max_num_batched_tokens = std::max(parts.max_num_batched_tokens, parts.max_model_len);
-    const std::int64_t most = parts.usable_blocks * parts.block_size;
+    // V0 keeps its watermark and a block for the next token.
+    const std::int64_t kept = parts.prefill_first ? parts.watermark_blocks + 1 : 0;
+    const std::int64_t most = (parts.usable_blocks - kept) * parts.block_size;
     if (parts.max_model_len > most) {
         if (most < 1)
             return Problem{server.where, server.path,
@@ -131,11 +170,14 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
             blocks));
         parts.max_model_len = static_cast<std::int32_t>(most);
     }
+    parts.data_parallel = server.data_parallel;
+    if (server.data_parallel > 1 && c.shape.moe)
+        warn("the data parallel engines of a mixture of experts are simulated each for itself; vLLM's step together");
     if (!v1)
-        warn(
-            fmt::format("vLLM {} runs the V0 engine; it is simulated with V1's scheduler (chunked prefill, "
-                        "recompute) and V0's memory and watermark",
-                        to_string(c.profile.version)));
+        v0_notes(server, parts, c, warn);
+    if (!v1 && (parts.by_priority || parts.long_prefill_threshold > 0 || server.speculation))
+        return Problem{server.where, server.path,
+                       "priorities, thresholds and speculation are not simulated for the V0 engine, allowed: V1, or none of them"};
     if (c.groups.size() > 1)
         warn(
             "the layers' sliding windows count as full attention in the scheduler; the pool's size does not");
@@ -144,9 +186,17 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
     options.asynchronous_scheduling = server.async_scheduling;
     options.enforce_eager = server.enforce_eager.value_or(false);
     options.max_cudagraph_capture_size = server.max_cudagraph_capture_size;
+    if (const std::int64_t share = cpu_share_milli(server); share < 1000) throttle(c, share, parts, options, warn);
     KvCapacity sized = c;
     sized.limits.max_num_batched_tokens = parts.max_num_batched_tokens;
     parts.cost = step_cost_table(sized, options);
+    if (server.speculation) {
+        std::vector<std::string> notes;
+        if (const auto wrong = apply_speculation(server, sized, options, parts, notes)) return Problem{server.where, server.path, *wrong};
+        for (const std::string& note : notes) warn(note);
+    } else if (server.acceptance_rate) {
+        return Problem{server.where, server.path, "found an acceptance rate without --speculative-config, allowed: both or neither"};
+    }
     if (longest_step_of(parts) > longest_step)
         return Problem{
             server.where, server.path,

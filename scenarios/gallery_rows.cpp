@@ -31,12 +31,15 @@ GalleryRow decode_row(const Document& document, const fs::path& folder, Findings
         variant.label = item.required_text("label");
         const std::string file = item.required_text("scenario");
         variant.file = (folder / file).string();
+        variant.refused = item.boolean("refused").value_or(false);
         if (!file.empty() && !fs::exists(folder / file))
             item.error("scenario", "found \"" + file + "\", which is not there, allowed: a scenario beside this file");
         item.finish();
         out.variants.push_back(std::move(variant));
     }
     if (out.variants.empty()) root.missing("variants", "a list of {label, scenario}");
+    else if (std::all_of(out.variants.begin(), out.variants.end(), [](const GalleryVariant& v) { return v.refused; }))
+        root.error("variants", "found none that runs, allowed: at least one without refused: true");
     for (Decoder& item : root.children("metrics")) out.metrics.push_back(decode_metric(item));
     if (out.metrics.empty()) root.missing("metrics", "a list of {path, label}");
     root.finish();

@@ -10,6 +10,7 @@ namespace windtunnel {
 struct GalleryVariant {
     std::string label;  ///< the head of its column
     std::string file;   ///< path of its scenario
+    bool refused = false;  ///< the trouble is that it is refused: it has no column, but its errors are shown
 };
 
 /// A number that the row is about.

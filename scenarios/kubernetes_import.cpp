@@ -512,6 +512,8 @@ void Importer::read_server(Decoder& object, WorkloadObject& out) {
         for (std::size_t i = 0; i < out.pod.containers.size(); ++i)
             if (out.pod.containers[i].resources.gpus() > 0) out.server_container = i;
     }
+    if (out.server && out.server_container < serving.containers.size())
+        out.server->cpu_limit_milli = serving.containers[out.server_container].resources.cpu_limit_milli;
     if (out.server || out.pod.gpus() == 0) return;
     std::string name;
     for (const Container& c : out.pod.containers)

@@ -8,10 +8,12 @@
 #include <nlohmann/json.hpp>
 
 #include "models/llm_catalog.hpp"
+#include "scenarios/batching_servers.hpp"
 #include "scenarios/command_line.hpp"
 #include "scenarios/derived_workloads.hpp"
 #include "scenarios/kubernetes_pods.hpp"
 #include "scenarios/other_servers.hpp"
+#include "scenarios/speculation.hpp"
 #include "scenarios/vllm_environment.hpp"
 #include "scenarios/vllm_flags.hpp"
 
@@ -192,6 +194,11 @@ void FlagReader::use(const GivenFlag& given) {
     else if (name == "port") small(given, s.port, 1, 65535);
     else if (name == "load-format") s.load_format = value;
     else if (name == "quantization") quantization(given, value);
+    else if (name == "speculative-config") {
+        Speculation spec;
+        if (const auto wrong = read_speculative_config(value, spec)) error(given, *wrong);
+        else s.speculation = spec;
+    }
     else if (name == "scheduling-policy") {
         if (value == "priority") s.priority_scheduling = true;
         else if (value != "fcfs") error(given, "found \"" + value + "\", allowed: fcfs or priority");
@@ -309,6 +316,35 @@ void resolve_model_path(ModelServer& server, Findings& findings) {
     server.model = named;
 }
 
+/// Keys of a server of whole batches; any of them makes it one.
+void decode_batching(Decoder& server, ModelServer& out) {
+    BatchServing batching = out.batching.value_or(BatchServing{});
+    bool any = false;
+    if (const auto given = server.int32("max_batch_size", 1, 100'000)) batching.max_batch_size = *given, any = true;
+    if (const auto given = server.int32("instances", 1, 1024)) batching.instances = *given, any = true;
+    if (const auto given = server.number("max_queue_delay_ms", 0, 1e6)) batching.queue_delay_ms = *given, any = true;
+    if (const auto given = server.boolean("delay_from_pick")) batching.delay_from_pick = *given, any = true;
+    for (const auto& [key, value] : {std::pair{"batch_ms", &batching.batch_ms}, std::pair{"request_ms", &batching.request_ms}, std::pair{"token_us", &batching.token_us}})
+        if (const auto given = server.number(key, 0, 1e6)) *value = *given, any = true;
+    if (const auto given = server.text("preferred_batch_sizes")) {
+        any = true;
+        batching.preferred_sizes.clear();
+        std::string rest = *given + ",";
+        for (std::size_t comma = rest.find(','); comma != std::string::npos; comma = rest.find(',')) {
+            const auto size = human_integer(rest.substr(0, comma));
+            if (!size || *size < 1 || *size > 100'000) {
+                server.error("preferred_batch_sizes", "found \"" + *given + "\", allowed: sizes with commas between them, as \"4,8\"");
+                break;
+            }
+            batching.preferred_sizes.push_back(static_cast<std::int32_t>(*size));
+            rest.erase(0, comma + 1);
+        }
+    }
+    if (!any) return;
+    out.batching = std::move(batching);
+    out.engine = "batching";
+}
+
 }  // namespace
 
 std::optional<KvShape> parse_kv_shape(const std::string& text) {
@@ -342,7 +378,10 @@ std::optional<ModelServer> read_model_server(const Container& container, Finding
     const bool huggingface_image = split_image(container.image).repository.ends_with("huggingfaceserver");
     if (command.empty()) {
         // The image's entry point is the server itself; args are its flags.
-        if (!(has_vllm_entry_point(container.image) || huggingface_image) || !container.command.empty()) return read_other_server(container, findings, context);
+        if (!(has_vllm_entry_point(container.image) || huggingface_image) || !container.command.empty()) {
+            if (auto batching = read_batching_server(container, context, findings)) return batching;
+            return read_other_server(container, findings, context);
+        }
         first_place = 0;
         if (huggingface_image) command = {"python", "-m", "huggingfaceserver"};
         else command = {"vllm", "serve"};
@@ -467,6 +506,13 @@ ModelServer decode_model_server(Decoder& server, const ModelServer& base) {
     on_off("enforce_eager", out.enforce_eager);
     number("gpu_memory_utilization", out.gpu_memory_utilization, 1e-6, 1);
     number("swap_space", out.swap_space_gib, 0, 1e6);
+    number("acceptance_rate", out.acceptance_rate, 0, 1);
+    decode_batching(server, out);
+    if (const auto given = server.text("speculative_config")) {
+        Speculation spec;
+        if (const auto wrong = read_speculative_config(*given, spec)) server.error("speculative_config", *wrong);
+        else out.speculation = spec;
+    }
     if (const auto given = server.integer("max_model_len", 1, 100'000'000)) out.max_model_len = given;
     if (const auto given = server.integer("num_gpu_blocks_override", 1, 1'000'000'000)) out.num_gpu_blocks_override = given;
     if (const auto given = server.integer("gpu_memory_bytes", 1)) out.gpu_memory_bytes = given;
@@ -490,7 +536,7 @@ std::optional<ModelServer> read_server_annotations(const std::map<std::string, s
     for (const auto& [key, value] : annotations) {
         if (!key.starts_with(prefix) || key == early_health_annotation) continue;
         Node member = resolve_plain_scalar(value);  // annotations are text; "2" means 2 here
-        for (const char* text_key : {"vllm_version", "vllm-version", "kv_shape", "kv-shape"})
+        for (const char* text_key : {"vllm_version", "vllm-version", "kv_shape", "kv-shape", "preferred_batch_sizes", "preferred-batch-sizes"})
             if (key.substr(prefix.size()) == text_key) member.kind = Node::Kind::string;
         member.key = key.substr(prefix.size());
         std::replace(member.key.begin(), member.key.end(), '-', '_');

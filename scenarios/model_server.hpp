@@ -18,11 +18,30 @@ struct Container;
 /// Pod annotation: the server's /health answers as soon as its process runs, loaded or not ("true").
 inline constexpr const char* early_health_annotation = "windtunnel.dev/early-health";
 
+/// Speculative decoding as --speculative-config says it.
+struct Speculation {
+    std::string method;       ///< "eagle3", "mtp", "ngram", "draft_model", ...
+    std::string model;        ///< what drafts, where it is a model
+    std::int32_t tokens = 1;  ///< proposed for each sequence in each step
+};
+
+/// How a server of whole batches forms them, and how long they take: batch_ms + requests x request_ms + prompt tokens x
+/// token_us, or, with none of these, as the generation of a language model does.
+struct BatchServing {
+    std::int32_t max_batch_size = 1;
+    double queue_delay_ms = 0;                  ///< how long the oldest waits for others
+    std::vector<std::int32_t> preferred_sizes;  ///< that go at once
+    std::int32_t instances = 1;                 ///< that take batches at the same time, on one GPU or the CPUs
+    bool delay_from_pick = false;               ///< the delay counts from when a worker takes the oldest up
+    std::optional<double> batch_ms, request_ms, token_us;
+    [[nodiscard]] bool timed() const { return batch_ms || request_ms || token_us; }
+};
+
 /// What one replica runs: a vLLM server as its container's command line says, or as the scenario's
 /// `workload.server` or `windtunnel.dev/...` annotations declare. Names are unresolved (the model and GPU
 /// catalogues are asked by the compiler); an empty optional means vLLM's own default for its version.
 struct ModelServer {
-    std::string engine = "vllm";         ///< or "sglang", "tgi": simulated as vLLM, with a warning
+    std::string engine = "vllm";         ///< or "sglang", "tgi": simulated as vLLM, with a warning; or "batching"
     std::string model;                   ///< Hugging Face id or path; "" = not said
     std::vector<std::string> served_model_names;
     std::string vllm_version;            ///< "0.8.5"; "" = unknown (the newest profile is used and named)
@@ -53,6 +72,10 @@ struct ModelServer {
     std::optional<std::int32_t> long_prefill_token_threshold;
     std::optional<std::int32_t> stream_interval;   ///< tokens per SSE chunk
     bool priority_scheduling = false;              ///< --scheduling-policy priority
+    std::optional<BatchServing> batching;          ///< of engine "batching"
+    std::optional<std::int64_t> cpu_limit_milli;   ///< of its container
+    std::optional<Speculation> speculation;
+    std::optional<double> acceptance_rate;         ///< of its drafts, each behind accepted ones; 0 to 1
     std::string load_format;                       ///< --load-format, "" = auto
     std::int32_t port = 8000;
     SourcePosition where;                          ///< of the command line or the declaration

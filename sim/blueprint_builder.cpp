@@ -209,9 +209,33 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
             to->reserve_full_sequence = from.reserve_full_sequence;
             to->extra_cuts = from.extra_cuts;
             to->prefix_caching = from.prefix_caching;
+            to->asynchronous = from.asynchronous;
+            to->by_priority = from.by_priority;
+            to->prefill_first = from.prefill_first;
+            to->long_prefill_threshold = from.long_prefill_threshold;
+            to->draft_tokens = from.draft_tokens;
+            to->lookahead_tokens = from.lookahead_tokens;
+            to->acceptance_q32 = from.acceptance_q32;
             to->per_sampled_row = from.cost.per_sampled_row;
             to->prefill_ticks_per_pair_q16 = from.cost.prefill_ticks_per_pair_q16;
         }
+        if (to != nullptr) {
+            to->kind = from.kind;
+            to->data_parallel = from.data_parallel;
+            to->instances = from.instances;
+            to->capacity_milli = from.capacity_milli;
+            to->delay_from_pick = from.delay_from_pick;
+            to->timed = from.timed;
+            to->queue_delay = from.queue_delay;
+            to->batch_base = from.batch_base;
+            to->batch_request = from.batch_request;
+            to->batch_token = from.batch_token;
+            to->front_request = from.front_request;
+            to->front_prompt_token = from.front_prompt_token;
+            to->front_output_token = from.front_output_token;
+            to->host_wait = from.host_wait;
+        }
+        out.fill(to ? &to->preferred_sizes : nullptr, from.preferred_sizes);
         out.fill(to ? &to->decode_step : nullptr, from.cost.decode_step);
         out.fill(to ? &to->mixed_step : nullptr, from.cost.mixed_step);
         out.fill(to ? &to->attention : nullptr, from.cost.attention);
@@ -222,6 +246,16 @@ void check(const ServerParts& s) {
     WT_EXPECTS(s.max_num_seqs >= 1 && s.max_num_batched_tokens >= s.max_num_seqs);
     WT_EXPECTS(s.block_size >= 1 && s.block_size <= 1024 && s.max_model_len >= 1);
     WT_EXPECTS(s.usable_blocks >= (s.max_model_len + s.block_size - 1) / s.block_size);
+    WT_EXPECTS(s.long_prefill_threshold >= 0 && s.draft_tokens >= 0 && s.draft_tokens <= 64);
+    WT_EXPECTS(s.draft_tokens == 0 || !s.asynchronous);
+    if (s.prefill_first) {
+        WT_EXPECTS(!s.asynchronous && !s.by_priority && s.long_prefill_threshold == 0 && s.draft_tokens == 0 && !s.chunked_prefill);
+        WT_EXPECTS(!s.prefix_caching && !s.reserve_full_sequence && s.max_num_batched_tokens >= s.max_model_len);
+        // A sequence alone keeps a block free, and comes back over the watermark.
+        WT_EXPECTS(s.usable_blocks > (s.max_model_len + s.block_size - 1) / s.block_size + s.watermark_blocks);
+    }
+    WT_EXPECTS(s.data_parallel >= 1 && s.data_parallel <= 128);
+    WT_EXPECTS(s.instances >= 1 && s.instances <= 1024 && s.capacity_milli >= 1 && s.capacity_milli <= 1'000'000);
     WT_EXPECTS(s.watermark_blocks >= 0 && s.watermark_blocks < s.usable_blocks);
     WT_EXPECTS(s.cost.decode_step.size() == static_cast<std::size_t>(s.max_num_seqs) + 1);
     WT_EXPECTS(s.cost.mixed_step.size() == static_cast<std::size_t>(s.max_num_batched_tokens) + 1);

@@ -12,6 +12,16 @@ struct ServerParts {
     std::int32_t max_num_seqs = 1, max_num_batched_tokens = 1, block_size = 16, max_model_len = 1;
     std::int64_t usable_blocks = 1, watermark_blocks = 0;
     bool chunked_prefill = true, reserve_full_sequence = false, extra_cuts = false, prefix_caching = false;
+    bool asynchronous = false, by_priority = false, prefill_first = false;
+    std::int32_t long_prefill_threshold = 0, draft_tokens = 0, lookahead_tokens = 0;
+    std::uint32_t acceptance_q32 = 0;
+    ReplicaKind kind = ReplicaKind::continuous;
+    std::int32_t data_parallel = 1;
+    std::int32_t instances = 1, capacity_milli = 1000;
+    bool delay_from_pick = false, timed = false;
+    Tick queue_delay, batch_base, batch_request, batch_token;
+    Tick front_request, front_prompt_token, front_output_token, host_wait;
+    std::vector<std::int32_t> preferred_sizes;
     StepCostTable cost;
 };
 

@@ -328,7 +328,8 @@ private:
         const bool up = pod.serves() && server >= 0 && !is_out(OutageKind::workload, pod.workload, now);
         if (up) {
             m_pods[p].gauges = host.gauges_of(p, max(now, Tick{}));
-            m_pods[p].blocks = b.servers[static_cast<std::size_t>(server)].usable_blocks;
+            m_pods[p].blocks = b.servers[static_cast<std::size_t>(server)].usable_blocks *
+                               b.servers[static_cast<std::size_t>(server)].data_parallel;
         }
         for (std::int32_t s = m_streams[pod.workload].own; s != no_stream; s = m_next[s]) {
             const StreamSource& source = b.stream_sources[static_cast<std::size_t>(s)];
@@ -415,7 +416,8 @@ private:
             const ServerGauges g = host.gauges_of(p, host.now());
             waiting += g.waiting;
             used += g.used_blocks;
-            blocks += m_blueprint->servers[static_cast<std::size_t>(server)].usable_blocks;
+            blocks += m_blueprint->servers[static_cast<std::size_t>(server)].usable_blocks *
+                      m_blueprint->servers[static_cast<std::size_t>(server)].data_parallel;
             ++pods;
         }
         if (pods == 0) return 0;

@@ -39,6 +39,8 @@ public:
         m_jobs.blocks = arena.template take<JobBlocks>(caching ? b.job_capacity : 0);
         m_jobs.requests = m_workload.requests;
         m_jobs.prefixes = m_workload.prefixes;
+        m_jobs.seed = m_key.seed;
+        m_jobs.trial = m_key.trial;
         m_server_calendar.take_memory(arena, b.pod_slots);
         m_control_calendar.take_memory(arena, m_slots.count);
         m_fleet.take_memory(arena, b);
@@ -400,7 +402,7 @@ private:
         if (now < m_blueprint.span) count_busy(p, now);
     }
     WT_HD void count_engine(std::uint32_t p) {
-        const ServerGauges& totals = m_servers[p].totals();
+        const ServerGauges totals = m_servers[p].totals();
         m_tally->kv_preemptions += totals.preemptions;
         m_tally->prefix_queries += totals.prefix_queries;
         m_tally->prefix_hits += totals.prefix_hits;

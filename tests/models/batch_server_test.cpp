@@ -103,6 +103,154 @@ TEST_CASE("batch server: an aborted request gives its blocks back and gets no mo
     CHECK(s.free_at_end == e.limits.usable_blocks);
 }
 
+TEST_CASE("asynchronous scheduling: a request that arrives during a step is in the step after the next") {
+    // Alone, a request is as fast as without: prefill 1000, decodes 111, 112, 113.
+    Experiment e = plain({{0, 10, 4, -1}});
+    e.limits.asynchronous = true;
+    CHECK(observe<BatchServer>(e).jobs[0].finish == 1336);
+    // Steps end at 1000, 1111, 1223, ... Who arrives at 1050 is seen at 1111, when the step up to 1223 is planned already;
+    // the one that prefills it costs 1000 and 10 + 3 tokens of context. Synchronously it starts at 1111, with 12 tokens.
+    e = plain({{0, 10, 20, -1}, {1050, 5, 1, -1}});
+    CHECK(observe<BatchServer>(e).jobs[1].first == 1111 + 1012);
+    e.limits.asynchronous = true;
+    CHECK(observe<BatchServer>(e).jobs[1].first == 1223 + 1013);
+}
+
+TEST_CASE("asynchronous scheduling: who stops at its limit is in no further step, who stops early in exactly one") {
+    // The first has its two tokens at 1111. Asked for no more, it leaves an idle engine, and the second starts at once.
+    Experiment e = plain({{0, 10, 2, -1}, {1112, 5, 1, -1}});
+    e.limits.asynchronous = true;
+    CHECK(observe<BatchServer>(e).jobs[1].first == 1112 + 1000);
+    // Had it been asked for more, a step for its third token would run from 1111 to 1223.
+    e.arrivals[0].unsaid = 5;
+    const Seen s = observe<BatchServer>(e);
+    CHECK(s.jobs[0].finish == 1111);
+    CHECK(s.jobs[1].first == 1223 + 1000);
+    CHECK(s.gap_count == 1);
+}
+
+TEST_CASE("asynchronous scheduling: the slot of one that finished is taken a step later") {
+    // One sequence at a time. The first has its tokens at 1111; synchronously the second starts there. Asynchronously a
+    // step would have been planned at 1000 already, which saw no free slot: nothing runs, and it starts at 1111 too. With
+    // two slots the third request waits for the step that was planned behind the first one's last.
+    Experiment e = plain({{0, 10, 2, -1}, {0, 10, 20, -1}, {1, 10, 1, -1}});
+    e.limits.max_num_seqs = 2;
+    // Both prefilled at 1000; the step to 1122 gives the first its last token. The next has one row: 112.
+    CHECK(observe<BatchServer>(e).jobs[2].first == 1122 + 1012);
+    e.limits.asynchronous = true;
+    CHECK(observe<BatchServer>(e).jobs[2].first == 1122 + 112 + 1013);
+}
+
+TEST_CASE("priority: the queue and who gives way go by priority, then by arrival") {
+    Experiment e = plain({{0, 10, 2, -1}, {10, 10, 2, -1}, {20, 10, 2, -1}});
+    e.limits.max_num_seqs = 1;
+    e.arrivals[2].priority = -1;
+    CHECK(observe<BatchServer>(e).jobs[1].first < observe<BatchServer>(e).jobs[2].first);
+    e.limits.by_priority = true;
+    CHECK(observe<BatchServer>(e).jobs[2].first < observe<BatchServer>(e).jobs[1].first);
+
+    // Three blocks of 4. At 2005 the first request holds two and the second needs another: first come, first served the
+    // second gives way; by priority the first, though it was admitted before. 105 ticks later the second is done.
+    e = plain({{0, 4, 6, -1}, {1, 4, 2, -1}});
+    e.limits.block_size = 4;
+    e.limits.usable_blocks = 3;
+    e.limits.max_model_len = 12;
+    e.arrivals[0].priority = 1;
+    CHECK(observe<BatchServer>(e).jobs[1].finish > observe<BatchServer>(e).jobs[0].finish);
+    e.limits.by_priority = true;
+    const Seen s = observe<BatchServer>(e);
+    CHECK(s.preemptions == 1);
+    CHECK(s.jobs[1].first == 1000 + 1005);
+    CHECK(s.jobs[1].finish == 2005 + 105);
+    CHECK(s.jobs[0].finish > s.jobs[1].finish);
+}
+
+TEST_CASE("priority: one that gives way to those behind it ends the step's walk, and the engine sleeps a millisecond") {
+    // Three blocks of 4 tokens. From 2005 on the first request holds two of them, the second, which matters more, one. Three
+    // steps later both need another: the first has its turn first, and is itself the one to give way.
+    Experiment e = plain({{0, 4, 8, -1}, {1, 1, 6, -1}});
+    e.limits.block_size = 4;
+    e.limits.usable_blocks = 3;
+    e.limits.max_model_len = 12;
+    e.limits.by_priority = true;
+    e.arrivals[0].priority = 1;
+    const Seen s = observe<BatchServer>(e);
+    CHECK(s.preemptions == 1);
+    CHECK(s.jobs[1].finish > pause_after_nothing.count);
+    CHECK(s == observe<StepwiseServer>(e));
+}
+
+TEST_CASE("long prefill threshold: a prompt gets no more than so many tokens in a step, and several prompts do") {
+    // 40 tokens in chunks of 16, 16 and 8, a step of 1000 each. The second prompt's chunks ride in the same steps.
+    Experiment e = plain({{0, 40, 1, -1}, {0, 20, 1, -1}});
+    CHECK(observe<BatchServer>(e).jobs[0].first == 1000);
+    e.limits.long_prefill_threshold = 16;
+    const Seen s = observe<BatchServer>(e);
+    CHECK(s.jobs[0].first == 3000);
+    CHECK(s.jobs[1].first == 2000);
+}
+
+TEST_CASE("V0: prompts are prefilled in steps of their own, while those that decode wait") {
+    // The second request arrives in the step up to 1111 and is prefilled, alone, from there to 2111; its neighbour's third
+    // token comes with the step after that, which both are in: 100 + 12 + 6. V1 would have mixed them.
+    Experiment e = plain({{0, 10, 3, -1}, {1050, 5, 2, -1}});
+    e.limits.prefill_first = true;
+    e.limits.chunked_prefill = false;
+    e.limits.max_model_len = e.limits.max_num_batched_tokens;
+    const Seen s = observe<BatchServer>(e);
+    CHECK(s.jobs[1].first == 1111 + 1000);
+    CHECK(s.jobs[0].finish == 2111 + 118);
+    CHECK(s.jobs[1].finish == 2111 + 118);
+    CHECK(s.gap_ticks == 111 + (2229 - 1111) + 118);
+    CHECK(s == observe<StepwiseServer>(e));
+}
+
+TEST_CASE("V0: admission leaves the watermark, and decoding wants a free block whether it takes one or not") {
+    // Ten blocks of 4, one kept: a prompt of 36 tokens is admitted beside nothing, one of 4 beside it is not.
+    Experiment e = plain({{0, 32, 4, -1}, {0, 4, 2, -1}});
+    e.limits.prefill_first = true;
+    e.limits.chunked_prefill = false;
+    e.limits.block_size = 4;
+    e.limits.usable_blocks = 10;
+    e.limits.watermark_blocks = 2;
+    e.limits.max_model_len = 28 + 8;
+    CHECK(observe<BatchServer>(e).jobs[1].first > observe<BatchServer>(e).jobs[0].finish);
+    e.limits.watermark_blocks = 1;
+    CHECK(observe<BatchServer>(e).jobs[1].first == 1000);
+}
+
+TEST_CASE("speculative decoding: accepted drafts come with the token behind them, in one step") {
+    // Prompt 10, 9 tokens, 3 drafts that are always accepted: the prefill's token, then 4 in each of two steps, which read
+    // 11 and 15 tokens of context.
+    Experiment e = plain({{0, 10, 9, -1}});
+    e.limits.draft_tokens = 3;
+    e.limits.acceptance = 1;
+    Seen s = observe<BatchServer>(e);
+    CHECK(s.jobs[0].first == 1000);
+    CHECK(s.jobs[0].finish == 1000 + 111 + 115);
+    CHECK(s.gap_count == 8);  // two of a step, six of tokens that came with others
+    CHECK(s.gap_ticks == 111 + 115);
+    // None accepted: a token in each step, as without.
+    e.limits.acceptance = 0;
+    s = observe<BatchServer>(e);
+    CHECK(s.gap_count == 8);
+    CHECK(s.jobs[0].finish == 1000 + 8 * 100 + (11 + 18) * 4);
+}
+
+TEST_CASE("speculative decoding: a step gives 1 + a + a^2 + a^3 tokens in the mean") {
+    Experiment e = plain({{0, 10, 4000, -1}});
+    e.limits.max_model_len = 8000;
+    e.limits.usable_blocks = 1000;
+    e.limits.draft_tokens = 3;
+    e.limits.acceptance = 0.5;
+    for (Tick& t : e.cost.decode_step) t = Tick{100};
+    e.cost.attention = {{0, Tick{}, 0}};
+    // A step takes 100 ticks and gives 1.875 tokens; their variance is below 1.3, so the mean of 2,100 steps lies within
+    // 0.1 (four deviations).
+    const double steps = static_cast<double>(observe<BatchServer>(e).gap_ticks) / 100;
+    CHECK(4000.0 / steps == Approx(1.875).margin(0.1));
+}
+
 namespace {
 
 /// Blocks of 4 tokens, a node of the prefix tree for each; a prefill step of n tokens takes 1000 + n ticks.

@@ -152,7 +152,7 @@ TEST_CASE("kubernetes: vLLM is recognised however it is started") {
 TEST_CASE("kubernetes: flags that vLLM does not know, or whose effect is not simulated, are errors") {
     const auto error = [](const std::string& args) { return errors_of(server_with("        image: vllm/vllm-openai:v0.9.1\n        args: [--model, m, " + args + "]\n")); };
     CHECK_THAT(error("--max-nums-seqs, \"8\""), Contains("--max-nums-seqs is no flag of vLLM; did you mean max-num-seqs?"));
-    CHECK_THAT(error("--speculative-config, \"{}\""), Contains("speculative decoding"));
+    CHECK_THAT(error("--speculative-config, \"{}\""), Contains("neither method nor model"));
     CHECK_THAT(error("--enable-lora"), Contains("LoRA"));
     CHECK_THAT(error("--cpu-offload-gb, \"4\""), Contains("host memory"));
     CHECK(error("--cpu-offload-gb, \"0\"").empty());

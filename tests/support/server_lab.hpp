@@ -19,6 +19,11 @@ public:
         std::int32_t max_num_seqs = 8, max_num_batched_tokens = 64, block_size = 16, max_model_len = 256;
         std::int64_t usable_blocks = 64, watermark_blocks = 0;
         bool chunked_prefill = true, reserve_full_sequence = false, extra_cuts = false, prefix_caching = false;
+        bool asynchronous = false, by_priority = false;
+        std::int32_t long_prefill_threshold = 0, draft_tokens = 0, lookahead_tokens = 0;
+        double acceptance = 0;
+        bool prefill_first = false;
+        std::int64_t host_wait = 0;
     };
 
     EngineUnderTest(const Limits& limits, const StepCostTable& cost) {
@@ -38,6 +43,14 @@ public:
         m_config->reserve_full_sequence = limits.reserve_full_sequence;
         m_config->extra_cuts = limits.extra_cuts;
         m_config->prefix_caching = limits.prefix_caching;
+        m_config->asynchronous = limits.asynchronous;
+        m_config->by_priority = limits.by_priority;
+        m_config->long_prefill_threshold = limits.long_prefill_threshold;
+        m_config->prefill_first = limits.prefill_first;
+        m_config->host_wait = Tick{limits.host_wait};
+        m_config->draft_tokens = limits.draft_tokens;
+        m_config->lookahead_tokens = limits.lookahead_tokens;
+        m_config->acceptance_q32 = static_cast<std::uint32_t>(std::min(limits.acceptance * 4294967296.0, 4294967295.0));
         m_config->per_sampled_row = cost.per_sampled_row;
         m_config->prefill_ticks_per_pair_q16 = cost.prefill_ticks_per_pair_q16;
         unsigned char* at = reinterpret_cast<unsigned char*>(m_block.data()) + sizeof(ServerConfig);
@@ -64,6 +77,8 @@ struct Arrival {
     std::uint32_t prompt = 1, output = 1;
     std::int64_t abort_at = -1;  ///< ticks; -1 = the client stays
     std::vector<std::uint32_t> nodes{};  ///< of its prompt in the prefix tree
+    std::int16_t priority = 0;
+    std::uint32_t unsaid = 0;  ///< tokens that it asked for and the model did not say
 };
 
 struct Experiment {
@@ -71,6 +86,8 @@ struct Experiment {
     StepCostTable cost;
     std::vector<Arrival> arrivals;
     std::vector<std::int64_t> scrapes;  ///< ticks at which the gauges are read
+    std::vector<std::int64_t> changes;  ///< ticks at which the steps' costs become those of `slow` and back
+    std::vector<std::int64_t> kills;    ///< ticks at which the process is killed; it starts anew at once
     std::uint32_t tokens_per_node = 8;
 };
 
@@ -78,6 +95,7 @@ struct Experiment {
 struct Seen {
     struct Job {
         std::int64_t first = -1, finish = -1;
+        std::uint32_t outputs = 0;  ///< of one that did not finish
         char end = '?';
         bool operator==(const Job&) const = default;
     };
@@ -90,15 +108,25 @@ struct Seen {
     bool operator==(const Seen&) const = default;
 };
 
+/// Every step takes one and a half times as long.
+inline StepCostTable slower(StepCostTable cost) {
+    for (std::vector<Tick>* steps : {&cost.decode_step, &cost.mixed_step})
+        for (Tick& t : *steps) t.count += t.count / 2;
+    return cost;
+}
+
 template <template <class> class Server>
 Seen observe(const Experiment& e) {
     using Layout = ContiguousLayout;
-    const EngineUnderTest engine(e.limits, e.cost);
+    const EngineUnderTest engine(e.limits, e.cost), slow(e.limits, slower(e.cost));
     std::vector<Request> requests(e.arrivals.size());
     std::vector<std::uint32_t> nodes;
     for (std::size_t i = 0; i < requests.size(); ++i) {
         requests[i].prefix = static_cast<std::uint32_t>(nodes.size() + 1);
         requests[i].prefix_count = static_cast<std::uint16_t>(e.arrivals[i].nodes.size());
+        requests[i].output_tokens = e.arrivals[i].output;
+        requests[i].max_tokens = e.arrivals[i].output + e.arrivals[i].unsaid;
+        requests[i].priority = e.arrivals[i].priority;
         nodes.insert(nodes.end(), e.arrivals[i].nodes.begin(), e.arrivals[i].nodes.end());
     }
     const auto make = [&](Arena<Layout>& arena, JobPool<Layout>& pool, Server<Layout>& server) {
@@ -139,13 +167,14 @@ Seen observe(const Experiment& e) {
         void end(JobIndex j, Tick t, char how) {
             seen.jobs[pool[j].request].finish = t.count;
             seen.jobs[pool[j].request].end = how;
+            if (how != 'f') seen.jobs[pool[j].request].outputs = pool[j].outputs;
         }
     } sink{seen, pool};
     Fault fault;
 
     struct External {
         std::int64_t at;
-        int rank;  // arrivals, then aborts, then the server, then scrapes
+        int rank;  // arrivals, aborts, changes, then the server, then scrapes and kills
         std::size_t which;
     };
     std::vector<External> events;
@@ -154,6 +183,8 @@ Seen observe(const Experiment& e) {
         if (e.arrivals[i].abort_at >= 0) events.push_back({e.arrivals[i].abort_at, 1, i});
     }
     for (std::size_t i = 0; i < e.scrapes.size(); ++i) events.push_back({e.scrapes[i], 3, i});
+    for (std::size_t i = 0; i < e.changes.size(); ++i) events.push_back({e.changes[i], 2, i});
+    for (std::size_t i = 0; i < e.kills.size(); ++i) events.push_back({e.kills[i], 4, i});
     std::stable_sort(events.begin(), events.end(), [](const External& a, const External& b) {
         return a.at != b.at ? a.at < b.at : a.rank < b.rank;
     });
@@ -163,7 +194,7 @@ Seen observe(const Experiment& e) {
         const Tick change = server.next_change();
         const bool external =
             next < events.size() &&
-            (events[next].at < change.count || (events[next].at == change.count && events[next].rank < 2));
+            (events[next].at < change.count || (events[next].at == change.count && events[next].rank < 3));
         if (external) {
             const External& x = events[next++];
             const Tick now{x.at};
@@ -180,8 +211,12 @@ Seen observe(const Experiment& e) {
             } else if (x.rank == 1) {
                 if (job_of[x.which] != no_job && seen.jobs[x.which].end == '?')
                     server.abort(pool, job_of[x.which], now);
-            } else {
+            } else if (x.rank == 2) {
+                server.reconfigure((x.which & 1) != 0 ? engine.config() : slow.config(), now);
+            } else if (x.rank == 3) {
                 seen.gauges.push_back(server.gauges(pool, now));
+            } else {
+                server.kill(pool, sink, now);
             }
         } else if (change != never) {
             server.advance(pool, sink, fault);
@@ -271,6 +306,40 @@ inline Experiment random_experiment(std::uint64_t seed) {
     std::sort(e.scrapes.begin(), e.scrapes.end());
     l.prefix_caching = pick(0, 1) == 0;
     if (pick(0, 3) != 0) grow_prefixes(e, pick);
+
+    l.asynchronous = pick(0, 1) == 0;
+    l.by_priority = pick(0, 3) == 0;
+    if (pick(0, 3) == 0) l.long_prefill_threshold = static_cast<std::int32_t>(pick(1, 60));
+    if (pick(0, 3) == 0) {
+        l.asynchronous = false;
+        l.draft_tokens = static_cast<std::int32_t>(pick(1, 6));
+        l.lookahead_tokens = pick(0, 1) ? l.draft_tokens : 0;
+        l.acceptance = static_cast<double>(pick(0, 10)) / 10;
+    }
+    if (pick(0, 4) == 0) {
+        l.prefill_first = true;
+        l.asynchronous = l.by_priority = l.chunked_prefill = l.prefix_caching = l.reserve_full_sequence = false;
+        l.long_prefill_threshold = l.draft_tokens = l.lookahead_tokens = 0;
+        l.usable_blocks = std::max(l.usable_blocks, least + l.watermark_blocks + 1);
+        while (l.max_num_batched_tokens < l.max_model_len) {  // a prompt is never cut
+            ++l.max_num_batched_tokens;
+            e.cost.mixed_step.push_back(e.cost.mixed_step.back());
+        }
+    }
+    if (pick(0, 4) == 0) l.host_wait = e.cost.decode_step[1].count / 2;  // no step is shorter
+    const std::int64_t priorities = pick(0, 3);
+    for (Arrival& a : e.arrivals) {
+        if (l.long_prefill_threshold > 0) a.nodes.clear();  // refused with prefixes that are shared
+        a.priority = static_cast<std::int16_t>(pick(-priorities, priorities));
+        const std::int64_t room = l.max_model_len - static_cast<std::int64_t>(a.prompt) - a.output;
+        if (pick(0, 2) == 0) a.unsaid = static_cast<std::uint32_t>(std::min(pick(1, 9), room));
+    }
+    const auto sometimes = [&](std::vector<std::int64_t>& times) {
+        for (std::int64_t i = 0, n = pick(0, 3) == 0 ? pick(1, 4) : 0; i < n; ++i) times.push_back(pick(0, now + 100 * scale));
+        std::sort(times.begin(), times.end());
+    };
+    sometimes(e.changes);
+    sometimes(e.kills);
     return e;
 }
 
@@ -295,11 +364,12 @@ Experiment shrink(Experiment e, const Fails& fails) {
             c.arrivals.erase(c.arrivals.begin() + static_cast<std::ptrdiff_t>(i));
             attempt(c);
         }
-        for (std::size_t i = e.scrapes.size(); i-- > 0;) {
-            Experiment c = e;
-            c.scrapes.erase(c.scrapes.begin() + static_cast<std::ptrdiff_t>(i));
-            attempt(c);
-        }
+        for (std::vector<std::int64_t> Experiment::*times : {&Experiment::scrapes, &Experiment::changes, &Experiment::kills})
+            for (std::size_t i = (e.*times).size(); i-- > 0;) {
+                Experiment c = e;
+                (c.*times).erase((c.*times).begin() + static_cast<std::ptrdiff_t>(i));
+                attempt(c);
+            }
         for (std::size_t i = 0; i < e.arrivals.size(); ++i) {
             Experiment c = e;
             if (c.arrivals[i].abort_at >= 0) {
@@ -325,19 +395,24 @@ inline std::string describe(const Experiment& e) {
         << e.limits.block_size << " blocks " << e.limits.usable_blocks << " watermark "
         << e.limits.watermark_blocks << " guard " << e.limits.reserve_full_sequence << " chunked "
         << e.limits.chunked_prefill << " caching " << e.limits.prefix_caching << " tokens per node "
-        << e.tokens_per_node << " segments " << e.cost.attention.size() << "\n";
+        << e.tokens_per_node << " async " << e.limits.asynchronous << " priority " << e.limits.by_priority
+        << " threshold " << e.limits.long_prefill_threshold << " drafts " << e.limits.draft_tokens << " lookahead "
+        << e.limits.lookahead_tokens << " V0 " << e.limits.prefill_first << " acceptance " << e.limits.acceptance << " segments " << e.cost.attention.size() << "\n";
     for (const Arrival& a : e.arrivals)
     {
-        out << "  at " << a.at << " prompt " << a.prompt << " output " << a.output << " abort " << a.abort_at << " nodes";
+        out << "  at " << a.at << " prompt " << a.prompt << " output " << a.output << " unsaid " << a.unsaid
+            << " priority " << a.priority << " abort " << a.abort_at << " nodes";
         for (const std::uint32_t node : a.nodes) out << ' ' << node;
         out << "\n";
     }
     for (const auto s : e.scrapes) out << "  scrape " << s << "\n";
+    for (const auto s : e.changes) out << "  change " << s << "\n";
+    for (const auto s : e.kills) out << "  kill " << s << "\n";
     const auto show = [&](const char* name, const Seen& s) {
         out << name << (s.broken ? " BROKEN" : "") << " preemptions " << s.preemptions << " free "
             << s.free_at_end << " gaps " << s.gap_count << "/" << s.gap_ticks << "/" << s.gap_squares << "\n";
         for (const auto& j : s.jobs)
-            out << "   " << j.end << " first " << j.first << " finish " << j.finish << "\n";
+            out << "   " << j.end << " first " << j.first << " finish " << j.finish << " outputs " << j.outputs << "\n";
         for (const auto& g : s.gauges)
             out << "   running " << g.running << " waiting " << g.waiting << " blocks " << g.used_blocks
                 << " prompt " << g.prompt_tokens << " generation " << g.generation_tokens << " preempted "

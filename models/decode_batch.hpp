@@ -1,0 +1,127 @@
+#pragma once
+#include "models/server_config.hpp"
+#include "models/step_heap.hpp"
+
+namespace windtunnel {
+
+/// The sequences of a server that get one token in every step, as one: what n steps of them cost in KV blocks and
+/// context follows without looking at any of them. A sequence is known by the step at which it is done; the count of
+/// steps goes on by itself and starts anew when the batch is empty.
+template <class Layout>
+class DecodeBatch {
+public:
+    using Pool = JobPool<Layout>;
+
+    WT_HD_COLD void take_memory(Arena<Layout>& arena, std::int32_t max_num_seqs, std::int32_t block_size) {
+        m_heap = StepHeap<Layout>(arena.template take<std::uint64_t>(static_cast<std::size_t>(max_num_seqs)));
+        m_phase_count = arena.template take<std::uint32_t>(static_cast<std::size_t>(block_size));
+    }
+    WT_HD_COLD void start(std::int32_t block_size) {
+        m_heap.clear();
+        m_block_size = static_cast<std::uint32_t>(block_size);
+        for (std::uint32_t i = 0; i < m_block_size; ++i) m_phase_count[i] = 0;
+        m_size = m_steps_done = m_step_in_block = 0;
+        m_context = 0;
+    }
+
+    [[nodiscard]] WT_HD std::uint32_t size() const { return m_size; }
+    /// Context of all of them in the step that comes next, the token that each brings into it included.
+    [[nodiscard]] WT_HD std::int64_t context() const { return m_context; }
+    /// Steps until the next of them is done; `most` when none ever is.
+    [[nodiscard]] WT_HD std::int64_t steps_left(std::int64_t most) const {
+        return m_heap.empty() ? most : static_cast<std::int64_t>(m_heap.first_step()) - m_steps_done;
+    }
+    [[nodiscard]] WT_HD bool one_is_done() const { return !m_heap.empty() && m_heap.first_step() == m_steps_done; }
+    /// The count of steps would not fit any more.
+    [[nodiscard]] WT_HD bool counted_out() const { return m_steps_done >= 0xf0000000u; }
+
+    /// A sequence whose tokens before its last one are all computed joins for the tokens that it still lacks.
+    WT_HD void join(Job& job, JobIndex index) {
+        const std::int64_t tokens = static_cast<std::int64_t>(job.prompt_tokens) + job.outputs - 1;
+        job.end_step = m_steps_done + (job.output_tokens - job.outputs);
+        if (job.end_step != m_steps_done) m_heap.push(job.end_step, index);
+        ++m_phase_count[phase(tokens)];
+        ++m_size;
+        m_context += tokens + 1;
+    }
+    /// One that is done: it is still in the batch, but is not known by its last step any more.
+    [[nodiscard]] WT_HD JobIndex pop_done() { return m_heap.pop(); }
+    WT_HD void forget(const Job& job, JobIndex index) { m_heap.remove(job.end_step, index); }
+    /// Leaves the batch, with what it has: its outputs and its computed tokens.
+    WT_HD void leave(Job& job) {
+        const std::int64_t tokens = computed(job);
+        job.outputs = outputs(job);
+        job.computed = static_cast<std::uint32_t>(tokens);
+        --m_phase_count[phase(tokens)];
+        --m_size;
+        m_context -= tokens + 1;
+    }
+    /// `steps` steps have passed.
+    WT_HD void advance(std::int64_t steps) {
+        m_context += steps * m_size;
+        m_steps_done += static_cast<std::uint32_t>(steps);
+        if (steps == 1)
+            m_step_in_block = m_step_in_block + 1 == m_block_size ? 0 : m_step_in_block + 1;
+        else
+            m_step_in_block = (m_step_in_block + static_cast<std::uint32_t>(steps)) % m_block_size;
+    }
+    /// Nobody runs: the count may begin at zero.
+    WT_HD void rest() { m_steps_done = m_step_in_block = 0; }
+
+    /// Tokens that one of them has made.
+    [[nodiscard]] WT_HD std::uint32_t outputs(const Job& job) const {
+        return job.output_tokens - (job.end_step - m_steps_done);
+    }
+    /// Tokens of one of them whose KV exists.
+    [[nodiscard]] WT_HD std::int64_t computed(const Job& job) const {
+        return static_cast<std::int64_t>(job.prompt_tokens) + outputs(job) - 1;
+    }
+
+    /// Blocks that they take in the step that comes next, and that one of them does.
+    [[nodiscard]] WT_HD std::int64_t blocks_due() const { return m_phase_count[m_step_in_block]; }
+    [[nodiscard]] WT_HD std::int64_t blocks_due(const Job& job) const {
+        return static_cast<std::uint32_t>(computed(job)) % m_block_size == 0 ? 1 : 0;
+    }
+    /// Blocks that they take in the `n` steps after the next.
+    [[nodiscard]] WT_HD std::int64_t allocations(std::int64_t n) const {
+        if (n <= 0) return 0;
+        std::int64_t blocks = n / m_block_size * m_size;
+        std::uint32_t at = m_step_in_block;
+        for (std::int64_t rest = n % m_block_size; rest > 0; --rest) {
+            at = at + 1 == m_block_size ? 0 : at + 1;
+            blocks += m_phase_count[at];
+        }
+        return blocks;
+    }
+    /// How many of the `limit` steps after the next can take their blocks from `free`.
+    [[nodiscard]] WT_HD std::int64_t steps_with_blocks(std::int64_t limit, std::int64_t free) const {
+        if ((limit + m_block_size - 1) / m_block_size * m_size <= free) return limit;
+        std::int64_t steps = free / m_size * m_block_size;
+        free -= free / m_size * m_size;
+        std::uint32_t at = m_step_in_block;
+        while (steps < limit) {
+            at = at + 1 == m_block_size ? 0 : at + 1;
+            if (m_phase_count[at] > free) break;
+            free -= m_phase_count[at];
+            ++steps;
+        }
+        return steps < limit ? steps : limit;
+    }
+
+private:
+    /// The position in the block cycle at which a sequence with `tokens` computed now takes a new block.
+    [[nodiscard]] WT_HD std::uint32_t phase(std::int64_t tokens) const {
+        const std::uint32_t filled = static_cast<std::uint32_t>(tokens) % m_block_size;
+        return m_step_in_block >= filled ? m_step_in_block - filled : m_step_in_block + m_block_size - filled;
+    }
+
+    StepHeap<Layout> m_heap;                            ///< by the step at which they are done
+    ArenaArray<std::uint32_t, Layout> m_phase_count;    ///< by the step (mod block) at which they take a block
+    std::uint32_t m_size = 0;
+    std::uint32_t m_block_size = 1;
+    std::uint32_t m_steps_done = 0;
+    std::uint32_t m_step_in_block = 0;  ///< m_steps_done mod m_block_size
+    std::int64_t m_context = 0;
+};
+
+}  // namespace windtunnel
