@@ -71,6 +71,14 @@ std::optional<nlohmann::ordered_json> run_variant(const GalleryVariant& variant,
     return nlohmann::ordered_json::parse(results_json(done.results));
 }
 
+/// A variant that must be refused; what the program says of it, or nothing when it is not.
+std::optional<std::string> refusal_of(const GalleryVariant& variant, RunFlags flags) {
+    flags.scenario = variant.file;
+    const Result<LoadedRun> run = load_run(flags);
+    if (run) return std::nullopt;
+    return run.problems().front().message;
+}
+
 int run_row(const GalleryFlags& flags) {
     const Result<std::vector<GalleryRow>> rows = rows_of(flags);
     if (!rows) return refuse(rows.problems());
@@ -87,13 +95,24 @@ int run_row(const GalleryFlags& flags) {
     }
     const InterruptGuard interrupt;
     std::vector<nlohmann::ordered_json> results;
+    GalleryRow shown = *row;
+    std::erase_if(shown.variants, [](const GalleryVariant& v) { return v.refused; });
     for (const GalleryVariant& variant : row->variants) {
+        if (!variant.refused) continue;
+        const std::optional<std::string> why = refusal_of(variant, flags.run);
+        if (!why) {
+            print_error(fmt::format("{} was not refused: {}", variant.label, variant.file));
+            return run_broke;
+        }
+        if (flags.output == "table" && !print_data(fmt::format("{} is refused: {}\n", variant.label, *why))) return run_broke;
+    }
+    for (const GalleryVariant& variant : shown.variants) {
         int code = answered;
         auto result = run_variant(variant, flags.run, interrupt, code);
         if (!result) return code;
         results.push_back(std::move(*result));
     }
-    const Result<GalleryComparison> comparison = compare_variants(*row, results);
+    const Result<GalleryComparison> comparison = compare_variants(shown, results);
     if (!comparison) return refuse(comparison.problems());
     const std::string text =
         flags.output == "json" ? gallery_json(*comparison) : gallery_table(*comparison, terminal_width());
