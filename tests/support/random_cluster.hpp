@@ -117,6 +117,38 @@ inline void add_other_workloads(BlueprintParts& parts, std::uint64_t seed) {
     }
 }
 
+/// What else a server may be: its scheduler's ways, engines side by side, a slow front end, whole batches.
+inline void draw_server(std::uint64_t seed, const Experiment& e, ServerParts& s) {
+    std::mt19937_64 rng(seed * 79);
+    const auto pick = [&](std::int64_t low, std::int64_t high) {
+        return low + static_cast<std::int64_t>(rng() % static_cast<std::uint64_t>(high - low + 1));
+    };
+    s.asynchronous = e.limits.asynchronous;
+    s.by_priority = e.limits.by_priority;
+    s.long_prefill_threshold = e.limits.long_prefill_threshold;
+    s.draft_tokens = e.limits.draft_tokens;
+    s.lookahead_tokens = e.limits.lookahead_tokens;
+    s.acceptance_q32 = static_cast<std::uint32_t>(std::min(e.limits.acceptance * 4294967296.0, 4294967295.0));
+    s.prefill_first = e.limits.prefill_first;
+    const Tick unit = e.cost.mixed_step[1];
+    if (pick(0, 3) == 0) s.data_parallel = static_cast<std::int32_t>(pick(1, 3));
+    if (pick(0, 3) == 0) {
+        s.front_request = Tick{pick(0, 1) * unit.count};
+        s.front_prompt_token = Tick{pick(0, unit.count / 8)};
+        s.front_output_token = Tick{pick(0, unit.count / 8)};
+    }
+    if (pick(0, 5) != 0) return;
+    s.kind = ReplicaKind::whole_batches;
+    s.instances = static_cast<std::int32_t>(pick(1, 3));
+    s.capacity_milli = static_cast<std::int32_t>(pick(100, 3000));
+    s.queue_delay = Tick{pick(0, 10) * unit.count};
+    s.delay_from_pick = pick(0, 1) == 0;
+    s.preferred_sizes.assign(static_cast<std::size_t>(pick(0, 2)), static_cast<std::int32_t>(pick(1, s.max_num_seqs)));
+    s.timed = pick(0, 1) == 0;
+    s.batch_base = unit;
+    s.batch_token = Tick{pick(0, unit.count / 8)};
+}
+
 /// A random cluster of one or two workloads under random requests, from one seed.
 inline BlueprintParts random_cluster(std::uint64_t seed, std::vector<Request>& requests) {
     const Experiment e = random_experiment(seed);
@@ -134,6 +166,7 @@ inline BlueprintParts random_cluster(std::uint64_t seed, std::vector<Request>& r
     s.chunked_prefill = e.limits.chunked_prefill;
     s.reserve_full_sequence = e.limits.reserve_full_sequence;
     s.cost = e.cost;
+    draw_server(seed, e, s);
     BlueprintParts parts;
     parts.servers = {s};
     parts.workload_of_model = {0, 1};
