@@ -1,6 +1,7 @@
 #include "cli/command_line.hpp"
 #include "cli/console.hpp"
 #include "cli/engine_flags.hpp"
+#include "models/step_profile.hpp"
 #include "reports/atomic_file.hpp"
 #include "reports/bench_report.hpp"
 #include "reports/observed_trial.hpp"
@@ -10,6 +11,8 @@
 
 #include <fmt/format.h>
 #include <cmath>
+#include <fstream>
+#include <iterator>
 #include <memory>
 
 namespace windtunnel {
@@ -25,7 +28,7 @@ struct BenchFlags {
     bool ignore_eos = true;
     double front_end_ms = 10, turnaround_ms = 4;
     std::optional<bool> asynchronous_scheduling;
-    std::string trace, requests, output = "table", server = "fast";
+    std::string trace, requests, profile, output = "table", server = "fast";
 };
 
 Problems problems_of(const BenchFlags& f, const KvRequest& request) {
@@ -59,6 +62,18 @@ Result<Trace> workload_of(const BenchFlags& f) {
     options.arrival_rate_rps = spec.request_rate;
     options.seed = spec.seed;
     return read_trace(f.trace, options);
+}
+
+/// The shipped coefficients, or those of --profile.
+Result<StepTimeCoefficients> coefficients_for(const BenchFlags& f, const Gpu& gpu) {
+    if (f.profile.empty()) return step_time_coefficients(gpu);
+    std::ifstream in(f.profile, std::ios::binary);
+    if (!in)
+        return Problem{{f.profile}, "", "cannot be read, allowed: a profile that `windtunnel calibrate --out` wrote"};
+    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    Result<StepProfile> profile = read_step_profile(text, f.profile);
+    if (!profile) return profile.take_problems();
+    return coefficients_of(*profile, gpu, f.profile);
 }
 
 BenchSubject subject_of(const BenchFlags& f, const KvCapacity& c, const StepTimeCoefficients& coefficients) {
@@ -107,7 +122,9 @@ int run_bench(const BenchFlags& flags) {
     options.asynchronous_scheduling = flags.asynchronous_scheduling;
     options.enforce_eager = request->enforce_eager;
     options.max_cudagraph_capture_size = request->max_cudagraph_capture_size;
-    options.coefficients = step_time_coefficients(capacity->gpu);
+    Result<StepTimeCoefficients> coefficients = coefficients_for(flags, capacity->gpu);
+    if (!coefficients) return refuse(coefficients.take_problems());
+    options.coefficients = *coefficients;
     const ClientDelays delays{from_seconds(flags.front_end_ms / 1e3),
                               from_seconds(flags.turnaround_ms / 1e3)};
     delay_arrivals(*trace, delays);
@@ -184,6 +201,8 @@ void add_bench_command(CLI::App& app, Invocation& invocation) {
     command->add_option("--seed", spec.seed, "of lengths and gaps")->capture_default_str()->group(load);
     command->add_flag("--ignore-eos", flags->ignore_eos, "implied")->group(load);
     constexpr const char* more = "More";
+    command->add_option("--profile", flags->profile, "step times of a profile (`windtunnel calibrate --out`) in place of the shipped ones")
+        ->group(more);
     command
         ->add_option("--async-scheduling", flags->asynchronous_scheduling,
                      "true or false, in place of the release's default")

@@ -166,6 +166,7 @@ int run_command_line(int argc, const char* const* argv) {
     add_export_command(app, invocation);
     add_kv_command(app, invocation);
     add_bench_command(app, invocation);
+    add_calibrate_command(app, invocation);
     add_trace_command(app, invocation);
     add_spot_command(app, invocation);
     add_prices_command(app, invocation);

@@ -33,6 +33,7 @@ void add_merge_command(CLI::App& app, Invocation& invocation);
 void add_export_command(CLI::App& app, Invocation& invocation);
 void add_kv_command(CLI::App& app, Invocation& invocation);
 void add_bench_command(CLI::App& app, Invocation& invocation);
+void add_calibrate_command(CLI::App& app, Invocation& invocation);
 void add_trace_command(CLI::App& app, Invocation& invocation);
 void add_spot_command(CLI::App& app, Invocation& invocation);
 void add_prices_command(CLI::App& app, Invocation& invocation);

@@ -43,7 +43,7 @@ void put(std::vector<std::byte>& pool, FloatFormat format, std::int64_t at, std:
 
 }  // namespace
 
-void AttentionCase::build(bool real_values) {
+void AttentionCase::build_index() {
     Normal random(seed);
     const KvBlockLayout& l = problem.layout;
     const int sequences = static_cast<int>(problem.sequences.size());
@@ -82,8 +82,14 @@ void AttentionCase::build(bool real_values) {
     queries.assign(out_elements(), 0);
     for (std::uint16_t& q : queries)
         q = static_cast<std::uint16_t>(small_floats::from_float(query_format, spread * random()));
+}
+
+void AttentionCase::build() {
+    build_index();
+    Normal random(seed + 0x9e3779b97f4a7c15u);
+    const KvBlockLayout& l = problem.layout;
+    const int sequences = static_cast<int>(problem.sequences.size());
     pool.assign(static_cast<std::size_t>(blocks * l.bytes_per_block()), std::byte{0});
-    if (!real_values) return;
     const std::uint32_t nan = problem.kv_format == FloatFormat::e4m3  ? 0x7fu
                               : problem.kv_format == FloatFormat::f16 ? 0x7e00u
                                                                       : 0x7fc0u;

@@ -23,8 +23,10 @@ struct AttentionCase {
     std::vector<float> key_scales, value_scales;
     std::int64_t table_stride = 0, blocks = 0;
 
-    /// Fills what lies below `seed`. With `real_values` false the pool is left as zeros (timings).
-    void build(bool real_values = true);
+    /// Fills what lies below `spread`.
+    void build();
+    /// ... all but the pool (timings).
+    void build_index();
     /// Pointers to the above.
     [[nodiscard]] AttentionArgs args() const;
     [[nodiscard]] std::size_t out_elements() const;

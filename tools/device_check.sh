@@ -1,7 +1,8 @@
 #!/bin/sh
 # Everything that needs a GPU, in one call and one table: are results equal, and how fast is each. Build the preset `cuda`
 # beforehand (`cmake --preset cuda && cmake --build build/cuda --target tests_gpu windtunnel windtunnel_bench`), then run
-# this on a machine with a GPU: tools/device_check.sh [TRIALS], 100,000 by default. The programs find their shared libraries
+# this on a machine with a GPU: tools/device_check.sh [TRIALS], 100,000 by default. `tools/device_check.sh --attention` does
+# the attention kernel alone: it needs nothing but the CUDA toolkit, and builds what it runs. The programs find their shared libraries
 # in build/cuda/lib when the machine lacks Debian's (`tools/device_check.sh --pack` collects them there).
 set -eu
 cd "$(dirname "$0")/.."
@@ -10,6 +11,31 @@ if [ "${1:-}" = --pack ]; then
     for program in build/cuda/tests/tests_gpu build/cuda/windtunnel build/cuda/windtunnel_bench; do
         ldd "$program" | awk '/=> \// && !/libc\.so|libm\.so|libcuda|ld-linux/ { print $3 }' | xargs -r cp -Lt build/cuda/lib
     done
+    exit 0
+fi
+attention() {
+    command -v nvcc >/dev/null || PATH="$PATH:/usr/local/cuda/bin"
+    mkdir -p build/attention
+    program=build/attention/attention_check
+    echo "== the attention kernel: registers and spills for this GPU"
+    nvcc -O3 -std=c++20 -I. -arch=native -lineinfo -Xptxas -v -o "$program" tools/attention_check.cu gpu/paged_attention*.cu \
+        gpu/attention_case.cpp gpu/attention_plan.cpp gpu/attention_reference.cpp 2>build/attention/ptxas
+    awk '/spill stores/ { spills += $5 } /Used [0-9]+ registers/ { kernels++; if ($5 + 0 > most) most = $5 + 0 }
+        END { printf "%d kernels, at most %d registers, %d bytes spilled\n", kernels, most, spills }' build/attention/ptxas
+    echo "== the attention kernel, the KV write and the block copy: against the reference"
+    "$program" check
+    if command -v compute-sanitizer >/dev/null; then
+        for tool in memcheck racecheck; do
+            echo "== compute-sanitizer $tool"
+            compute-sanitizer --tool $tool --error-exitcode 9 "$program" check 12
+        done
+    fi
+    echo "== the attention kernel: time by shape (batch @ tokens), share of the peak bandwidth"
+    "$program" time
+}
+if [ "${1:-}" = --attention ]; then
+    nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
+    attention
     exit 0
 fi
 trials=${1:-100000}
@@ -44,3 +70,4 @@ echo "== bytes per trial, registers and spills"
 find build/cuda -name '*.ptxas' -exec cat {} + || true
 echo "== the engine on this machine's CPU"
 build/cuda/windtunnel_bench
+attention

@@ -1,0 +1,173 @@
+#include "tests/support/program_run.hpp"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+using namespace windtunnel;
+using nlohmann::json;
+
+namespace {
+
+const std::string windtunnel_program = WINDTUNNEL_PROGRAM;
+const std::string server = "--gpu h100-sxm-80gb --max-model-len 4096 --max-num-seqs 64";
+
+/// What a server whose every part takes `times` as long would measure, as `vllm bench serve` would have saved
+/// it.
+void measure(const program::Folder& folder, const std::string& file, const std::string& profile,
+             const std::string& load) {
+    const program::Ended bench =
+        program::run_in(folder.path(), windtunnel_program,
+                        "bench --model meta-llama/Llama-3.1-8B-Instruct " + server + " " + load + " -o json" +
+                            (profile.empty() ? "" : " --profile " + profile));
+    INFO(bench.error);
+    REQUIRE(bench.code == 0);
+    json result = json::parse(bench.out);
+    result["date"] = "20260601-120000";
+    // As the client writes it: NaN where nothing was asked for, and keys that nobody needs here.
+    std::string text = result.dump();
+    text.insert(1, "\"backend\": \"vllm\", \"request_goodput:\": NaN, ");
+    folder.write(file, text);
+}
+
+const json& find_run(const json& runs, const std::string& start) {
+    for (const json& run : runs)
+        if (run.at("what").get<std::string>().starts_with(start)) return run;
+    FAIL("no run " << start);
+    return runs;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "calibrate --from: closed and open loops of a server that is slower in known ways are reproduced, held "
+    "out ones too") {
+    const program::Folder folder;
+    // The truth: weights are read more slowly than shipped, layers and the host take longer.
+    folder.write(
+        "truth.json",
+        R"({"schema": "windtunnel.profile/v1", "gpu": "h100-sxm-80gb", "date": "2026-06-01", "source": "truth",
+        "coefficients": {"weight_bandwidth": 0.6, "host_step_us": 4000, "layer_us": 40}})");
+    measure(folder, "c1.json", "truth.json",
+            "--max-concurrency 1 --num-prompts 10 --input-len 512 --output-len 64");
+    measure(folder, "c16.json", "truth.json",
+            "--max-concurrency 16 --num-prompts 64 --input-len 1024 --output-len 64");
+    measure(folder, "c64.json", "truth.json",
+            "--max-concurrency 64 --num-prompts 160 --input-len 1024 --output-len 64");
+    measure(folder, "r4.json", "truth.json",
+            "--request-rate 4 --num-prompts 80 --input-len 800 --output-len 64");
+    const program::Ended fit = program::run_in(
+        folder.path(), windtunnel_program,
+        "calibrate --from c1.json c16.json c64.json r4.json --model meta-llama/Llama-3.1-8B-Instruct " +
+            server + " --out profile.json -o json");
+    INFO(fit.error);
+    REQUIRE(fit.code == 0);
+    const json profile = json::parse(fit.out);
+    CHECK(profile == json::parse(folder.read("profile.json")));
+    CHECK(profile.at("schema") == "windtunnel.profile/v1");
+    CHECK(profile.at("gpu") == "h100-sxm-80gb");
+    CHECK(profile.at("date") == "2026-06-01");
+    CHECK(profile.at("device").is_null());
+    CHECK_THAT(profile.at("source").get<std::string>(),
+               Catch::Contains("calibrated to 4 results of vllm bench serve: ") &&
+                   Catch::Contains("Llama-3.1-8B, tp 1"));
+    REQUIRE(profile.at("residuals").size() == 4);
+    double shipped = 0, fitted = 0, held_out = 0;
+    for (const json& run : profile.at("residuals")) {
+        const double truth = run.at("measured").at("mean_tpot_ms");
+        const auto off = [&](const char* which) {
+            return std::abs(run.at(which).at("mean_tpot_ms").get<double>() / truth - 1) / 4;
+        };
+        shipped += off("shipped"), fitted += off("fitted"), held_out += off("held_out");
+    }
+    CHECK(shipped > 0.1);
+    CHECK(fitted < 0.03);
+    CHECK(held_out < 0.5 * shipped);
+    CHECK(find_run(profile.at("residuals"), "r4.json, 4 requests/s")
+              .at("measured")
+              .at("mean_ttft_ms")
+              .is_number());
+    // The profile is what bench then predicts with, and says so.
+    const program::Ended again = program::run_in(folder.path(), windtunnel_program,
+                                                 "bench --model meta-llama/Llama-3.1-8B-Instruct " + server +
+                                                     " --max-concurrency 16 --num-prompts 64 --input-len "
+                                                     "1024 --output-len 64 --profile profile.json -o json");
+    INFO(again.error);
+    REQUIRE(again.code == 0);
+    const json predicted = json::parse(again.out),
+               truth = json::parse(
+                   "{" + folder.read("c16.json").substr(folder.read("c16.json").find("\"completed\"")));
+    CHECK(predicted.at("mean_tpot_ms").get<double>() ==
+          Approx(truth.at("mean_tpot_ms").get<double>()).epsilon(0.05));
+    CHECK(predicted.at("step_times").get<std::string>().starts_with("calibrated to 4 results"));
+}
+
+TEST_CASE(
+    "calibrate --from: results in one file (--append-result), lengths request by request, and what a result "
+    "says of itself") {
+    const program::Folder folder;
+    const std::string head =
+        R"({"model_id": "meta-llama/Llama-3.1-8B-Instruct", "date": "20260601-1", "tensor_parallel_size": "2", "duration": 10.0, "completed": 3,
+        "num_prompts": 4, "request_rate": "inf", "burstiness": 1.0, "max_concurrency": 2, "total_input_tokens": 600, "total_output_tokens": 60, )";
+    std::string one =
+        head +
+        R"("input_lens": [100, 200, 300, 50], "output_lens": [10, 20, 30, 0], "ttfts": [0.1, 0.1, 0.1, 0.0], "errors": ["", "", "", "NaN at -Infinity"],
+        "mean_ttft_ms": 40.0, "mean_tpot_ms": 9.0})";
+    for (char& c : one)
+        if (c == '\n') c = ' ';
+    folder.write("both.jsonl", one + "\n" + one + "\n");
+    const program::Ended fit =
+        program::run_in(folder.path(), windtunnel_program, "calibrate --from both.jsonl " + server + " -q");
+    INFO(fit.error);
+    REQUIRE(fit.code == 0);
+    CHECK(fit.error.empty());
+    CHECK(fit.out.find("h100-sxm-80gb: fitted to 2 results") != std::string::npos);
+    CHECK(fit.out.find("both.jsonl:2, concurrency 2") != std::string::npos);
+    CHECK(fit.out.find("all-reduces") != std::string::npos);
+    // One stream of short requests does not tell how fast prefill attention is.
+    CHECK(fit.out.find("not told by these results") != std::string::npos);
+}
+
+TEST_CASE("calibrate: what it cannot use is said with file, line and key") {
+    const program::Folder folder;
+    folder.write("guide.json", R"({"benchmarks": []})");
+    folder.write("lines.jsonl",
+                 "{\"completed\": 1, \"duration\": 1, \"total_input_tokens\": 5, \"total_output_tokens\": 5, "
+                 "\"mean_ttft_ms\": 3}\n{oops\n");
+    folder.write(
+        "types.json",
+        R"({"completed": "3", "duration": 1, "total_input_tokens": 5, "total_output_tokens": 5, "request_rate": "fast", "mean_tpot_ms": 3})");
+    folder.write(
+        "none.json",
+        R"({"completed": 3, "duration": 1, "total_input_tokens": 5, "total_output_tokens": 5, "model_id": "no/such-model", "mean_tpot_ms": 3})");
+    folder.write(
+        "long.json",
+        R"({"completed": 3, "duration": 1, "total_input_tokens": 30000, "total_output_tokens": 5, "model_id": "Llama-3.1-8B-Instruct", "mean_tpot_ms": 3})");
+    const auto refused = [&](const std::string& arguments) {
+        const program::Ended ended =
+            program::run_in(folder.path(), windtunnel_program, "calibrate " + arguments);
+        CHECK(ended.code == 2);
+        CHECK(ended.out.empty());
+        return ended.error;
+    };
+    using Catch::Contains;
+    CHECK_THAT(refused("--from guide.json " + server),
+               Contains("guide.json: completed: found nothing, allowed: the result of `vllm bench serve"));
+    CHECK_THAT(refused("--from lines.jsonl " + server),
+               Contains("lines.jsonl:2: found text that is no JSON"));
+    const std::string types = refused("--from types.json " + server);
+    CHECK_THAT(types, Contains("types.json: completed: found \"3\", allowed: a whole number of at least 1"));
+    CHECK_THAT(types, Contains("types.json: request_rate: found"));
+    CHECK_THAT(refused("--from none.json " + server), Contains("no/such-model"));
+    CHECK_THAT(refused("--from long.json " + server), Contains("long.json: a request has 10000 prompt and"));
+    CHECK_THAT(refused("--from missing.json " + server), Contains("missing.json: cannot be read"));
+    CHECK_THAT(refused("--from guide.json"), Contains("--gpu: found nothing"));
+    folder.write(
+        "other.json",
+        R"({"schema": "windtunnel.profile/v1", "gpu": "l4-24gb", "coefficients": {"layer_use": 1}})");
+    const program::Ended bench = program::run_in(
+        folder.path(), windtunnel_program,
+        "bench --model Llama-3.1-8B-Instruct " + server + " --num-prompts 1 --profile other.json");
+    CHECK(bench.code == 2);
+    CHECK_THAT(bench.error,
+               Contains("other.json: gpu: found a profile of l4-24gb, allowed here: one of h100-sxm-80gb"));
+}

@@ -1,0 +1,320 @@
+// Checks and times the attention kernel on the GPU at hand; built by nvcc alone (tools/device_check.sh):
+//   attention_check check [CALLS]   random calls against the reference in double precision; exit code 1 if
+//   one is off attention_check time            microseconds and share of the peak by shape
+#include "gpu/attention_case.hpp"
+#include "gpu/attention_reference.hpp"
+#include "gpu/paged_attention.hpp"
+
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+
+using namespace windtunnel;
+
+namespace {
+
+void check(cudaError_t status) {
+    if (status != cudaSuccess) throw std::runtime_error(cudaGetErrorString(status));
+}
+
+/// Memory of the device, filled from the host's or not.
+class DeviceMemory {
+public:
+    explicit DeviceMemory(std::size_t bytes) { check(cudaMalloc(&m_at, std::max<std::size_t>(bytes, 16))); }
+    template <class T>
+    explicit DeviceMemory(const std::vector<T>& from) : DeviceMemory(from.size() * sizeof(T)) {
+        check(cudaMemcpy(m_at, from.data(), from.size() * sizeof(T), cudaMemcpyHostToDevice));
+    }
+    ~DeviceMemory() { cudaFree(m_at); }
+    DeviceMemory(const DeviceMemory&) = delete;
+    DeviceMemory& operator=(const DeviceMemory&) = delete;
+    template <class T>
+    [[nodiscard]] T* as() const {
+        return static_cast<T*>(m_at);
+    }
+
+private:
+    void* m_at = nullptr;
+};
+
+AttentionMachine machine_of(const AttentionPlan& plan, const AttentionCase& c) {
+    AttentionMachine machine;
+    check(cudaDeviceGetAttribute(&machine.multiprocessors, cudaDevAttrMultiProcessorCount, 0));
+    machine.blocks_per_multiprocessor =
+        std::max(1, resident_attention_blocks(plan, c.problem.kv_format, c.problem.layout.head_dim));
+    return machine;
+}
+AttentionPlan plan_of(const AttentionCase& c) {
+    const AttentionPlan any = plan_attention(c.problem, {}, 1 << 20);
+    return plan_attention(c.problem, machine_of(any, c));
+}
+
+/// A case on the device, ready to be launched.
+struct DeviceCase {
+    const AttentionCase& c;
+    AttentionPlan plan;
+    DeviceMemory queries, table, lengths, starts, key_scales, value_scales, items, combines, out, partial_out,
+        partial_lse;
+
+    DeviceCase(const AttentionCase& from, AttentionPlan with)
+        : c(from),
+          plan(std::move(with)),
+          queries(c.queries),
+          table(c.block_table),
+          lengths(c.lengths),
+          starts(c.query_starts),
+          key_scales(c.key_scales),
+          value_scales(c.value_scales),
+          items(plan.items),
+          combines(plan.combines),
+          out(c.out_elements() * 2),
+          partial_out(static_cast<std::size_t>(plan.partial_out_floats(c.problem.layout)) * 4),
+          partial_lse(static_cast<std::size_t>(plan.partial_lse_floats(c.problem.layout)) * 4) {}
+
+    [[nodiscard]] AttentionArgs args(const std::byte* pool) const {
+        AttentionArgs a = c.args();
+        a.queries = queries.as<void>();
+        a.out = out.as<void>();
+        a.pool = pool;
+        a.block_table = table.as<std::int32_t>();
+        a.lengths = lengths.as<std::int32_t>();
+        a.query_starts = starts.as<std::int32_t>();
+        if (!c.key_scales.empty())
+            a.key_scales = key_scales.as<float>(), a.value_scales = value_scales.as<float>();
+        a.items = items.as<AttentionItem>();
+        a.combines = combines.as<AttentionCombine>();
+        a.partial_out = partial_out.as<float>();
+        a.partial_lse = partial_lse.as<float>();
+        return a;
+    }
+};
+
+double worst_error(const AttentionCase& c, const AttentionPlan& plan) {
+    const DeviceCase device(c, plan);
+    const DeviceMemory pool(c.pool);
+    check(cudaMemset(device.out.as<void>(), 0xff, c.out_elements() * 2));
+    launch_attention(device.args(pool.as<std::byte>()), plan, c.problem.kv_format, nullptr);
+    std::vector<std::uint16_t> out(c.out_elements());
+    check(cudaMemcpy(out.data(), device.out.as<void>(), out.size() * 2, cudaMemcpyDeviceToHost));
+    std::vector<double> weighted;
+    const std::vector<double> expected = reference_attention(
+        c.args(), c.problem.kv_format, static_cast<int>(c.problem.sequences.size()), &weighted);
+    double worst = 0;
+    for (std::size_t i = 0; i < out.size(); ++i) {
+        const double error = std::abs(small_floats::to_float(c.query_format, out[i]) - expected[i]) /
+                             attention_tolerance(c.problem.kv_format, c.query_format, weighted[i]);
+        if (!(error <= worst)) worst = error;
+    }
+    return worst;
+}
+
+/// The KV write and the block copy give on the device, byte for byte, what the same functions give here.
+bool writes_agree(FloatFormat kv) {
+    KvWriteArgs w;
+    w.layout = {16, 8, 128, 0, bytes_of(kv)};
+    w.kv_format = kv;
+    w.source_format = kv == FloatFormat::e4m3 ? FloatFormat::bf16 : kv;
+    w.tokens = 777;
+    w.token_stride = 8 * 128;
+    std::vector<std::uint16_t> keys(static_cast<std::size_t>(w.tokens * w.token_stride)), values(keys.size());
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+        keys[i] = static_cast<std::uint16_t>(
+            small_floats::from_float(w.source_format, std::sin(static_cast<float>(i)) * 9));
+        values[i] = static_cast<std::uint16_t>(
+            small_floats::from_float(w.source_format, std::cos(static_cast<float>(i)) * 700));
+    }
+    std::vector<std::int64_t> slots;
+    for (std::int64_t i = 0; i < w.tokens; ++i) slots.push_back(i % 13 == 5 ? -1 : (i * 37) % 1024);
+    std::vector<float> scales(8, 0.75f);
+    std::vector<EightHalves> here(static_cast<std::size_t>(64 * w.layout.bytes_per_block() / 16),
+                                  EightHalves{{1, 2, 3, 4}});
+    const std::size_t bytes = here.size() * 16;
+    const DeviceMemory pool(here), device_keys(keys), device_values(values), device_slots(slots),
+        device_scales(scales);
+    const std::vector<std::int64_t> pairs = {3, 9, 1, 10};
+    const DeviceMemory pools(std::vector<std::byte*>{pool.as<std::byte>()}), device_pairs(pairs);
+    KvWriteArgs d = w;
+    d.keys = device_keys.as<void>(), d.values = device_values.as<void>(), d.pool = pool.as<std::byte>();
+    d.slots = device_slots.as<std::int64_t>();
+    d.key_scales = d.value_scales = device_scales.as<float>();
+    launch_kv_write(d, nullptr);
+    launch_block_copy(
+        {pools.as<std::byte*>(), device_pairs.as<std::int64_t>(), 1, 2, w.layout.bytes_per_block()}, nullptr);
+    w.keys = keys.data(), w.values = values.data(), w.pool = reinterpret_cast<std::byte*>(here.data()),
+    w.slots = slots.data();
+    w.key_scales = w.value_scales = scales.data();
+    for (std::int64_t piece = 0; piece < w.pieces(); ++piece) write_kv_piece(w, piece);
+    std::byte* const one = w.pool;
+    const BlockCopyArgs copy{&one, pairs.data(), 1, 2, w.layout.bytes_per_block()};
+    for (std::int64_t piece = 0; piece < copy.pieces(); ++piece) copy_block_piece(copy, piece);
+    std::vector<std::byte> there(bytes);
+    check(cudaMemcpy(there.data(), pool.as<void>(), bytes, cudaMemcpyDeviceToHost));
+    return std::memcmp(there.data(), here.data(), bytes) == 0;
+}
+
+int run_check(std::uint64_t calls) {
+    double worst[3] = {};
+    int wrong = 0;
+    for (std::uint64_t i = 0; i < calls; ++i) {
+        const AttentionCase c = random_attention_case(i, 700);
+        for (const int tiles : {0, 1 + static_cast<int>(i % 11)}) {
+            const double error =
+                worst_error(c, tiles > 0 ? plan_attention(c.problem, {}, tiles) : plan_of(c));
+            double& most = worst[static_cast<int>(c.problem.kv_format)];
+            most = std::max(most, error);
+            if (error <= 1) continue;
+            ++wrong;
+            std::printf("call %llu is off by %.2f of what rounding allows: %s\n",
+                        static_cast<unsigned long long>(i), error, c.words().c_str());
+        }
+    }
+    std::printf(
+        "%llu random calls, %d off; largest error of what rounding allows: fp16 %.2f, bf16 %.2f, fp8 %.2f\n",
+        static_cast<unsigned long long>(calls), wrong, worst[0], worst[1], worst[2]);
+    for (const FloatFormat kv : {FloatFormat::f16, FloatFormat::bf16, FloatFormat::e4m3})
+        if (!writes_agree(kv))
+            ++wrong,
+                std::printf("the KV write or the block copy differs (format %d)\n", static_cast<int>(kv));
+    return wrong > 0 ? 1 : 0;
+}
+
+__global__ void read_all(const uint4* from, std::size_t n, std::uint32_t* out) {
+    std::uint32_t sum = 0;
+    for (std::size_t i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n;
+         i += std::size_t{gridDim.x} * blockDim.x) {
+        const uint4 v = __ldcs(from + i);
+        sum ^= v.x ^ v.y ^ v.z ^ v.w;
+    }
+    if (sum == 12345) *out = sum;
+}
+
+/// Median seconds of one of `launches` calls of f(i), replayed as a graph.
+template <class F>
+double seconds_of(int launches, F f) {
+    cudaStream_t stream;
+    cudaGraph_t graph;
+    cudaGraphExec_t program;
+    cudaEvent_t from, to;
+    check(cudaStreamCreate(&stream));
+    check(cudaEventCreate(&from));
+    check(cudaEventCreate(&to));
+    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
+    for (int i = 0; i < launches; ++i) f(i, stream);
+    check(cudaStreamEndCapture(stream, &graph));
+    check(cudaGraphInstantiate(&program, graph, 0));
+    std::vector<double> times;
+    for (int i = 0; i < 12; ++i) {
+        check(cudaEventRecord(from, stream));
+        check(cudaGraphLaunch(program, stream));
+        check(cudaEventRecord(to, stream));
+        check(cudaEventSynchronize(to));
+        float ms = 0;
+        check(cudaEventElapsedTime(&ms, from, to));
+        if (i >= 3) times.push_back(ms / 1e3 / launches);
+    }
+    std::sort(times.begin(), times.end());
+    cudaGraphExecDestroy(program);
+    cudaGraphDestroy(graph);
+    cudaEventDestroy(from);
+    cudaEventDestroy(to);
+    cudaStreamDestroy(stream);
+    return times[times.size() / 2];
+}
+
+struct Shape {
+    int batch, length, heads, kv_heads, head_dim;
+    FloatFormat format;
+};
+
+/// One row; calls go round slices of the pool that together are four times the L2 cache.
+void time_shape(const Shape& s, double peak, int l2) {
+    AttentionCase c;
+    c.problem.kv_format = s.format;
+    c.query_format = s.format == FloatFormat::f16 ? FloatFormat::f16 : FloatFormat::bf16;
+    c.problem.layout = {16, s.kv_heads, s.head_dim, 0, bytes_of(s.format)};
+    c.problem.heads = s.heads;
+    c.problem.sequences.assign(static_cast<std::size_t>(s.batch), AttentionSequence{s.length});
+    c.scale = 1 / std::sqrt(static_cast<float>(s.head_dim));
+    c.build_index();
+    const double bytes = 2.0 * s.batch * s.length * s.kv_heads * s.head_dim * bytes_of(s.format);
+    const std::size_t slice = static_cast<std::size_t>(c.blocks * c.problem.layout.bytes_per_block());
+    const int slices = static_cast<int>(std::clamp(4.0 * l2 / bytes + 1, 1.0, 64.0));
+    std::size_t free = 0, total = 0;
+    check(cudaMemGetInfo(&free, &total));
+    if (slice * static_cast<std::size_t>(slices) > free / 10 * 9) return;
+    const DeviceMemory pool(slice * static_cast<std::size_t>(slices));
+    check(cudaMemset(pool.as<void>(), 0x3c, slice * static_cast<std::size_t>(slices)));
+    const DeviceCase device(c, plan_of(c));
+    const double seconds = seconds_of(20, [&](int i, cudaStream_t stream) {
+        launch_attention(device.args(pool.as<std::byte>() + static_cast<std::size_t>(i % slices) * slice),
+                         device.plan, s.format, stream);
+    });
+    std::printf("%5d @ %6d  %2d/%d heads  D %3d  %s  %9.1f us  %7.1f GB/s  %5.1f %%  %d items, %d partial\n",
+                s.batch, s.length, s.heads, s.kv_heads, s.head_dim,
+                s.format == FloatFormat::f16    ? "fp16"
+                : s.format == FloatFormat::bf16 ? "bf16"
+                                                : "fp8 ",
+                seconds * 1e6, bytes / seconds / 1e9, 100 * bytes / seconds / peak,
+                static_cast<int>(device.plan.items.size()) * s.kv_heads, device.plan.partials * s.kv_heads);
+}
+
+int run_time() {
+    int clock_khz = 0, bus_bits = 0, l2 = 0, processors = 0;
+    check(cudaDeviceGetAttribute(&clock_khz, cudaDevAttrMemoryClockRate, 0));
+    check(cudaDeviceGetAttribute(&bus_bits, cudaDevAttrGlobalMemoryBusWidth, 0));
+    check(cudaDeviceGetAttribute(&l2, cudaDevAttrL2CacheSize, 0));
+    check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, 0));
+    cudaDeviceProp properties{};
+    check(cudaGetDeviceProperties(&properties, 0));
+    const double peak = 2.0 * clock_khz * 1e3 * bus_bits / 8;
+    {
+        const std::size_t bytes = std::size_t{4} << 30;
+        const DeviceMemory memory(bytes), out(16);
+        check(cudaMemset(memory.as<void>(), 0, bytes));
+        const double seconds = seconds_of(5, [&](int, cudaStream_t stream) {
+            read_all<<<processors * 8, 256, 0, stream>>>(memory.as<uint4>(), bytes / 16,
+                                                         out.as<std::uint32_t>());
+        });
+        std::printf("%s: peak %.0f GB/s by its clocks, a plain read reaches %.1f %%\n", properties.name,
+                    peak / 1e9, 100 * static_cast<double>(bytes) / seconds / peak);
+    }
+    for (const FloatFormat format : {FloatFormat::bf16, FloatFormat::e4m3}) {
+        for (const auto& [batch, length] : {std::pair{1, 1024},
+                                            {1, 8192},
+                                            {8, 2048},
+                                            {16, 8192},
+                                            {32, 8192},
+                                            {64, 8192},
+                                            {128, 2048},
+                                            {256, 1024},
+                                            {1, 131072}})
+            time_shape({batch, length, 32, 8, 128, format}, peak, l2);
+        for (const auto& [batch, length] : {std::pair{1, 8192}, {16, 8192}, {64, 8192}})
+            time_shape({batch, length, 8, 1, 128, format}, peak, l2);
+        for (const int head_dim : {64, 96, 256})
+            time_shape({64, 8192 * 128 / head_dim, 32, 8, head_dim, format}, peak, l2);
+        time_shape({64, 4096, 32, 32, 128, format}, peak, l2);
+        time_shape({64, 8192, 64, 4, 128, format}, peak, l2);
+    }
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const std::string verb = argc > 1 ? argv[1] : "";
+    try {
+        if (verb == "check") return run_check(argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 400);
+        if (verb == "time") return run_time();
+    } catch (const std::exception& e) {
+        std::fprintf(stderr, "error: %s\n", e.what());
+        return 3;
+    }
+    std::fprintf(stderr, "attention_check check [CALLS] | time\n");
+    return 2;
+}
