@@ -7,17 +7,18 @@ namespace windtunnel {
 ///
 /// One step is scheduled (`schedule`) and, when it ends, delivers tokens (`deliver`):
 ///   A. every running sequence, in order of admission, gets its next token or prefill chunk under the token
-///      budget, taking KV blocks as it crosses a block's border; while a block is missing, a victim is preempted (the
-///      sequence admitted last, or by priority): its blocks are freed, it goes back to the queue, keeps its outputs and
-///      will be prefilled again;
+///      budget, taking KV blocks as it crosses a block's border; while a block is missing, a victim is
+///      preempted (the sequence admitted last, or by priority): its blocks are freed, it goes back to the
+///      queue, keeps its outputs and will be prefilled again;
 ///   B. unless A preempted, the queue's head is admitted while budget, a sequence slot and blocks for its
 ///      first chunk last; the first that does not fit stops the loop;
 ///   the step's time follows from what was scheduled; at its end every sequence whose tokens are
 ///   all computed gets one token, and those that have all their tokens leave.
 ///
-/// Synchronous scheduling plans step k + 1 when step k has ended. Asynchronous scheduling (1.13) plans step k + 2 then,
-/// while step k + 1, which was planned before, starts on the GPU: it counts on the tokens of step k + 1 that are still
-/// on their way (`settle_step` makes them part of the plan's state), but frees nothing and admits nobody for them.
+/// Synchronous scheduling plans step k + 1 when step k has ended. Asynchronous scheduling (1.13) plans step k
+/// + 2 then, while step k + 1, which was planned before, starts on the GPU: it counts on the tokens of step k
+/// + 1 that are still on their way (`settle_step` makes them part of the plan's state), but frees nothing and
+/// admits nobody for them.
 ///
 /// Between two changes of the batch a decode step differs from the one before only in its context, which
 /// grows by one token a row: n steps take n*c + k*B*n(n-1)/2 ticks. So `plan` proves how many steps are pure
@@ -37,7 +38,8 @@ public:
     using typename Schedule::Pool;
 
     /// Takes the arrays for servers with up to these limits. Call once per trial.
-    /// `cached_blocks`: how many of its KV blocks others may find again; `caching`: it caches prefixes at all.
+    /// `cached_blocks`: how many of its KV blocks others may find again; `caching`: it caches prefixes at
+    /// all.
     WT_HD_COLD void take_memory(Arena<Layout>& arena, std::int32_t max_num_seqs, std::int32_t block_size,
                                 bool caching = false, std::int64_t cached_blocks = 0) {
         this->take_schedule_memory(arena, max_num_seqs, block_size, caching, cached_blocks);
@@ -81,7 +83,8 @@ public:
         if (m_activity == Activity::idle) {
             m_activity = Activity::waking;
             m_from = m_until = now;
-        } else if ((m_waiting.head == index && m_running < static_cast<std::uint32_t>(m_config->max_num_seqs)) ||
+        } else if ((m_waiting.head == index &&
+                    m_running < static_cast<std::uint32_t>(m_config->max_num_seqs)) ||
                    m_config->extra_cuts) {
             cut(seen_from);
         }
@@ -95,8 +98,8 @@ public:
         cut(seen_from);
     }
 
-    /// Steps that are scheduled at the first boundary at or after `seen_from` or later cost what `config` says. Its
-    /// limits are those of the present one.
+    /// Steps that are scheduled at the first boundary at or after `seen_from` or later cost what `config`
+    /// says. Its limits are those of the present one.
     WT_HD_COLD void reconfigure(const ServerConfig& config, Tick seen_from) {
         m_next_config = &config;
         if (m_activity == Activity::idle) {
@@ -118,7 +121,8 @@ public:
             } else {
                 deliver(pool, sink, now);
                 m_current = m_next;
-                if (m_steps > 1) m_current.time = decode_time(m_batch.context() + (m_steps - 1) * m_batch.size());
+                if (m_steps > 1)
+                    m_current.time = decode_time(m_batch.context() + (m_steps - 1) * m_batch.size());
                 if (m_current.there) settle_step(pool, m_steps);
             }
             if (!WT_CHECK(fault, !m_batch.counted_out())) return;
@@ -143,7 +147,8 @@ public:
         settle(sink, now);
         m_totals = counters_at(now);
         // What is counted on but still on its way is lost too.
-        const std::uint32_t done = m_activity == Activity::decoding ? static_cast<std::uint32_t>(steps_done_by(now)) : 0;
+        const std::uint32_t done =
+            m_activity == Activity::decoding ? static_cast<std::uint32_t>(steps_done_by(now)) : 0;
         for (std::uint32_t i = 0; i < m_landing_count; ++i)
             if (m_landing[i] != no_job && !on_its_way(pool[m_landing[i]])) --pool[m_landing[i]].outputs;
         for (std::uint32_t i = 0; i < m_order_size; ++i) {
@@ -192,13 +197,15 @@ public:
     }
 
 private:
-    using typename Schedule::Step;
+    using Schedule::in_batch, Schedule::on_its_way, Schedule::settle_step, Schedule::take_out,
+        Schedule::leave;
     using Schedule::m_batch, Schedule::m_blocks, Schedule::m_config, Schedule::m_done, Schedule::m_done_count;
     using Schedule::m_landing, Schedule::m_landing_count, Schedule::m_order, Schedule::m_order_size;
-    using Schedule::m_wait_count, Schedule::m_wait_rows, Schedule::m_waits;
     using Schedule::m_preempted, Schedule::m_running, Schedule::m_totals, Schedule::m_waiting;
-    using Schedule::in_batch, Schedule::on_its_way, Schedule::settle_step, Schedule::take_out, Schedule::leave;
-    using Schedule::trim_order, Schedule::lands, Schedule::drop, Schedule::schedule, Schedule::insert_by_priority;
+    using Schedule::m_wait_count, Schedule::m_wait_rows, Schedule::m_waits;
+    using Schedule::trim_order, Schedule::lands, Schedule::drop, Schedule::schedule,
+        Schedule::insert_by_priority;
+    using typename Schedule::Step;
 
     enum class Activity : std::uint8_t { idle, waking, pausing, decoding, mixed };
 
@@ -283,7 +290,8 @@ private:
             if (m_landing[i] != no_job) land(pool, sink, m_landing[i], now);
         m_landing_count = 0;
         if (m_done_count == 0) return;
-        if (m_blocks.caching()) sort_done(pool);  // blocks are taken again in the order in which they are freed
+        if (m_blocks.caching())
+            sort_done(pool);  // blocks are taken again in the order in which they are freed
         for (std::uint32_t i = 0; i < m_done_count; ++i)
             if (m_done[i] != no_job) finish(pool, sink, m_done[i], now);
         m_done_count = 0;
@@ -336,7 +344,8 @@ private:
             m_blocks.leave_queue(pool, index);
         } else {
             std::int64_t held = 0;
-            if (job.state == JobState::overrunning) {  // the step behind has its row, whose token nobody wants
+            if (job.state ==
+                JobState::overrunning) {  // the step behind has its row, whose token nobody wants
                 --m_next.live;
                 held = 1;
             }
@@ -352,7 +361,8 @@ private:
             const JobIndex index = m_done[i];
             if (index == no_job) continue;
             std::uint32_t at = i;
-            for (; at > 0 && (m_done[at - 1] == no_job || pool[m_done[at - 1]].place > pool[index].place); --at)
+            for (; at > 0 && (m_done[at - 1] == no_job || pool[m_done[at - 1]].place > pool[index].place);
+                 --at)
                 m_done[at] = m_done[at - 1];
             m_done[at] = index;
         }
@@ -422,10 +432,12 @@ private:
         }
         m_activity = m_current.decodes ? Activity::decoding : Activity::mixed;
         m_until = now + m_current.time;
-        if (!m_current.batch_only || m_preempted || m_single || m_wait_rows > 0) return;  // a queue that was not looked at may move
+        if (!m_current.batch_only || m_preempted || m_single || m_wait_rows > 0)
+            return;  // a queue that was not looked at may move
         if (m_synchronous)
             plan_jump(m_batch.context());
-        else if (m_next.there && m_next.batch_only && m_current.rows == m_next.rows && m_landing_count == 0 && m_done_count == 0)
+        else if (m_next.there && m_next.batch_only && m_current.rows == m_next.rows && m_landing_count == 0 &&
+                 m_done_count == 0)
             plan_jump(m_batch.context() - m_batch.size());
     }
 
@@ -434,8 +446,8 @@ private:
         return m_config->decode_step[m_batch.size()] + m_config->attention_time(context);
     }
 
-    /// The running steps and the planned one are the decode batch alone, with `context` tokens in the first of them;
-    /// finds how many follow that are too.
+    /// The running steps and the planned one are the decode batch alone, with `context` tokens in the first
+    /// of them; finds how many follow that are too.
     WT_HD void plan_jump(std::int64_t context) {
         const ServerConfig& config = *m_config;
         const std::uint32_t segment = config.segment_of(context);
@@ -447,7 +459,8 @@ private:
             const std::int64_t inside = (room + m_batch.size() - 1) / m_batch.size();
             if (inside < steps) steps = inside;
         }
-        const std::int64_t free = m_blocks.free() - (config.prefill_first ? 1 : 0);  // V0 wants one more than it takes
+        const std::int64_t free =
+            m_blocks.free() - (config.prefill_first ? 1 : 0);  // V0 wants one more than it takes
         if (steps > 1) steps = free < 0 ? 1 : 1 + m_batch.steps_with_blocks(steps - 1, free);
         m_steps = steps;
         m_until = m_from + duration(steps);
@@ -467,18 +480,18 @@ private:
     static constexpr std::int64_t longest_jump = 1 << 16;
 
     const ServerConfig* m_next_config = nullptr;  ///< what it becomes at the next boundary with work
-    Step m_current;               ///< on the GPU
-    Step m_next;                  ///< planned behind it
-    Tick m_from;                  ///< the boundary at which the jump starts
-    Tick m_until;                 ///< and ends
-    std::int64_t m_steps = 1;     ///< its steps, of which the first takes m_current.time
-    std::int64_t m_step_growth = 0;          ///< k B: how much longer each takes than the one before
-    std::int64_t m_waiting_at_boundary = 0;  ///< queue length right after the last planning
+    Step m_current;                               ///< on the GPU
+    Step m_next;                                  ///< planned behind it
+    Tick m_from;                                  ///< the boundary at which the jump starts
+    Tick m_until;                                 ///< and ends
+    std::int64_t m_steps = 1;                     ///< its steps, of which the first takes m_current.time
+    std::int64_t m_step_growth = 0;               ///< k B: how much longer each takes than the one before
+    std::int64_t m_waiting_at_boundary = 0;       ///< queue length right after the last planning
     Activity m_activity = Activity::idle;
     bool m_boundary_work = false;  ///< something is to be done at the next boundary besides the step
     bool m_synchronous = true;
-    bool m_listed = false;         ///< what ends is listed before it goes, for the order in which blocks are freed
-    bool m_single = false;         ///< the step that runs is unlike those to come
+    bool m_listed = false;  ///< what ends is listed before it goes, for the order in which blocks are freed
+    bool m_single = false;  ///< the step that runs is unlike those to come
 };
 
 }  // namespace windtunnel

@@ -4,9 +4,9 @@
 
 namespace windtunnel {
 
-/// The sequences of a server that get one token in every step, as one: what n steps of them cost in KV blocks and
-/// context follows without looking at any of them. A sequence is known by the step at which it is done; the count of
-/// steps goes on by itself and starts anew when the batch is empty.
+/// The sequences of a server that get one token in every step, as one: what n steps of them cost in KV blocks
+/// and context follows without looking at any of them. A sequence is known by the step at which it is done;
+/// the count of steps goes on by itself and starts anew when the batch is empty.
 template <class Layout>
 class DecodeBatch {
 public:
@@ -31,7 +31,9 @@ public:
     [[nodiscard]] WT_HD std::int64_t steps_left(std::int64_t most) const {
         return m_heap.empty() ? most : static_cast<std::int64_t>(m_heap.first_step()) - m_steps_done;
     }
-    [[nodiscard]] WT_HD bool one_is_done() const { return !m_heap.empty() && m_heap.first_step() == m_steps_done; }
+    [[nodiscard]] WT_HD bool one_is_done() const {
+        return !m_heap.empty() && m_heap.first_step() == m_steps_done;
+    }
     /// The count of steps would not fit any more.
     [[nodiscard]] WT_HD bool counted_out() const { return m_steps_done >= 0xf0000000u; }
 
@@ -115,8 +117,8 @@ private:
         return m_step_in_block >= filled ? m_step_in_block - filled : m_step_in_block + m_block_size - filled;
     }
 
-    StepHeap<Layout> m_heap;                            ///< by the step at which they are done
-    ArenaArray<std::uint32_t, Layout> m_phase_count;    ///< by the step (mod block) at which they take a block
+    StepHeap<Layout> m_heap;                          ///< by the step at which they are done
+    ArenaArray<std::uint32_t, Layout> m_phase_count;  ///< by the step (mod block) at which they take a block
     std::uint32_t m_size = 0;
     std::uint32_t m_block_size = 1;
     std::uint32_t m_steps_done = 0;

@@ -5,16 +5,17 @@
 
 namespace windtunnel {
 
-/// A server that runs whole batches: Triton's dynamic batcher, TorchServe, TensorFlow Serving, BentoML, Ray Serve; with a
-/// batch of one, any server that takes one request at a time.
+/// A server that runs whole batches: Triton's dynamic batcher, TorchServe, TensorFlow Serving, BentoML, Ray
+/// Serve; with a batch of one, any server that takes one request at a time.
 ///
-/// Instances take batches from one queue, oldest first. A free instance starts at once with as many as wait when that is a
-/// preferred size (or the largest: then it takes so many), else when the oldest has waited for the queue's delay. All
-/// answers of a batch come when it ends, so a generation's first token is its last, and a batch takes as long as its
-/// longest: prompts and outputs are padded to the longest of it.
+/// Instances take batches from one queue, oldest first. A free instance starts at once with as many as wait
+/// when that is a preferred size (or the largest: then it takes so many), else when the oldest has waited for
+/// the queue's delay. All answers of a batch come when it ends, so a generation's first token is its last,
+/// and a batch takes as long as its longest: prompts and outputs are padded to the longest of it.
 ///
-/// Instances share what they run on: each gets at most one device (or core), all together `capacity`. Work is in ticks of
-/// an instance that has one to itself; as instances start and end, what is left goes on at the new rate.
+/// Instances share what they run on: each gets at most one device (or core), all together `capacity`. Work is
+/// in ticks of an instance that has one to itself; as instances start and end, what is left goes on at the
+/// new rate.
 ///
 /// A model: it never schedules itself. The interface is BatchServer's.
 template <class Layout>
@@ -75,7 +76,8 @@ public:
             Instance& instance = m_instances[static_cast<std::size_t>(i)];
             if (instance.size > 0) continue;
             if (m_taken_up == never) m_taken_up = now;
-            const Tick ready = (m_config->delay_from_pick ? m_taken_up : pool[m_waiting.head].last_token) + m_config->queue_delay;
+            const Tick ready = (m_config->delay_from_pick ? m_taken_up : pool[m_waiting.head].last_token) +
+                               m_config->queue_delay;
             const std::uint32_t size = size_of_batch(now >= ready);
             if (size == 0) {
                 wake = ready;
@@ -153,7 +155,8 @@ private:
         return least == never ? never : m_from + stretched(least);
     }
 
-    /// How many of those that wait the next batch takes; 0 = it waits for more. `due`: the oldest waits no longer.
+    /// How many of those that wait the next batch takes; 0 = it waits for more. `due`: the oldest waits no
+    /// longer.
     [[nodiscard]] WT_HD std::uint32_t size_of_batch(bool due) const {
         const std::uint32_t most = static_cast<std::uint32_t>(m_config->max_num_seqs);
         if (m_waiting.size >= most) return most;
@@ -201,7 +204,8 @@ private:
                 job.first_token = now;
                 job.outputs = job.output_tokens;
                 sink.first_token(index, now);
-                if (job.output_tokens > 1) sink.gaps(Tick{}, Tick{}, job.output_tokens - 1, 1);  // all at once
+                if (job.output_tokens > 1)
+                    sink.gaps(Tick{}, Tick{}, job.output_tokens - 1, 1);  // all at once
                 sink.finished(index, now);
             }
             index = after;
@@ -215,7 +219,7 @@ private:
     std::uint32_t m_busy = 0;     ///< instances with one
     Tick m_from;                  ///< until when its work is counted
     Tick m_until;
-    Tick m_taken_up;              ///< since when a free instance looks at the queue's head
+    Tick m_taken_up;  ///< since when a free instance looks at the queue's head
     ServerGauges m_totals;
 };
 

@@ -8,16 +8,19 @@
 
 namespace windtunnel {
 
-/// vLLM V1's scheduler over the sequences of one engine (vllm.md, sections 1.5 to 1.7, 1.13 and 2.5): what the next step
-/// holds. Knows no clock but the instant at which tokens that are on their way will be there. What it calls its state is
-/// that after the last planned step that has started; BatchServer says when that is.
+/// vLLM V1's scheduler over the sequences of one engine (vllm.md, sections 1.5 to 1.7, 1.13 and 2.5): what
+/// the next step holds. Knows no clock but the instant at which tokens that are on their way will be there.
+/// What it calls its state is that after the last planned step that has started; BatchServer says when that
+/// is.
 ///
-/// First come, first served without a limit on prompts, at most one sequence is in prefill between steps, and it is the
-/// one admitted last: a chunk is partial only when it used up the budget, and nothing is admitted before it is complete.
-/// Otherwise (`in_turn`) who gets what is decided by walking the sequences where it is not plain.
+/// First come, first served without a limit on prompts, at most one sequence is in prefill between steps, and
+/// it is the one admitted last: a chunk is partial only when it used up the budget, and nothing is admitted
+/// before it is complete. Otherwise (`in_turn`) who gets what is decided by walking the sequences where it is
+/// not plain.
 ///
-/// V0 (section 4; `prefill_first`) looks at the queue first. What it can admit is prefilled whole in a step of its own, in
-/// which the sequences that decode wait; only a step that admits nobody gives them their tokens.
+/// V0 (section 4; `prefill_first`) looks at the queue first. What it can admit is prefilled whole in a step
+/// of its own, in which the sequences that decode wait; only a step that admits nobody gives them their
+/// tokens.
 template <class Layout>
 class EngineSchedule {
 public:
@@ -27,11 +30,11 @@ protected:
     /// A step between its scheduling and its end.
     struct Step {
         Tick time;
-        std::uint32_t rows = 0;  ///< of the decode batch
-        std::uint32_t live = 0;  ///< of these, whose token somebody waits for
-        bool there = false;      ///< there is one
-        bool decodes = false;    ///< it holds nothing but decodes
-        bool batch_only = false; ///< nothing but the decode batch
+        std::uint32_t rows = 0;   ///< of the decode batch
+        std::uint32_t live = 0;   ///< of these, whose token somebody waits for
+        bool there = false;       ///< there is one
+        bool decodes = false;     ///< it holds nothing but decodes
+        bool batch_only = false;  ///< nothing but the decode batch
     };
     /// What a step is going to hold.
     struct Load {
@@ -49,8 +52,8 @@ protected:
         std::uint32_t rows = 0;
     };
 
-    WT_HD_COLD void take_schedule_memory(Arena<Layout>& arena, std::int32_t max_num_seqs, std::int32_t block_size, bool caching,
-                                         std::int64_t cached_blocks) {
+    WT_HD_COLD void take_schedule_memory(Arena<Layout>& arena, std::int32_t max_num_seqs,
+                                         std::int32_t block_size, bool caching, std::int64_t cached_blocks) {
         const auto seqs = static_cast<std::size_t>(max_num_seqs);
         m_batch.take_memory(arena, max_num_seqs, block_size);
         m_order = arena.template take<JobIndex>(2 * seqs);
@@ -76,7 +79,8 @@ protected:
     }
 
     [[nodiscard]] WT_HD static bool in_batch(const Job& job) {
-        return job.state == JobState::decoding || job.state == JobState::landing || job.state == JobState::overrunning;
+        return job.state == JobState::decoding || job.state == JobState::landing ||
+               job.state == JobState::overrunning;
     }
     /// Whether its last token so far is in a step that has not ended.
     [[nodiscard]] WT_HD bool on_its_way(const Job& job) const {
@@ -114,13 +118,15 @@ protected:
             step.time = m_config->decode_step[static_cast<std::size_t>(load.decodes)] +
                         m_config->attention_time(load.context);
         } else {
-            step.time = m_config->mixed_step_time(load.tokens, step.rows + m_fresh_count, load.pairs, load.context);
+            step.time =
+                m_config->mixed_step_time(load.tokens, step.rows + m_fresh_count, load.pairs, load.context);
         }
     }
 
-    /// Part A where the order of the sequences does not matter: takes this step's blocks for the decodes and the prefill
-    /// in progress, preempting from the back until they suffice. Walking the list in order and preempting the last at
-    /// each shortage ends with the same survivors: the shortest suffix whose removal leaves enough for the rest.
+    /// Part A where the order of the sequences does not matter: takes this step's blocks for the decodes and
+    /// the prefill in progress, preempting from the back until they suffice. Walking the list in order and
+    /// preempting the last at each shortage ends with the same survivors: the shortest suffix whose removal
+    /// leaves enough for the rest.
     WT_HD void allocate_all(Pool& pool, Fault& fault, Load& load, Tick since) {
         std::int64_t chunk = 0;
         for (;;) {
@@ -177,7 +183,8 @@ protected:
             for (std::uint32_t at = 0; at < m_order_size; ++at) {
                 const JobIndex index = m_order[at];
                 if (index == no_job) continue;
-                while (m_blocks.free() < 1 && at < m_order_size) preempt(pool, m_order[m_order_size - 1], since, 0);
+                while (m_blocks.free() < 1 && at < m_order_size)
+                    preempt(pool, m_order[m_order_size - 1], since, 0);
                 if (at < m_order_size) m_blocks.take(pool, m_batch.blocks_due(pool[index]));
             }
         }
@@ -250,15 +257,16 @@ protected:
         } else if (given > 0 && job.state == JobState::prefilling) {
             load.tokens += given;
             load.prompts += given;
-            load.pairs += std::int64_t{given} * (job.computed - given) + std::int64_t{given} * (given + 1) / 2;
+            load.pairs +=
+                std::int64_t{given} * (job.computed - given) + std::int64_t{given} * (given + 1) / 2;
             if (rest_of(job) > 0) return;
             m_given[job.place] = 1;
             become_fresh(pool, index);
             --m_loose;
         }
     }
-    /// Of a decoding job's tokens, those whose blocks can be found again when they are full: tokens on their way have
-    /// no hash yet (vllm.md 1.13.5). `given`: it has got a token in the step being planned.
+    /// Of a decoding job's tokens, those whose blocks can be found again when they are full: tokens on their
+    /// way have no hash yet (vllm.md 1.13.5). `given`: it has got a token in the step being planned.
     [[nodiscard]] WT_HD std::uint32_t hashed(const Job& job, bool landing, std::uint32_t given) const {
         return job.computed + given - (m_config->asynchronous && (!landing || given > 0) ? 1 : 0);
     }
@@ -281,7 +289,8 @@ protected:
         std::uint32_t full = left_out ? job.end_step : job.computed;
         if (batched) full = hashed(job, landing, given);
         if (drafting()) full = hashed_with_drafts(job, given);
-        m_blocks.release(pool, index, blocks_of(job, batched ? given : 0), full / static_cast<std::uint32_t>(m_config->block_size), true);
+        m_blocks.release(pool, index, blocks_of(job, batched ? given : 0),
+                         full / static_cast<std::uint32_t>(m_config->block_size), true);
         if (batched && !landing) job.last_token = waited != never ? waited : since;
         job.computed = 0;
         job.state = JobState::waiting;
@@ -307,8 +316,10 @@ protected:
             const std::int64_t asked = limited(rest), chunk = min_of(asked, load.budget);
             if (chunk < asked && !m_config->chunked_prefill) break;
             const std::int64_t need = m_config->blocks_for(cached + chunk) - found.blocks();
-            const std::int64_t kept = m_running > 0 || m_config->prefill_first ? m_config->watermark_blocks : 0;
-            if ((m_config->reserve_full_sequence ? m_config->blocks_for(whole) - found.in_use : need + found.idle()) +
+            const std::int64_t kept =
+                m_running > 0 || m_config->prefill_first ? m_config->watermark_blocks : 0;
+            if ((m_config->reserve_full_sequence ? m_config->blocks_for(whole) - found.in_use
+                                                 : need + found.idle()) +
                     kept >
                 m_blocks.free())
                 break;
@@ -340,18 +351,23 @@ protected:
     [[nodiscard]] WT_HD static std::int64_t rest_of(const Job& job) {
         return static_cast<std::int64_t>(job.prompt_tokens) + job.outputs - job.computed;
     }
-    /// Tokens that a running job that is not in the batch asks for: what is not computed, and the drafts behind it. No draft
-    /// stands where the last token that the model's length allows would be (vllm.md 1.5 b).
+    /// Tokens that a running job that is not in the batch asks for: what is not computed, and the drafts
+    /// behind it. No draft stands where the last token that the model's length allows would be (vllm.md 1.5
+    /// b).
     [[nodiscard]] WT_HD std::int64_t wanted(const Job& job) const {
         const std::int64_t rest = rest_of(job);
         if (!drafting() || job.state != JobState::stalled) return rest;
-        return min_of(rest + m_config->draft_tokens, m_config->max_model_len - 1 - static_cast<std::int64_t>(job.computed));
+        return min_of(rest + m_config->draft_tokens,
+                      m_config->max_model_len - 1 - static_cast<std::int64_t>(job.computed));
     }
     [[nodiscard]] WT_HD bool drafting() const { return m_config->draft_tokens > 0; }
-    /// Blocks that a job takes for `tokens` more tokens. With drafts it may hold blocks for tokens that were not accepted.
+    /// Blocks that a job takes for `tokens` more tokens. With drafts it may hold blocks for tokens that were
+    /// not accepted.
     [[nodiscard]] WT_HD std::int64_t blocks_needed(const Job& job, std::int64_t tokens) const {
-        if (!drafting()) return m_config->blocks_for(job.computed + tokens) - m_config->blocks_for(job.computed);
-        const std::int64_t end = min_of(job.computed + tokens + m_config->lookahead_tokens, m_config->max_model_len);
+        if (!drafting())
+            return m_config->blocks_for(job.computed + tokens) - m_config->blocks_for(job.computed);
+        const std::int64_t end =
+            min_of(job.computed + tokens + m_config->lookahead_tokens, m_config->max_model_len);
         const std::int64_t need = m_config->blocks_for(end) - blocks_of(job, 0);
         return need > 0 ? need : 0;
     }
@@ -359,16 +375,19 @@ protected:
     [[nodiscard]] WT_HD std::int64_t blocks_of(const Job& job, std::int64_t extra) const {
         return drafting() ? job.end_step & 0xffffffu : m_config->blocks_for(job.computed + extra);
     }
-    /// With drafts, end_step counts a job's blocks, and in its upper bits those of its tokens behind which hashing lags:
-    /// the tokens that its last step gave it.
-    WT_HD static void note_blocks(Job& job, std::int64_t more) { job.end_step = (job.end_step & 0xffffffu) + static_cast<std::uint32_t>(more); }
+    /// With drafts, end_step counts a job's blocks, and in its upper bits those of its tokens behind which
+    /// hashing lags: the tokens that its last step gave it.
+    WT_HD static void note_blocks(Job& job, std::int64_t more) {
+        job.end_step = (job.end_step & 0xffffffu) + static_cast<std::uint32_t>(more);
+    }
     [[nodiscard]] WT_HD std::uint32_t hashed_with_drafts(const Job& job, std::uint32_t given) const {
         if (job.state == JobState::prefilling) return job.computed;
         const std::uint32_t all = job.prompt_tokens + job.outputs;
         return given > 0 ? all : all - (job.end_step >> 24);
     }
     [[nodiscard]] WT_HD std::int64_t limited(std::int64_t tokens) const {
-        return m_config->long_prefill_threshold > 0 ? min_of(tokens, m_config->long_prefill_threshold) : tokens;
+        return m_config->long_prefill_threshold > 0 ? min_of(tokens, m_config->long_prefill_threshold)
+                                                    : tokens;
     }
     /// A chunk of a prompt goes into the step that is being planned.
     WT_HD void compute(Pool& pool, JobIndex index, std::int64_t chunk, Load& load) {
@@ -385,19 +404,24 @@ protected:
         m_fresh[m_fresh_count++] = index;
     }
 
-    /// vLLM's order under --scheduling-policy priority: (priority, arrival); of two of one instant, the workload's first.
+    /// vLLM's order under --scheduling-policy priority: (priority, arrival); of two of one instant, the
+    /// workload's first.
     [[nodiscard]] WT_HD static bool comes_before(const Pool& pool, JobIndex a, JobIndex b) {
         const Job &first = pool[a], &second = pool[b];
-        const std::int32_t p = pool.requests[first.request].priority, q = pool.requests[second.request].priority;
+        const std::int32_t p = pool.requests[first.request].priority,
+                           q = pool.requests[second.request].priority;
         if (p != q) return p < q;
-        return first.arrival != second.arrival ? first.arrival < second.arrival : first.request < second.request;
+        return first.arrival != second.arrival ? first.arrival < second.arrival
+                                               : first.request < second.request;
     }
     /// From whichever end its place is nearer.
     WT_HD_COLD void insert_by_priority(Pool& pool, JobIndex index) {
         JobIndex front = m_waiting.head, back = m_waiting.tail;
         for (;;) {
-            if (front == no_job || comes_before(pool, index, front)) return m_waiting.insert_before(pool, index, front);
-            if (!comes_before(pool, index, back)) return m_waiting.insert_before(pool, index, pool[back].next);
+            if (front == no_job || comes_before(pool, index, front))
+                return m_waiting.insert_before(pool, index, front);
+            if (!comes_before(pool, index, back))
+                return m_waiting.insert_before(pool, index, pool[back].next);
             front = pool[front].next;
             back = pool[back].previous;
         }
@@ -418,7 +442,8 @@ protected:
 
     // ---- when it starts, and when it has ended ---------------------------------------------------------
 
-    /// The plan's state becomes that after the last `steps` planned steps; what they bring is still to be delivered.
+    /// The plan's state becomes that after the last `steps` planned steps; what they bring is still to be
+    /// delivered.
     WT_HD void settle_step(Pool& pool, std::int64_t steps) {
         advance_batch(pool, steps);
         while (m_batch.one_is_done()) stop(pool, m_batch.pop_done());
@@ -443,11 +468,12 @@ protected:
         if (steps > 1) m_blocks.take(pool, m_batch.allocations(steps - 1));
         if (!m_prompts_only) m_batch.advance(steps);
     }
-    /// A step with drafts gives a job the model's own token and the drafts before it that are accepted; the others' KV is
-    /// forgotten. True when it has all its tokens.
+    /// A step with drafts gives a job the model's own token and the drafts before it that are accepted; the
+    /// others' KV is forgotten. True when it has all its tokens.
     WT_HD bool take_accepted(const Pool& pool, Job& job) {
         std::uint32_t& given = m_given[job.place];
-        given = 1 + accepted_drafts(pool.seed, pool.trial, job.request, job.outputs, given - 1, m_config->acceptance_q32);
+        given = 1 + accepted_drafts(pool.seed, pool.trial, job.request, job.outputs, given - 1,
+                                    m_config->acceptance_q32);
         if (given > job.output_tokens - job.outputs) given = job.output_tokens - job.outputs;
         job.outputs += given;
         job.computed = job.prompt_tokens + job.outputs - 1;
@@ -473,8 +499,8 @@ protected:
             if (m_landing[i] == index) return true;
         return false;
     }
-    /// Takes a running job out of whatever it is in but the order of admission; its outputs and computed tokens are
-    /// then those that are planned for. Its blocks are the caller's business.
+    /// Takes a running job out of whatever it is in but the order of admission; its outputs and computed
+    /// tokens are then those that are planned for. Its blocks are the caller's business.
     WT_HD void take_out(Job& job, JobIndex index) {
         if (in_batch(job)) {
             if (job.state != JobState::overrunning) m_batch.forget(job, index);
@@ -502,18 +528,19 @@ protected:
     DecodeBatch<Layout> m_batch;
     ArenaArray<JobIndex, Layout> m_order;       ///< running jobs by admission; no_job where one left
     ArenaArray<std::uint32_t, Layout> m_given;  ///< by place in it: tokens in the step being planned in turn
-    ArenaArray<JobIndex, Layout> m_fresh;       ///< jobs that get a token from the prefill in the planned step
-    ArenaArray<JobIndex, Layout> m_landing;     ///< ... and in the step that runs
-    ArenaArray<JobIndex, Layout> m_done;        ///< jobs that get their last token in the step that runs
-    ArenaArray<Wait, Layout> m_waits;           ///< V0: ascending in time; rows in none of them have not waited
+    ArenaArray<JobIndex, Layout> m_fresh;    ///< jobs that get a token from the prefill in the planned step
+    ArenaArray<JobIndex, Layout> m_landing;  ///< ... and in the step that runs
+    ArenaArray<JobIndex, Layout> m_done;     ///< jobs that get their last token in the step that runs
+    ArenaArray<Wait, Layout> m_waits;        ///< V0: ascending in time; rows in none of them have not waited
     JobQueue<Layout> m_waiting;
     KvBlocks<Layout> m_blocks;
     JobIndex m_partial = no_job;  ///< the one job in the middle of its prefill, unless `in_turn`
     std::uint32_t m_order_size = 0;
     std::uint32_t m_fresh_count = 0, m_landing_count = 0, m_done_count = 0;
     std::uint32_t m_running = 0;  ///< everything in m_order
-    std::uint32_t m_loose = 0;    ///< `in_turn`: of these, in the middle of a prefill or left out of the last step
-    ServerGauges m_totals;        ///< counters up to the last boundary; gauges unused
+    std::uint32_t m_loose =
+        0;                  ///< `in_turn`: of these, in the middle of a prefill or left out of the last step
+    ServerGauges m_totals;  ///< counters up to the last boundary; gauges unused
     std::uint32_t m_wait_count = 0, m_wait_rows = 0;
     bool m_preempted = false;     ///< by the last planning
     bool m_plain_order = true;    ///< everybody who runs is in every step, in order of admission

@@ -6,11 +6,13 @@
 
 namespace windtunnel {
 
-/// What the pod of a replica runs, whatever that is: an engine that batches continuously (`Engine`: BatchServer, or its
-/// step-by-step reference), several of them behind one front end (data parallel ranks), or a server of whole batches.
+/// What the pod of a replica runs, whatever that is: an engine that batches continuously (`Engine`:
+/// BatchServer, or its step-by-step reference), several of them behind one front end (data parallel ranks),
+/// or a server of whole batches.
 ///
-/// Where its CPUs are few, the front end of an engine is a queue of its own: requests are parsed and tokenised one after
-/// the other, and the time that their answers' tokens will take to be turned into text and sent is counted there too.
+/// Where its CPUs are few, the front end of an engine is a queue of its own: requests are parsed and
+/// tokenised one after the other, and the time that their answers' tokens will take to be turned into text
+/// and sent is counted there too.
 ///
 /// The interface is BatchServer's.
 template <class Layout, class Engine>
@@ -19,7 +21,8 @@ public:
     using Pool = JobPool<Layout>;
 
     /// The memory of its engines beyond the first, and of the instances of whole batches.
-    WT_HD_COLD void take_memory(Arena<Layout>& arena, ArenaArray<Engine, Layout> more, std::int32_t instances) {
+    WT_HD_COLD void take_memory(Arena<Layout>& arena, ArenaArray<Engine, Layout> more,
+                                std::int32_t instances) {
         m_more = more;
         if (instances > 0) m_batches.take_memory(arena, instances);
     }
@@ -64,7 +67,9 @@ public:
         if (m_whole) return m_batches.arrive(pool, index, now);
         if (!m_config->has_front_end()) return hand_over(pool, index, now, seen_from);
         pool[index].state = JobState::arriving;
-        if (m_front.empty()) m_front_until = now + m_config->front_end_time(pool[index].prompt_tokens, pool[index].output_tokens);
+        if (m_front.empty())
+            m_front_until =
+                now + m_config->front_end_time(pool[index].prompt_tokens, pool[index].output_tokens);
         m_front.push_back(pool, index);
     }
     WT_HD void abort(Pool& pool, JobIndex index, Tick seen_from) {
@@ -80,7 +85,8 @@ public:
         for (std::uint32_t i = 0; i < m_ranks; ++i) rank(i).reconfigure(config, seen_from);
     }
 
-    /// Does what is due at `next_change()`: the front end first, so that an engine sees at a boundary who comes then.
+    /// Does what is due at `next_change()`: the front end first, so that an engine sees at a boundary who
+    /// comes then.
     template <class Sink>
     WT_HD void advance(Pool& pool, Sink& sink, Fault& fault) {
         if (m_plain) return m_first.advance(pool, sink, fault);
@@ -114,8 +120,8 @@ public:
     }
 
 private:
-    /// To the rank with the least to do, a request that waits counting four times one that runs (vLLM's own balancer over
-    /// data parallel engines, 0.9 to 0.24); of equals the first.
+    /// To the rank with the least to do, a request that waits counting four times one that runs (vLLM's own
+    /// balancer over data parallel engines, 0.9 to 0.24); of equals the first.
     WT_HD void hand_over(Pool& pool, JobIndex index, Tick now, Tick seen_from) {
         std::uint32_t best = 0;
         for (std::uint32_t i = 1; i < m_ranks; ++i)

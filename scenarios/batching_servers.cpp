@@ -24,7 +24,9 @@ bool runs(const Container& container, const char* part) {
 /// The first number behind `key` in a text; `key : 8`, `key { value: 8 }`, `"key": 8`.
 std::optional<std::int64_t> number_behind(const std::string& text, const std::string& key) {
     std::smatch found;
-    if (!std::regex_search(text, found, std::regex("\\b" + key + "\"?\\s*[:={]\\s*(?:value\\s*:\\s*)?([0-9]+)"))) return std::nullopt;
+    if (!std::regex_search(text, found,
+                           std::regex("\\b" + key + "\"?\\s*[:={]\\s*(?:value\\s*:\\s*)?([0-9]+)")))
+        return std::nullopt;
     return std::stoll(found[1].str());
 }
 
@@ -44,31 +46,38 @@ std::string block_behind(const std::string& text, const std::string& key, char o
 std::vector<std::int32_t> numbers_in(const std::string& text) {
     std::vector<std::int32_t> out;
     const std::regex number("[0-9]{1,6}");
-    for (auto i = std::sregex_iterator(text.begin(), text.end(), number); i != std::sregex_iterator(); ++i) out.push_back(std::stoi(i->str()));
+    for (auto i = std::sregex_iterator(text.begin(), text.end(), number); i != std::sregex_iterator(); ++i)
+        out.push_back(std::stoi(i->str()));
     return out;
 }
 
-std::int32_t bounded(std::int64_t value, std::int64_t most) { return static_cast<std::int32_t>(std::clamp<std::int64_t>(value, 1, most)); }
+std::int32_t bounded(std::int64_t value, std::int64_t most) {
+    return static_cast<std::int32_t>(std::clamp<std::int64_t>(value, 1, most));
+}
 
-/// Triton's model configuration: max_batch_size 0 = no batching; without dynamic_batching a request is a batch; one
-/// instance unless instance_group says more (Triton's model configuration, 2024).
+/// Triton's model configuration: max_batch_size 0 = no batching; without dynamic_batching a request is a
+/// batch; one instance unless instance_group says more (Triton's model configuration, 2024).
 BatchServing triton(const std::string& text) {
     BatchServing out;
     const bool dynamic = text.find("dynamic_batching") != std::string::npos;
     out.max_batch_size = dynamic ? bounded(number_behind(text, "max_batch_size").value_or(1), 100'000) : 1;
     const std::string settings = block_behind(text, "dynamic_batching", '{', '}');
-    out.queue_delay_ms = static_cast<double>(number_behind(settings, "max_queue_delay_microseconds").value_or(0)) / 1000;
+    out.queue_delay_ms =
+        static_cast<double>(number_behind(settings, "max_queue_delay_microseconds").value_or(0)) / 1000;
     out.preferred_sizes = numbers_in(block_behind(settings, "preferred_batch_size", '[', ']'));
     const std::string group = block_behind(text, "instance_group", '[', ']');
     out.instances = bounded(number_behind(group, "count").value_or(1), 1024);
     return out;
 }
-/// TorchServe's config.properties: batchSize 1, maxBatchDelay 100 ms, a worker a model (its documentation, 2024).
+/// TorchServe's config.properties: batchSize 1, maxBatchDelay 100 ms, a worker a model (its documentation,
+/// 2024).
 BatchServing torchserve(const std::string& text) {
     BatchServing out;
     out.max_batch_size = bounded(number_behind(text, "batchSize").value_or(1), 100'000);
     out.queue_delay_ms = static_cast<double>(number_behind(text, "maxBatchDelay").value_or(100));
-    out.instances = bounded(number_behind(text, "minWorkers").value_or(number_behind(text, "default_workers_per_model").value_or(1)), 1024);
+    out.instances = bounded(number_behind(text, "minWorkers")
+                                .value_or(number_behind(text, "default_workers_per_model").value_or(1)),
+                            1024);
     out.delay_from_pick = true;
     return out;
 }
@@ -83,7 +92,8 @@ BatchServing tensorflow(const std::string& text) {
 
 }  // namespace
 
-std::optional<ModelServer> read_batching_server(const Container& container, const ShellContext& context, Findings& findings) {
+std::optional<ModelServer> read_batching_server(const Container& container, const ShellContext& context,
+                                                Findings& findings) {
     struct Kind {
         const char *part, *file, *name;
         BatchServing (*read)(const std::string&);
@@ -101,18 +111,23 @@ std::optional<ModelServer> read_batching_server(const Container& container, cons
             server.where = container.where;
             server.path = container.path;
             server.batching = kind.read(text);
-            findings.notes.push_back({container.where, container.path,
-                                      fmt::format("{} batches as {} says: up to {}, {} ms, {} instance(s)", kind.name, path,
-                                                  server.batching->max_batch_size, server.batching->queue_delay_ms, server.batching->instances)});
+            findings.notes.push_back(
+                {container.where, container.path,
+                 fmt::format("{} batches as {} says: up to {}, {} ms, {} instance(s)", kind.name, path,
+                             server.batching->max_batch_size, server.batching->queue_delay_ms,
+                             server.batching->instances)});
             return server;
         }
     }
     return std::nullopt;
 }
 
-Result<ServerParts> compile_batching_server(const ModelServer& server, const std::string& gpu, CompiledWorkload& facts, Problems& warnings) {
+Result<ServerParts> compile_batching_server(const ModelServer& server, const std::string& gpu,
+                                            CompiledWorkload& facts, Problems& warnings) {
     const BatchServing& b = *server.batching;
-    const auto refuse = [&](std::string message) { return Problem{server.where, server.path, std::move(message)}; };
+    const auto refuse = [&](std::string message) {
+        return Problem{server.where, server.path, std::move(message)};
+    };
     ServerParts parts;
     parts.kind = ReplicaKind::whole_batches;
     parts.max_num_seqs = b.max_batch_size;
@@ -121,17 +136,22 @@ Result<ServerParts> compile_batching_server(const ModelServer& server, const std
     parts.delay_from_pick = b.delay_from_pick;
     parts.preferred_sizes = b.preferred_sizes;
     parts.block_size = 1024;
-    parts.max_model_len = static_cast<std::int32_t>(std::min<std::int64_t>(server.max_model_len.value_or(1 << 20), 1 << 20));
+    parts.max_model_len =
+        static_cast<std::int32_t>(std::min<std::int64_t>(server.max_model_len.value_or(1 << 20), 1 << 20));
     parts.usable_blocks = 1024;
     // A GPU is one device that instances share; CPUs are as many as the limit says, or one for each instance.
-    parts.capacity_milli = gpu.empty() ? static_cast<std::int32_t>(server.cpu_limit_milli.value_or(std::int64_t{1000} * b.instances)) : 1000;
+    parts.capacity_milli =
+        gpu.empty()
+            ? static_cast<std::int32_t>(server.cpu_limit_milli.value_or(std::int64_t{1000} * b.instances))
+            : 1000;
     if (b.timed()) {
         parts.timed = true;
         parts.batch_base = from_seconds(b.batch_ms.value_or(0) / 1e3);
         parts.batch_request = from_seconds(b.request_ms.value_or(0) / 1e3);
         parts.batch_token = from_seconds(b.token_us.value_or(0) / 1e6);
         if (parts.batch_base.count + parts.batch_request.count + parts.batch_token.count == 0)
-            return refuse("found batches that take no time, allowed: batch_ms, request_ms or token_us above 0");
+            return refuse(
+                "found batches that take no time, allowed: batch_ms, request_ms or token_us above 0");
         parts.max_num_batched_tokens = parts.max_num_seqs;
         parts.cost.decode_step.assign(static_cast<std::size_t>(parts.max_num_seqs) + 1, Tick{1});
         parts.cost.mixed_step.assign(static_cast<std::size_t>(parts.max_num_seqs) + 1, Tick{1});
@@ -142,7 +162,9 @@ Result<ServerParts> compile_batching_server(const ModelServer& server, const std
         return parts;
     }
     if (server.model.empty() || gpu.empty())
-        return refuse("found a server of whole batches and not how long they take, allowed: batch_ms, request_ms, token_us, or a model on a GPU");
+        return refuse(
+            "found a server of whole batches and not how long they take, allowed: batch_ms, request_ms, "
+            "token_us, or a model on a GPU");
     KvRequest request;
     request.model = server.model;
     request.gpu = gpu;
@@ -157,7 +179,9 @@ Result<ServerParts> compile_batching_server(const ModelServer& server, const std
         for (Problem p : capacity.problems()) problems.push_back({server.where, server.path, p.message});
         return problems;
     }
-    if (!capacity->fits) return refuse(fmt::format("{} does not fit on {}: {}", capacity->shape.id, capacity->gpu.name, capacity->refusal));
+    if (!capacity->fits)
+        return refuse(fmt::format("{} does not fit on {}: {}", capacity->shape.id, capacity->gpu.name,
+                                  capacity->refusal));
     StepTimeOptions options;
     options.asynchronous_scheduling = false;
     options.enforce_eager = true;
@@ -169,7 +193,8 @@ Result<ServerParts> compile_batching_server(const ModelServer& server, const std
     facts.step_time_source = step_time_coefficients(capacity->gpu).source;
     facts.capacity = *capacity;
     warnings.push_back({server.where, server.path,
-                        fmt::format("{} generates in whole batches: as long as the longest answer of each, with the step times of an engine "
+                        fmt::format("{} generates in whole batches: as long as the longest answer of each, "
+                                    "with the step times of an engine "
                                     "without CUDA graphs",
                                     capacity->shape.id)});
     return parts;

@@ -9,17 +9,19 @@
 
 namespace windtunnel {
 
-/// Reads how a container that runs Triton, TorchServe or TensorFlow Serving batches, from the configuration files that
-/// ConfigMaps mount into it: Triton's config.pbtxt, TorchServe's config.properties, TensorFlow Serving's
-/// batching_parameters_file. Empty: it is none of them, or says nothing about batches.
-[[nodiscard]] std::optional<ModelServer> read_batching_server(const Container& container, const ShellContext& context, Findings& findings);
+/// Reads how a container that runs Triton, TorchServe or TensorFlow Serving batches, from the configuration
+/// files that ConfigMaps mount into it: Triton's config.pbtxt, TorchServe's config.properties, TensorFlow
+/// Serving's batching_parameters_file. Empty: it is none of them, or says nothing about batches.
+[[nodiscard]] std::optional<ModelServer> read_batching_server(const Container& container,
+                                                              const ShellContext& context,
+                                                              Findings& findings);
 
 /// Of a server of whole batches: how long a batch takes, on `gpu` ("" = on its CPUs).
-[[nodiscard]] Result<ServerParts> compile_batching_server(const ModelServer& server, const std::string& gpu, CompiledWorkload& facts,
-                                                          Problems& warnings);
+[[nodiscard]] Result<ServerParts> compile_batching_server(const ModelServer& server, const std::string& gpu,
+                                                          CompiledWorkload& facts, Problems& warnings);
 
-/// An engine's front end and host work on few CPUs: what of `server.cpu_limit_milli` each of the two has, in thousandths,
-/// where that is less than a core; 1000 otherwise.
+/// An engine's front end and host work on few CPUs: what of `server.cpu_limit_milli` each of the two has, in
+/// thousandths, where that is less than a core; 1000 otherwise.
 [[nodiscard]] std::int64_t cpu_share_milli(const ModelServer& server);
 
 }  // namespace windtunnel

@@ -9,8 +9,11 @@ double p99_ttft_s(const Shown& s) { return to_seconds(s.outcome.ttft.quantile(0.
 
 }  // namespace
 
-TEST_CASE("kv-exhaustion: where the cache is too small for what was let in, everybody waits; fitted limits cure it") {
-    const Shown full = show("kv-exhaustion/scenario.yaml"), quiet = show("kv-exhaustion/quiet.yaml"), fitted = show("kv-exhaustion/fitted.yaml");
+TEST_CASE(
+    "kv-exhaustion: where the cache is too small for what was let in, everybody waits; fitted limits cure "
+    "it") {
+    const Shown full = show("kv-exhaustion/scenario.yaml"), quiet = show("kv-exhaustion/quiet.yaml"),
+                fitted = show("kv-exhaustion/fitted.yaml");
     for (const Shown* s : {&full, &quiet, &fitted}) CHECK(s->broken.empty());
     CHECK(full.outcome.tally.kv_preemptions > 1000);
     CHECK(quiet.outcome.tally.kv_preemptions == 0);
@@ -19,7 +22,8 @@ TEST_CASE("kv-exhaustion: where the cache is too small for what was let in, ever
     CHECK(p99_ttft_s(quiet) < 5);
     CHECK(p99_ttft_s(full) > 120);
     CHECK(p99_ttft_s(fitted) < 15);
-    // Two documents in a hundred have more than 6,000 tokens, most of these more than 8,192 with their answer.
+    // Two documents in a hundred have more than 6,000 tokens, most of these more than 8,192 with their
+    // answer.
     const auto& requests = fitted.outcome.tally.requests;
     CHECK(requests.rejected > requests.arrived / 200);
     CHECK(requests.rejected < requests.arrived / 40);
@@ -28,7 +32,8 @@ TEST_CASE("kv-exhaustion: where the cache is too small for what was let in, ever
 }
 
 TEST_CASE("long-context-oom: what cannot fit is refused at the door, and everything else is answered") {
-    const Shown eight = show("long-context-oom/scenario.yaml"), sixteen = show("long-context-oom/longer.yaml");
+    const Shown eight = show("long-context-oom/scenario.yaml"),
+                sixteen = show("long-context-oom/longer.yaml");
     // Of 600: 12 of 9,000 + 1,024 tokens at most, 12 of 6,000 + 4,096, 6 of 20,000 + 1,024.
     CHECK(eight.broken.empty());
     CHECK(eight.outcome.tally.requests.rejected == 30);
@@ -54,10 +59,14 @@ TEST_CASE("model-does-not-fit: refused with the arithmetic on one card, served o
     CHECK(two.outcome.tpot.quantile(0.5).count > four.outcome.tpot.quantile(0.5).count * 3 / 2);
 }
 
-TEST_CASE("batching-servers: dynamic batches do many times what one at a time does, continuous batching 3 to 5 times that") {
+TEST_CASE(
+    "batching-servers: dynamic batches do many times what one at a time does, continuous batching 3 to 5 "
+    "times that") {
     const Shown one = show("batching-servers/scenario.yaml"), dynamic = show("batching-servers/dynamic.yaml"),
                 continuous = show("batching-servers/continuous.yaml");
-    const auto answered = [](const Shown& s) { return static_cast<double>(s.outcome.tally.requests.completed); };
+    const auto answered = [](const Shown& s) {
+        return static_cast<double>(s.outcome.tally.requests.completed);
+    };
     for (const Shown* s : {&one, &dynamic, &continuous}) CHECK(s->broken.empty());
     INFO(answered(one) << " " << answered(dynamic) << " " << answered(continuous));
     CHECK(answered(dynamic) > 5 * answered(one));

@@ -1,5 +1,5 @@
-#include "models/batch_server.hpp"
 #include "models/replica_server.hpp"
+#include "models/batch_server.hpp"
 
 #include "tests/support/server_lab.hpp"
 
@@ -13,7 +13,7 @@ using Layout = ContiguousLayout;
 
 /// One server, requests that arrive one after the other, and when each was answered.
 struct Bench {
-    explicit Bench(const ServerConfig& config) : m_config(config) {
+    explicit Bench(const ServerConfig& config) {
         m_memory.resize(1 << 16);
         m_pool.capacity = 64;
         m_jobs.resize(64);
@@ -25,7 +25,8 @@ struct Bench {
         server.take_memory(arena, more, config.instances);
         for (std::int32_t r = 0; r < config.data_parallel; ++r) {
             server.rank(static_cast<std::uint32_t>(r)) = BatchServer<Layout>{};
-            server.rank(static_cast<std::uint32_t>(r)).take_memory(arena, config.max_num_seqs, config.block_size);
+            server.rank(static_cast<std::uint32_t>(r))
+                .take_memory(arena, config.max_num_seqs, config.block_size);
         }
         server.start(config);
         finish.resize(64, -1);
@@ -59,7 +60,6 @@ struct Bench {
     std::vector<std::int64_t> finish;
 
 private:
-    const ServerConfig& m_config;
     std::vector<std::uint64_t> m_memory;
     std::vector<Job> m_jobs;
     std::vector<Request> m_requests;
@@ -81,8 +81,8 @@ struct Batches {
     }
     void prefer(std::int32_t size) {
         preferred = size;
-        config.preferred_sizes.distance =
-            reinterpret_cast<unsigned char*>(&preferred) - reinterpret_cast<unsigned char*>(&config.preferred_sizes);
+        config.preferred_sizes.distance = reinterpret_cast<unsigned char*>(&preferred) -
+                                          reinterpret_cast<unsigned char*>(&config.preferred_sizes);
         config.preferred_sizes.count = 1;
     }
     ServerConfig config;
@@ -99,7 +99,8 @@ TEST_CASE("whole batches: one at a time is a queue") {
 }
 
 TEST_CASE("whole batches: the oldest waits for others until its delay is over or the batch is full") {
-    // The delay of 50 is over at 50: two of them, 100 + 20. The third waits for the instance and then no longer than it has.
+    // The delay of 50 is over at 50: two of them, 100 + 20. The third waits for the instance and then no
+    // longer than it has.
     Batches b_batches(4, 50);
     Bench b(b_batches.config);
     for (std::int64_t at : {0, 30, 60}) b.arrive(at, 1, 1);
@@ -109,7 +110,8 @@ TEST_CASE("whole batches: the oldest waits for others until its delay is over or
     Bench full(full_batches.config);
     for (std::int64_t at : {0, 10, 20, 30}) full.arrive(at, 1, 1);
     CHECK(full.end() == std::vector<std::int64_t>{170, 170, 170, 170});
-    // TorchServe's worker counts the delay from when it takes the first up: the third, at 170, waits until 220.
+    // TorchServe's worker counts the delay from when it takes the first up: the third, at 170, waits until
+    // 220.
     Batches picks(4, 50);
     picks.config.delay_from_pick = 1;
     Bench worker(picks.config);
@@ -127,8 +129,8 @@ TEST_CASE("whole batches: a preferred size goes at once") {
 }
 
 TEST_CASE("whole batches: instances share the device, and CPUs beyond their limit") {
-    // Alone each takes 110. Two at once on one device go at half speed: the first has done 50 at 50, its other 60 take 120;
-    // the second has done 60 by then, and its other 50 go at full speed.
+    // Alone each takes 110. Two at once on one device go at half speed: the first has done 50 at 50, its
+    // other 60 take 120; the second has done 60 by then, and its other 50 go at full speed.
     Batches b_batches(1, 0, 2);
     Bench b(b_batches.config);
     for (std::int64_t at : {0, 50}) b.arrive(at, 1, 1);
@@ -147,7 +149,8 @@ TEST_CASE("whole batches: instances share the device, and CPUs beyond their limi
 }
 
 TEST_CASE("whole batches: a generation lasts as long as the longest of its batch") {
-    // Prompts padded to 10: a prefill of 20 tokens. Then 4 steps for both, with 2 x 11 to 2 x 14 tokens of context.
+    // Prompts padded to 10: a prefill of 20 tokens. Then 4 steps for both, with 2 x 11 to 2 x 14 tokens of
+    // context.
     lab::EngineUnderTest::Limits limits;
     StepCostTable cost;
     cost.decode_step.assign(9, Tick{100});
@@ -170,7 +173,8 @@ TEST_CASE("data parallel: a request goes to the rank with the least to do") {
     ServerConfig& config = const_cast<ServerConfig&>(engine.config());
     config.data_parallel = 2;
     Bench b(config);
-    // The second finds the first rank busy; the third waits at the first, which has no more to do than the other.
+    // The second finds the first rank busy; the third waits at the first, which has no more to do than the
+    // other.
     for (std::int64_t at : {0, 10, 20}) b.arrive(at, 10, 1);
     CHECK(b.end() == std::vector<std::int64_t>{1000, 1010, 2000});
 }
@@ -187,7 +191,8 @@ TEST_CASE("front end: prompts are tokenised one after the other before the engin
     config.front_prompt_token = Tick{10};
     config.front_output_token = Tick{5};
     Bench b(config);
-    // 300 + 10 * 10 + 5 each: ready at 405 and 810. The first is answered at 1405, the second in the step behind.
+    // 300 + 10 * 10 + 5 each: ready at 405 and 810. The first is answered at 1405, the second in the step
+    // behind.
     for (std::int64_t at : {0, 0}) b.arrive(at, 10, 1);
     CHECK(b.end() == std::vector<std::int64_t>{1405, 2405});
 }

@@ -38,11 +38,13 @@ instance_group [ { count: 2 kind: KIND_GPU } ]
     CHECK(server->batching->preferred_sizes == std::vector<std::int32_t>{4, 8});
     CHECK(server->batching->instances == 2);
     // Without dynamic_batching a request is a batch, whatever the model could take.
-    CHECK(read("nvcr.io/nvidia/tritonserver:24.08-py3", "/models/bert/config.pbtxt", "max_batch_size: 16")->batching->max_batch_size == 1);
+    CHECK(read("nvcr.io/nvidia/tritonserver:24.08-py3", "/models/bert/config.pbtxt", "max_batch_size: 16")
+              ->batching->max_batch_size == 1);
 }
 
 TEST_CASE("batching servers: TorchServe's and TensorFlow Serving's files, and no others") {
-    const auto torch = read("pytorch/torchserve:0.9.0-gpu", "/config/config.properties", R"(inference_address=http://0.0.0.0:8080
+    const auto torch = read("pytorch/torchserve:0.9.0-gpu", "/config/config.properties",
+                            R"(inference_address=http://0.0.0.0:8080
 models={"bert": {"1.0": {"marName": "bert.mar", "minWorkers": 3, "maxWorkers": 3, "batchSize": 4, "maxBatchDelay": 50}}}
 )");
     REQUIRE(torch);
@@ -51,7 +53,8 @@ models={"bert": {"1.0": {"marName": "bert.mar", "minWorkers": 3, "maxWorkers": 3
     CHECK(torch->batching->instances == 3);
     CHECK(torch->batching->delay_from_pick);
     const auto tensorflow = read("tensorflow/serving:2.16.1-gpu", "/etc/batching.txt",
-                                 "max_batch_size { value: 128 }\nbatch_timeout_micros { value: 5000 }\nnum_batch_threads { value: 2 }\n");
+                                 "max_batch_size { value: 128 }\nbatch_timeout_micros { value: 5000 "
+                                 "}\nnum_batch_threads { value: 2 }\n");
     REQUIRE(tensorflow);
     CHECK(tensorflow->batching->max_batch_size == 128);
     CHECK(tensorflow->batching->queue_delay_ms == 5);
@@ -60,7 +63,8 @@ models={"bert": {"1.0": {"marName": "bert.mar", "minWorkers": 3, "maxWorkers": 3
     CHECK_FALSE(read("nvcr.io/nvidia/tritonserver:24.08-py3", "/etc/other.conf", "x"));
 }
 
-TEST_CASE("batching servers: what is timed goes on CPUs at their limit, what is not needs a model and a GPU") {
+TEST_CASE(
+    "batching servers: what is timed goes on CPUs at their limit, what is not needs a model and a GPU") {
     ModelServer server;
     server.engine = "batching";
     server.batching = BatchServing{};
@@ -88,14 +92,19 @@ TEST_CASE("batching servers: what is timed goes on CPUs at their limit, what is 
 
 TEST_CASE("speculation: vLLM's JSON, with what is wrong in it") {
     Speculation spec;
-    CHECK_FALSE(read_speculative_config(R"({"method": "eagle3", "model": "a/b", "num_speculative_tokens": 3})", spec));
+    CHECK_FALSE(read_speculative_config(
+        R"({"method": "eagle3", "model": "a/b", "num_speculative_tokens": 3})", spec));
     CHECK(spec.method == "eagle3");
     CHECK(spec.tokens == 3);
     CHECK_FALSE(read_speculative_config(R"({"method": "deepseek_mtp"})", spec));  // its model makes one
     CHECK(spec.tokens == 1);
-    const auto wrong = [&](const char* json) { return read_speculative_config(json, spec).value_or("nothing"); };
+    const auto wrong = [&](const char* json) {
+        return read_speculative_config(json, spec).value_or("nothing");
+    };
     CHECK_THAT(wrong("method: eagle"), Catch::Contains("a JSON object"));
-    CHECK_THAT(wrong(R"({"method": "eagel3", "num_speculative_tokens": 3})"), Catch::Contains("did you mean eagle3"));
-    CHECK_THAT(wrong(R"({"method": "eagle3", "num_speculative_tokens": 0})"), Catch::Contains("from 1 to 64"));
+    CHECK_THAT(wrong(R"({"method": "eagel3", "num_speculative_tokens": 3})"),
+               Catch::Contains("did you mean eagle3"));
+    CHECK_THAT(wrong(R"({"method": "eagle3", "num_speculative_tokens": 0})"),
+               Catch::Contains("from 1 to 64"));
     CHECK_THAT(wrong(R"({"method": "eagle3"})"), Catch::Contains("no num_speculative_tokens"));
 }
