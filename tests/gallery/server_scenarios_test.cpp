@@ -44,14 +44,14 @@ TEST_CASE("long-context-oom: what cannot fit is refused at the door, and everyth
 
 TEST_CASE("model-does-not-fit: refused with the arithmetic on one card, served on two and four") {
     RunFlags flags;
-    flags.scenario = (folder() / "model-does-not-fit/scenario.yaml").string();
+    flags.scenario = (folder() / "model-does-not-fit/refused/one-card.yaml").string();
     const Result<LoadedRun> one = load_run(flags);
     REQUIRE_FALSE(one);
     // 70.6 billion parameters of 2 bytes are 131.45 GiB; 0.9 of the card's 79.15 GiB are 71.24.
     CHECK_THAT(one.problems().front().message, Catch::Contains("weights 131.45"));
     CHECK_THAT(one.problems().front().message, Catch::Contains("71.24 GiB"));
     CHECK_THAT(one.problems().front().message, Catch::Contains("TP 2 would fit"));
-    const Shown two = show("model-does-not-fit/tp2.yaml"), four = show("model-does-not-fit/tp4.yaml");
+    const Shown two = show("model-does-not-fit/scenario.yaml"), four = show("model-does-not-fit/tp4.yaml");
     for (const Shown* s : {&two, &four}) {
         CHECK(s->broken.empty());
         CHECK(s->outcome.tally.requests.completed == s->outcome.tally.requests.arrived);
