@@ -232,7 +232,7 @@ struct Shape {
 };
 
 /// One row; calls go round slices of the pool that together are four times the L2 cache.
-void time_shape(const Shape& s, double peak, int l2) {
+void time_shape(const Shape& s, double peak, int l2, std::FILE* csv, const char* gpu) {
     AttentionCase c;
     c.problem.kv_format = s.format;
     c.query_format = s.format == FloatFormat::f16 ? FloatFormat::f16 : FloatFormat::bf16;
@@ -261,9 +261,17 @@ void time_shape(const Shape& s, double peak, int l2) {
                                                 : "fp8 ",
                 seconds * 1e6, bytes / seconds / 1e9, 100 * bytes / seconds / peak,
                 static_cast<int>(device.plan.items.size()) * s.kv_heads, device.plan.partials * s.kv_heads);
+    if (csv) {
+        const char* const kv = s.format == FloatFormat::f16    ? "float16"
+                               : s.format == FloatFormat::bf16 ? "bfloat16"
+                                                               : "fp8";
+        std::fprintf(csv, "%s,,windtunnel,%d,%d,%d,%d,%d,bfloat16,%s,%.2f,%.3f,%.1f,%.1f\n", gpu, s.batch,
+                     s.length, s.heads, s.kv_heads, s.head_dim, kv, seconds * 1e6, bytes / 1e6,
+                     bytes / seconds / 1e9, 100 * bytes / seconds / peak);
+    }
 }
 
-int run_time() {
+int run_time(const char* csv_file) {
     int clock_khz = 0, bus_bits = 0, l2 = 0, processors = 0;
     check(cudaDeviceGetAttribute(&clock_khz, cudaDevAttrMemoryClockRate, 0));
     check(cudaDeviceGetAttribute(&bus_bits, cudaDevAttrGlobalMemoryBusWidth, 0));
@@ -272,6 +280,9 @@ int run_time() {
     cudaDeviceProp properties{};
     check(cudaGetDeviceProperties(&properties, 0));
     const double peak = 2.0 * clock_khz * 1e3 * bus_bits / 8;
+    std::FILE* const csv = csv_file ? std::fopen(csv_file, "w") : nullptr;
+    if (csv_file && !csv) throw std::runtime_error(std::string("cannot write ") + csv_file);
+    if (csv) std::fprintf(csv, "gpu,vllm,kernel,b,kv_len,hq,hkv,d,attn,kv,us,kv_mb,gbs,pct\n");
     {
         const std::size_t bytes = std::size_t{4} << 30;
         const DeviceMemory memory(bytes), out(16);
@@ -293,14 +304,15 @@ int run_time() {
                                             {128, 2048},
                                             {256, 1024},
                                             {1, 131072}})
-            time_shape({batch, length, 32, 8, 128, format}, peak, l2);
+            time_shape({batch, length, 32, 8, 128, format}, peak, l2, csv, properties.name);
         for (const auto& [batch, length] : {std::pair{1, 8192}, {16, 8192}, {64, 8192}})
-            time_shape({batch, length, 8, 1, 128, format}, peak, l2);
+            time_shape({batch, length, 8, 1, 128, format}, peak, l2, csv, properties.name);
         for (const int head_dim : {64, 96, 256})
-            time_shape({64, 8192 * 128 / head_dim, 32, 8, head_dim, format}, peak, l2);
-        time_shape({64, 4096, 32, 32, 128, format}, peak, l2);
-        time_shape({64, 8192, 64, 4, 128, format}, peak, l2);
+            time_shape({64, 8192 * 128 / head_dim, 32, 8, head_dim, format}, peak, l2, csv, properties.name);
+        time_shape({64, 4096, 32, 32, 128, format}, peak, l2, csv, properties.name);
+        time_shape({64, 8192, 64, 4, 128, format}, peak, l2, csv, properties.name);
     }
+    if (csv) std::fclose(csv);
     return 0;
 }
 
@@ -310,11 +322,11 @@ int main(int argc, char** argv) {
     const std::string verb = argc > 1 ? argv[1] : "";
     try {
         if (verb == "check") return run_check(argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 400);
-        if (verb == "time") return run_time();
+        if (verb == "time") return run_time(argc > 2 ? argv[2] : nullptr);
     } catch (const std::exception& e) {
         std::fprintf(stderr, "error: %s\n", e.what());
         return 3;
     }
-    std::fprintf(stderr, "attention_check check [CALLS] | time\n");
+    std::fprintf(stderr, "attention_check check [CALLS] | time [CSV]\n");
     return 2;
 }

@@ -31,7 +31,9 @@ attention() {
         done
     fi
     echo "== the attention kernel: time by shape (batch @ tokens), share of the peak bandwidth"
-    "$program" time
+    "$program" time build/attention/times.csv
+    tools/attention_page.sh build/attention/times.csv ../shared/data/measured/decode_attention_kernels.csv.gz >build/attention/page.html
+    echo "page: build/attention/page.html"
 }
 if [ "${1:-}" = --attention ]; then
     nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
