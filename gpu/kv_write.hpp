@@ -14,7 +14,7 @@ struct KvWriteArgs {
     const float* key_scales = nullptr;    ///< [kv_heads]; null: 1
     const float* value_scales = nullptr;  ///< [kv_heads]; null: 1
     KvBlockLayout layout;
-    std::int64_t token_stride = 0;
+    std::int64_t token_stride = 0;  ///< a multiple of 8: pieces are 16 bytes
     std::int32_t tokens = 0;
     FloatFormat source_format = FloatFormat::bf16;
     FloatFormat kv_format = FloatFormat::bf16;  ///< e4m3 or source_format
