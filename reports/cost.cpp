@@ -204,6 +204,11 @@ CostBreakdown cost_breakdown(const RunResults& results) {
     const Summary summary = summarise(results);
     const std::size_t workloads = results.workloads.size(), row = (workloads + 1) * node_uses;
     for (std::size_t p = 0; p < results.pools.size(); ++p) {
+        if (results.pools[p].capacity_type == "other") {  // no node's time
+            if (summary.pools[p].micro_usd > 0)
+                out.rows.push_back({results.pools[p].pool, "other", "", "", "", "", "other", summary.pools[p].micro_usd, 0});
+            continue;
+        }
         std::vector<double> weights(row, 0);
         for (const TrialNumbers& t : results.trials) {
             if (t.node_use.empty()) continue;  // numbers that no trial gave
@@ -211,6 +216,8 @@ CostBreakdown cost_breakdown(const RunResults& results) {
             // Time billed beyond a node's life is lost, and nobody's.
             weights[row - 1] += t.pools[p].minimum_extra.to_double() * static_cast<double>(node_shares);
         }
+        // What is committed and never used is nobody's.
+        if (std::all_of(weights.begin(), weights.end(), [](double w) { return w == 0; })) weights[row - 1] = 1;
         const std::vector<std::int64_t> parts = apportioned(summary.pools[p].micro_usd, weights);
         for (std::size_t i = 0; i < row; ++i) {
             if (parts[i] == 0) continue;
@@ -289,7 +296,7 @@ std::string cost_table(const CostBreakdown& breakdown, const std::vector<std::st
     table.line("OVERALL TOTAL", breakdown.micro_usd(), breakdown.monthly_micro_usd());
     out += table.text(spoken_duration(breakdown.span_s));
     Table uses(breakdown, coloured);
-    for (const char* use : use_names) {
+    for (const char* use : {use_names[0], use_names[1], use_names[2], use_names[3], use_names[4], "other"}) {
         std::int64_t micro = 0, monthly = 0;
         for (const CostRow& r : breakdown.rows)
             if (r.use == use) {

@@ -251,6 +251,30 @@ std::int64_t TrialNumbers::micro_usd() const {
     return sum;
 }
 
+namespace {
+
+/// Committed nodes are paid for all the time at their own price; those in use cost nothing besides.
+void settle_commitment(const CompiledPool& pool, const PoolTally& tally, Tick span, WideSum& price) {
+    if (pool.committed_nodes == 0) return;
+    WideSum listed;  // 96 bits of ticks times 44 bits of price: by words
+    listed.add_product(tally.covered.ticks.low, static_cast<std::uint64_t>(pool.nano_usd_per_hour));
+    listed.high += tally.covered.ticks.high * static_cast<std::uint64_t>(pool.nano_usd_per_hour);
+    price.subtract(listed);
+    price.add_product(static_cast<std::uint64_t>(span.count),
+                      static_cast<std::uint64_t>(pool.committed_nodes) * static_cast<std::uint64_t>(pool.committed_nano_usd_per_hour));
+}
+
+/// What is billed besides node time, in whole micro-dollars.
+PoolNumbers other_cost(const CompiledCost& c, const Tally& t, Tick span) {
+    const double node_hours = t.nodes.ticks.to_double() / static_cast<double>(ticks_per_second) / 3600;
+    const double nano = static_cast<double>(c.nano_usd_per_hour) * to_seconds(span) / 3600 + c.nano_usd_per_node_hour * node_hours +
+                        c.nano_usd_per_output_token * static_cast<double>(t.output_tokens) +
+                        c.nano_usd_per_prompt_token * static_cast<double>(t.prompt_tokens);
+    return {0, std::llround(nano / 1000), 0, {}};
+}
+
+}  // namespace
+
 RunResults results_of(const CompiledScenario& scenario, std::vector<Threshold> thresholds, std::uint64_t seed,
                       std::string backend) {
     RunResults out;
@@ -262,6 +286,7 @@ RunResults results_of(const CompiledScenario& scenario, std::vector<Threshold> t
     out.has_goodput = scenario.has_goodput;
     for (const CompiledPool& p : scenario.pools)
         out.pools.push_back({p.name, p.capacity_type, p.instance_type});
+    for (const CompiledCost& c : scenario.other_costs) out.pools.push_back({c.name, "other", ""});
     for (const CompiledWorkload& w : scenario.workloads) out.workloads.push_back({w.target, w.name_space, w.model});
     out.thresholds = std::move(thresholds);
     for (const CompiledAlert& a : scenario.alerts)
@@ -338,11 +363,13 @@ TrialNumbers numbers_of(const CompiledScenario& scenario, const std::vector<Thre
         };
         WideSum price = pool.price.ticks;
         price.subtract(pool.refund);
+        settle_commitment(scenario.pools[p], pool, scenario.parts.span, price);
         price.merge(pool.minimum_extra_price);
         out.pools.push_back({hours(pool.nodes.ticks, pool.minimum_extra), micro_usd_of(price), pool.nodes.most,
                              pool.minimum_extra_price});
         out.gpu_hours += hours(pool.gpus.ticks, pool.minimum_extra_gpus);
     }
+    for (const CompiledCost& c : scenario.other_costs) out.pools.push_back(other_cost(c, t, scenario.parts.span));
     const double span_hours = to_seconds(scenario.parts.span) / 3600;
     for (const Threshold& threshold : thresholds)
         out.thresholds.push_back(threshold_value(threshold, out, outcome, span_hours));

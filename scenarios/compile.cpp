@@ -3,6 +3,7 @@
 #include "models/cold_start_facts.hpp"
 #include "scenarios/compile_autoscalers.hpp"
 #include "scenarios/compile_cluster_autoscaler.hpp"
+#include "scenarios/compile_costs.hpp"
 #include "scenarios/compile_events.hpp"
 #include "scenarios/compile_pod_life.hpp"
 #include "scenarios/compile_pools.hpp"
@@ -557,6 +558,7 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     }
     size_karpenter_pools(parts, pools);
     add_pools(pools, out, errors);
+    compile_costs(scenario, out, errors);
     std::uint64_t pods = 0;
     for (const WorkloadPlan& w : parts.workloads) pods += w.pod_slots;
     if (pods >= 0xfffe)

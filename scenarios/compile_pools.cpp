@@ -2,6 +2,7 @@
 
 #include "models/cold_start_facts.hpp"
 #include "models/instance_types.hpp"
+#include "models/nearest_name.hpp"
 #include "scenarios/compile.hpp"
 #include "scenarios/compile_spot.hpp"
 #include "scenarios/node_labels.hpp"
@@ -44,6 +45,15 @@ Result<ShapeDraft> describe_type(const PoolSpec& spec, const ClusterSpec& cluste
                        (cluster.cloud == CloudKind::none || !get_instance_type(cloud_name(cluster.cloud), type_name));
     if (cluster.cloud != CloudKind::none && !described && !plain) {
         const auto type = get_instance_type(cloud_name(cluster.cloud), type_name);
+        // What the user's own list says of a machine that the catalogue lacks.
+        if (const PriceRow* row = type ? nullptr : cluster.prices.described(type_name); row != nullptr) {
+            PoolSpec with = spec;
+            with.gpu = row->gpu;
+            with.gpus_per_node = static_cast<std::int32_t>(row->gpu_count);
+            with.cpu_milli = allocatable_cpu(static_cast<std::int64_t>(row->vcpus * 1000));
+            with.memory_bytes = allocatable_memory(static_cast<std::int64_t>(row->memory_gib * 1073741824.0), cluster.cloud);
+            return describe_type(with, cluster, type_name);
+        }
         if (!type)
             return at(spec, "instance_type",
                       type.problems().front().message +
@@ -93,6 +103,11 @@ Result<PoolPrice> price_of(const PoolSpec& spec, const ClusterSpec& cluster, con
     if (place.empty())
         return at(spec, "price_usd_per_hour",
                   "found no price and no region, allowed: a price in USD per hour, or cluster.region");
+    if (const auto own = cluster.prices.find(cloud, type_name, place, capacity)) return PoolPrice{*own, cluster.price_file};
+    if (const std::vector<std::string> places = cluster.prices.places_of(type_name); !places.empty())
+        return at(spec, "instance_type",
+                  fmt::format("found no {} price of {} in '{}' in {}, which has it in {} (or give price_usd_per_hour)", to_string(capacity),
+                              type_name, place, cluster.price_file, spoken_list(places)));
     const auto type = get_instance_type(cloud, type_name);
     if (!type) return at(spec, "instance_type", type.problems().front().message);
     const auto price = instance_price(**type, place, capacity);

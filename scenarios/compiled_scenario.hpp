@@ -21,7 +21,16 @@ struct CompiledPool {
     std::int64_t gpus_per_node = 0;
     std::int64_t minimum = 0, maximum = 0;  ///< nodes
     std::string price_source;               ///< where the price is from, and its date
+    std::int64_t committed_nodes = 0, committed_nano_usd_per_hour = 0;  ///< paid for all the time, used or not
     bool by_karpenter = false;              ///< its maximum is the engine's room for it, no one's limit
+};
+
+/// Something that is billed besides node time. It costs the sum of its terms.
+struct CompiledCost {
+    std::string name;                              ///< "volumes", "egress", a name of the scenario's
+    std::int64_t nano_usd_per_hour = 0;            ///< of the span
+    double nano_usd_per_node_hour = 0;             ///< of every node
+    double nano_usd_per_output_token = 0, nano_usd_per_prompt_token = 0;
 };
 
 /// What bounds a pool, at the index it has in the blueprint.
@@ -84,6 +93,7 @@ struct CompiledScenario {
     BlueprintParts parts;
     std::uint64_t hash = 0;  ///< of scenario, manifests, tables and the requests of trial 0
     std::vector<CompiledPool> pools;
+    std::vector<CompiledCost> other_costs;
     std::vector<CompiledNodePool> node_pools;
     std::vector<CompiledWorkload> workloads;
     std::vector<CompiledQuota> quotas;

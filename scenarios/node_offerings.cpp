@@ -164,9 +164,10 @@ std::vector<NodeOffering> karpenter_offerings(const KarpenterNodePool& pool, con
         for (const std::string& zone : zones)
             for (const CapacityType capacity : {CapacityType::spot, CapacityType::on_demand}) {
                 const std::string place = !zone.empty() ? zone : cluster.region;
-                const auto price = instance_price(type, place, capacity);
-                if (!price) continue;
-                NodeOffering offering{&type, zone, capacity, *price * 1000, {}};
+                const auto own = cluster.prices.find(cloud, type.name, place, capacity);
+                const auto price = own ? Result<std::int64_t>(*own / 1000) : instance_price(type, place, capacity);
+                if (!price || (!own && !cluster.prices.places_of(type.name).empty())) continue;
+                NodeOffering offering{&type, zone, capacity, own ? *own : *price * 1000, {}};
                 PoolSpec spec;
                 spec.name = pool.meta.name;
                 spec.capacity = capacity;

@@ -296,6 +296,12 @@ std::optional<std::int64_t> PriceBook::find(const std::string& cloud, const std:
     return std::nullopt;
 }
 
+const PriceRow* PriceBook::described(const std::string& instance_type) const {
+    for (const auto& [key, row] : m_prices)
+        if (key.first == folded_name(instance_type) && row.vcpus > 0 && row.memory_gib > 0 && row.gpu_count >= 1 && row.gpu_count == std::floor(row.gpu_count) && get_gpu(row.gpu)) return &row;
+    return nullptr;
+}
+
 std::vector<std::string> PriceBook::places_of(const std::string& instance_type) const {
     std::vector<std::string> out;
     for (const auto& [key, row] : m_prices)

@@ -60,6 +60,8 @@ public:
     /// Nano-USD per hour; `place` is a region or zone. The zone's own price wins over its region's.
     [[nodiscard]] std::optional<std::int64_t> find(const std::string& cloud, const std::string& instance_type, const std::string& place,
                                                    CapacityType capacity) const;
+    /// A row that says what the machine is: whole GPUs of a known kind (or none), CPU and memory. nullptr without one.
+    [[nodiscard]] const PriceRow* described(const std::string& instance_type) const;
     /// Whether the list has the type at all, and where.
     [[nodiscard]] std::vector<std::string> places_of(const std::string& instance_type) const;
 

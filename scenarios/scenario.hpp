@@ -3,7 +3,9 @@
 #include "models/problem.hpp"
 #include "models/time.hpp"
 #include "scenarios/kubernetes.hpp"
+#include "scenarios/cost_spec.hpp"
 #include "scenarios/model_server.hpp"
+#include "scenarios/price_list.hpp"
 #include "scenarios/resampling.hpp"
 #include "scenarios/spot_spec.hpp"
 #include "scenarios/synthetic_spec.hpp"
@@ -118,6 +120,9 @@ struct ClusterSpec {
     std::string region;
     std::vector<std::string> zones;
     std::vector<PoolSpec> pools;                 ///< the scenario's, then those of the manifests' node groups
+    std::string price_file;                      ///< a price list of the user's own; "" = none
+    PriceBook prices;                            ///< what is in it
+    CostSpec costs;
     std::vector<SpotSpec> spot;                  ///< markets; the first that is about a node is its
     NodeAutoscaling autoscaling = NodeAutoscaling::cluster_autoscaler;
     Tick scale_down_unneeded = seconds(600);     ///< cluster-autoscaler --scale-down-unneeded-time

@@ -217,6 +217,21 @@ ClusterSpec decode_cluster(Decoder cluster, const std::string& scenario_file) {
         if (twice && !pool.name.empty()) item.error("name", "found \"" + pool.name + "\" a second time, allowed: each name once");
         out.pools.push_back(std::move(pool));
     }
+    if (const auto prices = cluster.text("prices")) {
+        out.price_file = beside(scenario_file, *prices);
+        const auto list = read_price_list(std::filesystem::path(out.price_file));
+        if (list) {
+            out.prices = PriceBook(*list);
+            for (const Problem& p : list->warnings) cluster.findings().notes.push_back(p);
+        } else {
+            for (const Problem& p : list.problems()) cluster.error("prices", to_string(p));
+        }
+    }
+    if (cluster.has("costs")) {
+        Decoder costs = cluster.child("costs");
+        out.costs = decode_costs(costs);
+    }
+    cluster.quiet({"costs"});
     for (Decoder& item : cluster.children("spot")) out.spot.push_back(decode_spot(item, scenario_file, true));
     out.autoscaling = cluster.choice<NodeAutoscaling>("autoscaling", {{"cluster-autoscaler", NodeAutoscaling::cluster_autoscaler}, {"none", NodeAutoscaling::none}})
                           .value_or(NodeAutoscaling::cluster_autoscaler);

@@ -268,6 +268,21 @@ void set_count(SpotMarketRecord& market, std::vector<std::uint32_t>& there, std:
     }
 }
 
+namespace {
+
+/// The clock of a trial ends after 1.46 years.
+Result<SpotHistory> within_reach(Result<SpotHistory> history, const std::string& name) {
+    constexpr std::int64_t longest_ms = 40'000'000'000;
+    if (history && history->span_ms > longest_ms)
+        return Problem{{name, 0, 0},
+                       "",
+                       fmt::format("spans {:.0f} days, allowed: at most 462",
+                                   static_cast<double>(history->span_ms) / 8.64e7)};
+    return history;
+}
+
+}  // namespace
+
 Result<SpotHistory> read_spot_history(std::istream& in, const std::string& name,
                                       const SpotReadOptions& options) {
     ByteSource bytes(in);
@@ -287,9 +302,9 @@ Result<SpotHistory> read_spot_history(std::istream& in, const std::string& name,
         std::string document;
         for (; !text.at_end(); text.advance()) document += text.peek();
         if (!bytes.error().empty()) return Problem{{name, 0, 0}, "", bytes.error()};
-        return read_spot_json(document, name, options);
+        return within_reach(read_spot_json(document, name, options), name);
     }
-    return LineReader(text, name).read();
+    return within_reach(LineReader(text, name).read(), name);
 }
 
 Result<SpotHistory> read_spot_history(const std::filesystem::path& file, const SpotReadOptions& options) {

@@ -81,10 +81,11 @@ struct ShapePlan {
     std::uint32_t bill = 0;      ///< row of Tally::pools that its nodes are counted and billed in
     std::uint32_t gpu_labelled = 0;  ///< cluster-autoscaler knows it for a node of GPUs by its label
     std::int32_t market = -1;    ///< of a spot shape: index into Blueprint::spot_markets
-    std::uint32_t more_padding = 0;
+    std::uint32_t committed = 0;  ///< so many nodes of its bill are paid for in another way
     DeviceRange devices[extended_kinds];  ///< of each extended resource
     Tick provisioning;
     Tick minimum_billing;
+    Tick billing_unit;  ///< a node's life is rounded up to a multiple; 0 = to the second, as good as exactly
 
     /// What other pods find on an empty node.
     [[nodiscard]] WT_HD ResourceAmounts room() const { return allocatable - daemons; }

@@ -380,6 +380,7 @@ public:
         if (m_nodes[n].unbilled) return;
         m_owner->node_bill_ends(n, now);
         count_node(m_nodes[n].shape, now, -1);
+        bill_rest(m_nodes[n], now);
         m_nodes[n].unbilled = 1;
     }
     /// Whether a shape is among the spot markets that are deep just now, which is not known from outside: a fair
@@ -413,12 +414,9 @@ public:
     WT_HD void drop_node(std::uint32_t n, Tick now) {
         ClusterNode& node = m_nodes[n];
         const ShapePlan& plan = shape_of(node);
-        const bool free = node.spot == SpotStage::gone && now - node.launched < free_before(plan);
         if (!node.unbilled) {
             count_node(node.shape, now, -1);
-            const Tick life = now - node.launched;
-            if (life < plan.minimum_billing && now < m_blueprint->span && !free)
-                m_tally->pools[plan.bill].bill_extra(plan.minimum_billing - life, m_spot.price(plan), plan.gpus);
+            bill_rest(node, now);
         }
         if (plan.market >= 0) {
             m_spot.release(static_cast<std::uint32_t>(plan.market), node.seat);
@@ -480,6 +478,20 @@ private:
         wake_spot(n, due);
         note_market(m);
     }
+    /// What a life that has ended costs beyond itself: the minimum, the rest of a unit. Not of a machine that is free.
+    WT_HD void bill_rest(const ClusterNode& node, Tick now) {
+        const ShapePlan& plan = shape_of(node);
+        const Tick life = now - node.launched, extra = billed_life(plan, life) - life;
+        const bool free = node.spot == SpotStage::gone && life < free_before(plan);
+        if (extra.count > 0 && now < m_blueprint->span && !free)
+            m_tally->pools[plan.bill].bill_extra(extra, m_spot.price(plan), plan.gpus);
+    }
+    /// At least the minimum, and whole units.
+    [[nodiscard]] WT_HD static Tick billed_life(const ShapePlan& plan, Tick life) {
+        const Tick least = max(life, plan.minimum_billing);
+        if (plan.billing_unit.count == 0) return least;
+        return plan.billing_unit * ((least.count + plan.billing_unit.count - 1) / plan.billing_unit.count);
+    }
     [[nodiscard]] WT_HD Tick free_before(const ShapePlan& plan) const {
         return plan.market < 0 ? Tick{} : m_spot.plan(static_cast<std::uint32_t>(plan.market)).free_before;
     }
@@ -527,7 +539,7 @@ private:
         const ShapePlan& shape = m_blueprint->shapes[which];
         ++m_version;
         m_shape_nodes[which] += static_cast<std::uint32_t>(by);
-        m_tally->pools[shape.bill].count(now, span, by, m_spot.price(shape), shape.gpus);
+        m_tally->pools[shape.bill].count(now, span, by, m_spot.price(shape), shape.gpus, shape.committed);
         m_tally->nodes.change(now, span, by);
         m_tally->gpus.change(now, span, by * shape.gpus);
     }

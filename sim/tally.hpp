@@ -66,6 +66,7 @@ struct PoolTally {
     TimeIntegral nodes;  ///< from launch to termination
     TimeIntegral price;  ///< of these nodes, nano-USD per hour
     TimeIntegral gpus;   ///< of these nodes
+    TimeIntegral covered;  ///< of these nodes, those within a commitment (ShapePlan::committed)
     /// Billed beyond the lifetime, for the minimum billing time: node-ticks, and the same times price and GPUs.
     WideSum minimum_extra, minimum_extra_price, minimum_extra_gpus;
     WideSum refund;  ///< of `price`: what nodes cost that the cloud took back too soon to charge for them
@@ -73,7 +74,10 @@ struct PoolTally {
     bool operator==(const PoolTally&) const = default;
 
     /// A new node, or (`by` = -1) one that leaves.
-    WT_HD void count(Tick now, Tick span, std::int64_t by, std::int64_t nano_usd_per_hour, std::int64_t node_gpus) {
+    WT_HD void count(Tick now, Tick span, std::int64_t by, std::int64_t nano_usd_per_hour, std::int64_t node_gpus,
+                     std::int64_t committed) {
+        const std::int64_t then = nodes.value + by;
+        covered.change(now, span, (then < committed ? then : committed) - covered.value);
         nodes.change(now, span, by);
         price.change(now, span, by * nano_usd_per_hour);
         gpus.change(now, span, by * node_gpus);
@@ -88,6 +92,7 @@ struct PoolTally {
         nodes.settle(now, span);
         price.settle(now, span);
         gpus.settle(now, span);
+        covered.settle(now, span);
     }
 };
 

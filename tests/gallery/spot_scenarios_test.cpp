@@ -1,10 +1,13 @@
 // What spot markets do to the shipped scenarios about them; recorded markets replayed; one weather for two policies.
+#include "reports/cost.hpp"
+#include "reports/results.hpp"
 #include "scenarios/spot_fit.hpp"
 #include "scenarios/spot_stats.hpp"
 #include "tests/gallery/shipped_scenario.hpp"
 #include "tests/models/shared_data.hpp"
 
 #include <cmath>
+#include <map>
 #include <numeric>
 
 using namespace gallery;
@@ -253,4 +256,42 @@ TEST_CASE("the-380-dollar-month: office hours and a spot node are less than half
         CHECK(shown->broken == std::vector<std::string>{});
         CHECK(shown->outcome.tally.requests.completed == 52'000);
     }
+}
+
+TEST_CASE("costs: volumes, load balancers, traffic and commitments stand beside node time, and the parts are the bill") {
+    // Two nodes on demand at 0.8048 USD for an hour and a half.
+    const std::vector<std::string> demand = {"cluster.pools[0].capacity_type=on-demand", spot_of_pool + "null", "events=[]"};
+    const auto bill = [&](const std::string& costs) {
+        std::vector<std::string> set = demand;
+        set.push_back("cluster.costs=" + costs);
+        const Shown shown = show(midflight, set);
+        CHECK(shown.broken == std::vector<std::string>{});
+        RunResults out = results_of(shown.run.scenario, {}, 1, "cpu");
+        out.trials.push_back(numbers_of(shown.run.scenario, {}, shown.outcome));
+        const CostBreakdown parts = cost_breakdown(out);
+        CHECK(parts.micro_usd() == out.trials[0].micro_usd());
+        std::map<std::string, std::int64_t> by_row;
+        for (std::size_t p = 0; p < out.pools.size(); ++p) by_row[out.pools[p].pool] = out.trials[0].pools[p].micro_usd;
+        by_row["tokens"] = static_cast<std::int64_t>(out.trials[0].output_tokens);
+        return by_row;
+    };
+    auto b = bill("{volumes: {gib_per_node: 100, usd_per_gib_month: 0.08}, hourly: [{name: load balancer, usd_per_hour: 0.0225}], traffic: {bytes_per_token: 200, egress_usd_per_gb: 0.09}}");
+    CHECK(b["spot"] == 2'414'400);
+    CHECK(b["volumes"] == 32'877);        // 3 node-hours x 100 x 0.08 / 730
+    CHECK(b["load balancer"] == 33'750);
+    CHECK(b["egress"] == std::llround(static_cast<double>(b["tokens"]) * 200 * 0.09 / 1e3));
+    b = bill("{committed: [{pool: spot, nodes: 1, usd_per_hour: 0.5}]}");
+    CHECK(b["spot"] == 750'000 + 1'207'200);
+    b = bill("{committed: [{pool: spot, nodes: 3, usd_per_hour: 0.5}]}");
+    CHECK(b["spot"] == 2'250'000);  // the third is paid for and not there
+}
+
+TEST_CASE("fixed-fleet-70b: autoscaling with ten-minute starts saves some and degrades minutes, a spare replica none") {
+    const Shown scaled = show("fixed-fleet-70b/scenario.yaml"), fixed = show("fixed-fleet-70b/fixed.yaml");
+    CHECK(usd(fixed) == Approx(24 * 3 * 10.49264).epsilon(1e-6));
+    CHECK(usd(scaled) < usd(fixed));
+    CHECK(usd(scaled) > 0.7 * usd(fixed));
+    CHECK(fixed.outcome.tally.degraded_minutes == 0);
+    CHECK(scaled.outcome.tally.degraded_minutes > 2);
+    CHECK(scaled.outcome.tally.cold_starts > 4);
 }

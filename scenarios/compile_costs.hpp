@@ -1,0 +1,11 @@
+#pragma once
+#include "scenarios/compiled_scenario.hpp"
+#include "scenarios/scenario.hpp"
+
+namespace windtunnel {
+
+/// How node time is billed, what is committed, and what is billed besides (`cluster.costs`). Call it when pools and
+/// shapes are in the blueprint.
+void compile_costs(const Scenario& scenario, CompiledScenario& out, Problems& errors);
+
+}  // namespace windtunnel
