@@ -224,3 +224,23 @@ TEST_CASE("spot: lanes of a batch and the trial alone give the same") {
     CHECK(one.tally.pools[0] == lanes.tally.pools[0]);
     CHECK(one.node_use == lanes.node_use);
 }
+
+TEST_CASE("billing: a life is rounded up to the minimum and to whole hours, committed nodes are counted apart") {
+    SpotCase c(1);
+    c.parts.pools[0].refills = 0;
+    c.market().handler = SpotHandler::none;
+    c.interrupt(seconds(1000));
+    c.parts.shapes[0].billing_unit = seconds(3600);
+    Runs runs;
+    TrialOutcome o = runs.run(c.parts);
+    // Gone at 1120 s: an hour is paid, when the machine ends and not when its object does.
+    CHECK(o.tally.pools[0].minimum_extra.to_double() == Approx(static_cast<double>(seconds(2480).count)));
+    c.parts.shapes[0].billing_unit = Tick{};
+    c.parts.shapes[0].minimum_billing = seconds(1500);
+    o = runs.run(c.parts);
+    CHECK(o.tally.pools[0].minimum_extra.to_double() == Approx(static_cast<double>(seconds(380).count)));
+    SpotCase two(2);
+    two.parts.shapes[0].committed = 1;
+    o = runs.run(two.parts);
+    CHECK(o.tally.pools[0].covered.ticks.to_double() == Approx(static_cast<double>(seconds(3600).count)));
+}
