@@ -348,9 +348,11 @@ private:
         }
         for (std::size_t p = 0; p < m_results.pools.size(); ++p) {
             const PoolLabel& label = m_results.pools[p];
+            const bool of_nodes = label.capacity_type != "other";  // volumes, traffic and the like have no hours
             m_out += std::string(label_width, ' ') + padded_right(label.pool, names) + "  " +
                      padded_right(label.capacity_type, 9) + "  " + padded_right(label.instance_type, types) +
-                     padded_left(short_number(m_summary.pools[p].node_hours.value), 10) + " node-hours" +
+                     (of_nodes ? padded_left(short_number(m_summary.pools[p].node_hours.value), 10) + " node-hours"
+                               : std::string(21, ' ')) +
                      padded_left(short_usd(static_cast<double>(m_summary.pools[p].micro_usd) / 1e6), 12) +
                      " USD\n";
         }
