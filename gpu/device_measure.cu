@@ -3,7 +3,10 @@
 #include "gpu/attention_case.hpp"
 #include "gpu/paged_attention.hpp"
 
+#if __has_include(<cublasLt.h>)
 #include <cublasLt.h>
+#define WINDTUNNEL_HAS_CUBLAS
+#endif
 #include <cuda_runtime.h>
 
 #include <algorithm>
@@ -17,10 +20,6 @@ namespace {
 void check(cudaError_t status, const char* what) {
     if (status != cudaSuccess)
         throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(status));
-}
-void check(cublasStatus_t status, const char* what) {
-    if (status != CUBLAS_STATUS_SUCCESS)
-        throw std::runtime_error(std::string(what) + ": " + cublasLtGetStatusString(status));
 }
 
 class DeviceMemory {
@@ -107,6 +106,12 @@ std::size_t stretch() {
     return std::min<std::size_t>(free / 4, std::size_t{4} << 30) >> 20 << 20;
 }
 
+#if defined(WINDTUNNEL_HAS_CUBLAS)
+void check(cublasStatus_t status, const char* what) {
+    if (status != CUBLAS_STATUS_SUCCESS)
+        throw std::runtime_error(std::string(what) + ": " + cublasLtGetStatusString(status));
+}
+
 /// cuBLASLt's objects for one product, row-major C = A B seen as column-major C^T = B^T A^T.
 class Product {
 public:
@@ -162,6 +167,8 @@ private:
     cublasLtMatmulHeuristicResult_t m_how{};
 };
 
+#endif
+
 }  // namespace
 
 DeviceIdentity identify_device() {
@@ -202,6 +209,7 @@ double measure_copy() {
            });
 }
 
+#if defined(WINDTUNNEL_HAS_CUBLAS)
 double measure_product(std::int64_t tokens, std::int64_t outputs, std::int64_t inputs) {
     const auto weights = static_cast<std::size_t>(2 * outputs * inputs);
     const int copies = copies_of(static_cast<double>(weights));
@@ -216,6 +224,11 @@ double measure_product(std::int64_t tokens, std::int64_t outputs, std::int64_t i
                     out.as<void>(), stream);
     });
 }
+#else
+double measure_product(std::int64_t, std::int64_t, std::int64_t) {
+    throw std::runtime_error("this program was built without cuBLAS");
+}
+#endif
 
 double measure_attention(FloatFormat format, int heads, int kv_heads, int head_dim, int batch, int length,
                          int queries) {
