@@ -74,7 +74,7 @@ public:
     WT_HD void arrive(Pool& pool, JobIndex index, Tick now, Tick seen_from) {
         Job& job = pool[index];
         job.state = JobState::waiting;
-        job.last_token = seen_from;
+        pool.note_queued(index, seen_from);
         m_blocks.arrive(pool, index);
         if (m_config->by_priority)
             insert_by_priority(pool, index);

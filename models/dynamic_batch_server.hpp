@@ -43,7 +43,7 @@ public:
     WT_HD void arrive(Pool& pool, JobIndex index, Tick now) {
         Job& job = pool[index];
         job.state = JobState::waiting;
-        job.last_token = now;
+        pool.note_queued(index, now);
         m_waiting.push_back(pool, index);
         m_until = min(m_until, now);
     }
@@ -83,7 +83,7 @@ public:
                 wake = ready;
                 break;
             }
-            begin(pool, instance, size);
+            begin(pool, instance, size, now);
         }
         m_from = now;
         m_until = min(wake, next_end());
@@ -167,11 +167,12 @@ private:
         }
         return preferred > 0 ? preferred : due ? m_waiting.size : 0;
     }
-    WT_HD void begin(Pool& pool, Instance& instance, std::uint32_t size) {
+    WT_HD void begin(Pool& pool, Instance& instance, std::uint32_t size, Tick now) {
         std::int64_t prompt = 0, output = 0, tokens = 0;
         JobIndex last = no_job;
         for (std::uint32_t i = 0; i < size; ++i) {
             const JobIndex index = m_waiting.pop_front(pool);
+            pool.note_scheduled(index, now);
             Job& job = pool[index];
             job.state = JobState::fresh;
             job.next = no_job;

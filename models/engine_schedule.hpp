@@ -103,7 +103,7 @@ protected:
         if (m_plain_order) {
             allocate_all(pool, fault, load, since);
             if (fault.broken()) return;
-            if (!m_preempted) admit(pool, load);
+            if (!m_preempted) admit(pool, load, since);
         } else {
             plan_otherwise(pool, fault, load, since);
             if (fault.broken()) return;
@@ -163,12 +163,12 @@ protected:
             allocate_in_turn(pool, fault, load, since);
         else
             allocate_all(pool, fault, load, since);
-        if (!fault.broken() && !m_preempted) admit(pool, load);
+        if (!fault.broken() && !m_preempted) admit(pool, load, since);
     }
     /// V0's step: prompts, or one token for everybody.
     WT_HD_COLD void plan_prefill_first(Pool& pool, Fault& fault, Load& load, Tick since) {
         load.budget = m_config->max_num_batched_tokens;
-        admit(pool, load);
+        admit(pool, load, since);
         m_prompts_only = load.tokens > 0;
         if (m_prompts_only) {
             if (m_batch.size() > m_wait_rows) m_waits[m_wait_count++] = {since, m_batch.size() - m_wait_rows};
@@ -304,8 +304,8 @@ protected:
         m_preempted = true;
     }
 
-    /// Part B: the head of the queue, and the next, while they fit.
-    WT_HD void admit(Pool& pool, Load& load) {
+    /// Part B: the head of the queue, and the next, while they fit in the step that begins at `since`.
+    WT_HD void admit(Pool& pool, Load& load, Tick since) {
         while (!m_waiting.empty() && load.budget > 0 &&
                m_running < static_cast<std::uint32_t>(m_config->max_num_seqs)) {
             const JobIndex index = m_waiting.head;
@@ -324,6 +324,7 @@ protected:
                 m_blocks.free())
                 break;
             m_waiting.pop_front(pool);
+            pool.note_scheduled(index, since);
             m_blocks.take_found(pool, index, found, m_totals);
             m_blocks.take(pool, need);
             job.computed = static_cast<std::uint32_t>(cached);

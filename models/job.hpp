@@ -47,6 +47,12 @@ struct Job {
 };
 static_assert(sizeof(Job) == 64);
 
+/// When its server first took a request out of the queue: the begin of that step, and how long it had waited. What it does
+/// again after a preemption does not count (vLLM's SCHEDULED event).
+struct FirstSchedule {
+    Tick at, waited;
+};
+
 /// The jobs of a trial. A pool that runs out is reported (the trial outgrew its arena), never hidden.
 template <class Layout>
 struct JobPool {
@@ -59,6 +65,8 @@ struct JobPool {
     PrefixView prefixes;
     std::uint64_t seed = 0;                ///< of the trial, for what is drawn by request
     std::uint32_t trial = 0;
+    ArenaArray<FirstSchedule, Layout> schedules;  ///< beside each job, where somebody asks for it
+    bool keeps_schedules = false;
 
     WT_HD Job& operator[](JobIndex i) const { return jobs[i]; }
 
@@ -70,6 +78,15 @@ struct JobPool {
             return i;
         }
         return fresh < capacity ? fresh++ : no_job;
+    }
+    /// A job joins its server's queue.
+    WT_HD void note_queued(JobIndex i, Tick seen_from) const {
+        jobs[i].last_token = seen_from;
+        if (keeps_schedules) schedules[i] = {never, Tick{}};
+    }
+    /// Its server takes it out, for the step that begins at `at`.
+    WT_HD void note_scheduled(JobIndex i, Tick at) const {
+        if (keeps_schedules && schedules[i].at == never) schedules[i] = {at, at - jobs[i].last_token};
     }
     WT_HD void give_back(JobIndex i) {
         jobs[i].next = free_list;

@@ -48,7 +48,8 @@ public:
     [[nodiscard]] std::uint64_t preemptions() const { return m_gauges.preemptions; }
     [[nodiscard]] const ServerGauges& totals() const { return m_gauges; }
 
-    void arrive(Pool& pool, JobIndex index, Tick now, Tick) {
+    void arrive(Pool& pool, JobIndex index, Tick now, Tick seen_from) {
+        pool.note_queued(index, seen_from);
         const Job& job = pool[index];
         const Request& request = pool.requests[job.request];
         Sequence s{};
@@ -86,7 +87,8 @@ public:
         std::erase_if(m_waiting, let_go);
         const std::size_t depth = m_config->asynchronous ? 2 : 1;  // 1.13
         while (m_flight.size() < depth && !fault.broken()) {
-            Batch batch = m_config->prefill_first ? schedule_v0(pool, fault) : schedule(pool, fault);
+            const Tick since = m_flight.empty() ? now : now + m_flight.front().time;
+            Batch batch = m_config->prefill_first ? schedule_v0(pool, fault, since) : schedule(pool, fault, since);
             if (batch.rows.empty()) break;
             m_flight.push_back(std::move(batch));
         }
@@ -258,7 +260,7 @@ private:
     }
 
     /// V0's step: 4.1 to 4.3.
-    Batch schedule_v0(const Pool& pool, Fault& fault) {
+    Batch schedule_v0(const Pool& pool, Fault& fault, Tick since) {
         std::int64_t budget = m_config->max_num_batched_tokens;
         bool prompts = false;
         m_preempted = false;
@@ -269,6 +271,7 @@ private:
             if (whole > budget || blocks_for(whole) + m_config->watermark_blocks > std::ssize(m_free)) break;
             if (!WT_CHECK(fault, try_allocate(pool, head, whole))) return {};
             budget -= head.scheduled = whole;
+            pool.note_scheduled(head.job, since);
             m_running.push_back(head);
             m_waiting.pop_front();
             prompts = true;
@@ -283,7 +286,7 @@ private:
     }
 
     /// One step: 1.5 and 1.6.
-    Batch schedule(const Pool& pool, Fault& fault) {
+    Batch schedule(const Pool& pool, Fault& fault, Tick since) {
         const ServerConfig& config = *m_config;
         std::int64_t budget = config.max_num_batched_tokens;
         bool ended = false;
@@ -330,6 +333,7 @@ private:
             }
             head.admitted = true;
             head.scheduled = tokens;
+            pool.note_scheduled(head.job, since);
             budget -= tokens;
             m_running.push_back(head);
             m_waiting.pop_front();

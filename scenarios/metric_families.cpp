@@ -90,7 +90,10 @@ void add_vllm(Families& f) {
               {{{"finished_reason", "stop"}}, {{"finished_reason", "length"}}, {{"finished_reason", "abort"}}});
     f.histogram("vllm:time_to_first_token_seconds", HistogramKind::time_to_first_token, ttft_bounds);
     f.histogram("vllm:e2e_request_latency_seconds", HistogramKind::e2e_request_latency, request_bounds);
+    f.histogram("vllm:request_queue_time_seconds", HistogramKind::request_queue_time, request_bounds);
+    f.histogram("vllm:request_prefill_time_seconds", HistogramKind::request_prefill_time, request_bounds);
     f.histogram("vllm:request_decode_time_seconds", HistogramKind::request_decode_time, request_bounds);
+    f.histogram("vllm:request_inference_time_seconds", HistogramKind::request_inference_time, request_bounds);
     f.histogram("vllm:request_time_per_output_token_seconds", HistogramKind::request_time_per_output_token,
                 token_bounds);
     f.histogram("vllm:time_per_output_token_seconds", HistogramKind::time_per_output_token, token_bounds);  // until 0.10

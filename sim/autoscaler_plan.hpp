@@ -74,11 +74,20 @@ enum class HistogramKind : std::uint8_t {
     time_per_output_token,  ///< of every token: those of one request count with its mean
     request_decode_time,
     request_prompt_tokens,
-    request_generation_tokens
+    request_generation_tokens,
+    request_queue_time,
+    request_prefill_time,   ///< from its first schedule to its first token
+    request_inference_time  ///< ... to its last
 };
 /// Its bounds and sum are tokens; else ticks.
 WT_HD constexpr bool counts_tokens(HistogramKind kind) {
     return kind == HistogramKind::request_prompt_tokens || kind == HistogramKind::request_generation_tokens;
+}
+
+/// It asks when a request left its server's queue.
+WT_HD constexpr bool counts_stages(HistogramKind kind) {
+    return kind == HistogramKind::request_queue_time || kind == HistogramKind::request_prefill_time ||
+           kind == HistogramKind::request_inference_time;
 }
 
 /// A Prometheus histogram that every pod keeps because some query reads it.

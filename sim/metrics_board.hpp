@@ -147,6 +147,12 @@ public:
         observe(p, HistogramKind::request_time_per_output_token, tpot);
         observe(p, HistogramKind::time_per_output_token, tpot, job.output_tokens - 1);
     }
+    /// The same request's stages, which vLLM tells when it has ended.
+    WT_HD_COLD void stages_finished(const Job& job, const FirstSchedule& first, Tick now) {
+        observe(job.replica, HistogramKind::request_queue_time, first.waited);
+        observe(job.replica, HistogramKind::request_prefill_time, job.first_token - first.at);
+        observe(job.replica, HistogramKind::request_inference_time, now - first.at);
+    }
     /// So many observations (`weight`) of a duration, or of a number of tokens.
     WT_HD_COLD void observe(std::uint32_t p, HistogramKind kind, Tick value, std::int64_t weight = 1) {
         const Blueprint& b = *m_blueprint;

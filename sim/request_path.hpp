@@ -60,8 +60,8 @@ public:
         }
         m_tally->prompt_tokens += job.prompt_tokens;
         m_tally->output_tokens += job.output_tokens;
-        if (m_board.enabled())
-            m_board.request_finished(job, m_workload.requests[job.request], now - began(index), tpot, now);
+        if (m_jobs.keeps_schedules) m_board.stages_finished(job, m_jobs.schedules[index], now);
+        if (m_board.enabled()) m_board.request_finished(job, m_workload.requests[job.request], now - began(index), tpot, now);
         end_job(index, RequestEnd::completed, now);
     }
     /// Its client, or the attempt's own time-out, gave it up; its server has let it go.

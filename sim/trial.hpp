@@ -37,6 +37,8 @@ public:
         bool caching = false;
         for (const ServerConfig& server : b.servers) caching = caching || server.prefix_caching;
         m_jobs.blocks = arena.template take<JobBlocks>(caching ? b.job_capacity : 0);
+        for (const HistogramPlan& h : b.histograms) m_jobs.keeps_schedules = m_jobs.keeps_schedules || counts_stages(h.kind);
+        m_jobs.schedules = arena.template take<FirstSchedule>(m_jobs.keeps_schedules ? b.job_capacity : 0);
         m_jobs.requests = m_workload.requests;
         m_jobs.prefixes = m_workload.prefixes;
         m_jobs.seed = m_key.seed;

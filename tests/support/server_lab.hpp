@@ -94,7 +94,7 @@ struct Experiment {
 /// All that a run of one server shows, as numbers that compare exactly.
 struct Seen {
     struct Job {
-        std::int64_t first = -1, finish = -1;
+        std::int64_t first = -1, finish = -1, scheduled = -1, waited = -1;
         std::uint32_t outputs = 0;  ///< of one that did not finish
         char end = '?';
         bool operator==(const Job&) const = default;
@@ -132,6 +132,8 @@ Seen observe(const Experiment& e) {
     const auto make = [&](Arena<Layout>& arena, JobPool<Layout>& pool, Server<Layout>& server) {
         pool.capacity = static_cast<std::uint32_t>(e.arrivals.size());
         pool.jobs = arena.take<Job>(pool.capacity);
+        pool.schedules = arena.take<FirstSchedule>(pool.capacity);
+        pool.keeps_schedules = true;
         if (e.limits.prefix_caching) pool.blocks = arena.take<JobBlocks>(pool.capacity);
         server.take_memory(arena, e.limits.max_num_seqs, e.limits.block_size, e.limits.prefix_caching,
                            nodes.empty() ? 0 : e.limits.usable_blocks);
@@ -161,7 +163,11 @@ Seen observe(const Experiment& e) {
                 seen.gap_squares += gap * gap * rows;
             }
         }
-        void finished(JobIndex j, Tick t) { end(j, t, 'f'); }
+        void finished(JobIndex j, Tick t) {
+            seen.jobs[pool[j].request].scheduled = pool.schedules[j].at.count;
+            seen.jobs[pool[j].request].waited = pool.schedules[j].waited.count;
+            end(j, t, 'f');
+        }
         void aborted(JobIndex j, Tick t) { end(j, t, 'a'); }
         void lost(JobIndex j, Tick t) { end(j, t, 'l'); }
         void end(JobIndex j, Tick t, char how) {
