@@ -90,6 +90,31 @@ Json workload_json(const WorkloadLog& w) {
 
 }  // namespace
 
+namespace {
+
+Json path_json(const std::vector<StartStep>& path) {
+    Json out = Json::array();
+    for (const StartStep& step : path) out.push_back(Json{{"stage", step.stage}, {"s", step.s}});
+    return out;
+}
+Json start_json(const StartLog& s) {
+    Json stages = Json::array();
+    for (const StartLog::Stage& stage : s.stages)
+        stages.push_back(Json{{"stage", stage.stage},
+                              {"runs", stage.runs},
+                              {"mean_s", stage.runs > 0 ? Json(stage.mean_s) : Json(nullptr)},
+                              {"longest_s", stage.runs > 0 ? Json(stage.longest_s) : Json(nullptr)}});
+    return Json{{"workload", s.target},
+                {"starts", s.starts},
+                {"mean_s", s.starts > 0 ? Json(s.mean_s) : Json(nullptr)},
+                {"longest_s", s.starts > 0 ? Json(s.longest_s) : Json(nullptr)},
+                {"critical_path", path_json(s.path)},
+                {"stages", std::move(stages)},
+                {"planned", Json{{"first_s", s.first_s}, {"again_s", s.again_s}, {"critical_path", path_json(s.planned_path)}}}};
+}
+
+}  // namespace
+
 void add_cluster_sections(const ClusterLog& log, nlohmann::ordered_json& results) {
     results["observed_trial"] = log.trial;
     Json& autoscalers = results["autoscalers"] = Json::array();
@@ -111,6 +136,19 @@ void add_cluster_sections(const ClusterLog& log, nlohmann::ordered_json& results
                              {"launch_failures", p.launch_failures},
                              {"lost", p.lost},
                              {"binding_limit", p.limit ? limit_json(*p.limit) : Json(nullptr)}});
+    Json& starts = results["starts"] = Json::array();
+    for (const StartLog& s : log.starts) starts.push_back(start_json(s));
+    Json& fragmentation = results["fragmentation"] = Json::array();
+    for (const FragmentationLog& f : log.fragmentation) {
+        Json unusable = Json::array();
+        for (const FragmentationLog::Unusable& u : f.unusable)
+            unusable.push_back(Json{{"reason", u.reason}, {"gpus", u.gpus}, {"nodes", u.nodes}});
+        fragmentation.push_back(Json{{"workload", f.target},
+                                     {"at_s", f.at_s},
+                                     {"gpus_per_pod", f.needs},
+                                     {"free_gpus", f.free},
+                                     {"unusable", std::move(unusable)}});
+    }
     Json& events = results["events"] = Json::array();
     for (const EventEntry& e : log.events)
         events.push_back(Json{{"first_s", e.first_s},

@@ -79,6 +79,39 @@ struct WorkloadLog {
     std::vector<RevisionLog> revisions;  ///< that were sent requests
 };
 
+/// A part of the way to Ready.
+struct StartStep {
+    std::string stage;
+    double s = 0;
+};
+/// How pods of a workload came to be Ready, those of t = 0 apart.
+struct StartLog {
+    struct Stage {
+        std::string stage;
+        std::uint64_t runs = 0;  ///< in the other starts its result was there
+        double mean_s = 0, longest_s = 0;
+    };
+    std::string target;
+    std::uint64_t starts = 0;
+    double mean_s = 0, longest_s = 0;  ///< from the pod's creation to Ready
+    std::vector<StartStep> path;       ///< the longest path through each start, means over all
+    std::vector<Stage> stages;
+    std::vector<StartStep> planned_path;  ///< of the graph at its medians, alone on a new node
+    double first_s = 0, again_s = 0;      ///< its length; the same where the node has been through it
+};
+
+/// GPUs that were free and unusable while pods of a workload waited for some, at the moment when they were most.
+struct FragmentationLog {
+    struct Unusable {
+        std::string reason;
+        std::int64_t gpus = 0, nodes = 0;
+    };
+    std::string target;
+    double at_s = 0;
+    std::int64_t needs = 0, free = 0;  ///< GPUs of one pod, on one node; free on all
+    std::vector<Unusable> unusable;
+};
+
 struct PoolLog {
     std::string pool;
     std::uint64_t launched = 0, launch_failures = 0, lost = 0;
@@ -99,6 +132,8 @@ struct ClusterLog {
     std::vector<PendingReason> pending;  ///< longest first
     std::vector<WorkloadLog> workloads;
     std::vector<PoolLog> pools;
+    std::vector<StartLog> starts;
+    std::vector<FragmentationLog> fragmentation;
     std::vector<EventEntry> events;  ///< by time
     std::uint64_t events_omitted = 0;
 };

@@ -37,6 +37,8 @@ public:
         for (const PoolLog& p : m_log.pools) pool(p);
         pending();
         for (const WorkloadLog& w : m_log.workloads) workload(w);
+        for (const FragmentationLog& f : m_log.fragmentation) fragmentation(f);
+        for (const StartLog& s : m_log.starts) start(s);
         return std::move(m_out);
     }
 
@@ -94,6 +96,29 @@ private:
         }
         if (shown < m_log.pending.size())
             say("", fmt::format("{} more   (-v shows all)", counted(m_log.pending.size() - shown, "reason")), false);
+    }
+
+    /// Only where they would have been enough.
+    void fragmentation(const FragmentationLog& f) {
+        if (f.free < f.needs) return;
+        std::string why;
+        for (const FragmentationLog::Unusable& u : f.unusable)
+            why += fmt::format("{}{} on {}: {}", why.empty() ? "" : ", ", u.gpus, counted(static_cast<std::uint64_t>(u.nodes), "node"), u.reason);
+        say("Fragmented", fmt::format("{} waits for {} on one node while {} are free at {} ({})", f.target,
+                                      counted(static_cast<std::uint64_t>(f.needs), "GPU"), f.free, clock_text(f.at_s), why),
+            true);
+    }
+
+    /// The longest path through the starts, in order; small parts with -v only.
+    void start(const StartLog& s) {
+        if (s.starts == 0) return;
+        std::string path;
+        for (const StartStep& step : s.path)
+            if (m_all || step.s >= 0.02 * s.mean_s)
+                path += fmt::format("{}{} {}", path.empty() ? "" : " → ", step.stage, spoken_duration(step.s));
+        say("Starts", fmt::format("{} of {}, mean {}, longest {}: {}", counted(s.starts, "pod"), s.target, spoken_duration(s.mean_s),
+                                  spoken_duration(s.longest_s), path),
+            false);
     }
 
     void workload(const WorkloadLog& w) {

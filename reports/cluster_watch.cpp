@@ -46,7 +46,9 @@ ClusterWatch::ClusterWatch(const CompiledScenario& scenario, const Blueprint& b,
       m_pools(b.pools.size()),
       m_waiting(b.templates.size()),
       m_template_message(b.templates.size(), -1),
-      m_revisions(b.templates.size()) {
+      m_revisions(b.templates.size()),
+      m_starts(scenario, b),
+      m_fragmentation(scenario, b) {
     for (std::size_t a = 0; a < scenario.autoscalers.size(); ++a)
         m_autoscalers.emplace_back(scenario.autoscalers[a], b.autoscalers[a]);
     for (const CompiledWorkload& w : scenario.workloads) {
@@ -113,6 +115,7 @@ void ClusterWatch::set_message(std::uint32_t p, int message, Tick now) {
 
 void ClusterWatch::pod_unschedulable(std::uint32_t p, const Pod& pod, const RejectionCounts& why,
                                      const PreemptionResult& tried, Tick now) {
+    m_fragmentation.pod_unschedulable(pod, now);
     const int message = message_of(pod.workload, why, tried, now);
     m_template_message[pod.revision] = message;
     // The others of its template were not tried, for the same reason.
@@ -175,6 +178,8 @@ void ClusterWatch::pod_bound(std::uint32_t p, const Pod& pod, Tick now) {
 }
 
 void ClusterWatch::pod_changed(std::uint32_t p, const Pod& pod, Tick now) {
+    m_starts.pod_changed(p, pod, now);
+    m_fragmentation.pod_changed(p, pod);
     PodLife& life = m_pods[p];
     const PodState before = life.state;
     if (before == PodState::none && pod.state == PodState::pending) pod_created(p, pod, now);
@@ -202,6 +207,7 @@ void ClusterWatch::end_crash_loop(std::uint32_t p, Tick now) {
 }
 
 void ClusterWatch::node_changed(std::uint32_t n, const ClusterNode& node, Tick now) {
+    m_fragmentation.node_changed(n, node);
     NodeLife& life = m_nodes[n];
     const NodeState before = life.state;
     const bool existed = now > Tick{} || m_blueprint.cold;
@@ -269,6 +275,12 @@ void ClusterWatch::pod_occurred(const OccurrenceRecord& r) {
             m_events.warning(r.at, object, "Failed", "Error: ErrImagePull");
             m_events.normal(r.at, object, "BackOff",
                             fmt::format("Back-off pulling image of container {}", workload.container));
+            break;
+        case Occurrence::stage_began:
+            m_starts.stage_began(r.subject, r.object, r.at);
+            break;
+        case Occurrence::stage_ended:
+            m_starts.stage_ended(r.subject, r.object, r.at);
             break;
         case Occurrence::evicted:
             ++log.evictions;
@@ -425,6 +437,8 @@ ClusterLog ClusterWatch::finish() {
         m_revisions[t].number = m_names.revision_number(t);
         m_log.workloads[m_blueprint.templates[t].workload].revisions.push_back(std::move(m_revisions[t]));
     }
+    m_log.starts = m_starts.finish();
+    m_log.fragmentation = m_fragmentation.finish();
     m_log.events = m_events.take();
     m_log.events_omitted = m_events.omitted();
     return std::move(m_log);

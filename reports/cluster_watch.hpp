@@ -1,6 +1,8 @@
 #pragma once
 #include "reports/autoscaler_watch.hpp"
+#include "reports/fragmentation_watch.hpp"
 #include "reports/object_names.hpp"
+#include "reports/start_watch.hpp"
 
 #include <unordered_map>
 
@@ -78,6 +80,8 @@ private:
     std::vector<std::vector<std::uint32_t>> m_waiting;  ///< by template: pods without a node
     std::vector<int> m_template_message;                ///< by template: the last reason
     std::vector<RevisionLog> m_revisions;               ///< by template
+    StartWatch m_starts;
+    FragmentationWatch m_fragmentation;
     ClusterLog m_log;
 };
 

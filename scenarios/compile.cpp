@@ -1,6 +1,5 @@
 #include "scenarios/compile.hpp"
 
-#include "models/cold_start_facts.hpp"
 #include "scenarios/compile_autoscalers.hpp"
 #include "scenarios/compile_cluster_autoscaler.hpp"
 #include "scenarios/compile_costs.hpp"
@@ -10,6 +9,8 @@
 #include "scenarios/compile_quotas.hpp"
 #include "scenarios/compile_scheduling.hpp"
 #include "scenarios/compile_server.hpp"
+#include "scenarios/compile_start.hpp"
+#include "scenarios/feasibility.hpp"
 #include "scenarios/node_places.hpp"
 #include "scenarios/unsimulated.hpp"
 #include "scenarios/workload_kinds.hpp"
@@ -34,16 +35,12 @@ constexpr std::int32_t most_replicas = 10'000;
 /// A vLLM pod's CPU use: its API server and engine idle, and an engine core that spins while it steps.
 constexpr CpuUsePlan vllm_cpu{50, 1000};  // [estimate: one core for the engine's loop, 2025]
 
-/// Containers that no model server is known in [estimate: a small image over a cloud's registry, and a process that
-/// needs no weights, 2025].
-constexpr Tick plain_image_pull = seconds(5), plain_start = seconds(1);
-
 /// One workload on its way into the blueprint.
 class WorkloadDraft {
 public:
     WorkloadDraft(const Scenario& scenario, const WorkloadSpec& spec, const WorkloadObject& object,
-                  CompiledScenario& out, Problems& errors, const OtherWorkload* other = nullptr)
-        : m_scenario(scenario), m_spec(spec), m_object(object), m_out(out), m_errors(errors), m_other(other) {}
+                  CompiledScenario& out, StartCompiler& starts, Problems& errors, const OtherWorkload* other = nullptr)
+        : m_scenario(scenario), m_spec(spec), m_object(object), m_out(out), m_starts(starts), m_errors(errors), m_other(other) {}
 
     void compile(const std::vector<PoolDraft>& pools) {
         m_facts.name = m_spec.name;
@@ -380,40 +377,22 @@ private:
 
     /// The stages of a pod's start on a node that is there.
     void stages() {
-        std::vector<StagePlan>& out = m_pod.stages;
-        std::uint32_t& container_stage = m_pod.plan.container_stage;
-        const auto add = [&](const std::string& name, Tick median, double sigma) {
-            StagePlan stage;
-            stage.fixed = median;
-            stage.once_per_node = name.rfind("image", 0) == 0 ? 1 : 0;
-            if (sigma > 0 && median.count > 0) {
-                stage.table = static_cast<std::int32_t>(m_out.parts.tables.size());
-                m_out.parts.tables.push_back(
-                    lognormal_table(static_cast<double>(median.count), sigma, 0, seconds(86'400).count));
-            }
-            if (stage.once_per_node && out.size() == container_stage) ++container_stage;
-            out.push_back(stage);
-        };
-        if (!m_spec.cold_start.empty()) {
-            for (const ColdStartStageSpec& s : m_spec.cold_start) add(s.name, s.median, s.sigma);
-        } else if (m_fits) {
-            ColdStartOptions options;
-            options.new_node = false;
-            options.storage =
-                WeightStorage::hub;  // a pod without a volume downloads its weights at every start
-            options.enforce_eager = m_scenario.server_of(m_spec)->enforce_eager.value_or(false);
-            if (const auto facts = default_cold_start(m_facts.capacity, options))
-                for (const ColdStartStage& s : *facts) add(s.name, from_seconds(s.median_s), s.sigma);
-        } else {
-            add("image_pull", plain_image_pull, 0);
-            add("start", plain_start, 0);
+        Result<StartGraph> graph =
+            start_graph_of(m_scenario, m_spec, m_object, m_fits ? m_scenario.server_of(m_spec) : nullptr,
+                           m_fits ? &m_facts.capacity : nullptr);
+        if (!graph) {
+            m_errors.insert(m_errors.end(), graph.problems().begin(), graph.problems().end());
+            return;
         }
+        m_starts.add(*graph, m_object.meta.title(), m_pod);
+        m_facts.start = std::move(*graph);
     }
 
     const Scenario& m_scenario;
     const WorkloadSpec& m_spec;
     const WorkloadObject& m_object;
     CompiledScenario& m_out;
+    StartCompiler& m_starts;
     Problems& m_errors;
     WorkloadPlan m_plan;
     TemplateParts m_pod;
@@ -514,6 +493,9 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     out.extended = ExtendedResources::of(scenario.manifests, errors);
     std::vector<PoolDraft> pools = compile_pools(scenario, out, errors);
     compile_daemon_sets(scenario, pools, out);
+    StartCompiler starts(scenario.cluster, parts);
+    starts.add_sources();
+    starts.set_networks(pools);
     std::vector<const WorkloadObject*> objects;
     std::deque<WorkloadObject> leaders;
     parts.workload_of_model.clear();
@@ -536,13 +518,16 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
         }
         parts.workload_of_model.push_back(static_cast<std::uint32_t>(objects.size()));
         objects.push_back(object);
-        WorkloadDraft(scenario, spec, *object, out, errors).compile(pools);
+        WorkloadDraft(scenario, spec, *object, out, starts, errors).compile(pools);
     }
+    for (const ScenarioEvent& event : scenario.events)
+        for (std::size_t w = 0; w < objects.size() && event.kind == EventKind::load_test; ++w)
+            if (objects[w]->meta.title() == event.target) parts.workload_of_model.push_back(static_cast<std::uint32_t>(w));
     const std::deque<OtherWorkload> others = other_workloads(scenario);
     const std::size_t first_other = objects.size();
     for (const OtherWorkload& other : others) {
         objects.push_back(&other.object);
-        WorkloadDraft(scenario, other.spec, other.object, out, errors, &other).compile(pools);
+        WorkloadDraft(scenario, other.spec, other.object, out, starts, errors, &other).compile(pools);
     }
     if (objects.size() > max_workloads)
         errors.push_back(
@@ -556,6 +541,7 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
         parts.workloads[w].scrape_loop = static_cast<std::uint32_t>(known - parts.scrape_loops.begin());
         if (known == parts.scrape_loops.end()) parts.scrape_loops.push_back(interval);
     }
+    starts.add_prefetches(pools, errors);
     size_karpenter_pools(parts, pools);
     add_pools(pools, out, errors);
     compile_costs(scenario, out, errors);
@@ -577,6 +563,7 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     compile_cron_jobs(others, first_other, out.clock.start_unix_s, scenario, parts, errors);
     compile_autoscalers(scenario, objects, out.clock, out, errors, out.warnings);
     if (!errors.empty()) return errors;
+    warn_of_shortages(out);
     out.hash = hash_of(scenario, parts, source);
     return out;
 }

@@ -2,7 +2,10 @@
 
 #include "scenarios/compile_server.hpp"
 
+#include "scenarios/suggest.hpp"
+
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <algorithm>
 #include <cmath>
 
@@ -42,7 +45,9 @@ void compile_shortage(const ScenarioEvent& e, const std::vector<PoolDraft>& pool
 std::uint32_t share_of(double share) { return static_cast<std::uint32_t>(std::lround(share * share_one)); }
 std::int32_t milli_of(double factor) { return static_cast<std::int32_t>(std::lround(factor * 1000)); }
 
-void compile_degradation(const ScenarioEvent& e, std::uint32_t w, BlueprintParts& parts, Problems& errors) {
+/// How servers are ill; those of the workloads get a slower one each where that is a part of it. Returns its number.
+std::uint32_t compile_illness(const ScenarioEvent& e, const std::vector<std::uint32_t>& workloads, BlueprintParts& parts,
+                              Problems& errors) {
     const DegradeSpec& spec = e.degrade;
     const auto number = static_cast<std::uint32_t>(parts.degradations.size());
     DegradationPlan plan;
@@ -54,7 +59,6 @@ void compile_degradation(const ScenarioEvent& e, std::uint32_t w, BlueprintParts
     plan.slowdown_milli = milli_of(spec.slowdown);
     if (plan.slowdown_milli != 1000) {
         plan.first_slow = static_cast<std::int32_t>(parts.slow_servers.size());
-        const WorkloadPlan& workload = parts.workloads[w];
         std::vector<std::int32_t> slow(parts.servers.size(), -1);
         const auto slow_down = [&](std::int32_t server) {
             if (server < 0 || slow[static_cast<std::size_t>(server)] >= 0) return;
@@ -66,17 +70,95 @@ void compile_degradation(const ScenarioEvent& e, std::uint32_t w, BlueprintParts
                                   fmt::format("makes a step of up to {:.0f} s, allowed: steps of at most {:.0f} s",
                                               to_seconds(longest), to_seconds(longest_step))});
         };
-        for (std::uint32_t t = workload.first_template; t < workload.first_template + workload.template_count; ++t) {
-            slow_down(parts.templates[t].plan.server);
-            for (const std::int32_t server : parts.templates[t].kind_servers) slow_down(server);
+        for (const std::uint32_t w : workloads) {
+            const WorkloadPlan& workload = parts.workloads[w];
+            for (std::uint32_t t = workload.first_template; t < workload.first_template + workload.template_count; ++t) {
+                slow_down(parts.templates[t].plan.server);
+                for (const std::int32_t server : parts.templates[t].kind_servers) slow_down(server);
+            }
         }
         parts.slow_servers.insert(parts.slow_servers.end(), slow.begin(), slow.end());
     }
     parts.degradations.push_back(plan);
+    if (number == 253)
+        errors.push_back({e.where, e.path, "is the 254th degradation, allowed: at most 253"});
+    return number;
+}
+
+void compile_degradation(const ScenarioEvent& e, std::uint32_t w, BlueprintParts& parts, Problems& errors) {
+    const std::uint32_t number = compile_illness(e, {w}, parts, errors);
     parts.events.push_back({e.at, ClusterEventKind::degrade, {}, w, 1, number});
-    if (spec.until) parts.events.push_back({*spec.until, ClusterEventKind::recover, {}, w, 1, number});
-    if (number == 254)
-        errors.push_back({e.where, e.path, "is the 255th degradation, allowed: at most 254"});
+    if (e.degrade.until) parts.events.push_back({*e.degrade.until, ClusterEventKind::recover, {}, w, 1, number});
+}
+
+/// The new revision of a rollout is ill.
+void compile_bad_version(const ScenarioEvent& e, std::uint32_t w, BlueprintParts& parts, Problems& errors) {
+    const std::uint32_t number = compile_illness(e, {w}, parts, errors);
+    for (const ClusterEventPlan& plan : parts.events)
+        if (plan.kind == ClusterEventKind::rollout && plan.target == w && plan.at == e.at)
+            parts.templates[plan.revision].plan.degradation = static_cast<std::uint8_t>(number + 1);
+}
+
+/// Nodes of the pool that come up for a while have no usable CUDA: servers end, or run on the CPU.
+void compile_driver_fault(const ScenarioEvent& e, const std::vector<PoolDraft>& pools, BlueprintParts& parts, Problems& errors) {
+    ClusterEventPlan plan;
+    plan.at = e.at;
+    plan.kind = ClusterEventKind::driver_breaks;
+    plan.until = e.at + e.duration;
+    if (e.ill) {
+        std::vector<std::uint32_t> all;
+        for (std::uint32_t w = 0; w < parts.workloads.size(); ++w) all.push_back(w);
+        plan.revision = compile_illness(e, all, parts, errors) + 1;
+    }
+    for (std::uint32_t p = 0; p < pools.size(); ++p) {
+        if (pools[p].spec.name != e.target) continue;
+        plan.target = p;
+        parts.events.push_back(plan);
+    }
+}
+
+/// All nodes of a zone die; for the event's duration the cloud has none there.
+void compile_zone_loss(const ScenarioEvent& e, const std::vector<PoolDraft>& pools, BlueprintParts& parts, Problems& errors) {
+    std::vector<std::string> zones;
+    ClusterEventPlan plan;
+    plan.at = e.at;
+    plan.kind = ClusterEventKind::lose_zone;
+    bool found = false;
+    for (const PoolDraft& pool : pools)
+        for (const ShapeDraft& shape : pool.shapes) {
+            if (std::find(zones.begin(), zones.end(), shape.zone) == zones.end()) zones.push_back(shape.zone);
+            if (shape.zone != e.target) continue;
+            found = true;
+            plan.target = shape.plan.zone;
+        }
+    if (!found) {
+        errors.push_back({e.where, e.path,
+                          fmt::format("found the zone \"{}\", where no pool has nodes{}, allowed: {}", e.target,
+                                      did_you_mean(e.target, zones), fmt::join(zones, ", "))});
+        return;
+    }
+    parts.events.push_back(plan);
+    if (e.duration.count == 0) return;
+    ScenarioEvent shortage = e;
+    shortage.target = "*";
+    shortage.zone = e.target;
+    compile_shortage(shortage, pools, parts, errors);
+}
+
+/// A source gives a part of its bandwidth for a while.
+void compile_slow_source(const ScenarioEvent& e, const ClusterSpec& cluster, BlueprintParts& parts) {
+    for (std::uint32_t i = 0; i < cluster.sources.size(); ++i) {
+        if (cluster.sources[i].name != e.target) continue;
+        ClusterEventPlan plan;
+        plan.at = e.at;
+        plan.kind = ClusterEventKind::source_changes;
+        plan.target = i;
+        plan.value = std::llround(static_cast<double>(cluster.sources[i].bytes_per_second) * e.factor);
+        parts.events.push_back(plan);
+        plan.at = e.at + e.duration;
+        plan.value = cluster.sources[i].bytes_per_second;
+        parts.events.push_back(plan);
+    }
 }
 
 }  // namespace
@@ -90,8 +172,24 @@ void compile_events(const Scenario& scenario, const std::vector<const WorkloadOb
     };
     for (const ScenarioEvent& e : scenario.events) {
         switch (e.kind) {
-            case EventKind::rollout:
-                break;  // with its revision
+            case EventKind::rollout:  // with its revision
+                for (std::uint32_t w = 0; w < objects.size() && e.ill; ++w)
+                    if (objects[w]->meta.title() == e.target) compile_bad_version(e, w, parts, errors);
+                break;
+            case EventKind::slow_source:
+                compile_slow_source(e, scenario.cluster, parts);
+                break;
+            case EventKind::lose_zone:
+                compile_zone_loss(e, pools, parts, errors);
+                break;
+            case EventKind::lose_gpu:
+                node_event(e, ClusterEventKind::lose_gpu);
+                break;
+            case EventKind::driver_fault:
+                compile_driver_fault(e, pools, parts, errors);
+                break;
+            case EventKind::load_test:
+                break;  // among the requests
             case EventKind::scale:
                 for (std::uint32_t w = 0; w < objects.size(); ++w)
                     if (objects[w]->meta.title() == e.target)

@@ -30,7 +30,9 @@ std::string short_type(const std::string& name) {
     return name;
 }
 
-KvRequest request_of(const ModelServer& s, const std::string& gpu) {
+}  // namespace
+
+KvRequest kv_request_of(const ModelServer& s, const std::string& gpu) {
     KvRequest r;
     r.model = s.model;
     r.gpu = gpu;
@@ -55,6 +57,8 @@ KvRequest request_of(const ModelServer& s, const std::string& gpu) {
     if (s.swap_space_gib) r.swap_space_gib = *s.swap_space_gib;
     return r;
 }
+
+namespace {
 
 /// Whether `server` is another one, or that one while it is ill.
 bool is_or_slows(const BlueprintParts& parts, std::size_t sound, std::size_t server) {
@@ -120,7 +124,7 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
         refuse(fmt::format("found --data-parallel-size {}, allowed: at most 128 engines in a pod", server.data_parallel));
     if (!errors.empty()) return errors;
 
-    const Result<KvCapacity> capacity = kv_capacity(request_of(server, gpu));
+    const Result<KvCapacity> capacity = kv_capacity(kv_request_of(server, gpu));
     if (!capacity) {
         for (Problem p : capacity.problems()) {
             p.where = server.where;

@@ -9,6 +9,9 @@ namespace windtunnel {
 [[nodiscard]] Result<ServerParts> compile_server(const ModelServer& server, const std::string& gpu,
                                                  CompiledWorkload& facts, Problems& warnings);
 
+/// What `windtunnel kv` would be asked about such a server.
+[[nodiscard]] KvRequest kv_request_of(const ModelServer& server, const std::string& gpu);
+
 /// A server whose every step takes `milli` thousandths of its time.
 [[nodiscard]] ServerParts slowed(ServerParts server, std::int64_t milli);
 

@@ -1,6 +1,7 @@
 #pragma once
 #include "models/kv_capacity.hpp"
 #include "policies/scheduler_message.hpp"
+#include "scenarios/start_graph.hpp"
 #include "scenarios/extended_resources.hpp"
 #include "sim/blueprint_builder.hpp"
 
@@ -52,6 +53,7 @@ struct CompiledWorkload {
     std::string model, gpu;  ///< catalogue names; "" = its pods serve nothing
     KvCapacity capacity;
     std::string step_time_source;  ///< which coefficients
+    StartGraph start;              ///< of its pods, on a node that is there
     SourcePosition where;
 };
 

@@ -1,4 +1,5 @@
 #pragma once
+#include "models/cold_start_facts.hpp"
 #include "models/instance_types.hpp"
 #include "models/problem.hpp"
 #include "models/time.hpp"
@@ -10,6 +11,7 @@
 #include "scenarios/spot_spec.hpp"
 #include "scenarios/synthetic_spec.hpp"
 #include "scenarios/threshold.hpp"
+#include "sim/start_plan.hpp"
 
 #include <cstdint>
 #include <istream>
@@ -47,8 +49,36 @@ struct RetrySpec {
 /// A stage of a cold start whose duration is drawn from a lognormal distribution.
 struct ColdStartStageSpec {
     std::string name;                            ///< image_pull, weights_download, weights_load, ... : see README.md
-    Tick median;
+    Tick median;                                 ///< of one that moves bytes: alone
     double sigma = 0;                            ///< of the logarithm; 0 = always the median
+    std::optional<std::vector<std::string>> after;  ///< stages that have to be over; empty: the one before in the list
+    std::int64_t bytes = 0;                      ///< that it moves; 0 = none
+    std::string from;                            ///< a source of the cluster; "" = from no one that is shared
+    Kept kept = Kept::nowhere;                   ///< where what it makes stays
+    Tick again{0};                               ///< it takes where that is there already
+};
+
+/// A bucket, registry or file server whose bandwidth all who load from it share.
+struct SourceSpec {
+    std::string name;
+    std::int64_t bytes_per_second = 0;
+    SourcePosition where;
+    std::string path;
+};
+
+/// What manifests do not say of a start: `cold_start` as a map. What is left out follows from the manifests.
+struct StartSpec {
+    std::optional<std::int64_t> image_bytes;     ///< compressed
+    std::optional<ImageDelivery> image;
+    std::string registry;                        ///< a source of the cluster
+    std::optional<WeightStorage> weights;
+    std::string from;                            ///< a source of the cluster, that the weights come from
+    std::optional<Kept> kept;                    ///< downloaded weights
+    std::optional<Kept> compile_cache;           ///< nowhere: each container compiles
+    std::optional<std::int32_t> concurrency;     ///< of a streaming loader
+    double host_factor = 1;                      ///< the host's work on the CPU takes so many times as long
+    SourcePosition where;
+    std::string path;
 };
 
 /// One stream of requests and the Kubernetes object that answers it.
@@ -71,7 +101,9 @@ struct WorkloadSpec {
     std::optional<std::int32_t> initial_replicas;///< Ready at t = 0; empty: the manifest's, else the autoscaler's minimum
     Tick endpoint_delay = seconds(1);            ///< readiness to router
     std::optional<ModelServer> server;           ///< declared by the scenario, over what the manifest says
-    std::vector<ColdStartStageSpec> cold_start;      ///< empty: the model's own
+    Tick offset{0};                              ///< of a load test: when it begins
+    std::vector<ColdStartStageSpec> cold_start;  ///< empty: the model's own
+    StartSpec start;
     SourcePosition where;
     std::string path;                            ///< `workload` or `workload[1]`
 };
@@ -97,6 +129,9 @@ struct PoolSpec {
     std::vector<std::string> zones;              ///< empty: the cluster's
     Labels labels;
     std::vector<Taint> taints;
+    std::int64_t network_bytes_per_s = 0;        ///< of a node; 0 = the catalogue's
+    std::int64_t disk_bytes_per_s = 0;           ///< of a node; 0 = it never binds
+    std::vector<std::string> prefetch;           ///< stages whose files a new node loads into its cache by itself
     // What manifests of node groups say besides.
     AllocationSpec allocation = AllocationSpec::listed;   ///< which of its types the cloud gives
     bool buys_both = false;                      ///< on demand and spot, shared out by the next two
@@ -124,6 +159,7 @@ struct ClusterSpec {
     PriceBook prices;                            ///< what is in it
     CostSpec costs;
     std::vector<SpotSpec> spot;                  ///< markets; the first that is about a node is its
+    std::vector<SourceSpec> sources;
     NodeAutoscaling autoscaling = NodeAutoscaling::cluster_autoscaler;
     Tick scale_down_unneeded = seconds(600);     ///< cluster-autoscaler --scale-down-unneeded-time
     SourcePosition where;
@@ -166,6 +202,11 @@ enum class EventKind : std::uint8_t {
     no_metrics,   ///< for a while Prometheus, metrics-server or the pods of a workload give no metrics
     no_image,     ///< for a while a workload's images cannot be pulled
     degrade,      ///< some pods of a workload fall ill, and their /health says that they are well
+    slow_source,  ///< for a while a source of the cluster gives a part of its bandwidth
+    lose_zone,    ///< all nodes of a zone die, and for a while the cloud gives none there
+    lose_gpu,     ///< GPUs of a pool's nodes fall off the bus
+    driver_fault, ///< nodes of a pool that come up in a while have no usable CUDA
+    load_test,    ///< for a while somebody sends more requests
 };
 
 /// `degrade`: which pods, and what is wrong with them until they are restarted or the time is over.
@@ -189,7 +230,10 @@ struct ScenarioEvent {
     std::string zone, instance_type;             ///< no_capacity: only there, only of that; "" = all
     std::int32_t count = 1;                      ///< nodes, or replicas to scale to
     std::optional<ModelServer> server;           ///< of rollout: what the new revision serves; empty: the same
-    DegradeSpec degrade;                         ///< of degrade
+    DegradeSpec degrade;                         ///< of degrade; of rollout and driver_fault: how its servers are ill
+    bool ill = false;                            ///< of rollout: the new version is; of driver_fault: servers go on without the GPU
+    std::size_t load_test = 0;                   ///< index into Scenario::load_tests
+    double factor = 1;                           ///< of slow_source: the part of its bandwidth that is left
     SourcePosition where;
     std::string path;                            ///< `events[0]`
 };
@@ -208,6 +252,7 @@ struct Scenario {
     std::vector<Threshold> thresholds;
     GoodputSpec goodput;
     std::vector<ScenarioEvent> events;           ///< in the order of the file
+    std::vector<WorkloadSpec> load_tests;        ///< of events; their requests come besides the workloads'
     StartState start = StartState::warm;
     std::optional<std::int64_t> start_unix_s;    ///< wall clock of t = 0; empty: the trace's first timestamp
     std::string time_zone = "Etc/UTC";

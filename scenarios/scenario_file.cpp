@@ -3,13 +3,14 @@
 #include <filesystem>
 
 #include "scenarios/scenario.hpp"
+#include "scenarios/scenario_parts.hpp"
 
 namespace windtunnel {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double longest_s = 4.5e7;  // the clock's range, models/time.hpp
+constexpr double longest_s = longest_scenario_s;
 
 /// A path that the scenario names, beside the scenario file.
 std::string beside(const std::string& scenario_file, const std::string& path) {
@@ -131,17 +132,7 @@ WorkloadSpec decode_workload(Decoder& workload, const std::string& scenario_file
         out.server = decode_model_server(server, ModelServer{});
     }
     workload.quiet({"server"});
-    for (Decoder& item : workload.children("cold_start")) {
-        ColdStartStageSpec stage;
-        stage.name = item.required_text("name");
-        if (!item.has("median_s")) item.missing("median_s", "a number of seconds");
-        stage.median = item.duration("median_s", 0, 86400).value_or(Tick{0});
-        stage.sigma = item.number("sigma", 0, 5).value_or(0);
-        const bool twice = std::any_of(out.cold_start.begin(), out.cold_start.end(), [&](const ColdStartStageSpec& s) { return s.name == stage.name; });
-        if (twice) item.error("name", "found \"" + stage.name + "\" a second time, allowed: each stage once");
-        item.finish();
-        out.cold_start.push_back(std::move(stage));
-    }
+    decode_cold_start(workload, out);
     workload.finish();
     return out;
 }
@@ -200,6 +191,9 @@ PoolSpec decode_pool(Decoder& pool, const std::string& scenario_file) {
         item.finish();
         out.taints.push_back(std::move(taint));
     }
+    out.network_bytes_per_s = gigabytes(pool.number("network_gb_per_s", 1e-3, 1000));
+    out.disk_bytes_per_s = gigabytes(pool.number("disk_gb_per_s", 1e-3, 1000));
+    out.prefetch = pool.texts("prefetch");
     pool.finish();
     return out;
 }
@@ -233,6 +227,7 @@ ClusterSpec decode_cluster(Decoder cluster, const std::string& scenario_file) {
     }
     cluster.quiet({"costs"});
     for (Decoder& item : cluster.children("spot")) out.spot.push_back(decode_spot(item, scenario_file, true));
+    decode_sources(cluster, out);
     out.autoscaling = cluster.choice<NodeAutoscaling>("autoscaling", {{"cluster-autoscaler", NodeAutoscaling::cluster_autoscaler}, {"none", NodeAutoscaling::none}})
                           .value_or(NodeAutoscaling::cluster_autoscaler);
     out.scale_down_unneeded = cluster.duration("scale_down_unneeded_s", 0, longest_s).value_or(seconds(600));
@@ -276,73 +271,6 @@ void decode_thresholds(Decoder& root, Scenario& out) {
     }
 }
 
-DegradeSpec decode_degrade(Decoder& item, Tick at) {
-    DegradeSpec out;
-    if (item.has("count") == item.has("share")) item.error("", std::string("has ") + (item.has("count") ? "both count and share" : "neither count nor share") + ", allowed: exactly one, of the serving pods");
-    out.count = item.int32("count", 1, 100'000).value_or(0);
-    out.share = item.number("share", 1e-6, 1).value_or(0);
-    out.slowdown = item.number("slowdown", 0.1, 10'000).value_or(1);
-    out.error_share = item.number("error_share", 0, 1).value_or(0);
-    out.wrong_share = item.number("wrong_share", 0, 1).value_or(0);
-    out.output_factor = item.number("output_factor", 0.01, 100).value_or(1);
-    out.until = item.duration("until_s", 0, longest_s);
-    if (out.until && *out.until <= at) item.error("until_s", "is not after at_s, allowed: a later time");
-    if (out.slowdown == 1 && out.error_share == 0 && out.wrong_share == 0 && out.output_factor == 1)
-        item.error("", "degrades nothing, allowed: at least one of slowdown, error_share, wrong_share, output_factor");
-    return out;
-}
-
-/// `{at_s: 60, rollout: Deployment/chat}`: exactly one of the kinds, with what it is about.
-void decode_events(Decoder& root, Scenario& out) {
-    const std::vector<std::pair<std::string, EventKind>> kinds = {{"rollout", EventKind::rollout},       {"scale", EventKind::scale},
-                                                                  {"lose_node", EventKind::lose_node},   {"interrupt_node", EventKind::interrupt_node}, {"drain_node", EventKind::drain_node},
-                                                                  {"add_node", EventKind::add_node},     {"no_capacity", EventKind::no_capacity},
-                                                                  {"no_metrics", EventKind::no_metrics}, {"degrade", EventKind::degrade},
-                                                                  {"no_image", EventKind::no_image}};
-    std::vector<std::string> names;
-    for (const auto& [name, kind] : kinds) names.push_back(name);
-    for (Decoder& item : root.children("events")) {
-        ScenarioEvent event;
-        event.where = item.where();
-        event.path = item.path();
-        if (!item.has("at_s")) item.missing("at_s", "a number of seconds");
-        event.at = item.duration("at_s", 0, longest_s).value_or(Tick{0});
-        int given = 0;
-        for (const auto& [name, kind] : kinds) {
-            if (!item.has(name)) continue;
-            ++given;
-            event.kind = kind;
-            if (kind == EventKind::no_metrics && item.node().find(name)->kind == Node::Kind::boolean)
-                event.target = item.boolean(name).value_or(true) ? "prometheus" : "";
-            else event.target = item.text(name).value_or("");
-        }
-        item.quiet(names);
-        if (given != 1) item.error("", "says " + std::to_string(given) + " things that happen, allowed: exactly one of " + join(names));
-        const bool lasts = event.kind == EventKind::no_capacity || event.kind == EventKind::no_metrics || event.kind == EventKind::no_image;
-        if (lasts && !item.has("duration_s")) item.missing("duration_s", "a number of seconds");
-        if (lasts) event.duration = item.duration("duration_s", 0, longest_s).value_or(Tick{0});
-        if (event.kind == EventKind::no_capacity) {
-            if (item.has("capacity_type"))
-                event.capacity = item.choice<CapacityType>("capacity_type", {{"on-demand", CapacityType::on_demand}, {"spot", CapacityType::spot}});
-            event.zone = item.text("zone").value_or("");
-            event.instance_type = item.text("instance_type").value_or("");
-        }
-        if (event.kind == EventKind::scale && !item.has("replicas")) item.missing("replicas", "an integer of at least 0");
-        if (event.kind == EventKind::scale) event.count = item.int32("replicas", 0).value_or(0);
-        if (event.kind == EventKind::rollout && item.has("server")) {
-            Decoder server = item.child("server");
-            event.server = decode_model_server(server, ModelServer{});
-            item.quiet({"server"});
-        }
-        if (event.kind == EventKind::rollout) event.pullable = item.boolean("pullable").value_or(true);
-        if (event.kind == EventKind::degrade) event.degrade = decode_degrade(item, event.at);
-        if (event.kind == EventKind::lose_node || event.kind == EventKind::interrupt_node || event.kind == EventKind::drain_node || event.kind == EventKind::add_node)
-            event.count = item.int32("count", 1, 100'000).value_or(1);
-        item.finish();
-        out.events.push_back(std::move(event));
-    }
-}
-
 }  // namespace
 
 void decode_scenario(const Document& document, Scenario& out, Findings& findings) {
@@ -376,7 +304,7 @@ void decode_scenario(const Document& document, Scenario& out, Findings& findings
     metrics_server.finish();
     decode_goodput(root.child("goodput"), out.goodput);
     decode_thresholds(root, out);
-    decode_events(root, out);
+    const std::vector<ClockTime> clock_times = decode_events(root, out);
     out.start = root.choice<StartState>("start", {{"warm", StartState::warm}, {"cold", StartState::cold}}).value_or(StartState::warm);
     out.time_zone = root.text("time_zone").value_or("Etc/UTC");
     if (!is_time_zone(out.time_zone)) {
@@ -388,6 +316,7 @@ void decode_scenario(const Document& document, Scenario& out, Findings& findings
         if (time) out.start_unix_s = *time;
         else root.error("start_time", time.problems()[0].message);
     }
+    set_clock_times(root, clock_times, out);
     out.duration = root.duration("duration_s", 1e-3, longest_s);
     out.drain_limit = root.duration("drain_limit_s", 0, longest_s).value_or(seconds(600));
     out.trials = root.int32("trials", 1, 10'000'000).value_or(1);

@@ -168,6 +168,25 @@ void check_models(const Scenario& scenario, Findings& findings) {
     }
 }
 
+void check_source(const std::string& name, const std::vector<std::string>& sources, const SourcePosition& where, const std::string& path, Findings& findings) {
+    if (std::find(sources.begin(), sources.end(), name) != sources.end()) return;
+    findings.errors.push_back({where, path, "found \"" + name + "\", which is no source of the cluster" + did_you_mean(name, sources) + ", allowed: " + (sources.empty() ? "one of cluster.sources: {name, gb_per_s}" : join(sources))});
+}
+
+/// The sources that starts load from must be there.
+void check_sources(const Scenario& scenario, Findings& findings) {
+    std::vector<std::string> sources;
+    for (const SourceSpec& source : scenario.cluster.sources) sources.push_back(source.name);
+    for (const WorkloadSpec& workload : scenario.workloads) {
+        const auto check = [&](const std::string& name) {
+            if (!name.empty()) check_source(name, sources, workload.where, workload.path + ".cold_start", findings);
+        };
+        for (const ColdStartStageSpec& stage : workload.cold_start) check(stage.from);
+        check(workload.start.registry);
+        check(workload.start.from);
+    }
+}
+
 /// The workloads and pools that events name must be there.
 void check_events(const Scenario& scenario, Findings& findings) {
     std::vector<std::string> workloads, pools;
@@ -177,7 +196,14 @@ void check_events(const Scenario& scenario, Findings& findings) {
     for (const ScenarioEvent& event : scenario.events) {
         if (event.kind == EventKind::no_metrics && (event.target == "prometheus" || event.target == "metrics-server")) continue;
         if ((event.kind == EventKind::no_capacity && event.target == "*")) continue;
-        const bool of_workload = event.kind == EventKind::rollout || event.kind == EventKind::scale || event.kind == EventKind::degrade || event.kind == EventKind::no_metrics || event.kind == EventKind::no_image;
+        if (event.kind == EventKind::lose_zone) continue;  // the compiler knows the zones
+        if (event.kind == EventKind::slow_source) {
+            std::vector<std::string> sources;
+            for (const SourceSpec& source : scenario.cluster.sources) sources.push_back(source.name);
+            check_source(event.target, sources, event.where, event.path, findings);
+            continue;
+        }
+        const bool of_workload = event.kind == EventKind::load_test || event.kind == EventKind::rollout || event.kind == EventKind::scale || event.kind == EventKind::degrade || event.kind == EventKind::no_metrics || event.kind == EventKind::no_image;
         const std::vector<std::string>& known = of_workload ? workloads : pools;
         if (std::find(known.begin(), known.end(), event.target) == known.end())
             findings.errors.push_back({event.where, event.path, "found \"" + event.target + "\", which is no " + (of_workload ? "workload of the manifests" : "pool") +
@@ -311,6 +337,7 @@ void read_scenario_into(const ScenarioInputs& inputs, std::istream& standard_inp
         resolve_targets(scenario, findings);
         check_models(scenario, findings);
         check_events(scenario, findings);
+    check_sources(scenario, findings);
     }
     if (scenario.cluster.pools.empty() && scenario.manifests.node_pools.empty() && scenario.manifests.compute_classes.empty() &&
         !scenario.manifests.auto_provisioning && inputs.workload_required)

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "scenarios/compile_server.hpp"
+#include "scenarios/compile_start.hpp"
 #include "scenarios/node_offerings.hpp"
 
 namespace windtunnel {
@@ -264,6 +266,20 @@ private:
         }
         line("runs on", !names.empty() ? join(names) : reasons.empty() ? "no pool that is named" : "no pool: " + join(reasons, "; "));
         line("costs", cost_text(workload, pools, cluster, scaler, m_price));
+        if (server != nullptr && !pools.empty()) line("starts", start_line(workload, *server, *pools.front()));
+    }
+
+    /// The longest path through a pod's start on the pool's nodes, at the medians.
+    [[nodiscard]] std::string start_line(const WorkloadObject& workload, const ModelServer& server, const PoolSpec& pool) const {
+        const auto spec = std::find_if(m_scenario.workloads.begin(), m_scenario.workloads.end(),
+                                       [&](const WorkloadSpec& w) { return m_scenario.target_of(w) == &workload; });
+        std::string gpu = pool.gpu;
+        const auto type = get_instance_type(cloud_name(m_scenario.cluster.cloud), pool.instance_types.front());
+        if (gpu.empty() && type) gpu = (*type)->gpu;
+        const auto capacity = kv_capacity(kv_request_of(server, gpu));
+        const auto graph = start_graph_of(m_scenario, spec != m_scenario.workloads.end() ? *spec : WorkloadSpec{}, workload, &server,
+                                          capacity ? &*capacity : nullptr);
+        return capacity && graph ? start_text(*graph) : "";
     }
 
     const Scenario& m_scenario;

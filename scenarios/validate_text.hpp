@@ -20,6 +20,7 @@ namespace windtunnel {
 ///       scaled by  ScaledObject/chat (k8s/keda.yaml:1): 1 to 8 replicas on prometheus: sum(vllm:num_requests_waiting) / 5
 ///       runs on    g6 (g6.xlarge, on-demand, 0 to 8 nodes, 0.8048 USD/h)
 ///       costs      0.8048 USD/h a replica, 0.8048 to 6.4384 USD/h in all
+///       starts     image_pull 333 s -> weights_download 61 s -> ... = 470 s; on a node that has been through it 80 s
 ///     errors: 0, warnings: 1, notes: 2
 ///
 /// `price` says what a node of a pool costs in USD an hour, for those without their own price.

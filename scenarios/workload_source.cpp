@@ -31,7 +31,9 @@ Result<WorkloadSource> WorkloadSource::make(const Scenario& scenario, std::uint6
     source.m_seed = seed;
     Problems problems;
     std::uint32_t nodes = 0;  // of all prefix trees
-    for (const WorkloadSpec& spec : scenario.workloads) {
+    std::vector<WorkloadSpec> specs = scenario.workloads;
+    specs.insert(specs.end(), scenario.load_tests.begin(), scenario.load_tests.end());
+    for (const WorkloadSpec& spec : specs) {
         Stream stream{spec, nullptr, {}};
         stream.first_node = nodes;
         if (spec.synthetic) {
@@ -41,7 +43,7 @@ Result<WorkloadSource> WorkloadSource::make(const Scenario& scenario, std::uint6
             if (scenario.duration && drawn_s && spec.synthetic->rate_rps)
                 drawn_s = std::min(*drawn_s, std::max(1.0, to_seconds(*scenario.duration)));
             source.m_random = true;
-            source.m_formats.push_back("synthetic");
+            if (spec.offset.count == 0) source.m_formats.push_back("synthetic");
         } else {
             TraceReadOptions options;
             options.seed = seed;
@@ -123,6 +125,10 @@ Result<Trace> WorkloadSource::merged(std::uint32_t trial) const {
                 continue;
             }
             part = std::move(*drawn);
+        }
+        if (stream.spec.offset.count > 0) {  // of a load test, which lasts no longer than the rest
+            for (Request& r : part.requests) r.arrival += stream.spec.offset;
+            cut(part, all.span);
         }
         cut(part, m_duration);
         const auto before = static_cast<std::uint32_t>(all.prefix_nodes.size());

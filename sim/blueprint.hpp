@@ -49,6 +49,12 @@ struct Blueprint {
     BlobSpan<std::uint32_t> fit_classes;  ///< of each TemplatePlan::fit_class one template
     BlobSpan<std::int32_t> kind_servers;  ///< [first_kind + kind of GPU]: index into servers, or no_fit_server
     BlobSpan<StagePlan> stages;
+    BlobSpan<SourcePlan> sources;
+    BlobSpan<PrefetchPlan> prefetches;
+    std::uint32_t artefacts = 0;       ///< things that nodes and shared volumes keep
+    std::uint32_t most_stages = 0;     ///< of any template
+    std::uint32_t most_transfers = 0;  ///< stages that move bytes, of any template
+    std::uint32_t start_padding = 0;
     BlobSpan<QuantileTable> tables;
     BlobSpan<PoolPlan> pools;
     BlobSpan<ShapePlan> shapes;

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <new>
+#include <utility>
 
 namespace windtunnel {
 
@@ -65,6 +67,37 @@ std::vector<std::uint32_t> classify(std::vector<TemplatePlan>& templates) {
     return firsts;
 }
 
+/// Fills in what templates' stages leave open: what they need, and what they make where that has no name. The
+/// revisions of a workload make the same things.
+struct StartLayout {
+    explicit StartLayout(const BlueprintParts& parts) : artefacts(parts.artefacts) {}
+
+    void add(const TemplateParts& from) {
+        stages = from.stages;
+        std::uint32_t transfers = 0;
+        for (std::uint32_t i = 0; i < stages.size(); ++i) {
+            StagePlan& stage = stages[i];
+            if (stage.after == StagePlan::all_before) stage.after = (1u << i) - 1;
+            if (stage.once_per_node) {
+                stage.kept = Kept::node;
+                stage.one_at_a_time = 1;
+            }
+            if (stage.artefact < 0 && (stage.kept == Kept::node || stage.kept == Kept::cluster)) {
+                const auto known = own.emplace(std::pair{from.plan.workload, i}, static_cast<std::int32_t>(artefacts));
+                artefacts += known.second ? 1 : 0;
+                stage.artefact = known.first->second;
+            }
+            transfers += stage.bytes > 0 ? 1 : 0;
+        }
+        most_stages = std::max(most_stages, static_cast<std::uint32_t>(stages.size()));
+        most_transfers = std::max(most_transfers, transfers);
+    }
+
+    std::vector<StagePlan> stages;  ///< of the template added last
+    std::uint32_t artefacts, most_stages = 0, most_transfers = 0;
+    std::map<std::pair<std::uint32_t, std::uint32_t>, std::int32_t> own;  ///< (workload, stage) -> artefact
+};
+
 void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     auto* b = out.place<Blueprint>(1);
     std::vector<WorkloadPlan> workloads = parts.workloads;
@@ -74,6 +107,7 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
         w.first_pod = pods;
         pods += w.pod_slots;
     }
+    StartLayout starts(parts);
     std::vector<TemplatePlan> templates;
     std::vector<SpreadRule> spread;
     std::vector<AffinityRule> affinity;
@@ -88,7 +122,8 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
         TemplatePlan plan = from.plan;
         plan.first_stage = static_cast<std::uint32_t>(stages.size());
         plan.stage_count = static_cast<std::uint32_t>(from.stages.size());
-        stages.insert(stages.end(), from.stages.begin(), from.stages.end());
+        starts.add(from);
+        stages.insert(stages.end(), starts.stages.begin(), starts.stages.end());
         append(spread, from.spread, plan.first_spread, plan.spread_count);
         append(affinity, from.affinity, plan.first_affinity, plan.affinity_count);
         append(counted_by, from.counted_by, plan.first_counted, plan.counted_count);
@@ -137,6 +172,9 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
         b->cluster_autoscaler = parts.cluster_autoscaler;
         b->karpenter = parts.karpenter;
         b->epoch_ms = parts.epoch_ms;
+        b->artefacts = starts.artefacts;
+        b->most_stages = starts.most_stages;
+        b->most_transfers = starts.most_transfers;
     }
     out.fill(b ? &b->workload_of_model : nullptr, parts.workload_of_model);
     out.fill(b ? &b->workloads : nullptr, workloads);
@@ -144,6 +182,8 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     out.fill(b ? &b->fit_classes : nullptr, fit_classes);
     out.fill(b ? &b->kind_servers : nullptr, kind_servers);
     out.fill(b ? &b->stages : nullptr, stages);
+    out.fill(b ? &b->sources : nullptr, parts.sources);
+    out.fill(b ? &b->prefetches : nullptr, parts.prefetches);
     out.fill(b ? &b->tables : nullptr, parts.tables);
     out.fill(b ? &b->pools : nullptr, pools);
     out.fill(b ? &b->shapes : nullptr, parts.shapes);
@@ -356,6 +396,18 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
                    t.plan.server < static_cast<std::int32_t>(parts.servers.size()));
     for (const TemplateParts& t : parts.templates)
         WT_EXPECTS(t.plan.busy_pods >= 1 && t.plan.worker_template < static_cast<std::int32_t>(parts.templates.size()));
+    for (const TemplateParts& t : parts.templates) {
+        WT_EXPECTS(t.stages.size() <= max_stages && t.plan.container_stage <= t.stages.size());
+        for (std::size_t i = 0; i < t.stages.size(); ++i) {
+            const StagePlan& stage = t.stages[i];
+            WT_EXPECTS(stage.after == StagePlan::all_before || stage.after >> i == 0);
+            WT_EXPECTS(stage.bytes >= 0 && (stage.source == no_link || stage.source < parts.sources.size()));
+            WT_EXPECTS(stage.artefact < static_cast<std::int32_t>(parts.artefacts));
+        }
+    }
+    for (const PrefetchPlan& p : parts.prefetches)
+        WT_EXPECTS(p.pool < parts.pools.size() && p.stage.bytes > 0 && p.stage.artefact >= 0 &&
+                   p.stage.artefact < static_cast<std::int32_t>(parts.artefacts));
     for (const CronPlan& c : parts.crons)
         WT_EXPECTS(c.first_hit + c.hit_count <= parts.cron_hits.size() &&
                    c.first_workload + c.workload_count <= parts.workloads.size());
@@ -363,6 +415,8 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
     for (const ClusterEventPlan& e : parts.events)
         WT_EXPECTS(is_of_workload(e.kind)                              ? e.target < parts.workloads.size()
                    : e.kind == ClusterEventKind::no_capacity           ? e.target < parts.capacity_sets.size()
+                   : e.kind == ClusterEventKind::source_changes        ? e.target < parts.sources.size()
+                   : e.kind == ClusterEventKind::lose_zone             ? e.target < karpenter_max_zones
                    : e.kind == ClusterEventKind::capacity_returns || e.target < parts.pools.size());
     for (const ClusterEventPlan& e : parts.events) {
         if (e.kind == ClusterEventKind::rollout)

@@ -54,6 +54,18 @@ public:
                         fleet.node_pools().drain(fleet, n, Drainer::kubectl, now, fault);
                 }
                 break;
+            case ClusterEventKind::lose_zone:
+                for (const NodeState state : {NodeState::ready, NodeState::cordoned, NodeState::draining})
+                    lose_all(fleet, state, e.target, now);
+                break;
+            case ClusterEventKind::lose_gpu:
+                for (std::uint32_t i = 0; i < e.count; ++i) lose_gpu(fleet, e.target, number + 1000 * i, now);
+                break;
+            case ClusterEventKind::source_changes:
+                fleet.kubelet().starts().set_source(s, e.target, e.value, now);
+                break;
+            case ClusterEventKind::driver_breaks:
+                break;  // nodes look when they are launched
             case ClusterEventKind::no_image:
                 ++s.workload(e.target).no_image;
                 break;
@@ -73,6 +85,26 @@ public:
     }
 
 private:
+    /// All nodes of a zone in a state die. They leave the set as they go.
+    WT_HD_COLD static void lose_all(Fleet<Layout, Owner>& fleet, NodeState state, std::uint32_t zone, Tick now) {
+        State& s = fleet.state();
+        const IndexSet<Layout>& nodes = s.nodes_in(state);
+        for (std::uint32_t n = nodes.first(); n != no_index; n = nodes.next(n + 1))
+            if (s.shape_of(s.node(n)).zone == zone) fleet.node_loss().lose(fleet, n, now);
+    }
+    /// Of the busiest node of a pool. The processes that use it die.
+    WT_HD_COLD static void lose_gpu(Fleet<Layout, Owner>& fleet, std::uint32_t pool, std::uint32_t draw, Tick now) {
+        State& s = fleet.state();
+        const std::uint32_t n = busiest_node(s, pool, false);
+        if (n == no_index) return;
+        RandomStream draws = s.stream(StreamPurpose::fault, draw);
+        const std::uint64_t device = lose_device(s, n, draws);
+        for (std::uint32_t p = s.node(n).first_pod; p != no_index;) {
+            const std::uint32_t after = s.pod(p).next_on_node;
+            if ((s.pod(p).devices & device) != 0) fleet.kubelet().gpu_lost(fleet, p, now);
+            p = after;
+        }
+    }
     /// What the cloud has none of at `now`: such whiles may overlap.
     [[nodiscard]] WT_HD static ShapeSet sold_out_at(const Blueprint& b, Tick now) {
         ShapeSet sold_out;

@@ -82,6 +82,9 @@ enum class SpotStage : std::uint8_t { none, running, recommended, noticed, gone 
 enum class NodeWatcher : std::uint8_t { scheduler, cluster_autoscaler, karpenter };
 inline constexpr int node_watchers = 3;
 
+/// ClusterNode::driver: what needs a GPU ends when it starts.
+inline constexpr std::uint8_t no_cuda = 255;
+
 struct ClusterNode {
     NodeState state = NodeState::none;
     LossStage loss = LossStage::unnoticed;  ///< lost: how much of it the cluster knows
@@ -97,15 +100,14 @@ struct ClusterNode {
     ResourceAmounts free;
     ScoringUse used;  ///< what its pods count in the scheduler's scores
     bool in_topology = false;  ///< counted as a node of its domains
-    std::uint64_t seen[max_workloads / 64] = {};     ///< workloads whose once-per-node stages have run here
-    std::uint64_t pulling[max_workloads / 64] = {};  ///< ... or have begun to
-    SerialPulls pulls;
     Tick launched, empty_since;
     Tick unneeded_since = never;  ///< cluster-autoscaler: since when it could go; `never` = it is needed
     Tick nominated_until;   ///< Karpenter: planned for pods, not to be disrupted before
     Tick last_pod_event;    ///< Karpenter: a pod came or went; before any, when it became Ready
     bool had_pod_event = false;
     Drainer drainer = Drainer::kubectl;  ///< draining: by whose rules
+    std::uint8_t driver = 0;  ///< no_cuda, or 1 + index into Blueprint::degradations: how servers without CUDA run
+    std::uint64_t dead_devices = 0;  ///< fallen off the bus, a bit each
     Tick comes_at;                ///< provisioning: when it will be Ready, if nobody gives it up before
     Tick deleted_at;              ///< draining: since when
     Tick unremovable_until;       ///< cluster-autoscaler: not looked at again before

@@ -18,6 +18,7 @@
 #include "policies/scheduler_topology.hpp"
 #include "policies/stateful_set.hpp"
 #include "policies/worker_group.hpp"
+#include "sim/start_plan.hpp"
 
 #include <cstdint>
 
@@ -86,6 +87,8 @@ struct ShapePlan {
     Tick provisioning;
     Tick minimum_billing;
     Tick billing_unit;  ///< a node's life is rounded up to a multiple; 0 = to the second, as good as exactly
+    std::int64_t network_bytes_per_s = 0;  ///< of a node; 0 = it never binds
+    std::int64_t disk_bytes_per_s = 0;     ///< the same of its disk
 
     /// What other pods find on an empty node.
     [[nodiscard]] WT_HD ResourceAmounts room() const { return allocatable - daemons; }
@@ -185,14 +188,6 @@ inline constexpr std::int32_t topology_hostname = 0;
 
 // ---- pods ----------------------------------------------------------------------------------------------
 
-/// One stage of a pod's cold start, in order.
-struct StagePlan {
-    std::int32_t table = -1;         ///< index into Blueprint::tables; -1 = `fixed`
-    std::uint8_t once_per_node = 0;  ///< skipped where this workload has run through it on the node before
-    std::uint8_t padding[3] = {};
-    Tick fixed;
-};
-
 /// The probes of the container that serves, and what they meet.
 struct ProbePlan {
     ContainerProbeRules rules;
@@ -233,6 +228,7 @@ struct TemplatePlan {
     std::uint8_t default_spread = 0;    ///< its spread rules are the cluster's defaults
     std::uint8_t do_not_disrupt = 0;    ///< karpenter.sh/do-not-disrupt
     std::uint8_t pull = 0;              ///< of its image: pull_always, pull_fails
+    std::uint8_t degradation = 0;       ///< 1 + index into Blueprint::degradations: so are all its processes
     std::uint8_t blocks_removal = 0;    ///< cluster-autoscaler removes no node with such a pod (10.7.4)
     std::int32_t priority = 0;
     std::uint32_t first_spread = 0;     ///< its rules are Blueprint::spread_rules [first, first + count)
@@ -361,6 +357,10 @@ enum class ClusterEventKind : std::uint8_t {
     degrade,     ///< some of a workload's serving pods fall ill
     recover,     ///< those of a degradation that still are get well
     no_image,       ///< for a while a workload's images cannot be pulled
+    source_changes, ///< a bucket, registry or file server gives another bandwidth from now on
+    lose_zone,      ///< all nodes of a zone die without notice
+    lose_gpu,       ///< a GPU falls off its bus on Ready nodes of a pool
+    driver_breaks,  ///< nodes of a pool that are launched in a while have no usable CUDA
     image_returns,  ///< such a while is over
 };
 
@@ -369,10 +369,13 @@ struct ClusterEventPlan {
     Tick at;
     ClusterEventKind kind = ClusterEventKind::rollout;
     std::uint8_t padding[3] = {};
-    std::uint32_t target = 0;    ///< a workload, a pool, or which of Blueprint::capacity_sets is not to be had
+    std::uint32_t target = 0;    ///< a workload, a pool, a zone, a source, or which of Blueprint::capacity_sets is not to be had
     std::uint32_t count = 1;     ///< nodes
-    std::uint32_t revision = 0;  ///< rollout: index into Blueprint::templates; degrade, recover: of degradations
-    Tick until{};                ///< no_capacity
+    /// rollout: index into Blueprint::templates; degrade, recover: of degradations; driver_breaks: 1 + the same where
+    /// servers go on without the GPU, 0 where they end
+    std::uint32_t revision = 0;
+    Tick until{};                ///< no_capacity, driver_breaks
+    std::int64_t value = 0;      ///< source_changes: bytes per second
 };
 [[nodiscard]] WT_HD constexpr bool is_of_workload(ClusterEventKind kind) {
     return kind == ClusterEventKind::rollout || kind == ClusterEventKind::degrade ||

@@ -16,12 +16,14 @@ namespace windtunnel {
 /// Order of what happens at one tick in the control plane, first to last; requests and engine steps of the
 /// same tick come before all of it (sim/trial.hpp).
 ///   nodes become ready or leave -> pods go on -> workloads' controllers -> quotas are counted anew -> CronJobs ->
-///   spot nodes are taken -> spot markets change -> node groups replace what was taken -> scheduled scalings -> events -> metrics are scraped -> KEDA polls -> HPAs sync -> nodes are scaled ->
+///   transfers are through -> spot nodes are taken -> spot markets change -> node groups replace what was taken ->
+///   scheduled scalings -> events -> metrics are scraped -> KEDA polls -> HPAs sync -> nodes are scaled ->
 ///   Karpenter plans, then disrupts -> the span ends
 struct ControlSlots {
-    std::uint32_t nodes = 0, pods = 0, workloads = 0, quota = 0, crons = 0, spot_nodes = 0, spot_markets = 0, spot_pools = 0, schedule = 0, events = 0, scrape = 0,
-                  metrics_server = 0, rules = 0, keda = 0, hpa = 0, node_scaling = 0, karpenter_batch = 0, karpenter_disruption = 0, span_end = 0;
-    std::uint32_t first_timer = 0;  ///< slots below it are the fleet's: nodes, pods, workloads, quotas, CronJobs, spot
+    std::uint32_t nodes = 0, pods = 0, workloads = 0, quota = 0, crons = 0, transfers = 0, spot_nodes = 0, spot_markets = 0,
+                  spot_pools = 0, schedule = 0, events = 0, scrape = 0, metrics_server = 0, rules = 0, keda = 0, hpa = 0,
+                  node_scaling = 0, karpenter_batch = 0, karpenter_disruption = 0, span_end = 0;
+    std::uint32_t first_timer = 0;  ///< slots below it are the fleet's: nodes, pods, workloads, quotas, CronJobs, transfers, spot
     std::uint32_t count = 0;
 
     WT_HD static ControlSlots of(const Blueprint& b, std::uint32_t autoscalers) {
@@ -31,7 +33,8 @@ struct ControlSlots {
         s.quota = s.workloads + static_cast<std::uint32_t>(b.workloads.size());
         s.crons = s.quota + 1;
         const auto markets = static_cast<std::uint32_t>(b.spot_markets.size());
-        s.spot_nodes = s.crons + static_cast<std::uint32_t>(b.crons.size());
+        s.transfers = s.crons + static_cast<std::uint32_t>(b.crons.size());
+        s.spot_nodes = s.transfers + 1;
         s.spot_markets = s.spot_nodes + (markets > 0 ? b.node_slots : 0);
         s.spot_pools = s.spot_markets + markets;
         s.first_timer = s.schedule = s.spot_pools + (markets > 0 ? static_cast<std::uint32_t>(b.pools.size()) : 0);
@@ -165,6 +168,7 @@ public:
     WT_HD void clear_workload(std::uint32_t w) { m_calendar->set(m_slots.workloads + w, never); }
     WT_HD void wake_quota(Tick at) { m_calendar->set(m_slots.quota, at); }
     WT_HD void wake_cron(std::uint32_t c, Tick at) { m_calendar->set(m_slots.crons + c, at); }
+    WT_HD void wake_transfers(Tick at) { m_calendar->set(m_slots.transfers, at); }
     WT_HD void wake_autoscaler(Tick at) { m_calendar->set(m_slots.node_scaling, at); }
     WT_HD void wake_batch(Tick at) { m_calendar->set(m_slots.karpenter_batch, at); }
     WT_HD void wake_disruption(Tick at) { m_calendar->set(m_slots.karpenter_disruption, at); }
@@ -458,6 +462,9 @@ public:
                             node.incarnation)
             .next_u64();
     }
+
+    /// A node's room has changed by itself.
+    WT_HD void changed_room(std::uint32_t n) { note_node_change(n); }
 
 private:
     WT_HD_COLD void find_sold_out() {

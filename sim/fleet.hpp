@@ -135,6 +135,8 @@ public:
             m_spot.advance_market(*this, slot - m_slots.spot_markets, now, fault);
         } else if (slot >= m_slots.spot_nodes) {
             m_spot.advance_node(*this, slot - m_slots.spot_nodes, now, fault);
+        } else if (slot == m_slots.transfers) {
+            m_kubelet.starts().end_transfers(m_state, now);
         } else if (slot >= m_slots.crons) {
             m_crons.advance(*this, slot - m_slots.crons, now, fault);
         } else if (slot == m_slots.quota) {
@@ -146,6 +148,15 @@ public:
             m_state.wake_pod(slot - m_slots.pods, never);
             m_kubelet.advance(*this, slot - m_slots.pods, now, fault);
         }
+    }
+
+    /// A node has come up or is gone: it fills its cache, or what was going on there stops.
+    WT_HD_COLD void node_changed(std::uint32_t n, Tick now) {
+        const Blueprint& b = m_state.blueprint();
+        if (b.prefetches.size() == 0) return;
+        const NodeState state = node(n).state;
+        if (state == NodeState::ready) m_kubelet.starts().node_ready(m_state, n, now == Tick{} && !b.cold, now);
+        if (state == NodeState::none || state == NodeState::lost) m_kubelet.starts().node_gone(m_state, n, now);
     }
 
     /// A pod's last request has ended.

@@ -31,7 +31,7 @@ WT_HD_COLD void give_devices(State& s, std::uint32_t p) {
             std::int32_t fewest = range.clients;
             std::uint32_t best = no_index;
             for (std::uint32_t d = range.first; d < range.first + range.count; ++d) {
-                if ((pod.devices >> d & 1) != 0) continue;
+                if (((pod.devices | s.node(pod.node).dead_devices) >> d & 1) != 0) continue;
                 const std::int32_t clients = clients_of(s, pod.node, d);
                 if (clients >= fewest) continue;
                 fewest = clients;
@@ -40,6 +40,42 @@ WT_HD_COLD void give_devices(State& s, std::uint32_t p) {
             if (best != no_index) pod.devices |= std::uint64_t{1} << best;
         }
     }
+}
+
+/// One of the node's GPUs that still work falls off its bus, each as likely as any other: the device plugin takes
+/// its units out of what the node has (kubernetes.md 8.1). The pods that have it keep it until they are deleted.
+template <class State>
+WT_HD_COLD std::uint64_t lose_device(State& s, std::uint32_t n, RandomStream& draws) {
+    ClusterNode& node = s.node(n);
+    const ShapePlan& shape = s.shape_of(node);
+    std::uint32_t left = 0;
+    for (const DeviceRange& range : shape.devices)
+        for (std::uint32_t d = range.first; d < std::uint32_t{range.first} + range.count; ++d)
+            left += (node.dead_devices >> d & 1) == 0 ? 1 : 0;
+    if (left == 0) return 0;
+    std::uint64_t chosen = draws.below(left);
+    for (std::int32_t kind = 0; kind < extended_kinds; ++kind) {
+        const DeviceRange& range = shape.devices[kind];
+        for (std::uint32_t d = range.first; d < std::uint32_t{range.first} + range.count; ++d) {
+            if ((node.dead_devices >> d & 1) != 0 || chosen-- != 0) continue;
+            node.dead_devices |= std::uint64_t{1} << d;
+            node.free[resource_extended + kind] -= range.clients;
+            s.changed_room(n);
+            return std::uint64_t{1} << d;
+        }
+    }
+    return 0;
+}
+
+/// Whether CUDA cannot be had where the pod is: its GPU is gone, or its node's driver does not fit.
+template <class State>
+[[nodiscard]] WT_HD bool lacks_cuda(const State& s, std::uint32_t p) {
+    const Pod& pod = s.pod(p);
+    const ClusterNode& node = s.node(pod.node);
+    bool wants = false;
+    for (std::int32_t kind = resource_extended; kind < resource_kinds; ++kind)
+        wants = wants || s.template_of(pod).needs[kind] > 0;
+    return wants && (node.driver == no_cuda || (node.dead_devices & pod.devices) != 0);
 }
 
 /// The devices of a node whose clients take turns.

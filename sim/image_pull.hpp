@@ -4,19 +4,17 @@
 
 namespace windtunnel {
 
-/// Whether the image of a pod on a node cannot be had now. Where the node has it, the registry is asked only by those
+/// Whether the image of a pod on a node cannot be had now. Where the node has it (`pulled`), the registry is asked only by those
 /// who always pull (kubernetes.md 4.12).
 template <class State>
-[[nodiscard]] WT_HD_COLD bool image_fails(const State& s, std::uint32_t p) {
+[[nodiscard]] WT_HD_COLD bool image_fails(const State& s, std::uint32_t p, bool pulled) {
     const Pod& pod = s.pod(p);
     const TemplatePlan& plan = s.template_of(pod);
     if ((plan.pull & pull_fails) != 0) return true;
     if (s.workload(pod.workload).no_image == 0) return false;
-    const bool pulled = (s.node(pod.node).seen[pod.workload / 64] >> (pod.workload % 64) & 1) != 0;
-    const bool part_of_node = plan.stage_count == 0 || !s.blueprint().stages[plan.first_stage].once_per_node;
     const ImagePullPolicy policy =
         (plan.pull & pull_always) != 0 ? ImagePullPolicy::always : ImagePullPolicy::if_not_present;
-    return asks_registry(policy, pulled || part_of_node);
+    return asks_registry(policy, pulled);
 }
 
 }  // namespace windtunnel

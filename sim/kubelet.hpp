@@ -4,6 +4,7 @@
 #include "sim/cluster_state.hpp"
 #include "sim/gpu_devices.hpp"
 #include "sim/image_pull.hpp"
+#include "sim/pod_start.hpp"
 
 namespace windtunnel {
 
@@ -21,12 +22,11 @@ struct KubeletPod {
     bool draining = false;    ///< after SIGTERM, until what is in flight is done
     bool routed = false;      ///< the router knows the pod
     bool hook_waits = false;  ///< its preStop waits until nothing is in flight
-    bool pulls = false;       ///< it is this pod whose images the node pulls for its workload
     bool waits_for_group = false;  ///< a leader whose process runs, without all of its workers
     Tick hook_from;           ///< and at least until then
     Tick exited;              ///< the container's last exit
     // What comes next, each `never` when it does not.
-    Tick stage_due = never, hook_due = never, kill_due = never, restart_due = never, sync_due = never,
+    Tick hook_due = never, kill_due = never, restart_due = never, sync_due = never,
          route_due = never, end_due = never, pull_due = never;
     PullBackoff pull_backoff;
     std::int32_t failed_pulls = 0;
@@ -38,8 +38,8 @@ struct KubeletPod {
 /// A pod on its node: its start, its probes, its restarts, and its end within its grace (kubernetes.md,
 /// sections 4 and 5).
 ///
-/// Stages before `container_stage` prepare the node (image pulls); from there on the container runs, and when
-/// the last is over it serves. Whether the pod is Ready is up to its probes alone: it may be Ready before it
+/// Stages before `container_stage` prepare the node (image pulls); then the container runs, and when all are
+/// over it serves (sim/pod_start.hpp). Whether the pod is Ready is up to its probes alone: it may be Ready before it
 /// serves, so that traffic reaches it and fails, and serve before it is Ready. The router hears of Ready
 /// `endpoint_delay` later, in both directions. A probe's next change is a formula, so that a healthy pod does
 /// not wake.
@@ -54,17 +54,21 @@ public:
 
     WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
         m_pods = arena.template take<KubeletPod>(b.pod_slots);
+        m_start.take_memory(arena, b);
     }
     WT_HD_COLD void start(const Blueprint& b) {
         for (std::uint32_t p = 0; p < b.pod_slots; ++p) m_pods[p] = KubeletPod{};
+        m_start.start(b);
     }
 
     [[nodiscard]] WT_HD const KubeletPod& pod(std::uint32_t p) const { return m_pods[p]; }
+    [[nodiscard]] WT_HD StartStages<Layout, Owner>& starts() { return m_start; }
 
     /// The pod has been bound to its node.
     WT_HD_COLD void begin(Parts& fleet, std::uint32_t p, Tick now) {
         m_pods[p] = KubeletPod{};
         m_pods[p].probes.start(now);
+        m_start.begin(p);
         go_on(fleet, p, now);
         wake(fleet, p, now);
     }
@@ -75,8 +79,8 @@ public:
         const TemplatePlan& plan = s.template_of(s.pod(p));
         KubeletPod& k = m_pods[p];
         if (!k.running) start_container(fleet, p, now);
-        k.stage_due = k.sync_due = never;
-        s.node(s.pod(p).node).pulls = SerialPulls{};
+        k.sync_due = never;
+        m_start.finish(s, p, now);
         s.pod(p).stage = static_cast<std::uint8_t>(plan.stage_count);
         if (s.server_of(s.pod(p)) == no_fit_server || !finds_device_memory(s, p)) {
             container_exits(fleet, p, now);
@@ -140,6 +144,7 @@ public:
         if (k.routed) fleet.state().owner().endpoint_removed(p, now);
         k.routed = false;
         end_process(fleet, p, now);
+        m_start.abandon(fleet.state(), p, now);
         k = KubeletPod{};
     }
 
@@ -147,7 +152,8 @@ public:
     WT_HD_COLD void node_died(Parts& fleet, std::uint32_t p, Tick now) {
         KubeletPod& k = m_pods[p];
         end_process(fleet, p, now);
-        k.stage_due = k.hook_due = k.kill_due = k.restart_due = k.sync_due = k.route_due = k.end_due = k.redraw_due = k.pull_due = never;
+        m_start.abandon(fleet.state(), p, now);
+        k.hook_due = k.kill_due = k.restart_due = k.sync_due = k.route_due = k.end_due = k.redraw_due = k.pull_due = never;
         k.draining = k.hook_waits = false;
         fleet.state().wake_pod(p, never);
     }
@@ -162,6 +168,14 @@ public:
         State& s = fleet.state();
         s.pod(p).degradation = static_cast<std::uint8_t>(degradation + 1);
         change_condition(fleet, p, now);
+    }
+    /// Its GPU is gone: the process dies, and dies again whenever it is started there.
+    WT_HD_COLD void gpu_lost(Parts& fleet, std::uint32_t p, Tick now) {
+        if (!m_pods[p].running) return;
+        const std::uint32_t incarnation = fleet.state().pod(p).incarnation;
+        container_exits(fleet, p, now);
+        const Pod& pod = fleet.state().pod(p);
+        if (pod.incarnation == incarnation && pod.node != no_index) wake(fleet, p, now);
     }
     WT_HD_COLD void recover(Parts& fleet, std::uint32_t p, Tick now) {
         fleet.state().pod(p).degradation = 0;
@@ -184,9 +198,8 @@ private:
         if (k.route_due <= now) {
             k.route_due = never;
             route(fleet, p, now);
-        } else if (k.stage_due <= now) {
-            k.stage_due = never;
-            end_stage(fleet, p);
+        } else if (m_start.due(s, p) <= now) {
+            m_start.end_stages(s, p, now);
             go_on(fleet, p, now);
         } else if (k.hook_due <= now) {
             hook_ends(fleet, p, now);
@@ -214,7 +227,7 @@ private:
     WT_HD void wake(Parts& fleet, std::uint32_t p, Tick now) {
         const KubeletPod& k = m_pods[p];
         State& s = fleet.state();
-        Tick next = min(min(k.stage_due, k.hook_due), min(k.kill_due, k.restart_due));
+        Tick next = min(min(m_start.due(s, p), k.hook_due), min(k.kill_due, k.restart_due));
         next = min(next, min(min(k.sync_due, k.route_due), min(k.end_due, k.redraw_due)));
         next = min(next, k.pull_due);
         next = min(next, k.probes.next_change(s.template_of(s.pod(p)).probes.rules));
@@ -223,49 +236,33 @@ private:
 
     // ---- its start -------------------------------------------------------------------------------------
 
-    /// Enters the pod's stage, skipping those that its node has been through for this workload.
+    /// Begins the stages that may begin; its container starts when what prepares the node is over, and serves
+    /// when everything is.
     WT_HD_COLD void go_on(Parts& fleet, std::uint32_t p, Tick now) {
         State& s = fleet.state();
         Pod& pod = s.pod(p);
-        KubeletPod& k = m_pods[p];
         const TemplatePlan& plan = s.template_of(pod);
-        ClusterNode& node = s.node(pod.node);
-        const std::uint64_t bit = std::uint64_t{1} << (pod.workload % 64);
-        if (!k.running && !k.pulls && image_fails(s, p)) return pull_failed(fleet, p, now);
-        for (; pod.stage < plan.stage_count; ++pod.stage) {
-            if (pod.stage == plan.container_stage && !k.running) start_container(fleet, p, now);
-            const StagePlan& stage = s.blueprint().stages[plan.first_stage + pod.stage];
-            if (stage.once_per_node) {
-                // A node pulls one image after the other (kubernetes.md 4.12); a second pod of a workload waits for
-                // the first one's.
-                if ((node.seen[pod.workload / 64] & bit) != 0) continue;
-                const bool others = (node.pulling[pod.workload / 64] & bit) != 0 && !k.pulls;
-                if (others && node.pulls.free <= now) continue;
-                k.stage_due = others ? node.pulls.free : node.pulls.pull(now, duration_of(s, stage, p, pod.stage));
-                k.pulls = !others;
-                node.pulling[pod.workload / 64] |= bit;
-            } else {
-                k.stage_due = now + duration_of(s, stage, p, pod.stage);
+        KubeletPod& k = m_pods[p];
+        if (!k.running && !m_start.is_pulling(s, p)) {
+            const bool backs_off = k.pull_due != never;
+            if (backs_off || image_fails(s, p, m_start.has_images(s, p))) {
+                m_start.step_aside(s, p, now);
+                return backs_off ? void() : pull_failed(fleet, p, now);
             }
-            s.owner().pod_changed(p, now);
-            return;
         }
-        if (!k.running) start_container(fleet, p, now);
+        bool over = m_start.go_on(s, p, k.running, now);
+        pod.stage = static_cast<std::uint8_t>(m_start.stage_reached(p));
+        if (!k.running && pod.stage >= plan.container_stage) {
+            start_container(fleet, p, now);
+            over = m_start.go_on(s, p, true, now);
+            pod.stage = static_cast<std::uint8_t>(m_start.stage_reached(p));
+        }
+        if (!over) return s.owner().pod_changed(p, now);
         // The model does not run on these GPUs, or others have their memory: the server ends when it loads it.
-        if (s.server_of(pod) == no_fit_server || !finds_device_memory(s, p)) return container_exits(fleet, p, now);
+        if (s.server_of(pod) == no_fit_server || !finds_device_memory(s, p) || lacks_cuda(s, p))
+            return container_exits(fleet, p, now);
         if (plan.server >= 0) ++s.tally().cold_starts;
         serve(fleet, p, now);
-    }
-    /// The pod's stage is over. After the last of its images these are on the node.
-    WT_HD_COLD void end_stage(Parts& fleet, std::uint32_t p) {
-        State& s = fleet.state();
-        Pod& pod = s.pod(p);
-        const TemplatePlan& plan = s.template_of(pod);
-        const StagePlan* stages = s.blueprint().stages.data() + plan.first_stage;
-        if (m_pods[p].pulls && stages[pod.stage].once_per_node &&
-            (pod.stage + 1u == plan.stage_count || !stages[pod.stage + 1].once_per_node))
-            s.node(pod.node).seen[pod.workload / 64] |= std::uint64_t{1} << (pod.workload % 64);
-        ++pod.stage;
     }
 
     /// ErrImagePull: the registry refuses or does not answer, at once.
@@ -308,12 +305,12 @@ private:
         State& s = fleet.state();
         Pod& pod = s.pod(p);
         const TemplatePlan& plan = s.template_of(pod);
-        s.node(pod.node).seen[pod.workload / 64] |= std::uint64_t{1} << (pod.workload % 64);
         m_pods[p].waits_for_group = s.is_replica(p) && !workers_serve(s, p);
         if (m_pods[p].waits_for_group) return;
         s.set_serving(p, true);
         if (plan.run_time != Tick{never}) m_pods[p].end_due = now + plan.run_time;
         s.owner().process_serves(p, now);
+        fall_ill_at_start(fleet, p, now);
         set_answers(fleet, p, now);
         update_ready(fleet, p, now);
         if (m_pods[p].route_due == never) route(fleet, p, now);
@@ -322,6 +319,16 @@ private:
         if (!m_pods[leader].waits_for_group || !workers_serve(s, leader)) return;
         serve(fleet, leader, now);
         wake(fleet, leader, now);
+    }
+
+    /// A server on a node without a usable driver runs without the GPU; a bad version of a model is ill from the
+    /// start.
+    WT_HD_COLD void fall_ill_at_start(Parts& fleet, std::uint32_t p, Tick now) {
+        State& s = fleet.state();
+        const TemplatePlan& plan = s.template_of(s.pod(p));
+        const std::uint8_t driver = s.node(s.pod(p).node).driver;
+        const std::uint8_t illness = driver != 0 && driver != no_cuda ? driver : plan.degradation;
+        if (plan.server >= 0 && illness != 0) degrade(fleet, p, illness - 1u, now);
     }
 
     /// The work of a job's pod is done; the first so many of a job fail.
@@ -542,9 +549,10 @@ private:
         KubeletPod& k = m_pods[p];
         if (!pod.active()) return fleet.pod_gone(p, now);
         end_process(fleet, p, now);
+        m_start.container_ended(s, p, now);
         k.running = k.stopping = k.draining = false;
         k.waits_for_group = false;
-        k.stage_due = k.hook_due = k.kill_due = k.sync_due = never;
+        k.hook_due = k.kill_due = k.sync_due = never;
         k.probes.container_stopped(s.template_of(pod).probes.rules, now);
         k.exited = now;
         ++k.restarts;
@@ -559,7 +567,6 @@ private:
     /// The pod is synced while its container is down (kubernetes.md 4.11).
     WT_HD_COLD void restart(Parts& fleet, std::uint32_t p, Tick now) {
         State& s = fleet.state();
-        Pod& pod = s.pod(p);
         KubeletPod& k = m_pods[p];
         const BackoffRules rules;
         if (!k.backoff.try_restart(k.exited, now, rules)) {
@@ -572,7 +579,6 @@ private:
         }
         k.restart_due = never;
         s.owner().note(OccurrenceRecord{Occurrence::container_restarted, p, no_object, 0, now});
-        pod.stage = static_cast<std::uint8_t>(s.template_of(pod).container_stage);
         go_on(fleet, p, now);
     }
 
@@ -581,14 +587,8 @@ private:
         return Tick{
             static_cast<std::int64_t>(multiply_high(draw, static_cast<std::uint64_t>(ticks_per_second)))};
     }
-    [[nodiscard]] WT_HD static Tick duration_of(const State& s, const StagePlan& stage, std::uint32_t p,
-                                                std::uint32_t number) {
-        if (stage.table < 0) return stage.fixed;
-        return {s.blueprint().tables[static_cast<std::size_t>(stage.table)].sample(
-            s.pod_draw(StreamPurpose::cold_start, p, number))};
-    }
-
     ArenaArray<KubeletPod, Layout> m_pods;
+    StartStages<Layout, Owner> m_start;
 };
 
 }  // namespace windtunnel

@@ -23,6 +23,7 @@ public:
             delay = {s.blueprint().tables[static_cast<std::size_t>(plan.provisioning_table)].sample(
                 s.node_draw(StreamPurpose::node_provisioning, n))};
         s.node(n).comes_at = now + delay;
+        s.node(n).driver = driver_of(s.blueprint(), plan.pool, now);
         const bool claim = s.blueprint().pools[plan.pool].provisioner == Provisioner::karpenter;
         s.wake_node(n, claim ? min(now + delay, claim_times_out_at(ClaimPhase::launched, now)) : now + delay);
         return n;
@@ -158,6 +159,16 @@ private:
         s.wake_node(n, never);
         if (s.node(n).spot != SpotStage::noticed || s.node(n).drainer == Drainer::karpenter) s.drop_node(n, now);
     }
+    /// What the image of a node that is launched now makes of its driver: such whiles may overlap, the last begun
+    /// holds.
+    [[nodiscard]] WT_HD static std::uint8_t driver_of(const Blueprint& b, std::uint32_t pool, Tick now) {
+        std::uint8_t driver = 0;
+        for (const ClusterEventPlan& e : b.events)
+            if (e.kind == ClusterEventKind::driver_breaks && e.target == pool && e.at <= now && now < e.until)
+                driver = e.revision == 0 ? no_cuda : static_cast<std::uint8_t>(e.revision);
+        return driver;
+    }
+
     /// The two classes that every cluster has are critical (kubernetes.md 9.8.2; scheduling.SystemCriticalPriority).
     static constexpr std::int32_t critical_priority = 2'000'000'000;
 

@@ -33,6 +33,8 @@ enum class Occurrence : std::uint8_t {
     job_ended,           ///< workload; value: a BatchJobOutcome
     alert_fired,         ///< alert: so many more of its series fire; value: how many do now
     alert_resolved,      ///< the same of series that fire no more
+    stage_began,         ///< pod; object: a stage of its start
+    stage_ended,         ///< the same
     metrics_silent,      ///< Prometheus answers nothing from now on; value: for so many ticks
 };
 

@@ -165,6 +165,7 @@ public:
     }
     WT_HD void node_changed(std::uint32_t n, Tick now) {
         m_node_use.node_changed(m_fleet.state(), n, now);
+        m_fleet.node_changed(n, now);
         if (m_fleet.node(n).state == NodeState::lost)
             for (std::uint32_t p = m_fleet.node(n).first_pod; p != no_index; p = m_fleet.pod(p).next_on_node)
                 m_node_use.pod_changed(m_fleet.state(), p, busy_of(p, now), now);

@@ -149,6 +149,55 @@ inline void draw_server(std::uint64_t seed, const Experiment& e, ServerParts& s)
     s.batch_token = Tick{pick(0, unit.count / 8)};
 }
 
+/// Starts of every kind: stages beside each other, kept in every place, that move bytes over links which are shared.
+inline void add_starts(BlueprintParts& parts, std::uint64_t seed, Tick unit) {
+    std::mt19937_64 rng(seed * 83);
+    const auto pick = [&](std::int64_t low, std::int64_t high) {
+        return low + static_cast<std::int64_t>(rng() % static_cast<std::uint64_t>(high - low + 1));
+    };
+    constexpr std::int64_t mega = 1'000'000;
+    for (std::int64_t n = pick(1, 3); n > 0; --n) parts.sources.push_back({pick(1, 100) * mega});
+    for (ShapePlan& shape : parts.shapes) {
+        shape.network_bytes_per_s = pick(1, 100) * mega;
+        shape.disk_bytes_per_s = pick(1, 100) * mega;
+    }
+    parts.artefacts = 4;
+    for (TemplateParts& t : parts.templates) {
+        if (pick(0, 3) == 0) continue;
+        t.stages.clear();
+        const std::int64_t count = pick(1, 6);
+        for (std::uint32_t i = 0; i < count; ++i) {
+            StagePlan stage;
+            stage.fixed = Tick{pick(0, 40) * unit.count};
+            stage.once_per_node = pick(0, 3) == 0;
+            if (pick(0, 1)) stage.after = static_cast<std::uint32_t>(rng()) & ((1u << i) - 1);
+            stage.kept = static_cast<Kept>(pick(0, 3));
+            stage.one_at_a_time = static_cast<std::uint8_t>(pick(0, 1));
+            stage.artefact = static_cast<std::int32_t>(pick(-1, 3));
+            stage.again = Tick{pick(0, 1) * pick(0, 10) * unit.count};
+            if (pick(0, 1)) {
+                stage.bytes = std::max<std::int64_t>(1, static_cast<std::int64_t>(to_seconds(stage.fixed) * static_cast<double>(pick(1, 100) * mega)));
+                stage.source = pick(0, 2) == 0 ? no_link : static_cast<std::uint32_t>(pick(0, static_cast<std::int64_t>(parts.sources.size()) - 1));
+                stage.over_network = static_cast<std::uint8_t>(pick(0, 1));
+                stage.over_disk = static_cast<std::uint8_t>(pick(0, 1));
+            }
+            t.stages.push_back(stage);
+        }
+        t.plan.container_stage = static_cast<std::uint32_t>(pick(0, count));
+    }
+    for (std::uint32_t pool = 0; pool < parts.pools.size(); ++pool) {
+        if (pick(0, 1)) continue;
+        PrefetchPlan plan;
+        plan.pool = pool;
+        plan.stage.artefact = static_cast<std::int32_t>(pick(0, 3));
+        plan.stage.bytes = pick(1, 100);
+        plan.stage.fixed = Tick{pick(1, 40) * unit.count};
+        plan.stage.source = 0;
+        plan.stage.over_network = 1;
+        parts.prefetches.push_back(plan);
+    }
+}
+
 /// A random cluster of one or two workloads under random requests, from one seed.
 inline BlueprintParts random_cluster(std::uint64_t seed, std::vector<Request>& requests) {
     const Experiment e = random_experiment(seed);
