@@ -4,6 +4,8 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 DEMO ?= chat-on-l4
 # `make bench BENCH=day_10m` runs the benchmarks of that name only.
 BENCH ?=
+# Where `make accuracy` finds what was measured.
+DATA ?= ../shared/data
 # The preset of the sanitized tree: fuzz (clang, with libFuzzer) where that clang is, else asan (g++, without).
 SANITIZED ?= $(shell command -v clang++-19 >/dev/null && echo fuzz || echo asan)
 
@@ -13,7 +15,7 @@ configure = mkdir -p build && cmake --preset $(1) $(2) --log-level=NOTICE >build
 
 .DEFAULT_GOAL := build
 .NOTPARALLEL:
-.PHONY: help demo test test-all bench build build-tests setup setup-build tidy format clean
+.PHONY: help demo test test-all bench accuracy build build-tests setup setup-build tidy format clean
 
 help:           ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +42,12 @@ bench: setup-build  ## measure the engine; one JSON object per line; BENCH=NAME 
 	@$(call configure,release)
 	@cmake --build $(RELEASE) -j $(JOBS) --target windtunnel_bench >&2
 	@$(RELEASE)/windtunnel_bench $(if $(BENCH),--filter $(BENCH))
+
+accuracy: setup-build  ## predict every measured run in DATA: build/accuracy/accuracy.html and the tables of docs/accuracy.md
+	@$(call configure,release)
+	@cmake --build $(RELEASE) -j $(JOBS) --target windtunnel_accuracy >&2
+	@$(RELEASE)/windtunnel_accuracy --data $(DATA) --html build/accuracy/accuracy.html --markdown docs/accuracy.md
+	@echo "The page, for a browser: $(CURDIR)/build/accuracy/accuracy.html"
 
 setup:          ## install the Debian packages that are missing (packages.txt)
 	@tools/setup.sh build

@@ -3,11 +3,9 @@
 #include "cli/engine_flags.hpp"
 #include "models/step_profile.hpp"
 #include "reports/atomic_file.hpp"
-#include "reports/bench_report.hpp"
+#include "reports/bench_prediction.hpp"
 #include "reports/observed_trial.hpp"
-#include "scenarios/bench_workload.hpp"
 #include "scenarios/trace_reader.hpp"
-#include "sim/laws.hpp"
 
 #include <fmt/format.h>
 #include <cmath>
@@ -23,26 +21,17 @@ struct BenchFlags {
     EngineFlags engine;
     BenchSpec spec;
     double request_rate = INFINITY;
-    int data_parallel = 1;
-    std::optional<int> expert_parallel;
     bool ignore_eos = true;
-    double front_end_ms = 10, turnaround_ms = 4;
+    double front_end_ms = to_milliseconds(ClientDelays().front_end), turnaround_ms = to_milliseconds(ClientDelays().turnaround);
     std::optional<bool> asynchronous_scheduling;
     std::string trace, requests, profile, output = "table", server = "fast";
 };
 
-Problems problems_of(const BenchFlags& f, const KvRequest& request) {
+Problems problems_of(const BenchFlags& f) {
     Problems problems;
     const auto demand = [&](bool holds, const char* flag, std::string message) {
         if (!holds) problems.push_back({{}, flag, std::move(message)});
     };
-    demand(f.data_parallel >= 1 && f.data_parallel <= 1024, "--dp",
-           fmt::format("found {}, allowed: 1 to 1024", f.data_parallel));
-    const int ep = f.expert_parallel.value_or(1);
-    demand(ep == 1 || (f.data_parallel == 1 && ep == request.tensor_parallel), "--ep",
-           fmt::format("found {} with tp {} and dp {}, allowed: 1, or tp with dp 1 (experts that are spread "
-                       "over data-parallel ranks are not modelled)",
-                       ep, request.tensor_parallel, f.data_parallel));
     demand(f.front_end_ms >= 0 && f.front_end_ms <= 1e6, "--front-end-ms",
            fmt::format("found {}, allowed: 0 to 1000000", f.front_end_ms));
     demand(f.turnaround_ms >= 0 && f.turnaround_ms <= 1e6, "--client-turnaround-ms",
@@ -82,14 +71,19 @@ BenchSubject subject_of(const BenchFlags& f, const KvCapacity& c, const StepTime
                    to_string(c.profile.version),
                    c.tensor_parallel,
                    c.pipeline_parallel,
-                   f.data_parallel,
+                   f.engine.request.data_parallel,
                    coefficients.source,
                    {},
                    {},
                    c.notes};
     if (f.spec.max_concurrency > 0) s.max_concurrency = f.spec.max_concurrency;
     if (f.trace.empty() && !std::isinf(f.request_rate)) s.request_rate = f.request_rate;
-    if (f.expert_parallel.value_or(1) > 1)
+    const KvRequest& r = f.engine.request;
+    if (c.expert_groups > 1)
+        s.notes.push_back(fmt::format("the {} engines share one set of experts and step together: each step counts all "
+                                      "engines' tokens at the experts, as if their batches were alike",
+                                      c.expert_groups));
+    else if (r.expert_parallel > 1)
         s.notes.push_back(
             "expert parallelism within the tensor-parallel group: the same memory and bandwidth per GPU as "
             "without");
@@ -104,7 +98,7 @@ int refuse(Problems problems) {
 int run_bench(const BenchFlags& flags) {
     Result<KvRequest> request = flags.engine.read();
     if (!request) return refuse(request.take_problems());
-    Problems problems = problems_of(flags, *request);
+    Problems problems = problems_of(flags);
     Result<KvCapacity> capacity = kv_capacity(*request);
     if (!capacity)
         for (Problem& p : capacity.take_problems()) problems.push_back(std::move(p));
@@ -125,36 +119,24 @@ int run_bench(const BenchFlags& flags) {
     Result<StepTimeCoefficients> coefficients = coefficients_for(flags, capacity->gpu);
     if (!coefficients) return refuse(coefficients.take_problems());
     options.coefficients = *coefficients;
-    const ClientDelays delays{from_seconds(flags.front_end_ms / 1e3),
-                              from_seconds(flags.turnaround_ms / 1e3)};
-    delay_arrivals(*trace, delays);
-    const BlueprintParts parts =
-        bench_parts(server_parts(*capacity, options), static_cast<std::uint32_t>(flags.data_parallel),
-                    flags.spec.max_concurrency, delays, trace->span);
-    if (longest_step_of(parts.servers.front()) > longest_step)
-        return refuse(
-            {{{},
-              "--max-num-batched-tokens",
-              "the longest step of such a server could take more than 704 s, allowed: smaller batches"}});
-    const auto blueprint = [&](std::uint32_t growth) { return build(parts, growth); };
-    ObservationPlan plan;
-    plan.requests = true;
-    ObservedTrial trial =
-        observe_trial(blueprint, trace->view(), {flags.spec.seed, 0},
-                      flags.server == "stepwise" ? ServerKind::stepwise : ServerKind::fast, plan);
-    const BlueprintBlock block = build(parts);
-    for (const std::string& law : broken_laws(block.blueprint(), trial.outcome)) throw InternalError(law);
-    for (RequestRecord& r : trial.requests) r.arrival -= delays.front_end;
+    BenchLoad load;
+    load.engines = static_cast<std::uint32_t>(request->data_parallel);
+    load.max_concurrency = flags.spec.max_concurrency;
+    load.delays = {from_seconds(flags.front_end_ms / 1e3), from_seconds(flags.turnaround_ms / 1e3)};
+    load.seed = flags.spec.seed;
+    load.server = flags.server == "stepwise" ? ServerKind::stepwise : ServerKind::fast;
+    Result<BenchPrediction> prediction = predict_bench(*capacity, options, std::move(*trace), load);
+    if (!prediction) return refuse(prediction.take_problems());
 
     if (!flags.requests.empty())
-        if (Problems failed = write_file(flags.requests, requests_csv(trial.requests)); !failed.empty())
+        if (Problems failed = write_file(flags.requests, requests_csv(prediction->requests)); !failed.empty())
             return refuse(std::move(failed));
-    const BenchReport report = bench_report(trial.requests, trial.outcome.itl);
+    const BenchReport& report = prediction->report;
     if (report.failed > 0)
         print_line(
             fmt::format("warning: {} of {} requests did not complete (rejected: prompt and output are more "
                         "than --max-model-len {})",
-                        report.failed, trial.requests.size(), capacity->max_model_len));
+                        report.failed, prediction->requests.size(), capacity->max_model_len));
     const BenchSubject subject = subject_of(flags, *capacity, *options.coefficients);
     return print_data(flags.output == "json" ? bench_json(report, subject) : bench_table(report, subject))
                ? answered
@@ -170,8 +152,10 @@ void add_bench_command(CLI::App& app, Invocation& invocation) {
     flags->engine.add_to(*command);
     BenchSpec& spec = flags->spec;
     constexpr const char* what = "Model and GPU";
-    command->add_option("--dp", flags->data_parallel, "copies of the engine behind one address")->group(what);
-    command->add_option("--ep", flags->expert_parallel, "GPUs that share the experts")->group(what);
+    command->add_option("--dp", flags->engine.request.data_parallel, "copies of the engine behind one address")->group(what);
+    command
+        ->add_option("--ep", flags->engine.request.expert_parallel,
+                     "GPUs that share the experts: tp, or tp * dp (experts spread over the engines)")->group(what);
     constexpr const char* load = "Load";
     command->add_option("--input-len,--random-input-len", spec.input_len, "prompt tokens")
         ->capture_default_str()

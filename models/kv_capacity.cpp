@@ -86,7 +86,7 @@ struct TightestStage {
 
 /// Fills the ledger of the tightest stage.
 TightestStage tightest_stage(KvCapacity& c, std::size_t graphs) {
-    const ModelParallelism parallelism{c.tensor_parallel, c.pipeline_parallel};
+    const ModelParallelism parallelism{c.tensor_parallel, c.pipeline_parallel, c.expert_groups};
     TightestStage tightest;
     double tightest_per_layer = INFINITY;
     for (int stage = 0; stage < c.pipeline_parallel; ++stage) {

@@ -28,6 +28,8 @@ struct KvRequest {
     std::string gpu;    ///< see get_gpu
     int tensor_parallel = 1;
     int pipeline_parallel = 1;
+    int data_parallel = 1;    ///< engines behind one address, each with a pool of its own
+    int expert_parallel = 1;  ///< GPUs that share the experts: 1, tp, or tp * dp (spread over the engines)
     std::string dtype = "auto";           ///< weights: auto = what the checkpoint is stored in
     std::string kv_cache_dtype = "auto";  ///< auto = 16 bits
     std::string engine;                   ///< "v0", "v1" or empty
@@ -67,6 +69,7 @@ struct KvCapacity {
            cuda_graph_gib = 0;
     double gpu_memory_utilization = 0;
     int block_size = 16, max_model_len = 0, tensor_parallel = 1, pipeline_parallel = 1;
+    int expert_groups = 1;  ///< data-parallel engines that share one set of experts
     BatchLimits limits;
     EngineProfile profile;
     NumberType weights_type = NumberType::bf16;

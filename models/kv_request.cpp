@@ -171,10 +171,28 @@ private:
             refuse_unless(m_problems, s.attention_heads % tp == 0, "tp",
                           fmt::format("found {}, allowed: a divisor of {}'s {} attention heads", tp, s.id,
                                       s.attention_heads));
+        read_experts(out);
         if (!s.mla)
             refuse_unless(
                 m_problems, tp >= s.kv_heads ? tp % s.kv_heads == 0 : s.kv_heads % tp == 0, "tp",
                 fmt::format("found {}, allowed: a divisor or a multiple of the {} KV heads", tp, s.kv_heads));
+    }
+
+    void read_experts(KvCapacity& out) {
+        const int tp = out.tensor_parallel, dp = m_request.data_parallel, ep = m_request.expert_parallel;
+        refuse_unless(m_problems, dp >= 1 && dp <= 1024, "dp", fmt::format("found {}, allowed: 1 to 1024", dp));
+        if (dp < 1 || dp > 1024) return;
+        refuse_unless(m_problems, ep == 1 || ep == tp || ep == tp * dp, "ep",
+                      fmt::format("found {} with tp {} and dp {}, allowed: 1, tp, or tp * dp (vLLM spreads experts over "
+                                  "all ranks of an engine group)",
+                                  ep, tp, dp));
+        refuse_unless(m_problems, ep == 1 || out.shape.moe.has_value(), "ep",
+                      fmt::format("found {}, but {} has no experts, allowed: 1", ep, out.shape.id));
+        if (ep > tp && dp > 1) {
+            refuse_unless(m_problems, out.shape.moe && out.shape.moe->experts % ep == 0, "ep",
+                          fmt::format("found {}, allowed: a divisor of the model's experts", ep));
+            out.expert_groups = dp;
+        }
     }
 
     /// NVIDIA's quantised checkpoints say that their cache is fp8, and vLLM listens from 0.13 on (2025-12).

@@ -42,7 +42,7 @@ StageWeights stage_weights(const LlmShape& shape, NumberType type, ModelParallel
     w.attention = p.attention * linear * w.layers;
     w.dense_mlp = (p.mlp * dense + p.shared * w.routed_layers) * linear;
     w.one_expert = p.one_expert * quantised;
-    w.experts = p.experts * quantised * w.routed_layers;
+    w.experts = p.experts * quantised * w.routed_layers / parallelism.expert_groups;
     w.router = p.router * sixteen * w.routed_layers;
     const bool first = stage == 0, last = stage == pp - 1;
     const double table = embedding_parameters(shape, tp) * sixteen;

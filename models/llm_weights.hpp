@@ -6,10 +6,11 @@
 namespace windtunnel {
 
 /// How a model is cut: each of `pipeline` stages holds a run of layers, each layer is split over `tensor`
-/// ranks; with `expert_parallel` the experts are dealt out whole over the tensor ranks (the same bytes).
+/// ranks; expert parallelism within them deals the experts out whole (the same bytes).
 struct ModelParallelism {
     int tensor = 1;
     int pipeline = 1;
+    int expert_groups = 1;  ///< data-parallel engines that share one set of experts, each holding its part
 };
 
 /// Layers of pipeline stage `stage` (from 0): as even as can be, the longer stages in the middle and none

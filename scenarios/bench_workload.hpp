@@ -31,12 +31,12 @@ struct BenchSpec {
 [[nodiscard]] ServerParts server_parts(const KvCapacity& capacity, const StepTimeOptions& options);
 
 /// What lies between the engine and the client's stopwatch, for one API server process and the Python client on
-/// the same machine. Front end (HTTP, JSON, tokenising, delivery): public closed-loop runs on H100 and H200
-/// (InferenceX, 2025) show 5 to 20 ms of TTFT beyond what the engine explains, a dozen at the median. Turnaround
-/// (event loop, next request built and sent): an estimate of 3 to 6 ms.
+/// the same machine. Front end (HTTP, JSON, tokenising, delivery): closed-loop runs on H100, H200
+/// and B200 (InferenceX, 2025 and 2026) are met best with 5 ms. Turnaround (event loop, next request built and sent):
+/// below what those runs resolve; longer ones let fixed lengths fall into step, which measured runs do not.
 struct ClientDelays {
-    Tick front_end = milliseconds(10);  ///< from sending to the engine's queue, the way back included
-    Tick turnaround = milliseconds(4);  ///< closed loop: from a request's end to the next one's sending
+    Tick front_end = milliseconds(5);  ///< from sending to the engine's queue, the way back included
+    Tick turnaround = milliseconds(1);  ///< closed loop: from a request's end to the next one's sending
 };
 
 /// One deployment of `engines` such servers behind one client, all Ready at t = 0 on nodes of their own. The
