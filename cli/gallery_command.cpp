@@ -60,7 +60,9 @@ std::optional<nlohmann::ordered_json> run_variant(const GalleryVariant& variant,
         code = refuse(run.problems());
         return std::nullopt;
     }
-    const TrialRun done = run_trials(*run, flags, ObservationPlan{}, interrupt);
+    ObservationPlan watch;
+    watch.cluster = &run->scenario;  // rows show what it says: starts by stage, conditions
+    const TrialRun done = run_trials(*run, flags, watch, interrupt);
     for (const BrokenTrial& b : done.broken)
         for (const std::string& reason : b.reasons)
             print_error(fmt::format("{}, trial {}: {}", variant.label, b.trial, reason));

@@ -189,7 +189,7 @@ protected:
         job.prompt_tokens = request.prompt_tokens;
         job.output_tokens = request.answered();
         job.outputs = job.computed = 0;
-        job.aborted = 0;
+        job.aborted = 0, job.rank = 0;
         job.state = JobState::held;
         job.replica = held_by_router;
     }

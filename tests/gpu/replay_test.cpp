@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 #include <atomic>
+#include <cstring>
 #include <memory>
 
 using namespace windtunnel;
@@ -34,6 +35,22 @@ TEST_CASE("replay: one thread and two give the same outcomes in the order of the
         REQUIRE(one.size() == 8);
         REQUIRE(two.size() == 8);
         for (std::size_t i = 0; i < one.size(); ++i) CHECK(lab::differences(one[i], two[i]) == "");
+    }
+}
+
+TEST_CASE("trial: what its arena held before changes nothing") {
+    for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+        INFO("seed " << seed);
+        std::vector<Request> requests;
+        const BlueprintParts parts = lab::random_cluster(seed, requests);
+        const BlueprintBlock block = build(parts, 4);
+        const auto run_in = [&](TrialArena& arena) {
+            return run_trial(block.blueprint(), {requests.data(), requests.size(), parts.span}, {5, 0}, arena);
+        };
+        TrialArena fresh, used;
+        const TrialOutcome one = run_in(fresh);
+        std::memset(used.memory(fresh.size()), 0x5a, fresh.size());
+        CHECK(lab::differences(one, run_in(used)) == "");
     }
 }
 
