@@ -26,7 +26,7 @@ const std::string goals = "--set 'thresholds=[p99 ttft_ms < 1500, mean tpot_ms <
 TEST_CASE("plan: the optimum of a grid of 120 that a sweep tries to the last, from a tenth of it") {
     const program::Folder folder;
     small_scenario(folder);
-    for (const std::string& limits : {goals, std::string("--set 'thresholds=[p99 ttft_ms < 1300]' ")}) {
+    for (const std::string& limits : {goals, std::string("--set 'thresholds=[p99 ttft_ms < 1400]' ")}) {
         const auto plan = program::windtunnel_in(
             folder.path(), "plan scenario.yaml -q --trials 8 --search-trials 2 -o json " + limits + two);
         INFO(plan.error);

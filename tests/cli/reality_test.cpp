@@ -95,7 +95,7 @@ TEST_CASE("reality: results have the contract's keys and types") {
     const Json r = Json::parse(run(chat + " --duration 1800"));
     CHECK(keys(r) == std::vector<std::string>{"schema", "scenario", "seed", "trials", "backend", "complete", "requests", "tokens", "latency", "throughput",
                                               "thresholds", "capacity", "cost", "warnings", "attempts", "prefix_cache", "cost_breakdown",
-                                              "observed_trial", "autoscalers", "pods", "nodes", "events", "events_omitted"});
+                                              "observed_trial", "autoscalers", "pods", "nodes", "starts", "fragmentation", "events", "events_omitted"});
     CHECK(r["schema"] == "windtunnel.results/v1");
     CHECK(keys(r["scenario"]) == std::vector<std::string>{"name", "hash"});
     CHECK(r["scenario"]["name"] == "chat-on-l4");
