@@ -19,6 +19,10 @@ using Graph = boost::adjacency_list<
                                     boost::property<boost::edge_reverse_t, Traits::edge_descriptor>>>>;
 
 constexpr std::int64_t unbounded = std::numeric_limits<std::int64_t>::max() / 4;
+/// `each` on every node; a resource that nodes do not count is without bound.
+std::int64_t in_all(std::int64_t each, std::int64_t nodes) {
+    return nodes > 0 && each > unbounded / nodes ? unbounded : each * nodes;
+}
 
 /// A network of pipes: from vertex 0 to vertex 1.
 class Network {
@@ -98,13 +102,13 @@ Shortage shortage_of(const CompiledScenario& scenario, const std::vector<Demand>
             all = std::max(all, parts.shapes[s].room()[demands.front().kind]);
         // NodePools have room for what their limits, or the pods, let them: the engine's, no one's limit.
         const bool bounded = p < scenario.node_pools.size() && scenario.node_pools[p].maximum.has_value();
-        sinks.push_back(network.pipe(first_pool + p, 1, bounded ? all * nodes : unbounded));
+        sinks.push_back(network.pipe(first_pool + p, 1, bounded ? in_all(all, nodes) : unbounded));
         for (std::size_t d = 0; d < demands.size(); ++d) {
             const TemplatePlan& pod = parts.templates[parts.workloads[demands[d].workload].first_template].plan;
             std::int64_t most = 0;
             for (std::uint32_t s = pool.first_shape; s < pool.first_shape + pool.shape_count; ++s)
                 if (pod.shapes.has(static_cast<std::int32_t>(s))) most = std::max(most, usable(pod, parts.shapes[s], demands[d]));
-            if (most > 0) network.pipe(2 + d, first_pool + p, bounded ? most * nodes : unbounded);
+            if (most > 0) network.pipe(2 + d, first_pool + p, bounded ? in_all(most, nodes) : unbounded);
         }
     }
     out.placed = network.most();

@@ -47,7 +47,7 @@ Bootstrap seeded(std::uint32_t e) {
 
 }  // namespace
 
-TEST_CASE("coverage: 95 % intervals contain the truth 93 to 97 times in 100") {
+TEST_CASE("coverage: 95 % intervals contain the truth 93 to 97 times in 100", "[release]") {
     const auto fair = [](double c) { return c >= 93 && c <= 97; };
     const double normal_mean =
         coverage(7, [](Draws& d, std::uint32_t) { return mean_interval(sample(8, [&] { return 7 + 3 * d.normal(); })); });
