@@ -116,6 +116,7 @@ private:
         std::uint64_t taken = 0;  ///< by transfers whose rate is settled, rounded up
         std::uint32_t open = 0;   ///< transfers over it whose rate is not
         std::uint32_t padding = 0;
+        std::uint64_t wanted = 0;  ///< by its transfers together, each as fast as it can be by itself; at most 2^62
         [[nodiscard]] WT_HD std::uint64_t rest() const { return capacity > taken ? capacity - taken : 0; }
         [[nodiscard]] WT_HD std::uint64_t level() const { return rest() / open; }
     };
@@ -156,6 +157,9 @@ private:
                 --m_links[l].open;
             }
         m_open.remove(n);
+        set_rate(t, rate, shares, limited, now);
+    }
+    WT_HD static void set_rate(Transfer& t, std::uint64_t rate, std::uint64_t shares, bool limited, Tick now) {
         if (t.rate == rate && t.shares == shares && (t.limited != 0) == limited && t.ends != never) return;
         t.left = left_at(t, now);
         t.since = now;
@@ -174,16 +178,31 @@ private:
     /// first, are settled; and so on with the rest.
     WT_HD_COLD void share_out(Tick now) {
         for (std::uint32_t l = m_used.first(); l != none; l = m_used.next(l + 1))
-            m_links[l].taken = m_links[l].open = 0;
+            m_links[l].taken = m_links[l].wanted = m_links[l].open = 0;
         m_used.clear();
         for (std::uint32_t t = m_running.first(); t != none; t = m_running.next(t + 1)) {
-            m_open.add(t);
             for (const std::uint32_t l : m_transfers[t].route.links)
                 if (l != no_link) {
                     m_used.add(l);
                     ++m_links[l].open;
+                    m_links[l].wanted = least_of(m_links[l].wanted + m_transfers[t].limit, std::uint64_t{1} << 62);
                 }
         }
+        bool enough = true;
+        for (std::uint32_t l = m_used.first(); l != none; l = m_used.next(l + 1))
+            enough = enough && m_links[l].wanted <= m_links[l].capacity;
+        if (enough)  // as nearly always: everybody is as fast as they can be, which filling would find one by one
+            for (std::uint32_t t = m_running.first(); t != none; t = m_running.next(t + 1))
+                set_rate(m_transfers[t], m_transfers[t].limit, 1, true, now);
+        else
+            fill(now);
+        m_next = never;
+        for (std::uint32_t t = m_running.first(); t != none; t = m_running.next(t + 1))
+            m_next = min(m_next, m_transfers[t].ends);
+    }
+    [[nodiscard]] WT_HD static std::uint64_t least_of(std::uint64_t a, std::uint64_t b) { return a < b ? a : b; }
+    WT_HD_COLD void fill(Tick now) {
+        m_open.copy(m_running);
         while (m_open.size() > 0) {
             std::uint32_t full = none;
             for (std::uint32_t l = m_used.first(); l != none; l = m_used.next(l + 1))
@@ -203,9 +222,6 @@ private:
             for (std::uint32_t t = m_open.first(); t != none; t = m_open.next(t + 1))
                 if (crosses(m_transfers[t], full)) settle(t, rest, shares, false, now);
         }
-        m_next = never;
-        for (std::uint32_t t = m_running.first(); t != none; t = m_running.next(t + 1))
-            m_next = min(m_next, m_transfers[t].ends);
     }
 
     std::uint32_t m_link_count = 0;
