@@ -1,6 +1,7 @@
 #include "gpu/device_measure.hpp"
 
 #include "gpu/attention_case.hpp"
+#include "gpu/device_memory.hpp"
 #include "gpu/paged_attention.hpp"
 
 #if __has_include(<cublasLt.h>)
@@ -16,33 +17,6 @@
 
 namespace windtunnel {
 namespace {
-
-void check(cudaError_t status, const char* what) {
-    if (status != cudaSuccess)
-        throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(status));
-}
-
-class DeviceMemory {
-public:
-    explicit DeviceMemory(std::size_t bytes) {
-        check(cudaMalloc(&m_at, std::max<std::size_t>(bytes, 16)), "allocating");
-    }
-    template <class T>
-    explicit DeviceMemory(const std::vector<T>& from) : DeviceMemory(from.size() * sizeof(T)) {
-        check(cudaMemcpy(m_at, from.data(), from.size() * sizeof(T), cudaMemcpyHostToDevice),
-              "copying to the GPU");
-    }
-    ~DeviceMemory() { cudaFree(m_at); }
-    DeviceMemory(const DeviceMemory&) = delete;
-    DeviceMemory& operator=(const DeviceMemory&) = delete;
-    template <class T>
-    [[nodiscard]] T* as() const {
-        return static_cast<T*>(m_at);
-    }
-
-private:
-    void* m_at = nullptr;
-};
 
 int attribute(cudaDeviceAttr which) {
     int value = 0;

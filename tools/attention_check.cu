@@ -3,6 +3,7 @@
 //   one is off attention_check time            microseconds and share of the peak by shape
 #include "gpu/attention_case.hpp"
 #include "gpu/attention_reference.hpp"
+#include "gpu/device_memory.hpp"
 #include "gpu/paged_attention.hpp"
 
 #include <cuda_runtime.h>
@@ -17,30 +18,6 @@
 using namespace windtunnel;
 
 namespace {
-
-void check(cudaError_t status) {
-    if (status != cudaSuccess) throw std::runtime_error(cudaGetErrorString(status));
-}
-
-/// Memory of the device, filled from the host's or not.
-class DeviceMemory {
-public:
-    explicit DeviceMemory(std::size_t bytes) { check(cudaMalloc(&m_at, std::max<std::size_t>(bytes, 16))); }
-    template <class T>
-    explicit DeviceMemory(const std::vector<T>& from) : DeviceMemory(from.size() * sizeof(T)) {
-        check(cudaMemcpy(m_at, from.data(), from.size() * sizeof(T), cudaMemcpyHostToDevice));
-    }
-    ~DeviceMemory() { cudaFree(m_at); }
-    DeviceMemory(const DeviceMemory&) = delete;
-    DeviceMemory& operator=(const DeviceMemory&) = delete;
-    template <class T>
-    [[nodiscard]] T* as() const {
-        return static_cast<T*>(m_at);
-    }
-
-private:
-    void* m_at = nullptr;
-};
 
 AttentionMachine machine_of(const AttentionPlan& plan, const AttentionCase& c) {
     AttentionMachine machine;

@@ -1,0 +1,41 @@
+#pragma once
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+/// For nvcc's side only.
+namespace windtunnel {
+
+inline void check(cudaError_t status, const char* what = "CUDA") {
+    if (status != cudaSuccess)
+        throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(status));
+}
+
+/// Memory of the device, filled from the host's or not.
+class DeviceMemory {
+public:
+    explicit DeviceMemory(std::size_t bytes) {
+        check(cudaMalloc(&m_at, std::max<std::size_t>(bytes, 16)), "allocating");
+    }
+    template <class T>
+    explicit DeviceMemory(const std::vector<T>& from) : DeviceMemory(from.size() * sizeof(T)) {
+        check(cudaMemcpy(m_at, from.data(), from.size() * sizeof(T), cudaMemcpyHostToDevice),
+              "copying to the GPU");
+    }
+    ~DeviceMemory() { cudaFree(m_at); }
+    DeviceMemory(const DeviceMemory&) = delete;
+    DeviceMemory& operator=(const DeviceMemory&) = delete;
+    template <class T>
+    [[nodiscard]] T* as() const {
+        return static_cast<T*>(m_at);
+    }
+
+private:
+    void* m_at = nullptr;
+};
+
+}  // namespace windtunnel
