@@ -1,5 +1,5 @@
 #include "tests/support/node_lab.hpp"
-#include "tests/support/random_cluster.hpp"
+#include "tests/support/three_ways.hpp"
 
 #include <random>
 
@@ -429,22 +429,7 @@ TEST_CASE("random pools of several shapes: fast = stepwise = interleaved, the la
         INFO("seed " << seed);
         std::vector<Request> requests;
         const BlueprintParts parts = random_shapes(seed, requests);
-        const BlueprintBlock block = build(parts);
-        const Blueprint& b = block.blueprint();
-        const WorkloadView view{requests.data(), requests.size(), b.span};
-        LawObserver log(b);
-        NullObserver none;
-        TrialArena arena;
-        const TrialOutcome one =
-            run_trial<ContiguousLayout, ArenaBank<ContiguousLayout>>(b, view, {seed, 1}, arena, log);
-        const TrialOutcome two = run_trial<ContiguousLayout, StepwiseBank>(b, view, {seed, 1}, arena, none);
-        const TrialOutcome three =
-            run_trial<InterleavedLayout, ArenaBank<InterleavedLayout>>(b, view, {seed, 1}, arena, none);
-        const std::vector<std::string> laws = broken_laws(b, one);
-        if (!laws.empty()) FAIL(laws.front() << " " << (one.tally.fault.expression ? one.tally.fault.expression : ""));
-        if (!log.broken.empty()) FAIL(log.broken.front());
-        if (!differences(one, two).empty()) FAIL("stepwise servers differ in" << differences(one, two));
-        if (!differences(one, three).empty()) FAIL("an interleaved arena differs in" << differences(one, three));
+        const TrialOutcome one = lab::run_three_ways(parts, requests, {seed, 1});
         completed += one.tally.requests.completed;
         for (const PoolTally& pool : one.tally.pools) {
             launched += pool.launched;

@@ -1,6 +1,6 @@
 // Starts as graphs of stages: what runs beside what, what is kept where, and who shares which link.
 #include "sim/laws.hpp"
-#include "tests/support/random_cluster.hpp"
+#include "tests/support/three_ways.hpp"
 
 #include <catch2/catch.hpp>
 #include <map>
@@ -365,30 +365,9 @@ TEST_CASE("pod start: starts of every kind in random clusters: fast = stepwise =
                         {at(5), ClusterEventKind::add_node, {}, 0, 1, 0},
                         {at(6), ClusterEventKind::source_changes, {}, 0, 1, 0, Tick{}, 50'000'000},
                         {at(7), ClusterEventKind::lose_zone, {}, static_cast<std::uint32_t>(seed % 2), 1, 0}};
-        for (std::uint32_t growth = 1; growth < 4096; growth *= 4) {
-            const BlueprintBlock block = build(parts, growth);
-            const Blueprint& b = block.blueprint();
-            const WorkloadView view{requests.data(), requests.size(), b.span};
-            LawObserver fast(b);
-            NullObserver none;
-            TrialArena arena;
-            const TrialOutcome one =
-                run_trial<ContiguousLayout, ArenaBank<ContiguousLayout>>(b, view, {seed, 3}, arena, fast);
-            if (one.tally.status == TrialStatus::outgrew_arena && growth < 1024) continue;
-            const TrialOutcome two = run_trial<ContiguousLayout, StepwiseBank>(b, view, {seed, 3}, arena, none);
-            const TrialOutcome three =
-                run_trial<InterleavedLayout, ArenaBank<InterleavedLayout>>(b, view, {seed, 3}, arena, none);
-            const std::vector<std::string> laws = broken_laws(b, one);
-            if (!laws.empty())
-                FAIL(laws.front() << " " << (one.tally.fault.expression != nullptr ? one.tally.fault.expression : ""));
-            if (!fast.broken.empty()) FAIL(fast.broken.front());
-            if (!lab::differences(one, two).empty()) FAIL("stepwise servers differ in" << lab::differences(one, two));
-            if (!lab::differences(one, three).empty())
-                FAIL("an interleaved arena differs in" << lab::differences(one, three));
-            starts += one.tally.cold_starts;
-            moved += b.most_transfers > 0;
-            break;
-        }
+        const TrialOutcome one = lab::run_three_ways(parts, requests, {seed, 3});
+        starts += one.tally.cold_starts;
+        moved += build(parts).blueprint().most_transfers > 0;
     }
     CHECK(starts > 100);
     CHECK(moved > 100);

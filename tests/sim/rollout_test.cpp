@@ -1,5 +1,5 @@
 #include "sim/laws.hpp"
-#include "tests/support/random_cluster.hpp"
+#include "tests/support/three_ways.hpp"
 
 #include <catch2/catch.hpp>
 #include <algorithm>
@@ -247,29 +247,10 @@ TEST_CASE("rollouts, drains and losses in random clusters: fast = stepwise = int
             budget.workloads[0] = static_cast<std::uint64_t>(pick(1, 3));
             parts.budgets.push_back(budget);
         }
-        for (std::uint32_t growth = 1; growth < 4096; growth *= 4) {
-            const BlueprintBlock block = build(parts, growth);
-            const Blueprint& b = block.blueprint();
-            const WorkloadView view{requests.data(), requests.size(), b.span};
-            LawObserver fast(b);
-            NullObserver none;
-            TrialArena arena;
-            const TrialOutcome one =
-                run_trial<ContiguousLayout, ArenaBank<ContiguousLayout>>(b, view, {seed, 3}, arena, fast);
-            if (one.tally.status == TrialStatus::outgrew_arena) continue;
-            const TrialOutcome two = run_trial<ContiguousLayout, StepwiseBank>(b, view, {seed, 3}, arena, none);
-            const TrialOutcome three =
-                run_trial<InterleavedLayout, ArenaBank<InterleavedLayout>>(b, view, {seed, 3}, arena, none);
-            const std::vector<std::string> laws = broken_laws(b, one);
-            if (!laws.empty()) FAIL(laws.front());
-            if (!fast.broken.empty()) FAIL(fast.broken.front());
-            if (!differences(one, two).empty()) FAIL("stepwise servers differ in" << differences(one, two));
-            if (!differences(one, three).empty()) FAIL("an interleaved arena differs in" << differences(one, three));
-            rollouts += one.tally.rollouts;
-            evictions += one.tally.evictions;
-            refused += one.tally.evictions_refused;
-            break;
-        }
+        const TrialOutcome one = lab::run_three_ways(parts, requests, {seed, 3});
+        rollouts += one.tally.rollouts;
+        evictions += one.tally.evictions;
+        refused += one.tally.evictions_refused;
     }
     CHECK(rollouts > 20);
     CHECK(evictions > 20);

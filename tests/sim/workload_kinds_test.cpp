@@ -1,5 +1,5 @@
 #include "sim/laws.hpp"
-#include "tests/support/random_cluster.hpp"
+#include "tests/support/three_ways.hpp"
 
 #include <catch2/catch.hpp>
 #include <algorithm>
@@ -339,30 +339,11 @@ TEST_CASE("workloads of every kind in random clusters: fast = stepwise = interle
                             {at(4), ClusterEventKind::lose_node, {}, 1, 1, 0},
                             {at(5), ClusterEventKind::add_node, {}, 0, 1, 0}};
         }
-        for (std::uint32_t growth = 1; growth < 4096; growth *= 4) {
-            const BlueprintBlock block = build(parts, growth);
-            const Blueprint& b = block.blueprint();
-            const WorkloadView view{requests.data(), requests.size(), b.span};
-            LawObserver fast(b);
-            NullObserver none;
-            TrialArena arena;
-            const TrialOutcome one =
-                run_trial<ContiguousLayout, ArenaBank<ContiguousLayout>>(b, view, {seed, 3}, arena, fast);
-            if (one.tally.status == TrialStatus::outgrew_arena && growth < 1024) continue;
-            const TrialOutcome two = run_trial<ContiguousLayout, StepwiseBank>(b, view, {seed, 3}, arena, none);
-            const TrialOutcome three =
-                run_trial<InterleavedLayout, ArenaBank<InterleavedLayout>>(b, view, {seed, 3}, arena, none);
-            const std::vector<std::string> laws = broken_laws(b, one);
-            if (!laws.empty()) FAIL(laws.front() << " " << (one.tally.fault.expression != nullptr ? one.tally.fault.expression : ""));
-            if (!fast.broken.empty()) FAIL(fast.broken.front());
-            if (!differences(one, two).empty()) FAIL("stepwise servers differ in" << differences(one, two));
-            if (!differences(one, three).empty()) FAIL("an interleaved arena differs in" << differences(one, three));
-            preempted += one.tally.pods_preempted;
-            refused += one.tally.creations_refused;
-            complete += one.tally.jobs_complete;
-            failed += one.tally.jobs_failed;
-            break;
-        }
+        const TrialOutcome one = lab::run_three_ways(parts, requests, {seed, 3});
+        preempted += one.tally.pods_preempted;
+        refused += one.tally.creations_refused;
+        complete += one.tally.jobs_complete;
+        failed += one.tally.jobs_failed;
     }
     CHECK(preempted > 20);
     CHECK(refused > 20);
