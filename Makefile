@@ -47,7 +47,6 @@ accuracy: setup-build  ## predict every measured run in DATA: build/accuracy/acc
 	@$(call configure,release)
 	@cmake --build $(RELEASE) -j $(JOBS) --target windtunnel_accuracy >&2
 	@$(RELEASE)/windtunnel_accuracy --data $(DATA) --html build/accuracy/accuracy.html --markdown docs/accuracy.md
-	@echo "The page, for a browser: $(CURDIR)/build/accuracy/accuracy.html"
 
 setup:          ## install the Debian packages that are missing (packages.txt)
 	@tools/setup.sh build

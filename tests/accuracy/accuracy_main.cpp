@@ -60,7 +60,10 @@ int run(int argc, char** argv) {
             fmt::print("{:40} {:10} {:4} runs, median error {:5.1f} % ({:+.1f}), 90th percentile {:.1f} %\n",
                        s.name, s.metric, s.count, s.median_absolute, s.median, s.p90_absolute);
     for (const std::string& p : problems) fmt::print(stderr, "not predicted: {}\n", p);
-    if (!html.empty()) write(html, accuracy_page(all, problems));
+    if (!html.empty()) {
+        write(html, accuracy_page(all, problems));
+        fmt::print("The page, for a browser: {}\n", html);
+    }
     if (!markdown.empty()) fill(markdown, accuracy_markdown(all, problems));
     return 0;
 }

@@ -1,6 +1,8 @@
 #include "models/kv_capacity.hpp"
 #include "tests/models/shared_data.hpp"
 
+#include "tests/support/kv_arguments.hpp"
+
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
@@ -34,49 +36,6 @@ std::string only_problem(const KvRequest& request) {
     REQUIRE_FALSE(result.ok());
     REQUIRE(result.problems().size() == 1);
     return to_string(result.problems()[0]);
-}
-
-/// The flags of `windtunnel kv` as the shared cases spell them.
-KvRequest from_arguments(const json& args) {
-    KvRequest r;
-    for (std::size_t i = 0; i + 1 < args.size(); i += 2) {
-        const std::string flag = args[i], value = args[i + 1];
-        if (flag == "--model")
-            r.model = value;
-        else if (flag == "--gpu")
-            r.gpu = value;
-        else if (flag == "--tp")
-            r.tensor_parallel = std::stoi(value);
-        else if (flag == "--pp")
-            r.pipeline_parallel = std::stoi(value);
-        else if (flag == "--dtype")
-            r.dtype = value;
-        else if (flag == "--kv-cache-dtype")
-            r.kv_cache_dtype = value;
-        else if (flag == "--engine")
-            r.engine = value;
-        else if (flag == "--vllm-version")
-            r.vllm_version = value;
-        else if (flag == "--gpu-memory-utilization")
-            r.gpu_memory_utilization = std::stod(value);
-        else if (flag == "--max-model-len")
-            r.max_model_len = std::stoi(value);
-        else if (flag == "--max-num-seqs")
-            r.max_num_seqs = std::stoi(value);
-        else if (flag == "--max-num-batched-tokens")
-            r.max_num_batched_tokens = std::stoi(value);
-        else if (flag == "--block-size")
-            r.block_size = std::stoi(value);
-        else if (flag == "--gpu-memory-bytes")
-            r.gpu_memory_bytes = std::stoll(value);
-        else if (flag == "--kv-cache-gib")
-            r.kv_cache_gib = std::stod(value);
-        else if (flag == "--kv-shape")
-            r.kv_shape = *read_kv_shape(value);
-        else
-            FAIL("unknown flag " << flag);
-    }
-    return r;
 }
 
 /// The logged start-ups of the shared data, or null where they are not there.
@@ -313,7 +272,7 @@ TEST_CASE("logged start-ups: given the cache's size, the blocks are exact") {
     for (const json& one : cases) {
         if (!one.contains("cli") || !one.at("cli").contains("exact")) continue;
         const json& exact = one.at("cli").at("exact");
-        const KvCapacity c = answer(from_arguments(exact.at("args")));
+        const KvCapacity c = answer(lab::kv_request_of(exact.at("args")));
         INFO(one.at("id") << " " << c.num_gpu_blocks << " in " << exact.at("num_gpu_blocks_between"));
         CHECK(c.fits);
         CHECK(c.num_gpu_blocks >= exact.at("num_gpu_blocks_between")[0].get<std::int64_t>());
@@ -362,7 +321,7 @@ TEST_CASE("logged start-ups: predicted from model and GPU alone, blocks are with
     for (const json& one : cases) {
         if (!one.contains("cli") || !one.at("cli").contains("end_to_end")) continue;
         const json& e2e = one.at("cli").at("end_to_end");
-        const KvCapacity c = answer(from_arguments(e2e.at("args")));
+        const KvCapacity c = answer(lab::kv_request_of(e2e.at("args")));
         const double logged = e2e.at("num_gpu_blocks");
         const double error = std::abs(static_cast<double>(c.num_gpu_blocks) / logged - 1);
         UNSCOPED_INFO(one.at("id") << ": " << c.num_gpu_blocks << " against " << logged << ", " << 100 * error
