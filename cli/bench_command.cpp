@@ -56,11 +56,7 @@ Result<Trace> workload_of(const BenchFlags& f) {
 /// The shipped coefficients, or those of --profile.
 Result<StepTimeCoefficients> coefficients_for(const BenchFlags& f, const Gpu& gpu) {
     if (f.profile.empty()) return step_time_coefficients(gpu);
-    std::ifstream in(f.profile, std::ios::binary);
-    if (!in)
-        return Problem{{f.profile}, "", "cannot be read, allowed: a profile that `windtunnel calibrate --out` wrote"};
-    const std::string text{std::istreambuf_iterator<char>(in), {}};
-    Result<StepProfile> profile = read_step_profile(text, f.profile);
+    Result<StepProfile> profile = read_step_profile_file(f.profile);
     if (!profile) return profile.take_problems();
     return coefficients_of(*profile, gpu, f.profile);
 }

@@ -26,6 +26,7 @@ Problems problems_of_paths(const RunFlags& flags) {
     std::vector<std::string> files = flags.manifests;
     files.push_back(flags.scenario);
     files.push_back(flags.trace);
+    files.insert(files.end(), flags.profiles.begin(), flags.profiles.end());
     for (const std::string& file : files) {
         if (file.empty()) continue;
         const std::filesystem::path path = std::filesystem::path(file).lexically_normal();
@@ -47,6 +48,7 @@ std::vector<std::string> arguments_of(const RunFlags& flags, const LoadedRun& ru
     if (!flags.scenario.empty()) out.push_back(flags.scenario);
     for (const std::string& m : flags.manifests) add("-f", m);
     add("-t", flags.trace);
+    for (const std::string& p : flags.profiles) add("--profile", p);
     for (const std::string& a : flags.assignments) add("--set", a);
     if (flags.duration_s) add("--duration", fmt::format("{}", *flags.duration_s));
     add("--start", flags.start);

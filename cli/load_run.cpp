@@ -41,6 +41,15 @@ Problems apply_flags(const RunFlags& flags, Scenario& scenario) {
         else
             scenario.duration = from_seconds(*flags.duration_s);
     }
+    for (const std::string& file : flags.profiles) {
+        Result<OwnStepTimes> profile = read_own_step_times(file);
+        Problems wrong = profile ? Problems{} : profile.take_problems();
+        if (profile) {
+            profile->path = "--profile";
+            wrong = add_own_step_times(std::move(*profile), scenario.cluster.profiles);
+        }
+        for (Problem& p : wrong) problems.push_back(std::move(p));
+    }
     if (!flags.start.empty()) scenario.start = flags.start == "cold" ? StartState::cold : StartState::warm;
     for (const std::string& expression : flags.thresholds) {
         Result<Threshold> threshold = parse_threshold(expression);

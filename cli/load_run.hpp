@@ -22,6 +22,7 @@ struct RunFlags {
     std::string scenario;                  ///< "" = none: manifests and trace say everything
     std::vector<std::string> manifests;    ///< -f, in place of the scenario's
     std::string trace;                     ///< -t, in place of the scenario's
+    std::vector<std::string> profiles;     ///< step times of the user's own GPUs
     std::vector<std::string> assignments;  ///< --set
     std::vector<std::string> thresholds;   ///< expressions besides the scenario's
     std::optional<std::uint64_t> seed;     ///< in place of the scenario's, as the following
@@ -33,7 +34,7 @@ struct RunFlags {
     std::uint32_t first_trial = 0;
     std::optional<Shard> shard;  ///< only these of the trials, into `out`
     std::string checkpoint;      ///< file that keeps trials as they finish; "" = none
-    int threads = 0;  ///< 0 = all cores
+    int threads = 0;             ///< 0 = all cores
     std::string backend = "auto";
     std::string server = "fast";
     std::string output = "table";
@@ -57,8 +58,8 @@ struct LoadedRun {
 /// Reads and compiles what the flags name. All problems at once.
 [[nodiscard]] Result<LoadedRun> load_run(const RunFlags& flags);
 
-/// Loads many runs of the same inputs: standard input is read once, and the requests are shared by runs that have the
-/// same, those of a trial by the runs that need them at about the same time.
+/// Loads many runs of the same inputs: standard input is read once, and the requests are shared by runs that
+/// have the same, those of a trial by the runs that need them at about the same time.
 class RunLoader {
 public:
     RunLoader();

@@ -97,6 +97,7 @@ std::string command_of(const PlanFlags& flags, const char* name) {
     if (!flags.run.scenario.empty()) out += ' ' + flags.run.scenario;
     for (const std::string& m : flags.run.manifests) out += " -f " + m;
     if (!flags.run.trace.empty()) out += " -t " + flags.run.trace;
+    for (const std::string& p : flags.run.profiles) out += " --profile " + p;
     for (const std::string& a : flags.run.assignments) out += " --set '" + a + '\'';
     return out;
 }

@@ -47,6 +47,9 @@ void add_input_flags(CLI::App& command, RunFlags& flags) {
              "Kubernetes manifests: file, folder or - (standard input); repeatable")
         ->group(input);
     command.add_option("-t,--trace", flags.trace, "request trace, in place of the scenario's")->group(input);
+    add_list(command, "--profile", flags.profiles,
+             "step times of a GPU that `windtunnel calibrate --out` wrote, in place of the shipped ones; repeatable")
+        ->group(input);
     add_list(command, "--set", flags.assignments,
              "PATH=VALUE of the scenario, or Kind/name:spec.path=VALUE of a manifest; repeatable")
         ->group(input);

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -139,6 +141,13 @@ Result<StepProfile> read_step_profile(std::string_view text, const std::string& 
         out.front_end_ms = in.at("front_end_ms").get<double>();
     if (!problems.empty()) return problems;
     return out;
+}
+
+Result<StepProfile> read_step_profile_file(const std::string& file) {
+    std::ifstream in(file, std::ios::binary);
+    if (!in)
+        return wrong(file, "", "cannot be read, allowed: a profile that `windtunnel calibrate --out` wrote");
+    return read_step_profile(std::string{std::istreambuf_iterator<char>(in), {}}, file);
 }
 
 Result<StepTimeCoefficients> coefficients_of(const StepProfile& profile, const Gpu& gpu,

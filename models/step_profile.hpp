@@ -47,6 +47,7 @@ struct StepProfile {
 [[nodiscard]] std::string step_profile_json(const StepProfile& profile);
 /// The profile in a file's text; problems name keys.
 [[nodiscard]] Result<StepProfile> read_step_profile(std::string_view text, const std::string& file);
+[[nodiscard]] Result<StepProfile> read_step_profile_file(const std::string& file);
 /// Its coefficients, for `gpu`, which must be the profile's.
 [[nodiscard]] Result<StepTimeCoefficients> coefficients_of(const StepProfile& profile, const Gpu& gpu,
                                                            const std::string& file);

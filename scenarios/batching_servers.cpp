@@ -123,7 +123,7 @@ std::optional<ModelServer> read_batching_server(const Container& container, cons
 }
 
 Result<ServerParts> compile_batching_server(const ModelServer& server, const std::string& gpu,
-                                            CompiledWorkload& facts, Problems& warnings) {
+                                            const std::vector<OwnStepTimes>& profiles, CompiledWorkload& facts, Problems& warnings) {
     const BatchServing& b = *server.batching;
     const auto refuse = [&](std::string message) {
         return Problem{server.where, server.path, std::move(message)};
@@ -183,6 +183,7 @@ Result<ServerParts> compile_batching_server(const ModelServer& server, const std
         return refuse(fmt::format("{} does not fit on {}: {}", capacity->shape.id, capacity->gpu.name,
                                   capacity->refusal));
     StepTimeOptions options;
+    options.coefficients = step_times_of(capacity->gpu, profiles);
     options.asynchronous_scheduling = false;
     options.enforce_eager = true;
     parts.cost = step_cost_table(*capacity, options);
@@ -190,7 +191,7 @@ Result<ServerParts> compile_batching_server(const ModelServer& server, const std
     parts.max_model_len = capacity->max_model_len;
     facts.model = capacity->shape.id;
     facts.gpu = capacity->gpu.name;
-    facts.step_time_source = step_time_coefficients(capacity->gpu).source;
+    facts.step_time_source = options.coefficients->source;
     facts.capacity = *capacity;
     warnings.push_back({server.where, server.path,
                         fmt::format("{} generates in whole batches: as long as the longest answer of each, "

@@ -74,16 +74,15 @@ constexpr double front_end_request_s = 3e-3, front_end_prompt_token_s = 1e-6, fr
 
 /// Where a CPU limit leaves the API server and the engine core less than a core each, `share` thousandths of it.
 template <class Warn>
-void throttle(const KvCapacity& c, std::int64_t share, ServerParts& parts, StepTimeOptions& options, const Warn& warn) {
+void throttle(std::int64_t share, ServerParts& parts, StepTimeOptions& options, const Warn& warn) {
     const double slower = 1000.0 / static_cast<double>(share);
     parts.front_request = from_seconds(front_end_request_s * slower);
     parts.front_prompt_token = from_seconds(front_end_prompt_token_s * slower);
     parts.front_output_token = from_seconds(front_end_output_token_s * slower);
-    StepTimeCoefficients k = step_time_coefficients(c.gpu);
+    StepTimeCoefficients& k = *options.coefficients;
     k.host_step_s *= slower;
     k.host_row_s *= slower;
     k.host_overlapped_s *= slower;
-    options.coefficients = k;
     // What the host takes longer than it would, the GPU waits, unless the step after is scheduled meanwhile.
     if (!parts.asynchronous) parts.host_wait = from_seconds(k.host_step_s * (1 - 1 / slower));
     warn(fmt::format("the container's CPU limit leaves its API server and its engine {:.2f} cores each: requests queue for tokenisation and "
@@ -104,8 +103,18 @@ void v0_notes(const ModelServer& server, const ServerParts& parts, const KvCapac
 
 }  // namespace
 
-Result<ServerParts> compile_server(const ModelServer& server, const std::string& gpu, CompiledWorkload& facts,
-                                   Problems& warnings) {
+void warn_of_idle_profiles(const Scenario& scenario, CompiledScenario& out) {
+    for (const OwnStepTimes& p : scenario.cluster.profiles) {
+        const bool used = std::any_of(out.workloads.begin(), out.workloads.end(), [&](const CompiledWorkload& w) {
+            return (", " + w.gpu + ", ").find(", " + p.gpu + ", ") != std::string::npos;
+        });
+        if (!used)
+            out.warnings.push_back({p.where, p.path, fmt::format("{} is a profile of {}, on which no workload serves", p.file, p.gpu)});
+    }
+}
+
+Result<ServerParts> compile_server(const ModelServer& server, const std::string& gpu, const std::vector<OwnStepTimes>& profiles,
+                                   CompiledWorkload& facts, Problems& warnings) {
     Problems errors;
     const auto refuse = [&](std::string message) {
         errors.push_back({server.where, server.path, std::move(message)});
@@ -113,7 +122,7 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
     const auto warn = [&](std::string message) {
         warnings.push_back({server.where, server.path, std::move(message)});
     };
-    if (server.batching) return compile_batching_server(server, gpu, facts, warnings);
+    if (server.batching) return compile_batching_server(server, gpu, profiles, facts, warnings);
     // The others batch continuously too; the importer has warned.
     if (server.engine != "vllm" && server.engine != "sglang" && server.engine != "tgi")
         refuse(fmt::format("found the model server {}, allowed: vllm, sglang, tgi", server.engine));
@@ -187,10 +196,11 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
             "the layers' sliding windows count as full attention in the scheduler; the pool's size does not");
 
     StepTimeOptions options;
+    options.coefficients = step_times_of(c.gpu, profiles);
     options.asynchronous_scheduling = server.async_scheduling;
     options.enforce_eager = server.enforce_eager.value_or(false);
     options.max_cudagraph_capture_size = server.max_cudagraph_capture_size;
-    if (const std::int64_t share = cpu_share_milli(server); share < 1000) throttle(c, share, parts, options, warn);
+    if (const std::int64_t share = cpu_share_milli(server); share < 1000) throttle(share, parts, options, warn);
     KvCapacity sized = c;
     sized.limits.max_num_batched_tokens = parts.max_num_batched_tokens;
     parts.cost = step_cost_table(sized, options);
@@ -209,7 +219,7 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
                         to_seconds(longest_step), parts.max_num_batched_tokens, parts.max_model_len)};
     facts.model = c.shape.id;
     facts.gpu = c.gpu.name;
-    facts.step_time_source = step_time_coefficients(c.gpu).source;
+    facts.step_time_source = options.coefficients->source;
     facts.capacity = c;
     return parts;
 }

@@ -4,10 +4,15 @@
 
 namespace windtunnel {
 
-/// What one replica is to the engine: its KV pool, limits and step costs on the given GPU. A model that does
-/// not fit is a problem with the memory's arithmetic, at the place of the command line that asks for it.
+/// What one replica is to the engine: its KV pool, limits and step costs on the given GPU, these of a profile of it
+/// where `profiles` has one. A model that does not fit is a problem with the memory's arithmetic, at the place of the
+/// command line that asks for it.
 [[nodiscard]] Result<ServerParts> compile_server(const ModelServer& server, const std::string& gpu,
-                                                 CompiledWorkload& facts, Problems& warnings);
+                                                 const std::vector<OwnStepTimes>& profiles, CompiledWorkload& facts,
+                                                 Problems& warnings);
+
+/// Warns of profiles of GPUs that no workload serves on.
+void warn_of_idle_profiles(const Scenario& scenario, CompiledScenario& out);
 
 /// What `windtunnel kv` would be asked about such a server.
 [[nodiscard]] KvRequest kv_request_of(const ModelServer& server, const std::string& gpu);

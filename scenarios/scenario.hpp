@@ -6,6 +6,7 @@
 #include "scenarios/kubernetes.hpp"
 #include "scenarios/cost_spec.hpp"
 #include "scenarios/model_server.hpp"
+#include "scenarios/own_step_times.hpp"
 #include "scenarios/price_list.hpp"
 #include "scenarios/resampling.hpp"
 #include "scenarios/spot_spec.hpp"
@@ -157,6 +158,7 @@ struct ClusterSpec {
     std::vector<PoolSpec> pools;                 ///< the scenario's, then those of the manifests' node groups
     std::string price_file;                      ///< a price list of the user's own; "" = none
     PriceBook prices;                            ///< what is in it
+    std::vector<OwnStepTimes> profiles;          ///< each of another GPU
     CostSpec costs;
     std::vector<SpotSpec> spot;                  ///< markets; the first that is about a node is its
     std::vector<SourceSpec> sources;

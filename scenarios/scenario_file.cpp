@@ -198,6 +198,19 @@ PoolSpec decode_pool(Decoder& pool, const std::string& scenario_file) {
     return out;
 }
 
+void decode_profiles(Decoder& cluster, const std::string& scenario_file, ClusterSpec& out) {
+    for (const std::string& file : cluster.text_or_texts("profiles")) {
+        Result<OwnStepTimes> profile = read_own_step_times(beside(scenario_file, file));
+        if (!profile) {
+            for (const Problem& p : profile.problems()) cluster.error("profiles", to_string(p));
+            continue;
+        }
+        profile->where = cluster.where();
+        profile->path = "cluster.profiles";
+        for (Problem& p : add_own_step_times(std::move(*profile), out.profiles)) cluster.findings().errors.push_back(std::move(p));
+    }
+}
+
 ClusterSpec decode_cluster(Decoder cluster, const std::string& scenario_file) {
     ClusterSpec out;
     out.where = cluster.where();
@@ -221,6 +234,7 @@ ClusterSpec decode_cluster(Decoder cluster, const std::string& scenario_file) {
             for (const Problem& p : list.problems()) cluster.error("prices", to_string(p));
         }
     }
+    decode_profiles(cluster, scenario_file, out);
     if (cluster.has("costs")) {
         Decoder costs = cluster.child("costs");
         out.costs = decode_costs(costs);

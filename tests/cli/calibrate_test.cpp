@@ -1,5 +1,6 @@
 #include "models/step_profile.hpp"
 #include "tests/support/program_run.hpp"
+#include "tests/support/small_demo.hpp"
 
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -176,4 +177,53 @@ TEST_CASE("calibrate: what it cannot use is said with file, line and key") {
     CHECK(bench.code == 2);
     CHECK_THAT(bench.error,
                Contains("other.json: gpu: found a profile of l4-24gb, allowed here: one of h100-sxm-80gb"));
+}
+
+TEST_CASE("run: a calibrated profile's step times are those of the servers on its GPU") {
+    const program::Folder folder;
+    program::small_demo(folder);
+    const auto profile_of = [&](const char* gpu, double times) {
+        StepProfile p;
+        p.gpu = gpu, p.date = "2026-06-01", p.source = "a test";
+        CostFactors factors;
+        factors.fill(times);
+        p.coefficients = step_time_coefficients_json(get_gpu(gpu)->gpu, factors, "a test");
+        return step_profile_json(p);
+    };
+    folder.write("same.json", profile_of("l4-24gb", 1));
+    folder.write("slow.json", profile_of("l4-24gb", 2));
+    folder.write("other.json", profile_of("h100-sxm-80gb", 2));
+    const auto run = [&](const std::string& flags) {
+        const program::Ended ended =
+            program::run_in(folder.path(), windtunnel_program, "run scenario.yaml -q -o json " + flags);
+        INFO(ended.error);
+        REQUIRE(ended.code == 0);
+        return ended.out;
+    };
+    const auto tpot = [](const std::string& out) {
+        return json::parse(out).at("latency").at("mean_tpot_ms").get<double>();
+    };
+    // The shipped numbers in a file of one's own change no byte; twice as slow in all parts is about twice
+    // the time per token (fewer tokens per second leave more requests running, so somewhat more).
+    const std::string shipped = run("");
+    CHECK(run("--profile same.json") == shipped);
+    const std::string slow = run("--profile slow.json");
+    CHECK(tpot(slow) > 1.8 * tpot(shipped));
+    // The scenario can name it too.
+    CHECK(tpot(run("--set cluster.profiles=slow.json")) == tpot(slow));
+    const json idle = json::parse(run("--profile other.json --profile same.json"));
+    CHECK(idle.at("latency") == json::parse(shipped).at("latency"));
+    CHECK_THAT(idle.at("warnings").dump(),
+               Catch::Contains("other.json is a profile of h100-sxm-80gb, on which no workload serves"));
+    const auto refused = [&](const std::string& flags) {
+        const program::Ended ended =
+            program::run_in(folder.path(), windtunnel_program, "run scenario.yaml -q " + flags);
+        CHECK(ended.code == 2);
+        return ended.error;
+    };
+    CHECK_THAT(refused("--profile same.json --profile slow.json"),
+               Catch::Contains("two profiles of l4-24gb"));
+    CHECK_THAT(refused("--profile nowhere.json"), Catch::Contains("nowhere.json: cannot be read"));
+    CHECK_THAT(refused("--set cluster.profiles=[scenario.yaml]"),
+               Catch::Contains("cluster.profiles") && Catch::Contains("found text that is no JSON object"));
 }

@@ -90,6 +90,40 @@ TEST_CASE("paged attention: the kernel's body equals the reference on random cal
     }
 }
 
+TEST_CASE("paged attention: every head dim, format, block size and grouping that is compiled is right") {
+    const auto relative_error = [](const AttentionCase& c, const std::vector<std::uint16_t>& out) {
+        const std::vector<double> expected =
+            reference_attention(c.args(), c.problem.kv_format, static_cast<int>(c.problem.sequences.size()));
+        double off = 0, all = 0;
+        for (std::size_t i = 0; i < out.size(); ++i) {
+            off += std::pow(small_floats::to_float(c.query_format, out[i]) - expected[i], 2);
+            all += expected[i] * expected[i];
+        }
+        return std::sqrt(off / all);
+    };
+    std::uint64_t seed = 0;
+    for (const int head_dim : {64, 96, 128, 256})
+        for (const FloatFormat format : {FloatFormat::f16, FloatFormat::bf16, FloatFormat::e4m3})
+            for (const int block_size : {16, 32})
+                // One head each (MHA), 4 and 12 query heads that share one of two (GQA; 12 take two column
+                // tiles), all 8 share one (MQA).
+                for (const auto& [heads, kv_heads] : {std::pair{2, 2}, {8, 2}, {24, 2}, {8, 1}}) {
+                    AttentionCase c = case_of(format, head_dim, heads, kv_heads, {{37}, {70}});
+                    c.problem.layout.block_size = block_size;
+                    c.seed = ++seed;
+                    if (seed % 2 == 0) c.problem.window = 40;
+                    if (seed % 3 == 0) c.soft_cap = 20;
+                    // A prefill's warps have columns of their own, from 33 or 65 columns on.
+                    if (seed % 4 == 0) c.problem.sequences[1].queries = 34;
+                    c.build();
+                    const auto out =
+                        lab::attention_on_host(c, plan_attention(c.problem, {}, 3), seed % 5 == 0);
+                    INFO(c.words());
+                    CHECK(worst_error(c, out) <= 1);
+                    CHECK(relative_error(c, out) < (c.query_format == FloatFormat::f16 ? 2e-3 : 1e-2));
+                }
+}
+
 TEST_CASE("paged attention: the lengths that break kernels, split at every border") {
     for (const FloatFormat format : {FloatFormat::f16, FloatFormat::bf16, FloatFormat::e4m3}) {
         AttentionCase c =

@@ -74,20 +74,20 @@ TEST_CASE(
     server.cpu_limit_milli = 1500;
     CompiledWorkload facts;
     Problems warnings;
-    const auto timed = compile_batching_server(server, "", facts, warnings);
+    const auto timed = compile_batching_server(server, "", {}, facts, warnings);
     REQUIRE(timed);
     CHECK(timed->capacity_milli == 1500);
     CHECK(timed->batch_base == milliseconds(20));
     CHECK(timed->batch_token.count == 50 * ticks_per_microsecond);
-    CHECK(compile_batching_server(server, "l4-24gb", facts, warnings)->capacity_milli == 1000);
+    CHECK(compile_batching_server(server, "l4-24gb", {}, facts, warnings)->capacity_milli == 1000);
     server.batching->batch_ms.reset();
     server.batching->token_us.reset();
-    const auto unknown = compile_batching_server(server, "l4-24gb", facts, warnings);
+    const auto unknown = compile_batching_server(server, "l4-24gb", {}, facts, warnings);
     REQUIRE_FALSE(unknown);
     CHECK_THAT(unknown.problems().front().message, Catch::Contains("not how long they take"));
     server.model = "Qwen/Qwen2.5-7B-Instruct";
-    CHECK(compile_batching_server(server, "l40s-48gb", facts, warnings));
-    CHECK_FALSE(compile_batching_server(server, "", facts, warnings));
+    CHECK(compile_batching_server(server, "l40s-48gb", {}, facts, warnings));
+    CHECK_FALSE(compile_batching_server(server, "", {}, facts, warnings));
 }
 
 TEST_CASE("speculation: vLLM's JSON, with what is wrong in it") {
