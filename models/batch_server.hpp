@@ -20,6 +20,10 @@ namespace windtunnel {
 /// + 1 that are still on their way (`settle_step` makes them part of the plan's state), but frees nothing and
 /// admits nobody for them.
 ///
+/// With pipeline stages as many batches are in flight as there are stages. A sequence is in one of them at a
+/// time, so that its next token is asked for when its last has come out; a prompt's next chunk may follow the
+/// one before through the stages. These steps are walked one by one.
+///
 /// Between two changes of the batch a decode step differs from the one before only in its context, which
 /// grows by one token a row: n steps take n*c + k*B*n(n-1)/2 ticks. So `plan` proves how many steps are pure
 /// decode (no prefill; the queue empty, or its head refused after this step's own allocations, which only
@@ -39,10 +43,11 @@ public:
 
     /// Takes the arrays for servers with up to these limits. Call once per trial.
     /// `cached_blocks`: how many of its KV blocks others may find again; `caching`: it caches prefixes at
-    /// all.
+    /// all; `stages`: of its pipeline.
     WT_HD_COLD void take_memory(Arena<Layout>& arena, std::int32_t max_num_seqs, std::int32_t block_size,
-                                bool caching = false, std::int64_t cached_blocks = 0) {
-        this->take_schedule_memory(arena, max_num_seqs, block_size, caching, cached_blocks);
+                                bool caching = false, std::int64_t cached_blocks = 0,
+                                std::int32_t stages = 1) {
+        this->take_schedule_memory(arena, max_num_seqs, block_size, caching, cached_blocks, stages);
     }
 
     /// A freshly started engine: empty pool, empty queue, counters at zero.
@@ -115,6 +120,7 @@ public:
     WT_HD void advance(Pool& pool, Sink& sink, Fault& fault) {
         const Tick now = m_until;
         m_single = false;
+        if (m_flights.pipelined()) return advance_pipeline(pool, sink, fault, now);
         if (m_activity != Activity::waking) {
             if (m_synchronous) {
                 end_steps(pool, sink, now);
@@ -199,6 +205,7 @@ public:
 private:
     using Schedule::in_batch, Schedule::on_its_way, Schedule::settle_step, Schedule::take_out,
         Schedule::leave;
+    using Schedule::m_flights, Schedule::m_loose, Schedule::m_fresh, Schedule::m_fresh_count;
     using Schedule::m_batch, Schedule::m_blocks, Schedule::m_config, Schedule::m_done, Schedule::m_done_count;
     using Schedule::m_landing, Schedule::m_landing_count, Schedule::m_order, Schedule::m_order_size;
     using Schedule::m_preempted, Schedule::m_running, Schedule::m_totals, Schedule::m_waiting;
@@ -254,8 +261,8 @@ private:
             return deliver(pool, sink, now);
         }
         // The same, without the lists of what is on its way.
-        const std::uint32_t fresh = this->m_fresh_count;
-        this->m_fresh_count = 0;
+        const std::uint32_t fresh = m_fresh_count;
+        m_fresh_count = 0;
         report_gaps(sink, now);
         this->advance_batch(pool, m_steps);
         while (m_batch.one_is_done()) {
@@ -264,7 +271,7 @@ private:
             finish_running(pool, sink, index, now);
         }
         for (std::uint32_t i = 0; i < fresh; ++i) {
-            const JobIndex index = this->m_fresh[i];
+            const JobIndex index = m_fresh[i];
             Job& job = pool[index];
             ++job.outputs;
             land(pool, sink, index, now);
@@ -389,6 +396,7 @@ private:
                     --m_current.live;
                 drop(m_done, m_done_count, index);
             }
+            if (m_flights.pipelined()) m_flights.drop(index);
             m_blocks.release(pool, index, this->blocks_of(job, 0), 0, false);
             leave(pool, index);
             sink.aborted(index, now);
@@ -398,12 +406,60 @@ private:
             const JobIndex after = pool[i].next;
             if (pool[i].aborted) {
                 m_waiting.remove(pool, i);
+                if (m_flights.pipelined()) m_flights.drop(i);
                 m_blocks.leave_queue(pool, i);
                 sink.aborted(i, now);
             }
             i = after;
         }
     }
+    // ---- pipeline stages ------------------------------------------------------------------------------
+
+    /// The oldest batch has come out of the last stage, or work has come to an empty engine: batches are sent
+    /// until there are as many as stages, or nobody is left to go into one.
+    template <class Sink>
+    WT_HD_COLD void advance_pipeline(Pool& pool, Sink& sink, Fault& fault, Tick now) {
+        if (m_activity == Activity::mixed) {
+            m_totals.busy += now - m_from;
+            land_oldest(pool, sink, now);
+        }
+        if (m_boundary_work) do_boundary_work(pool, sink, now);
+        m_from = now;
+        m_steps = 1;
+        m_step_growth = 0;
+        while (!m_flights.full()) {
+            schedule(pool, fault, now, m_current);
+            if (fault.broken()) return;
+            if (!m_current.there) break;
+            m_flights.send(now, m_current.time, m_fresh, m_fresh_count);
+            m_fresh_count = 0;
+        }
+        m_waiting_at_boundary = m_waiting.size;
+        if (m_flights.empty()) return rest_or_pause(fault, now);
+        m_activity = Activity::mixed;
+        m_until = m_flights.oldest_ends();
+    }
+    template <class Sink>
+    WT_HD_COLD void land_oldest(Pool& pool, Sink& sink, Tick now) {
+        const std::uint32_t rows = m_flights.oldest_rows();
+        for (std::uint32_t i = 0; i < rows; ++i) {
+            const JobIndex index = m_flights.oldest_row(i);
+            if (index == no_job) continue;
+            Job& job = pool[index];
+            ++job.outputs;
+            land(pool, sink, index, now);
+            if (job.outputs == job.output_tokens) {
+                finish(pool, sink, index, now);
+            } else if (job.state == JobState::fresh) {
+                job.state = JobState::stalled;
+                job.end_step = job.computed;
+                ++m_loose;
+            }
+        }
+        m_flights.pop_oldest();
+        trim_order();
+    }
+
     // ---- the start of a step or jump -----------------------------------------------------------------
 
     WT_HD void plan(Pool& pool, Fault& fault, Tick now) {
@@ -422,14 +478,7 @@ private:
         }
         if (fault.broken()) return;
         m_waiting_at_boundary = m_waiting.size;
-        if (!m_current.there) {
-            const bool empty = m_running == 0 && m_waiting.empty();
-            // The door let nothing in that the pool cannot hold; one that gave way to others waits for them.
-            if (!WT_CHECK(fault, empty || m_preempted)) return;
-            m_activity = empty ? Activity::idle : Activity::pausing;
-            m_until = empty ? never : now + pause_after_nothing;
-            return;
-        }
+        if (!m_current.there) return rest_or_pause(fault, now);
         m_activity = m_current.decodes ? Activity::decoding : Activity::mixed;
         m_until = now + m_current.time;
         if (!m_current.batch_only || m_preempted || m_single || m_wait_rows > 0)
@@ -439,6 +488,15 @@ private:
         else if (m_next.there && m_next.batch_only && m_current.rows == m_next.rows && m_landing_count == 0 &&
                  m_done_count == 0)
             plan_jump(m_batch.context() - m_batch.size());
+    }
+
+    /// There is nothing to run.
+    WT_HD void rest_or_pause(Fault& fault, Tick now) {
+        const bool empty = m_running == 0 && m_waiting.empty();
+        // The door let nothing in that the pool cannot hold; one that gave way to others waits for them.
+        if (!WT_CHECK(fault, empty || m_preempted)) return;
+        m_activity = empty ? Activity::idle : Activity::pausing;
+        m_until = empty ? never : now + pause_after_nothing;
     }
 
     /// Of a step that is the decode batch alone.

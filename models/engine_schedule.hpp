@@ -3,6 +3,7 @@
 #include "models/fault.hpp"
 #include "models/job.hpp"
 #include "models/kv_blocks.hpp"
+#include "models/pipeline_flights.hpp"
 #include "models/server_config.hpp"
 #include "models/speculation.hpp"
 
@@ -53,7 +54,8 @@ protected:
     };
 
     WT_HD_COLD void take_schedule_memory(Arena<Layout>& arena, std::int32_t max_num_seqs,
-                                         std::int32_t block_size, bool caching, std::int64_t cached_blocks) {
+                                         std::int32_t block_size, bool caching, std::int64_t cached_blocks,
+                                         std::int32_t stages) {
         const auto seqs = static_cast<std::size_t>(max_num_seqs);
         m_batch.take_memory(arena, max_num_seqs, block_size);
         m_order = arena.template take<JobIndex>(2 * seqs);
@@ -63,6 +65,7 @@ protected:
         m_done = arena.template take<JobIndex>(seqs);
         m_waits = arena.template take<Wait>(seqs);
         m_blocks.take_memory(arena, max_num_seqs, caching, cached_blocks);
+        m_flights.take_memory(arena, stages, max_num_seqs);
     }
     WT_HD_COLD void start_schedule(const ServerConfig& config) {
         m_config = &config;
@@ -74,6 +77,7 @@ protected:
         m_plain_order = !config.in_turn() && !config.prefill_first;
         m_partial = no_job;
         m_blocks.start(config);
+        m_flights.start(config.pipeline_stages);
         m_totals = {};
         m_preempted = false;
     }
@@ -214,6 +218,7 @@ protected:
             Job& job = pool[index];
             const bool batched = in_batch(job);
             const std::int64_t tokens = batched ? 1 : min_of(limited(wanted(job)), load.budget);
+            if (tokens == 0) continue;  // all that it has is on its way through the pipeline's stages
             const std::int64_t need = batched ? m_batch.blocks_due(job) : blocks_needed(job, tokens);
             while (need > m_blocks.free() && !ended) {
                 const JobIndex victim = victim_of(pool);
@@ -310,6 +315,8 @@ protected:
                m_running < static_cast<std::uint32_t>(m_config->max_num_seqs)) {
             const JobIndex index = m_waiting.head;
             Job& job = pool[index];
+            // What was preempted while it was on its way through the stages waits for its token.
+            if (m_flights.pipelined() && m_flights.has(index)) break;
             const std::int64_t whole = static_cast<std::int64_t>(job.prompt_tokens) + job.outputs;
             const typename KvBlocks<Layout>::Found found = m_blocks.find(pool, index, whole);
             const std::int64_t cached = found.blocks() * m_config->block_size, rest = whole - cached;
@@ -535,6 +542,7 @@ protected:
     ArenaArray<Wait, Layout> m_waits;        ///< V0: ascending in time; rows in none of them have not waited
     JobQueue<Layout> m_waiting;
     KvBlocks<Layout> m_blocks;
+    PipelineFlights<Layout> m_flights;
     JobIndex m_partial = no_job;  ///< the one job in the middle of its prefill, unless `in_turn`
     std::uint32_t m_order_size = 0;
     std::uint32_t m_fresh_count = 0, m_landing_count = 0, m_done_count = 0;

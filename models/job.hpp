@@ -16,7 +16,8 @@ enum class JobState : std::uint8_t {
     arriving,     ///< in its front end
     waiting,      ///< in its queue
     prefilling,   ///< between two chunks
-    fresh,        ///< in the step being scheduled, on its own, for a token
+    fresh,        ///< in the step being scheduled, on its own, for a token; with pipeline stages: in a batch that is
+                  ///< on its way
     landing,      ///< decoding, while the token of its prefill is still on its way (asynchronous scheduling)
     decoding,     ///< a token in every step
     stalled,      ///< decoding, but left out of the last step

@@ -29,7 +29,8 @@ struct KvRequest {
     int tensor_parallel = 1;
     int pipeline_parallel = 1;
     int data_parallel = 1;    ///< engines behind one address, each with a pool of its own
-    int expert_parallel = 1;  ///< GPUs that share the experts: 1, tp, or tp * dp (spread over the engines)
+    int expert_parallel = 1;  ///< GPUs that share the experts: 1, tp, or tp * dp (spread over the engines);
+                              ///< 0 = as vLLM does without --enable-expert-parallel: all of tp * dp
     std::string dtype = "auto";           ///< weights: auto = what the checkpoint is stored in
     std::string kv_cache_dtype = "auto";  ///< auto = 16 bits
     std::string engine;                   ///< "v0", "v1" or empty

@@ -179,9 +179,16 @@ private:
     }
 
     void read_experts(KvCapacity& out) {
-        const int tp = out.tensor_parallel, dp = m_request.data_parallel, ep = m_request.expert_parallel;
+        const int tp = out.tensor_parallel, dp = m_request.data_parallel;
+        int ep = m_request.expert_parallel;
         refuse_unless(m_problems, dp >= 1 && dp <= 1024, "dp", fmt::format("found {}, allowed: 1 to 1024", dp));
         if (dp < 1 || dp > 1024) return;
+        if (ep == 0) {
+            // Its experts are tensor parallel over the ranks of all engines (vLLM's documentation of data parallel
+            // deployment, 2025-07).
+            if (out.shape.moe) out.expert_groups = dp;
+            ep = 1;
+        }
         refuse_unless(m_problems, ep == 1 || ep == tp || ep == tp * dp, "ep",
                       fmt::format("found {} with tp {} and dp {}, allowed: 1, tp, or tp * dp (vLLM spreads experts over "
                                   "all ranks of an engine group)",

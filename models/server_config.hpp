@@ -38,6 +38,7 @@ struct ServerConfig {
     std::int32_t lookahead_tokens = 0;        ///< slots that a running sequence asks for behind its tokens (2.10)
     Tick per_sampled_row;
     std::int64_t prefill_ticks_per_pair_q16 = 0;
+    std::int32_t pipeline_stages = 1;  ///< which a batch passes one after the other, each an equal share of its time
     std::int32_t data_parallel = 1;  ///< engines behind one front end, each with all of the above
     // Of whole batches of up to max_num_seqs requests.
     std::int32_t instances = 1;       ///< that take batches at the same time
@@ -61,7 +62,9 @@ struct ServerConfig {
             static_cast<std::uint32_t>(block_size));
     }
     /// Whether a running sequence can be left out of a step, so that which one is matters.
-    [[nodiscard]] WT_HD bool in_turn() const { return by_priority != 0 || long_prefill_threshold > 0 || draft_tokens > 0; }
+    [[nodiscard]] WT_HD bool in_turn() const {
+        return by_priority != 0 || long_prefill_threshold > 0 || draft_tokens > 0 || pipeline_stages > 1;
+    }
     [[nodiscard]] WT_HD bool has_front_end() const {
         return front_request.count + front_prompt_token.count + front_output_token.count > 0;
     }

@@ -67,7 +67,9 @@ public:
             const StageWeights w = stage_weights(c.shape, c.weights_type, parallelism, stage);
             m_stages.push_back({w, products_of(c.shape, w, linear_type(), c.tensor_parallel)});
         }
-        m_async = o.asynchronous_scheduling.value_or(c.profile.asynchronous_scheduling);
+        // Beside pipeline stages from 0.15 on (vllm.md 0.1).
+        m_async = o.asynchronous_scheduling.value_or(c.profile.asynchronous_scheduling) &&
+                  (c.pipeline_parallel == 1 || c.profile.version.minor >= 15);
         m_eager = o.enforce_eager;
         m_full_graphs = o.full_graphs.value_or(c.profile.full_graphs);
         if (!m_eager) m_captured = captured_batch_sizes(c.profile, c.limits, o.max_cudagraph_capture_size);
@@ -79,12 +81,10 @@ public:
     /// Seconds of a step of n tokens, of which `rows` are decodes and sampled; nothing that depends on
     /// context.
     [[nodiscard]] double step(int tokens, int rows, bool decodes_only) const {
-        const int pp = m_c.pipeline_parallel;
-        const int n = (tokens + pp - 1) / pp, r = (rows + pp - 1) / pp;
         double gpu = 0;
-        for (const Stage& s : m_stages) gpu += stage_seconds(s, n, r, decodes_only);
-        if (pp > 1)
-            gpu += (pp - 1) * (m_k.all_reduce_s + activation_bytes(n) / link_bytes_per_second(m_c.gpu, m_k));
+        for (const Stage& s : m_stages) gpu += stage_seconds(s, tokens, rows, decodes_only);
+        gpu += (m_c.pipeline_parallel - 1) *
+               (m_k.all_reduce_s + activation_bytes(tokens) / link_bytes_per_second(m_c.gpu, m_k));
         gpu += m_k.step_s;
         const double host = m_k.host_step_s + m_k.host_row_s * rows;
         return m_async ? std::max(gpu, host * m_k.host_bound_share) + m_k.host_overlapped_s : gpu + host;
@@ -101,11 +101,11 @@ public:
                                  m_c.tensor_parallel;
             seconds = std::max(seconds, flops / attention_flops());
         }
-        return layers_of_full_attention() * seconds / m_c.pipeline_parallel;
+        return layers_of_full_attention() * seconds;
     }
     /// Seconds per query-key pair of a prefill chunk, over all layers of full attention.
     [[nodiscard]] double seconds_per_pair() const {
-        return pair_seconds() * layers_of_full_attention() / m_c.pipeline_parallel;
+        return pair_seconds() * layers_of_full_attention();
     }
     [[nodiscard]] double seconds_per_sampled_row() const { return m_k.row_s + logits_seconds(); }
 

@@ -83,8 +83,8 @@ struct StepTimeOptions {
 /// touch, E (1 - (1 - k/E)^n)), plus all-reduces, plus fixed times per step and layer, plus host time (added
 /// when scheduling is synchronous, hidden behind the GPU when not). Linear work follows the captured batch
 /// size that n is padded to. Windows of up to 1024 tokens are taken as full and cost per row; longer ones
-/// cost like full attention. With pipeline parallelism P a step is P micro-batches of a P-th of the rows,
-/// each through P stages. Host code; every duration is rounded to ticks once.
+/// cost like full attention. With pipeline parallelism a step's time is that of a batch alone, through all
+/// stages one after the other; how many are in flight is the engine's business. Host code; every duration is rounded to ticks once.
 [[nodiscard]] StepCostTable step_cost_table(const KvCapacity& capacity, const StepTimeOptions& options = {});
 
 }  // namespace windtunnel

@@ -22,7 +22,7 @@ class StepwiseServer {
 public:
     using Pool = JobPool<Layout>;
 
-    void take_memory(Arena<Layout>&, std::int32_t, std::int32_t, bool = false, std::int64_t = 0) {}
+    void take_memory(Arena<Layout>&, std::int32_t, std::int32_t, bool = false, std::int64_t = 0, std::int32_t = 1) {}
 
     void start(const ServerConfig& config) {
         m_config = m_next_config = &config;
@@ -34,6 +34,7 @@ public:
         m_cached.clear();
         m_until = never;
         m_flight.clear();
+        m_stage_free.assign(static_cast<std::size_t>(config.pipeline_stages), Tick{});
         m_gauges = {};
     }
 
@@ -85,18 +86,19 @@ public:
         };
         std::erase_if(m_running, let_go);
         std::erase_if(m_waiting, let_go);
-        const std::size_t depth = m_config->asynchronous ? 2 : 1;  // 1.13
+        const std::size_t depth = pipelined() ? m_stage_free.size() : m_config->asynchronous ? 2 : 1;  // 1.13
         while (m_flight.size() < depth && !fault.broken()) {
-            const Tick since = m_flight.empty() ? now : now + m_flight.front().time;
+            const Tick since = m_flight.empty() || pipelined() ? now : now + m_flight.front().time;
             Batch batch = m_config->prefill_first ? schedule_v0(pool, fault, since) : schedule(pool, fault, since);
             if (batch.rows.empty()) break;
+            if (pipelined()) batch.ends = through_the_stages(now, batch.time);
             m_flight.push_back(std::move(batch));
         }
         m_gauges.running = static_cast<std::int64_t>(m_running.size());
         m_gauges.waiting = static_cast<std::int64_t>(m_waiting.size());
         m_gauges.used_blocks = m_config->usable_blocks - std::ssize(m_free);
         m_from = now;
-        m_until = m_flight.empty() ? never : now + m_flight.front().time;
+        m_until = m_flight.empty() ? never : pipelined() ? m_flight.front().ends : now + m_flight.front().time;
         if (!m_flight.empty() || (m_running.empty() && m_waiting.empty())) return;
         if (WT_CHECK(fault, m_preempted)) m_until = now + pause_after_nothing;  // 1.13.12
     }
@@ -154,7 +156,25 @@ private:
         };
         std::vector<Row> rows;
         Tick time;
+        Tick ends;  ///< with pipeline stages: when it leaves the last
     };
+
+    [[nodiscard]] bool pipelined() const { return m_stage_free.size() > 1; }
+    /// When a batch that starts now leaves the last stage: each takes one batch at a time, for an equal share.
+    Tick through_the_stages(Tick now, Tick whole) {
+        const std::int64_t stages = std::ssize(m_stage_free);
+        for (Tick& free : m_stage_free) {
+            free = std::max(now, free) + Tick{whole.count / stages + (whole.count % stages != 0)};
+            now = free;
+        }
+        return now;
+    }
+    [[nodiscard]] bool awaits_token(const Sequence& s) const {
+        for (const Batch& batch : m_flight)
+            for (const typename Batch::Row& row : batch.rows)
+                if (row.arrival == s.arrival && row.samples) return true;
+        return false;
+    }
 
     [[nodiscard]] ServerGauges gauges_at(Tick now) const {
         ServerGauges g = m_gauges;
@@ -299,7 +319,9 @@ private:
             const Sequence& s = m_running[i];
             if (s.outputs + s.placeholders >= s.asked) continue;  // 1.13.6
             const std::int64_t drafts = s.decoding ? config.draft_tokens : 0;
-            std::int64_t tokens = s.prompt + s.outputs + s.placeholders + drafts - s.computed;
+            const std::int64_t counted_on = pipelined() ? 0 : s.placeholders;
+            std::int64_t tokens = s.prompt + s.outputs + counted_on + drafts - s.computed;
+            if (tokens == 0) continue;
             tokens = std::min({limited(tokens), budget, config.max_model_len - 1 - s.computed});
             while (!ended && !try_allocate(pool, m_running[i], tokens, config.lookahead_tokens)) {
                 ended = preempt(i, budget);
@@ -312,6 +334,7 @@ private:
         while (!m_preempted && !m_waiting.empty() && budget > 0 &&
                m_running.size() < static_cast<std::size_t>(config.max_num_seqs)) {  // 1.6
             Sequence& head = m_waiting.front();
+            if (pipelined() && awaits_token(head)) break;  // preempted while it was in the pipeline
             const std::int64_t whole = head.prompt + head.outputs;
             const std::vector<std::size_t> found = find_prefix(pool, head);
             const std::int64_t hits = std::ssize(found), cached = hits * config.block_size;
@@ -425,6 +448,7 @@ private:
     Tick m_from, m_until = never;
     bool m_preempted = false;    ///< by the last scheduling
     std::deque<Batch> m_flight;  ///< the front is on the GPU
+    std::vector<Tick> m_stage_free;  ///< when the last batch leaves each pipeline stage
     ServerGauges m_gauges;
 };
 

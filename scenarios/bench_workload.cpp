@@ -98,14 +98,15 @@ ServerParts server_parts(const KvCapacity& c, const StepTimeOptions& options) {
     out.watermark_blocks =
         static_cast<std::int64_t>(c.profile.kv_watermark * static_cast<double>(c.num_gpu_blocks));
     out.chunked_prefill = c.profile.chunked_prefill;
-    out.prefill_first = c.profile.generation == EngineGeneration::v0 && !out.chunked_prefill &&
+    out.pipeline_stages = c.pipeline_parallel;
+    out.prefill_first = c.profile.generation == EngineGeneration::v0 && !out.chunked_prefill && c.pipeline_parallel == 1 &&
                         out.max_num_batched_tokens >= out.max_model_len;
     if (out.prefill_first) {  // V0 keeps its watermark and a block for the next token
         const std::int64_t most = (out.usable_blocks - out.watermark_blocks - 1) * c.block_size;
         out.max_model_len = static_cast<std::int32_t>(std::min<std::int64_t>(out.max_model_len, most));
     }
     out.reserve_full_sequence = c.profile.full_sequence_guard;
-    out.asynchronous = c.profile.generation == EngineGeneration::v1 && options.asynchronous_scheduling.value_or(c.profile.asynchronous_scheduling);
+    out.asynchronous = c.profile.generation == EngineGeneration::v1 && c.pipeline_parallel == 1 && options.asynchronous_scheduling.value_or(c.profile.asynchronous_scheduling);
     out.prefix_caching = c.profile.prefix_caching && c.profile.generation == EngineGeneration::v1;
     out.cost = step_cost_table(c, options);
     return out;

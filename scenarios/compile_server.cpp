@@ -38,6 +38,8 @@ KvRequest kv_request_of(const ModelServer& s, const std::string& gpu) {
     r.gpu = gpu;
     r.tensor_parallel = s.tensor_parallel;
     r.pipeline_parallel = s.pipeline_parallel;
+    r.data_parallel = s.data_parallel;
+    r.expert_parallel = s.expert_parallel ? s.tensor_parallel * s.data_parallel : 0;
     // --dtype auto, bfloat16 and float16 name the computation; a quantised checkpoint keeps its own weights.
     const std::string weights = short_type(weight_type(s));
     r.dtype = weights == "bf16" || weights == "fp16" ? (s.quantization.empty() ? weights : "auto") : weights;
@@ -84,7 +86,7 @@ void throttle(std::int64_t share, ServerParts& parts, StepTimeOptions& options, 
     k.host_row_s *= slower;
     k.host_overlapped_s *= slower;
     // What the host takes longer than it would, the GPU waits, unless the step after is scheduled meanwhile.
-    if (!parts.asynchronous) parts.host_wait = from_seconds(k.host_step_s * (1 - 1 / slower));
+    if (!parts.asynchronous && parts.pipeline_stages == 1) parts.host_wait = from_seconds(k.host_step_s * (1 - 1 / slower));
     warn(fmt::format("the container's CPU limit leaves its API server and its engine {:.2f} cores each: requests queue for tokenisation and "
                      "steps wait for the host; from 2 cores on neither does",
                      static_cast<double>(share) / 1000));
@@ -93,7 +95,9 @@ void throttle(std::int64_t share, ServerParts& parts, StepTimeOptions& options, 
 /// Where the simulated V0 engine is not vLLM's.
 template <class Warn>
 void v0_notes(const ModelServer& server, const ServerParts& parts, const KvCapacity& c, const Warn& warn) {
-    if (!parts.prefill_first)
+    if (parts.pipeline_stages > 1)
+        warn("V0's engines of pipeline stages are simulated by V1's scheduler, with V0's memory and watermark");
+    else if (!parts.prefill_first)
         warn(fmt::format("vLLM {} runs the V0 engine; with chunked prefill it is simulated by V1's scheduler, with V0's "
                          "memory and watermark",
                          to_string(c.profile.version)));
@@ -163,9 +167,11 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
     // V0 cuts prompts by default where they may be longer than 32,768 tokens (0.5.4 on; vllm.md, section 5).
     const bool cuts = v1 || (c.profile.version >= EngineVersion{5, 4} && c.max_model_len > 32768);
     parts.chunked_prefill = server.chunked_prefill.value_or(cuts);
-    parts.prefill_first = !v1 && !parts.chunked_prefill;
+    parts.pipeline_stages = c.pipeline_parallel;
+    parts.prefill_first = !v1 && !parts.chunked_prefill && c.pipeline_parallel == 1;
     parts.reserve_full_sequence = c.profile.full_sequence_guard;
-    parts.asynchronous = v1 && server.async_scheduling.value_or(c.profile.asynchronous_scheduling);
+    // With a pipeline the stages' batches are what is in flight; what the host does is hidden behind them (0.15 on).
+    parts.asynchronous = v1 && c.pipeline_parallel == 1 && server.async_scheduling.value_or(c.profile.asynchronous_scheduling);
     parts.by_priority = server.priority_scheduling;
     parts.long_prefill_threshold = server.long_prefill_token_threshold.value_or(0);
     parts.prefix_caching = server.prefix_caching.value_or(c.profile.prefix_caching) && v1;
@@ -188,6 +194,10 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
         warn("the data parallel engines of a mixture of experts are simulated each for itself; vLLM's step together");
     if (!v1)
         v0_notes(server, parts, c, warn);
+    if (c.pipeline_parallel > 128)
+        return Problem{server.where, server.path, fmt::format("found --pipeline-parallel-size {}, allowed: at most 128 stages", c.pipeline_parallel)};
+    if (c.pipeline_parallel > 1 && server.speculation)
+        return Problem{server.where, server.path, "speculation beside pipeline stages is not simulated, allowed: one of them"};
     if (!v1 && (parts.by_priority || parts.long_prefill_threshold > 0 || server.speculation))
         return Problem{server.where, server.path,
                        "priorities, thresholds and speculation are not simulated for the V0 engine, allowed: V1, or none of them"};

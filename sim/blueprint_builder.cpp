@@ -262,6 +262,7 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
         if (to != nullptr) {
             to->kind = from.kind;
             to->data_parallel = from.data_parallel;
+            to->pipeline_stages = from.pipeline_stages;
             to->instances = from.instances;
             to->capacity_milli = from.capacity_milli;
             to->delay_from_pick = from.delay_from_pick;
@@ -295,6 +296,8 @@ void check(const ServerParts& s) {
         WT_EXPECTS(s.usable_blocks > (s.max_model_len + s.block_size - 1) / s.block_size + s.watermark_blocks);
     }
     WT_EXPECTS(s.data_parallel >= 1 && s.data_parallel <= 128);
+    WT_EXPECTS(s.pipeline_stages >= 1 && s.pipeline_stages <= 128);
+    WT_EXPECTS(s.pipeline_stages == 1 || (!s.asynchronous && !s.prefill_first && s.draft_tokens == 0 && s.host_wait == Tick{}));
     WT_EXPECTS(s.instances >= 1 && s.instances <= 1024 && s.capacity_milli >= 1 && s.capacity_milli <= 1'000'000);
     WT_EXPECTS(s.watermark_blocks >= 0 && s.watermark_blocks < s.usable_blocks);
     WT_EXPECTS(s.cost.decode_step.size() == static_cast<std::size_t>(s.max_num_seqs) + 1);

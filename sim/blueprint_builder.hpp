@@ -16,7 +16,7 @@ struct ServerParts {
     std::int32_t long_prefill_threshold = 0, draft_tokens = 0, lookahead_tokens = 0;
     std::uint32_t acceptance_q32 = 0;
     ReplicaKind kind = ReplicaKind::continuous;
-    std::int32_t data_parallel = 1;
+    std::int32_t data_parallel = 1, pipeline_stages = 1;
     std::int32_t instances = 1, capacity_milli = 1000;
     bool delay_from_pick = false, timed = false;
     Tick queue_delay, batch_base, batch_request, batch_token;

@@ -38,7 +38,7 @@ public:
                     BatchServer<Layout> none;
                     BatchServer<Layout>& engine = m_servers.valid() && (r == 0 || more.valid()) ? server.rank(static_cast<std::uint32_t>(r)) : none;
                     engine = BatchServer<Layout>{};
-                    engine.take_memory(arena, sizes.seqs, sizes.block_size, sizes.caching, sizes.cached_blocks);
+                    engine.take_memory(arena, sizes.seqs, sizes.block_size, sizes.caching, sizes.cached_blocks, sizes.stages);
                 }
             }
         }
@@ -47,7 +47,7 @@ public:
 
 private:
     struct Sizes {
-        std::int32_t seqs = 0, block_size = 0, ranks = 1, instances = 0;
+        std::int32_t seqs = 0, block_size = 0, ranks = 1, instances = 0, stages = 1;
         bool caching = false;
         std::int64_t cached_blocks = 0;
     };
@@ -59,6 +59,7 @@ private:
             return;
         }
         s.ranks = s.ranks < config.data_parallel ? config.data_parallel : s.ranks;
+        s.stages = s.stages < config.pipeline_stages ? config.pipeline_stages : s.stages;
         s.seqs = s.seqs < config.max_num_seqs ? config.max_num_seqs : s.seqs;
         s.block_size = s.block_size < config.block_size ? config.block_size : s.block_size;
         if (!config.prefix_caching) return;

@@ -83,6 +83,29 @@ TEST_CASE(
     CHECK(s == observe<StepwiseServer>(e));
 }
 
+TEST_CASE("pipeline stages: as many batches are in flight, each a stage behind the one before") {
+    // Two stages, prompts of 64 in a budget of 64: the batches take 1000, 500 in each stage. The first leaves them at
+    // 500 and 1000, the second, which starts beside it, at 1000 and 1500. The first's decode (100 + 65 of context: 83 in
+    // each stage) enters at 1000 and waits for the second stage until 1500.
+    Experiment e = plain({{0, 64, 2, -1}, {0, 64, 2, -1}});
+    e.limits.pipeline_stages = 2;
+    Seen s = observe<BatchServer>(e);
+    CHECK(s.jobs[0].first == 1000);
+    CHECK(s.jobs[1].first == 1500);
+    CHECK(s.jobs[0].finish == 1500 + 83);
+    // The chunks of one prompt follow each other too; a token waits for the one before.
+    e = plain({{0, 128, 2, -1}});
+    e.limits.pipeline_stages = 2;
+    s = observe<BatchServer>(e);
+    CHECK(s.jobs[0].first == 1500);
+    CHECK(s.jobs[0].finish == 1500 + 115 + 115);  // 100 + 129 of context
+    // Who comes while the engine waits for a batch is seen when that has come out, free stages or not.
+    e = plain({{0, 10, 1, -1}, {1, 10, 1, -1}});
+    e.limits.pipeline_stages = 2;
+    CHECK(observe<BatchServer>(e).jobs[1].first == 2000);
+    CHECK(observe<BatchServer>(e) == observe<StepwiseServer>(e));
+}
+
 TEST_CASE("batch server: a big head of the queue blocks a small follower that would fit") {
     Experiment e = plain({{0, 40, 20, -1}, {10, 60, 2, -1}, {20, 1, 2, -1}});
     e.limits.block_size = 4;

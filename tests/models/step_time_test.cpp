@@ -222,6 +222,11 @@ TEST_CASE("a pipeline of two is no faster per token than the whole, and its stag
     const KvCapacity one = *kv_capacity(r);
     CHECK(seconds_of(step_cost_table(two, ideal()).decode_step[1]) ==
           Approx(seconds_of(step_cost_table(one, ideal()).decode_step[1])).epsilon(0.01));
+    // A prompt goes through both stages: a lone one is no faster either.
+    CHECK(seconds_of(step_cost_table(two, ideal()).mixed_step[2048]) ==
+          Approx(seconds_of(step_cost_table(one, ideal()).mixed_step[2048])).epsilon(0.01));
+    CHECK(step_cost_table(two, ideal()).prefill_ticks_per_pair_q16 ==
+          step_cost_table(one, ideal()).prefill_ticks_per_pair_q16);
 }
 
 TEST_CASE("coefficients are read strictly and say where they come from") {

@@ -130,6 +130,7 @@ inline void draw_server(std::uint64_t seed, const Experiment& e, ServerParts& s)
     s.lookahead_tokens = e.limits.lookahead_tokens;
     s.acceptance_q32 = static_cast<std::uint32_t>(std::min(e.limits.acceptance * 4294967296.0, 4294967295.0));
     s.prefill_first = e.limits.prefill_first;
+    s.pipeline_stages = e.limits.pipeline_stages;
     const Tick unit = e.cost.mixed_step[1];
     if (pick(0, 3) == 0) s.data_parallel = static_cast<std::int32_t>(pick(1, 3));
     if (pick(0, 3) == 0) {

@@ -24,6 +24,7 @@ public:
         double acceptance = 0;
         bool prefill_first = false;
         std::int64_t host_wait = 0;
+        std::int32_t pipeline_stages = 1;
     };
 
     EngineUnderTest(const Limits& limits, const StepCostTable& cost) {
@@ -48,6 +49,7 @@ public:
         m_config->long_prefill_threshold = limits.long_prefill_threshold;
         m_config->prefill_first = limits.prefill_first;
         m_config->host_wait = Tick{limits.host_wait};
+        m_config->pipeline_stages = limits.pipeline_stages;
         m_config->draft_tokens = limits.draft_tokens;
         m_config->lookahead_tokens = limits.lookahead_tokens;
         m_config->acceptance_q32 = static_cast<std::uint32_t>(std::min(limits.acceptance * 4294967296.0, 4294967295.0));
@@ -136,7 +138,7 @@ Seen observe(const Experiment& e) {
         pool.keeps_schedules = true;
         if (e.limits.prefix_caching) pool.blocks = arena.take<JobBlocks>(pool.capacity);
         server.take_memory(arena, e.limits.max_num_seqs, e.limits.block_size, e.limits.prefix_caching,
-                           nodes.empty() ? 0 : e.limits.usable_blocks);
+                           nodes.empty() ? 0 : e.limits.usable_blocks, e.limits.pipeline_stages);
     };
     JobPool<Layout> pool;
     pool.requests = requests.data();
@@ -333,6 +335,11 @@ inline Experiment random_experiment(std::uint64_t seed) {
         }
     }
     if (pick(0, 4) == 0) l.host_wait = e.cost.decode_step[1].count / 2;  // no step is shorter
+    if (!l.prefill_first && l.draft_tokens == 0 && pick(0, 3) == 0) {
+        l.pipeline_stages = static_cast<std::int32_t>(pick(2, 5));
+        l.asynchronous = false;
+        l.host_wait = 0;
+    }
     const std::int64_t priorities = pick(0, 3);
     for (Arrival& a : e.arrivals) {
         if (l.long_prefill_threshold > 0) a.nodes.clear();  // refused with prefixes that are shared
@@ -403,7 +410,7 @@ inline std::string describe(const Experiment& e) {
         << e.limits.chunked_prefill << " caching " << e.limits.prefix_caching << " tokens per node "
         << e.tokens_per_node << " async " << e.limits.asynchronous << " priority " << e.limits.by_priority
         << " threshold " << e.limits.long_prefill_threshold << " drafts " << e.limits.draft_tokens << " lookahead "
-        << e.limits.lookahead_tokens << " V0 " << e.limits.prefill_first << " acceptance " << e.limits.acceptance << " segments " << e.cost.attention.size() << "\n";
+        << e.limits.lookahead_tokens << " stages " << e.limits.pipeline_stages << " V0 " << e.limits.prefill_first << " acceptance " << e.limits.acceptance << " segments " << e.cost.attention.size() << "\n";
     for (const Arrival& a : e.arrivals)
     {
         out << "  at " << a.at << " prompt " << a.prompt << " output " << a.output << " unsaid " << a.unsaid
