@@ -43,11 +43,11 @@ public:
 
     /// Takes the arrays for servers with up to these limits. Call once per trial.
     /// `cached_blocks`: how many of its KV blocks others may find again; `caching`: it caches prefixes at
-    /// all; `stages`: of its pipeline.
+    /// all; `stages`: of its pipeline; `windows`: layers see a part of the context.
     WT_HD_COLD void take_memory(Arena<Layout>& arena, std::int32_t max_num_seqs, std::int32_t block_size,
                                 bool caching = false, std::int64_t cached_blocks = 0,
-                                std::int32_t stages = 1) {
-        this->take_schedule_memory(arena, max_num_seqs, block_size, caching, cached_blocks, stages);
+                                std::int32_t stages = 1, bool windows = false) {
+        this->take_schedule_memory(arena, max_num_seqs, block_size, caching, cached_blocks, stages, windows);
     }
 
     /// A freshly started engine: empty pool, empty queue, counters at zero.
@@ -267,7 +267,7 @@ private:
         this->advance_batch(pool, m_steps);
         while (m_batch.one_is_done()) {
             const JobIndex index = m_batch.pop_done();
-            m_batch.leave(pool[index]);
+            m_batch.leave(pool[index], index);
             finish_running(pool, sink, index, now);
         }
         for (std::uint32_t i = 0; i < fresh; ++i) {
@@ -452,7 +452,7 @@ private:
                 finish(pool, sink, index, now);
             } else if (job.state == JobState::fresh) {
                 job.state = JobState::stalled;
-                job.end_step = job.computed;
+                if (m_blocks.caching()) job.end_step = job.computed;  // all of it is hashed
                 ++m_loose;
             }
         }
@@ -499,6 +499,10 @@ private:
         m_until = empty ? never : now + pause_after_nothing;
     }
 
+    /// Blocks are what the head of the queue waits for.
+    [[nodiscard]] WT_HD bool head_waits() const {
+        return !m_waiting.empty() && m_running < static_cast<std::uint32_t>(m_config->max_num_seqs);
+    }
     /// Of a step that is the decode batch alone.
     [[nodiscard]] WT_HD Tick decode_time(std::int64_t context) const {
         return m_config->decode_step[m_batch.size()] + m_config->attention_time(context);
@@ -519,7 +523,7 @@ private:
         }
         const std::int64_t free =
             m_blocks.free() - (config.prefill_first ? 1 : 0);  // V0 wants one more than it takes
-        if (steps > 1) steps = free < 0 ? 1 : 1 + m_batch.steps_with_blocks(steps - 1, free);
+        if (steps > 1) steps = free < 0 ? 1 : 1 + m_batch.steps_with_blocks(steps - 1, free, head_waits());
         m_steps = steps;
         m_until = m_from + duration(steps);
     }

@@ -55,9 +55,9 @@ protected:
 
     WT_HD_COLD void take_schedule_memory(Arena<Layout>& arena, std::int32_t max_num_seqs,
                                          std::int32_t block_size, bool caching, std::int64_t cached_blocks,
-                                         std::int32_t stages) {
+                                         std::int32_t stages, bool windows) {
         const auto seqs = static_cast<std::size_t>(max_num_seqs);
-        m_batch.take_memory(arena, max_num_seqs, block_size);
+        m_batch.take_memory(arena, max_num_seqs, block_size, windows);
         m_order = arena.template take<JobIndex>(2 * seqs);
         m_given = arena.template take<std::uint32_t>(2 * seqs);
         m_fresh = arena.template take<JobIndex>(seqs);
@@ -69,7 +69,7 @@ protected:
     }
     WT_HD_COLD void start_schedule(const ServerConfig& config) {
         m_config = &config;
-        m_batch.start(config.block_size);
+        m_batch.start(config);
         m_waiting = {};
         m_order_size = m_fresh_count = m_landing_count = m_done_count = m_running = m_loose = 0;
         m_wait_count = m_wait_rows = 0;
@@ -143,7 +143,8 @@ protected:
                 need += m_config->blocks_for(job.computed + chunk) - m_config->blocks_for(job.computed);
             }
             if (need <= m_blocks.free()) {
-                m_blocks.take(pool, need);
+                m_blocks.take(pool, need - m_batch.releases_due());
+                m_batch.note_released();
                 break;
             }
             if (!WT_CHECK(fault, m_order_size > 0)) return;
@@ -220,7 +221,8 @@ protected:
             const std::int64_t tokens = batched ? 1 : min_of(limited(wanted(job)), load.budget);
             if (tokens == 0) continue;  // all that it has is on its way through the pipeline's stages
             const std::int64_t need = batched ? m_batch.blocks_due(job) : blocks_needed(job, tokens);
-            while (need > m_blocks.free() && !ended) {
+            const std::int64_t left = windowed() ? leaves_window(job, batched) : 0;
+            while (need > m_blocks.free() + left && !ended) {
                 const JobIndex victim = victim_of(pool);
                 if (!WT_CHECK(fault, victim != no_job)) return;
                 ended = victim == index;
@@ -229,7 +231,9 @@ protected:
                 preempt(pool, victim, since, given);
             }
             if (ended) break;
-            m_blocks.take(pool, need);
+            m_blocks.take(pool, need - left);
+            if (windowed() && !batched)
+                job.end_step = static_cast<std::uint32_t>(m_config->outside_window(job.computed));
             m_given[at] = static_cast<std::uint32_t>(tokens);
             load.budget -= tokens;
             if (batched) continue;
@@ -239,6 +243,7 @@ protected:
         }
         for (std::uint32_t at = 0; at < m_order_size; ++at)
             if (m_order[at] != no_job) take_turn(pool, m_order[at], m_given[at], load, since);
+        m_batch.note_released();
         load.decodes += m_batch.size();
         load.tokens += m_batch.size();
         load.context += m_batch.context();
@@ -250,7 +255,7 @@ protected:
             const bool landing = lands(index);
             take_out(job, index);
             if (!landing) job.last_token = since;
-            job.end_step = hashed(job, landing, 0);
+            if (m_blocks.caching()) job.end_step = hashed(job, landing, 0);
             job.state = JobState::stalled;
             ++m_loose;
         } else if (given > 0 && job.state == JobState::stalled) {
@@ -322,10 +327,10 @@ protected:
             const std::int64_t cached = found.blocks() * m_config->block_size, rest = whole - cached;
             const std::int64_t asked = limited(rest), chunk = min_of(asked, load.budget);
             if (chunk < asked && !m_config->chunked_prefill) break;
-            const std::int64_t need = m_config->blocks_for(cached + chunk) - found.blocks();
+            const std::int64_t need = m_config->blocks_for(cached + chunk) * m_config->groups() - found.blocks();
             const std::int64_t kept =
                 m_running > 0 || m_config->prefill_first ? m_config->watermark_blocks : 0;
-            if ((m_config->reserve_full_sequence ? m_config->blocks_for(whole) - found.in_use
+            if ((m_config->reserve_full_sequence ? most_of(whole) - found.in_use
                                                  : need + found.idle()) +
                     kept >
                 m_blocks.free())
@@ -336,7 +341,7 @@ protected:
             m_blocks.take(pool, need);
             job.computed = static_cast<std::uint32_t>(cached);
             compute(pool, index, chunk, load);
-            if (drafting()) job.end_step = static_cast<std::uint32_t>(found.blocks() + need);
+            job.end_step = drafting() ? static_cast<std::uint32_t>(found.blocks() + need) : 0;
             ++m_running;
             if (m_order_size == 2 * static_cast<std::uint32_t>(m_config->max_num_seqs)) close_gaps(pool);
             job.place = m_order_size;
@@ -373,7 +378,8 @@ protected:
     /// not accepted.
     [[nodiscard]] WT_HD std::int64_t blocks_needed(const Job& job, std::int64_t tokens) const {
         if (!drafting())
-            return m_config->blocks_for(job.computed + tokens) - m_config->blocks_for(job.computed);
+            return (m_config->blocks_for(job.computed + tokens) - m_config->blocks_for(job.computed)) *
+                   m_config->groups();
         const std::int64_t end =
             min_of(job.computed + tokens + m_config->lookahead_tokens, m_config->max_model_len);
         const std::int64_t need = m_config->blocks_for(end) - blocks_of(job, 0);
@@ -381,7 +387,25 @@ protected:
     }
     /// Blocks that a running job holds; `extra`: tokens that it was given in the batch besides.
     [[nodiscard]] WT_HD std::int64_t blocks_of(const Job& job, std::int64_t extra) const {
+        if (windowed()) {
+            const std::int64_t released = extra > 0 ? m_config->outside_window(job.computed) : job.end_step;
+            return m_config->blocks_for(job.computed + extra) * m_config->groups() -
+                   released * m_config->window_groups;
+        }
         return drafting() ? job.end_step & 0xffffffu : m_config->blocks_for(job.computed + extra);
+    }
+    [[nodiscard]] WT_HD bool windowed() const { return m_config->window_groups > 0; }
+    /// What the guard of 0.19 wants to see free for a sequence. (0.19's first releases asked for all of it in groups
+    /// with a window too, and could wait for ever: vllm.md 1.14.)
+    [[nodiscard]] WT_HD std::int64_t most_of(std::int64_t tokens) const {
+        return windowed() ? m_config->most_blocks(tokens) : m_config->blocks_for(tokens);
+    }
+    /// Blocks that a sequence gives back when it is about to get tokens: what has left its window. With windows,
+    /// end_step of one outside the batch counts what it has given back in each windowed group.
+    [[nodiscard]] WT_HD_COLD std::int64_t leaves_window(const Job& job, bool batched) const {
+        const std::int64_t before = batched ? m_batch.released(job) : job.end_step;
+        const std::int64_t after = m_config->outside_window(batched ? m_batch.computed(job) : job.computed);
+        return (after - before) * m_config->window_groups;
     }
     /// With drafts, end_step counts a job's blocks, and in its upper bits those of its tokens behind which
     /// hashing lags: the tokens that its last step gave it.
@@ -499,7 +523,7 @@ protected:
             job.state = JobState::overrunning;
             return;
         }
-        if (job.state == JobState::decoding) m_batch.leave(job);
+        if (job.state == JobState::decoding) m_batch.leave(job, index);
         job.state = JobState::retiring;
     }
     [[nodiscard]] WT_HD bool lands(JobIndex index) const {
@@ -512,7 +536,7 @@ protected:
     WT_HD void take_out(Job& job, JobIndex index) {
         if (in_batch(job)) {
             if (job.state != JobState::overrunning) m_batch.forget(job, index);
-            m_batch.leave(job);
+            m_batch.leave(job, index);
         } else if (job.state == JobState::prefilling || job.state == JobState::stalled) {
             if (index == m_partial)
                 m_partial = no_job;

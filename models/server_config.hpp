@@ -22,6 +22,10 @@ struct ServerConfig {
     std::int32_t max_num_batched_tokens = 1;  ///< at least max_num_seqs (vLLM refuses otherwise)
     std::int32_t block_size = 16;             ///< tokens
     std::int32_t max_model_len = 0;           ///< tokens; its blocks fit the pool (checked when compiled)
+    // Layers of one kind share block tables: each group takes a block for the same tokens, and those with a window
+    // give back what has left it (vllm.md 2.7, 3.9).
+    std::int32_t full_groups = 1, window_groups = 0;
+    std::int32_t window_tokens = 0;
     std::int64_t usable_blocks = 0;           ///< of the KV pool, without the null block
     std::int64_t watermark_blocks = 0;  ///< kept free at admission while anything runs (vllm.md 1.14 ii)
     std::uint8_t chunked_prefill = 1;
@@ -61,9 +65,21 @@ struct ServerConfig {
             (static_cast<std::uint32_t>(tokens) + static_cast<std::uint32_t>(block_size) - 1) /
             static_cast<std::uint32_t>(block_size));
     }
+    [[nodiscard]] WT_HD std::int32_t groups() const { return full_groups + window_groups; }
+    /// Blocks of each windowed group that a sequence has no use for when `computed` of its tokens are.
+    [[nodiscard]] WT_HD std::int64_t outside_window(std::int64_t computed) const {
+        return computed < window_tokens ? 0 : (computed + 1 - window_tokens) / block_size;
+    }
+    /// The most that a sequence of `tokens` holds at any time, over all groups.
+    [[nodiscard]] WT_HD std::int64_t most_blocks(std::int64_t tokens) const {
+        const std::int64_t all = blocks_for(tokens);
+        const std::int64_t inside = blocks_for(std::int64_t{window_tokens} - 1 + max_num_batched_tokens) + 1;
+        return full_groups * all + window_groups * (all < inside ? all : inside);
+    }
     /// Whether a running sequence can be left out of a step, so that which one is matters.
     [[nodiscard]] WT_HD bool in_turn() const {
-        return by_priority != 0 || long_prefill_threshold > 0 || draft_tokens > 0 || pipeline_stages > 1;
+        return by_priority != 0 || long_prefill_threshold > 0 || draft_tokens > 0 || pipeline_stages > 1 ||
+               window_groups > 0;
     }
     [[nodiscard]] WT_HD bool has_front_end() const {
         return front_request.count + front_prompt_token.count + front_output_token.count > 0;

@@ -22,7 +22,7 @@ class StepwiseServer {
 public:
     using Pool = JobPool<Layout>;
 
-    void take_memory(Arena<Layout>&, std::int32_t, std::int32_t, bool = false, std::int64_t = 0, std::int32_t = 1) {}
+    void take_memory(Arena<Layout>&, std::int32_t, std::int32_t, bool = false, std::int64_t = 0, std::int32_t = 1, bool = false) {}
 
     void start(const ServerConfig& config) {
         m_config = m_next_config = &config;
@@ -142,11 +142,12 @@ private:
         bool decoding;              ///< since it was last admitted, a step that gives it a token has been scheduled
         Tick last_token;
         Rank rank;
-        std::uint64_t arrival;            ///< number
-        std::vector<std::size_t> blocks;  ///< its table
+        std::uint64_t arrival;  ///< number
+        std::vector<std::vector<std::size_t>> tables;  ///< one for each group of layers; 2.7's null block is `null`
         std::int64_t hashed;              ///< of these, how many have been entered
         bool admitted;                    ///< once at least
     };
+    static constexpr std::size_t null = static_cast<std::size_t>(-1);
     /// A step that was scheduled, until its tokens are there.
     struct Batch {
         struct Row {
@@ -225,13 +226,17 @@ private:
     /// vllm.md 2.5: all or nothing.
     bool try_allocate(const Pool& pool, Sequence& s, std::int64_t tokens, std::int64_t lookahead = 0) {
         const std::int64_t end = std::min<std::int64_t>(s.computed + tokens + lookahead, m_config->max_model_len);
-        const std::int64_t need = blocks_for(end) - std::ssize(s.blocks);
+        s.tables.resize(static_cast<std::size_t>(m_config->groups()));
+        leave_windows(s);
+        std::int64_t need = 0;
+        for (const auto& table : s.tables) need += std::max<std::int64_t>(blocks_for(end) - std::ssize(table), 0);
         if (need > std::ssize(m_free)) return false;
-        for (std::int64_t i = 0; i < need; ++i) s.blocks.push_back(pop_block());
+        for (auto& table : s.tables)
+            while (std::ssize(table) < blocks_for(end)) table.push_back(pop_block());
         if (!m_config->prefix_caching) return true;
         const std::int64_t known = std::min(s.computed + tokens, s.prompt + s.outputs);  // 1.13.5
         for (const std::int64_t full = known / m_config->block_size; s.hashed < full; ++s.hashed) {
-            const std::size_t index = s.blocks[static_cast<std::size_t>(s.hashed)];
+            const std::size_t index = s.tables[0][static_cast<std::size_t>(s.hashed)];
             m_blocks[index].hashed = true;
             m_blocks[index].content = content_of(pool, s, s.hashed);
             m_cached[m_blocks[index].content].push_back(index);
@@ -241,11 +246,23 @@ private:
 
     /// vllm.md 2.3: the last first.
     void free_blocks_of(Sequence& s) {
-        for (; !s.blocks.empty(); s.blocks.pop_back()) {
-            Block& block = m_blocks[s.blocks.back()];
-            if (--block.holders == 0) block.place = m_free.insert(m_free.end(), s.blocks.back());
-        }
+        for (auto& table : s.tables)
+            for (; !table.empty(); table.pop_back())
+                if (table.back() != null) free_block(table.back());
         s.hashed = 0;
+    }
+    void free_block(std::size_t index) {
+        Block& block = m_blocks[index];
+        if (--block.holders == 0) block.place = m_free.insert(m_free.end(), index);
+    }
+    /// vllm.md 2.7: blocks wholly left of the window.
+    void leave_windows(Sequence& s) {
+        for (std::size_t g = static_cast<std::size_t>(m_config->full_groups); g < s.tables.size(); ++g)
+            for (std::int64_t i = 0; (i + 1) * m_config->block_size <= s.computed - m_config->window_tokens + 1; ++i) {
+                std::size_t& block = s.tables[g][static_cast<std::size_t>(i)];
+                if (block != null) free_block(block);
+                block = null;
+            }
     }
 
     /// 1.2: a deque, or a heap by rank. `again`: it was preempted.
@@ -343,10 +360,17 @@ private:
             const std::int64_t spare = m_running.empty() ? 0 : config.watermark_blocks;
             const std::int64_t in_use = std::count_if(found.begin(), found.end(), [&](std::size_t b) { return m_blocks[b].holders > 0; });
             const std::int64_t asked = config.reserve_full_sequence ? whole : cached + tokens;
-            if (blocks_for(asked) - in_use + spare > std::ssize(m_free)) break;  // 1.14, 2.5
+            std::int64_t wanted = 0;
+            for (std::int32_t g = 0; g < config.groups(); ++g) {
+                wanted += blocks_for(asked);
+                if (g < config.full_groups || !config.reserve_full_sequence) continue;
+                const std::int64_t seen = config.window_tokens - 1 + config.max_num_batched_tokens;
+                wanted += std::min<std::int64_t>(blocks_for(seen) + 1 - blocks_for(asked), 0);
+            }
+            if (wanted - in_use + spare > std::ssize(m_free)) break;  // 1.14, 2.5
             for (const std::size_t index : found)
                 if (m_blocks[index].holders++ == 0) m_free.erase(m_blocks[index].place);
-            head.blocks = found;
+            head.tables = {found};
             head.hashed = hits;
             head.computed = cached;
             if (!WT_CHECK(fault, try_allocate(pool, head, tokens))) return {};

@@ -20,7 +20,8 @@ public:
 Result<BenchPrediction> predict_bench(const KvCapacity& capacity, const StepTimeOptions& options, Trace trace,
                                       const BenchLoad& load) {
     delay_arrivals(trace, load.delays);
-    BlueprintParts parts = bench_parts(server_parts(capacity, options), load.engines, load.max_concurrency,
+    const bool shared = !trace.prefix_nodes.empty() || !trace.prefix_hashes.empty();
+    BlueprintParts parts = bench_parts(server_parts(capacity, options, shared), load.engines, load.max_concurrency,
                                        load.delays, trace.span);
     if (trace.prefix_nodes.empty() && !trace.prefix_hashes.empty()) trace.prefix_nodes = prefix_tree(trace);
     parts.shared_prefixes = !trace.prefix_nodes.empty();

@@ -72,6 +72,7 @@ private:
             if (w.model.empty()) continue;  // its pods serve nothing
             std::string text =
                 fmt::format("{}: {} on {}, tp {}", w.target, w.model, w.gpu, w.capacity.tensor_parallel);
+            if (w.capacity.pipeline_parallel > 1) text += fmt::format(", pp {}", w.capacity.pipeline_parallel);
             if (w.minimum_replicas == w.maximum_replicas)
                 text += ", " + plural(static_cast<std::size_t>(w.minimum_replicas), "replica");
             else

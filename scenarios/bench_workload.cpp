@@ -1,6 +1,7 @@
 #include "scenarios/bench_workload.hpp"
 
 #include "models/random.hpp"
+#include "scenarios/kv_groups.hpp"
 #include "scenarios/renewal.hpp"
 
 #include <fmt/format.h>
@@ -82,7 +83,7 @@ Result<Trace> bench_trace(const BenchSpec& spec) {
     return trace;
 }
 
-ServerParts server_parts(const KvCapacity& c, const StepTimeOptions& options) {
+ServerParts server_parts(const KvCapacity& c, const StepTimeOptions& options, bool shared_prefixes) {
     ServerParts out;
     out.max_num_seqs = c.limits.max_num_seqs;
     out.max_num_batched_tokens = c.limits.max_num_batched_tokens;
@@ -91,10 +92,12 @@ ServerParts server_parts(const KvCapacity& c, const StepTimeOptions& options) {
     const bool one_group = c.groups.size() == 1 && c.groups.front().count == 1;
     const std::int64_t null_blocks = c.profile.generation == EngineGeneration::v1 ? 1 : 0;
     out.usable_blocks = one_group ? c.num_gpu_blocks - null_blocks : c.kv_cache_tokens / c.block_size;
+    out.prefix_caching = c.profile.prefix_caching && c.profile.generation == EngineGeneration::v1;
+    if (has_windows(c) && !(out.prefix_caching && shared_prefixes)) use_windows(c, c.num_gpu_blocks, out);
     // vLLM's start-up check does not count the null block, so the longest request may be one block too long
     // for the pool.
     out.max_model_len =
-        static_cast<std::int32_t>(std::min<std::int64_t>(c.max_model_len, out.usable_blocks * c.block_size));
+        static_cast<std::int32_t>(longest_alone(out, 0, c.max_model_len));
     out.watermark_blocks =
         static_cast<std::int64_t>(c.profile.kv_watermark * static_cast<double>(c.num_gpu_blocks));
     out.chunked_prefill = c.profile.chunked_prefill;
@@ -107,7 +110,6 @@ ServerParts server_parts(const KvCapacity& c, const StepTimeOptions& options) {
     }
     out.reserve_full_sequence = c.profile.full_sequence_guard;
     out.asynchronous = c.profile.generation == EngineGeneration::v1 && c.pipeline_parallel == 1 && options.asynchronous_scheduling.value_or(c.profile.asynchronous_scheduling);
-    out.prefix_caching = c.profile.prefix_caching && c.profile.generation == EngineGeneration::v1;
     out.cost = step_cost_table(c, options);
     return out;
 }

@@ -28,7 +28,8 @@ struct BenchSpec {
 
 /// The server that vLLM would start with this capacity. Hybrid models share one pool of as many tokens as
 /// vLLM reports for it.
-[[nodiscard]] ServerParts server_parts(const KvCapacity& capacity, const StepTimeOptions& options);
+[[nodiscard]] ServerParts server_parts(const KvCapacity& capacity, const StepTimeOptions& options,
+                                       bool shared_prefixes = false);
 
 /// What lies between the engine and the client's stopwatch, for one API server process and the Python client on
 /// the same machine. Front end (HTTP, JSON, tokenising, delivery): closed-loop runs on H100, H200

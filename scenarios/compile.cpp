@@ -269,7 +269,7 @@ private:
         std::vector<std::string> runs, fails;
         for (const PlacedGpu& gpu : m_gpus) {
             CompiledWorkload here = facts;
-            Result<ServerParts> made = compile_server(declared, gpu.device, m_scenario.cluster.profiles, here, m_out.warnings);
+            Result<ServerParts> made = compile_server(declared, gpu.device, m_scenario.cluster.profiles, m_out.parts.shared_prefixes, here, m_out.warnings);
             const std::int64_t split = std::int64_t{declared.tensor_parallel} * declared.pipeline_parallel;
             if (made && split > 1)
                 if (std::string why = why_unconnected(gpu, split / m_object.group_size); !why.empty()) made = Problem{declared.where, declared.path, std::move(why)};

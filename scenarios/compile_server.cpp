@@ -2,6 +2,7 @@
 
 #include "models/step_time.hpp"
 #include "scenarios/batching_servers.hpp"
+#include "scenarios/kv_groups.hpp"
 #include "scenarios/speculation.hpp"
 
 #include <fmt/format.h>
@@ -118,7 +119,7 @@ void warn_of_idle_profiles(const Scenario& scenario, CompiledScenario& out) {
 }
 
 Result<ServerParts> compile_server(const ModelServer& server, const std::string& gpu, const std::vector<OwnStepTimes>& profiles,
-                                   CompiledWorkload& facts, Problems& warnings) {
+                                   bool shared_prefixes, CompiledWorkload& facts, Problems& warnings) {
     Problems errors;
     const auto refuse = [&](std::string message) {
         errors.push_back({server.where, server.path, std::move(message)});
@@ -179,8 +180,16 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
         parts.max_num_batched_tokens = std::max(parts.max_num_batched_tokens, parts.max_model_len);
     // V0 keeps its watermark and a block for the next token.
     const std::int64_t kept = parts.prefill_first ? parts.watermark_blocks + 1 : 0;
-    const std::int64_t most = (parts.usable_blocks - kept) * parts.block_size;
-    if (parts.max_model_len > most) {
+    if (has_windows(c)) {
+        if (server.speculation || (parts.prefix_caching && shared_prefixes)) {
+            warn("beside prompts that share prefixes, or drafts, the layers' sliding windows count as full attention in the "
+                 "scheduler; the pool's size does not");
+        } else {
+            blocks = server.num_gpu_blocks_override.value_or(c.num_gpu_blocks);
+            use_windows(c, blocks, parts);
+        }
+    }
+    if (const std::int64_t most = longest_alone(parts, kept, parts.max_model_len); parts.max_model_len > most) {
         if (most < 1)
             return Problem{server.where, server.path,
                            fmt::format("found a KV pool of {} blocks, allowed: at least two", blocks)};
@@ -201,10 +210,6 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
     if (!v1 && (parts.by_priority || parts.long_prefill_threshold > 0 || server.speculation))
         return Problem{server.where, server.path,
                        "priorities, thresholds and speculation are not simulated for the V0 engine, allowed: V1, or none of them"};
-    if (c.groups.size() > 1)
-        warn(
-            "the layers' sliding windows count as full attention in the scheduler; the pool's size does not");
-
     StepTimeOptions options;
     options.coefficients = step_times_of(c.gpu, profiles);
     options.asynchronous_scheduling = server.async_scheduling;

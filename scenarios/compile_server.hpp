@@ -5,11 +5,11 @@
 namespace windtunnel {
 
 /// What one replica is to the engine: its KV pool, limits and step costs on the given GPU, these of a profile of it
-/// where `profiles` has one. A model that does not fit is a problem with the memory's arithmetic, at the place of the
+/// where `profiles` has one. `shared_prefixes`: prompts have beginnings in common. A model that does not fit is a problem with the memory's arithmetic, at the place of the
 /// command line that asks for it.
 [[nodiscard]] Result<ServerParts> compile_server(const ModelServer& server, const std::string& gpu,
-                                                 const std::vector<OwnStepTimes>& profiles, CompiledWorkload& facts,
-                                                 Problems& warnings);
+                                                 const std::vector<OwnStepTimes>& profiles, bool shared_prefixes,
+                                                 CompiledWorkload& facts, Problems& warnings);
 
 /// Warns of profiles of GPUs that no workload serves on.
 void warn_of_idle_profiles(const Scenario& scenario, CompiledScenario& out);

@@ -244,6 +244,9 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
             to->block_size = from.block_size;
             to->max_model_len = from.max_model_len;
             to->usable_blocks = from.usable_blocks;
+            to->full_groups = from.full_groups;
+            to->window_groups = from.window_groups;
+            to->window_tokens = from.window_tokens;
             to->watermark_blocks = from.watermark_blocks;
             to->chunked_prefill = from.chunked_prefill;
             to->reserve_full_sequence = from.reserve_full_sequence;
@@ -286,7 +289,12 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
 void check(const ServerParts& s) {
     WT_EXPECTS(s.max_num_seqs >= 1 && s.max_num_batched_tokens >= s.max_num_seqs);
     WT_EXPECTS(s.block_size >= 1 && s.block_size <= 1024 && s.max_model_len >= 1);
-    WT_EXPECTS(s.usable_blocks >= (s.max_model_len + s.block_size - 1) / s.block_size);
+    WT_EXPECTS(s.full_groups >= 0 && s.window_groups >= 0 && s.full_groups + s.window_groups >= 1);
+    WT_EXPECTS(s.usable_blocks >= most_blocks_of(s, s.max_model_len));
+    if (s.window_groups > 0)
+        WT_EXPECTS(s.window_tokens >= 1 && !s.prefix_caching && !s.prefill_first && s.draft_tokens == 0);
+    else
+        WT_EXPECTS(s.full_groups == 1);
     WT_EXPECTS(s.long_prefill_threshold >= 0 && s.draft_tokens >= 0 && s.draft_tokens <= 64);
     WT_EXPECTS(s.draft_tokens == 0 || !s.asynchronous);
     if (s.prefill_first) {
@@ -348,12 +356,24 @@ void BlueprintParts::add(PoolPlan pool, ShapePlan shape) {
     add(pool, std::vector<ShapePlan>{shape});
 }
 
+std::int64_t most_blocks_of(const ServerParts& server, std::int64_t tokens) {
+    ServerConfig config;
+    config.block_size = server.block_size;
+    config.max_num_batched_tokens = server.max_num_batched_tokens;
+    config.full_groups = server.full_groups;
+    config.window_groups = server.window_groups;
+    config.window_tokens = server.window_tokens;
+    return config.most_blocks(tokens);
+}
+
 Tick longest_step_of(const ServerParts& s) {
     Tick base;
     for (const Tick t : s.cost.decode_step) base = max(base, t);
     for (const Tick t : s.cost.mixed_step) base = max(base, t);
-    const double context = static_cast<double>(std::min<std::int64_t>(
-        s.usable_blocks * s.block_size, std::int64_t{s.max_num_seqs} * s.max_model_len));
+    const std::int64_t longest = std::int64_t{s.max_num_seqs} * s.max_model_len;
+    // Where all layers have windows, blocks do not bound the context.
+    const double context = static_cast<double>(
+        s.full_groups == 0 ? longest : std::min<std::int64_t>(s.usable_blocks * s.block_size, longest));
     const double tokens = s.max_num_batched_tokens;
     const double pairs = tokens * std::min<double>(s.max_model_len, context);
     double attention = 0;

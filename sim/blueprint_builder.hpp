@@ -11,6 +11,7 @@ namespace windtunnel {
 struct ServerParts {
     std::int32_t max_num_seqs = 1, max_num_batched_tokens = 1, block_size = 16, max_model_len = 1;
     std::int64_t usable_blocks = 1, watermark_blocks = 0;
+    std::int32_t full_groups = 1, window_groups = 0, window_tokens = 0;
     bool chunked_prefill = true, reserve_full_sequence = false, extra_cuts = false, prefix_caching = false;
     bool asynchronous = false, by_priority = false, prefill_first = false;
     std::int32_t long_prefill_threshold = 0, draft_tokens = 0, lookahead_tokens = 0;
@@ -124,6 +125,9 @@ private:
 /// Lays the parts out in one block, checks the engine's bounds (throws InternalError: the compiler of
 /// scenarios has to refuse such input before). `growth` multiplies the room for requests in flight.
 [[nodiscard]] BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth = 1);
+
+/// The most KV blocks that a request of `tokens` holds at any time.
+[[nodiscard]] std::int64_t most_blocks_of(const ServerParts& server, std::int64_t tokens);
 
 /// The longest step that a server with these limits can take.
 [[nodiscard]] Tick longest_step_of(const ServerParts& parts);

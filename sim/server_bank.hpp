@@ -38,7 +38,8 @@ public:
                     BatchServer<Layout> none;
                     BatchServer<Layout>& engine = m_servers.valid() && (r == 0 || more.valid()) ? server.rank(static_cast<std::uint32_t>(r)) : none;
                     engine = BatchServer<Layout>{};
-                    engine.take_memory(arena, sizes.seqs, sizes.block_size, sizes.caching, sizes.cached_blocks, sizes.stages);
+                    engine.take_memory(arena, sizes.seqs, sizes.block_size, sizes.caching, sizes.cached_blocks, sizes.stages,
+                                       sizes.windows);
                 }
             }
         }
@@ -48,7 +49,7 @@ public:
 private:
     struct Sizes {
         std::int32_t seqs = 0, block_size = 0, ranks = 1, instances = 0, stages = 1;
-        bool caching = false;
+        bool caching = false, windows = false;
         std::int64_t cached_blocks = 0;
     };
     WT_HD static void grow(const Blueprint& b, std::int32_t server, Sizes& s) {
@@ -62,6 +63,7 @@ private:
         s.stages = s.stages < config.pipeline_stages ? config.pipeline_stages : s.stages;
         s.seqs = s.seqs < config.max_num_seqs ? config.max_num_seqs : s.seqs;
         s.block_size = s.block_size < config.block_size ? config.block_size : s.block_size;
+        s.windows = s.windows || config.window_groups > 0;
         if (!config.prefix_caching) return;
         s.caching = true;
         if (b.shared_prefixes && s.cached_blocks < config.usable_blocks) s.cached_blocks = config.usable_blocks;

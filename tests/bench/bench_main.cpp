@@ -3,6 +3,7 @@
 #include "scenarios/compile.hpp"
 #include "sim/run_trial.hpp"
 #include "tests/bench/control_plane_files.hpp"
+#include "tests/bench/conversations.hpp"
 
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -95,6 +96,8 @@ struct Case {
     BlueprintParts parts;
     std::vector<Request> requests;
     std::uint64_t stepwise_requests;  ///< of the first so many, for the ratio; 0 = all
+    std::vector<std::uint32_t> nodes{};  ///< of the prompts in the prefix tree
+    std::uint32_t tokens_per_node = 512;
 };
 
 /// More than the replica can serve for long stretches: a full batch, a queue, and a preemption every few
@@ -133,6 +136,58 @@ Case day_10m() {
     return c;
 }
 
+/// Prefix caching over prompts that have beginnings in common: half of them one of 200 system prompts of 512 tokens.
+Case prefix_1k() {
+    Case c{"prefix_1k", {}, {}, 10'000, {}, 512};
+    Conversations made = conversations({.requests = 200'000,
+                                        .rate = 14,
+                                        .shared_nodes = 1,
+                                        .groups = 200,
+                                        .prompt = 1000,
+                                        .output = 60,
+                                        .turns = 1},
+                                       c.tokens_per_node);
+    c.requests = std::move(made.requests);
+    c.nodes = std::move(made.nodes);
+    c.parts.servers = {small_gpu(128, 12'000)};
+    c.parts.servers[0].max_num_batched_tokens = 8192;
+    c.parts.servers[0].cost.mixed_step.clear();
+    for (std::int64_t n = 0; n <= 8192; ++n)
+        c.parts.servers[0].cost.mixed_step.push_back(milliseconds(7) + Tick{n * ticks_per_microsecond * 16});
+    c.parts.servers[0].prefix_caching = c.parts.shared_prefixes = true;
+    c.parts.add(one_workload(1), one_gpu_pods());
+    c.parts.add(pool(1), one_gpu_nodes());
+    return c;
+}
+
+/// Like Mooncake's conversation trace (FAST 2025: 12,000 tokens a prompt, 343 of output, blocks of 512 tokens, 40 % of
+/// them found again): conversations whose every prompt repeats all that was said. Eight large replicas.
+Case mooncake_like() {
+    Case c{"mooncake_like", {}, {}, 4'000, {}, 512};
+    Conversations made = conversations({.requests = 100'000,
+                                        .rate = 6.5,
+                                        .shared_nodes = 2,
+                                        .groups = 20,
+                                        .prompt = 4000,
+                                        .output = 343,
+                                        .turns = 4},
+                                       c.tokens_per_node);
+    c.requests = std::move(made.requests);
+    c.nodes = std::move(made.nodes);
+    ServerParts s = small_gpu(256, 60'000);
+    s.max_model_len = 131'072;
+    s.max_num_batched_tokens = 8192;
+    s.cost.mixed_step.clear();
+    for (std::int64_t n = 0; n <= 8192; ++n)
+        s.cost.mixed_step.push_back(milliseconds(7) + Tick{n * ticks_per_microsecond * 16});
+    s.prefix_caching = c.parts.shared_prefixes = true;
+    c.parts.servers = {s};
+    c.parts.add(one_workload(8), one_gpu_pods());
+    c.parts.add(pool(8), one_gpu_nodes());
+    return c;
+}
+
+/// In seconds of this process's CPU: others may be at work on the machine.
 double run_for(const Case& c, std::uint64_t count, ServerKind server, TrialOutcome& outcome) {
     BlueprintParts parts = c.parts;
     parts.span = c.requests[count - 1].arrival;
@@ -140,10 +195,10 @@ double run_for(const Case& c, std::uint64_t count, ServerKind server, TrialOutco
     parts.job_capacity = 1 << 20;
     const BlueprintBlock block = build(parts);
     TrialArena arena;
-    const auto from = std::chrono::steady_clock::now();
-    outcome = run_trial(block.blueprint(), {c.requests.data(), count, parts.span}, {1, 0}, arena, server);
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - from;
-    return static_cast<double>(count) / took.count();
+    const std::clock_t from = std::clock();
+    const PrefixView prefixes{c.nodes.data(), c.nodes.size(), c.tokens_per_node};
+    outcome = run_trial(block.blueprint(), {c.requests.data(), count, parts.span, prefixes}, {1, 0}, arena, server);
+    return static_cast<double>(count) * CLOCKS_PER_SEC / static_cast<double>(std::clock() - from);
 }
 
 double peak_rss_mib() {
@@ -159,12 +214,15 @@ void report(Case (*make)(), const std::string& filter, const char* name) {
     const double rate = run_for(c, c.requests.size(), ServerKind::fast, fast);
     const double peak = peak_rss_mib();  // before the reference runs
     const double stepwise = run_for(c, c.stepwise_requests, ServerKind::stepwise, slow);
+    std::uint64_t blocks = 0;
+    for (const Request& r : c.requests) blocks += r.prompt_tokens / static_cast<std::uint32_t>(c.parts.servers[0].block_size);
     fmt::print(
         "{{\"name\":\"{}\",\"requests\":{},\"requests_per_second\":{:.0f},\"stepwise_requests_per_second\":{:"
-        ".0f},"
+        ".0f},\"prompt_blocks_per_second\":{:.0f},"
         "\"peak_rss_mib\":{:.0f},\"arena_mib\":{:.1f},\"completed\":{},\"kv_preemptions\":{},\"events\":{},"
         "\"mean_ttft_ms\":{:.1f}}}\n",
-        c.name, c.requests.size(), rate, stepwise, peak, static_cast<double>(fast.arena_bytes) / 1048576.0,
+        c.name, c.requests.size(), rate, stepwise,
+        rate * static_cast<double>(blocks) / static_cast<double>(c.requests.size()), peak, static_cast<double>(fast.arena_bytes) / 1048576.0,
         fast.tally.requests.completed, fast.tally.kv_preemptions, fast.tally.events,
         fast.ttft.mean_ticks() / 1e8);
     std::fflush(stdout);
@@ -333,12 +391,14 @@ int main(int argc, char** argv) {
             return 0;
         } else {
             std::fprintf(stderr,
-                         "usage: windtunnel_bench [--filter one_replica|fleet_64|day_10m|thousand_trials|control_plane|"
+                         "usage: windtunnel_bench [--filter one_replica|prefix_1k|mooncake_like|fleet_64|day_10m|thousand_trials|control_plane|"
                          "control_plane_karpenter] [--workloads N] [--hours H] [--trials N] [--write FOLDER]\n");
             return 2;
         }
     }
     windtunnel::report(windtunnel::one_replica, filter, "one_replica");
+    windtunnel::report(windtunnel::prefix_1k, filter, "prefix_1k");
+    windtunnel::report(windtunnel::mooncake_like, filter, "mooncake_like");
     windtunnel::report(windtunnel::fleet_64, filter, "fleet_64");
     windtunnel::report(windtunnel::day_10m, filter, "day_10m");
     windtunnel::report_trials(filter, "thousand_trials", trials);

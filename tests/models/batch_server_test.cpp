@@ -83,6 +83,37 @@ TEST_CASE(
     CHECK(s == observe<StepwiseServer>(e));
 }
 
+TEST_CASE("sliding windows: a sequence gives back the blocks that its window has left") {
+    // Blocks of 4, one group of full attention and one with a window of 8. A step that brings token c + 1 gives back the
+    // windowed blocks wholly left of c + 1 - 8: the first at c = 11. Steps: prefill until 1000, then 101 + c, so that
+    // c = 10 begins at 1645, c = 11 at 1756, c = 12 at 1868. They hold 3 + 3 blocks, 3 + 2, and 4 + 3.
+    Experiment e = plain({{0, 4, 20, -1}});
+    e.limits.block_size = 4;
+    e.limits.window_groups = 1;
+    e.limits.window_tokens = 8;
+    e.scrapes = {1700, 1757, 1869};
+    const Seen s = observe<BatchServer>(e);
+    CHECK(s.gauges[0].used_blocks == 6);
+    CHECK(s.gauges[1].used_blocks == 5);
+    CHECK(s.gauges[2].used_blocks == 7);
+    CHECK(s == observe<StepwiseServer>(e));
+}
+
+TEST_CASE("sliding windows: a block that a window gives back admits the head of the queue") {
+    // The same in a pool of 9 blocks. The second wants 2 + 2 for its prompt of 8. While the first holds 3 + 3 (from c = 8
+    // on, at 1426) it is refused; at c = 11, at 1756, the first holds 5, and the second joins that step: a mixed step
+    // beside 12 tokens of context.
+    Experiment e = plain({{0, 4, 20, -1}, {1400, 8, 1, -1}});
+    e.limits.block_size = 4;
+    e.limits.window_groups = 1;
+    e.limits.window_tokens = 8;
+    e.limits.max_model_len = 24;
+    e.limits.usable_blocks = 9;
+    const Seen s = observe<BatchServer>(e);
+    CHECK(s.jobs[1].first == 1756 + 1000 + 12);
+    CHECK(s == observe<StepwiseServer>(e));
+}
+
 TEST_CASE("pipeline stages: as many batches are in flight, each a stage behind the one before") {
     // Two stages, prompts of 64 in a budget of 64: the batches take 1000, 500 in each stage. The first leaves them at
     // 500 and 1000, the second, which starts beside it, at 1000 and 1500. The first's decode (100 + 65 of context: 83 in

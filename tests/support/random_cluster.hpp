@@ -212,6 +212,9 @@ inline BlueprintParts random_cluster(std::uint64_t seed, std::vector<Request>& r
     s.block_size = e.limits.block_size;
     s.max_model_len = e.limits.max_model_len;
     s.usable_blocks = e.limits.usable_blocks;
+    s.full_groups = e.limits.full_groups;
+    s.window_groups = e.limits.window_groups;
+    s.window_tokens = e.limits.window_tokens;
     s.watermark_blocks = e.limits.watermark_blocks;
     s.chunked_prefill = e.limits.chunked_prefill;
     s.reserve_full_sequence = e.limits.reserve_full_sequence;

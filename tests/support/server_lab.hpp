@@ -25,6 +25,7 @@ public:
         bool prefill_first = false;
         std::int64_t host_wait = 0;
         std::int32_t pipeline_stages = 1;
+        std::int32_t full_groups = 1, window_groups = 0, window_tokens = 0;
     };
 
     EngineUnderTest(const Limits& limits, const StepCostTable& cost) {
@@ -50,6 +51,9 @@ public:
         m_config->prefill_first = limits.prefill_first;
         m_config->host_wait = Tick{limits.host_wait};
         m_config->pipeline_stages = limits.pipeline_stages;
+        m_config->full_groups = limits.full_groups;
+        m_config->window_groups = limits.window_groups;
+        m_config->window_tokens = limits.window_tokens;
         m_config->draft_tokens = limits.draft_tokens;
         m_config->lookahead_tokens = limits.lookahead_tokens;
         m_config->acceptance_q32 = static_cast<std::uint32_t>(std::min(limits.acceptance * 4294967296.0, 4294967295.0));
@@ -138,7 +142,8 @@ Seen observe(const Experiment& e) {
         pool.keeps_schedules = true;
         if (e.limits.prefix_caching) pool.blocks = arena.take<JobBlocks>(pool.capacity);
         server.take_memory(arena, e.limits.max_num_seqs, e.limits.block_size, e.limits.prefix_caching,
-                           nodes.empty() ? 0 : e.limits.usable_blocks, e.limits.pipeline_stages);
+                           nodes.empty() ? 0 : e.limits.usable_blocks, e.limits.pipeline_stages,
+                           e.limits.window_groups > 0);
     };
     JobPool<Layout> pool;
     pool.requests = requests.data();
@@ -340,6 +345,16 @@ inline Experiment random_experiment(std::uint64_t seed) {
         l.asynchronous = false;
         l.host_wait = 0;
     }
+    if (!l.prefill_first && l.draft_tokens == 0 && pick(0, 2) == 0) {
+        l.prefix_caching = false;
+        l.full_groups = static_cast<std::int32_t>(pick(0, 2));
+        l.window_groups = static_cast<std::int32_t>(pick(1, 5));
+        l.window_tokens = static_cast<std::int32_t>(pick(1, pick(1, 100)));
+        const std::int64_t inside = (l.window_tokens - 1 + l.max_num_batched_tokens + l.block_size - 1) / l.block_size + 1;
+        const std::int64_t one = l.full_groups * least + l.window_groups * std::min(least, inside);
+        l.usable_blocks = one + (l.usable_blocks - least) * pick(1, 3);
+        l.watermark_blocks = std::min(l.watermark_blocks, (l.usable_blocks - one) / 2);
+    }
     const std::int64_t priorities = pick(0, 3);
     for (Arrival& a : e.arrivals) {
         if (l.long_prefill_threshold > 0) a.nodes.clear();  // refused with prefixes that are shared
@@ -410,7 +425,8 @@ inline std::string describe(const Experiment& e) {
         << e.limits.chunked_prefill << " caching " << e.limits.prefix_caching << " tokens per node "
         << e.tokens_per_node << " async " << e.limits.asynchronous << " priority " << e.limits.by_priority
         << " threshold " << e.limits.long_prefill_threshold << " drafts " << e.limits.draft_tokens << " lookahead "
-        << e.limits.lookahead_tokens << " stages " << e.limits.pipeline_stages << " V0 " << e.limits.prefill_first << " acceptance " << e.limits.acceptance << " segments " << e.cost.attention.size() << "\n";
+        << e.limits.lookahead_tokens << " stages " << e.limits.pipeline_stages << " groups "
+        << e.limits.full_groups << "+" << e.limits.window_groups << " window " << e.limits.window_tokens << " V0 " << e.limits.prefill_first << " acceptance " << e.limits.acceptance << " segments " << e.cost.attention.size() << "\n";
     for (const Arrival& a : e.arrivals)
     {
         out << "  at " << a.at << " prompt " << a.prompt << " output " << a.output << " unsaid " << a.unsaid

@@ -1,0 +1,18 @@
+#pragma once
+#include "models/kv_capacity.hpp"
+#include "sim/blueprint_builder.hpp"
+
+namespace windtunnel {
+
+/// Whether some layers see no more than a window of the context, in groups with block tables of their own.
+[[nodiscard]] bool has_windows(const KvCapacity& capacity);
+
+/// Lets the windows of the layers act in the scheduler: `parts` has a pool of `blocks`, null block included, of which
+/// every group of layers takes its own, and which windows give back (vllm.md 2.7, 3.9). Prefixes are not cached then:
+/// without prompts in common the cache serves nobody but who is preempted, and computes its tokens again.
+void use_windows(const KvCapacity& capacity, std::int64_t blocks, ServerParts& parts);
+
+/// The longest request that the pool holds alone, `kept` blocks aside. Tokens.
+[[nodiscard]] std::int64_t longest_alone(const ServerParts& parts, std::int64_t kept, std::int64_t most);
+
+}  // namespace windtunnel
