@@ -20,7 +20,7 @@ struct CalibrateFlags {
     EngineFlags engine;
     std::vector<std::string> from;
     std::string out, measurements, compare, output = "table";
-    double range_ratio = 1;
+    double range_ratio = 1, limit_s = 600;
     int data_parallel = 1;
     std::optional<bool> asynchronous_scheduling;
     bool quiet = false;
@@ -169,10 +169,12 @@ int run_calibrate(const CalibrateFlags& flags) {
                 return refuse({{{}, name, "found it with --from, allowed: where a GPU is measured"}});
         return calibrate_from_results(flags);
     }
+    if (!(flags.limit_s >= 1 && flags.limit_s <= 3600))
+        return refuse({{{}, "--time-limit", fmt::format("found {}, allowed: 1 to 3600 seconds", flags.limit_s)}});
     Result<KvRequest> request = flags.engine.read();
     if (!request) return refuse(request.take_problems());
     return calibrate_device(
-        {*request, flags.measurements, flags.compare, flags.out, flags.output == "json", flags.quiet});
+        {*request, flags.measurements, flags.compare, flags.out, flags.limit_s, flags.output == "json", flags.quiet});
 }
 
 }  // namespace
@@ -206,6 +208,11 @@ void add_calibrate_command(CLI::App& app, Invocation& invocation) {
     command
         ->add_option("--measurements", flags->measurements,
                      "keeps measurements in this file, and goes on from it after an interruption")
+        ->group(gpu);
+    command
+        ->add_option("--time-limit", flags->limit_s,
+                     "seconds that measuring may take; what tells least is left out first")
+        ->capture_default_str()
         ->group(gpu);
     flags->engine.add_to(*command);
     // The results name their model, and a GPU at hand names itself.

@@ -137,8 +137,10 @@ int run_plan(PlanFlags& flags, const std::string& command) {
     if (flags.rules.finalist_trials == 0)
         flags.rules.finalist_trials =
             flags.run.trials.value_or(std::max<std::uint32_t>(32, planner.now().trials));
-    if (const Problems problems = planner.plan(std::move(*dimensions)); !problems.empty())
+    if (const Problems problems = planner.plan(std::move(*dimensions), flags.run.checkpoint); !problems.empty())
         return refuse(problems);
+    if (planner.taken_up() > 0 && !flags.run.quiet)
+        print_line(fmt::format("{} held {} configurations of this plan", flags.run.checkpoint, planner.taken_up()));
     if (!planner.broken().empty())
         return report_broken(planner.broken(), planner.report().seed,
                              command_of(flags, "run") + planner.broken_flags());
@@ -176,11 +178,13 @@ int run_plan(PlanFlags& flags, const std::string& command) {
     }
     if (!print_data(text)) return run_broke;
     if (!report.complete) {
-        print_line(fmt::format("interrupted: {} configurations were tried; what is said is of these",
-                               report.tried.size()));
+        print_line(fmt::format("interrupted: {} configurations were tried; what is said is of these{}",
+                               report.tried.size(),
+                               flags.run.checkpoint.empty()
+                                   ? "; with --checkpoint FILE they would have been kept"
+                                   : ", and " + flags.run.checkpoint + " keeps them; go on with: " + command));
         return interrupt.exit_code();
     }
-    (void)command;
     return report.answer ? answered : negative_verdict;
 }
 
@@ -222,6 +226,10 @@ void add_plan_command(CLI::App& app, Invocation& invocation) {
         ->add_option("--perfect-window", flags->rules.window_s,
                      "seconds between two decisions of the autoscaler that knows the future")
         ->capture_default_str()
+        ->group(search);
+    command
+        ->add_option("--checkpoint", flags->run.checkpoint,
+                     "keeps what ran in this file as it finishes; an interrupted plan goes on from it")
         ->group(search);
     add_trial_flags(*command, flags->run);
     constexpr const char* output = "Output";

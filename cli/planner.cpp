@@ -42,9 +42,17 @@ Problems Planner::load() {
 }
 
 bool Planner::run(ConfigurationRunner& runner, Configuration& configuration, std::uint32_t trials) {
+    const char* const stage = &runner == &m_fresh ? "fresh" : "search";
+    m_report.trials_run += m_file.take_up(stage, trials, m_report.objectives, configuration);
+    if (configuration.state == ConfigurationState::refused || configuration.trials.count() >= trials)
+        return true;
     const std::uint64_t before = runner.trials_run();
     const bool finished = runner.extend({&configuration}, trials);
     m_report.trials_run += runner.trials_run() - before;
+    if (runner.broken().empty() &&
+        (configuration.trials.count() > 0 || configuration.state == ConfigurationState::refused))
+        m_unwritten = m_file.keep(stage, m_report.dimensions, m_report.objectives, configuration);
+    if (!m_unwritten.empty()) return false;
     if (!runner.broken().empty()) {
         m_broken = runner.broken();
         m_broken_flags = set_flags(configuration.point);
@@ -75,7 +83,30 @@ Place Planner::present_place() {
     return out;
 }
 
-Problems Planner::plan(std::vector<Dimension> dimensions) {
+/// Everything that the steps of a plan follow from.
+nlohmann::ordered_json Planner::header() const {
+    const PlanReport& r = m_report;
+    nlohmann::ordered_json out = {
+        {"schema", "windtunnel.plan-checkpoint/v1"},
+        {"seed", r.seed},
+        {"first_trial", m_flags.first_trial},
+        {"scenario", r.hash},
+        {"search_trials", r.search_trials},
+        {"trials", r.final_trials},
+        {"probability", r.probability},
+        {"budget", m_rules.budget ? nlohmann::ordered_json(*m_rules.budget) : nullptr},
+        {"objectives", nlohmann::ordered_json::array()},
+        {"space", nlohmann::ordered_json::array()}};
+    for (const Threshold& t : r.objectives) out["objectives"].push_back(t.expression);
+    for (const Dimension& d : r.dimensions) {
+        nlohmann::ordered_json choices = nlohmann::ordered_json::array();
+        for (const auto& c : d.choices) choices.push_back(c.label);
+        out["space"].push_back({{"name", d.name}, {"paths", d.paths}, {"choices", choices}});
+    }
+    return out;
+}
+
+Problems Planner::plan(std::vector<Dimension> dimensions, const std::string& checkpoint) {
     PlanReport& r = m_report;
     r.scenario = m_now->scenario.name;
     r.hash = fmt::format("{:016x}", m_now->scenario.hash);
@@ -89,8 +120,10 @@ Problems Planner::plan(std::vector<Dimension> dimensions) {
     r.final_trials = m_rules.finalist_trials;
     r.warnings = m_now->scenario.warnings;
     for (const Dimension& d : r.dimensions) m_lattice.push_back({d.choices.size(), d.ordered()});
+    if (Problems problems = m_file.open(checkpoint, header()); !problems.empty()) return problems;
     const bool finished = search() && run_finalists() && look_around();
     r.complete = finished;
+    if (!m_unwritten.empty()) return m_unwritten;
     if (!m_broken.empty()) return {};
     // One that no configuration can be run with is an error of the input, not an answer.
     const bool none_ran =

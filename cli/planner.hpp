@@ -1,5 +1,6 @@
 #pragma once
 #include "cli/configuration_runner.hpp"
+#include "cli/plan_file.hpp"
 #include "reports/plan.hpp"
 
 #include <memory>
@@ -27,8 +28,12 @@ public:
     [[nodiscard]] Problems load();
     [[nodiscard]] const LoadedRun& now() const { return *m_now; }
 
-    /// All of it, or as far as it comes before an interruption.
-    [[nodiscard]] Problems plan(std::vector<Dimension> dimensions);
+    /// All of it, or as far as it comes before an interruption. What `checkpoint` has of this plan need not
+    /// run again;
+    /// "" = no such file.
+    [[nodiscard]] Problems plan(std::vector<Dimension> dimensions, const std::string& checkpoint);
+    /// Configurations that the checkpoint had.
+    [[nodiscard]] std::size_t taken_up() const { return m_file.taken_up(); }
 
     [[nodiscard]] const PlanReport& report() const { return m_report; }
     [[nodiscard]] const LoadedRun* answer() const { return m_answer ? &*m_answer : nullptr; }
@@ -37,6 +42,7 @@ public:
     [[nodiscard]] const std::string& broken_flags() const { return m_broken_flags; }
 
 private:
+    [[nodiscard]] nlohmann::ordered_json header() const;
     bool search();
     bool run_finalists();
     bool look_around();
@@ -53,6 +59,8 @@ private:
     std::vector<LatticeDimension> m_lattice;
     std::vector<Place> m_places;  ///< [tried]
     PlanReport m_report;
+    PlanFile m_file;
+    Problems m_unwritten;
     std::vector<BrokenTrial> m_broken;
     std::string m_broken_flags;
 };

@@ -1,62 +1,17 @@
 #include "gpu/device_measure.hpp"
 
 #include "gpu/attention_case.hpp"
-#include "gpu/device_memory.hpp"
+#include "gpu/decode_step.hpp"
+#include "gpu/device_product.hpp"
+#include "gpu/device_timing.hpp"
 #include "gpu/paged_attention.hpp"
-
-#if __has_include(<cublasLt.h>)
-#include <cublasLt.h>
-#define WINDTUNNEL_HAS_CUBLAS
-#endif
-#include <cuda_runtime.h>
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <stdexcept>
 
 namespace windtunnel {
 namespace {
-
-int attribute(cudaDeviceAttr which) {
-    int value = 0;
-    check(cudaDeviceGetAttribute(&value, which, 0), "asking for an attribute");
-    return value;
-}
-
-/// Median seconds of one of `launches` calls of f(i, stream), captured once and replayed.
-double seconds_of(int launches, const std::function<void(int, cudaStream_t)>& f) {
-    cudaStream_t stream = nullptr;
-    cudaGraph_t graph = nullptr;
-    cudaGraphExec_t program = nullptr;
-    cudaEvent_t from = nullptr, to = nullptr;
-    check(cudaStreamCreate(&stream), "making a stream");
-    check(cudaEventCreate(&from), "making an event");
-    check(cudaEventCreate(&to), "making an event");
-    f(0, stream);  // what a library sets up on its first call cannot be captured
-    check(cudaStreamSynchronize(stream), "a first run");
-    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "capturing");
-    for (int i = 0; i < launches; ++i) f(i, stream);
-    check(cudaStreamEndCapture(stream, &graph), "capturing");
-    check(cudaGraphInstantiate(&program, graph, 0), "making a graph");
-    std::vector<double> times;
-    for (int i = 0; i < 9; ++i) {
-        check(cudaEventRecord(from, stream), "timing");
-        check(cudaGraphLaunch(program, stream), "replaying a graph");
-        check(cudaEventRecord(to, stream), "timing");
-        check(cudaEventSynchronize(to), "a timed run");
-        float ms = 0;
-        check(cudaEventElapsedTime(&ms, from, to), "timing");
-        if (i >= 2) times.push_back(static_cast<double>(ms) / 1e3 / launches);
-    }
-    std::sort(times.begin(), times.end());
-    cudaGraphExecDestroy(program);
-    cudaGraphDestroy(graph);
-    cudaEventDestroy(from);
-    cudaEventDestroy(to);
-    cudaStreamDestroy(stream);
-    return times[times.size() / 2];
-}
 
 /// How many copies of `bytes` are gone round, so that none is in the L2 cache when its turn comes again.
 int copies_of(double bytes) {
@@ -80,69 +35,6 @@ std::size_t stretch() {
     return std::min<std::size_t>(free / 4, std::size_t{4} << 30) >> 20 << 20;
 }
 
-#if defined(WINDTUNNEL_HAS_CUBLAS)
-void check(cublasStatus_t status, const char* what) {
-    if (status != CUBLAS_STATUS_SUCCESS)
-        throw std::runtime_error(std::string(what) + ": " + cublasLtGetStatusString(status));
-}
-
-/// cuBLASLt's objects for one product, row-major C = A B seen as column-major C^T = B^T A^T.
-class Product {
-public:
-    Product(std::int64_t tokens, std::int64_t outputs, std::int64_t inputs)
-        : m_workspace(std::size_t{32} << 20) {
-        check(cublasLtCreate(&m_library), "starting cuBLASLt");
-        check(cublasLtMatmulDescCreate(&m_what, CUBLAS_COMPUTE_32F, CUDA_R_32F), "describing a product");
-        // Weights as checkpoints have them: [outputs][inputs].
-        const cublasOperation_t turned = CUBLAS_OP_T;
-        check(cublasLtMatmulDescSetAttribute(m_what, CUBLASLT_MATMUL_DESC_TRANSA, &turned, sizeof turned),
-              "describing a product");
-        const auto u = [](std::int64_t v) { return static_cast<std::uint64_t>(v); };
-        check(cublasLtMatrixLayoutCreate(&m_weights, CUDA_R_16BF, u(inputs), u(outputs), inputs),
-              "describing a matrix");
-        check(cublasLtMatrixLayoutCreate(&m_in, CUDA_R_16BF, u(inputs), u(tokens), inputs),
-              "describing a matrix");
-        check(cublasLtMatrixLayoutCreate(&m_out, CUDA_R_16BF, u(outputs), u(tokens), outputs),
-              "describing a matrix");
-        cublasLtMatmulPreference_t wishes = nullptr;
-        check(cublasLtMatmulPreferenceCreate(&wishes), "choosing an algorithm");
-        const std::size_t room = std::size_t{32} << 20;
-        check(cublasLtMatmulPreferenceSetAttribute(wishes, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &room,
-                                                   sizeof room),
-              "choosing an algorithm");
-        int found = 0;
-        check(cublasLtMatmulAlgoGetHeuristic(m_library, m_what, m_weights, m_in, m_out, m_out, wishes, 1,
-                                             &m_how, &found),
-              "choosing an algorithm");
-        cublasLtMatmulPreferenceDestroy(wishes);
-        if (found == 0) throw std::runtime_error("cuBLASLt knows no algorithm for a product");
-    }
-    ~Product() {
-        cublasLtMatrixLayoutDestroy(m_out);
-        cublasLtMatrixLayoutDestroy(m_in);
-        cublasLtMatrixLayoutDestroy(m_weights);
-        cublasLtMatmulDescDestroy(m_what);
-        cublasLtDestroy(m_library);
-    }
-    Product(const Product&) = delete;
-    Product& operator=(const Product&) = delete;
-    void run(const void* weights, const void* in, void* out, cudaStream_t stream) const {
-        const float one = 1, zero = 0;
-        check(cublasLtMatmul(m_library, m_what, &one, weights, m_weights, in, m_in, &zero, out, m_out, out,
-                             m_out, &m_how.algo, m_workspace.as<void>(), std::size_t{32} << 20, stream),
-              "multiplying");
-    }
-
-private:
-    DeviceMemory m_workspace;
-    cublasLtHandle_t m_library = nullptr;
-    cublasLtMatmulDesc_t m_what = nullptr;
-    cublasLtMatrixLayout_t m_weights = nullptr, m_in = nullptr, m_out = nullptr;
-    cublasLtMatmulHeuristicResult_t m_how{};
-};
-
-#endif
-
 }  // namespace
 
 DeviceIdentity identify_device() {
@@ -162,6 +54,8 @@ DeviceIdentity identify_device() {
     out.l2_bytes = attribute(cudaDevAttrL2CacheSize);
     return out;
 }
+
+namespace {
 
 double measure_read() {
     const std::size_t bytes = stretch();
@@ -183,26 +77,19 @@ double measure_copy() {
            });
 }
 
-#if defined(WINDTUNNEL_HAS_CUBLAS)
-double measure_product(std::int64_t tokens, std::int64_t outputs, std::int64_t inputs) {
-    const auto weights = static_cast<std::size_t>(2 * outputs * inputs);
+double measure_product(std::int64_t tokens, std::int64_t outputs, std::int64_t inputs, int element_bytes) {
+    const auto weights = static_cast<std::size_t>(element_bytes * outputs * inputs);
     const int copies = copies_of(static_cast<double>(weights));
     const DeviceMemory w(weights * static_cast<std::size_t>(copies)),
-        in(static_cast<std::size_t>(2 * tokens * inputs)),
-        out(static_cast<std::size_t>(2 * tokens * outputs));
-    check(cudaMemset(w.as<void>(), 0x3c, weights * static_cast<std::size_t>(copies)), "filling");
-    check(cudaMemset(in.as<void>(), 0x3c, static_cast<std::size_t>(2 * tokens * inputs)), "filling");
-    const Product product(tokens, outputs, inputs);
+        in(static_cast<std::size_t>(element_bytes * tokens * inputs)),
+        out(static_cast<std::size_t>(2 * tokens * outputs)), workspace(DeviceProduct::workspace_bytes);
+    w.fill(0x3c), in.fill(0x3c);
+    const DeviceProduct product(tokens, outputs, inputs, element_bytes);
     return seconds_of(std::max(copies, 8), [&](int i, cudaStream_t stream) {
         product.run(w.as<std::byte>() + static_cast<std::size_t>(i % copies) * weights, in.as<void>(),
-                    out.as<void>(), stream);
+                    out.as<void>(), workspace.as<void>(), stream);
     });
 }
-#else
-double measure_product(std::int64_t, std::int64_t, std::int64_t) {
-    throw std::runtime_error("this program was built without cuBLAS");
-}
-#endif
 
 double measure_attention(FloatFormat format, int heads, int kv_heads, int head_dim, int batch, int length,
                          int queries) {
@@ -228,7 +115,7 @@ double measure_attention(FloatFormat format, int heads, int kv_heads, int head_d
         items(plan.items), combines(plan.combines), out(c.out_elements() * 2),
         partial_out(static_cast<std::size_t>(plan.partial_out_floats(c.problem.layout)) * 4),
         partial_lse(static_cast<std::size_t>(plan.partial_lse_floats(c.problem.layout)) * 4);
-    check(cudaMemset(pool.as<void>(), 0x3c, slice * static_cast<std::size_t>(copies)), "filling");
+    pool.fill(0x3c);
     AttentionArgs args = c.args();
     args.queries = query.as<void>(), args.out = out.as<void>();
     args.block_table = table.as<std::int32_t>(), args.lengths = lengths.as<std::int32_t>(),
@@ -244,19 +131,61 @@ double measure_attention(FloatFormat format, int heads, int kv_heads, int head_d
     });
 }
 
-std::int64_t probe_kv_blocks(std::int64_t weights, std::int64_t activations, std::int64_t kept,
-                             std::int64_t bytes_per_block, double share) {
+std::int64_t probe_kv_blocks(const StartMemory& m) {
     std::size_t free = 0, total = 0;
-    const DeviceMemory model(static_cast<std::size_t>(weights));
-    { const DeviceMemory peak(static_cast<std::size_t>(activations)); }
-    const DeviceMemory graphs(static_cast<std::size_t>(kept));
+    const DeviceMemory model(static_cast<std::size_t>(m.weights));
+    { const DeviceMemory peak(static_cast<std::size_t>(m.activations)); }
+    const DeviceMemory graphs(static_cast<std::size_t>(m.kept));
     check(cudaMemGetInfo(&free, &total), "asking for memory");
     const double used = static_cast<double>(total - free),
-                 pool = share * static_cast<double>(total) - used - static_cast<double>(activations);
-    const auto blocks = static_cast<std::int64_t>(pool / static_cast<double>(bytes_per_block));
+                 pool = m.share * static_cast<double>(total) - used - static_cast<double>(m.activations);
+    const auto blocks = static_cast<std::int64_t>(pool / static_cast<double>(m.bytes_per_block));
     if (blocks <= 0) return 0;
-    const DeviceMemory cache(static_cast<std::size_t>(blocks * bytes_per_block));
+    const DeviceMemory cache(static_cast<std::size_t>(blocks * m.bytes_per_block));
     return blocks;
+}
+
+double measure_sampling(std::int64_t rows, std::int64_t vocabulary) {
+    const auto bytes = static_cast<std::size_t>(2 * rows * vocabulary);
+    const int copies = copies_of(static_cast<double>(bytes));
+    const DeviceMemory logits(bytes * static_cast<std::size_t>(copies)),
+        tokens(static_cast<std::size_t>(4 * rows));
+    logits.fill(0x3c);
+    return seconds_of(std::max(copies, 8), [&](int i, cudaStream_t stream) {
+        launch_sampling(logits.as<std::byte>() + static_cast<std::size_t>(i % copies) * bytes,
+                        tokens.as<std::int32_t>(), rows, vocabulary, stream);
+    });
+}
+
+/// The stack's weights pass through the cache between two uses of any.
+double measure_step(const CalibrationPoint& p) {
+    const DecodeStep step(p.stack, static_cast<int>(p.rows), static_cast<int>(p.length));
+    return seconds_of(1, [&](int, cudaStream_t stream) { step.launch(stream); });
+}
+
+}  // namespace
+
+double measure_on_device(const CalibrationPoint& p) {
+    switch (p.kind) {
+        case CalibrationKind::read:
+            return measure_read();
+        case CalibrationKind::copy:
+            return measure_copy();
+        case CalibrationKind::product:
+            return measure_product(p.rows, p.outputs, p.inputs, p.element_bytes);
+        case CalibrationKind::attention:
+            return measure_attention(p.element_bytes == 1 ? FloatFormat::e4m3 : FloatFormat::bf16,
+                                     p.stack.heads, p.stack.kv_heads, p.stack.head_dim,
+                                     static_cast<int>(p.rows), static_cast<int>(p.length),
+                                     static_cast<int>(p.queries));
+        case CalibrationKind::sampling:
+            return measure_sampling(p.rows, p.stack.vocabulary);
+        case CalibrationKind::step:
+            return measure_step(p);
+        case CalibrationKind::kv_blocks:
+            return static_cast<double>(probe_kv_blocks(p.memory));
+    }
+    throw std::runtime_error("nothing that can be measured");
 }
 
 }  // namespace windtunnel

@@ -1,5 +1,5 @@
 #pragma once
-#include "gpu/attention_plan.hpp"
+#include "gpu/calibration_point.hpp"
 
 #include <cstdint>
 #include <string>
@@ -20,18 +20,8 @@ struct DeviceIdentity {
 // data that together is four times the L2 cache; failures throw std::runtime_error with CUDA's words.
 
 [[nodiscard]] DeviceIdentity identify_device();
-/// Bytes per second of a plain read, and of a copy (read and written bytes counted).
-[[nodiscard]] double measure_read();
-[[nodiscard]] double measure_copy();
-/// Seconds of C[tokens][outputs] = A[tokens][inputs] B[inputs][outputs] in bf16 by cuBLASLt's first
-/// heuristic.
-[[nodiscard]] double measure_product(std::int64_t tokens, std::int64_t outputs, std::int64_t inputs);
-/// Seconds of attention of `batch` sequences of `length` tokens, the last `queries` of them new.
-[[nodiscard]] double measure_attention(FloatFormat format, int heads, int kv_heads, int head_dim, int batch,
-                                       int length, int queries);
-/// Allocates as an engine does at start (weights, then the peak of activations, freed again, then what graphs
-/// keep, then the pool block by block up to `share` of the memory) and says how many blocks there were.
-[[nodiscard]] std::int64_t probe_kv_blocks(std::int64_t weights, std::int64_t activations, std::int64_t kept,
-                                           std::int64_t bytes_per_block, double share);
+/// One point, as its kind says. Blocks of the cache are allocated as an engine does at its start: weights,
+/// the peak of activations, freed again, what graphs keep, then the pool, up to the share of the memory.
+[[nodiscard]] double measure_on_device(const CalibrationPoint& point);
 
 }  // namespace windtunnel

@@ -19,7 +19,8 @@ inline void check(cudaError_t status, const char* what = "CUDA") {
 class DeviceMemory {
 public:
     explicit DeviceMemory(std::size_t bytes) {
-        check(cudaMalloc(&m_at, std::max<std::size_t>(bytes, 16)), "allocating");
+        m_bytes = std::max<std::size_t>(bytes, 16);
+        check(cudaMalloc(&m_at, m_bytes), "allocating");
     }
     template <class T>
     explicit DeviceMemory(const std::vector<T>& from) : DeviceMemory(from.size() * sizeof(T)) {
@@ -29,6 +30,8 @@ public:
     ~DeviceMemory() { cudaFree(m_at); }
     DeviceMemory(const DeviceMemory&) = delete;
     DeviceMemory& operator=(const DeviceMemory&) = delete;
+    /// All bytes alike.
+    void fill(int byte) const { check(cudaMemset(m_at, byte, m_bytes), "filling"); }
     template <class T>
     [[nodiscard]] T* as() const {
         return static_cast<T*>(m_at);
@@ -36,6 +39,7 @@ public:
 
 private:
     void* m_at = nullptr;
+    std::size_t m_bytes = 0;
 };
 
 }  // namespace windtunnel

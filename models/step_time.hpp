@@ -63,6 +63,9 @@ struct StepTimeCoefficients {
 [[nodiscard]] Result<StepTimeCoefficients> read_step_time_coefficients(std::string_view json_text,
                                                                        const StepTimeCoefficients& base);
 
+/// All of them as one JSON object of that schema.
+[[nodiscard]] std::string step_time_coefficients_json(const StepTimeCoefficients& coefficients);
+
 /// One coefficient by its key in the file, in the file's unit; the key must be one of the file's.
 [[nodiscard]] double step_time_coefficient(const StepTimeCoefficients& coefficients, std::string_view key);
 void set_step_time_coefficient(StepTimeCoefficients& coefficients, std::string_view key, double value);

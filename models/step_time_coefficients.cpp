@@ -118,6 +118,13 @@ Result<StepTimeCoefficients> read_step_time_coefficients(std::string_view json_t
     return read_object(object, base);
 }
 
+std::string step_time_coefficients_json(const StepTimeCoefficients& coefficients) {
+    nlohmann::ordered_json out;
+    for (const Coefficient& c : coefficient_keys) out[c.key] = coefficients.*(c.member) / c.unit;
+    out["source"] = coefficients.source;
+    return out.dump();
+}
+
 double step_time_coefficient(const StepTimeCoefficients& coefficients, std::string_view key) {
     const Coefficient& c = known_coefficient(key);
     return coefficients.*(c.member) / c.unit;

@@ -1,113 +1,60 @@
 #include "reports/device_fit.hpp"
 
+#include "models/operator_time.hpp"
 #include "reports/human.hpp"
+#include "reports/least_squares.hpp"
 
 #include <fmt/format.h>
-#include <Eigen/Dense>
-#include <nlohmann/json.hpp>
-
+#include <algorithm>
 #include <cmath>
-#include <functional>
+#include <nlohmann/json.hpp>
 
 namespace windtunnel {
 namespace {
 
-/// Levenberg-Marquardt over logarithms of positive unknowns: the least squares of `errors`.
-Eigen::VectorXd least_squares(Eigen::VectorXd at,
-                              const std::function<Eigen::VectorXd(const Eigen::VectorXd&)>& errors) {
-    double damping = 1e-2;
-    Eigen::VectorXd now = errors(at);
-    for (int step = 0; step < 200 && damping < 1e9; ++step) {
-        Eigen::MatrixXd slopes(now.size(), at.size());
-        for (Eigen::Index i = 0; i < at.size(); ++i) {
-            Eigen::VectorXd beside = at;
-            beside[i] += 1e-4;
-            slopes.col(i) = (errors(beside) - now) / 1e-4;
-        }
-        const Eigen::MatrixXd normal = slopes.transpose() * slopes;
-        const Eigen::MatrixXd damped = normal + damping * Eigen::MatrixXd::Identity(at.size(), at.size());
-        const Eigen::VectorXd move = -damped.ldlt().solve(slopes.transpose() * now);
-        const Eigen::VectorXd next = errors(at + move);
-        if (next.squaredNorm() < now.squaredNorm()) {
-            const double gain = now.squaredNorm() - next.squaredNorm();
-            at += move, now = next, damping /= 4;
-            if (gain < 1e-12 * (1 + now.squaredNorm())) break;
-        } else {
-            damping *= 4;
-        }
-    }
-    return at;
-}
+constexpr double most_share = 1.2;  // what the reader of coefficients allows
 
-double overlapped(double a, double b) { return std::pow(std::pow(a, 4) + std::pow(b, 4), 0.25); }
+NumberType type_of(int element_bytes) { return element_bytes == 1 ? NumberType::fp8 : NumberType::bf16; }
 
-template <class Times, class Predict>
-double mean_error(const Times& times, Predict predict) {
-    double sum = 0;
-    for (const auto& t : times) sum += std::abs(predict(t) / t.seconds - 1);
-    return times.empty() ? 0 : sum / static_cast<double>(times.size());
-}
-
-double cache_bytes(const AttentionTime& t) {
-    return 2.0 * static_cast<double>(t.batch * t.length) * t.kv_heads * t.head_dim * t.element_bytes;
-}
-
-/// Share of the bandwidth, fixed seconds and error of the decodes with elements of that size.
-struct DecodeFit {
-    double share = 0, fixed = 0, error = 0;
-};
-DecodeFit fit_decodes(const DeviceTimes& times, const Gpu& gpu, int element_bytes) {
-    std::vector<AttentionTime> decodes;
-    for (const AttentionTime& t : times.attention)
-        if (t.queries == 1 && t.element_bytes == element_bytes) decodes.push_back(t);
-    if (decodes.size() < 2) return {};
-    const auto predict = [&](const AttentionTime& t, const Eigen::VectorXd& at) {
-        return std::exp(at[1]) + cache_bytes(t) / (gpu.bytes_per_second * std::exp(at[0]));
+/// Fit of the products of one width, from `start`.
+ProductFit fit_products(const DeviceTimes& times, const Gpu& gpu, int element_bytes,
+                        const KernelCoefficients& start) {
+    std::vector<ProductTime> products;
+    for (const ProductTime& t : times.products)
+        if (t.element_bytes == element_bytes) products.push_back(t);
+    if (products.size() < 6) return {};
+    const auto kernel = [](const Eigen::VectorXd& x) {
+        return KernelCoefficients{std::exp(x[0]), std::exp(x[1]), std::exp(x[2]), std::exp(x[3])};
     };
-    const Eigen::VectorXd at =
-        least_squares(Eigen::Vector2d(std::log(0.8), std::log(10e-6)), [&](const Eigen::VectorXd& x) {
-            Eigen::VectorXd out(static_cast<Eigen::Index>(decodes.size()));
-            for (std::size_t i = 0; i < decodes.size(); ++i)
-                out[static_cast<Eigen::Index>(i)] = std::log(predict(decodes[i], x) / decodes[i].seconds);
-            return out;
+    const auto predict = [&](const ProductTime& t, const Eigen::VectorXd& x) {
+        return matrix_seconds(gpu, kernel(x), type_of(element_bytes), static_cast<double>(t.tokens),
+                              static_cast<double>(t.outputs), static_cast<double>(t.inputs));
+    };
+    const Eigen::VectorXd at = least_squares(
+        Eigen::Vector4d(std::log(start.bandwidth), std::log(start.flops),
+                        std::log(std::max(start.launch_s, 1e-6)), std::log(std::max(start.tile_loss, 0.05))),
+        [&](const Eigen::VectorXd& x) {
+            Eigen::VectorXd errors(static_cast<Eigen::Index>(products.size()));
+            for (std::size_t i = 0; i < products.size(); ++i)
+                errors[static_cast<Eigen::Index>(i)] =
+                    std::log(predict(products[i], x) / products[i].seconds);
+            return errors;
         });
-    return {std::exp(at[0]), std::exp(at[1]),
-            mean_error(decodes, [&](const AttentionTime& t) { return predict(t, at); })};
+    const KernelCoefficients k = kernel(at);
+    ProductFit out{k.bandwidth, k.flops, k.launch_s, k.tile_loss, 0, products.size()};
+    for (const ProductTime& t : products)
+        out.error += std::abs(predict(t, at) / t.seconds - 1) / static_cast<double>(products.size());
+    return out;
 }
 
-double shipped(const Gpu& gpu, const char* key) {
-    const nlohmann::json all = nlohmann::json::parse(step_time_coefficients_json(gpu, as_shipped, ""));
-    return all.value(key, 0.0);
+std::vector<AttentionTime> decodes_of(const DeviceTimes& times, int element_bytes) {
+    std::vector<AttentionTime> out;
+    for (const AttentionTime& t : times.attention)
+        if (t.queries == 1 && t.element_bytes == element_bytes) out.push_back(t);
+    return out;
 }
 
-}  // namespace
-
-DeviceFit fit_to_device(const DeviceTimes& times, const Gpu& gpu) {
-    DeviceFit out;
-    if (times.products.size() >= 3) {
-        const auto predict = [&](const ProductTime& t, const Eigen::VectorXd& at) {
-            const double read =
-                2.0 * static_cast<double>(t.outputs * t.inputs) / (gpu.bytes_per_second * std::exp(at[0]));
-            const double multiply = 2.0 * static_cast<double>(t.tokens) * static_cast<double>(t.outputs) *
-                                    static_cast<double>(t.inputs) /
-                                    (gpu.flops(NumberType::bf16) * std::exp(at[1]));
-            return overlapped(read, multiply) + std::exp(at[2]);
-        };
-        const Eigen::VectorXd at = least_squares(
-            Eigen::Vector3d(std::log(0.8), std::log(0.7), std::log(3e-6)), [&](const Eigen::VectorXd& x) {
-                Eigen::VectorXd errors(static_cast<Eigen::Index>(times.products.size()));
-                for (std::size_t i = 0; i < times.products.size(); ++i)
-                    errors[static_cast<Eigen::Index>(i)] =
-                        std::log(predict(times.products[i], x) / times.products[i].seconds);
-                return errors;
-            });
-        out.weight_bandwidth = std::exp(at[0]), out.gemm_16bit = std::exp(at[1]),
-        out.product_s = std::exp(at[2]);
-        out.product_error = mean_error(times.products, [&](const ProductTime& t) { return predict(t, at); });
-    }
-    const DecodeFit wide = fit_decodes(times, gpu, 2), narrow = fit_decodes(times, gpu, 1);
-    out.kv_bandwidth = wide.share, out.decode_s = wide.fixed, out.decode_error = wide.error;
-    out.kv_bandwidth_8bit = narrow.share, out.decode_8bit_error = narrow.error;
+double prefill_share(const DeviceTimes& times, const Gpu& gpu) {
     double flops = 0, seconds = 0;
     for (const AttentionTime& t : times.attention)
         if (t.queries > 1) {
@@ -116,49 +63,213 @@ DeviceFit fit_to_device(const DeviceTimes& times, const Gpu& gpu) {
             flops += 4.0 * static_cast<double>(t.batch) * pairs * t.heads * t.head_dim;
             seconds += t.seconds;
         }
-    if (seconds > 0) out.prefill_flops = flops / seconds / gpu.flops(NumberType::bf16);
+    return seconds > 0 ? flops / seconds / gpu.flops(NumberType::bf16) : 0;
+}
+
+/// Slope of the times over the rows, by least squares.
+double row_seconds(const std::vector<SamplingTime>& times) {
+    double n = 0, x = 0, y = 0, xx = 0, xy = 0;
+    for (const SamplingTime& t : times) {
+        const auto rows = static_cast<double>(t.rows);
+        n += 1, x += rows, y += t.seconds, xx += rows * rows, xy += rows * t.seconds;
+    }
+    const double spread = n * xx - x * x;
+    return spread > 0 ? std::max(0.0, (n * xy - x * y) / spread) : 0;
+}
+
+/// Layers' and steps' fixed times: what measured steps take beyond the prediction without any.
+void fit_steps(const DeviceTimes& times, const KvCapacity& capacity, DeviceFit& fit) {
+    if (times.steps.size() < 2) return;
+    StepTimeCoefficients bare = coefficients_of(fit, capacity.gpu);
+    bare.layer_s = bare.step_s = 0;
+    Eigen::MatrixXd a(static_cast<Eigen::Index>(times.steps.size()), 2);
+    Eigen::VectorXd b(a.rows());
+    for (Eigen::Index i = 0; i < a.rows(); ++i) {
+        const StepTimeMeasured& s = times.steps[static_cast<std::size_t>(i)];
+        // Relative errors count; both unknowns are at least zero.
+        a(i, 0) = static_cast<double>(s.layers) / s.seconds, a(i, 1) = 1 / s.seconds;
+        b[i] = 1 - predicted_step_seconds(capacity, bare, fit.sampled_row_s, s) / s.seconds;
+    }
+    const bool many_depths = std::any_of(times.steps.begin(), times.steps.end(), [&](const auto& s) {
+        return s.layers != times.steps.front().layers;
+    });
+    Eigen::Vector2d x(0, 0);
+    if (many_depths) x = a.colPivHouseholderQr().solve(b);
+    if (!many_depths || x[1] < 0) x = {a.col(0).dot(b) / a.col(0).squaredNorm(), 0};
+    if (x[0] < 0) x = {0, std::max(0.0, a.col(1).dot(b) / a.col(1).squaredNorm())};
+    fit.layer_s = x[0], fit.stack_s = x[1];
+    bare.layer_s = x[0], bare.step_s = x[1];
+    for (const StepTimeMeasured& s : times.steps)
+        fit.step_error +=
+            std::abs(predicted_step_seconds(capacity, bare, fit.sampled_row_s, s) / s.seconds - 1) /
+            static_cast<double>(times.steps.size());
+}
+
+void set_share(double& coefficient, double found) {
+    if (found > 0) coefficient = std::min(found, most_share);
+}
+
+}  // namespace
+
+double predicted_step_seconds(const KvCapacity& capacity, const StepTimeCoefficients& k, double sampled_row_s,
+                              const StepTimeMeasured& step) {
+    KvCapacity c = capacity;
+    // Layers that are not there bring no weights: what is left of the parameters is read in every step.
+    const LayerParameters one = layer_parameters(c.shape, 1);
+    c.shape.parameters -= static_cast<std::int64_t>(static_cast<double>(c.shape.layers - step.layers) *
+                                                    (one.attention + one.mlp));
+    c.shape.layers = static_cast<int>(step.layers);
+    c.weights_type = NumberType::bf16, c.kv_type = NumberType::bf16;
+    c.tensor_parallel = c.pipeline_parallel = 1;
+    c.layout = {c.layout.block_size, c.shape.kv_heads, c.shape.head_dim, 0, 2};
+    c.limits.max_num_seqs = static_cast<int>(step.rows);
+    c.limits.max_num_batched_tokens = c.limits.max_num_seqs;
+    StepTimeOptions options;
+    options.asynchronous_scheduling = true, options.full_graphs = true;
+    options.max_cudagraph_capture_size = c.limits.max_num_seqs;
+    options.coefficients = k;
+    StepTimeCoefficients& own = *options.coefficients;
+    own.host_step_s = own.host_row_s = own.host_overlapped_s = 0;
+    const StepCostTable table = step_cost_table(c, options);
+    const auto rows = static_cast<double>(step.rows);
+    return to_seconds(table.decode_step.back()) - rows * to_seconds(table.per_sampled_row) +
+           rows * sampled_row_s +
+           rows * static_cast<double>(step.length) *
+               to_seconds(Tick{table.attention.front().ticks_per_token});
+}
+
+DeviceFit fit_to_device(const DeviceTimes& times, const KvCapacity& capacity) {
+    const Gpu& gpu = capacity.gpu;
+    const StepTimeCoefficients shipped = step_time_coefficients(gpu);
+    DeviceFit out;
+    out.products = fit_products(times, gpu, 2, dense_kernel(shipped, WeightKernel::sixteen_bit));
+    if (weight_kernel(NumberType::fp8, gpu) == WeightKernel::eight_bit)
+        out.products_8bit = fit_products(times, gpu, 1, dense_kernel(shipped, WeightKernel::eight_bit));
+    out.decode = fit_attention_law(decodes_of(times, 2), gpu.bytes_per_second);
+    out.decode_8bit = fit_attention_law(decodes_of(times, 1), gpu.bytes_per_second);
+    out.prefill_flops = prefill_share(times, gpu);
+    out.sampled_row_s = row_seconds(times.sampling);
+    fit_steps(times, capacity, out);
     return out;
 }
 
-CostFactors factors_of(const DeviceFit& fit, const Gpu& gpu) {
-    CostFactors out = as_shipped;
-    const auto set = [&](CostGroup group, const char* key, double found) {
-        if (found > 0) out[static_cast<std::size_t>(group)] = shipped(gpu, key) / found;
-    };
-    set(CostGroup::weight_reading, "weight_bandwidth", fit.weight_bandwidth);
-    set(CostGroup::products, "gemm_16bit", fit.gemm_16bit);
-    set(CostGroup::cache_reading, "kv_bandwidth", fit.kv_bandwidth);
-    return out;
+StepTimeCoefficients coefficients_of(const DeviceFit& fit, const Gpu& gpu) {
+    StepTimeCoefficients k = step_time_coefficients(gpu);
+    set_share(k.weight_bandwidth, fit.products.bandwidth);
+    set_share(k.gemm_16bit, fit.products.flops);
+    set_share(k.tile_loss_16bit, fit.products.tile_loss);
+    if (fit.products.points > 0) k.matrix_16bit_s = fit.products.launch_s;
+    set_share(k.weight_bandwidth_8bit, fit.products_8bit.bandwidth);
+    set_share(k.gemm_8bit, fit.products_8bit.flops);
+    set_share(k.tile_loss_8bit, fit.products_8bit.tile_loss);
+    if (fit.products_8bit.points > 0) k.matrix_8bit_s = fit.products_8bit.launch_s;
+    set_share(k.kv_bandwidth, fit.decode.share);
+    set_share(k.kv_bandwidth_8bit, fit.decode_8bit.share);
+    if (fit.layer_s > 0) {
+        // Piecewise graphs and none cost a layer more by what the CPU adds, which is not measured here.
+        const double more = fit.layer_s - k.layer_s;
+        k.layer_s += more;
+        k.layer_piecewise_s = std::max(k.layer_piecewise_s + more, k.layer_s);
+        k.layer_uncaptured_s = std::max(k.layer_uncaptured_s + more, k.layer_s);
+    }
+    return k;
 }
 
-std::string device_fit_table(const DeviceFit& fit, const DeviceTimes& times, const Gpu& gpu,
+std::string device_fit_table(const DeviceFit& fit, const DeviceTimes& times, const KvCapacity& capacity,
                              const std::string& other_name, const StepTimeCoefficients& other) {
+    const Gpu& gpu = capacity.gpu;
     const auto percent = [](double share) {
         return share > 0 ? fmt::format("{:.1f}%", 100 * share) : std::string("–");
     };
     const auto row = [](const std::string& what, const std::string& found, const std::string& beside,
                         const std::string& note) {
-        std::string line = "  " + padded_right(what, 46) + padded_left(found, 10) + padded_left(beside, 12);
+        std::string line = "  " + padded_right(what, 52) + padded_left(found, 10) + padded_left(beside, 12);
         return note.empty() ? line + "\n" : line + "   " + note + "\n";
     };
     const auto error = [](std::size_t points, double e) {
-        return points > 0 ? fmt::format("mean error {:.1f}%", 100 * e) : std::string();
+        return points > 0 ? fmt::format("mean error {:.1f}% of {} points", 100 * e, points) : std::string();
     };
+    const auto law = [](const AttentionLaw& l) {
+        return l.points == 0 ? std::string()
+                             : fmt::format("median error {:.1f}%, held out {:.1f}%, {} points",
+                                           100 * l.median_error, 100 * l.held_out_error, l.points);
+    };
+    const auto micro = [](double s) { return s > 0 ? fmt::format("{:.1f} us", s * 1e6) : std::string("–"); };
     std::string out = row("share of the data sheet", "measured", other_name, "");
     out += row("plain read", percent(times.read_bytes_per_second / gpu.bytes_per_second), "", "");
     out += row("copy", percent(times.copy_bytes_per_second / gpu.bytes_per_second), "", "");
-    out += row("reading weights (16-bit products, few tokens)", percent(fit.weight_bandwidth),
-               percent(other.weight_bandwidth), error(times.products.size(), fit.product_error));
-    out += row("16-bit products, many tokens", percent(fit.gemm_16bit), percent(other.gemm_16bit), "");
-    out += row("decode attention, 16-bit cache", percent(fit.kv_bandwidth), percent(other.kv_bandwidth),
-               error(times.attention.size(), fit.decode_error));
-    out += row("decode attention, fp8 cache", percent(fit.kv_bandwidth_8bit), "",
-               error(times.attention.size(), fit.decode_8bit_error));
+    out += row("reading weights (16-bit products, few tokens)", percent(fit.products.bandwidth),
+               percent(other.weight_bandwidth), error(fit.products.points, fit.products.error));
+    out += row("16-bit products, many tokens", percent(fit.products.flops), percent(other.gemm_16bit), "");
+    out +=
+        row("reading fp8 weights", percent(fit.products_8bit.bandwidth), percent(other.weight_bandwidth_8bit),
+            error(fit.products_8bit.points, fit.products_8bit.error));
+    out += row("fp8 products, many tokens", percent(fit.products_8bit.flops), percent(other.gemm_8bit), "");
+    out += row("decode attention, 16-bit cache", percent(fit.decode.share), percent(other.kv_bandwidth),
+               law(fit.decode));
+    out += row("decode attention, fp8 cache", percent(fit.decode_8bit.share),
+               percent(other.kv_bandwidth_8bit), law(fit.decode_8bit));
     out += row("prefill attention (our kernel; not in the profile)", percent(fit.prefill_flops),
                percent(other.attention_flops), "");
-    out += fmt::format("  fixed time: a product {:.1f} us, a decode's attention {:.1f} us\n",
-                       fit.product_s * 1e6, fit.decode_s * 1e6);
+    out += row("fixed times", "measured", other_name, "");
+    out += row("a 16-bit product", micro(fit.products.launch_s), micro(other.matrix_16bit_s), "");
+    out += row("a layer of a captured decode step", micro(fit.layer_s), micro(other.layer_s),
+               times.steps.empty() ? "" : error(times.steps.size(), fit.step_error));
+    out += row("a call of decode attention (not in the profile)", micro(fit.decode.fixed_s), "", "");
+    out += row("a sampled row (our sampling; not in the profile)", micro(fit.sampled_row_s),
+               micro(other.row_s), "");
+    if (!times.steps.empty()) {
+        out += row("whole decode steps, replayed", "measured", "predicted", "");
+        StepTimeCoefficients k = coefficients_of(fit, gpu);
+        k.layer_s = fit.layer_s, k.step_s = fit.stack_s;
+        for (const StepTimeMeasured& s : times.steps)
+            out +=
+                row(fmt::format("{} layers, {} @ {}", s.layers, s.rows, s.length),
+                    fmt::format("{:.2f} ms", s.seconds * 1e3),
+                    fmt::format("{:.2f} ms", predicted_step_seconds(capacity, k, fit.sampled_row_s, s) * 1e3),
+                    "");
+    }
+    if (!times.kv_blocks.empty()) {
+        out += row("blocks of the KV cache", "found", "predicted", "");
+        for (const KvBlocksFound& b : times.kv_blocks)
+            out += row(
+                b.what, fmt::format("{}", b.found), fmt::format("{}", b.predicted),
+                b.found > 0
+                    ? fmt::format("{:+.1f}%",
+                                  100 * (static_cast<double>(b.predicted) / static_cast<double>(b.found) - 1))
+                    : "none fits here");
+    }
     return out;
+}
+
+std::string device_fit_residuals(const DeviceFit& fit, const DeviceTimes& times, const KvCapacity& capacity) {
+    nlohmann::ordered_json out;
+    out["products"] = fit.products.error, out["products_8bit"] = fit.products_8bit.error;
+    for (const auto& [key, law] :
+         {std::pair<const char*, const AttentionLaw&>{"decode_attention", fit.decode},
+          {"decode_attention_8bit", fit.decode_8bit}})
+        out[key] = {{"points", law.points},
+                    {"fixed_us", law.fixed_s * 1e6},
+                    {"sequence_head_us", law.sequence_head_s * 1e6},
+                    {"share", law.share},
+                    {"power", law.power},
+                    {"median_error", law.median_error},
+                    {"p90_error", law.p90_error},
+                    {"held_out_error", law.held_out_error}};
+    StepTimeCoefficients k = coefficients_of(fit, capacity.gpu);
+    k.layer_s = fit.layer_s, k.step_s = fit.stack_s;
+    out["steps"] = nlohmann::ordered_json::array();
+    for (const StepTimeMeasured& s : times.steps)
+        out["steps"].push_back(
+            {{"layers", s.layers},
+             {"rows", s.rows},
+             {"length", s.length},
+             {"measured_ms", s.seconds * 1e3},
+             {"predicted_ms", predicted_step_seconds(capacity, k, fit.sampled_row_s, s) * 1e3}});
+    out["kv_blocks"] = nlohmann::ordered_json::array();
+    for (const KvBlocksFound& b : times.kv_blocks)
+        out["kv_blocks"].push_back({{"what", b.what}, {"found", b.found}, {"predicted", b.predicted}});
+    return out.dump();
 }
 
 }  // namespace windtunnel

@@ -1,5 +1,6 @@
 #pragma once
 #include "models/step_profile.hpp"
+#include "reports/attention_law.hpp"
 
 #include <cstdint>
 #include <string>
@@ -7,40 +8,70 @@
 
 namespace windtunnel {
 
-/// Times that were measured on a GPU, kernel by kernel (gpu/device_measure.hpp).
+/// Times that were measured on a GPU, kernel by kernel (gpu/calibration_point.hpp).
 struct ProductTime {
-    std::int64_t tokens = 0, outputs = 0, inputs = 0;  ///< in 16 bits
+    std::int64_t tokens = 0, outputs = 0, inputs = 0;
+    double seconds = 0;
+    int element_bytes = 2;
+};
+struct SamplingTime {
+    std::int64_t rows = 0, vocabulary = 0;
     double seconds = 0;
 };
-struct AttentionTime {
-    std::int64_t batch = 0, length = 0, queries = 1;
-    int heads = 0, kv_heads = 0, head_dim = 0, element_bytes = 2;
+struct StepTimeMeasured {
+    std::int64_t layers = 0, rows = 0, length = 0;
     double seconds = 0;
+};
+struct KvBlocksFound {
+    std::string what;  ///< "utilisation 0.9"
+    std::int64_t found = 0, predicted = 0;
 };
 struct DeviceTimes {
     double read_bytes_per_second = 0, copy_bytes_per_second = 0;
     std::vector<ProductTime> products;
     std::vector<AttentionTime> attention;
+    std::vector<SamplingTime> sampling;
+    std::vector<StepTimeMeasured> steps;
+    std::vector<KvBlocksFound> kv_blocks;
 };
 
-/// What they say in the step-time model's terms, as shares of the data sheet and seconds, with the mean of
-/// |predicted / measured - 1| over the points each was fitted to. 0 = nothing was measured.
+/// A family of products in the step-time model's terms; points 0 = too few were measured.
+struct ProductFit {
+    double bandwidth = 0, flops = 0, launch_s = 0, tile_loss = 0;
+    double error = 0;  ///< mean |predicted / measured - 1|
+    std::size_t points = 0;
+};
+
+/// What the times say in the step-time model's terms. 0 = nothing was measured.
 struct DeviceFit {
-    double weight_bandwidth = 0, gemm_16bit = 0, product_s = 0, product_error = 0;
-    double kv_bandwidth = 0, decode_s = 0, decode_error = 0;
-    double kv_bandwidth_8bit = 0, decode_8bit_error = 0;
+    ProductFit products, products_8bit;
+    AttentionLaw decode, decode_8bit;
     double prefill_flops = 0;  ///< share of the 16-bit peak that our own prefill kernel reaches
+    double sampled_row_s = 0;  ///< of our own sampling
+    double layer_s = 0;        ///< what a layer of our stack takes beyond its products and attention
+    double stack_s = 0;        ///< what a step takes beyond its layers, the head's product included
+    double step_error = 0;     ///< mean |predicted / measured - 1| of whole steps
 };
-/// Products: the fourth-power mean of reading the weights and multiplying, as the step-time model has it, and
-/// a fixed time. Decodes: a fixed time and reading the cache.
-[[nodiscard]] DeviceFit fit_to_device(const DeviceTimes& times, const Gpu& gpu);
+/// Products by the model's own formula (matrix_seconds), decodes by the law of attention_law.hpp. Whole steps
+/// are predicted from these; what they lack is given to layers and to the step, by least squares. `capacity`
+/// brings the model of the stack.
+[[nodiscard]] DeviceFit fit_to_device(const DeviceTimes& times, const KvCapacity& capacity);
 
-/// The shipped coefficients with what was measured in their place. Prefill attention stays as shipped: our
-/// prefill kernel is not the engines'.
-[[nodiscard]] CostFactors factors_of(const DeviceFit& fit, const Gpu& gpu);
+/// Seconds of a whole decode step of a dense 16-bit stack as the step-time model has it, without host time,
+/// and with `sampled_row_s` a row in place of the engine's sampling.
+[[nodiscard]] double predicted_step_seconds(const KvCapacity& capacity, const StepTimeCoefficients& k,
+                                            double sampled_row_s, const StepTimeMeasured& step);
+
+/// The shipped coefficients with what was measured in their place. Prefill attention, sampling and what a
+/// step costs besides its layers stay as shipped: our kernels there are not the engines'.
+[[nodiscard]] StepTimeCoefficients coefficients_of(const DeviceFit& fit, const Gpu& gpu);
 
 /// A table of what was measured beside `other`, a shipped or earlier profile's coefficients.
-[[nodiscard]] std::string device_fit_table(const DeviceFit& fit, const DeviceTimes& times, const Gpu& gpu,
-                                           const std::string& other_name, const StepTimeCoefficients& other);
+[[nodiscard]] std::string device_fit_table(const DeviceFit& fit, const DeviceTimes& times,
+                                           const KvCapacity& capacity, const std::string& other_name,
+                                           const StepTimeCoefficients& other);
+/// The same numbers as JSON, for a profile's residuals.
+[[nodiscard]] std::string device_fit_residuals(const DeviceFit& fit, const DeviceTimes& times,
+                                               const KvCapacity& capacity);
 
 }  // namespace windtunnel

@@ -30,6 +30,17 @@ attention() {
             compute-sanitizer --tool $tool --error-exitcode 9 "$program" check 12
         done
     fi
+    echo "== what calibrate measures: products, sampling, prefill, whole decode steps, blocks of the cache"
+    if nvcc -O3 -std=c++20 -I. -arch=native --expt-relaxed-constexpr -o build/attention/measure_check tools/measure_check.cu \
+        gpu/device_measure.cu gpu/decode_step.cu gpu/paged_attention*.cu gpu/attention_case.cpp gpu/attention_plan.cpp -lcublasLt; then
+        build/attention/measure_check || echo "some were not measured"
+        if command -v compute-sanitizer >/dev/null; then
+            echo "== compute-sanitizer memcheck of a decode step's kernels"
+            compute-sanitizer --tool memcheck --error-exitcode 9 build/attention/measure_check steps
+        fi
+    else
+        echo "not built: is cuBLAS there?"
+    fi
     echo "== the attention kernel: time by shape (batch @ tokens), share of the peak bandwidth"
     "$program" time build/attention/times.csv
     tools/attention_page.sh build/attention/times.csv ../shared/data/measured/decode_attention_kernels.csv.gz >build/attention/page.html

@@ -1,4 +1,7 @@
+#include "cli/calibrate_device.hpp"
+#include "cli/command_line.hpp"
 #include "models/step_profile.hpp"
+#include "tests/support/fake_gpu.hpp"
 #include "tests/support/program_run.hpp"
 #include "tests/support/small_demo.hpp"
 
@@ -226,4 +229,51 @@ TEST_CASE("run: a calibrated profile's step times are those of the servers on it
     CHECK_THAT(refused("--profile nowhere.json"), Catch::Contains("nowhere.json: cannot be read"));
     CHECK_THAT(refused("--set cluster.profiles=[scenario.yaml]"),
                Catch::Contains("cluster.profiles") && Catch::Contains("found text that is no JSON object"));
+}
+
+TEST_CASE("calibrate on a GPU: a profile that bench takes, whatever cut the measuring in two") {
+    const program::Folder folder;
+    DeviceCalibration what;
+    what.request.model = "meta-llama/Llama-3.1-8B-Instruct";
+    what.request.max_model_len = 8192;
+    what.out = (folder.path() / "gpu.json").string();
+    what.measurements = (folder.path() / "times.jsonl").string();
+    what.quiet = what.json = true;
+    KvRequest request = what.request;
+    request.gpu = "h100-sxm-80gb";
+    lab::FakeGpu broken(*kv_capacity(request)), gpu(broken.m_capacity);
+    broken.break_at = 30;
+    const auto calibrate = [&](lab::FakeGpu& on) {
+        return calibrate_with(what, on.identity(), on.measure(), [&on] { return on.elapsed(); });
+    };
+    // The machine dies in the middle.
+    CHECK_THROWS(calibrate(broken));
+    CHECK_FALSE(std::filesystem::exists(what.out));
+    CHECK(calibrate(gpu) == answered);
+    CHECK(gpu.measured < 200);
+    const json profile = json::parse(folder.read("gpu.json"));
+    CHECK(profile.at("gpu") == "h100-sxm-80gb");  // of "NVIDIA H100 80GB HBM3"
+    CHECK(profile.at("device") == "NVIDIA H100 80GB HBM3");
+    CHECK(profile.at("driver") == "CUDA 13.0");
+    CHECK(profile.at("coefficients").at("kv_bandwidth_8bit").get<double>() == Approx(0.7).epsilon(0.01));
+    CHECK(profile.at("coefficients").at("layer_us").get<double>() == Approx(17).epsilon(0.01));
+    CHECK(profile.at("residuals").at("steps").size() == 10);
+    // Everything known: nothing is measured again, but what failed; the same profile.
+    lab::FakeGpu idle(gpu.m_capacity);
+    CHECK(calibrate(idle) == answered);
+    CHECK(idle.measured == 3);
+    CHECK(json::parse(folder.read("gpu.json")) == profile);
+    const program::Ended bench =
+        program::run_in(folder.path(), windtunnel_program,
+                        "bench --model meta-llama/Llama-3.1-8B-Instruct --gpu h100-sxm-80gb --max-model-len "
+                        "8192 --max-concurrency 4 "
+                        "--num-prompts 8 --input-len 256 --output-len 32 --profile gpu.json -o json");
+    INFO(bench.error);
+    CHECK(bench.code == 0);
+    // Beside another profile; one of another GPU is refused.
+    what.compare = what.out;
+    CHECK(calibrate(idle) == answered);
+    what.request.gpu = "a100-sxm-80gb";
+    what.measurements.clear();
+    CHECK(calibrate(idle) == bad_input);
 }

@@ -280,6 +280,48 @@ TEST_CASE("mpi: a run that lost a rank goes on from its checkpoint, and gives th
     CHECK(folder.read("ranks.json") == folder.read("whole.json"));
 }
 
+TEST_CASE("mpi: sweep and plan under one, two and four ranks say the bytes of one process, and go on after a lost rank") {
+    const program::Folder folder;
+    small_demo(folder);
+    const std::string vary = "--vary ScaledObject/chat:spec.minReplicaCount=2:8:2 ";
+    const std::string sweep = "sweep scenario.yaml -q --trials 4 --race cost_per_month --set 'thresholds=[p99 ttft_ms < 1500]' " + vary;
+    const std::string plan = "plan scenario.yaml -q --trials 4 --search-trials 2 -o json --set 'thresholds=[p50 ttft_ms < 60000]' " + vary;
+    const program::Ended swept = in(folder, sweep + "-o json --out whole.jsonl"), planned = in(folder, plan);
+    REQUIRE(swept.code == 0);
+    REQUIRE(planned.code == 0);
+    for (const int count : {1, 2, 4}) {
+        const std::string file = "ranks" + std::to_string(count) + ".jsonl";
+        const program::Ended run = ranks(folder, count, sweep + "-o json --out " + file);
+        INFO(count << " ranks: " << run.error);
+        CHECK(run.code == 0);
+        CHECK(run.out == swept.out);
+        CHECK(folder.read(file) == folder.read("whole.jsonl"));
+        CHECK(ranks(folder, count, plan).out == planned.out);
+    }
+    // A rank is killed once the file has something to go on from.
+    const auto lose = [&](const std::string& command, const std::string& file) {
+        folder.write("lose.sh", "mpirun --oversubscribe --allow-run-as-root -n 3 " WINDTUNNEL_MPI_PROGRAM " " + command +
+                                    " >/dev/null 2>&1 & job=$!\n"
+                                    "for i in $(seq 3000); do [ \"$(cat " + file + " 2>/dev/null | wc -l)\" -ge 3 ] && break; sleep 0.01; done\n"
+                                    "kill -KILL $(pgrep -P $job | tail -1)\n"
+                                    "wait $job\n");
+        return std::system(("cd '" + folder.path().string() + "' && bash lose.sh 2>/dev/null").c_str());
+    };
+    const std::string kept = plan + "--checkpoint plan.kept";
+    CHECK(lose(kept, "plan.kept") != 0);
+    CHECK(ranks(folder, 2, kept).out == planned.out);
+    // Enough points that one batch of them is written before the rest.
+    const std::string long_sweep = "sweep scenario.yaml -q --trials 2 --vary ScaledObject/chat:spec.minReplicaCount=1:8:1 "
+                                   "--vary 'ScaledObject/chat:spec.triggers[0].metadata.threshold=4:12:2' ";
+    REQUIRE(in(folder, long_sweep + "-o json --out long.jsonl").code == 0);
+    CHECK(lose(long_sweep + "--out lost.jsonl", "lost.jsonl") != 0);
+    CHECK(folder.read("lost.jsonl") != folder.read("long.jsonl"));
+    const program::Ended again = ranks(folder, 2, long_sweep + "--out lost.jsonl");
+    INFO(again.error);
+    CHECK(again.code == 0);
+    CHECK(folder.read("lost.jsonl") == folder.read("long.jsonl"));
+}
+
 TEST_CASE("mpi: an input error is said once and ends all ranks; one that only a single rank meets ends them too") {
     const program::Folder folder;
     small_demo(folder);

@@ -140,6 +140,39 @@ TEST_CASE(
     CHECK(Json::parse(folder.read("kept.json"))["complete"] == false);
 }
 
+TEST_CASE("plan: killed or interrupted it goes on from its checkpoint, and says the same bytes") {
+    const program::Folder folder;
+    small_scenario(folder);
+    const std::string plan = "plan scenario.yaml -q --trials 6 --search-trials 2 -o json " + goals + two;
+    const auto whole = program::windtunnel_in(folder.path(), plan);
+    REQUIRE(whole.code == 0);
+    // Killed as soon as three configurations are kept.
+    folder.write("kill.sh", WINDTUNNEL_PROGRAM " " + plan +
+                                "--checkpoint kept >/dev/null 2>&1 & job=$!\n"
+                                "for i in $(seq 3000); do [ \"$(cat kept 2>/dev/null | wc -l)\" -ge 4 ] && "
+                                "break; sleep 0.01; done\n"
+                                "kill -KILL $job\n"
+                                "wait $job\n");
+    CHECK(std::system(("cd '" + folder.path().string() + "' && bash kill.sh 2>/dev/null").c_str()) != 0);
+    const std::string kept = folder.read("kept");
+    REQUIRE(std::count(kept.begin(), kept.end(), '\n') >= 4);
+    folder.write("kept", kept + "{\"stage\": \"sea");  // a line that was being written
+    const auto again = program::windtunnel_in(folder.path(), plan + "--checkpoint kept");
+    INFO(again.error);
+    CHECK(again.code == 0);
+    CHECK(again.out == whole.out);
+    CHECK(folder.read("kept").starts_with(kept));
+    // Asked once more it runs nothing.
+    const std::string all = folder.read("kept");
+    CHECK(program::windtunnel_in(folder.path(), plan + "--checkpoint kept").out == whole.out);
+    CHECK(folder.read("kept") == all);
+    const auto other = program::windtunnel_in(folder.path(), plan + "--seed 5 --checkpoint kept");
+    CHECK(other.code == 2);
+    CHECK(has(other.error, "kept:1: found a plan with another seed, allowed: another file"));
+    CHECK(has(program::windtunnel_in(folder.path(), plan + "--checkpoint scenario.yaml").error,
+              "scenario.yaml"));
+}
+
 TEST_CASE("plan: bad input is one clear error") {
     const program::Folder folder;
     small_scenario(folder);
