@@ -43,11 +43,13 @@ public:
 
     /// Takes the arrays for servers with up to these limits. Call once per trial.
     /// `cached_blocks`: how many of its KV blocks others may find again; `caching`: it caches prefixes at
-    /// all; `stages`: of its pipeline; `windows`: layers see a part of the context.
+    /// all; `stages`: of its pipeline; `windows`: layers see a part of the context;
+    /// `listed`: blocks of a prompt that each job lists, where prompts are computed in turns.
     WT_HD_COLD void take_memory(Arena<Layout>& arena, std::int32_t max_num_seqs, std::int32_t block_size,
                                 bool caching = false, std::int64_t cached_blocks = 0,
-                                std::int32_t stages = 1, bool windows = false) {
-        this->take_schedule_memory(arena, max_num_seqs, block_size, caching, cached_blocks, stages, windows);
+                                std::int32_t stages = 1, bool windows = false, std::int64_t listed = 0) {
+        this->take_schedule_memory(arena, max_num_seqs, block_size, caching, cached_blocks, stages, windows,
+                                   listed);
     }
 
     /// A freshly started engine: empty pool, empty queue, counters at zero.

@@ -13,6 +13,7 @@ struct JobBlocks {
     std::uint32_t shared = 0;          ///< how many of these it holds
     std::uint32_t left = 0xffffffffu;  ///< preempted: the run of its own blocks in the free list
     std::uint32_t left_full = 0;       ///< of these, how many were full and can be found again
+    std::uint32_t list = 0xffffffffu;  ///< of the shareable blocks that it holds, where these are listed
     std::uint32_t admitted = 0;        ///< it has been, at least once
 };
 
@@ -26,13 +27,21 @@ struct JobBlocks {
 /// - the copy of a block that is found (the oldest) is the parent of every cached block that follows it. A second
 ///   copy comes only from a prompt that ends with that block: it is computed again for the sake of its last token.
 /// A job's shareable blocks are therefore a list from the last backward, and no table is kept.
+///
+/// Several prompts that are computed in turns, a part of each in every step, break the second rule: who finds a chain
+/// may find blocks of both. Then (`lists`) each job has a table of the blocks that it holds.
 template <class Layout>
 class BlockCache {
 public:
     static constexpr std::uint32_t none = 0xffffffffu;
 
     /// Nodes for `blocks` blocks that others may find and `jobs` jobs that were preempted. Nothing when both are 0.
-    WT_HD_COLD void take_memory(Arena<Layout>& arena, std::int64_t blocks, std::int64_t jobs) {
+    /// `listed`: how many of its blocks each job lists; 0 = they are found by their parents.
+    WT_HD_COLD void take_memory(Arena<Layout>& arena, std::int64_t blocks, std::int64_t jobs, std::int64_t listed = 0) {
+        m_list_size = static_cast<std::uint32_t>(listed);
+        m_lists = arena.template take<std::uint32_t>(static_cast<std::size_t>(listed * jobs));
+        m_free_lists = arena.template take<std::uint32_t>(static_cast<std::size_t>(listed > 0 ? jobs : 0));
+        m_list_count = listed > 0 ? static_cast<std::uint32_t>(jobs) : 0;
         m_capacity = jobs == 0 ? 0 : static_cast<std::uint32_t>(blocks + 2 * jobs + 4);
         m_nodes = arena.template take<Node>(m_capacity);
         std::uint32_t slots = 0;
@@ -48,6 +57,8 @@ public:
         for (std::uint32_t i = 0; i < m_slots; ++i) m_table[i] = none;
         m_unused = none;
         m_fresh = 0;
+        for (std::uint32_t i = 0; i < m_list_count; ++i) m_free_lists[i] = i;
+        m_lists_left = m_list_count;
         m_first = m_last = none;
         push_run(blocks, 0, nullptr);
     }
@@ -75,8 +86,7 @@ public:
     WT_HD void take(JobBlocks& job, std::uint32_t block) {
         if (m_nodes[block].count == 0) unlink(block);
         ++m_nodes[block].count;
-        job.last = block;
-        ++job.shared;
+        hold(job, block);
     }
     /// A preempted job takes `blocks` of its own back, the first of them.
     WT_HD void take_left(JobBlocks& job, std::uint32_t blocks) {
@@ -130,8 +140,7 @@ public:
         made.parent = job.last;
         made.count = 1;
         made.twin = none;
-        job.last = index;
-        ++job.shared;
+        hold(job, index);
         for (std::uint32_t at = slot_of(made.key);; at = (at + 1) & m_mask) {
             if (m_table[at] == none) {
                 m_table[at] = index;
@@ -159,6 +168,7 @@ public:
             }
         }
         for (std::uint32_t block = job.last; job.shared > 0; --job.shared) {
+            if (job.list != none) block = m_lists[job.list * m_list_size + job.shared - 1];
             Node& node = m_nodes[block];
             const std::uint32_t parent = node.parent;
             if (--node.count == 0) {
@@ -168,6 +178,8 @@ public:
             block = parent;
         }
         job.last = none;
+        if (job.list != none) m_free_lists[m_lists_left++] = job.list;
+        job.list = none;
         return freed;
     }
 
@@ -189,6 +201,14 @@ private:
         return static_cast<std::uint32_t>((key * 0x9e3779b97f4a7c15u) >> 32) & m_mask;
     }
 
+    WT_HD void hold(JobBlocks& job, std::uint32_t block) {
+        if (m_list_size > 0) {
+            if (job.list == none) job.list = m_free_lists[--m_lists_left];
+            m_lists[job.list * m_list_size + job.shared] = block;
+        }
+        job.last = block;
+        ++job.shared;
+    }
     [[nodiscard]] WT_HD std::uint32_t take_node() {
         if (m_unused == none) return m_fresh++;
         const std::uint32_t index = m_unused;
@@ -279,6 +299,8 @@ private:
 
     ArenaArray<Node, Layout> m_nodes;
     ArenaArray<std::uint32_t, Layout> m_table;  ///< open addressing: the oldest copy of a content
+    ArenaArray<std::uint32_t, Layout> m_lists, m_free_lists;  ///< [list][position]; those that nobody has
+    std::uint32_t m_list_size = 0, m_list_count = 0, m_lists_left = 0;
     std::uint32_t m_capacity = 0, m_slots = 0, m_mask = 0;
     std::uint32_t m_fresh = 0, m_unused = none;  ///< nodes that were never used; a list of those that were
     std::uint32_t m_first = none, m_last = none;  ///< the free list

@@ -55,7 +55,7 @@ protected:
 
     WT_HD_COLD void take_schedule_memory(Arena<Layout>& arena, std::int32_t max_num_seqs,
                                          std::int32_t block_size, bool caching, std::int64_t cached_blocks,
-                                         std::int32_t stages, bool windows) {
+                                         std::int32_t stages, bool windows, std::int64_t listed) {
         const auto seqs = static_cast<std::size_t>(max_num_seqs);
         m_batch.take_memory(arena, max_num_seqs, block_size, windows);
         m_order = arena.template take<JobIndex>(2 * seqs);
@@ -64,7 +64,7 @@ protected:
         m_landing = arena.template take<JobIndex>(seqs);
         m_done = arena.template take<JobIndex>(seqs);
         m_waits = arena.template take<Wait>(seqs);
-        m_blocks.take_memory(arena, max_num_seqs, caching, cached_blocks);
+        m_blocks.take_memory(arena, max_num_seqs, caching, cached_blocks, listed);
         m_flights.take_memory(arena, stages, max_num_seqs);
     }
     WT_HD_COLD void start_schedule(const ServerConfig& config) {

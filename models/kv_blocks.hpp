@@ -20,9 +20,10 @@ public:
         [[nodiscard]] WT_HD std::int64_t idle() const { return blocks() - in_use; }
     };
 
-    /// `shareable`: how many blocks others may find again; `caching`: prefixes are cached at all.
-    WT_HD_COLD void take_memory(Arena<Layout>& arena, std::int32_t max_num_seqs, bool caching, std::int64_t shareable) {
-        m_cache.take_memory(arena, shareable, caching ? max_num_seqs : 0);
+    /// `shareable`: how many blocks others may find again; `listed`: how many of them a job may hold, where jobs list
+    /// them; `caching`: prefixes are cached at all.
+    WT_HD_COLD void take_memory(Arena<Layout>& arena, std::int32_t max_num_seqs, bool caching, std::int64_t shareable, std::int64_t listed) {
+        m_cache.take_memory(arena, shareable, caching ? max_num_seqs : 0, listed);
     }
     WT_HD_COLD void start(const ServerConfig& config) {
         m_block_size = static_cast<std::uint32_t>(config.block_size);

@@ -22,7 +22,8 @@ class StepwiseServer {
 public:
     using Pool = JobPool<Layout>;
 
-    void take_memory(Arena<Layout>&, std::int32_t, std::int32_t, bool = false, std::int64_t = 0, std::int32_t = 1, bool = false) {}
+    void take_memory(Arena<Layout>&, std::int32_t, std::int32_t, bool = false, std::int64_t = 0, std::int32_t = 1, bool = false,
+                     std::int64_t = 0) {}
 
     void start(const ServerConfig& config) {
         m_config = m_next_config = &config;

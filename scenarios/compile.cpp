@@ -278,10 +278,6 @@ private:
                 fails.push_back(gpu.device.empty() ? "no GPU" : gpu.device);
                 continue;
             }
-            if (made->long_prefill_threshold > 0 && made->prefix_caching && m_out.parts.shared_prefixes)
-                refuse(declared.where, declared.path,
-                       "a limit on the prefill of long prompts beside prompts that share prefixes is not simulated, allowed: "
-                       "--long-prefill-token-threshold 0, or --no-enable-prefix-caching");
             const auto memory_milli = static_cast<std::int32_t>(std::lround(here.capacity.gpu_memory_utilization * 1000));
             if (gpu.takes_turns) warn_of_turns(declared, gpu, memory_milli);
             servers[gpu.kind] = static_cast<std::int32_t>(m_out.parts.servers.size());

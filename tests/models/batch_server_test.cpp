@@ -83,6 +83,23 @@ TEST_CASE(
     CHECK(s == observe<StepwiseServer>(e));
 }
 
+TEST_CASE("prefix caching: who finds blocks of two prompts that were computed in turns holds and frees just these") {
+    // Two prompts with the same beginning, 8 tokens of each in a step: both compute the same blocks, each for itself. A
+    // third finds blocks of both (the oldest copies that are left), and when all have gone none is held.
+    Experiment e = plain({{0, 64, 1, -1, {0, 1}}, {0, 64, 40, -1, {0, 1}}, {9000, 64, 4, -1, {0, 1}}, {9500, 60, 9, -1, {0, 2}}});
+    e.tokens_per_node = 32;
+    e.limits.prefix_caching = true;
+    e.limits.block_size = 8;
+    e.limits.long_prefill_threshold = 8;
+    e.limits.max_model_len = 128;
+    e.limits.usable_blocks = 22;
+    e.scrapes = {20'000};
+    const Seen s = observe<BatchServer>(e);
+    CHECK(s == observe<StepwiseServer>(e));
+    CHECK(s.gauges[0].prefix_hits > 0);
+    CHECK(s.free_at_end == 22);
+}
+
 TEST_CASE("sliding windows: a sequence gives back the blocks that its window has left") {
     // Blocks of 4, one group of full attention and one with a window of 8. A step that brings token c + 1 gives back the
     // windowed blocks wholly left of c + 1 - 8: the first at c = 11. Steps: prefill until 1000, then 101 + c, so that

@@ -143,7 +143,10 @@ Seen observe(const Experiment& e) {
         if (e.limits.prefix_caching) pool.blocks = arena.take<JobBlocks>(pool.capacity);
         server.take_memory(arena, e.limits.max_num_seqs, e.limits.block_size, e.limits.prefix_caching,
                            nodes.empty() ? 0 : e.limits.usable_blocks, e.limits.pipeline_stages,
-                           e.limits.window_groups > 0);
+                           e.limits.window_groups > 0,
+                           e.limits.long_prefill_threshold > 0 && e.limits.prefix_caching && !nodes.empty()
+                               ? (e.limits.max_model_len + e.limits.block_size - 1) / e.limits.block_size
+                               : 0);
     };
     JobPool<Layout> pool;
     pool.requests = requests.data();
@@ -357,7 +360,6 @@ inline Experiment random_experiment(std::uint64_t seed) {
     }
     const std::int64_t priorities = pick(0, 3);
     for (Arrival& a : e.arrivals) {
-        if (l.long_prefill_threshold > 0) a.nodes.clear();  // refused with prefixes that are shared
         a.priority = static_cast<std::int16_t>(pick(-priorities, priorities));
         const std::int64_t room = l.max_model_len - static_cast<std::int64_t>(a.prompt) - a.output;
         if (pick(0, 2) == 0) a.unsaid = static_cast<std::uint32_t>(std::min(pick(1, 9), room));
