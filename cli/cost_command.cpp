@@ -18,6 +18,7 @@ struct CostFlags {
     RunFlags run;
     std::string by = "pool,workload,use";
     std::string output = "table";
+    bool share_idle = false;
 };
 
 int refuse(const Problems& problems) {
@@ -48,7 +49,8 @@ bool is_results_file(const std::string& file) {
     return head.find("\"windtunnel.results/v1\"") != std::string::npos;
 }
 
-int show(const CostFlags& flags, const CostBreakdown& breakdown, const std::vector<std::string>& by) {
+int show(const CostFlags& flags, CostBreakdown breakdown, const std::vector<std::string>& by) {
+    if (flags.share_idle) breakdown = with_idle_shared(std::move(breakdown));
     const std::string text = flags.output == "json"  ? cost_json(breakdown, by)
                              : flags.output == "csv" ? cost_csv(breakdown, by)
                                                      : cost_table(breakdown, by, wants_color(color_choice(flags.run.color)));
@@ -95,6 +97,8 @@ void add_cost_command(CLI::App& app, Invocation& invocation) {
     constexpr const char* output = "Output";
     command->add_option("--by", flags->by, "branches of the tree: " + join(cost_dimensions()) + "; default pool,workload,use")
         ->group(output);
+    command->add_flag("--share-idle", flags->share_idle, "shares what is no tenant's own (idle, starting, lost, other) out among the tenants")
+        ->group(output);
     command->add_option("-o,--output", flags->output, "table, json or csv")
         ->check(CLI::IsMember({"table", "json", "csv"}))
         ->group(output);
@@ -104,10 +108,14 @@ void add_cost_command(CLI::App& app, Invocation& invocation) {
         "\nIn place of a scenario, the results of a finished run (results.json) will do.\n"
         "Uses: busy = engine steps run; idle = ready and nothing to do, or room that no pod took; starting = nodes that\n"
         "come up, pods that pull and load; draining = pods that end, nodes that leave; lost = nodes that died, minimum\n"
-        "billing time. A month is 730 hours of the same. Parts add up to their totals to the micro-dollar.\n\n"
+        "billing time; unused = reserved or committed and not there; other = what is no node's time. A month is 730 hours of the same. Parts add up to their totals to the micro-dollar.\n\n"
+        "Tenants: a workload's busy time is divided among those whose requests it worked for (the trace's tenant column,\n"
+        "workload.tenant), by the time that each request would take of a replica full of requests like it. All other time\n"
+        "of pods labelled with a tenant (cluster.costs.tenant_label) is theirs; what is left is shared.\n\n"
         "Examples:\n"
         "  windtunnel cost scenario.yaml\n"
-        "  windtunnel cost results.json --by workload,use -o csv\n");
+        "  windtunnel cost results.json --by workload,use -o csv\n"
+        "  windtunnel cost scenario.yaml --by tenant,workload,use --share-idle\n");
     command->callback([flags, &invocation] {
         invocation.action = [flags, &invocation] { return run_cost(*flags, invocation.command); };
     });

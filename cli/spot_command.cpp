@@ -16,6 +16,13 @@ struct SpotFlags {
     std::string file, output = "table", ones;
     std::optional<double> step_s;
     double holdout = 0.5;
+    std::vector<std::string> against;
+};
+
+struct Unseen {
+    std::string file;
+    std::size_t nodes = 0;
+    std::optional<double> distance;  ///< nothing: its record says no lifetimes
 };
 
 Result<SpotHistory> read_history(const SpotFlags& f) {
@@ -35,6 +42,34 @@ int run_stats(const SpotFlags& f) {
     const std::string text =
         f.output == "json" ? spot_stats_json(*history).dump(2) + "\n" : spot_stats_table(*history);
     return print_data(text) ? answered : run_broke;
+}
+
+std::vector<SpotLifetime> lives_of(const SpotHistory& history) {
+    std::vector<SpotLifetime> out;
+    for (const SpotMarketRecord& m : history.markets)
+        for (const SpotLifetime& life : lifetimes_of(m)) out.push_back(life);
+    return out;
+}
+
+/// How far the fit is from records that it has not seen.
+Result<std::vector<Unseen>> compare(const SpotFlags& f, const SpotFit& fit) {
+    std::vector<Unseen> out;
+    Problems problems;
+    for (const std::string& file : f.against) {
+        SpotFlags other = f;
+        other.file = file;
+        const Result<SpotHistory> history = read_history(other);
+        if (!history) {
+            for (const Problem& p : history.problems()) problems.push_back(p);
+            continue;
+        }
+        const std::vector<SpotLifetime> lives = lives_of(*history);
+        Unseen row{file, lives.size(), std::nullopt};
+        if (history->names_nodes && !lives.empty()) row.distance = ks_distance(fit, survival_of(lives));
+        out.push_back(std::move(row));
+    }
+    if (!problems.empty()) return problems;
+    return out;
 }
 
 std::string fit_text(const SpotFit& fit) {
@@ -62,18 +97,27 @@ int run_fit(const SpotFlags& f) {
     // What the first part of the record says about the rest.
     std::optional<double> unseen;
     const auto before = fit_spot_market(first_part(*history, f.holdout), f.file);
-    std::vector<SpotLifetime> after;
-    const SpotHistory rest = last_part(*history, f.holdout);
-    for (const SpotMarketRecord& m : rest.markets)
-        for (const SpotLifetime& life : lifetimes_of(m)) after.push_back(life);
+    const std::vector<SpotLifetime> after = lives_of(last_part(*history, f.holdout));
+    const Result<std::vector<Unseen>> others = compare(f, *fit);
+    if (!others) {
+        print_errors(others.problems());
+        return bad_input;
+    }
     if (history->names_nodes && before && !after.empty()) unseen = ks_distance(*before, survival_of(after));
     if (f.output == "json") {
         nlohmann::ordered_json out = spot_fit_json(*fit);
         out["holdout"] = {{"share", f.holdout}, {"nodes", after.size()}, {"ks_distance", unseen ? nlohmann::ordered_json(*unseen) : nlohmann::ordered_json(nullptr)}};
+        nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+        for (const Unseen& u : *others)
+            rows.push_back({{"file", u.file}, {"nodes", u.nodes}, {"ks_distance", u.distance ? nlohmann::ordered_json(*u.distance) : nlohmann::ordered_json(nullptr)}});
+        if (!rows.empty()) out["against"] = std::move(rows);
         return print_data(out.dump(2) + "\n") ? answered : run_broke;
     }
     std::string text = fit_text(*fit);
     if (unseen) text += fmt::format(";\n fitted to the first {:.0f}% of it, to the {} nodes of the rest {:.4f}", 100 * f.holdout, after.size(), *unseen);
+    for (const Unseen& u : *others)
+        text += u.distance ? fmt::format("\n to the {} nodes of {}, which it has not seen, {:.4f}", u.nodes, u.file, *u.distance)
+                           : fmt::format("\n {} does not say which node went: there are no lifetimes to compare with", u.file);
     return print_data(text + "\n") ? answered : run_broke;
 }
 
@@ -107,6 +151,7 @@ void add_spot_command(CLI::App& app, Invocation& invocation) {
     CLI::App* fit = spot->add_subcommand("fit", "Fits a stochastic market to a recorded one, and says how far it is from it");
     add_read_flags(*fit, *flags);
     fit->add_option("--holdout", flags->holdout, "also fit this share of the record, and compare with the rest")->check(CLI::Range(0.05, 0.95))->capture_default_str();
+    add_list(*fit, "--against", flags->against, "another record, that the fit has not seen, to compare it with; repeatable");
     fit->callback([flags, &invocation] { invocation.action = [flags] { return run_fit(*flags); }; });
     spot->callback([spot, &invocation] {
         if (spot->get_subcommands().empty())

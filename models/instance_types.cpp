@@ -92,6 +92,7 @@ Result<const Cloud*> get_cloud(std::string_view name) {
     if (folded == "eks") folded = "aws";
     if (folded == "gke") folded = "gcp";
     if (folded == "aks") folded = "azure";
+    if (folded == "oke") folded = "oci";
     std::vector<std::string> known;
     for (const Cloud& cloud : all_clouds()) {
         if (cloud.name == folded) return &cloud;
@@ -120,6 +121,15 @@ Result<const InstanceType*> get_instance_type(std::string_view cloud, std::strin
 std::string region_of_zone(std::string_view cloud, std::string_view zone) {
     const std::string folded = folded_name(cloud);
     const std::size_t dash = zone.rfind('-');
+    if (folded == "oci" || folded == "oke") {  // "ap-tokyo-1-AD-1"; older regions by their keys, "Uocm:PHX-AD-1"
+        std::string ad = folded_name(zone.substr(zone.find(':') == std::string_view::npos ? 0 : zone.find(':') + 1));
+        const std::size_t at = ad.find("-ad-");
+        if (at == std::string::npos) return std::string(zone);
+        ad.resize(at);
+        for (const auto& [key, region] : {std::pair{"phx", "us-phoenix-1"}, {"iad", "us-ashburn-1"}, {"fra", "eu-frankfurt-1"}, {"lhr", "uk-london-1"}})
+            if (ad == key) return region;
+        return ad;
+    }
     if (folded == "aws" || folded == "eks") {
         const bool lettered =
             zone.size() >= 2 && zone.back() >= 'a' && zone.back() <= 'z' && is_digit(zone[zone.size() - 2]);

@@ -23,7 +23,7 @@ struct InstancePrice {
 
 /// One instance type of one cloud. From models/data/instance_types.json, which names the sources and dates.
 struct InstanceType {
-    std::string cloud;  ///< "aws", "gcp", "azure"
+    std::string cloud;  ///< "aws", "gcp", "azure", "oci"
     std::string name;   ///< "g5.xlarge", "g2-standard-8", "Standard_NC24ads_A100_v4"
     std::string arch = "amd64";  ///< as the node label kubernetes.io/arch says it
     std::string gpu;    ///< a name of the GPU catalogue; "" = none
@@ -49,7 +49,7 @@ struct Cloud {
 [[nodiscard]] const std::vector<Cloud>& all_clouds();
 [[nodiscard]] const std::vector<InstanceType>& all_instance_types();
 
-/// The cloud of that name ("aws", "gcp", "azure"); "eks", "gke" and "aks" are accepted.
+/// The cloud of that name ("aws", "gcp", "azure", "oci"); "eks", "gke", "aks" and "oke" are accepted.
 [[nodiscard]] Result<const Cloud*> get_cloud(std::string_view name);
 /// The type of that name in that cloud, case ignored; unknown names are answered with the nearest.
 [[nodiscard]] Result<const InstanceType*> get_instance_type(std::string_view cloud, std::string_view name);

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -19,7 +20,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* use_names[node_uses] = {"busy", "idle", "starting", "draining", "lost"};
+constexpr const char* unused_use = "unused";  ///< reserved or committed, and no node of the run's
 constexpr const char* nobody = "(no pod)";
+constexpr const char* everybody = "(shared)";  ///< what is no tenant's own
 
 struct Dimension {
     const char* name;
@@ -29,7 +32,7 @@ constexpr Dimension dimensions[] = {
     {"pool", &CostRow::pool},           {"capacity_type", &CostRow::capacity_type},
     {"instance_type", &CostRow::instance_type}, {"workload", &CostRow::workload},
     {"namespace", &CostRow::name_space}, {"model", &CostRow::model},
-    {"use", &CostRow::use},
+    {"tenant", &CostRow::tenant},       {"use", &CostRow::use},
 };
 std::string CostRow::*dimension_named(const std::string& name) {
     for (const Dimension& d : dimensions)
@@ -38,8 +41,9 @@ std::string CostRow::*dimension_named(const std::string& name) {
 }
 std::string label_of(const CostRow& row, const std::string& dimension) {
     const std::string& text = row.*dimension_named(dimension);
-    return text.empty() ? nobody : text;
+    return !text.empty() ? text : dimension == "tenant" ? everybody : nobody;
 }
+bool is_named(const std::string& label) { return label != nobody && label != everybody; }
 
 /// Rows with equal labels of the first dimension, in the order in which they first come.
 struct Group {
@@ -119,7 +123,7 @@ private:
 Json tree_json(const std::vector<Group>& groups, const std::vector<std::string>& by) {
     Json out = Json::array();
     for (const Group& g : groups) {
-        Json node{{by[0], g.label == nobody ? Json(nullptr) : Json(g.label)},
+        Json node{{by[0], is_named(g.label) ? Json(g.label) : Json(nullptr)},
                   {"usd", decimal_usd(g.micro_usd)},
                   {"usd_per_month", decimal_usd(g.monthly)}};
         if (by.size() > 1) node["parts"] = tree_json(grouped(g.rows, by[1]), rest_of(by));
@@ -137,7 +141,7 @@ std::string csv_field(const std::string& text) {
 
 void csv_lines(const std::vector<Group>& groups, const std::vector<std::string>& by, const std::string& before, std::string& out) {
     for (const Group& g : groups) {
-        const std::string line = before + csv_field(g.label == nobody ? "" : g.label) + ',';
+        const std::string line = before + csv_field(is_named(g.label) ? g.label : "") + ',';
         if (by.size() > 1)
             csv_lines(grouped(g.rows, by[1]), rest_of(by), line, out);
         else
@@ -192,6 +196,124 @@ std::vector<std::int64_t> apportioned(std::int64_t total, const std::vector<doub
     return parts;
 }
 
+namespace {
+
+/// The tenants of each workload, and the place among them of each account.
+class TenantShares {
+public:
+    explicit TenantShares(const RunResults& results)
+        : m_results(results), m_names(results.workloads.size()), m_place(results.accounts.size()) {
+        std::vector<std::vector<double>> work(results.workloads.size());
+        for (std::size_t a = 0; a < results.accounts.size(); ++a) {
+            const AccountLabel& account = results.accounts[a];
+            std::vector<std::string>& names = m_names[account.workload];
+            m_place[a] = static_cast<std::size_t>(std::find(names.begin(), names.end(), account.tenant) - names.begin());
+            if (m_place[a] == names.size()) names.push_back(account.tenant);
+            work[account.workload].resize(names.size());
+            for (const TrialNumbers& t : results.trials) work[account.workload][m_place[a]] += work_of(t, a);
+        }
+        for (std::size_t w = 0; w < m_names.size(); ++w) keep_largest(w, work[w]);
+    }
+    [[nodiscard]] const std::vector<std::string>& names(std::size_t workload) const { return m_names[workload]; }
+
+    /// Which part of the workload's work in a trial was each tenant's; all zero where there was none.
+    [[nodiscard]] std::vector<double> of(const TrialNumbers& trial, std::size_t workload) const {
+        std::vector<double> out(m_names[workload].size());
+        double all = 0;
+        for (std::size_t a = 0; a < m_place.size(); ++a) {
+            if (m_results.accounts[a].workload != workload) continue;
+            out[m_place[a]] += work_of(trial, a);
+            all += work_of(trial, a);
+        }
+        for (double& share : out) share = all > 0 ? share / all : 0;
+        return out;
+    }
+
+private:
+    [[nodiscard]] double work_of(const TrialNumbers& t, std::size_t account) const {
+        const std::size_t behind = m_place.size() - account;  // accounts stand last
+        return behind <= t.node_use.size() ? t.node_use[t.node_use.size() - behind].to_double() : 0;
+    }
+    /// Puts all but the tenants with the most work in one place.
+    void keep_largest(std::size_t w, const std::vector<double>& work) {
+        if (m_names[w].size() <= tenants_shown) return;
+        std::vector<std::size_t> order(work.size()), place(work.size());
+        std::iota(order.begin(), order.end(), std::size_t{0});
+        std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return work[a] > work[b]; });
+        std::vector<std::string> names;
+        for (std::size_t i = 0; i < order.size(); ++i) {
+            place[order[i]] = std::min(i, tenants_shown);
+            if (i < tenants_shown) names.push_back(m_names[w][order[i]]);
+        }
+        names.push_back(fmt::format("({} others)", order.size() - tenants_shown));
+        m_names[w] = std::move(names);
+        for (std::size_t a = 0; a < m_place.size(); ++a)
+            if (m_results.accounts[a].workload == w) m_place[a] = place[m_place[a]];
+    }
+
+    const RunResults& m_results;
+    std::vector<std::vector<std::string>> m_names;  ///< [workload]
+    std::vector<std::size_t> m_place;               ///< [account]
+};
+
+/// The rows of one pool: what is committed and unused, then every workload by use, busy time by tenant.
+void add_pool(const RunResults& results, std::size_t p, std::int64_t micro_usd, const TenantShares& tenants, CostBreakdown& out) {
+    const std::size_t workloads = results.workloads.size(), row = (workloads + 1) * node_uses;
+    std::vector<CostRow> rows;
+    std::vector<double> weights;
+    const auto add = [&](const WorkloadLabel& w, const std::string& tenant, const char* use) {
+        rows.push_back({results.pools[p].pool, results.pools[p].capacity_type, results.pools[p].instance_type, w.target,
+                        w.name_space, w.model, tenant, use, 0, 0});
+        weights.push_back(0);
+    };
+    const WorkloadLabel none;
+    std::vector<std::size_t> first(workloads);  // of the tenants' rows of each workload
+    for (std::size_t i = 0; i < row; ++i) {
+        const WorkloadLabel& w = i / node_uses < workloads ? results.workloads[i / node_uses] : none;
+        add(w, w.tenant, use_names[i % node_uses]);
+    }
+    for (std::size_t w = 0; w < workloads; ++w) {
+        first[w] = rows.size();
+        for (const std::string& tenant : tenants.names(w))
+            add(results.workloads[w], tenant.empty() ? results.workloads[w].tenant : tenant, use_names[0]);
+    }
+    std::int64_t unused = 0;
+    for (const TrialNumbers& t : results.trials) {
+        unused += t.pools[p].unused_micro_usd;
+        if (t.node_use.empty()) continue;  // numbers that no trial gave
+        for (std::size_t i = 0; i < row; ++i) {
+            const double cell = t.node_use[p * row + i].to_double();
+            const std::size_t w = i / node_uses;
+            if (cell == 0 || i % node_uses != 0 || w == workloads) {
+                weights[i] += cell;
+                continue;
+            }
+            const std::vector<double> shares = tenants.of(t, w);
+            double rest = cell;
+            for (std::size_t k = 0; k < shares.size(); ++k) {
+                weights[first[w] + k] += cell * shares[k];
+                rest = 0;
+            }
+            if (std::accumulate(shares.begin(), shares.end(), 0.0) == 0) rest = cell;
+            weights[i] += rest;
+        }
+        // Time billed beyond a node's life is lost, and nobody's.
+        weights[row - 1] += t.pools[p].minimum_extra.to_double() * static_cast<double>(node_shares);
+    }
+    unused = std::min(divided_half_even(unused, static_cast<std::int64_t>(results.trials.size())), micro_usd);
+    if (std::all_of(weights.begin(), weights.end(), [](double w) { return w == 0; })) unused = micro_usd;
+    const std::vector<std::int64_t> parts = apportioned(micro_usd - unused, weights);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        rows[i].micro_usd = parts[i];
+        if (parts[i] > 0) out.rows.push_back(std::move(rows[i]));
+    }
+    if (unused > 0)
+        out.rows.push_back({results.pools[p].pool, results.pools[p].capacity_type, results.pools[p].instance_type, "", "",
+                            "", "", unused_use, unused, 0});
+}
+
+}  // namespace
+
 CostBreakdown cost_breakdown(const RunResults& results) {
     CostBreakdown out;
     out.scenario = results.scenario;
@@ -202,33 +324,49 @@ CostBreakdown cost_breakdown(const RunResults& results) {
     for (const TrialNumbers& t : results.trials) out.output_tokens += t.output_tokens;
     if (results.trials.empty()) return out;
     const Summary summary = summarise(results);
-    const std::size_t workloads = results.workloads.size(), row = (workloads + 1) * node_uses;
+    const TenantShares tenants(results);
     for (std::size_t p = 0; p < results.pools.size(); ++p) {
-        if (results.pools[p].capacity_type == "other") {  // no node's time
-            if (summary.pools[p].micro_usd > 0)
-                out.rows.push_back({results.pools[p].pool, "other", "", "", "", "", "other", summary.pools[p].micro_usd, 0});
-            continue;
-        }
-        std::vector<double> weights(row, 0);
-        for (const TrialNumbers& t : results.trials) {
-            if (t.node_use.empty()) continue;  // numbers that no trial gave
-            for (std::size_t i = 0; i < row; ++i) weights[i] += t.node_use[p * row + i].to_double();
-            // Time billed beyond a node's life is lost, and nobody's.
-            weights[row - 1] += t.pools[p].minimum_extra.to_double() * static_cast<double>(node_shares);
-        }
-        // What is committed and never used is nobody's.
-        if (std::all_of(weights.begin(), weights.end(), [](double w) { return w == 0; })) weights[row - 1] = 1;
-        const std::vector<std::int64_t> parts = apportioned(summary.pools[p].micro_usd, weights);
-        for (std::size_t i = 0; i < row; ++i) {
-            if (parts[i] == 0) continue;
-            const WorkloadLabel none;
-            const WorkloadLabel& w = i / node_uses < workloads ? results.workloads[i / node_uses] : none;
-            out.rows.push_back({results.pools[p].pool, results.pools[p].capacity_type, results.pools[p].instance_type,
-                                w.target, w.name_space, w.model, use_names[i % node_uses], parts[i], 0});
-        }
+        if (results.pools[p].capacity_type != "other")
+            add_pool(results, p, summary.pools[p].micro_usd, tenants, out);
+        else if (summary.pools[p].micro_usd > 0)  // no node's time
+            out.rows.push_back({results.pools[p].pool, "other", "", "", "", "", "", "other", summary.pools[p].micro_usd, 0});
     }
     project(out);
     return out;
+}
+
+CostBreakdown with_idle_shared(CostBreakdown breakdown) {
+    const auto tenants_in = [&](auto&& counts) {
+        std::map<std::string, double> out;
+        for (const CostRow& r : breakdown.rows)
+            if (!r.tenant.empty() && counts(r)) out[r.tenant] += static_cast<double>(r.micro_usd);
+        return out;
+    };
+    std::vector<CostRow> rows;
+    for (const CostRow& r : breakdown.rows) {
+        std::map<std::string, double> among;
+        if (r.tenant.empty() && !r.workload.empty())
+            among = tenants_in([&](const CostRow& o) { return o.workload == r.workload && o.name_space == r.name_space; });
+        if (r.tenant.empty() && among.empty()) among = tenants_in([&](const CostRow& o) { return o.pool == r.pool; });
+        if (r.tenant.empty() && among.empty()) among = tenants_in([](const CostRow&) { return true; });
+        if (among.empty()) {
+            rows.push_back(r);
+            continue;
+        }
+        std::vector<double> weights;
+        for (const auto& [tenant, weight] : among) weights.push_back(weight);
+        const std::vector<std::int64_t> parts = apportioned(r.micro_usd, weights);
+        std::size_t i = 0;
+        for (const auto& [tenant, weight] : among) {
+            CostRow part = r;
+            part.tenant = tenant;
+            part.micro_usd = parts[i++];
+            if (part.micro_usd > 0) rows.push_back(std::move(part));
+        }
+    }
+    breakdown.rows = std::move(rows);
+    project(breakdown);
+    return breakdown;
 }
 
 nlohmann::ordered_json cost_rows_json(const CostBreakdown& breakdown) {
@@ -241,6 +379,7 @@ nlohmann::ordered_json cost_rows_json(const CostBreakdown& breakdown) {
                            {"workload", text(r.workload)},
                            {"namespace", text(r.name_space)},
                            {"model", text(r.model)},
+                           {"tenant", text(r.tenant)},
                            {"use", r.use},
                            {"usd", decimal_usd(r.micro_usd)},
                            {"usd_per_month", decimal_usd(r.monthly_micro_usd)}});
@@ -296,7 +435,7 @@ std::string cost_table(const CostBreakdown& breakdown, const std::vector<std::st
     table.line("OVERALL TOTAL", breakdown.micro_usd(), breakdown.monthly_micro_usd());
     out += table.text(spoken_duration(breakdown.span_s));
     Table uses(breakdown, coloured);
-    for (const char* use : {use_names[0], use_names[1], use_names[2], use_names[3], use_names[4], "other"}) {
+    for (const char* use : {use_names[0], use_names[1], use_names[2], use_names[3], use_names[4], unused_use, "other"}) {
         std::int64_t micro = 0, monthly = 0;
         for (const CostRow& r : breakdown.rows)
             if (r.use == use) {
@@ -306,6 +445,14 @@ std::string cost_table(const CostBreakdown& breakdown, const std::vector<std::st
         if (micro > 0) uses.line(use, micro, monthly);
     }
     out += '\n' + uses.text(spoken_duration(breakdown.span_s));
+    for (const char* dimension : {"namespace", "tenant"}) {
+        const std::vector<Group> groups = grouped(breakdown.rows, dimension);
+        const auto named = std::count_if(groups.begin(), groups.end(), [](const Group& g) { return is_named(g.label); });
+        if (named < (std::string(dimension) == "tenant" ? 1 : 2) || by == std::vector<std::string>{dimension}) continue;
+        Table owners(breakdown, coloured);
+        for (const Group& g : groups) owners.line(g.label, g.micro_usd, g.monthly);
+        out += '\n' + owners.text(spoken_duration(breakdown.span_s));
+    }
     if (breakdown.output_tokens > 0 && breakdown.trials > 0)
         out += fmt::format("\n {} USD per 1M output tokens\n",
                            short_usd(static_cast<double>(breakdown.micro_usd()) * static_cast<double>(breakdown.trials) /

@@ -12,7 +12,8 @@ namespace windtunnel {
 struct CostRow {
     std::string pool, capacity_type, instance_type;
     std::string workload, name_space, model;  ///< "" = room that no pod took
-    std::string use;                          ///< busy, idle, starting, draining, lost
+    std::string tenant;                       ///< whose; "" = nobody's own, so everybody's
+    std::string use;                          ///< busy, idle, starting, draining, lost, unused, other
     std::int64_t micro_usd = 0;               ///< over the span; mean of the trials
     std::int64_t monthly_micro_usd = 0;       ///< the same over 730 hours
 };
@@ -34,7 +35,15 @@ struct CostBreakdown {
 /// the largest remainders, the first ones first (Hamilton's method). Weights are not negative.
 [[nodiscard]] std::vector<std::int64_t> apportioned(std::int64_t total, const std::vector<double>& weights);
 
+/// What a workload's busy time cost goes to the tenants whose requests it worked for, by their work
+/// (models/request_work.hpp) in that trial. Its other time is its own tenant's, if its pods are labelled with one. Of a
+/// workload, the tenants past the `tenants_shown` with the most work stand together.
 [[nodiscard]] CostBreakdown cost_breakdown(const RunResults& results);
+inline constexpr std::size_t tenants_shown = 200;
+
+/// The same with nobody's part shared out among the tenants, by what they have of the same workload, or else of the
+/// same pool, or else of all. Without tenants it stays as it is.
+[[nodiscard]] CostBreakdown with_idle_shared(CostBreakdown breakdown);
 
 /// results/v1's `cost_breakdown`, and back from a file.
 [[nodiscard]] nlohmann::ordered_json cost_rows_json(const CostBreakdown& breakdown);

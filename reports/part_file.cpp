@@ -31,11 +31,12 @@ Json position_json(const SourcePosition& p) { return Json::array({p.file, p.line
 Json head_json(const PartHead& head) {
     const RunResults& r = head.run;
     // What is added to a run does not compile until it is written and read here, or is known not to be needed.
-    [[maybe_unused]] const auto& [scenario_, hash_, seed_, first_, backend_, complete_, span_, goodput_, pools_, workloads_,
+    [[maybe_unused]] const auto& [scenario_, hash_, seed_, first_, backend_, complete_, span_, goodput_, pools_, workloads_, accounts_,
                                   thresholds_, alerts_, warnings_, trials_, cluster_, sections_] = r;
-    Json out, alerts = Json::array(), pools = Json::array(), workloads = Json::array(), thresholds = Json::array(), warnings = Json::array();
+    Json out, alerts = Json::array(), pools = Json::array(), workloads = Json::array(), accounts = Json::array(), thresholds = Json::array(), warnings = Json::array();
     for (const PoolLabel& p : r.pools) pools.push_back(Json::array({p.pool, p.capacity_type, p.instance_type}));
-    for (const WorkloadLabel& w : r.workloads) workloads.push_back(Json::array({w.target, w.name_space, w.model}));
+    for (const WorkloadLabel& w : r.workloads) workloads.push_back(Json::array({w.target, w.name_space, w.model, w.tenant}));
+    for (const AccountLabel& a : r.accounts) accounts.push_back(Json::array({a.tenant, a.workload}));
     for (const Threshold& t : r.thresholds) thresholds.push_back(t.expression);
     for (const AlertLabel& a : r.alerts)
         alerts.push_back(Json::array({a.name, a.group, a.severity, a.index, a.not_evaluated}));
@@ -53,6 +54,7 @@ Json head_json(const PartHead& head) {
     out["has_goodput"] = r.has_goodput;
     out["pools"] = std::move(pools);
     out["workloads"] = std::move(workloads);
+    out["accounts"] = std::move(accounts);
     out["thresholds"] = std::move(thresholds);
     out["alerts"] = std::move(alerts);
     out["warnings"] = std::move(warnings);
@@ -76,7 +78,11 @@ PartHead head_of(const Json& json) {
     r.has_goodput = json.at("has_goodput").get<bool>();
     const auto word = [](const Json& row, std::size_t i) { return row.at(i).get<std::string>(); };
     for (const Json& p : json.at("pools")) r.pools.push_back({word(p, 0), word(p, 1), word(p, 2)});
-    for (const Json& w : json.at("workloads")) r.workloads.push_back({word(w, 0), word(w, 1), word(w, 2)});
+    for (const Json& w : json.at("workloads")) r.workloads.push_back({word(w, 0), word(w, 1), word(w, 2), word(w, 3)});
+    for (const Json& a : json.at("accounts")) {
+        r.accounts.push_back({a.at(1).get<std::uint32_t>(), word(a, 0)});
+        if (r.accounts.back().workload >= r.workloads.size()) throw std::invalid_argument("an account of no workload");
+    }
     for (const Json& a : json.at("alerts"))
         r.alerts.push_back({word(a, 0), word(a, 1), word(a, 2), a.at(3).get<std::int32_t>(), word(a, 4)});
     for (const Json& w : json.at("warnings"))

@@ -254,14 +254,18 @@ std::int64_t TrialNumbers::micro_usd() const {
 namespace {
 
 /// Committed nodes are paid for all the time at their own price; those in use cost nothing besides.
-void settle_commitment(const CompiledPool& pool, const PoolTally& tally, Tick span, WideSum& price) {
-    if (pool.committed_nodes == 0) return;
-    WideSum listed;  // 96 bits of ticks times 44 bits of price: by words
-    listed.add_product(tally.covered.ticks.low, static_cast<std::uint64_t>(pool.nano_usd_per_hour));
-    listed.high += tally.covered.ticks.high * static_cast<std::uint64_t>(pool.nano_usd_per_hour);
-    price.subtract(listed);
-    price.add_product(static_cast<std::uint64_t>(span.count),
-                      static_cast<std::uint64_t>(pool.committed_nodes) * static_cast<std::uint64_t>(pool.committed_nano_usd_per_hour));
+/// Returns what of it nobody used, in micro-USD.
+std::int64_t settle_commitment(const CompiledPool& pool, const PoolTally& tally, Tick span, WideSum& price) {
+    if (pool.committed_nodes == 0) return 0;
+    const auto each = static_cast<std::uint64_t>(pool.committed_nano_usd_per_hour);
+    WideSum all, used;  // 96 bits of ticks times 44 bits of price: by words
+    all.add_product(static_cast<std::uint64_t>(span.count), static_cast<std::uint64_t>(pool.committed_nodes) * each);
+    used.add_product(tally.covered.ticks.low, each);
+    used.high += tally.covered.ticks.high * each;
+    price.subtract(tally.covered_price.ticks);
+    price.merge(all);
+    all.subtract(used);
+    return micro_usd_of(all);
 }
 
 /// What is billed besides node time, in whole micro-dollars.
@@ -270,7 +274,9 @@ PoolNumbers other_cost(const CompiledCost& c, const Tally& t, Tick span) {
     const double nano = static_cast<double>(c.nano_usd_per_hour) * to_seconds(span) / 3600 + c.nano_usd_per_node_hour * node_hours +
                         c.nano_usd_per_output_token * static_cast<double>(t.output_tokens) +
                         c.nano_usd_per_prompt_token * static_cast<double>(t.prompt_tokens);
-    return {0, std::llround(nano / 1000), 0, {}};
+    PoolNumbers out;
+    out.micro_usd = std::llround(nano / 1000);
+    return out;
 }
 
 }  // namespace
@@ -287,7 +293,9 @@ RunResults results_of(const CompiledScenario& scenario, std::vector<Threshold> t
     for (const CompiledPool& p : scenario.pools)
         out.pools.push_back({p.name, p.capacity_type, p.instance_type});
     for (const CompiledCost& c : scenario.other_costs) out.pools.push_back({c.name, "other", ""});
-    for (const CompiledWorkload& w : scenario.workloads) out.workloads.push_back({w.target, w.name_space, w.model});
+    for (const CompiledWorkload& w : scenario.workloads)
+        out.workloads.push_back({w.target, w.name_space, w.model, w.tenant});
+    for (const CompiledAccount& a : scenario.accounts) out.accounts.push_back({a.workload, a.tenant});
     out.thresholds = std::move(thresholds);
     for (const CompiledAlert& a : scenario.alerts)
         out.alerts.push_back({a.name, a.group, a.severity, a.index, a.not_evaluated});
@@ -361,13 +369,23 @@ TrialNumbers numbers_of(const CompiledScenario& scenario, const std::vector<Thre
             ticks.merge(extra);
             return ticks.to_double() / static_cast<double>(ticks_per_second) / 3600;
         };
+        PoolNumbers n;
         WideSum price = pool.price.ticks;
         price.subtract(pool.refund);
-        settle_commitment(scenario.pools[p], pool, scenario.parts.span, price);
+        n.unused_micro_usd = settle_commitment(scenario.pools[p], pool, scenario.parts.span, price);
         price.merge(pool.minimum_extra_price);
-        out.pools.push_back({hours(pool.nodes.ticks, pool.minimum_extra), micro_usd_of(price), pool.nodes.most,
-                             pool.minimum_extra_price});
-        out.gpu_hours += hours(pool.gpus.ticks, pool.minimum_extra_gpus);
+        n.node_hours = hours(pool.nodes.ticks, pool.minimum_extra);
+        n.micro_usd = micro_usd_of(price);
+        n.nodes_most = pool.nodes.most;
+        n.minimum_extra = pool.minimum_extra_price;
+        n.gpu_hours = hours(pool.gpus.ticks, pool.minimum_extra_gpus);
+        n.launched = pool.launched;
+        n.noticed = pool.noticed;
+        n.taken = pool.taken;
+        n.noticed_gpu_s = pool.noticed_gpus.to_double() / static_cast<double>(ticks_per_second);
+        n.fallback_s = pool.fallback.ticks.to_double() / static_cast<double>(ticks_per_second);
+        out.gpu_hours += n.gpu_hours;
+        out.pools.push_back(n);
     }
     for (const CompiledCost& c : scenario.other_costs) out.pools.push_back(other_cost(c, t, scenario.parts.span));
     const double span_hours = to_seconds(scenario.parts.span) / 3600;

@@ -25,6 +25,12 @@ struct PoolNumbers {
     std::int64_t micro_usd = 0;
     std::int64_t nodes_most = 0;  ///< at one time
     WideSum minimum_extra;        ///< billed beyond the nodes' lives: ticks x nano-USD per hour
+    std::int64_t unused_micro_usd = 0;  ///< of micro_usd: what was reserved or committed and not used
+    double gpu_hours = 0;               ///< as node_hours
+    std::uint64_t launched = 0;
+    std::uint64_t noticed = 0, taken = 0;  ///< spot: notices, machines that the cloud took
+    double noticed_gpu_s = 0;              ///< spot: GPU-seconds from the notice to the machine's end
+    double fallback_s = 0;                 ///< on demand: how long it stood in for spot
 };
 
 /// What became of attempts, and work that served nobody.
@@ -70,7 +76,13 @@ struct PoolLabel {
 
 /// Which workload a row of the cost breakdown is about.
 struct WorkloadLabel {
-    std::string target, name_space, model;
+    std::string target, name_space, model, tenant;
+};
+
+/// Whose requests a row of the cost breakdown is about.
+struct AccountLabel {
+    std::uint32_t workload = 0;  ///< into RunResults::workloads
+    std::string tenant;
 };
 
 /// An alerting rule of the manifests.
@@ -92,6 +104,7 @@ struct RunResults {
     bool has_goodput = false;
     std::vector<PoolLabel> pools;
     std::vector<WorkloadLabel> workloads;
+    std::vector<AccountLabel> accounts;  ///< whose work stands behind the bills' cells in TrialNumbers::node_use
     std::vector<Threshold> thresholds;
     std::vector<AlertLabel> alerts;
     Problems warnings;

@@ -4,6 +4,7 @@
 #include "reports/money.hpp"
 #include "reports/over_trials.hpp"
 #include "reports/results.hpp"
+#include "reports/spot_summary.hpp"
 
 #include <fmt/format.h>
 #include <algorithm>
@@ -150,6 +151,7 @@ std::string results_json(const RunResults& results) {
     if (trials > 0 && !results.alerts.empty()) out["alerts"] = alert_rows(results);
     out["attempts"] = section(summary, "attempts", trials, false);
     out["prefix_cache"] = section(summary, "prefix_cache", trials, false);
+    if (Json spot = trials > 0 ? spot_json(results, false) : Json(nullptr); !spot.is_null()) out["spot"] = std::move(spot);
     if (trials > 0 && !results.pools.empty())
         out["cost_breakdown"] =
             Json{{"span_s", results.span_s}, {"rows", cost_rows_json(cost_breakdown(results))}};
@@ -158,6 +160,7 @@ std::string results_json(const RunResults& results) {
         for (const char* name : {"requests", "tokens", "latency", "throughput", "capacity", "attempts", "prefix_cache"})
             all[name] = section(summary, name, trials, true);
         all["cost"] = cost_intervals(results, summary);
+        if (out.contains("spot")) all["spot"] = spot_json(results, true);
         out["over_trials"] = over_trials_json(results);
         out["per_trial"] = per_trial_json(results);
     }

@@ -4,6 +4,7 @@
 #include "reports/comparison.hpp"
 #include "reports/human.hpp"
 #include "reports/money.hpp"
+#include "reports/spot_summary.hpp"
 
 #include <fmt/format.h>
 #include <algorithm>
@@ -249,6 +250,7 @@ private:
         if (total("hit_tokens") > 0)
             text += fmt::format(" · {} of the prompt tokens cached", short_percent(total("hit_tokens") / total("queried_tokens")));
         line("Capacity", text);
+        if (const std::string spot = m_results.trials.empty() ? "" : spot_line(m_results); !spot.empty()) line("Spot", spot);
         caps();
         day();
     }

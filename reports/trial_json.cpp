@@ -33,9 +33,13 @@ void each_member(auto& n, Visit&& visit, const LatencyNumbers*) {
 
 template <class Visit>
 void each_member(auto& n, Visit&& visit, const PoolNumbers*) {
-    auto& [node_hours, micro_usd, nodes_most, minimum_extra] = n;
+    auto& [node_hours, micro_usd, nodes_most, minimum_extra, unused_micro_usd, gpu_hours, launched, noticed, taken,
+           noticed_gpu_s, fallback_s] = n;
     visit("node_hours", node_hours), visit("micro_usd", micro_usd);
     visit("nodes_most", nodes_most), visit("minimum_extra", minimum_extra);
+    visit("unused_micro_usd", unused_micro_usd), visit("gpu_hours", gpu_hours), visit("launched", launched);
+    visit("noticed", noticed), visit("taken", taken), visit("noticed_gpu_s", noticed_gpu_s);
+    visit("fallback_s", fallback_s);
 }
 
 template <class Visit>

@@ -36,6 +36,13 @@ constexpr std::int32_t most_replicas = 10'000;
 constexpr CpuUsePlan vllm_cpu{50, 1000};  // [estimate: one core for the engine's loop, 2025]
 
 /// One workload on its way into the blueprint.
+/// What the pods' label of that name says, or the object's own; "" = neither has it.
+std::string label_of(const WorkloadObject& object, const std::string& name) {
+    for (const Labels* labels : {&object.pod.labels, &object.meta.labels})
+        if (const auto found = labels->find(name); found != labels->end()) return found->second;
+    return "";
+}
+
 class WorkloadDraft {
 public:
     WorkloadDraft(const Scenario& scenario, const WorkloadSpec& spec, const WorkloadObject& object,
@@ -46,6 +53,7 @@ public:
         m_facts.name = m_spec.name;
         m_facts.target = m_object.meta.title();
         m_facts.name_space = m_object.meta.name_space;
+        m_facts.tenant = label_of(m_object, m_scenario.cluster.costs.tenant_label);
         m_facts.where = m_object.meta.where;
         if (m_object.server_container < m_object.pod.containers.size())
             m_facts.container = m_object.pod.containers[m_object.server_container].name;
@@ -437,6 +445,17 @@ std::uint64_t hash_of(const Scenario& scenario, const BlueprintParts& parts, con
     return hash.value();
 }
 
+/// Accounts of the requests that say whose they are.
+void compile_accounts(const WorkloadSource& source, CompiledScenario& out) {
+    const std::vector<std::vector<std::string>> tenants = source.tenants();
+    for (std::size_t m = 0; m < tenants.size(); ++m) {
+        out.parts.first_account.push_back(static_cast<std::uint32_t>(out.accounts.size()));
+        for (const std::string& tenant : tenants[m])
+            out.accounts.push_back({out.parts.workload_of_model[m], tenant});
+    }
+    if (!tenants.empty()) out.parts.first_account.push_back(static_cast<std::uint32_t>(out.accounts.size()));
+}
+
 /// --metric-resolution of the manifests' metrics-server; the scenario's own word holds.
 Tick metrics_server_resolution(const Scenario& scenario) {
     if (scenario.metrics_server_resolution) return *scenario.metrics_server_resolution;
@@ -540,7 +559,7 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     starts.add_prefetches(pools, errors);
     size_karpenter_pools(parts, pools);
     add_pools(pools, out, errors);
-    compile_costs(scenario, out, errors);
+    compile_costs(scenario, pools, out, errors);
     std::uint64_t pods = 0;
     for (const WorkloadPlan& w : parts.workloads) pods += w.pod_slots;
     if (pods >= 0xfffe)
@@ -559,6 +578,7 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     compile_cron_jobs(others, first_other, out.clock.start_unix_s, scenario, parts, errors);
     compile_autoscalers(scenario, objects, out.clock, out, errors, out.warnings);
     if (!errors.empty()) return errors;
+    compile_accounts(source, out);
     warn_of_shortages(out);
     warn_of_idle_profiles(scenario, out);
     out.hash = hash_of(scenario, parts, source);

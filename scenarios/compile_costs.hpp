@@ -1,4 +1,5 @@
 #pragma once
+#include "scenarios/compile_pools.hpp"
 #include "scenarios/compiled_scenario.hpp"
 #include "scenarios/scenario.hpp"
 
@@ -6,6 +7,6 @@ namespace windtunnel {
 
 /// How node time is billed, what is committed, and what is billed besides (`cluster.costs`). Call it when pools and
 /// shapes are in the blueprint.
-void compile_costs(const Scenario& scenario, CompiledScenario& out, Problems& errors);
+void compile_costs(const Scenario& scenario, const std::vector<PoolDraft>& pools, CompiledScenario& out, Problems& errors);
 
 }  // namespace windtunnel

@@ -280,6 +280,8 @@ std::string cloud_name(CloudKind cloud) {
             return "gcp";
         case CloudKind::azure:
             return "azure";
+        case CloudKind::oci:
+            return "oci";
         case CloudKind::none:
             break;
     }
@@ -301,7 +303,7 @@ std::int64_t allocatable_cpu(std::int64_t milli) {
 }
 
 /// Memory: EKS keeps 255 MiB + 11 MiB a pod slot (58 on mid-size instances) and 100 MiB for eviction; GKE and
-/// AKS 25% of the first 4 GiB, 20% of the next 4, 10% of the next 8, 6% up to 128, 2% above, and 100 MiB
+/// AKS, and others as they do, 25% of the first 4 GiB, 20% of the next 4, 10% of the next 8, 6% up to 128, 2% above, and 100 MiB
 /// (docs, 2025).
 std::int64_t allocatable_memory(std::int64_t bytes, CloudKind cloud) {
     constexpr std::int64_t mib = 1 << 20, gib = 1 << 30;

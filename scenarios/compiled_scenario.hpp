@@ -22,7 +22,8 @@ struct CompiledPool {
     std::int64_t gpus_per_node = 0;
     std::int64_t minimum = 0, maximum = 0;  ///< nodes
     std::string price_source;               ///< where the price is from, and its date
-    std::int64_t committed_nodes = 0, committed_nano_usd_per_hour = 0;  ///< paid for all the time, used or not
+    /// Paid for all the time, used or not, at this price of one (the mean, where several reservations differ).
+    std::int64_t committed_nodes = 0, committed_nano_usd_per_hour = 0;
     bool by_karpenter = false;              ///< its maximum is the engine's room for it, no one's limit
 };
 
@@ -54,7 +55,14 @@ struct CompiledWorkload {
     KvCapacity capacity;
     std::string step_time_source;  ///< which coefficients
     StartGraph start;              ///< of its pods, on a node that is there
+    std::string tenant;            ///< whose its pods are, by their label; "" = not said
     SourcePosition where;
+};
+
+/// Whose requests a workload worked for, at the index it has in the blueprint.
+struct CompiledAccount {
+    std::uint32_t workload = 0;
+    std::string tenant;  ///< "" = requests that say nobody's name
 };
 
 /// Names of a quota, at the index it has in the blueprint.
@@ -98,7 +106,9 @@ struct CompiledScenario {
     std::vector<CompiledCost> other_costs;
     std::vector<CompiledNodePool> node_pools;
     std::vector<CompiledWorkload> workloads;
+    std::vector<CompiledAccount> accounts;  ///< empty: no request says whose it is
     std::vector<CompiledQuota> quotas;
+    std::vector<std::string> cloud_quotas;  ///< their names, at the index they have in the blueprint
     std::vector<CompiledAutoscaler> autoscalers;
     std::vector<CompiledAlert> alerts;  ///< in the manifests' order
     StartClock clock;

@@ -1,6 +1,45 @@
 #include "scenarios/cost_spec.hpp"
 
+#include "models/gpu_catalog.hpp"
+
 namespace windtunnel {
+
+CommitmentSpec decode_reservation(Decoder& item) {
+    CommitmentSpec out;
+    out.where = item.where();
+    out.path = item.path();
+    out.reserved = true;
+    out.pool = item.required_text("pool");
+    out.nodes = item.int32("nodes", 1, 100'000).value_or(0);
+    if (!item.has("nodes")) item.missing("nodes", "how many");
+    out.zone = item.text("zone").value_or("");
+    out.instance_type = item.text("instance_type").value_or("");
+    out.reserved_nano_usd_per_hour = item.nano_usd("usd_per_hour");
+    item.finish();
+    return out;
+}
+
+CloudQuotaSpec decode_cloud_quota(Decoder& item) {
+    CloudQuotaSpec out;
+    out.where = item.where();
+    out.path = item.path();
+    out.name = item.text("name").value_or("");
+    out.vcpus = item.integer("vcpus", 0, 1'000'000'000);
+    out.gpus = item.integer("gpus", 0, 1'000'000'000);
+    if (item.has("vcpus") == item.has("gpus"))
+        item.error("", std::string("has ") + (item.has("vcpus") ? "both vcpus and gpus" : "neither vcpus nor gpus") + ", allowed: exactly one");
+    out.types = item.texts("types");
+    if (const auto gpu = item.text("gpu")) {
+        if (const auto known = get_gpu(*gpu))
+            out.gpu = known->gpu.name;
+        else
+            item.error("gpu", known.problems().front().message);
+    }
+    out.capacity = item.choice<CapacityType>("capacity_type", {{"on-demand", CapacityType::on_demand}, {"spot", CapacityType::spot}});
+    item.finish();
+    if (out.name.empty()) out.name = out.vcpus ? std::to_string(*out.vcpus) + " vCPUs" : std::to_string(out.gpus.value_or(0)) + " GPUs";
+    return out;
+}
 
 CostSpec decode_costs(Decoder& costs) {
     CostSpec out;
@@ -29,6 +68,16 @@ CostSpec decode_costs(Decoder& costs) {
         out.cross_zone_share = traffic.number("cross_zone_share", 0, 1).value_or(0);
         traffic.finish();
     }
+    if (costs.has("load_balancer")) {
+        Decoder balancer = costs.child("load_balancer");
+        out.balancer_nano_usd_per_hour = balancer.nano_usd("usd_per_hour").value_or(0);
+        out.balancer_nano_usd_per_gb = balancer.nano_usd("usd_per_gb").value_or(0);
+        if (!balancer.has("usd_per_hour")) balancer.missing("usd_per_hour", "a price");
+        if (out.balancer_nano_usd_per_gb > 0 && !(out.bytes_per_token > 0))
+            balancer.error("usd_per_gb", "stands without traffic.bytes_per_token, allowed: with it (bytes on the wire for each token)");
+        balancer.finish();
+    }
+    out.tenant_label = costs.text("tenant_label").value_or(out.tenant_label);
     for (Decoder& item : costs.children("committed")) {
         CommitmentSpec c;
         c.where = item.where();
@@ -41,7 +90,7 @@ CostSpec decode_costs(Decoder& costs) {
         item.finish();
         out.commitments.push_back(std::move(c));
     }
-    costs.quiet({"volumes", "traffic"});
+    costs.quiet({"volumes", "traffic", "load_balancer"});
     costs.finish();
     return out;
 }

@@ -1,8 +1,10 @@
 #pragma once
+#include "models/instance_types.hpp"
 #include "models/problem.hpp"
 #include "scenarios/decoder.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,20 @@ struct CommitmentSpec {
     std::string pool;
     std::int32_t nodes = 0;
     std::int64_t nano_usd_per_hour = 0;  ///< of one node
+    std::string zone, instance_type;  ///< of a reservation; "" = the pool has one
+    bool reserved = false;            ///< the nodes are also kept for it, whatever the cloud has left for others
+    std::optional<std::int64_t> reserved_nano_usd_per_hour;  ///< empty: at the price on demand
+    SourcePosition where;
+    std::string path;
+};
+
+/// A limit of the cloud on an account: `cluster.quotas`.
+struct CloudQuotaSpec {
+    std::string name;
+    std::optional<std::int64_t> vcpus, gpus;  ///< exactly one
+    std::vector<std::string> types;           ///< beginnings of instance types; empty = all
+    std::string gpu;                          ///< a name of the catalogue; "" = any or none
+    std::optional<CapacityType> capacity;     ///< empty = both
     SourcePosition where;
     std::string path;
 };
@@ -33,8 +49,17 @@ struct CostSpec {
     std::int64_t egress_nano_usd_per_gb = 0;      ///< of output tokens, to the clients
     std::int64_t cross_zone_nano_usd_per_gb = 0;  ///< of all tokens between router and replicas
     double cross_zone_share = 0;                  ///< of the requests whose replica is in another zone
+    std::int64_t balancer_nano_usd_per_hour = 0;  ///< of a load balancer, while it is there
+    std::int64_t balancer_nano_usd_per_gb = 0;    ///< of what goes through it, both ways
+    std::string tenant_label = "tenant";          ///< of pods, or of what makes them: whose they are
     std::vector<CommitmentSpec> commitments;
 };
+
+/// Decodes an item of `cluster.reservations`.
+[[nodiscard]] CommitmentSpec decode_reservation(Decoder& item);
+
+/// Decodes an item of `cluster.quotas`.
+[[nodiscard]] CloudQuotaSpec decode_cloud_quota(Decoder& item);
 
 /// Decodes `cluster.costs`.
 [[nodiscard]] CostSpec decode_costs(Decoder& costs);

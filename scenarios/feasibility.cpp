@@ -76,17 +76,45 @@ std::int64_t usable(const TemplatePlan& pod, const ShapePlan& shape, const Deman
     return pods * demand.each;
 }
 
-Shortage shortage_of(const CompiledScenario& scenario, const std::vector<Demand>& demands) {
+/// The most units of a resource that nodes within a cloud's quota have.
+std::int64_t most_within(const CloudQuotaPlan& quota, const std::vector<ShapePlan>& shapes, std::int32_t kind) {
+    std::int64_t most = 0;
+    for (std::int32_t i = quota.shapes.next(0); i >= 0; i = quota.shapes.next(i + 1)) {
+        const ShapePlan& shape = shapes[static_cast<std::size_t>(i)];
+        const std::int64_t units = quota.units(shape);
+        most = std::max(most, units > 0 ? in_all(shape.room()[kind], quota.limit / units) : unbounded);
+    }
+    return most;
+}
+
+/// Where what a pool places goes through: the first of the cloud's quotas that holds for all of its nodes, or nothing.
+std::size_t sink_of(const BlueprintParts& parts, const PoolPlan& pool, std::size_t first_cloud) {
+    for (std::size_t q = 0; q < parts.cloud_quotas.size(); ++q) {
+        bool all = true;
+        for (std::uint32_t s = pool.first_shape; s < pool.first_shape + pool.shape_count; ++s)
+            all = all && parts.cloud_quotas[q].shapes.has(static_cast<std::int32_t>(s));
+        if (all) return first_cloud + q;
+    }
+    return 1;
+}
+
+PeakDemand peak_of(const CompiledScenario& scenario, const std::vector<Demand>& demands) {
     const BlueprintParts& parts = scenario.parts;
     const std::size_t first_pool = 2 + demands.size(), first_quota = first_pool + parts.pools.size();
-    Network network(first_quota + parts.quotas.size());
-    Shortage out;
-    std::vector<Traits::edge_descriptor> sources, sinks, quotas;
+    const std::size_t first_cloud = first_quota + parts.quotas.size();
+    Network network(first_cloud + parts.cloud_quotas.size());
+    PeakDemand out;
+    std::vector<Traits::edge_descriptor> sources, sinks, quotas, clouds;
+    const std::int32_t kind = demands.front().kind;
+    out.resource = scenario.extended.names()[static_cast<std::size_t>(kind - resource_extended)];
+    for (std::size_t q = 0; q < parts.cloud_quotas.size(); ++q)
+        clouds.push_back(network.pipe(first_cloud + q, 1, most_within(parts.cloud_quotas[q], parts.shapes, kind)));
     for (std::size_t q = 0; q < parts.quotas.size(); ++q)
-        quotas.push_back(network.pipe(0, first_quota + q, parts.quotas[q].hard[demands.front().kind]));
+        quotas.push_back(network.pipe(0, first_quota + q, parts.quotas[q].hard[kind]));
     for (std::size_t d = 0; d < demands.size(); ++d) {
         const std::int64_t wanted = demands[d].each * demands[d].pods;
         out.wanted += wanted;
+        out.demands.push_back(fmt::format("{} {} x {}", scenario.workloads[demands[d].workload].target, demands[d].pods, demands[d].each));
         std::size_t from = 0;
         for (std::size_t q = 0; q < parts.quotas.size(); ++q)
             if ((parts.quotas[q].limited >> demands[d].kind & 1) != 0 &&
@@ -99,10 +127,10 @@ Shortage shortage_of(const CompiledScenario& scenario, const std::vector<Demand>
         const auto nodes = std::int64_t{pool.node_slots};
         std::int64_t all = 0;
         for (std::uint32_t s = pool.first_shape; s < pool.first_shape + pool.shape_count; ++s)
-            all = std::max(all, parts.shapes[s].room()[demands.front().kind]);
+            all = std::max(all, parts.shapes[s].room()[kind]);
         // NodePools have room for what their limits, or the pods, let them: the engine's, no one's limit.
         const bool bounded = p < scenario.node_pools.size() && scenario.node_pools[p].maximum.has_value();
-        sinks.push_back(network.pipe(first_pool + p, 1, bounded ? in_all(all, nodes) : unbounded));
+        sinks.push_back(network.pipe(first_pool + p, sink_of(parts, pool, first_cloud), bounded ? in_all(all, nodes) : unbounded));
         for (std::size_t d = 0; d < demands.size(); ++d) {
             const TemplatePlan& pod = parts.templates[parts.workloads[demands[d].workload].first_template].plan;
             std::int64_t most = 0;
@@ -120,26 +148,32 @@ Shortage shortage_of(const CompiledScenario& scenario, const std::vector<Demand>
             out.limits.push_back(fmt::format("pool {} (at most {} nodes)", scenario.node_pools[p].name, parts.pools[p].node_slots));
     for (std::size_t q = 0; q < quotas.size() && q < scenario.quotas.size(); ++q)
         if (network.is_full(quotas[q])) out.limits.push_back(scenario.quotas[q].title);
+    for (std::size_t q = 0; q < clouds.size(); ++q)
+        if (network.is_full(clouds[q])) out.limits.push_back(fmt::format("the cloud's quota {}", scenario.cloud_quotas[q]));
     return out;
 }
 
 }  // namespace
 
-std::vector<Shortage> find_shortages(const CompiledScenario& scenario) {
-    std::vector<Shortage> out;
+std::vector<PeakDemand> peak_demands(const CompiledScenario& scenario) {
+    std::vector<PeakDemand> out;
     const std::vector<Demand> all = demands_of(scenario);
     for (std::int32_t kind = resource_extended; kind < resource_kinds; ++kind) {
         std::vector<Demand> demands;
         std::copy_if(all.begin(), all.end(), std::back_inserter(demands), [&](const Demand& d) { return d.kind == kind; });
-        if (demands.empty()) continue;
-        Shortage found = shortage_of(scenario, demands);
-        if (found.placed < found.wanted) out.push_back(std::move(found));
+        if (!demands.empty()) out.push_back(peak_of(scenario, demands));
     }
     return out;
 }
 
+std::vector<PeakDemand> find_shortages(const CompiledScenario& scenario) {
+    std::vector<PeakDemand> out = peak_demands(scenario);
+    std::erase_if(out, [](const PeakDemand& d) { return !d.is_short(); });
+    return out;
+}
+
 void warn_of_shortages(CompiledScenario& scenario) {
-    for (const Shortage& s : find_shortages(scenario))
+    for (const PeakDemand& s : find_shortages(scenario))
         scenario.warnings.push_back(
             {{}, "feasibility",
              fmt::format("at its largest the scenario wants {} GPUs at once and at most {} can be placed: {} would wait{}{}",

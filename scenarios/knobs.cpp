@@ -188,7 +188,7 @@ private:
     /// The smallest type of each GPU with at least as many of them, the present one among them.
     void instance_types(const std::string& path, const std::string& now) {
         static const std::map<CloudKind, std::string> clouds = {
-            {CloudKind::aws, "aws"}, {CloudKind::gcp, "gcp"}, {CloudKind::azure, "azure"}};
+            {CloudKind::aws, "aws"}, {CloudKind::gcp, "gcp"}, {CloudKind::azure, "azure"}, {CloudKind::oci, "oci"}};
         const auto cloud = clouds.find(m_scenario.cluster.cloud);
         const auto present = cloud == clouds.end() ? Result<const InstanceType*>(Problem{})
                                                    : get_instance_type(cloud->second, now);

@@ -10,7 +10,7 @@
 
 namespace windtunnel {
 
-enum class CloudKind : std::uint8_t { none, aws, gcp, azure };
+enum class CloudKind : std::uint8_t { none, aws, gcp, azure, oci };
 
 /// Which of a pool's instance types the next node is.
 enum class AllocationSpec : std::uint8_t {

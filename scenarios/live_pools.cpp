@@ -27,11 +27,12 @@ CloudKind cloud_of(const NodeObject& node) {
     if (node.provider_id.starts_with("aws://")) return CloudKind::aws;
     if (node.provider_id.starts_with("gce://")) return CloudKind::gcp;
     if (node.provider_id.starts_with("azure://")) return CloudKind::azure;
+    if (node.provider_id.starts_with("ocid1.")) return CloudKind::oci;
     return CloudKind::none;
 }
 
 std::string cloud_name(CloudKind cloud) {
-    return cloud == CloudKind::aws ? "aws" : cloud == CloudKind::gcp ? "gcp" : cloud == CloudKind::azure ? "azure" : "";
+    return cloud == CloudKind::aws ? "aws" : cloud == CloudKind::gcp ? "gcp" : cloud == CloudKind::azure ? "azure" : cloud == CloudKind::oci ? "oci" : "";
 }
 
 std::string region_of(const NodeObject& node) {

@@ -49,6 +49,7 @@ const char* cloud_name(CloudKind cloud) {
         case CloudKind::aws: return "aws";
         case CloudKind::gcp: return "gcp";
         case CloudKind::azure: return "azure";
+        case CloudKind::oci: return "oci";
         case CloudKind::none: break;
     }
     return "";
@@ -189,6 +190,7 @@ Labels node_labels(const PoolSpec& pool, const ClusterSpec& cluster, const std::
             labels.try_emplace("kubernetes.azure.com/agentpool", pool.name);
             if (spot) labels.try_emplace("kubernetes.azure.com/scalesetpriority", "spot");
             break;
+        case CloudKind::oci:  // none of its own that pods select by
         case CloudKind::none: break;
     }
     add_gpus(labels, pool, cluster.cloud, gpus_of(pool, cluster, instance_type), instance_type);

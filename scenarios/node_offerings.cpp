@@ -85,6 +85,7 @@ const char* cloud_name(CloudKind cloud) {
         case CloudKind::aws: return "aws";
         case CloudKind::gcp: return "gcp";
         case CloudKind::azure: return "azure";
+        case CloudKind::oci: return "oci";
         case CloudKind::none: break;
     }
     return "";

@@ -33,6 +33,8 @@ struct Columns {
     }
 };
 
+constexpr std::size_t most_problems = 20;  // that are said of a list
+
 class RowReader {
 public:
     RowReader(TextInput& text, std::string name) : m_text(text), m_name(std::move(name)) {}
@@ -41,7 +43,7 @@ public:
         std::string_view line;
         std::vector<std::string> fields;
         std::string error;
-        while (m_problems.empty() && m_text.next_line(line)) {
+        while (m_problems.size() < most_problems && m_text.next_line(line)) {
             if (line.empty() || line.front() == '#') continue;
             if (!split_csv_record(m_text, line, fields, error)) return problem("", error);
             if (m_columns.at.empty()) {
@@ -154,6 +156,16 @@ private:
                 row.gpu_memory_gib = 0;
             }
             row.gpu = known->gpu.name;
+        }
+        const auto type = row.cloud.empty() ? Result<const InstanceType*>(Problem{}) : get_instance_type(row.cloud, row.instance_type);
+        // Nothing that is rented has more (u-24tb1.112xlarge has 24 TiB; EC2 documentation, 2025).
+        constexpr double most_gib = 32'768;
+        const double own = type ? (*type)->memory_gib : 0;
+        if (row.memory_gib > most_gib || (own > 0 && (row.memory_gib > 1.5 * own || row.memory_gib < own / 1.5) && row.memory_gib > 0)) {
+            const bool mib = std::abs(row.memory_gib / 1024 / own - 1) < 0.25;
+            say("RAM", fmt::format("says {:g} GiB of memory{}{}", row.memory_gib, own > 0 ? fmt::format(", but it has {:g}", own) : std::string(", which no machine has"),
+                                   mib ? " (it is in MiB)" : "") + (own > 0 ? ": the catalogue's is taken" : ": it is taken as not said"));
+            row.memory_gib = own;
         }
         if (row.gpu_count > 0 && row.gpu_count != std::floor(row.gpu_count))
             say("part", fmt::format("has {:g} of a GPU: a part of a card, which nodes of this simulator do not have", row.gpu_count));

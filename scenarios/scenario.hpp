@@ -89,6 +89,7 @@ struct WorkloadSpec {
     std::optional<SyntheticSpec> synthetic;
     double rate_scale = 1;                       ///< arrivals of a trace come this much faster
     std::optional<ResamplingSpec> resample;      ///< every trial gets its own future of the trace
+    std::string tenant;                          ///< whose requests those are that name nobody; "" = nobody's
     std::optional<std::int32_t> max_tokens;      ///< the clients' limit, for requests whose trace gives none
     std::string target_kind;                     ///< "Deployment", "StatefulSet", "ReplicaSet"; "" = left out
     std::string target_name;                     ///< "" = left out: the only workload with a model server
@@ -160,6 +161,8 @@ struct ClusterSpec {
     PriceBook prices;                            ///< what is in it
     std::vector<OwnStepTimes> profiles;          ///< each of another GPU
     CostSpec costs;
+    std::vector<CommitmentSpec> reservations;
+    std::vector<CloudQuotaSpec> quotas;
     std::vector<SpotSpec> spot;                  ///< markets; the first that is about a node is its
     std::vector<SourceSpec> sources;
     NodeAutoscaling autoscaling = NodeAutoscaling::cluster_autoscaler;

@@ -77,6 +77,7 @@ WorkloadSpec decode_workload(Decoder& workload, const std::string& scenario_file
         out.synthetic = decode_synthetic(synthetic);
     }
     workload.quiet({"synthetic"});
+    out.tenant = workload.text("tenant").value_or("");
     out.max_tokens = workload.int32("max_tokens", 1);
     out.rate_scale = workload.number("rate_scale", 1e-6, 1e6).value_or(1);
     if (workload.has("rate_scale") && workload.has("synthetic")) workload.error("rate_scale", "stands beside synthetic, allowed: only with trace (write rate_rps)");
@@ -214,7 +215,7 @@ void decode_profiles(Decoder& cluster, const std::string& scenario_file, Cluster
 ClusterSpec decode_cluster(Decoder cluster, const std::string& scenario_file) {
     ClusterSpec out;
     out.where = cluster.where();
-    out.cloud = cluster.choice<CloudKind>("cloud", {{"aws", CloudKind::aws}, {"gcp", CloudKind::gcp}, {"azure", CloudKind::azure}}).value_or(CloudKind::none);
+    out.cloud = cluster.choice<CloudKind>("cloud", {{"aws", CloudKind::aws}, {"gcp", CloudKind::gcp}, {"azure", CloudKind::azure}, {"oci", CloudKind::oci}}).value_or(CloudKind::none);
     out.region = cluster.text("region").value_or("");
     out.zones = cluster.texts("zones");
     if (const auto zone = cluster.text("zone")) out.zones.push_back(*zone);
@@ -240,6 +241,8 @@ ClusterSpec decode_cluster(Decoder cluster, const std::string& scenario_file) {
         out.costs = decode_costs(costs);
     }
     cluster.quiet({"costs"});
+    for (Decoder& item : cluster.children("quotas")) out.quotas.push_back(decode_cloud_quota(item));
+    for (Decoder& item : cluster.children("reservations")) out.reservations.push_back(decode_reservation(item));
     for (Decoder& item : cluster.children("spot")) out.spot.push_back(decode_spot(item, scenario_file, true));
     decode_sources(cluster, out);
     out.autoscaling = cluster.choice<NodeAutoscaling>("autoscaling", {{"cluster-autoscaler", NodeAutoscaling::cluster_autoscaler}, {"none", NodeAutoscaling::none}})

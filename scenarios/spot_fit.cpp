@@ -193,7 +193,26 @@ Result<SpotFit> fit_spot_market(const SpotHistory& history, const std::string& n
     return fit;
 }
 
+/// Machines of a study started together: a share of them, spread evenly over each market, and the others.
+[[nodiscard]] static SpotHistory some_machines(const SpotHistory& history, double share, bool first) {
+    SpotHistory out = without_changes(history);
+    for (std::size_t i = 0; i < out.markets.size(); ++i) {
+        const SpotMarketRecord& from = history.markets[i];
+        out.markets[i].nodes = 0;
+        std::vector<std::int64_t> number(from.nodes, -1);
+        for (std::uint32_t n = 0; n < from.nodes; ++n)
+            if ((std::floor(share * (n + 1.0)) > std::floor(share * n)) == first) number[n] = out.markets[i].nodes++;
+        for (SpotNodeChange c : from.changes) {
+            if (number[c.node] < 0) continue;
+            c.node = static_cast<std::uint32_t>(number[c.node]);
+            out.markets[i].changes.push_back(c);
+        }
+    }
+    return out;
+}
+
 SpotHistory first_part(const SpotHistory& history, double share) {
+    if (history.format == SpotFormat::lifetimes) return some_machines(history, share, true);
     SpotHistory out = without_changes(history);
     const auto cut = static_cast<std::int64_t>(share * static_cast<double>(history.span_ms));
     out.span_ms = cut;
@@ -212,6 +231,7 @@ SpotHistory first_part(const SpotHistory& history, double share) {
 }
 
 SpotHistory last_part(const SpotHistory& history, double share) {
+    if (history.format == SpotFormat::lifetimes) return some_machines(history, share, false);
     SpotHistory out = without_changes(history);
     const auto cut = static_cast<std::int64_t>(share * static_cast<double>(history.span_ms));
     out.span_ms = history.span_ms - cut;

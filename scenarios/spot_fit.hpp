@@ -44,7 +44,8 @@ struct SpotFit {
 [[nodiscard]] double ks_distance(const SpotFit& fit, const SurvivalCurve& recorded);
 
 /// The record up to, and from, a share of its span. What lives across the cut is cut short in the first half, and left
-/// out of the second, which has seen its births only.
+/// out of the second, which has seen its births only. Of a study of machines that started together: that share of the
+/// machines of each market, and the others.
 [[nodiscard]] SpotHistory first_part(const SpotHistory& history, double share);
 [[nodiscard]] SpotHistory last_part(const SpotHistory& history, double share);
 

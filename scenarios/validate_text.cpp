@@ -125,7 +125,7 @@ std::string pool_text(const PoolSpec& pool, const Price& price) {
 /// GPUs of a pool's nodes; 0 = not known.
 std::int64_t gpus_of(const PoolSpec& pool, const ClusterSpec& cluster) {
     if (pool.gpus_per_node > 0) return pool.gpus_per_node;
-    const char* cloud = cluster.cloud == CloudKind::aws ? "aws" : cluster.cloud == CloudKind::gcp ? "gcp" : cluster.cloud == CloudKind::azure ? "azure" : nullptr;
+    const char* cloud = cluster.cloud == CloudKind::aws ? "aws" : cluster.cloud == CloudKind::gcp ? "gcp" : cluster.cloud == CloudKind::azure ? "azure" : cluster.cloud == CloudKind::oci ? "oci" : nullptr;
     if (!cloud || pool.instance_types.empty()) return 0;
     const auto type = get_instance_type(cloud, pool.instance_types.front());
     return type ? (*type)->gpu_count : 0;

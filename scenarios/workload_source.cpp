@@ -92,6 +92,21 @@ Result<WorkloadSource> WorkloadSource::make(const Scenario& scenario, std::uint6
     return source;
 }
 
+std::vector<std::vector<std::string>> WorkloadSource::tenants() const {
+    std::vector<std::vector<std::string>> out;
+    bool named = false;
+    for (const Stream& stream : m_streams) {
+        std::vector<std::string> names = stream.trace ? stream.trace->tenants : std::vector<std::string>{""};
+        for (std::string& name : names) {
+            if (name.empty()) name = stream.spec.tenant;
+            named = named || !name.empty();
+        }
+        out.push_back(std::move(names));
+    }
+    if (!named) out.clear();
+    return out;
+}
+
 std::shared_ptr<const Trace> WorkloadSource::trial(std::uint32_t trial) const {
     if (trial == 0 || !m_random) return m_first;
     Result<Trace> drawn = merged(trial);

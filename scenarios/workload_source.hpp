@@ -28,6 +28,8 @@ public:
     [[nodiscard]] bool has_prefixes() const { return m_tokens_per_hash > 0; }
     /// What the traces were recognised as, by workload.
     [[nodiscard]] const std::vector<std::string>& formats() const { return m_formats; }
+    /// Whose requests there are, by workload and Request::tenant; empty where none says whose it is.
+    [[nodiscard]] std::vector<std::vector<std::string>> tenants() const;
     [[nodiscard]] const Problems& notes() const { return m_notes; }
 
 private:

@@ -1,6 +1,7 @@
 #pragma once
 #include "models/blob_span.hpp"
 #include "models/quantile_table.hpp"
+#include "models/request.hpp"
 #include "models/server_config.hpp"
 #include "models/spot_market.hpp"
 #include "models/time.hpp"
@@ -43,6 +44,9 @@ struct Blueprint {
     KarpenterDisruptionRules karpenter;
     std::int64_t epoch_ms = 0;                  ///< Unix time of t = 0
     BlobSpan<std::uint32_t> workload_of_model;  ///< Request::model -> workload
+    /// Request::model -> the account of its tenant 0; the tenants behind it follow. One more than models; empty = whose
+    /// requests they are is not counted.
+    BlobSpan<std::uint32_t> first_account;
     BlobSpan<WorkloadPlan> workloads;
     BlobSpan<ServerConfig> servers;
     BlobSpan<TemplatePlan> templates;
@@ -65,6 +69,7 @@ struct Blueprint {
     BlobSpan<SpreadRule> spread_rules;
     BlobSpan<AffinityRule> affinity_rules;
     BlobSpan<ShapeSet> capacity_sets;        ///< shapes that an event takes from the market
+    BlobSpan<CloudQuotaPlan> cloud_quotas;
     BlobSpan<SpotMarketPlan> spot_markets;
     BlobSpan<SpotCapacityChange> spot_capacities;
     BlobSpan<SpotPriceChange> spot_prices;
@@ -98,7 +103,20 @@ struct Blueprint {
     BlobSpan<std::int32_t> turn_servers;  ///< [(n - 2) x servers + server]: the one whose device n engines share
     std::uint32_t most_turns = 1;         ///< that any device may have; 1 = none is shared by time
     std::uint32_t turn_padding = 0;
+
+    /// Whether it is counted whose requests servers work for.
+    [[nodiscard]] WT_HD bool keeps_accounts() const { return first_account.count > 0; }
 };
+
+/// Whom a request is charged to; requires that accounts are kept.
+WT_HD inline std::uint32_t account_of(const Blueprint& b, const Request& r) {
+    return b.first_account[r.model] + r.tenant;
+}
+/// How many accounts are kept.
+WT_HD inline std::uint32_t account_count(const Blueprint& b) {
+    const auto spans = static_cast<std::uint32_t>(b.first_account.size());
+    return spans == 0 ? 0 : b.first_account[spans - 1];
+}
 
 /// Which future: the same seed and trial are the same weather, whatever the configuration.
 struct TrialKey {

@@ -177,6 +177,7 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
         b->most_transfers = starts.most_transfers;
     }
     out.fill(b ? &b->workload_of_model : nullptr, parts.workload_of_model);
+    out.fill(b ? &b->first_account : nullptr, parts.first_account);
     out.fill(b ? &b->workloads : nullptr, workloads);
     out.fill(b ? &b->templates : nullptr, templates);
     out.fill(b ? &b->fit_classes : nullptr, fit_classes);
@@ -194,6 +195,7 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     out.fill(b ? &b->spread_rules : nullptr, spread);
     out.fill(b ? &b->affinity_rules : nullptr, affinity);
     out.fill(b ? &b->capacity_sets : nullptr, parts.capacity_sets);
+    out.fill(b ? &b->cloud_quotas : nullptr, parts.cloud_quotas);
     out.fill(b ? &b->spot_markets : nullptr, parts.spot_markets);
     out.fill(b ? &b->spot_capacities : nullptr, parts.spot_capacities);
     out.fill(b ? &b->spot_prices : nullptr, parts.spot_prices);

@@ -52,6 +52,7 @@ struct BlueprintParts {
     std::vector<AlertPlan> alerts;
     std::vector<AlertGroupPlan> alert_groups;
     std::vector<std::uint32_t> workload_of_model{0};
+    std::vector<std::uint32_t> first_account;  ///< as Blueprint::first_account
     std::vector<WorkloadPlan> workloads;
     std::vector<TemplateParts> templates;
     std::vector<ServerParts> servers;
@@ -66,6 +67,7 @@ struct BlueprintParts {
     std::vector<TopologyCounterPlan> counters;   ///< key, shapes, counts_terminating; build() lays out cells
     std::int32_t zone_key = -1;
     std::vector<ShapeSet> capacity_sets;
+    std::vector<CloudQuotaPlan> cloud_quotas;
     std::vector<SpotMarketPlan> spot_markets;
     std::vector<SpotCapacityChange> spot_capacities;  ///< ascending within each market
     std::vector<SpotPriceChange> spot_prices;

@@ -83,6 +83,10 @@ struct ShapePlan {
     std::uint32_t gpu_labelled = 0;  ///< cluster-autoscaler knows it for a node of GPUs by its label
     std::int32_t market = -1;    ///< of a spot shape: index into Blueprint::spot_markets
     std::uint32_t committed = 0;  ///< so many nodes of its bill are paid for in another way
+    /// So many nodes of it are reserved: they are there whatever the cloud has left for others, are used first, and are
+    /// paid for in another way, used or not.
+    std::uint32_t reserved = 0;
+    std::uint32_t reserved_padding = 0;
     DeviceRange devices[extended_kinds];  ///< of each extended resource
     Tick provisioning;
     Tick minimum_billing;
@@ -99,6 +103,20 @@ struct ShapePlan {
         for (std::int32_t i = 0; i < extended_kinds; ++i)
             if (devices[i].num != devices[i].den) out[resource_extended + i] = i == 0 ? gpus : 0;
         return out;
+    }
+};
+
+/// A limit of the cloud on an account: so many vCPUs, or GPUs, of nodes of these shapes at once. Beyond it launches fail as
+/// those that meet no capacity do (Karpenter's list of unfulfillable capacity errors has VcpuLimitExceeded;
+/// aws/karpenter-provider-aws, 2025).
+struct CloudQuotaPlan {
+    ShapeSet shapes;
+    std::int64_t limit = 0;
+    std::uint8_t of_gpus = 0;
+    std::uint8_t padding[7] = {};
+
+    [[nodiscard]] WT_HD std::int64_t units(const ShapePlan& shape) const {
+        return of_gpus ? shape.gpus : shape.capacity[resource_cpu_milli] / 1000;
     }
 };
 
@@ -133,6 +151,14 @@ struct PoolPlan {
     /// Where it buys both ways: so many nodes on demand first, then this share of the others.
     std::uint32_t on_demand_base = 0;
     std::uint32_t on_demand_percent = 100;
+
+    /// How many of so many nodes of a pool that buys both ways are on demand by this: a share is rounded up (EC2 Auto
+    /// Scaling, instances distribution; docs, 2025). Karpenter has no base: it prefers spot for all.
+    [[nodiscard]] WT_HD std::uint32_t on_demand_of(std::uint32_t nodes) const {
+        if (karpenter >= 0) return 0;
+        const std::uint32_t above = nodes > on_demand_base ? nodes - on_demand_base : 0;
+        return on_demand_base + (above * on_demand_percent + 99) / 100;
+    }
 };
 
 inline constexpr std::int32_t ca_longest_chain = 6;

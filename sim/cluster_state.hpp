@@ -7,6 +7,7 @@
 #include "sim/blueprint.hpp"
 #include "sim/calendar.hpp"
 #include "sim/cluster_objects.hpp"
+#include "sim/node_bill.hpp"
 #include "sim/occurrence.hpp"
 #include "sim/spot_seats.hpp"
 #include "sim/tally.hpp"
@@ -368,6 +369,10 @@ public:
     [[nodiscard]] WT_HD std::uint32_t first_free_node(std::uint32_t pool) const { return m_free_nodes[pool]; }
     /// Shapes that the cloud has none of just now.
     [[nodiscard]] WT_HD const ShapeSet& sold_out() const { return m_sold_out; }
+    /// Whether the next node of a shape is a reserved one.
+    [[nodiscard]] WT_HD bool has_reservation_left(std::uint32_t shape) const {
+        return m_shape_nodes[shape] < m_blueprint->shapes[shape].reserved;
+    }
     /// What the scenario says there is none of.
     WT_HD_COLD void withhold(const ShapeSet& shapes) {
         m_withheld = shapes;
@@ -469,9 +474,11 @@ public:
 private:
     WT_HD_COLD void find_sold_out() {
         m_sold_out = m_withheld;
+        add_beyond_quotas(*m_blueprint, m_shape_nodes, m_sold_out);
         for (std::uint32_t i = 0; i < m_blueprint->shapes.size(); ++i) {
             const std::int32_t m = m_blueprint->shapes[i].market;
             if (m >= 0 && !m_spot.has_room(static_cast<std::uint32_t>(m))) m_sold_out.add(static_cast<std::int32_t>(i));
+            if (has_reservation_left(i)) m_sold_out.remove(static_cast<std::int32_t>(i));
         }
     }
     WT_HD_COLD void take_seat(std::uint32_t n, std::uint32_t m, Tick now) {
@@ -488,16 +495,13 @@ private:
     /// What a life that has ended costs beyond itself: the minimum, the rest of a unit. Not of a machine that is free.
     WT_HD void bill_rest(const ClusterNode& node, Tick now) {
         const ShapePlan& plan = shape_of(node);
+        if (node.spot >= SpotStage::noticed && node.gone_at != never)
+            count_noticed(plan, max(node.launched, node.gone_at - m_spot.plan(static_cast<std::uint32_t>(plan.market)).notice),
+                          min(now, m_blueprint->span), m_tally->pools[plan.bill]);
         const Tick life = now - node.launched, extra = billed_life(plan, life) - life;
         const bool free = node.spot == SpotStage::gone && life < free_before(plan);
         if (extra.count > 0 && now < m_blueprint->span && !free)
             m_tally->pools[plan.bill].bill_extra(extra, m_spot.price(plan), plan.gpus);
-    }
-    /// At least the minimum, and whole units.
-    [[nodiscard]] WT_HD static Tick billed_life(const ShapePlan& plan, Tick life) {
-        const Tick least = max(life, plan.minimum_billing);
-        if (plan.billing_unit.count == 0) return least;
-        return plan.billing_unit * ((least.count + plan.billing_unit.count - 1) / plan.billing_unit.count);
     }
     [[nodiscard]] WT_HD Tick free_before(const ShapePlan& plan) const {
         return plan.market < 0 ? Tick{} : m_spot.plan(static_cast<std::uint32_t>(plan.market)).free_before;
@@ -545,8 +549,12 @@ private:
         const Tick span = m_blueprint->span;
         const ShapePlan& shape = m_blueprint->shapes[which];
         ++m_version;
+        PoolTally& bill = m_tally->pools[shape.bill];
+        bill.count(now, span, by, m_spot.price(shape), shape.gpus,
+                   newly_covered(shape, shape.reserved > 0 ? std::int64_t{m_shape_nodes[which]} : bill.nodes.value, by));
         m_shape_nodes[which] += static_cast<std::uint32_t>(by);
-        m_tally->pools[shape.bill].count(now, span, by, m_spot.price(shape), shape.gpus, shape.committed);
+        if (shape.reserved > 0 || m_blueprint->cloud_quotas.size() > 0) find_sold_out();
+        count_fallback(*m_blueprint, shape.pool, m_shape_nodes, now, *m_tally);
         m_tally->nodes.change(now, span, by);
         m_tally->gpus.change(now, span, by * shape.gpus);
     }

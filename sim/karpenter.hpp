@@ -51,6 +51,7 @@ public:
         m_command = {};
         m_stage = Stage::looking;
         m_nothing_at = never;
+        m_prices_until = Tick{};
         m_calm_until = Tick{INT64_MIN};
         if (b.karpenter_pools.size() == 0) return;
         m_roomy.clear();
@@ -153,6 +154,7 @@ private:
     /// The pods that wait for nodes of its pools, beside the cluster.
     WT_HD_COLD ProvisioningBatch gather_batch(Fleet<Layout, Owner>& fleet, Tick now) {
         State& s = fleet.state();
+        look_at_prices(s, now);
         const Blueprint& b = s.blueprint();
         ProvisioningBatch batch;
         for (std::uint32_t p = fleet.scheduler().first_pending(); p != no_index; p = s.pod(p).next) {
@@ -256,12 +258,32 @@ private:
         return launch_claim(m_offerings, set, s.sold_out(), deep);
     }
 
+    /// The prices that it plans with: those in force when it last asked. A reservation that has nodes left comes first
+    /// (9.4.1) and costs nothing more.
+    WT_HD_COLD void look_at_prices(State& s, Tick now) {
+        const Blueprint& b = s.blueprint();
+        const bool anew = now >= m_prices_until;
+        if (anew) m_prices_until = now + karpenter_price_refresh;
+        for (std::uint32_t i = 0; i < b.shapes.size(); ++i) {
+            const ShapePlan& shape = b.shapes[i];
+            if (anew && shape.market >= 0 && m_offerings[i].price_nano_usd_per_hour != s.spot().price(shape)) {
+                m_offerings[i].price_nano_usd_per_hour = s.spot().price(shape);
+                m_nothing_at = never;  // what was too dear may not be so now
+            }
+            if (shape.reserved == 0) continue;
+            const bool left = s.has_reservation_left(i);
+            m_offerings[i].kind = left ? OfferingKind::reserved : shape.kind;
+            m_offerings[i].price_nano_usd_per_hour = left ? 0 : shape.nano_usd_per_hour;
+        }
+    }
+
     // ---- disruption ------------------------------------------------------------------------------------
 
     /// The cluster as disruption sees it at `now`.
     WT_HD_COLD ConsolidationScene build_scene(Fleet<Layout, Owner>& fleet, Tick now) {
         State& s = fleet.state();
         const Blueprint& b = s.blueprint();
+        look_at_prices(s, now);
         gather_pools(s, now);
         m_known.note_changes(s);
         m_known.note_budgets(s);
@@ -416,6 +438,7 @@ private:
         const auto note = [&](Tick at) {
             if (at > now) until = min(until, at);
         };
+        if (b.spot_prices.size() > 0) note(m_prices_until);
         for (std::int32_t i = 0; i < scene.node_count; ++i) {
             const DisruptionNode& view = scene.views[i];
             if (view.do_not_disrupt) continue;
@@ -520,6 +543,7 @@ private:
     Stage m_stage = Stage::looking;
     NodeName m_replacement;
     Tick m_nothing_at = never;  ///< when consolidation last found nothing
+    Tick m_prices_until;        ///< spot prices are looked at again then
     Tick m_calm_until;          ///< ... and until when time alone cannot change that
     std::uint64_t m_nothing_version = 0, m_nothing_changes = 0;
 };

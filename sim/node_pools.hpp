@@ -35,6 +35,8 @@ public:
     [[nodiscard]] WT_HD_COLD std::uint32_t next_shape(State& s, std::uint32_t first, std::uint32_t count) const {
         const Blueprint& b = s.blueprint();
         const PoolPlan& pool = b.pools[b.shapes[first].pool];
+        for (std::uint32_t i = first; i < first + count; ++i)
+            if (s.has_reservation_left(i)) return i;  // paid for already
         const std::int32_t wanted = capacity_type_of_next(s, pool, first, count);
         s.next_launch();
         std::uint32_t best = no_index, best_nodes = 0;
@@ -172,8 +174,7 @@ private:
     /// The two classes that every cluster has are critical (kubernetes.md 9.8.2; scheduling.SystemCriticalPriority).
     static constexpr std::int32_t critical_priority = 2'000'000'000;
 
-    /// What a group that buys both ways buys next: 1 = spot, 0 = on demand; -1 where it has one way only. The
-    /// share on demand is rounded up (EC2 Auto Scaling, instances distribution; docs, 2025).
+    /// What a group that buys both ways buys next: 1 = spot, 0 = on demand; -1 where it has one way only.
     [[nodiscard]] WT_HD std::int32_t capacity_type_of_next(const State& s, const PoolPlan& pool, std::uint32_t first,
                                                            std::uint32_t count) const {
         const Blueprint& b = s.blueprint();
@@ -186,8 +187,7 @@ private:
             has_on_demand = has_on_demand || !b.shapes[i].spot;
         }
         if (!has_spot || !has_on_demand) return -1;
-        const std::uint32_t above = nodes + 1 > pool.on_demand_base ? nodes + 1 - pool.on_demand_base : 0;
-        return on_demand < pool.on_demand_base + (above * pool.on_demand_percent + 99) / 100 ? 0 : 1;
+        return on_demand < pool.on_demand_of(nodes + 1) ? 0 : 1;
     }
     /// Among the shapes [from, to) of one zone, in the order of the pool's list.
     [[nodiscard]] WT_HD std::uint32_t pick(const State& s, ShapeChoice choice, std::uint32_t from, std::uint32_t to,

@@ -7,6 +7,9 @@ namespace windtunnel {
 /// A pod takes the share of its node that its GPUs, slices or shares of GPUs are of the node's (of CPU where a node has no GPUs); what no
 /// pod takes is counted under the row after the last workload. Integers throughout: the cells of a bill add up
 /// to whole x its price integral, to the last unit (law L8).
+///
+/// Behind these cells: the work of the requests of each account (models/request_work.hpp), by which what their workload's
+/// busy time costs is shared out.
 template <class Layout, class Owner>
 class NodeTimeUse {
 public:
@@ -15,6 +18,9 @@ public:
     static constexpr std::uint64_t whole = node_shares;
 
     [[nodiscard]] WT_HD static std::uint32_t cell_count(const Blueprint& b) {
+        return bill_cells(b) + account_count(b);
+    }
+    [[nodiscard]] WT_HD static std::uint32_t bill_cells(const Blueprint& b) {
         return static_cast<std::uint32_t>(b.bills * (b.workloads.size() + 1)) * node_uses;
     }
 
@@ -92,6 +98,11 @@ public:
     /// The machine costs nothing any more. Requires that node and pods are settled.
     WT_HD void bill_ends(std::uint32_t n) {
         if (m_counted) m_nodes[n].billed = 0;
+    }
+
+    /// A server is done with a request, or with what it did of one. Requires that accounts are kept.
+    WT_HD void count_work(const Blueprint& b, const Request& request, const WideSum& work) {
+        m_cells[bill_cells(b) + account_of(b, request)].merge(work);
     }
 
     /// Everything up to `now`, which is the span's end: pods first, then their nodes.

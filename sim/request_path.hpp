@@ -38,6 +38,7 @@ public:
             m_jobs[index].outputs = job.output_tokens;
             return aborted(index, now);
         }
+        if (m_blueprint.keeps_accounts()) static_cast<Self*>(this)->charge(job, job.output_tokens);
         if (m_attempts.enabled() && !is_first_answer(index, now)) return;
         const Tick ttft = job.first_token - job.arrival, e2el = now - job.arrival;
         Tick tpot;
@@ -232,8 +233,7 @@ protected:
         m_server_calendar.set(p, m_servers[p].next_change());
     }
 
-    /// The first tick whose step boundary on replica p can still see what happens now: in the order of ranks
-    /// its boundary at this very tick may be over.
+    /// The first tick whose step boundary on replica p can still see what happens now: this tick's may be over.
     [[nodiscard]] WT_HD Tick seen_from(std::uint32_t p) const {
         return m_now == m_last_step && p <= m_last_replica ? m_now + Tick{1} : m_now;
     }
@@ -430,8 +430,7 @@ protected:
         route(index, w);
     }
 
-    /// An answer to a request that had one is work done twice. The first takes the request's other jobs out of the
-    /// queue; those at other workers go on.
+    /// The first answer takes the request's other jobs out of the queue; those at workers go on: work done twice.
     [[nodiscard]] WT_HD_COLD bool is_first_answer(JobIndex index, Tick now) {
         const std::uint32_t t = m_attempts.of(index);
         if (t == no_track) return true;
@@ -459,6 +458,7 @@ protected:
         ++m_tally->lost_attempts;
         if (job.first_token != never) m_tally->lost_prompt_tokens += job.prompt_tokens;
         m_tally->lost_output_tokens += job.outputs;
+        if (m_blueprint.keeps_accounts()) static_cast<Self*>(this)->charge(job, job.outputs);
         m_tally->lost_time.add(static_cast<std::uint64_t>((now - began(index)).count));
     }
 

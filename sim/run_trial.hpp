@@ -31,7 +31,8 @@ struct TrialOutcome {
     Tally tally;
     Distribution ttft, tpot, itl, e2el;
     std::size_t arena_bytes = 0;
-    /// [bill][workload, or after the last: none][NodeUse]: node-ticks x nano-USD per hour x node_shares.
+    /// [bill][workload, or after the last: none][NodeUse]: node-ticks x nano-USD per hour x node_shares. Then, of each
+    /// account (Blueprint::first_account), the work of its requests in ticks.
     std::vector<WideSum> node_use;
     std::vector<AlertTally> alerts;  ///< [Blueprint::alerts]
 };

@@ -105,6 +105,7 @@ public:
         const std::uint32_t pool = node.pool;
         const Tick gone_at = node.gone_at;
         ++s.tally().spot_evictions;
+        ++s.tally().pools[s.shape_of(node).bill].noticed;
         s.owner().note(OccurrenceRecord{Occurrence::spot_noticed, n, no_object, (gone_at - now).count, now});
         s.wake_spot(n, gone_at);
         if (s.blueprint().pools[pool].refills && node.replaced_by == no_index) refill(s, pool, gone_at);
@@ -173,6 +174,7 @@ private:
         State& s = fleet.state();
         ClusterNode& node = s.node(n);
         node.spot = SpotStage::gone;
+        ++s.tally().pools[s.shape_of(node).bill].taken;
         s.owner().note(OccurrenceRecord{Occurrence::spot_taken, n, no_object, node.pods, now});
         refund(s, n, now);
         if (node.state == NodeState::provisioning) {

@@ -66,18 +66,22 @@ struct PoolTally {
     TimeIntegral nodes;  ///< from launch to termination
     TimeIntegral price;  ///< of these nodes, nano-USD per hour
     TimeIntegral gpus;   ///< of these nodes
-    TimeIntegral covered;  ///< of these nodes, those within a commitment (ShapePlan::committed)
+    TimeIntegral covered;  ///< of these nodes, those within a commitment or reservation (ShapePlan::committed, reserved)
+    TimeIntegral covered_price;  ///< what these would cost without it, nano-USD per hour
+    TimeIntegral fallback;       ///< 1 while its pool, which buys both ways, has more on demand than its base
     /// Billed beyond the lifetime, for the minimum billing time: node-ticks, and the same times price and GPUs.
     WideSum minimum_extra, minimum_extra_price, minimum_extra_gpus;
     WideSum refund;  ///< of `price`: what nodes cost that the cloud took back too soon to charge for them
     std::uint64_t launched = 0;
+    std::uint64_t noticed = 0, taken = 0;  ///< spot nodes: interruption notices, machines that the cloud took
+    WideSum noticed_gpus;  ///< of `gpus`: from the notice to the machine's end, when it is paid for and takes no new work
     bool operator==(const PoolTally&) const = default;
 
-    /// A new node, or (`by` = -1) one that leaves.
+    /// A new node, or (`by` = -1) one that leaves; `newly_covered` of them by a commitment or reservation.
     WT_HD void count(Tick now, Tick span, std::int64_t by, std::int64_t nano_usd_per_hour, std::int64_t node_gpus,
-                     std::int64_t committed) {
-        const std::int64_t then = nodes.value + by;
-        covered.change(now, span, (then < committed ? then : committed) - covered.value);
+                     std::int64_t newly_covered) {
+        covered.change(now, span, newly_covered);
+        covered_price.change(now, span, newly_covered * nano_usd_per_hour);
         nodes.change(now, span, by);
         price.change(now, span, by * nano_usd_per_hour);
         gpus.change(now, span, by * node_gpus);
@@ -93,6 +97,8 @@ struct PoolTally {
         price.settle(now, span);
         gpus.settle(now, span);
         covered.settle(now, span);
+        covered_price.settle(now, span);
+        fallback.settle(now, span);
     }
 };
 

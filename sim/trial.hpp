@@ -1,4 +1,5 @@
 #pragma once
+#include "models/request_work.hpp"
 #include "sim/alerts.hpp"
 #include "sim/autoscaling.hpp"
 #include "sim/node_use.hpp"
@@ -170,6 +171,13 @@ public:
             for (std::uint32_t p = m_fleet.node(n).first_pod; p != no_index; p = m_fleet.pod(p).next_on_node)
                 m_node_use.pod_changed(m_fleet.state(), p, busy_of(p, now), now);
         if constexpr (Observer::enabled) m_observer.node_changed(n, m_fleet.node(n), now);
+    }
+    /// A server did this for whoever sent the request, whether it was of use or not. Requires that accounts are kept.
+    WT_HD_COLD void charge(const Job& job, std::uint32_t outputs) {
+        const std::int32_t server = has_server(job.replica) ? m_fleet.server_of(job.replica) : -1;
+        if (server < 0 || job.first_token == never) return;
+        m_node_use.count_work(m_blueprint, m_workload.requests[job.request],
+                              work_of(m_blueprint.servers[static_cast<std::size_t>(server)], job.prompt_tokens, outputs));
     }
     /// The price of a node is about to change: what it was used for so far is counted at the old one.
     WT_HD_COLD void node_price_ends(std::uint32_t n, Tick now) {

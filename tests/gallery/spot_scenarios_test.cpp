@@ -272,6 +272,7 @@ TEST_CASE("costs: volumes, load balancers, traffic and commitments stand beside 
         CHECK(parts.micro_usd() == out.trials[0].micro_usd());
         std::map<std::string, std::int64_t> by_row;
         for (std::size_t p = 0; p < out.pools.size(); ++p) by_row[out.pools[p].pool] = out.trials[0].pools[p].micro_usd;
+        by_row["prompts"] = static_cast<std::int64_t>(out.trials[0].prompt_tokens);
         by_row["tokens"] = static_cast<std::int64_t>(out.trials[0].output_tokens);
         return by_row;
     };
@@ -284,6 +285,23 @@ TEST_CASE("costs: volumes, load balancers, traffic and commitments stand beside 
     CHECK(b["spot"] == 750'000 + 1'207'200);
     b = bill("{committed: [{pool: spot, nodes: 3, usd_per_hour: 0.5}]}");
     CHECK(b["spot"] == 2'250'000);  // the third is paid for and not there
+    b = bill("{load_balancer: {usd_per_hour: 0.02, usd_per_gb: 0.008}, traffic: {bytes_per_token: 200}}");
+    CHECK(b["load balancer"] == std::llround(30'000 + static_cast<double>(b["tokens"] + b["prompts"]) * 200 * 0.008 / 1e3));
+    // Three nodes are reserved and two are there: at the price on demand, or at their own.
+    const auto reserved = [&](const std::string& more) {
+        std::vector<std::string> set = demand;
+        set.push_back("cluster.reservations=[{pool: spot, nodes: 3" + more + "}]");
+        const Shown shown = show(midflight, set);
+        RunResults out = results_of(shown.run.scenario, {}, 1, "cpu");
+        out.trials.push_back(numbers_of(shown.run.scenario, {}, shown.outcome));
+        const CostBreakdown parts = cost_breakdown(out);
+        CHECK(parts.micro_usd() == out.trials[0].micro_usd());
+        std::int64_t unused = 0;
+        for (const CostRow& r : parts.rows) unused += r.use == "unused" ? r.micro_usd : 0;
+        return std::pair(parts.micro_usd(), unused);
+    };
+    CHECK(reserved("") == std::pair(std::int64_t{3'621'600}, std::int64_t{1'207'200}));
+    CHECK(reserved(", usd_per_hour: 0.5") == std::pair(std::int64_t{2'250'000}, std::int64_t{750'000}));
 }
 
 TEST_CASE("fixed-fleet-70b: autoscaling with ten-minute starts saves some and degrades minutes, a spare replica none") {

@@ -6,6 +6,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 using namespace windtunnel;
@@ -210,4 +211,58 @@ TEST_CASE("cold start: measured starts are reproduced within 15 %") {
         }
         CHECK(compared == 1);
     }
+}
+
+TEST_CASE("cold start: a rate fitted to all but one measured load of its kind says that one") {
+    const std::filesystem::path folder = shared_data_file("coldstart");
+    if (folder.empty()) {
+        WARN("no measured starts at hand: skipped");
+        return;
+    }
+    // Loads of one kind (a storage and a loader) are one rate, of a streaming loader one for each of its reads.
+    std::map<std::string, std::vector<double>> kinds;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder / "h100_2025")) {
+        if (!entry.is_regular_file()) continue;
+        const std::string name = entry.path().filename().string();
+        const bool sllm = name.find("sllm") != std::string::npos;
+        std::string model = name.substr(0, name.find(sllm ? "_sllm" : "_safetensors"));
+        model.replace(model.find('_'), 1, "/");
+        const nlohmann::json loads = read_json(entry.path());
+        double sum = 0;
+        for (const nlohmann::json& load : loads) sum += load.at("loading_time").get<double>();
+        const std::string kind = (name.find("cached") != std::string::npos ? "page cache, " : "NVMe, ") + std::string(sllm ? "ServerlessLLM" : "safetensors");
+        kinds[kind].push_back(capacity(model, "h100", "0.10.2").weights_gib * static_cast<double>(loads.size()) / sum);
+    }
+    const double llama = capacity("meta-llama/Meta-Llama-3-8B", "a10g", "0.5.5").weights_gib;
+    for (const nlohmann::json& row : read_json(folder / "cold_start_measured.json").at("cold_start")) {
+        const std::string what = row.value("what", "");
+        const std::size_t reads = what.find("concurrency ");
+        if (what.find("S3") == 0 && reads != std::string::npos)
+            kinds["S3, streamer"].push_back(llama / row.at("weight_load_s").get<double>() / std::stod(what.substr(reads + 12)));
+        if (what.find("EBS") == 0 && what.find("safetensors") != std::string::npos)
+            kinds["EBS, safetensors"].push_back(llama / row.at("weight_load_s").get<double>());
+    }
+    std::vector<double> in_sample, held_out;
+    const auto mean_log = [](const std::vector<double>& rates, std::size_t without) {
+        double sum = 0, n = 0;
+        for (std::size_t i = 0; i < rates.size(); ++i)
+            if (i != without) sum += std::log(rates[i]), n += 1;
+        return sum / n;
+    };
+    for (const auto& [kind, rates] : kinds) {
+        REQUIRE(rates.size() >= 2);
+        for (std::size_t i = 0; i < rates.size(); ++i) {  // a time is bytes over the rate: rates' errors are times'
+            in_sample.push_back(std::abs(rates[i] / std::exp(mean_log(rates, rates.size())) - 1));
+            held_out.push_back(std::abs(rates[i] / std::exp(mean_log(rates, i)) - 1));
+        }
+    }
+    std::sort(in_sample.begin(), in_sample.end());
+    std::sort(held_out.begin(), held_out.end());
+    INFO("in sample: median " << in_sample[in_sample.size() / 2] << ", worst " << in_sample.back() << "; held out: median "
+                              << held_out[held_out.size() / 2] << ", worst " << held_out.back());
+    CHECK(held_out.size() == 15);
+    CHECK(in_sample[in_sample.size() / 2] < 0.075);
+    CHECK(in_sample.back() < 0.20);
+    CHECK(held_out[held_out.size() / 2] < 0.10);
+    CHECK(held_out.back() < 0.30);
 }

@@ -41,7 +41,7 @@ TEST_CASE("a price that is not there says where it is") {
 TEST_CASE("unknown clouds and types are answered with the nearest") {
     CHECK(get_instance_type("aws", "g5.xlrge").problems()[0].message.find("did you mean 'g5.xlarge'") !=
           std::string::npos);
-    CHECK(get_cloud("oracle").problems()[0].message.find("'aws', 'gcp' or 'azure'") != std::string::npos);
+    CHECK(get_cloud("oracle").problems()[0].message.find("'aws', 'gcp', 'azure' or 'oci'") != std::string::npos);
     CHECK((*get_cloud("AWS"))->spot_notice_s == 120);
     CHECK((*get_cloud("gcp"))->spot_notice_s == 30);
 }
@@ -53,6 +53,17 @@ TEST_CASE("zones belong to regions as each cloud writes them") {
     CHECK(region_of_zone("gcp", "us-central1") == "us-central1");
     CHECK(region_of_zone("azure", "eastus-2") == "eastus");
     CHECK(region_of_zone("azure", "westus2") == "westus2");
+}
+
+TEST_CASE("oci: shapes and their prices by GPU, availability domains by both of their spellings") {
+    const InstanceType& h100 = **get_instance_type("oke", "bm.gpu.h100.8");
+    CHECK(h100.gpu_count == 8);
+    CHECK(*instance_price(h100, "us-ashburn-1", CapacityType::on_demand) == 80'000'000);  // 8 x 10 USD
+    CHECK(*instance_price(h100, "Uocm:IAD-AD-2", CapacityType::on_demand) == 80'000'000);
+    CHECK(region_of_zone("oci", "ap-tokyo-1-AD-1") == "ap-tokyo-1");
+    CHECK(region_of_zone("oci", "eu-frankfurt-1") == "eu-frankfurt-1");
+    CHECK(instance_price(h100, "us-ashburn-1", CapacityType::spot).problems()[0].path == "capacity_type");
+    CHECK(instance_types_with("oci", "a10-24gb", 1, "uk-london-1")[0]->name == "VM.GPU.A10.1");
 }
 
 TEST_CASE("every type has a GPU of the catalogue or none, and sane prices") {

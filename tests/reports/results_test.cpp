@@ -1,3 +1,4 @@
+#include "reports/cost.hpp"
 #include "reports/results.hpp"
 #include "reports/atomic_file.hpp"
 #include "reports/observed_trial.hpp"
@@ -126,11 +127,101 @@ TEST_CASE("results: one trial's numbers by hand") {
     CHECK_FALSE(j.contains("ci95"));
 }
 
+TEST_CASE("cost: busy time is shared out among tenants by their work, idle time is shared, and the parts are the bill") {
+    CompiledScenario s = two_pools();
+    s.workloads[0].name_space = "prod";
+    s.accounts = {{0, ""}, {0, "acme"}, {0, "beta"}};
+    // The on-demand node was busy for 60 % of its half hour and without a pod for 40 %; the spot node had no pod.
+    TrialOutcome o = half_an_hour();
+    o.node_use.assign(2 * 2 * node_uses + 3, WideSum{});
+    o.node_use[0].add(6);
+    o.node_use[node_uses + 1].add(4);
+    o.node_use[2 * node_uses + node_uses + 1].add(1);
+    o.node_use[4 * node_uses + 1].add(1'000);  // acme
+    o.node_use[4 * node_uses + 2].add(3'000);  // beta
+    const RunResults results = run_of(s, {o});
+    const CostBreakdown parts = cost_breakdown(results);
+    const auto of = [](const CostBreakdown& in, const std::string& tenant, const std::string& pool) {
+        std::int64_t sum = 0;
+        for (const CostRow& r : in.rows)
+            if (r.tenant == tenant && (pool.empty() || r.pool == pool)) sum += r.micro_usd;
+        return sum;
+    };
+    // 0.4024 USD: 0.24144 busy, of which a quarter is acme's and three quarters are beta's.
+    CHECK(of(parts, "acme", "od") == 60'360);
+    CHECK(of(parts, "beta", "od") == 181'080);
+    CHECK(of(parts, "", "od") == 160'960);
+    CHECK(of(parts, "", "spot") == 510'000);
+    CHECK(parts.micro_usd() == 912'400);
+    // Shared out: what is idle goes by what they have of the same pool, or of all.
+    const CostBreakdown shared = with_idle_shared(parts);
+    CHECK(of(shared, "", "") == 0);
+    CHECK(of(shared, "acme", "") == 912'400 / 4);
+    CHECK(of(shared, "beta", "") == 912'400 / 4 * 3);
+    CHECK(shared.micro_usd() == parts.micro_usd());
+    // In a second trial only acme's requests ran: its busy time is acme's. Means: acme (1/4 + 1) / 2 of it.
+    TrialOutcome alone = o;
+    alone.node_use[4 * node_uses + 2] = WideSum{};
+    const CostBreakdown two = cost_breakdown(run_of(s, {o, alone}));
+    CHECK(of(two, "acme", "od") == 150'900);
+    CHECK(two.micro_usd() == 912'400);
+    // Pods labelled with a tenant: what they do besides requests is theirs too.
+    s.workloads[0].tenant = "gamma";
+    o.node_use[1].add(10);  // as much idle as there was in all
+    const CostBreakdown owned = cost_breakdown(run_of(s, {o}));
+    CHECK(of(owned, "gamma", "od") == 201'200);
+    CHECK(of(owned, "acme", "od") == 30'180);
+    const std::string csv = cost_csv(parts, {"tenant", "use"});
+    CHECK(csv.find("acme,busy,0.060360,") != std::string::npos);
+    CHECK(csv.find("\n,idle,0.160960,") != std::string::npos);  // the spot node's is its billing time beyond its life, lost
+    CHECK(cost_table(parts, {"pool"}, false).find("(shared)") != std::string::npos);
+}
+
+TEST_CASE("cost: what is reserved and not used is a part of its own") {
+    CompiledScenario s = two_pools();
+    s.pools[0].committed_nodes = 2;  // at 0.5 USD: 1 USD for the hour; one of them was used for half an hour
+    s.pools[0].committed_nano_usd_per_hour = 500'000'000;
+    TrialOutcome o = half_an_hour();
+    o.tally.pools[0].covered.ticks = o.tally.pools[0].nodes.ticks;
+    o.tally.pools[0].covered_price.ticks = o.tally.pools[0].price.ticks;
+    o.node_use.assign(2 * 2 * node_uses, WideSum{});
+    o.node_use[0].add(1);
+    const CostBreakdown parts = cost_breakdown(run_of(s, {o}));
+    std::int64_t busy = 0, unused = 0;
+    for (const CostRow& r : parts.rows)
+        if (r.pool == "od") (r.use == "unused" ? unused : busy) += r.micro_usd;
+    CHECK(busy == 250'000);
+    CHECK(unused == 750'000);
+}
+
+TEST_CASE("spot: the results say how much was spot, what was taken and for how long on demand stood in for it") {
+    CompiledScenario s = two_pools();
+    TrialOutcome o = half_an_hour();
+    o.tally.pools[1].launched = 3;
+    o.tally.pools[1].noticed = 2;
+    o.tally.pools[1].taken = 1;
+    o.tally.pools[1].noticed_gpus.add(static_cast<std::uint64_t>(seconds(480).count));
+    o.tally.pools[0].fallback.ticks.add(static_cast<std::uint64_t>(seconds(600).count));
+    const Json spot = Json::parse(results_json(run_of(s, {o})))["spot"];
+    CHECK(spot["notices"] == 2);
+    CHECK(spot["machines_taken"] == 1);
+    CHECK(spot["node_hours_share"].get<double>() == Approx(0.51 / 1.01));
+    CHECK(spot["gpu_hours_share"].get<double>() == Approx(2.04 / 2.54));
+    CHECK(spot["noticed_gpu_s"].get<double>() == Approx(480));
+    CHECK(spot["fallback_minutes"].get<double>() == Approx(10));
+    REQUIRE(spot["by_pool"].size() == 1);
+    CHECK(spot["by_pool"][0]["pool"] == "spot");
+    CHECK(spot["by_pool"][0]["launched"] == 3);
+    CHECK(spot["by_pool"][0]["node_hours"].get<double>() == Approx(0.51));
+    s.pools[1].capacity_type = "on-demand";
+    CHECK_FALSE(Json::parse(results_json(run_of(s, {o}))).contains("spot"));
+}
+
 TEST_CASE("results: exactly the keys of results/v1, in order") {
     const Json j = Json::parse(results_json(run_of(two_pools(), {half_an_hour()}, {"p99 ttft_ms < 2000"})));
     CHECK(keys(j) == Names{"schema", "scenario", "seed", "trials", "backend", "complete", "requests",
                            "tokens", "latency", "throughput", "thresholds", "capacity", "cost", "warnings",
-                           "attempts", "prefix_cache", "cost_breakdown"});
+                           "attempts", "prefix_cache", "spot", "cost_breakdown"});
     CHECK(keys(j["cost_breakdown"]) == Names{"span_s", "rows"});
     CHECK(j["schema"] == "windtunnel.results/v1");
     CHECK(keys(j["scenario"]) == Names{"name", "hash"});

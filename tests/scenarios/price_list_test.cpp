@@ -101,3 +101,21 @@ TEST_CASE("price list: the public lists are read, their defects said") {
     REQUIRE(karpenter);
     CHECK(karpenter->rows.size() > 10'000);
 }
+
+TEST_CASE("prices: all that is wrong with a list is said at once, and memories that cannot be are not believed") {
+    std::istringstream bad("instance_type,region,price_usd_per_hour,memory_gib\ng6.xlarge,us-east-1,-1,16\ng6.2xlarge,us-east-1,abc,32\n");
+    const auto refused = read_price_list(bad, "bad.csv");
+    REQUIRE_FALSE(refused);
+    REQUIRE(refused.problems().size() == 2);
+    CHECK(refused.problems()[0].where.line == 2);
+    CHECK(refused.problems()[1].where.line == 3);
+    std::istringstream odd("cloud,instance_type,region,price_usd_per_hour,memory_gib\naws,g6.xlarge,us-east-1,0.8,16384\naws,mine,us-east-1,1,99999999\naws,g6.2xlarge,us-east-1,1,32\n");
+    const auto list = read_price_list(odd, "odd.csv");
+    REQUIRE(list);
+    REQUIRE(list->warnings.size() == 2);
+    CHECK(list->warnings[0].message.find("it is in MiB") != std::string::npos);
+    CHECK(list->rows[0].memory_gib == 16);
+    CHECK(list->warnings[1].message.find("no machine has") != std::string::npos);
+    CHECK(list->rows[1].memory_gib == 0);
+    CHECK(list->rows[2].memory_gib == 32);
+}

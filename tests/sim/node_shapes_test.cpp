@@ -192,6 +192,68 @@ TEST_CASE("karpenter: without spot capacity it marks the offering for 3 min and 
     CHECK(nodes[2].shape == 0);
 }
 
+TEST_CASE("karpenter: it launches by the spot prices in force, not by the list's") {
+    // By the list type 0 is the cheaper (1 and 2 USD), by the record type 1 (3 and 2 USD). Which of them is deep at a
+    // launch is a coin each, so that the cheaper one is launched three times of four.
+    Runs runs;
+    BlueprintParts parts = spot_first();
+    parts.shapes[1] = gpu_nodes(1, 2);
+    parts.shapes[1].spot = 1;
+    parts.shapes[1].type = 1;
+    parts.shapes[1].kind = OfferingKind::spot;
+    parts.pools[0].node_slots = 16;
+    parts.workloads[0].pod_slots = 32;
+    parts.schedule.clear();
+    for (std::uint32_t i = 1; i <= 12; ++i) parts.schedule.push_back({seconds(100 * i), 0, i});
+    const auto launched_as = [&](std::uint32_t shape) {
+        (void)runs.run(parts);
+        const std::vector<NodeChange> nodes = asked(*runs.log);
+        CHECK(nodes.size() == 12);
+        return std::count_if(nodes.begin(), nodes.end(), [&](const NodeChange& c) { return c.shape == shape; });
+    };
+    const auto by_list = launched_as(0);
+    CHECK(by_list > 6);
+    SpotMarketPlan market;
+    market.notice = seconds(120);
+    market.price_count = 1;
+    parts.spot_markets = {market, market};
+    parts.spot_markets[1].entity = parts.spot_markets[1].first_price = 1;
+    parts.spot_prices = {{Tick{}, 3'000'000'000}, {Tick{}, 2'000'000'000}};
+    parts.shapes[0].market = 0;
+    parts.shapes[1].market = 1;
+    CHECK(launched_as(1) > 6);
+    // A reservation comes before anything on spot, and is there when the cloud has nothing else.
+    parts.shapes[1] = gpu_nodes(1, 4);
+    parts.shapes[1].type = 1;
+    parts.shapes[1].reserved = 2;
+    sell_out(parts, set_of({1}), seconds(1), seconds(7000));
+    CHECK(launched_as(1) == 2);
+    CHECK(asked(*runs.log)[0].shape == 1);
+    CHECK(asked(*runs.log)[1].shape == 1);
+}
+
+TEST_CASE("node group: a quota of the cloud stops launches, of vCPUs over all that it limits") {
+    Runs runs;
+    BlueprintParts parts = growing(4);
+    PoolPlan pool;
+    pool.node_slots = 8;
+    parts.add(pool, two_zones());
+    CHECK(runs.run(parts).tally.nodes.most == 4);
+    // Nodes of 8 vCPUs: 20 vCPUs are two of them, wherever they stand.
+    CloudQuotaPlan quota;
+    quota.shapes = set_of({0, 1, 2, 3});
+    quota.limit = 20;
+    parts.cloud_quotas = {quota};
+    CHECK(runs.run(parts).tally.nodes.most == 2);
+    parts.cloud_quotas[0].of_gpus = 1;
+    parts.cloud_quotas[0].limit = 3;
+    CHECK(runs.run(parts).tally.nodes.most == 3);
+    // A quota of the cheaper type alone: the dearer fills up what is missing.
+    parts.cloud_quotas[0].shapes = set_of({0, 2});
+    parts.cloud_quotas[0].limit = 1;
+    CHECK(runs.run(parts).tally.nodes.most == 4);
+}
+
 TEST_CASE("karpenter: a claim without a node after 15 min is deleted and its pods are planned again") {
     Runs runs;
     BlueprintParts parts = spot_first();

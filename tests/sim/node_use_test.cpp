@@ -1,7 +1,9 @@
+#include "models/request_work.hpp"
 #include "sim/laws.hpp"
 #include "tests/support/random_cluster.hpp"
 
 #include <catch2/catch.hpp>
+#include <numeric>
 
 using namespace windtunnel;
 
@@ -124,6 +126,42 @@ TEST_CASE("node use: pods take their share of a node's GPUs, and what no pod tak
     CHECK(node_seconds(o, 1, NodeUse::idle) == Approx(2700));
 }
 
+TEST_CASE("node use: the work of a request is its part of a replica full of requests like it, and its tenant's") {
+    Case c(1);
+    const BlueprintBlock block = build(c.parts);
+    const ServerConfig& server = block.blueprint().servers[0];
+    const auto ms = [](const ServerConfig& of, std::int64_t prompt, std::int64_t output) {
+        return work_of(of, prompt, output).to_double() / static_cast<double>(ticks_per_millisecond);
+    };
+    // Four prompts of 4 tokens fill the 4 seats of a step of 10 ms: 2.5 ms. Then 7 steps with 4 in each.
+    CHECK(ms(server, 4, 8) == 2.5 + 7 * 2.5);
+    // One prompt of 40 is all that a step of 64 tokens holds; 59 tokens take 4 of 16 blocks, so 4 decode together.
+    CHECK(ms(server, 40, 20) == 10 + 19 * 2.5);
+    CHECK(ms(server, 40, 1) == 10);
+    CHECK(ms(server, 100, 1) == 20);  // two steps
+    CHECK(ms(server, 0, 0) == 0);     // never prefilled
+    // With half the blocks only 2 decode together, and each takes twice as much of a step.
+    Case half(1);
+    half.parts.servers[0].usable_blocks = 8;
+    const BlueprintBlock small = build(half.parts);
+    CHECK(ms(small.blueprint().servers[0], 40, 20) == 10 + 19 * 5);
+
+    // Tenants 1 and 2 of the only model take turns.
+    c.parts.first_account = {0, 3};
+    for (std::size_t i = 0; i < c.requests.size(); ++i) {
+        c.requests[i].tenant = static_cast<std::uint16_t>(1 + i % 2);
+        if (i % 2 == 1) c.requests[i].prompt_tokens = 40, c.requests[i].output_tokens = 20;
+    }
+    const TrialOutcome o = c.run();
+    REQUIRE(o.node_use.size() == 2 * node_uses + 3);
+    const auto seconds_of = [&](std::size_t account) {
+        return o.node_use[2 * node_uses + account].to_double() / static_cast<double>(ticks_per_second);
+    };
+    CHECK(seconds_of(0) == 0);
+    CHECK(seconds_of(1) == 36);      // 1,800 x 20 ms
+    CHECK(seconds_of(2) == 103.5);   // 1,800 x 57.5 ms
+}
+
 TEST_CASE("node use: on random clusters with prices the uses add up to the bill, whatever the server and the layout") {
     std::uint32_t uses_seen = 0;
     for (std::uint64_t seed = 1; seed <= 150; ++seed) {
@@ -131,6 +169,8 @@ TEST_CASE("node use: on random clusters with prices the uses add up to the bill,
         BlueprintParts parts = lab::random_cluster(seed, requests);
         for (std::size_t i = 0; i < parts.shapes.size(); ++i)
             parts.shapes[i].nano_usd_per_hour = static_cast<std::int64_t>(800'000'000 + 7 * i + seed);
+        parts.first_account.resize(parts.workload_of_model.size() + 1);  // one tenant each
+        std::iota(parts.first_account.begin(), parts.first_account.end(), 0u);
         const BlueprintBlock block = build(parts, 16);
         const WorkloadView view{requests.data(), requests.size(), parts.span};
         TrialArena arena;

@@ -244,3 +244,57 @@ TEST_CASE("billing: a life is rounded up to the minimum and to whole hours, comm
     o = runs.run(two.parts);
     CHECK(o.tally.pools[0].covered.ticks.to_double() == Approx(static_cast<double>(seconds(3600).count)));
 }
+
+TEST_CASE("reservations: reserved nodes are there when the cloud has none, are used first, and are counted apart by shape") {
+    // Two replicas of one GPU come after 100 s; two zones, of which the second has one reserved node.
+    BlueprintParts parts;
+    parts.span = seconds(3600);
+    parts.drain_limit = seconds(60);
+    parts.servers = {plain_server()};
+    WorkloadPlan w;
+    w.pod_slots = 4;
+    w.initial_replicas = 0;
+    TemplateParts pods;
+    pods.plan.server = 0;
+    pods.plan.needs = resource_amounts(1, 1000, 1000, 1);
+    pods.plan.shapes = ShapeSet::first(2);
+    parts.add(w, pods);
+    PoolPlan pool;
+    pool.node_slots = 4;
+    ShapePlan here = gpu_nodes(1, 0), there = gpu_nodes(1, 0);
+    there.zone = 1;
+    here.nano_usd_per_hour = there.nano_usd_per_hour = 1000;
+    there.reserved = 1;
+    parts.add(pool, std::vector<ShapePlan>{here, there});
+    parts.schedule = {{seconds(100), 0, 2}};
+    Runs runs;
+    TrialOutcome o = runs.run(parts);
+    const PoolTally& both = o.tally.pools[0];
+    CHECK(both.nodes.most == 2);
+    CHECK(both.covered.most == 1);
+    // One of the two nodes is the reserved one, for as long as it is there.
+    CHECK(both.covered_price.ticks.to_double() == Approx(both.covered.ticks.to_double() * 1000));
+    CHECK(both.covered.ticks.to_double() * 2 == Approx(both.nodes.ticks.to_double()));
+    // The cloud has nothing from the start: the reserved node comes all the same, the other does not.
+    ClusterEventPlan none;
+    none.kind = ClusterEventKind::no_capacity;
+    none.target = 0;
+    none.until = seconds(3600);
+    parts.capacity_sets = {ShapeSet::first(2)};
+    parts.events = {none};
+    o = runs.run(parts);
+    CHECK(o.tally.pools[0].nodes.most == 1);
+    CHECK(o.tally.pools[0].covered.most == 1);
+}
+
+TEST_CASE("spot: from its notice on a machine's GPU time is counted, with what was noticed and taken, by pool") {
+    SpotCase c(1);
+    c.interrupt(seconds(1000));
+    Runs runs;
+    const TrialOutcome o = runs.run(c.parts);
+    CHECK(o.tally.pools[0].noticed == 1);
+    CHECK(o.tally.pools[0].taken == 1);
+    // From 1,000 to 1,120 s; its pod drains for 50 s of that, and the machine stays for the cloud to take.
+    CHECK(o.tally.pools[0].noticed_gpus.to_double() == Approx(static_cast<double>(seconds(120).count)));
+    CHECK(o.tally.pools[0].fallback.ticks == WideSum{});
+}
