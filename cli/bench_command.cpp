@@ -86,14 +86,9 @@ BenchSubject subject_of(const BenchFlags& f, const KvCapacity& c, const StepTime
     return s;
 }
 
-int refuse(Problems problems) {
-    print_errors(as_flags(std::move(problems)));
-    return bad_input;
-}
-
 int run_bench(const BenchFlags& flags) {
     Result<KvRequest> request = flags.engine.read();
-    if (!request) return refuse(request.take_problems());
+    if (!request) return refuse_flags(request.take_problems());
     Problems problems = problems_of(flags);
     Result<KvCapacity> capacity = kv_capacity(*request);
     if (!capacity)
@@ -101,7 +96,7 @@ int run_bench(const BenchFlags& flags) {
     Result<Trace> trace = workload_of(flags);
     if (!trace)
         for (Problem& p : trace.take_problems()) problems.push_back(std::move(p));
-    if (!problems.empty()) return refuse(std::move(problems));
+    if (!problems.empty()) return refuse_flags(std::move(problems));
     if (!capacity->fits) {
         print_error(capacity->refusal);
         return negative_verdict;
@@ -113,7 +108,7 @@ int run_bench(const BenchFlags& flags) {
     options.enforce_eager = request->enforce_eager;
     options.max_cudagraph_capture_size = request->max_cudagraph_capture_size;
     Result<StepTimeCoefficients> coefficients = coefficients_for(flags, capacity->gpu);
-    if (!coefficients) return refuse(coefficients.take_problems());
+    if (!coefficients) return refuse_flags(coefficients.take_problems());
     options.coefficients = *coefficients;
     BenchLoad load;
     load.engines = static_cast<std::uint32_t>(request->data_parallel);
@@ -122,11 +117,11 @@ int run_bench(const BenchFlags& flags) {
     load.seed = flags.spec.seed;
     load.server = flags.server == "stepwise" ? ServerKind::stepwise : ServerKind::fast;
     Result<BenchPrediction> prediction = predict_bench(*capacity, options, std::move(*trace), load);
-    if (!prediction) return refuse(prediction.take_problems());
+    if (!prediction) return refuse_flags(prediction.take_problems());
 
     if (!flags.requests.empty())
         if (Problems failed = write_file(flags.requests, requests_csv(prediction->requests)); !failed.empty())
-            return refuse(std::move(failed));
+            return refuse_flags(std::move(failed));
     const BenchReport& report = prediction->report;
     if (report.failed > 0)
         print_line(

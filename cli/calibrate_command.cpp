@@ -26,11 +26,6 @@ struct CalibrateFlags {
     bool quiet = false;
 };
 
-int refuse(Problems problems) {
-    print_errors(as_flags(std::move(problems)));
-    return bad_input;
-}
-
 /// The server that a result was measured on: the flags', with what the result itself says filled in.
 Result<BenchRun> run_of(const CalibrateFlags& flags, const KvRequest& base, BenchResult result) {
     BenchRun run;
@@ -128,15 +123,15 @@ int calibrate_from_results(const CalibrateFlags& flags) {
         return bad_input;
     }
     if (!(flags.range_ratio >= 0 && flags.range_ratio <= 1))
-        return refuse(
+        return refuse_flags(
             {{{}, "--random-range-ratio", fmt::format("found {}, allowed: 0 to 1", flags.range_ratio)}});
     if (flags.data_parallel < 1 || flags.data_parallel > 1024)
-        return refuse({{{}, "--dp", fmt::format("found {}, allowed: 1 to 1024", flags.data_parallel)}});
+        return refuse_flags({{{}, "--dp", fmt::format("found {}, allowed: 1 to 1024", flags.data_parallel)}});
     if (!flags.out.empty())
         if (Problems problems = problems_of_writing(flags.out); !problems.empty())
-            return refuse(std::move(problems));
+            return refuse_flags(std::move(problems));
     Result<std::vector<BenchRun>> runs = read_runs(flags);
-    if (!runs) return refuse(runs.take_problems());
+    if (!runs) return refuse_flags(runs.take_problems());
     BenchFitPlan plan;
     plan.threads = static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 64u));
     // Most fits end after three or four steps; the bar may stand still at its end.
@@ -152,7 +147,7 @@ int calibrate_from_results(const CalibrateFlags& flags) {
     const StepProfile profile = profile_of(fit, *runs);
     if (!flags.out.empty()) {
         if (Problems failed = write_file(flags.out, step_profile_json(profile)); !failed.empty())
-            return refuse(std::move(failed));
+            return refuse_flags(std::move(failed));
         if (!flags.quiet) print_line("profile: " + flags.out);
     }
     return print_data(flags.output == "json" ? step_profile_json(profile) : bench_fit_table(fit, profile))
@@ -166,13 +161,13 @@ int run_calibrate(const CalibrateFlags& flags) {
              {std::pair<const char*, const std::string&>{"--compare", flags.compare},
               {"--measurements", flags.measurements}})
             if (!value.empty())
-                return refuse({{{}, name, "found it with --from, allowed: where a GPU is measured"}});
+                return refuse_flags({{{}, name, "found it with --from, allowed: where a GPU is measured"}});
         return calibrate_from_results(flags);
     }
     if (!(flags.limit_s >= 1 && flags.limit_s <= 3600))
         return refuse({{{}, "--time-limit", fmt::format("found {}, allowed: 1 to 3600 seconds", flags.limit_s)}});
     Result<KvRequest> request = flags.engine.read();
-    if (!request) return refuse(request.take_problems());
+    if (!request) return refuse_flags(request.take_problems());
     return calibrate_device(
         {*request, flags.measurements, flags.compare, flags.out, flags.limit_s, flags.output == "json", flags.quiet});
 }

@@ -17,11 +17,6 @@ namespace windtunnel {
 
 namespace {
 
-int refuse(Problems problems) {
-    print_errors(as_flags(std::move(problems)));
-    return bad_input;
-}
-
 std::string today() {
     const std::time_t now = std::time(nullptr);
     char text[16] = {};
@@ -78,24 +73,24 @@ void say_what_is_missing(const CalibrationResult& found, const DeviceCalibration
 int calibrate_with(const DeviceCalibration& what, const DeviceIdentity& device, const Measure& measure,
                    const std::function<double()>& elapsed) {
     const Result<KvRequest> request = request_of(what, device);
-    if (!request) return refuse(request.problems());
+    if (!request) return refuse_flags(request.problems());
     const Result<KvCapacity> capacity = kv_capacity(*request);
-    if (!capacity) return refuse(capacity.problems());
+    if (!capacity) return refuse_flags(capacity.problems());
     if (capacity->shape.moe || capacity->shape.mla)
-        return refuse(
+        return refuse_flags(
             {{{},
               "--model",
               fmt::format("found {}, allowed: a dense model with keys and values per head, whose kernels are "
                           "measured; the profile then serves other models too",
                           capacity->shape.id)}});
     const Result<StepTimeCoefficients> other = beside(what, capacity->gpu);
-    if (!other) return refuse(other.problems());
+    if (!other) return refuse_flags(other.problems());
     if (!what.out.empty())
         if (Problems problems = problems_of_writing(what.out); !problems.empty())
-            return refuse(std::move(problems));
+            return refuse_flags(std::move(problems));
     MeasurementFile file;
     if (Problems problems = file.open(what.measurements, device.name, capacity->shape.id); !problems.empty())
-        return refuse(std::move(problems));
+        return refuse_flags(std::move(problems));
 
     const std::vector<CalibrationPoint> points = calibration_points(*request, *capacity, device.free_bytes);
     CalibrationResult found;
@@ -107,7 +102,7 @@ int calibrate_with(const DeviceCalibration& what, const DeviceIdentity& device, 
                                  [&](std::size_t n) { progress.update(n); }});
         progress.clear();
     }
-    if (!found.problems.empty()) return refuse(found.problems);
+    if (!found.problems.empty()) return refuse_flags(found.problems);
     if (found.interrupted) {
         print_line(fmt::format(
             "interrupted: {} of {} points are measured{}", found.measured + found.known, points.size(),
@@ -124,7 +119,7 @@ int calibrate_with(const DeviceCalibration& what, const DeviceIdentity& device, 
     const StepProfile profile = profile_of(fit, found, *capacity, device);
     if (!what.out.empty())
         if (Problems failed = write_file(what.out, step_profile_json(profile)); !failed.empty())
-            return refuse(std::move(failed));
+            return refuse_flags(std::move(failed));
     if (what.json) return print_data(step_profile_json(profile)) ? answered : run_broke;
     const std::string table =
         fmt::format("{}, {}, {:.1f} GiB (free {:.1f}): {}; {} points measured, {} known from before\n\n",

@@ -1,5 +1,7 @@
 #include "cli/console.hpp"
 
+#include "cli/command_line.hpp"
+
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -49,6 +51,11 @@ void print_error(std::string_view message) { fmt::print(stderr, "error: {}\n", m
 void print_errors(const Problems& problems) {
     for (const Problem& p : problems) print_error(to_string(p));
     if (problems.size() > 1) print_line(fmt::format("{} errors", problems.size()));
+}
+
+int refuse(const Problems& problems) {
+    print_errors(problems);
+    return bad_input;
 }
 
 }  // namespace windtunnel

@@ -23,5 +23,7 @@ void print_line(std::string_view text);
 void print_error(std::string_view message);
 /// Every problem on a line of its own, and how many there are when more than one.
 void print_errors(const Problems& problems);
+/// Prints them; the exit code of bad input.
+[[nodiscard]] int refuse(const Problems& problems);
 
 }  // namespace windtunnel

@@ -21,11 +21,6 @@ struct CostFlags {
     bool share_idle = false;
 };
 
-int refuse(const Problems& problems) {
-    print_errors(problems);
-    return bad_input;
-}
-
 Result<std::vector<std::string>> read_by(const std::string& text) {
     std::vector<std::string> out;
     const std::vector<std::string>& known = cost_dimensions();

@@ -23,11 +23,6 @@ struct DiffFlags {
     bool exit_code = false;
 };
 
-int refuse(const Problems& problems) {
-    print_errors(problems);
-    return bad_input;
-}
-
 std::string written(const DiffFlags& flags, const DiffReport& report) {
     if (flags.output == "json") return diff_json(report);
     if (flags.output == "markdown") return diff_markdown(report);

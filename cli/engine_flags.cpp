@@ -1,5 +1,7 @@
 #include "cli/engine_flags.hpp"
 
+#include "cli/console.hpp"
+
 namespace windtunnel {
 
 void EngineFlags::add_to(CLI::App& command) {
@@ -67,6 +69,8 @@ Problems as_flags(Problems problems) {
         if (p.where.file.empty() && !p.path.empty() && p.path.front() != '-') p.path = "--" + p.path;
     return problems;
 }
+
+int refuse_flags(Problems problems) { return refuse(as_flags(std::move(problems))); }
 
 CLI::Option* add_output_flag(CLI::App& command, std::string& output) {
     return command.add_option("-o,--output", output, "what goes to standard output: table or json")

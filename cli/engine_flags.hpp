@@ -18,6 +18,8 @@ struct EngineFlags {
 
 /// Problems of a request name its fields; the flags are called the same.
 [[nodiscard]] Problems as_flags(Problems problems);
+/// Prints them so; the exit code of bad input.
+[[nodiscard]] int refuse_flags(Problems problems);
 
 /// "-o table|json".
 CLI::Option* add_output_flag(CLI::App& command, std::string& output);

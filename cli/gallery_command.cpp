@@ -39,11 +39,6 @@ Result<std::vector<GalleryRow>> rows_of(const GalleryFlags& flags) {
     return read_gallery(flags.folder.empty() ? own_gallery() : flags.folder);
 }
 
-int refuse(const Problems& problems) {
-    print_errors(problems);
-    return bad_input;
-}
-
 int list(const GalleryFlags& flags) {
     const Result<std::vector<GalleryRow>> rows = rows_of(flags);
     if (!rows) return refuse(rows.problems());

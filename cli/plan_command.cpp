@@ -26,11 +26,6 @@ struct PlanFlags {
     std::string output = "table", manifests_out;
 };
 
-int refuse(const Problems& problems) {
-    print_errors(problems);
-    return bad_input;
-}
-
 Problems problems_of(const PlanFlags& flags) {
     Problems problems = problems_of_flags(flags.run);
     if (flags.run.precision)

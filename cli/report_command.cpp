@@ -16,11 +16,6 @@ namespace {
 
 constexpr std::uint32_t page_slices = 240;
 
-int refuse(const Problems& problems) {
-    print_errors(problems);
-    return bad_input;
-}
-
 /// The page goes to its file, and where that is to standard output.
 int finish(const RunFlags& flags, const PageContent& content) {
     if (const Problems failed = write_file(flags.out, report_page(content)); !failed.empty()) return refuse(failed);

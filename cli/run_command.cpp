@@ -24,11 +24,6 @@ namespace {
 
 constexpr std::uint32_t timeline_slices = 24;
 
-int refuse(const Problems& problems) {
-    print_errors(problems);
-    return bad_input;
-}
-
 void tell_pace(const RunResults& results, double wall_s) {
     const double simulated = results.span_s * static_cast<double>(results.trials.size());
     std::string text = fmt::format("simulated {} in {}", spoken_duration(simulated), spoken_duration(wall_s));

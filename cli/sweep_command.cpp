@@ -27,11 +27,6 @@ struct SweepFlags {
     bool fresh = false;
 };
 
-int refuse(const Problems& problems) {
-    print_errors(problems);
-    return bad_input;
-}
-
 Problems problems_of(const SweepFlags& flags) {
     Problems problems = problems_of_flags(flags.run);
     if (!flags.csv.empty())

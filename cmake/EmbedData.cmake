@@ -16,6 +16,7 @@ function(windtunnel_embed target function)
         COMMENT "Embedding data files as ${function}()"
         VERBATIM)
     target_sources(${target} PRIVATE ${output})
+    set_source_files_properties(${output} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 endfunction()
 
 if(CMAKE_SCRIPT_MODE_FILE)

@@ -1,5 +1,7 @@
 #include "reports/bench_report.hpp"
 
+#include "reports/json_values.hpp"
+
 #include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
@@ -42,7 +44,6 @@ BenchLatency latency_of(const Distribution& d) {
 }
 
 using Json = nlohmann::ordered_json;
-Json number(const std::optional<double>& v) { return v ? Json(*v) : Json(nullptr); }
 
 void put(Json& out, const std::string& name, const BenchLatency& l) {
     out["mean_" + name + "_ms"] = number(l.mean);

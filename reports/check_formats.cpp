@@ -1,6 +1,7 @@
 #include "reports/check.hpp"
 
 #include "models/version.hpp"
+#include "reports/json_values.hpp"
 
 #include <xxhash.h>
 
@@ -16,8 +17,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr auto replace_bad = nlohmann::json::error_handler_t::replace;
 
-Json number(const std::optional<double>& v) { return v ? Json(*v) : Json(nullptr); }
-Json bounds(const std::optional<Interval>& i) { return i ? Json::array({i->first, i->second}) : Json(nullptr); }
 const char* kind_of(const CheckRow& r) { return r.kind == CheckRow::Kind::threshold ? "threshold" : "regression"; }
 
 /// Everything that is to be said of a row in one sentence.

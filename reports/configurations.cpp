@@ -1,5 +1,7 @@
 #include "reports/configurations.hpp"
 
+#include "reports/json_values.hpp"
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -9,11 +11,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 using Values = std::vector<std::optional<double>>;
-
-Json number(const std::optional<double>& v) { return v ? Json(*v) : Json(nullptr); }
-Json bounds(const std::optional<Interval>& i) {
-    return i ? Json::array({i->first, i->second}) : Json(nullptr);
-}
 
 Json listed(const Values& values) {
     Json out = Json::array();

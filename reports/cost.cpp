@@ -24,18 +24,18 @@ constexpr const char* unused_use = "unused";  ///< reserved or committed, and no
 constexpr const char* nobody = "(no pod)";
 constexpr const char* everybody = "(shared)";  ///< what is no tenant's own
 
-struct Dimension {
+struct CostDimension {
     const char* name;
     std::string CostRow::*of;
 };
-constexpr Dimension dimensions[] = {
+constexpr CostDimension dimensions[] = {
     {"pool", &CostRow::pool},           {"capacity_type", &CostRow::capacity_type},
     {"instance_type", &CostRow::instance_type}, {"workload", &CostRow::workload},
     {"namespace", &CostRow::name_space}, {"model", &CostRow::model},
     {"tenant", &CostRow::tenant},       {"use", &CostRow::use},
 };
 std::string CostRow::*dimension_named(const std::string& name) {
-    for (const Dimension& d : dimensions)
+    for (const CostDimension& d : dimensions)
         if (name == d.name) return d.of;
     throw InternalError("no such dimension of cost: " + name);
 }
@@ -406,7 +406,7 @@ Result<CostBreakdown> read_cost_breakdown(const std::string& file) {
     if (root.contains("tokens") && root["tokens"].contains("output")) out.output_tokens = root["tokens"].value("output", std::uint64_t{0});
     for (const Json& r : breakdown["rows"]) {
         CostRow row;
-        for (const Dimension& d : dimensions)
+        for (const CostDimension& d : dimensions)
             if (r.contains(d.name) && r[d.name].is_string()) row.*(d.of) = r[d.name];
         const auto usd = micro_of(r.value("usd", ""));
         if (!usd) return wrong("cost_breakdown.rows", "found " + r.dump() + ", allowed: rows with usd as \"12.345678\"");
@@ -420,7 +420,7 @@ Result<CostBreakdown> read_cost_breakdown(const std::string& file) {
 const std::vector<std::string>& cost_dimensions() {
     static const std::vector<std::string> names = [] {
         std::vector<std::string> out;
-        for (const Dimension& d : dimensions) out.emplace_back(d.name);
+        for (const CostDimension& d : dimensions) out.emplace_back(d.name);
         return out;
     }();
     return names;

@@ -1,6 +1,7 @@
 #include "reports/diff.hpp"
 
 #include "reports/human.hpp"
+#include "reports/json_values.hpp"
 
 #include <fmt/format.h>
 #include <algorithm>
@@ -12,8 +13,6 @@ namespace windtunnel {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-Json number(const std::optional<double>& v) { return v ? Json(*v) : Json(nullptr); }
 
 const ComparedRow* row_named(const DiffReport& report, std::string_view name) {
     for (const ComparedRow& r : report.rows)

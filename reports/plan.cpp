@@ -1,5 +1,6 @@
 #include "reports/plan.hpp"
 
+#include "reports/json_values.hpp"
 #include "reports/statistics.hpp"
 #include "reports/sweep.hpp"
 
@@ -15,8 +16,6 @@ using Json = nlohmann::ordered_json;
 
 /// A trial without a value misses by this; nothing is held to miss or keep a threshold by more.
 constexpr double most_excess = 5;
-
-Json number(const std::optional<double>& v) { return v ? Json(*v) : Json(nullptr); }
 
 Json finalist_json(const PlanReport& r, const Finalist& f) {
     Json out = configuration_json(f.configuration, r.dimensions, r.objectives, false);

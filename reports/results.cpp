@@ -47,7 +47,7 @@ struct Row {
         WT_VALUE("latency", "p99_" #name "_ms", name.p99),                                                  \
         WT_VALUE("latency", "p99.9_" #name "_ms", name.p999)
 
-constexpr Row rows[] = {
+constexpr Row result_rows[] = {
     WT_COUNT("requests", "arrived", requests.arrived),
     WT_COUNT("requests", "completed", requests.completed),
     WT_COUNT("requests", "rejected", requests.rejected),
@@ -422,7 +422,7 @@ const Estimate& Summary::at(std::string_view key) const {
 
 Summary summarise(const RunResults& results) {
     Summary out;
-    for (const Row& row : rows) out.rows.push_back(summary_row(row, results));
+    for (const Row& row : result_rows) out.rows.push_back(summary_row(row, results));
     summarise_cost(results, out);
     for (std::size_t i = 0; i < results.thresholds.size(); ++i) {
         bool lacks_values = false, had_requests = false;

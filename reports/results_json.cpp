@@ -1,6 +1,7 @@
 #include "reports/cluster_json.hpp"
 #include "reports/comparison.hpp"
 #include "reports/cost.hpp"
+#include "reports/json_values.hpp"
 #include "reports/money.hpp"
 #include "reports/over_trials.hpp"
 #include "reports/results.hpp"
@@ -17,7 +18,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json number(const std::optional<double>& value) { return value ? Json(*value) : Json(nullptr); }
 Json whole(double value) { return static_cast<std::int64_t>(std::llround(value)); }
 Json interval(const Estimate& e) {
     return e.ci95 ? Json::array({e.ci95->first, e.ci95->second}) : Json(nullptr);

@@ -272,22 +272,6 @@ void number_shapes(std::vector<PoolDraft>& drafts, Problems& errors, const std::
 
 }  // namespace
 
-std::string cloud_name(CloudKind cloud) {
-    switch (cloud) {
-        case CloudKind::aws:
-            return "aws";
-        case CloudKind::gcp:
-            return "gcp";
-        case CloudKind::azure:
-            return "azure";
-        case CloudKind::oci:
-            return "oci";
-        case CloudKind::none:
-            break;
-    }
-    return "";
-}
-
 /// CPU: 6% of the first core, 1% of the second, 0.5% of the next two, 0.25% of the rest (GKE and EKS
 /// documentation, 2025).
 std::int64_t allocatable_cpu(std::int64_t milli) {

@@ -47,7 +47,6 @@ void add_pools(std::vector<PoolDraft>& drafts, CompiledScenario& out, Problems& 
 
 // ---- shared by the two compilers of pools ------------------------------------------------------------------
 
-[[nodiscard]] std::string cloud_name(CloudKind cloud);
 
 /// What a node keeps for the kubelet and the system, where nothing else is said.
 [[nodiscard]] std::int64_t allocatable_cpu(std::int64_t milli);

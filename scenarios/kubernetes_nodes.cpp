@@ -71,6 +71,22 @@ NodeGroup decode_node_group(Decoder& group, const ObjectMeta& meta, bool managed
 
 }  // namespace
 
+std::string cloud_name(CloudKind cloud) {
+    switch (cloud) {
+        case CloudKind::aws:
+            return "aws";
+        case CloudKind::gcp:
+            return "gcp";
+        case CloudKind::azure:
+            return "azure";
+        case CloudKind::oci:
+            return "oci";
+        case CloudKind::none:
+            break;
+    }
+    return "";
+}
+
 std::vector<NodeGroup> decode_cluster_config(Decoder& object, const ObjectMeta& meta, std::string& region) {
     std::vector<NodeGroup> out;
     Decoder metadata = object.child("metadata");

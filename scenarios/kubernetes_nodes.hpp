@@ -11,6 +11,8 @@
 namespace windtunnel {
 
 enum class CloudKind : std::uint8_t { none, aws, gcp, azure, oci };
+/// As the catalogue of instance types and the price lists name it; "" where there is none.
+[[nodiscard]] std::string cloud_name(CloudKind cloud);
 
 /// Which of a pool's instance types the next node is.
 enum class AllocationSpec : std::uint8_t {

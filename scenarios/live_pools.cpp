@@ -31,10 +31,6 @@ CloudKind cloud_of(const NodeObject& node) {
     return CloudKind::none;
 }
 
-std::string cloud_name(CloudKind cloud) {
-    return cloud == CloudKind::aws ? "aws" : cloud == CloudKind::gcp ? "gcp" : cloud == CloudKind::azure ? "azure" : cloud == CloudKind::oci ? "oci" : "";
-}
-
 std::string region_of(const NodeObject& node) {
     const std::string region = node.label("topology.kubernetes.io/region");
     return region.empty() ? node.label("failure-domain.beta.kubernetes.io/region") : region;

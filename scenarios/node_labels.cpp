@@ -44,17 +44,6 @@ constexpr GpuLabelRow gpu_labels[] = {
     {"rtx-pro-6000-96gb", "NVIDIA-RTX-PRO-6000-Blackwell-Server-Edition", "nvidia-rtx-pro-6000", ""},
 };
 
-const char* cloud_name(CloudKind cloud) {
-    switch (cloud) {
-        case CloudKind::aws: return "aws";
-        case CloudKind::gcp: return "gcp";
-        case CloudKind::azure: return "azure";
-        case CloudKind::oci: return "oci";
-        case CloudKind::none: break;
-    }
-    return "";
-}
-
 struct NodeGpus {
     std::string name;  ///< of the catalogue; "" = none, or unknown
     int count = 0;

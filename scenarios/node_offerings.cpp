@@ -80,17 +80,6 @@ Labels azure_labels(const InstanceType& type) {
     return out;
 }
 
-const char* cloud_name(CloudKind cloud) {
-    switch (cloud) {
-        case CloudKind::aws: return "aws";
-        case CloudKind::gcp: return "gcp";
-        case CloudKind::azure: return "azure";
-        case CloudKind::oci: return "oci";
-        case CloudKind::none: break;
-    }
-    return "";
-}
-
 /// The zones a pool's nodes can stand in: its node class's subnets, the cluster's, those that its requirements
 /// name, or one without a name.
 std::vector<std::string> zones_of(const KarpenterNodePool& pool, const Manifests& manifests, const ClusterSpec& cluster) {
