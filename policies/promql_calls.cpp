@@ -60,7 +60,8 @@ const std::map<std::string, PromqlAggregate>& aggregates() {
     static const std::map<std::string, A> table = {
         {"sum", A::sum},           {"avg", A::avg},     {"min", A::min},        {"max", A::max},
         {"count", A::count},       {"group", A::group}, {"stddev", A::stddev},  {"stdvar", A::stdvar},
-        {"quantile", A::quantile}, {"topk", A::topk},   {"bottomk", A::bottomk}};
+        {"quantile", A::quantile}, {"topk", A::topk},   {"bottomk", A::bottomk},
+        {"count_values", A::count_values}};
     return table;
 }
 
@@ -279,17 +280,28 @@ PromqlFlow PromqlCodeGenerator::aggregation(const PromqlNode& node) {
     if (known == aggregates().end()) {
         problem(node.column, "found " + node.name +
                                  "(), allowed: sum, avg, min, max, count, group, stddev, stdvar, "
-                                 "quantile, topk, bottomk");
+                                 "quantile, topk, bottomk, count_values");
         return push({});
     }
     const PromqlAggregate function = known->second;
     const bool selects = function == PromqlAggregate::topk || function == PromqlAggregate::bottomk;
-    const bool has_parameter = selects || function == PromqlAggregate::quantile;
+    const bool by_value = function == PromqlAggregate::count_values;
+    const bool has_parameter = selects || by_value || function == PromqlAggregate::quantile;
     const std::size_t count = has_parameter ? 2 : 1;
     if (!argument_count(node, count, count)) return push({});
-    if (has_parameter) scalar(*node.children[0], node.name + "()");
+    std::string value_label;
+    if (by_value) {
+        value_label = node.children[0]->kind == PromqlNodeKind::string ? node.children[0]->name : "";
+        if (!is_label_name(value_label)) {
+            problem(node.children[0]->column, "found no label name, allowed: count_values(\"version\", v)");
+            return push({});
+        }
+    } else if (has_parameter) {
+        scalar(*node.children[0], node.name + "()");
+    }
     PromqlFlow flow = vector(*node.children[count - 1], node.name + "()");
     warn_of_unknown_labels(node, flow.labels);
+    bool by_pod = false;
     const LabelMapping mapping =
         map_labels(flow.labels, [&](const LabelSet& before) -> std::optional<LabelSet> {
             LabelSet labels;
@@ -298,12 +310,18 @@ PromqlFlow PromqlCodeGenerator::aggregation(const PromqlNode& node) {
                     std::find(node.labels.begin(), node.labels.end(), name) != node.labels.end();
                 if (node.groups_without ? (!named && name != "__name__") : named) labels[name] = value;
             }
+            if (by_value) {
+                labels.erase(value_label);
+                for (const auto& [name, value] : labels) by_pod = by_pod || value == pod_label_placeholder;
+                labels[value_label] = pod_label_placeholder;
+            }
             return labels;
         });
     PromqlInstruction& op = emit(PromqlOp::aggregate);
     op.function = static_cast<std::uint8_t>(function);
     op.table = mapping.table;
-    if (has_parameter) --m_stack;
+    if (by_pod) problem(node.column, "found count_values() by pod, allowed: by labels that a pod does not have alone");
+    if (has_parameter && !by_value) --m_stack;
     if (selects) {
         m_peak_elements = std::max(m_peak_elements, m_elements + flow.cardinality);  // its scratch
         return flow;

@@ -24,6 +24,9 @@ inline std::optional<LabelSet> without_name(const LabelSet& labels) {
     return out;
 }
 
+/// Letters, digits and _, not beginning with a digit.
+[[nodiscard]] bool is_label_name(const std::string& name);
+
 /// The union of two ascending runs of label sets.
 inline std::vector<std::int32_t> merged(const std::vector<std::int32_t>& a,
                                         const std::vector<std::int32_t>& b) {

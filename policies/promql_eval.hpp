@@ -448,8 +448,14 @@ private:
         if (!fits(v.count)) return;
         if (selects && v.first + 2 * v.count > m_workspace.element_capacity)
             return fail(PromqlStatus::workspace_overflow);
+        PromqlLabelMap groups = label_map(m_program, op.table);
+        for (std::int32_t i = 0; function == PromqlAggregate::count_values && i < v.count; ++i) {
+            (void)groups.apply(elements_of(v)[i]);
+            identify_by_value(elements_of(v)[i]);
+        }
+        if (function == PromqlAggregate::count_values) groups = {};  // the elements are in their groups
         m_elements =
-            v.first + aggregate(function, elements_of(v), v.count, label_map(m_program, op.table), parameter,
+            v.first + aggregate(function, elements_of(v), v.count, groups, parameter,
                                 elements_of(v) + v.count, m_workspace.points, m_program.semantics);
         push_vector(v.first);
     }

@@ -37,6 +37,8 @@ bool keeps_pods_apart(const PromqlProgram& program) {
             case PromqlOp::map_values:
             case PromqlOp::aggregate:
             case PromqlOp::subquery_end: {
+                if (op.op == PromqlOp::aggregate && op.function == static_cast<std::uint8_t>(PromqlAggregate::count_values))
+                    return false;  // what its label map keeps is a value
                 const auto after = mapped(program, op.table, labels);
                 if (!after) return false;
                 labels = *after;

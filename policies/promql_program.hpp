@@ -83,6 +83,7 @@ enum class PromqlAggregate : std::uint8_t {
     quantile,
     topk,
     bottomk,
+    count_values,
 };
 enum class PromqlMap : std::uint8_t {
     negate,
@@ -169,7 +170,7 @@ static_assert(std::is_trivially_copyable_v<PromqlProgramView>);
 /// One element of an instant vector: a label set, a pod (when the labels name one), a value.
 struct PromqlElement {
     std::int32_t labels = 0;
-    std::int32_t pod = -1;         ///< StreamPlan::first_pod + slot; -1 = the labels name no pod
+    std::int32_t pod = -1;         ///< StreamPlan::first_pod + slot; -1 = the labels name no pod; below: value_key
     std::uint32_t generation = 0;  ///< tells the pods apart that had the same slot one after another
     std::int32_t mark = 0;         ///< the evaluator's own
     double value = 0;

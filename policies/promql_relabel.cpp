@@ -42,12 +42,12 @@ void set_label(LabelSet& labels, const std::string& name, const std::string& val
         labels[name] = value;
 }
 
+}  // namespace
+
 bool is_label_name(const std::string& name) {
     return !name.empty() && std::isdigit(static_cast<unsigned char>(name[0])) == 0 &&
            std::all_of(name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; });
 }
-
-}  // namespace
 
 PromqlFlow PromqlCodeGenerator::relabelled(PromqlFlow flow, const Transform& transform) {
     const LabelMapping mapping = map_labels(flow.labels, transform);

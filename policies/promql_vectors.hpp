@@ -31,6 +31,18 @@ WT_HD inline PromqlLabelMap label_map(const PromqlProgramView& program, std::int
     return {table < 0 ? nullptr : program.words + table};
 }
 
+/// count_values(): the value is a label. It takes the place of the pod in the element's identity: 63 bits of the double,
+/// so that values apart by the last bit of their fraction alone are one; `pod` is below -1, which no pod's is.
+WT_HD inline void identify_by_value(PromqlElement& e) {
+    union {
+        double value;
+        std::uint64_t bits;
+    } key{e.value};
+    if (e.value != e.value) key.bits = std::uint64_t{0x7ff8} << 48;  // every NaN is printed alike
+    e.pod = static_cast<std::int32_t>(static_cast<std::int64_t>(key.bits >> 33) - (std::int64_t{1} << 31));
+    e.generation = static_cast<std::uint32_t>(key.bits >> 1);
+}
+
 WT_HD inline bool same_labels(const PromqlElement& a, const PromqlElement& b) {
     return a.labels == b.labels && a.pod == b.pod && a.generation == b.generation;
 }
@@ -135,6 +147,7 @@ WT_HD inline double aggregate_values(PromqlAggregate function, PromqlPoint* poin
             return best;
         }
         case PromqlAggregate::count:
+        case PromqlAggregate::count_values:
             return static_cast<double>(count);
         case PromqlAggregate::group:
             return 1;

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 namespace windtunnel {
@@ -112,6 +113,26 @@ Culprit culprit_of(ThresholdMetric metric, const Scenario& source, const Compile
     return is_cost(metric) ? costly_pool(source, scenario, results) : reached_bound(source, scenario, results);
 }
 
+namespace {
+
+bool is_about_alerts(ThresholdMetric m) {
+    return m == ThresholdMetric::alerts || m == ThresholdMetric::alert_minutes;
+}
+
+/// The first rule that a threshold is about and that fired.
+Culprit fired_alert(const Threshold& threshold, const CompiledScenario& scenario, const RunResults& results) {
+    for (const CompiledAlert& a : scenario.alerts) {
+        if (!threshold.alert.empty() && a.name != threshold.alert) continue;
+        const AlertSummary s = summarise_alert(results, {a.name, a.group, a.severity, a.index, a.not_evaluated});
+        if (s.fired == 0) continue;
+        return {a.where, fmt::format("alert {} first fires {} s into the run", a.name,
+                                     std::llround(s.first_fired_s.value.value_or(0)))};
+    }
+    return {};
+}
+
+}  // namespace
+
 std::vector<CheckRow> threshold_rows(const Scenario& source, const CompiledScenario& scenario,
                                      const RunResults& results) {
     const Summary summary = summarise(results);
@@ -138,7 +159,8 @@ std::vector<CheckRow> threshold_rows(const Scenario& source, const CompiledScena
         }
         row.where = t.where;
         if (row.verdict != Verdict::pass) {
-            const Culprit c = culprit_of(t.metric, source, scenario, results);
+            const Culprit c = is_about_alerts(t.metric) ? fired_alert(t, scenario, results)
+                                                        : culprit_of(t.metric, source, scenario, results);
             row.cause = c.cause;
             if (!c.where.file.empty()) row.where = c.where;
         }

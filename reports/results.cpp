@@ -105,9 +105,21 @@ const Distribution* distribution_of(ThresholdMetric metric, const TrialOutcome& 
     }
 }
 
+/// Times that alerts began to fire, or minutes that they fired: of the rules of one name, or of all.
+double of_alerts(const Threshold& threshold, const CompiledScenario& scenario, const TrialOutcome& o) {
+    double times = 0, minutes = 0;
+    for (const CompiledAlert& a : scenario.alerts) {
+        if (a.index < 0 || (!threshold.alert.empty() && a.name != threshold.alert)) continue;
+        const AlertTally& tally = o.alerts[static_cast<std::size_t>(a.index)];
+        times += static_cast<double>(tally.episodes);
+        minutes += to_seconds(tally.firing) / 60;
+    }
+    return threshold.metric == ThresholdMetric::alerts ? times : minutes;
+}
+
 /// What a threshold looks at, in its unit. `span_hours` is what cost is counted over.
-std::optional<double> threshold_value(const Threshold& threshold, const TrialNumbers& t,
-                                      const TrialOutcome& o, double span_hours) {
+std::optional<double> threshold_value(const Threshold& threshold, const CompiledScenario& scenario,
+                                      const TrialNumbers& t, const TrialOutcome& o, double span_hours) {
     if (const Distribution* d = distribution_of(threshold.metric, o)) {
         if (d->totals.count == 0) return std::nullopt;
         if (threshold.statistic == Statistic::mean) return milliseconds_of(d->mean_ticks());
@@ -162,6 +174,9 @@ std::optional<double> threshold_value(const Threshold& threshold, const TrialNum
             return number(t.kv_preemptions);
         case ThresholdMetric::gpu_busy_ratio:
             return t.gpu_busy_ratio;
+        case ThresholdMetric::alerts:
+        case ThresholdMetric::alert_minutes:
+            return of_alerts(threshold, scenario, o);
         case ThresholdMetric::degraded_minutes:
             return t.degraded_minutes ? std::optional(number(*t.degraded_minutes)) : std::nullopt;
         default:
@@ -390,7 +405,7 @@ TrialNumbers numbers_of(const CompiledScenario& scenario, const std::vector<Thre
     for (const CompiledCost& c : scenario.other_costs) out.pools.push_back(other_cost(c, t, scenario.parts.span));
     const double span_hours = to_seconds(scenario.parts.span) / 3600;
     for (const Threshold& threshold : thresholds)
-        out.thresholds.push_back(threshold_value(threshold, out, outcome, span_hours));
+        out.thresholds.push_back(threshold_value(threshold, scenario, out, outcome, span_hours));
     return out;
 }
 

@@ -1,5 +1,7 @@
 #include "scenarios/compile_alerts.hpp"
 
+#include "scenarios/suggest.hpp"
+
 #include <fmt/format.h>
 #include <algorithm>
 #include <set>
@@ -31,6 +33,29 @@ std::string reason_against(const QueryCompiler::Attempt& attempt) {
 }
 
 }  // namespace
+
+Problems check_alert_thresholds(const std::vector<Threshold>& thresholds, const std::vector<CompiledAlert>& alerts) {
+    Problems problems;
+    for (const Threshold& t : thresholds) {
+        if (t.metric != ThresholdMetric::alerts && t.metric != ThresholdMetric::alert_minutes) continue;
+        const std::string path = t.path.empty() ? "--threshold" : t.path;
+        const auto refuse = [&](const std::string& why) { problems.push_back({t.where, path, "found \"" + t.expression + "\", " + why}); };
+        std::vector<std::string> names;
+        bool known = false, evaluated = false;
+        std::string reason;
+        for (const CompiledAlert& a : alerts) {
+            names.push_back(a.name);
+            if (!t.alert.empty() && a.name != t.alert) continue;
+            known = true;
+            evaluated = evaluated || a.index >= 0;
+            if (reason.empty()) reason = a.not_evaluated;
+        }
+        if (alerts.empty()) refuse("but the manifests have no alerting rules, allowed with: a PrometheusRule");
+        else if (!known) refuse("but no rule of the manifests is called " + t.alert + ", allowed: " + join(names) + did_you_mean(t.alert, names));
+        else if (!evaluated) refuse("but the alert is not evaluated: " + reason);
+    }
+    return problems;
+}
 
 void compile_alerts(const Scenario& scenario, QueryCompiler& queries, CompiledScenario& out, Problems& warnings) {
     BlueprintParts& parts = out.parts;

@@ -8,4 +8,7 @@ namespace windtunnel {
 /// meant to be. Requires the queries of the autoscalers.
 void compile_alerts(const Scenario& scenario, QueryCompiler& queries, CompiledScenario& out, Problems& warnings);
 
+/// Thresholds that speak of an alert which no rule of the manifests has, or which is not evaluated, are errors.
+[[nodiscard]] Problems check_alert_thresholds(const std::vector<Threshold>& thresholds, const std::vector<CompiledAlert>& alerts);
+
 }  // namespace windtunnel

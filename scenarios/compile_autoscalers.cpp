@@ -464,6 +464,7 @@ void compile_autoscalers(const Scenario& scenario, const std::vector<const Workl
             draft.add(*scaler.scaled_job);
     }
     compile_alerts(scenario, queries, out, warnings);
+    for (Problem& p : check_alert_thresholds(scenario.thresholds, out.alerts)) errors.push_back(std::move(p));
     queries.finish();
     compile_schedule(scenario, workloads, clock, out.parts, errors);
 }

@@ -169,6 +169,14 @@ void add_kube_state(Families& f) {
     of_pods("kube_pod_status_phase", MetricKind::gauge, K::pod_phase,
             {{{"phase", "Pending"}}, {{"phase", "Running"}}, {{"phase", "Succeeded"}}, {{"phase", "Failed"}}, {{"phase", "Unknown"}}});
     of_pods("kube_pod_container_status_restarts_total", MetricKind::counter, K::pod_restarts);
+    of_pods("kube_pod_container_status_waiting", MetricKind::gauge, K::pod_waiting);
+    of_pods("kube_pod_container_status_waiting_reason", MetricKind::gauge, K::pod_waiting_reason,
+            {{{"reason", "ContainerCreating"}}, {{"reason", "CrashLoopBackOff"}}, {{"reason", "ErrImagePull"}}, {{"reason", "ImagePullBackOff"}}});
+    of_pods("kube_pod_container_status_running", MetricKind::gauge, K::pod_running);
+    of_pods("kube_pod_container_status_ready", MetricKind::gauge, K::pod_ready);
+    of_pods("kube_pod_status_scheduled", MetricKind::gauge, K::pod_scheduled,
+            {{{"condition", "true"}}, {{"condition", "false"}}, {{"condition", "unknown"}}});
+    of_pods("kube_pod_status_unschedulable", MetricKind::gauge, K::pod_unschedulable);
     of_pods("kube_pod_info", MetricKind::gauge, K::one);
     of_pods("kube_pod_labels", MetricKind::gauge, K::one);
     of_pods("kube_pod_owner", MetricKind::gauge, K::one);

@@ -45,6 +45,8 @@ constexpr MetricRow metrics[] = {
     {ThresholdMetric::spot_evictions, "spot_evictions", Unit::plain},
     {ThresholdMetric::kv_preemptions, "kv_preemptions", Unit::plain},
     {ThresholdMetric::gpu_busy_ratio, "gpu_busy_ratio", Unit::share},
+    {ThresholdMetric::alerts, "alerts", Unit::plain},
+    {ThresholdMetric::alert_minutes, "alert_minutes", Unit::minutes},
     {ThresholdMetric::degraded_minutes, "degraded_minutes", Unit::minutes},
 };
 
@@ -65,6 +67,17 @@ void join_name(std::vector<std::string>& words, std::size_t at) {
         words[at] = name;
         return;
     }
+}
+
+/// "alert NAME" is alerts, and "alert NAME minutes" alert_minutes, of one rule; takes the name away.
+std::string take_alert(std::vector<std::string>& words, std::size_t at) {
+    if (words.size() >= at + 3 && words[at] == "alerts" && words[at + 1] == "minutes") words[at] = "alert";
+    if (words.size() < at + 3 || words[at] != "alert" || words[at + 1] == "minutes" || words[at + 1].find_first_of("<>=") == 0) return "";
+    std::string name = words[at + 1];
+    const bool minutes = words[at + 2] == "minutes";
+    words[at] = minutes ? "alert_minutes" : "alerts";
+    words.erase(words.begin() + static_cast<std::ptrdiff_t>(at + 1), words.begin() + static_cast<std::ptrdiff_t>(at + (minutes ? 3 : 2)));
+    return name;
 }
 
 /// Splits into words, numbers with their unit attached, and comparison signs.
@@ -139,6 +152,7 @@ Result<Threshold> parse_threshold(std::string_view expression) {
         out.statistic = Statistic::none;
     }
 
+    out.alert = take_alert(words, at);
     join_name(words, at);
     const std::string& name = words[at];
     const MetricRow* row = find_metric(name);

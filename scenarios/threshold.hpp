@@ -17,6 +17,8 @@ enum class ThresholdMetric : std::uint8_t {
     rejected, timed_out, failed, unfinished, completed,                              ///< counts of requests
     replicas_mean, replicas_max, nodes_mean, nodes_max, cold_starts, spot_evictions,
     kv_preemptions, gpu_busy_ratio,
+    alerts,           ///< how often alerts of the manifests' rules began to fire; of one rule, or of all
+    alert_minutes,    ///< how long they fired
     degraded_minutes  ///< minutes whose arrivals met the goodput objectives in less than the share that the
                       ///< scenario's goodput threshold asks for (99% without one)
 };
@@ -30,6 +32,7 @@ struct Threshold {
     std::string expression;  ///< as written
     ThresholdMetric metric = ThresholdMetric::ttft_ms;
     Statistic statistic = Statistic::none;
+    std::string alert;       ///< of alerts and alert_minutes: the rule's name; "" = all
     double quantile = 0;     ///< of Statistic::quantile: 0.99 for p99, 0.999 for p99.9
     Comparison comparison = Comparison::less;
     double limit = 0;        ///< milliseconds, USD, a share from 0 to 1, a rate per second, or a count
@@ -46,7 +49,7 @@ struct Threshold {
 /// STATISTIC: mean, median, pNN or pNN.N, only and always with ttft, tpot, itl, e2el (with or without
 /// `_ms`); `p99_ttft_ms` is the same as `p99 ttft_ms`. A METRIC's name may be written with spaces for its
 /// underscores (`degraded minutes < 3`). COMPARISON: < <= > >=. UNIT: ms, s, %, USD where
-/// the metric has one. Shares are written as 99% or 0.99.
+/// the metric has one. `alert NAME < 1` and `alert NAME minutes < 3` speak of one alerting rule. Shares are written as 99% or 0.99.
 [[nodiscard]] Result<Threshold> parse_threshold(std::string_view expression);
 
 [[nodiscard]] std::string metric_name(ThresholdMetric metric);

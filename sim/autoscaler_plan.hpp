@@ -52,6 +52,11 @@ enum class SeriesKind : std::uint8_t {
     pod_ready,     ///< of a pod that exists; `extra` = condition true, false, unknown
     pod_phase,     ///< `extra` = Pending, Running, Succeeded, Failed, Unknown
     pod_restarts,  ///< of its containers
+    pod_waiting,         ///< of a pod with a node: its container waits
+    pod_waiting_reason,  ///< ... for this reason; `extra` = ContainerStatus; only the present one is exposed
+    pod_running,         ///< its container runs
+    pod_scheduled,       ///< `extra` = condition true, false, unknown
+    pod_unschedulable,   ///< exposed while the scheduler has found no node
     zero,  ///< always 0
     one,   ///< always 1
 };

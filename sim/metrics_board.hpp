@@ -2,6 +2,7 @@
 #include "models/job.hpp"
 #include "models/request.hpp"
 #include "policies/promql_eval.hpp"
+#include "sim/container_status.hpp"
 #include "sim/fleet.hpp"
 
 namespace windtunnel {
@@ -382,9 +383,14 @@ private:
         const WorkloadPlan& plan = b.workloads[w];
         const auto& existing = host.existing_pods();
         for (std::uint32_t p = existing.next(plan.first_pod); p < plan.first_pod + plan.pod_slots; p = existing.next(p + 1))
-            for (std::int32_t s = streams.cluster_pods; s != no_stream; s = m_next[s])
-                (void)try_append(m_store, s, static_cast<std::int32_t>(p - plan.first_pod), now,
-                                 pod_object_value(host, b.stream_sources[static_cast<std::size_t>(s)], p));
+            for (std::int32_t s = streams.cluster_pods; s != no_stream; s = m_next[s]) {
+                const auto slot = static_cast<std::int32_t>(p - plan.first_pod);
+                const double value = pod_object_value(host, b.stream_sources[static_cast<std::size_t>(s)], p, now);
+                if (value < 0)
+                    mark_stale(m_store, s, slot, now);
+                else
+                    (void)try_append(m_store, s, slot, now, value);
+            }
     }
 
     /// A series of a whole workload, some of them sums of the host's readings.
@@ -431,11 +437,22 @@ private:
                                                           : static_cast<double>(used) / static_cast<double>(blocks);
     }
 
-    /// What kube-state-metrics says of a pod. `extra` counts the label's values in its order.
+    /// What kube-state-metrics says of a pod; -1 where it has no such series now. `extra` counts the label's values in
+    /// its order.
     template <class Host>
-    [[nodiscard]] WT_HD_COLD double pod_object_value(const Host& host, const StreamSource& s, std::uint32_t p) const {
+    [[nodiscard]] WT_HD_COLD double pod_object_value(const Host& host, const StreamSource& s, std::uint32_t p,
+                                                       Tick now) const {
         const Pod& pod = host.pod(p);
         if (s.source == SeriesKind::one) return 1;
+        if (s.source == SeriesKind::pod_scheduled) return (pod.node != no_index) == (s.extra == 0) && s.extra < 2 ? 1 : 0;
+        if (s.source == SeriesKind::pod_unschedulable) return pod.state == PodState::pending && pod.unschedulable ? 1 : -1;
+        if (s.source >= SeriesKind::pod_waiting && s.source <= SeriesKind::pod_running) {
+            const ContainerStatus status = host.container_status_of(p, now);
+            if (status == ContainerStatus::none) return -1;
+            if (s.source == SeriesKind::pod_running) return status == ContainerStatus::running ? 1 : 0;
+            if (s.source == SeriesKind::pod_waiting) return is_waiting(status) ? 1 : 0;
+            return static_cast<std::int64_t>(status) == static_cast<std::int64_t>(s.extra) ? 1 : -1;
+        }
         if (s.source == SeriesKind::pod_ready) return (pod.state == PodState::ready) == (s.extra == 0) && s.extra < 2 ? 1 : 0;
         if (s.source == SeriesKind::pod_restarts) return static_cast<double>(host.restarts_of(p));
         // Pending until its containers have been made, then Running.

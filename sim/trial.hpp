@@ -201,6 +201,9 @@ public:
     // ---- what the metrics and the autoscalers ask (Host) ------------------------------------------------
 
     [[nodiscard]] WT_HD Tick now() const { return m_now; }
+    [[nodiscard]] WT_HD ContainerStatus container_status_of(std::uint32_t p, Tick now) const {
+        return container_status(m_fleet.state().pod(p), m_fleet.kubelet().pod(p), now);
+    }
     [[nodiscard]] WT_HD std::uint32_t restarts_of(std::uint32_t p) const { return m_fleet.kubelet().restarts(p); }
     [[nodiscard]] WT_HD double responses(std::uint32_t w, std::uint32_t how) const {
         return static_cast<double>(m_routers[w].answered[how]);

@@ -44,6 +44,28 @@ TEST_CASE("check: thresholds that hold give 0, that fail 1, and the line that bi
     CHECK(program::windtunnel_in(folder.path(), "check scenario.yaml --set 'thresholds=[]'").code == 2);
 }
 
+TEST_CASE("check: thresholds speak of alerts, of all rules or of one by its name") {
+    const program::Folder folder;
+    small_scenario(folder);
+    folder.write("k8s/rules.yaml", "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: r}\nspec:\n  groups:\n  - name: g\n    rules:\n"
+                                   "    - {alert: Busy, expr: \"sum(vllm:num_requests_running) > 0\", for: 1m}\n"
+                                   "    - {alert: Never, expr: \"sum(vllm:num_requests_running) < 0\"}\n"
+                                   "    - {alert: Crashing, expr: 'kube_pod_container_status_waiting_reason{reason=\"CrashLoopBackOff\"} > 0'}\n");
+    const auto check = [&](const std::string& expression) {
+        return program::windtunnel_in(folder.path(), quiet("check scenario.yaml --set 'thresholds=[]' --trials 1 --threshold '" + expression + "'"));
+    };
+    CHECK(check("alert Never < 1").code == 0);
+    CHECK(check("alert Crashing minutes <= 0").code == 0);
+    const program::Ended busy = check("alert Busy minutes < 3");  // of twenty
+    INFO(busy.out << busy.error);
+    CHECK(busy.code == 1);
+    CHECK(has(busy.out, "✗ alert Busy minutes < 3"));
+    CHECK(check("alerts < 1").code == 1);
+    const program::Ended unknown = check("alert Bussy < 1");
+    CHECK(unknown.code == 2);
+    CHECK(has(unknown.error, "no rule of the manifests is called Bussy, allowed: Busy, Never, Crashing; did you mean Busy?"));
+}
+
 TEST_CASE("check: a threshold in the middle of the interval is inconclusive after the last trial") {
     const program::Folder folder;
     small_scenario(folder);

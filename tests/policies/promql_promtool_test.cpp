@@ -80,6 +80,12 @@ class Writer {
 public:
     explicit Writer(std::uint64_t seed) : m_random(seed) {}
 
+    /// Within an aggregation, because the value that becomes a label is a number here and a text there.
+    std::string count_values() {
+        return any({"count", "sum", "max"}) + any({"", " by (deployment)", " by (tier)"}) + " (count_values" +
+               any({"", " by (deployment)", " by (tier, deployment)", " without (pod, instance, le)"}) + " (\"v\", " +
+               any({"", "floor", "2 * "}) + "(" + selector() + ")))";
+    }
     std::string vector(int depth) {
         switch (depth <= 0 ? pick(0, 1) : pick(0, 13)) {
             case 0:
@@ -268,6 +274,10 @@ void compare_with_promtool(std::uint64_t seed, int count) {
                                       : inner;
         queries.push_back(query);
         bench.add(query);
+    }
+    for (Writer counting(seed + 2); static_cast<int>(queries.size()) < count + count / 10;) {
+        queries.push_back(counting.count_values());
+        bench.add(queries.back());
     }
     bench.open();
 

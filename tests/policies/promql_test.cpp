@@ -86,7 +86,8 @@ TEST_CASE("promql: what is not allowed is refused with its column and what is") 
                Contains("query column 5: found a scalar in sum(), allowed: an instant vector"));
     CHECK_THAT(refusal("quantile(vector(1), vector(1))"),
                Contains("allowed: a scalar (scalar(...) makes one)"));
-    CHECK_THAT(refusal("count_values(\"x\", vector(1))"), Contains("found count_values()"));
+    CHECK_THAT(refusal("count_values(vector(1), vector(1))"), Contains("found no label name, allowed: count_values"));
+    CHECK_THAT(refusal("count_values by (pod) (\"v\", vllm:num_requests_waiting)"), Contains("found count_values() by pod"));
     CHECK_THAT(refusal("1m"), Contains("query column 1: found '1m'"));
     CHECK_THAT(refusal("5x"), Contains("a number (1, 0.5, 1e3, 0x1f) or a duration"));
     CHECK_THAT(refusal("(replica_limit)[5m]"), Contains("a subquery such as"));
@@ -252,6 +253,10 @@ TEST_CASE("promql: matching, grouping and group_left follow the labels") {
     const std::size_t top = bench.add("topk(2, vllm:num_requests_waiting)");
     const std::size_t bottom = bench.add("bottomk by (deployment) (1, vllm:num_requests_waiting)");
     const std::size_t nothing = bench.add("absent(vllm:num_requests_waiting{deployment=\"chat\"})");
+    const std::size_t kinds = bench.add("count_values(\"size\", replica_limit)");
+    const std::size_t by_kind = bench.add("count_values by (deployment) (\"v\", vllm:num_requests_waiting > bool 4)");
+    const std::size_t joined =
+        bench.add("count_values(\"v\", vllm:num_requests_waiting) - on(v) count_values(\"v\", replica_limit + 1)");
     bench.open();
     bench.put(waiting, chat, 0, 0, seconds(15), 3);
     bench.put(waiting, chat, 0, 1, seconds(15), 5);
@@ -271,6 +276,9 @@ TEST_CASE("promql: matching, grouping and group_left follow the labels") {
     CHECK(bench.values(top, now) == std::vector<double>{7, 5});
     CHECK(bench.values(bottom, now) == std::vector<double>{3, 7});
     CHECK(bench.values(nothing, now).empty());
+    CHECK(bench.values(kinds, now) == std::vector<double>{1, 1});       // 2 and 4, once each
+    CHECK(bench.values(by_kind, now) == std::vector<double>{1, 1, 1});  // chat: 0 and 1; code: 1
+    CHECK(bench.values(joined, now) == std::vector<double>{0, 0});      // 3 and 5 are on both sides, 7 is not
     const PromqlResult result = bench.run(ratio, now);
     CHECK(bench.programs[ratio].label_sets[static_cast<std::size_t>(result.elements[0].labels)] ==
           LabelSet{{"deployment", "chat"}});

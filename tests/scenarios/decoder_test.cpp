@@ -141,6 +141,14 @@ TEST_CASE("threshold: expressions become metric, statistic, comparison and limit
     CHECK(parse_threshold("cost_per_month < $40000")->limit == 40000);
     CHECK(parse_threshold("failed <= 0")->limit == 0);
     CHECK(metric_name(parse_threshold("replicas_max < 9")->metric) == "replicas_max");
+    CHECK(parse_threshold("alerts < 1")->metric == ThresholdMetric::alerts);
+    CHECK(parse_threshold("alerts < 1")->alert.empty());
+    CHECK(parse_threshold("alert KVCacheFull < 1")->metric == ThresholdMetric::alerts);
+    CHECK(parse_threshold("alert KVCacheFull < 1")->alert == "KVCacheFull");
+    CHECK(parse_threshold("alert KVCacheFull minutes < 3")->metric == ThresholdMetric::alert_minutes);
+    CHECK(parse_threshold("alert KVCacheFull minutes<3 minutes")->alert == "KVCacheFull");
+    CHECK(parse_threshold("alert minutes < 3")->alert.empty());
+    CHECK(parse_threshold("alerts minutes < 3")->metric == ThresholdMetric::alert_minutes);
 }
 
 TEST_CASE("threshold: what cannot be read says why") {
