@@ -13,6 +13,9 @@ inline constexpr Tick karpenter_launch_timeout = seconds(300);
 inline constexpr Tick karpenter_registration_timeout = seconds(900);
 /// How long a planned node is kept from disruption.
 inline constexpr Tick karpenter_nomination = seconds(20);
+/// How long a disruption command waits for its replacements before its nodes lose their taint (9.1 says 10 min to 1 h;
+/// the longer times belong to many commands at once, which are not counted here).
+inline constexpr Tick karpenter_command_retry = seconds(600);
 /// Pod events on a node this soon after the last recorded one are not recorded (consolidateAfter).
 inline constexpr Tick karpenter_pod_event_spacing = seconds(10);
 

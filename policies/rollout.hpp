@@ -213,6 +213,7 @@ WT_HD constexpr void scale_proportionally(const RolloutSpec& spec, RolloutSets s
                 set.replicas;
         }
         const std::int32_t left = to_add - added;
+        if (left == 0) share = 0;
         if (to_add > 0 ? share > left : share < left) share = left;
         set.replicas += share;
         added += share;

@@ -173,11 +173,15 @@ private:
         ShapePlan& plan = out.plan;
         plan.gpus = type.gpu_count;
         plan.nano_usd_per_hour = offering.nano_usd_per_hour;
+        plan.overlay_nano_usd_per_hour = offering.weighed_nano_usd_per_hour - offering.nano_usd_per_hour;
         plan.spot = offering.capacity == CapacityType::spot ? 1 : 0;
         plan.kind = plan.spot ? OfferingKind::spot : OfferingKind::on_demand;
         const std::int64_t cpu = std::int64_t{type.vcpus} * 1000;
         const auto memory = static_cast<std::int64_t>(type.memory_gib * 1073741824.0);
-        const std::int64_t pods = pool.max_pods ? *pool.max_pods : node_class && node_class->max_pods ? *node_class->max_pods : 110;
+        std::int64_t pods = pool.max_pods ? *pool.max_pods : node_class && node_class->max_pods ? *node_class->max_pods : 110;
+        // The kubelet's podsPerCore is a further bound; 0 is none.
+        const auto per_core = pool.pods_per_core ? pool.pods_per_core : node_class ? node_class->pods_per_core : std::nullopt;
+        if (per_core && *per_core > 0) pods = std::min(pods, *per_core * type.vcpus);
         plan.capacity = resource_amounts(0, cpu, memory, pods);
         plan.allocatable = plan.capacity;
         plan.allocatable[resource_cpu_milli] = allocatable_cpu(cpu);

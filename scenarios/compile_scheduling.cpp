@@ -29,14 +29,21 @@ public:
             ShapeSet tainted;
             for (std::size_t i = 0; i < m_shapes.size(); ++i)
                 if (!tolerates(pod, *m_shapes[i].pool)) tainted.add(static_cast<std::int32_t>(i));
-            for (TemplateParts& t : m_out.parts.templates) {
+            wish(pod, rules);
+            for (std::size_t at = 0; at < m_out.parts.templates.size(); ++at) {
+                TemplateParts& t = m_out.parts.templates[at];
                 if (t.plan.workload != w) continue;
+                t.wishes = rules.wishes;
+                t.plan.preferred = rules.plan.preferred;
                 t.plan.priority = rules.plan.priority;
                 t.plan.preempts = rules.plan.preempts;
                 t.plan.starts_affinity = rules.plan.starts_affinity;
                 t.plan.default_spread = rules.plan.default_spread;
                 t.plan.tainted = tainted;
                 t.spread = rules.spread;
+                // A hash of the template among matchLabelKeys: a revision counts its own pods alone.
+                for (const RevisionRule& r : m_revision_rules)
+                    t.spread[r.rule].counter = counter(r.matched, static_cast<std::uint32_t>(t.spread[r.rule].key), r.shapes, false, static_cast<std::int32_t>(at));
                 t.affinity = rules.affinity;
             }
         }
@@ -48,7 +55,15 @@ public:
 private:
     struct Counter {
         Workloads workloads;
+        std::int32_t revision = -1;  ///< counts the pods of this template alone
         TopologyCounterPlan plan;
+    };
+
+    /// A spread rule that tells revisions apart.
+    struct RevisionRule {
+        std::size_t rule = 0;
+        Workloads matched;
+        ShapeSet shapes;
     };
 
     void words() {
@@ -82,6 +97,23 @@ private:
         plan.preempts = pod.preempts.value_or(preempts) ? 1 : 0;
     }
 
+    /// Preferences between nodes: what the scheduler adds up, and the heaviest term, which Karpenter treats as required
+    /// until nothing meets it (of equals the first), together with PreferNoSchedule taints.
+    void wish(const PodTemplate& pod, TemplateParts& out) const {
+        const PreferredNodeTerm* heaviest = nullptr;
+        for (const PreferredNodeTerm& t : pod.preferred_node_affinity)
+            if (heaviest == nullptr || t.weight > heaviest->weight) heaviest = &t;
+        bool any = heaviest != nullptr;
+        for (std::size_t i = 0; i < m_shapes.size(); ++i) {
+            const Labels& labels = m_shapes[i].shape->labels;
+            const std::int32_t taints = soft_taints_for(pod, m_shapes[i].pool->spec.taints);
+            out.wishes.push_back({preference_for(pod, labels), taints});
+            any = any || taints > 0;
+            if (taints == 0 && (heaviest == nullptr || windtunnel::matches(heaviest->term, labels))) out.plan.preferred.add(static_cast<std::int32_t>(i));
+        }
+        if (!any) out.wishes.clear();
+    }
+
     [[nodiscard]] bool tolerates(const PodTemplate& pod, const PoolDraft& pool) const {
         return untolerated_taint(pod, pool.spec.taints, m_scenario.cluster.cloud).empty();
     }
@@ -113,16 +145,17 @@ private:
         return ShapeSet::first(static_cast<std::int32_t>(m_shapes.size()));
     }
     std::int32_t counter(const Workloads& workloads, std::uint32_t key, const ShapeSet& shapes,
-                         bool terminating) {
+                         bool terminating, std::int32_t revision = -1) {
         for (std::size_t c = 0; c < m_counters.size(); ++c) {
             const Counter& known = m_counters[c];
-            bool same = known.workloads == workloads && known.plan.key == key &&
+            bool same = known.workloads == workloads && known.revision == revision && known.plan.key == key &&
                         known.plan.counts_terminating == terminating;
             same = same && known.plan.shapes.is_subset_of(shapes) && shapes.is_subset_of(known.plan.shapes);
             if (same) return static_cast<std::int32_t>(c);
         }
         Counter made;
         made.workloads = workloads;
+        made.revision = revision;
         made.plan.key = key;
         made.plan.shapes = shapes;
         made.plan.counts_terminating = terminating;
@@ -133,8 +166,10 @@ private:
         BlueprintParts& parts = m_out.parts;
         for (std::uint32_t c = 0; c < m_counters.size(); ++c) {
             parts.counters.push_back(m_counters[c].plan);
-            for (TemplateParts& t : parts.templates)
-                if (m_counters[c].workloads.contains(t.plan.workload)) t.counted_by.push_back(c);
+            for (std::size_t t = 0; t < parts.templates.size(); ++t)
+                if (m_counters[c].workloads.contains(parts.templates[t].plan.workload) &&
+                    (m_counters[c].revision < 0 || m_counters[c].revision == static_cast<std::int32_t>(t)))
+                    parts.templates[t].counted_by.push_back(c);
         }
     }
 
@@ -142,6 +177,7 @@ private:
 
     void spread(std::uint32_t w, TemplateParts& rules) {
         const WorkloadObject& object = *m_objects[w];
+        m_revision_rules.clear();
         if (object.pod.topology_spread.empty()) return default_spread(w, rules);
         // Counts are taken over nodes that carry all keys of the hard (or of the soft) constraints and that
         // the pod's node affinity admits (7.2.5).
@@ -172,6 +208,8 @@ private:
             rule.min_domains = c.min_domains;
             rule.hard = c.do_not_schedule;
             rule.self = matched.contains(w);
+            const auto is_hash = [](const std::string& key) { return key == "pod-template-hash" || key == "controller-revision-hash" || key == "rollouts-pod-template-hash"; };
+            if (rule.self && std::any_of(c.match_label_keys.begin(), c.match_label_keys.end(), is_hash)) m_revision_rules.push_back({rules.spread.size(), {w}, shapes});
             rules.spread.push_back(rule);
         }
     }
@@ -267,6 +305,7 @@ private:
     CompiledScenario& m_out;
     std::vector<std::string> m_keys;
     std::vector<Counter> m_counters;
+    std::vector<RevisionRule> m_revision_rules;  ///< of the workload at hand
 };
 
 }  // namespace

@@ -372,16 +372,21 @@ void derive_llm_inference_service(Derivation& d) {
         put(*container, "command", make_texts(flags, model.node()));
     }
     // From its default configuration (config-llm-template).
+    // What the object gives of a probe is merged into it, field by field.
     const auto probe = [&](const char* key, std::int64_t delay, std::int64_t timeout, std::int64_t failures) {
-        if (container->find(key)) return;
         Node out = make_map(d.root());
-        Node& get = map_at(out, "httpGet");
-        put(get, "path", make_text("/health", d.root()));
-        put(get, "port", make_integer(8000, d.root()));
+        const Node* given = container->find(key);
+        const bool acts = given && (given->find("exec") || given->find("tcpSocket") || given->find("grpc"));
+        if (!acts) {
+            Node& get = map_at(out, "httpGet");
+            put(get, "path", make_text("/health", d.root()));
+            put(get, "port", make_integer(8000, d.root()));
+        }
         put(out, "initialDelaySeconds", make_integer(delay, d.root()));
         put(out, "periodSeconds", make_integer(10, d.root()));
         put(out, "timeoutSeconds", make_integer(timeout, d.root()));
         put(out, "failureThreshold", make_integer(failures, d.root()));
+        if (given && !given->is_null()) strategic_merge(out, *given);
         put(*container, key, std::move(out));
     };
     probe("livenessProbe", 120, 10, 3);

@@ -43,6 +43,7 @@ struct Manifests {
     std::vector<KarpenterNodeClass> node_classes; ///< EC2NodeClasses and AKSNodeClasses
     std::optional<ClusterAutoscalerSettings> cluster_autoscaler;  ///< of its Deployment
     std::map<std::int32_t, std::vector<std::string>> expander_priorities;  ///< of its priority expander's ConfigMap
+    std::vector<KarpenterOverlay> node_overlays;
     std::vector<KarpenterNodeClaim> node_claims;  ///< of a dump
     GpuSharing gpu_sharing;                       ///< of the device plugin, mig-parted and the GPU operator
     bool incomplete = false;                      ///< an object could not be read at all: what names it is not checked

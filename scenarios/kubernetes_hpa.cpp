@@ -183,6 +183,7 @@ ScalingRules decode_rules(Decoder rules) {
     out.select_policy = rules.choice<SelectPolicy>(
         "selectPolicy",
         {{"Max", SelectPolicy::max}, {"Min", SelectPolicy::min}, {"Disabled", SelectPolicy::disabled}});
+    rules.quiet({"policies"});  // null is as good as absent, and no unknown key
     if (rules.has("policies")) {
         out.policies.emplace();
         for (Decoder& item : rules.children("policies")) {
@@ -219,6 +220,12 @@ void move_to(Node& node, std::int32_t line, std::int32_t column) {
     for (Node& child : node.children) move_to(child, line, column);
 }
 
+/// The behavior annotation carries the internal type's field names, which begin with capitals, and Go reads either.
+void lower_first_letters(Node& node) {
+    if (!node.key.empty() && node.key[0] >= 'A' && node.key[0] <= 'Z') node.key[0] = static_cast<char>(node.key[0] - 'A' + 'a');
+    for (Node& child : node.children) lower_first_letters(child);
+}
+
 /// The JSON in one of v1's alpha annotations; nullopt where there is none (or it cannot be read: an error).
 std::optional<Document> annotation_json(Decoder& object, const ObjectMeta& meta, const std::string& name) {
     const auto found = meta.annotations.find(alpha_prefix + name);
@@ -247,10 +254,10 @@ void decode_annotations(Decoder& object, HorizontalPodAutoscaler& out) {
         metrics.insert(metrics.end(), out.metrics.begin(), out.metrics.end());
         out.metrics = std::move(metrics);
     }
-    if (const auto document = annotation_json(object, out.meta, "behavior")) {
+    if (auto document = annotation_json(object, out.meta, "behavior")) {
+        lower_first_letters(document->root);
         Decoder wrapped(document->root, path + alpha_prefix + "behavior", object.file(), object.findings());
         Decoder behavior = wrapped.child("value");
-        // v1's annotation spells the internal type's fields in capitals or as v2 does, by release.
         out.behavior = decode_directions(behavior);
     }
 }

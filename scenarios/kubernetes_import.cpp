@@ -31,6 +31,7 @@ public:
         Decoder object(document.root, "", document.file, m_findings);
         if (!object.has("kind") || !object.has("apiVersion")) {
             if (document.root.find("groups") && document.root.find("groups")->is_list() && !object.has("kind")) return read_rule_file(object);
+            if (is_kustomization(document)) return read_kustomization(object, m_out.documents);
             m_findings.errors.push_back({document.where(), "", "has no apiVersion and kind, allowed: Kubernetes objects" + advice_for(document)});
             return;
         }
@@ -63,6 +64,7 @@ public:
             decode_cluster_policy(object, m_out.gpu_sharing);
             return;
         }
+        if (is_kustomization(document)) return read_kustomization(object, m_out.documents);
         const ReadRow* row = find_row(kind);
         if (row == nullptr) {
             other(object, kind, api_version, document);
@@ -178,6 +180,8 @@ private:
             {"NodeClaim", {"karpenter.sh/v1", "karpenter.sh/v1beta1"}, &Importer::read_node_claim},
             {"EC2NodeClass", {"karpenter.k8s.aws/v1", "karpenter.k8s.aws/v1beta1"}, &Importer::read_node_class},
             {"AKSNodeClass", {"karpenter.azure.com/v1alpha2", "karpenter.azure.com/v1beta1"}, &Importer::read_node_class},
+            {"GCENodeClass", {"karpenter.k8s.gcp/*"}, &Importer::read_node_class},
+            {"NodeOverlay", {"karpenter.sh/*"}, &Importer::read_node_overlay},
             {"NodeClass", {"eks.amazonaws.com/v1"}, &Importer::read_node_class},
             {"ContainerNodePool", {"container.cnrm.cloud.google.com/v1beta1"}, &Importer::read_container_node_pool},
             {"ContainerCluster", {"container.cnrm.cloud.google.com/v1beta1"}, &Importer::read_container_cluster},
@@ -309,8 +313,11 @@ private:
             m_out.node_classes.push_back(std::move(out));
             return;
         }
-        m_out.node_classes.push_back(meta.kind == "AKSNodeClass" ? decode_aks_node_class(object, std::move(meta)) : decode_ec2_node_class(object, std::move(meta), beta));
+        m_out.node_classes.push_back(meta.kind == "AKSNodeClass"   ? decode_aks_node_class(object, std::move(meta))
+                                     : meta.kind == "GCENodeClass" ? decode_gce_node_class(object, std::move(meta))
+                                                                   : decode_ec2_node_class(object, std::move(meta), beta));
     }
+    void read_node_overlay(Decoder& object, ObjectMeta meta) { m_out.node_overlays.push_back(decode_node_overlay(object, std::move(meta))); }
     void read_container_node_pool(Decoder& object, ObjectMeta meta) { m_out.node_groups.push_back(decode_container_node_pool(object, meta)); }
     void read_container_cluster(Decoder& object, ObjectMeta meta) { take_groups(decode_container_cluster(object, meta, m_out.auto_provisioning)); }
     void read_compute_class(Decoder& object, ObjectMeta meta) { m_out.compute_classes.push_back(decode_compute_class(object, std::move(meta))); }

@@ -198,11 +198,12 @@ std::map<std::string, Quantity> quantities(Decoder map) {
 }
 
 /// The kubelet's settings that reach allocatable; the rest has no effect on where pods run.
-void decode_kubelet(Decoder kubelet, std::optional<std::int64_t>& max_pods, std::map<std::string, Quantity>& kube, std::map<std::string, Quantity>& system) {
-    max_pods = kubelet.integer("maxPods", 0, INT32_MAX);
-    kube = quantities(kubelet.child("kubeReserved"));
-    system = quantities(kubelet.child("systemReserved"));
-    kubelet.unsupported({"podsPerCore"}, "pods by core; write maxPods");
+template <class Kubelet>
+void decode_kubelet(Decoder kubelet, Kubelet& out) {
+    if (const auto most = kubelet.integer("maxPods", 0, INT32_MAX)) out.max_pods = most;
+    out.pods_per_core = kubelet.integer("podsPerCore", 0, INT32_MAX);
+    out.kube_reserved = quantities(kubelet.child("kubeReserved"));
+    out.system_reserved = quantities(kubelet.child("systemReserved"));
     kubelet.harmless({"clusterDNS", "cpuCFSQuota", "imageGCHighThresholdPercent", "imageGCLowThresholdPercent", "evictionHard", "evictionSoft",
                       "evictionSoftGracePeriod", "evictionMaxPodGracePeriod"});
     kubelet.finish();
@@ -249,7 +250,7 @@ KarpenterNodePool decode_node_pool(Decoder& object, ObjectMeta meta, bool beta) 
         reference.finish();
     }
     if (beta) {
-        decode_kubelet(node.child("kubelet"), out.max_pods, out.kube_reserved, out.system_reserved);
+        decode_kubelet(node.child("kubelet"), out);
         for (const char* key : {"expireAfter", "terminationGracePeriod"})
             if (node.take(key)) node.error(key, "is a field of karpenter.sh/v1, allowed in v1beta1: " + std::string(key == std::string("expireAfter") ? "spec.disruption.expireAfter" : "no such field; write apiVersion karpenter.sh/v1"));
         node.harmless({"resources"});
@@ -315,7 +316,7 @@ KarpenterNodeClass decode_ec2_node_class(Decoder& object, ObjectMeta meta, bool 
         first = false;
     }
     if (beta && spec.has("kubelet")) spec.error("kubelet", "is a field of karpenter.k8s.aws/v1, allowed in v1beta1: spec.template.spec.kubelet of the NodePool");
-    decode_kubelet(spec.child("kubelet"), out.max_pods, out.kube_reserved, out.system_reserved);
+    decode_kubelet(spec.child("kubelet"), out);
     if (spec.take("capacityReservationSelectorTerms"))
         spec.warn("capacityReservationSelectorTerms", "reserved capacity is not simulated: nodes are bought spot or on demand");
     spec.harmless({"userData", "tags", "metadataOptions", "detailedMonitoring", "associatePublicIPAddress", "context", "ipPrefixCount", "networkInterfaces"});
@@ -333,11 +334,74 @@ KarpenterNodeClass decode_aks_node_class(Decoder& object, ObjectMeta meta) {
     Decoder spec = object.child("spec");
     out.max_pods = spec.integer("maxPods", 10, 250);
     if (const auto size = spec.int32("osDiskSizeGB", 30, 2048)) out.root_volume_bytes = std::int64_t{*size} << 30;
-    std::optional<std::int64_t> unused;  // AKS: maxPods stands beside the kubelet's settings
-    decode_kubelet(spec.child("kubelet"), unused, out.kube_reserved, out.system_reserved);
+    decode_kubelet(spec.child("kubelet"), out);
     spec.harmless({"imageFamily", "imageVersion", "vnetSubnetID", "tags", "fipsMode", "security", "localDNS"});
     spec.finish();
     return out;
+}
+
+KarpenterNodeClass decode_gce_node_class(Decoder& object, ObjectMeta meta) {
+    KarpenterNodeClass out;
+    out.meta = std::move(meta);
+    Decoder spec = object.child("spec");
+    for (Decoder& disk : spec.children("disks")) {
+        const bool boot = disk.boolean("boot").value_or(false);
+        const auto size = disk.int32("sizeGiB", 1);
+        if (boot && size) out.root_volume_bytes = std::int64_t{*size} << 30;
+        disk.quiet({"category", "categories", "image", "interface", "localSsd"});
+        disk.finish();
+    }
+    decode_kubelet(spec.child("kubeletConfiguration"), out);
+    spec.harmless({"imageSelectorTerms", "imageFamily", "serviceAccount", "networkTags", "labels", "metadata", "subnetRangeName", "shieldedInstanceConfig", "networkConfig"});
+    spec.finish();
+    return out;
+}
+
+namespace {
+
+/// "+10%", "-0.5": a signed share in millionths, or a sum.
+void decode_adjustment(Decoder& spec, KarpenterOverlay& out) {
+    const auto text = spec.text("priceAdjustment");
+    if (!text) return;
+    const bool percent = text->ends_with("%");
+    const bool sign = text->starts_with("+") || text->starts_with("-");
+    const std::string digits = sign ? text->substr(1, text->size() - 1 - (percent ? 1 : 0)) : "";
+    const auto nano = parse_nano_usd(digits);  // of USD, or of percent
+    if (!nano || *nano < 0 || (text->starts_with("-") && percent && *nano > 100'000'000'000)) {
+        spec.error("priceAdjustment", "found \"" + *text + "\", allowed: a sign and USD an hour or a share, such as +0.50, -10% (at most -100%)");
+        return;
+    }
+    const std::int64_t by = text->starts_with("-") ? -1 : 1;
+    if (percent) out.plus_ppm = by * (*nano / 100'000);  // billionths of a percent to millionths
+    else out.plus_nano_usd = by * *nano;
+}
+
+}  // namespace
+
+KarpenterOverlay decode_node_overlay(Decoder& object, ObjectMeta meta) {
+    KarpenterOverlay out;
+    out.meta = std::move(meta);
+    out.where = out.meta.where;
+    if (!object.has("spec")) object.missing("spec", "requirements with price, priceAdjustment or capacity");
+    Decoder spec = object.child("spec");
+    for (Decoder& item : spec.children("requirements")) out.requirements.push_back(decode_requirement(item));
+    out.weight = spec.int32("weight", 1, 10000).value_or(0);
+    if (spec.has("price") && spec.has("priceAdjustment")) spec.error("price", "stands beside priceAdjustment, allowed: one of them");
+    out.nano_usd = spec.nano_usd("price");
+    decode_adjustment(spec, out);
+    spec.unsupported({"capacity"}, "resources that an overlay adds to nodes; no device of theirs is known");
+    spec.finish();
+    return out;
+}
+
+bool KarpenterOverlay::matches(const Labels& labels) const {
+    return std::all_of(requirements.begin(), requirements.end(), [&](const NodeRequirement& r) { return r.expression.matches(labels); });
+}
+
+std::int64_t KarpenterOverlay::price(std::int64_t nano) const {
+    if (nano_usd) return *nano_usd;
+    const std::int64_t more = plus_nano_usd ? *plus_nano_usd : plus_ppm ? nano / 1000000 * *plus_ppm + nano % 1000000 * *plus_ppm / 1000000 : 0;
+    return std::max<std::int64_t>(nano + more, 0);
 }
 
 KarpenterNodeClaim decode_node_claim(Decoder& object, ObjectMeta meta) {

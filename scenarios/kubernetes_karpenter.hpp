@@ -54,19 +54,36 @@ struct KarpenterNodePool {
     std::optional<std::int32_t> replicas;    ///< a static pool keeps so many nodes
     std::string node_class_kind;             ///< "EC2NodeClass", "AKSNodeClass", ...
     std::string node_class;                  ///< its name
-    std::optional<std::int64_t> max_pods;    ///< v1beta1: spec.template.spec.kubelet
+    std::optional<std::int64_t> max_pods, pods_per_core;  ///< v1beta1: spec.template.spec.kubelet
     std::map<std::string, Quantity> kube_reserved, system_reserved;
     SourcePosition where;
 };
 
-/// An EC2NodeClass or AKSNodeClass: what its nodes are made from, as far as it reaches the result.
+/// An EC2NodeClass, AKSNodeClass or GCENodeClass: what its nodes are made from, as far as it reaches the result.
 struct KarpenterNodeClass {
     ObjectMeta meta;
     std::vector<std::string> zones;          ///< of status.subnets, in a dump; empty: not known
     std::optional<std::int64_t> max_pods;    ///< kubelet.maxPods; AKS: maxPods
+    std::optional<std::int64_t> pods_per_core;  ///< kubelet.podsPerCore
     std::map<std::string, Quantity> kube_reserved, system_reserved;
     bool instance_store = false;             ///< instanceStorePolicy RAID0
     std::int64_t root_volume_bytes = 0;      ///< of blockDeviceMappings, the root one; 0 = the family's own
+};
+
+/// A NodeOverlay (gate NodeOverlay, alpha): the price that Karpenter takes for the offerings it matches. It decides what
+/// is launched and consolidated, not what the cloud bills.
+struct KarpenterOverlay {
+    ObjectMeta meta;
+    std::vector<NodeRequirement> requirements;
+    std::int32_t weight = 0;                     ///< the heaviest that matches holds; of equals the last by name
+    std::optional<std::int64_t> nano_usd;        ///< spec.price
+    std::optional<std::int64_t> plus_nano_usd;   ///< spec.priceAdjustment such as "-0.5"
+    std::optional<std::int64_t> plus_ppm;        ///< ... or "+10%", in millionths
+    SourcePosition where;
+
+    [[nodiscard]] bool matches(const Labels& labels) const;
+    /// The price per hour in place of `nano`; never below 0.
+    [[nodiscard]] std::int64_t price(std::int64_t nano) const;
 };
 
 /// A NodeClaim of a dump: a node that exists or is being launched.
@@ -81,6 +98,8 @@ struct KarpenterNodeClaim {
 [[nodiscard]] KarpenterNodePool decode_node_pool(Decoder& object, ObjectMeta meta, bool beta);
 [[nodiscard]] KarpenterNodeClass decode_ec2_node_class(Decoder& object, ObjectMeta meta, bool beta);
 [[nodiscard]] KarpenterNodeClass decode_aks_node_class(Decoder& object, ObjectMeta meta);
+[[nodiscard]] KarpenterNodeClass decode_gce_node_class(Decoder& object, ObjectMeta meta);
+[[nodiscard]] KarpenterOverlay decode_node_overlay(Decoder& object, ObjectMeta meta);
 [[nodiscard]] KarpenterNodeClaim decode_node_claim(Decoder& object, ObjectMeta meta);
 
 }  // namespace windtunnel

@@ -43,15 +43,14 @@ constexpr KindRow other_kinds[] = {
     {"InferencePool", KindRole::warn, "the gateway's endpoint picker is not simulated; the scenario's workload says routing"},
     {"InferenceModel", KindRole::warn, "the gateway's endpoint picker is not simulated; the scenario's workload says routing"},
     {"InferenceObjective", KindRole::warn, "the gateway's endpoint picker is not simulated; the scenario's workload says routing"},
+    {"HelmRelease", KindRole::warn, "what its chart makes is not among these manifests; render it: helm template ... | windtunnel run -f -"},
+    {"Kustomization", KindRole::warn, "what its folder makes is not read through it; build it: kustomize build FOLDER | windtunnel run -f -"},
     // They decide about replicas, nodes, placement or admission.
     {"Provisioner", KindRole::refuse, "an object of Karpenter before v0.32; write it as a NodePool (apiVersion karpenter.sh/v1): spec.requirements, taints and labels go into spec.template, ttlSecondsAfterEmpty and consolidation into spec.disruption (karpenter-convert does it)"},
     {"AWSNodeTemplate", KindRole::refuse, "an object of Karpenter before v0.32; write it as an EC2NodeClass (apiVersion karpenter.k8s.aws/v1)"},
-    {"NodeOverlay", KindRole::refuse, "prices and capacities that an overlay changes; write cluster.pools with price_usd_per_hour"},
     {"VerticalPodAutoscaler", KindRole::refuse, "vertical autoscaling; with updatePolicy.updateMode \"Off\" it only recommends"},
     {"VariantAutoscaling", KindRole::refuse, "llm-d's workload variant autoscaler; write the HorizontalPodAutoscaler or ScaledObject, and its metric in the scenario's metrics"},
    
-    {"Kustomization", KindRole::refuse, "an overlay; build it first: kustomize build FOLDER | windtunnel run -f -"},
-    {"HelmRelease", KindRole::refuse, "a chart; render it first: helm template ... | windtunnel run -f -"},
     {"LoraAdapter", KindRole::refuse, "LoRA adapters take memory and time"},
     {"ModelAdapter", KindRole::refuse, "LoRA adapters take memory and time"},
     {"CacheServer", KindRole::refuse, "a KV cache shared between servers"},
@@ -66,9 +65,6 @@ constexpr KindRow other_kinds[] = {
     {"InferenceSet", KindRole::refuse, "KAITO; write the Deployment it makes, and cluster.pools with its instanceType"},
     {"DynamoGraphDeployment", KindRole::refuse, "Dynamo; write the Deployments it makes"},
     {"ModelService", KindRole::refuse, "llm-d's model service; render its chart: helm template ... | windtunnel run -f -"},
-    {"ClusterQueue", KindRole::refuse, "Kueue's admission"},
-    {"LocalQueue", KindRole::refuse, "Kueue's admission"},
-    {"ResourceFlavor", KindRole::refuse, "Kueue's admission"},
     {"PodGroup", KindRole::refuse, "gang scheduling"},
    
     {"ResourceClaim", KindRole::refuse, "dynamic resource allocation"},
@@ -85,7 +81,10 @@ constexpr const char* harmless_groups[] = {
     "traefik.containo.us", "security.istio.io", "telemetry.istio.io", "extensions.istio.io", "cilium.io", "crd.projectcalico.org", "kyverno.io", "wgpolicyk8s.io",
     "templates.gatekeeper.sh", "constraints.gatekeeper.sh", "grafana.integreatly.org", "opentelemetry.io", "logging.banzaicloud.io", "jaegertracing.io",
     "nfd.k8s-sigs.io", "elbv2.k8s.aws", "vpcresources.k8s.aws", "crd.k8s.amazonaws.com", "cloud.google.com", "networking.gke.io", "source.toolkit.fluxcd.io",
-    "notification.toolkit.fluxcd.io", "velero.io", "longhorn.io", "ceph.rook.io", "metrics.k8s.io", "authentication.k8s.io", "authorization.k8s.io"};
+    "notification.toolkit.fluxcd.io", "velero.io", "longhorn.io", "ceph.rook.io", "metrics.k8s.io", "authentication.k8s.io", "authorization.k8s.io",
+    "image.toolkit.fluxcd.io", "externaldns.k8s.io", "eventing.keda.sh", "tekton.dev", "triggers.tekton.dev", "external-dns.io", "generators.external-secrets.io",
+    // Kueue admits workloads that name a queue (label kueue.x-k8s.io/queue-name), which are refused there.
+    "kueue.x-k8s.io", "visibility.kueue.x-k8s.io"};
 
 }  // namespace
 
@@ -111,6 +110,31 @@ std::string advice_for(const Document& document) {
     if (!has("apiVersion") && !has("kind")) return "; if these are values of a chart, render it first: helm template NAME CHART -f " + name + " | windtunnel run -f -";
     if (name == "Chart.yaml") return "; a chart, render it first: helm template NAME " + folder + " | windtunnel run -f -";
     return "";
+}
+
+bool is_kustomization(const Document& document) {
+    const std::string name = document.file.substr(document.file.rfind('/') + 1);
+    const std::string version = document.root.text_at({"apiVersion"});
+    return version.starts_with("kustomize.config.k8s.io/") || (version.empty() && name.starts_with("kustomization."));
+}
+
+void read_kustomization(Decoder& object, const std::vector<Document>& documents) {
+    const std::string folder = object.file().find('/') == std::string::npos ? "" : object.file().substr(0, object.file().rfind('/') + 1);
+    const std::string build = "build it first: kustomize build " + (folder.empty() ? "." : folder) + " | windtunnel run -f -";
+    for (const char* key : {"resources", "bases"})
+        for (const std::string& entry : object.texts(key)) {
+            const std::string path = folder + (entry.starts_with("./") ? entry.substr(2) : entry);
+            const bool read = std::any_of(documents.begin(), documents.end(), [&](const Document& d) {
+                return d.file == path || d.file.starts_with(path.ends_with("/") ? path : path + "/");
+            });
+            if (!read) object.error(key, "names " + entry + ", which is not among the manifests; " + build);
+        }
+    object.unsupported({"patches", "patchesStrategicMerge", "patchesJson6902", "images", "replicas", "namePrefix", "nameSuffix", "configMapGenerator",
+                        "components", "generators", "transformers", "replacements", "vars", "helmCharts", "helmChartInflationGenerator"},
+                       build);
+    object.quiet({"apiVersion", "kind", "metadata", "namespace", "commonLabels", "commonAnnotations", "labels", "secretGenerator", "generatorOptions", "configurations",
+                  "crds", "openapi", "buildMetadata", "sortOptions", "helmGlobals", "validators"});
+    object.finish();
 }
 
 const KindRow* find_kind(const std::string& kind) {

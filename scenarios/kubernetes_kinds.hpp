@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "scenarios/decoder.hpp"
 #include "scenarios/document.hpp"
 
 namespace windtunnel {
@@ -26,6 +27,10 @@ struct KindRow {
 [[nodiscard]] const Node* find_template(const Node& node);
 /// A DNS subdomain, which the names of objects are.
 [[nodiscard]] bool is_object_name(const std::string& name);
+/// Whether a document is kustomize's own file.
+[[nodiscard]] bool is_kustomization(const Document& document);
+/// A kustomization that only lists files among `documents` changes nothing; what it would change is an error.
+void read_kustomization(Decoder& object, const std::vector<Document>& documents);
 /// What a file is that is no Kubernetes object, and what to do with it.
 [[nodiscard]] std::string advice_for(const Document& document);
 

@@ -148,6 +148,24 @@ std::string untolerated_taint(const PodTemplate& pod, const std::vector<Taint>& 
     return "";
 }
 
+bool matches(const NodeAffinityTerm& term, const Labels& labels) {
+    return std::all_of(term.expressions.begin(), term.expressions.end(), [&](const SelectorExpression& e) { return is_set_up_label(e.key) || e.matches(labels); });
+}
+
+std::int32_t preference_for(const PodTemplate& pod, const Labels& labels) {
+    std::int32_t sum = 0;
+    for (const PreferredNodeTerm& t : pod.preferred_node_affinity)
+        if (matches(t.term, labels)) sum += t.weight;
+    return sum;
+}
+
+std::int32_t soft_taints_for(const PodTemplate& pod, const std::vector<Taint>& taints) {
+    return static_cast<std::int32_t>(std::count_if(taints.begin(), taints.end(), [&](const Taint& taint) {
+        return taint.effect == TaintEffect::prefer_no_schedule &&
+               std::none_of(pod.tolerations.begin(), pod.tolerations.end(), [&](const Toleration& t) { return t.tolerates(taint); });
+    }));
+}
+
 Labels node_labels(const PoolSpec& pool, const ClusterSpec& cluster, const std::string& instance_type, const std::string& zone) {
     Labels labels = pool.labels;
     const bool spot = pool.capacity == CapacityType::spot;

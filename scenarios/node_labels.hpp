@@ -18,6 +18,13 @@ namespace windtunnel {
 /// that ask for GPUs.
 [[nodiscard]] std::string untolerated_taint(const PodTemplate& pod, const std::vector<Taint>& taints, CloudKind cloud);
 
+/// The weights of its preferred node-affinity terms that a node with these labels matches, added up.
+[[nodiscard]] std::int32_t preference_for(const PodTemplate& pod, const Labels& labels);
+/// Whether the node matches a term: all of its expressions hold.
+[[nodiscard]] bool matches(const NodeAffinityTerm& term, const Labels& labels);
+/// How many PreferNoSchedule taints the pod does not tolerate.
+[[nodiscard]] std::int32_t soft_taints_for(const PodTemplate& pod, const std::vector<Taint>& taints);
+
 /// What keeps a pod off a pool's nodes: the first taint that it does not tolerate, or the selector or
 /// affinity that no node of the pool answers, with what the nodes carry instead. "" = it may run there.
 /// Resources and GPU counts are for the compiler.

@@ -116,6 +116,16 @@ std::string shown_values(const std::vector<NodeOffering>& offerings, const std::
     return first.empty() ? "no such label" : join(first) + (more ? ", ..." : "");
 }
 
+/// What Karpenter takes an offering's price to be: the heaviest overlay that matches says it, of equals the last by name.
+std::int64_t weighed_price(const NodeOffering& offering, const KarpenterNodePool& pool, const std::vector<KarpenterOverlay>& overlays) {
+    Labels labels = offering.labels;
+    labels["karpenter.sh/nodepool"] = pool.meta.name;
+    const KarpenterOverlay* held = nullptr;
+    for (const KarpenterOverlay& o : overlays)
+        if (o.matches(labels) && (held == nullptr || std::tuple(o.weight, o.meta.name) > std::tuple(held->weight, held->meta.name))) held = &o;
+    return held == nullptr ? offering.nano_usd_per_hour : held->price(offering.nano_usd_per_hour);
+}
+
 void check_type_names(const KarpenterNodePool& pool, const std::string& cloud, Findings& findings) {
     for (const NodeRequirement& r : pool.requirements) {
         if (r.expression.key != type_label || r.expression.op != SelectorOperator::in) continue;
@@ -157,7 +167,7 @@ std::vector<NodeOffering> karpenter_offerings(const KarpenterNodePool& pool, con
                 const auto own = cluster.prices.find(cloud, type.name, place, capacity);
                 const auto price = own ? Result<std::int64_t>(*own / 1000) : instance_price(type, place, capacity);
                 if (!price || (!own && !cluster.prices.places_of(type.name).empty())) continue;
-                NodeOffering offering{&type, zone, capacity, own ? *own : *price * 1000, {}};
+                NodeOffering offering{&type, zone, capacity, own ? *own : *price * 1000, 0, {}};
                 PoolSpec spec;
                 spec.name = pool.meta.name;
                 spec.capacity = capacity;
@@ -208,8 +218,9 @@ std::vector<NodeOffering> karpenter_offerings(const KarpenterNodePool& pool, con
         if (r.min_values > static_cast<std::int32_t>(values.size()))
             findings.errors.push_back({r.where, r.path + ".minValues", fmt::format("found {}, but only {} values of {} can be launched, allowed: at most {}", r.min_values, values.size(), r.expression.key, values.size())});
     }
+    for (NodeOffering& o : offerings) o.weighed_nano_usd_per_hour = weighed_price(o, pool, manifests.node_overlays);
     std::sort(offerings.begin(), offerings.end(), [](const NodeOffering& a, const NodeOffering& b) {
-        return std::tuple(a.nano_usd_per_hour, a.type->name, a.zone, a.capacity) < std::tuple(b.nano_usd_per_hour, b.type->name, b.zone, b.capacity);
+        return std::tuple(a.weighed_nano_usd_per_hour, a.type->name, a.zone, a.capacity) < std::tuple(b.weighed_nano_usd_per_hour, b.type->name, b.zone, b.capacity);
     });
     return offerings;
 }

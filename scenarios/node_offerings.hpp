@@ -11,7 +11,8 @@ struct NodeOffering {
     const InstanceType* type = nullptr;
     std::string zone;                      ///< "" = the cluster names no zone
     CapacityType capacity = CapacityType::on_demand;
-    std::int64_t nano_usd_per_hour = 0;
+    std::int64_t nano_usd_per_hour = 0;          ///< as billed
+    std::int64_t weighed_nano_usd_per_hour = 0;  ///< as Karpenter compares it: a NodeOverlay may say another price
     Labels labels;                         ///< of its nodes, the pool's own included
 };
 

@@ -77,7 +77,8 @@ void infer_cloud(Scenario& scenario) {
     for (const KarpenterNodePool& pool : scenario.manifests.node_pools) {
         if (cluster.cloud == CloudKind::none && (pool.node_class_kind == "EC2NodeClass" || pool.node_class_kind == "NodeClass")) cluster.cloud = CloudKind::aws;
         if (cluster.cloud == CloudKind::none && pool.node_class_kind == "AKSNodeClass") cluster.cloud = CloudKind::azure;
-        const std::string cloud = cluster.cloud == CloudKind::azure ? "azure" : "aws";
+        if (cluster.cloud == CloudKind::none && pool.node_class_kind == "GCENodeClass") cluster.cloud = CloudKind::gcp;
+        const std::string cloud = cluster.cloud == CloudKind::azure ? "azure" : cluster.cloud == CloudKind::gcp ? "gcp" : "aws";
         for (const NodeRequirement& r : pool.requirements) {
             const SelectorExpression& e = r.expression;
             if (!cluster.region.empty() || e.op != SelectorOperator::in || e.values.empty()) continue;

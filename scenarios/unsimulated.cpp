@@ -21,12 +21,15 @@ void refuse_unsimulated(const Scenario& scenario, const WorkloadObject& workload
     refuse(!pod.readiness_gates.empty(), "readinessGates", "conditions set by other controllers");
     refuse(!pod.scheduling_gates.empty(), "schedulingGates", "gates opened by other controllers");
     refuse(pod.scheduler_name != "default-scheduler", "schedulerName", "schedulers other than default-scheduler");
+    for (const auto* labels : {&workload.meta.labels, &pod.labels})
+        if (labels->contains("kueue.x-k8s.io/queue-name")) {
+            errors.push_back({workload.meta.where, workload.meta.title(), "would change the result and is not simulated: the label kueue.x-k8s.io/queue-name, by which Kueue holds pods back; a ResourceQuota limits what is admitted"});
+            break;
+        }
     const auto has_fields = [](const NodeAffinityTerm& t) { return !t.fields.empty(); };
     refuse(std::any_of(pod.required_node_affinity.begin(), pod.required_node_affinity.end(), has_fields), "affinity", "matchFields; write matchExpressions over node labels");
     if (const auto early = pod.annotations.find(early_health_annotation); early != pod.annotations.end() && early->second != "true" && early->second != "false")
         errors.push_back({pod.where, spec, "metadata.annotations: " + std::string(early_health_annotation) + ": found \"" + early->second + "\", allowed: \"true\" or \"false\""});
-    if (!pod.preferred_node_affinity.empty())
-        at(warnings, "affinity.nodeAffinity", "preferences between nodes are not simulated: pods go to any node that their requirements allow");
     if (workload.kind == WorkloadKind::leader_worker_set && workload.group_size > 1)
         warnings.push_back({workload.meta.where, workload.meta.title(), "its servers stand on several nodes (size " + std::to_string(workload.group_size) + "): their steps are taken as fast as on one node, without the network between the nodes"});
     if (workload.starts_after_leader_ready && workload.group_size > 1)

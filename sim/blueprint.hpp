@@ -68,6 +68,7 @@ struct Blueprint {
     BlobSpan<std::uint32_t> counted_by;
     BlobSpan<SpreadRule> spread_rules;
     BlobSpan<AffinityRule> affinity_rules;
+    BlobSpan<ShapeWish> shape_wishes;        ///< [template with wishes][shape]
     BlobSpan<ShapeSet> capacity_sets;        ///< shapes that an event takes from the market
     BlobSpan<CloudQuotaPlan> cloud_quotas;
     BlobSpan<SpotMarketPlan> spot_markets;

@@ -32,6 +32,7 @@ struct TemplateParts {
     std::vector<StagePlan> stages;
     std::vector<SpreadRule> spread;
     std::vector<AffinityRule> affinity;
+    std::vector<ShapeWish> wishes;          ///< [shapes]; empty = none
     std::vector<std::uint32_t> counted_by;  ///< counters that count its pods
     std::vector<std::int32_t> kind_servers;  ///< its server by kind of GPU; empty = plan.server on all
 };

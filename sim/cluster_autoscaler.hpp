@@ -369,7 +369,7 @@ private:
                 m_nodes[count++] = n;
             }
         for (std::int32_t i = 0; i < count && !fault.broken(); ++i)
-            fleet.node_pools().taint(s, m_nodes[i], Drainer::cluster_autoscaler, now, fault);
+            fleet.node_pools().taint(fleet, m_nodes[i], Drainer::cluster_autoscaler, now, fault);
         for (std::int32_t i = 0; i < count && !fault.broken(); ++i)
             fleet.node_pools().go_on(fleet, m_nodes[i], now, fault);
         if (count > 0) m_last_delete = now;

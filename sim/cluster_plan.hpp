@@ -69,7 +69,8 @@ struct ShapePlan {
     std::int64_t daemon_scoring_cpu_milli = 0;  ///< of these pods, as the scheduler scores them
     std::int64_t daemon_scoring_memory = 0;
     std::int64_t gpus = 0;                 ///< physical GPUs, for utilisation
-    std::int64_t nano_usd_per_hour = 0;
+    std::int64_t nano_usd_per_hour = 0;          ///< as billed
+    std::int64_t overlay_nano_usd_per_hour = 0;  ///< what a NodeOverlay adds to it where Karpenter compares prices
     std::int32_t provisioning_table = -1;  ///< request to node ready; -1 = `provisioning`
     std::uint8_t spot = 0;
     std::uint8_t taint = 0;  ///< index of its first hard taint among the scenario's (for messages)
@@ -233,6 +234,12 @@ inline constexpr std::int32_t no_fit_server = -2;
 inline constexpr std::uint8_t pull_always = 1;  ///< the registry is asked at every start of the container
 inline constexpr std::uint8_t pull_fails = 2;   ///< there is no such image
 
+/// What a template wishes of a shape: scores before they are normalised (kubernetes.md 7.3).
+struct ShapeWish {
+    std::int32_t preference = 0;   ///< sum of the weights of its preferred node-affinity terms that match
+    std::int32_t soft_taints = 0;  ///< PreferNoSchedule taints that it does not tolerate
+};
+
 /// A pod template: one revision of a workload.
 struct TemplatePlan {
     std::uint32_t workload = 0;
@@ -242,6 +249,8 @@ struct TemplatePlan {
     ResourceAmounts limits;    ///< of cpu and memory: what quotas over limits charge
     ShapeSet shapes;           ///< that its selectors, required node affinity and tolerations admit
     ShapeSet tainted;          ///< of the others: those whose taints it does not tolerate
+    ShapeSet preferred;        ///< with wishes: those that meet the heaviest of them (Karpenter asks for it at first)
+    std::int32_t first_wish = -1;  ///< its wishes between nodes are Blueprint::shape_wishes [first + shape]; -1 = none
     std::uint32_t fit_class = 0;  ///< templates with the same needs and shapes have the same
     std::uint32_t first_stage = 0;
     std::uint32_t stage_count = 0;

@@ -14,7 +14,8 @@ class Fleet;
 /// Karpenter (kubernetes.md, section 9): batches of pending pods become nodes; nodes that are empty or too
 /// dear go. It decides with policies/karpenter_*; here is what these look at and what becomes of it.
 ///
-/// One disruption is carried out at a time: the next is looked for when the replacement is there.
+/// One disruption is validated at a time; nodes that wait for their replacement are tainted meanwhile, and the next
+/// command is looked for (orchestration queue, kubernetes.md 9.6.11).
 template <class Layout, class Owner>
 class Karpenter {
 public:
@@ -36,6 +37,7 @@ public:
         m_views = arena.template take_plain<DisruptionNode>(nodes);
         m_places = arena.template take_plain<std::int32_t>(5 * nodes);
         m_chosen = arena.template take_plain<NodeName>(nodes);
+        m_waits = arena.template take<Wait>(nodes);
         m_claims = arena.template take_plain<KarpenterClaim>(nodes);
         m_pools = arena.template take_plain<KarpenterPool>(pools);
         m_scratch_pools = arena.template take_plain<KarpenterPool>(pools);
@@ -55,12 +57,13 @@ public:
         m_calm_until = Tick{INT64_MIN};
         if (b.karpenter_pools.size() == 0) return;
         m_roomy.clear();
+        for (std::uint32_t n = 0; n < b.node_slots; ++n) m_waits[n] = Wait{};
         m_mine = ShapeSet{};
         for (std::uint32_t i = 0; i < b.shapes.size(); ++i) {
             const ShapePlan& shape = b.shapes[i];
             m_offerings[i] = {shape.capacity,
                               shape.planned_room(),
-                              shape.nano_usd_per_hour,
+                              shape.nano_usd_per_hour + shape.overlay_nano_usd_per_hour,
                               shape.kind,
                               static_cast<std::int32_t>(shape.zone),
                               shape.type,
@@ -76,6 +79,13 @@ public:
     /// The scheduler found no node for a pod.
     WT_HD void note_unschedulable(State& s, const TemplatePlan& plan, Tick now) {
         if (s.blueprint().karpenter_pools.size() == 0 || !is_for_me(plan)) return;
+        note_pending_pod(m_window, now);
+        s.wake_batch(batch_closes_at(m_window));
+    }
+
+    /// A node of its pools is being deleted: its pods take part in the next batch (9.3.1).
+    WT_HD void note_deleted_node(State& s, std::uint32_t n, Tick now) {
+        if (s.blueprint().pools[s.node(n).pool].karpenter < 0 || s.node(n).pods == 0) return;
         note_pending_pod(m_window, now);
         s.wake_batch(batch_closes_at(m_window));
     }
@@ -128,6 +138,7 @@ public:
         const Tick poll = now + s.blueprint().karpenter.poll;
         s.wake_disruption(poll);
         expire(fleet, now, fault);
+        settle(fleet, now, fault);
         switch (m_stage) {
             case Stage::looking:
                 look(fleet, now);
@@ -138,20 +149,23 @@ public:
                 m_stage = Stage::looking;
                 if (still_valid(fleet, now)) carry_out(fleet, now, fault);
                 break;
-            case Stage::replacing:
-                await_replacement(fleet, now, fault);
-                break;
         }
     }
 
 private:
-    enum class Stage : std::uint8_t { looking, validating, replacing };
+    enum class Stage : std::uint8_t { looking, validating };
     /// A node slot in one of its lives.
     struct NodeName {
         std::uint32_t node = no_index, incarnation = 0;
     };
+    /// A tainted node that goes when its replacement is there.
+    struct Wait {
+        NodeName replacement;  ///< node no_index: it waits for none
+        std::uint32_t incarnation = 0;
+        Tick since;
+    };
 
-    /// The pods that wait for nodes of its pools, beside the cluster.
+    /// The pods that wait for nodes of its pools and those of nodes that are being deleted, beside the cluster.
     WT_HD_COLD ProvisioningBatch gather_batch(Fleet<Layout, Owner>& fleet, Tick now) {
         State& s = fleet.state();
         look_at_prices(s, now);
@@ -159,13 +173,9 @@ private:
         ProvisioningBatch batch;
         for (std::uint32_t p = fleet.scheduler().first_pending(); p != no_index; p = s.pod(p).next) {
             const Pod& pod = s.pod(p);
-            if (!is_for_me(s.template_of(pod))) continue;
-            KarpenterPod& to = m_pods[batch.pod_count++];
-            to = KarpenterPod{};
-            to.group = static_cast<std::int32_t>(pod.revision);
-            to.created = pod.created.count;
-            to.uid = s.pod_draw(StreamPurpose::scheduling_tie, p, 0);
+            if (is_for_me(s.template_of(pod))) gather_pod(s, p, batch.pod_count++);
         }
+        gather_deleted(s, batch);
         if (batch.pod_count == 0) return batch;
         gather_pools(s, now);
         batch.offerings = m_offerings;
@@ -181,6 +191,29 @@ private:
         batch.topology = &m_topology[0];
         m_known.count_zones(s, m_topology[0]);
         return batch;
+    }
+    WT_HD void gather_pod(State& s, std::uint32_t p, std::int32_t at) {
+        KarpenterPod& to = m_pods[at];
+        to = KarpenterPod{};
+        to.group = static_cast<std::int32_t>(s.pod(p).revision);
+        to.created = s.pod(p).created.count;
+        to.uid = s.pod_draw(StreamPurpose::scheduling_tie, p, 0);
+    }
+    /// Adds the pods of nodes that Karpenter deletes or has tainted for a command; terminating ones are replaced already.
+    WT_HD_COLD void gather_deleted(State& s, ProvisioningBatch& batch) {
+        for (const NodeState state : {NodeState::draining, NodeState::cordoned}) {
+            const IndexSet<Layout>& nodes = s.nodes_in(state);
+            for (std::uint32_t n = nodes.first(); n != no_index; n = nodes.next(n + 1)) {
+                const bool mine = state == NodeState::draining ? s.node(n).drainer == Drainer::karpenter &&
+                                                                     s.blueprint().pools[s.node(n).pool].karpenter >= 0
+                                                               : is_waiting(s, n);
+                for (std::uint32_t p = mine ? s.node(n).first_pod : no_index; p != no_index; p = s.pod(p).next_on_node)
+                    if (s.pod(p).active() && is_for_me(s.template_of(s.pod(p)))) gather_pod(s, p, batch.pod_count++);
+            }
+        }
+    }
+    [[nodiscard]] WT_HD bool is_waiting(const State& s, std::uint32_t n) const {
+        return m_waits[n].replacement.node != no_index && m_waits[n].incarnation == s.node(n).incarnation;
     }
     [[nodiscard]] WT_HD bool is_for_me(const TemplatePlan& plan) const {
         ShapeSet shapes = plan.shapes;
@@ -266,14 +299,15 @@ private:
         if (anew) m_prices_until = now + karpenter_price_refresh;
         for (std::uint32_t i = 0; i < b.shapes.size(); ++i) {
             const ShapePlan& shape = b.shapes[i];
-            if (anew && shape.market >= 0 && m_offerings[i].price_nano_usd_per_hour != s.spot().price(shape)) {
-                m_offerings[i].price_nano_usd_per_hour = s.spot().price(shape);
+            const std::int64_t overlay = shape.overlay_nano_usd_per_hour;  // as a sum, also where prices are recorded
+            if (anew && shape.market >= 0 && m_offerings[i].price_nano_usd_per_hour != s.spot().price(shape) + overlay) {
+                m_offerings[i].price_nano_usd_per_hour = s.spot().price(shape) + overlay;
                 m_nothing_at = never;  // what was too dear may not be so now
             }
             if (shape.reserved == 0) continue;
             const bool left = s.has_reservation_left(i);
             m_offerings[i].kind = left ? OfferingKind::reserved : shape.kind;
-            m_offerings[i].price_nano_usd_per_hour = left ? 0 : shape.nano_usd_per_hour;
+            m_offerings[i].price_nano_usd_per_hour = left ? 0 : shape.nano_usd_per_hour + overlay;
         }
     }
 
@@ -313,10 +347,25 @@ private:
         scene.claim_capacity = static_cast<std::int32_t>(b.node_slots);
         scene.destinations = m_places;
         for (std::int32_t i = 0; i < scene.node_count; ++i) view_node(s, i, now);
+        reserve_for_deleted(s, scene);
         count_pools(s);
         for (std::int32_t k = 0; k < scene.pool_count; ++k) m_allowance[k] = allowance_of(s, k, now);
         open_scene(scene, now);
         return scene;
+    }
+    /// Pods of nodes that are going already take part in every trial: the room they will take is not there for others.
+    WT_HD_COLD void reserve_for_deleted(State& s, const ConsolidationScene& scene) {
+        ProvisioningBatch batch;
+        gather_deleted(s, batch);
+        if (batch.pod_count == 0) return;
+        batch.offerings = scene.offerings;
+        batch.offering_count = scene.offering_count;
+        batch.groups = m_known.groups();
+        batch.pods = m_pods;
+        batch.nodes = m_nodes;
+        batch.node_count = scene.node_count;
+        batch.topology = &m_topology[0];
+        (void)plan_batch(batch);  // without pools: what finds no room would have to have a node of its own
     }
     WT_HD void view_node(State& s, std::int32_t i, Tick now) {
         const Blueprint& b = s.blueprint();
@@ -479,27 +528,31 @@ private:
         }
         const std::uint32_t n = launch(fleet, m_command.replacement, now, fault);
         if (n == no_index) return;
-        m_replacement = {n, s.node(n).incarnation};
         s.node(n).nominated_until = never;
-        for (std::int32_t c = 0; c < m_command.candidate_count; ++c)
-            fleet.node_pools().set_cordoned(s, m_chosen[c].node, true, now);
-        m_stage = Stage::replacing;
+        for (std::int32_t c = 0; c < m_command.candidate_count; ++c) {
+            const NodeName& old = m_chosen[c];
+            fleet.node_pools().set_cordoned(s, old.node, true, now);
+            m_waits[old.node] = {{n, s.node(n).incarnation}, old.incarnation, now};
+        }
+        s.wake_disruption(now + milliseconds(20));
     }
 
-    WT_HD_COLD void await_replacement(Fleet<Layout, Owner>& fleet, Tick now, Fault& fault) {
+    /// Nodes whose replacement has come go; those whose replacement failed, or took longer than a command is retried,
+    /// stay and lose their taint.
+    WT_HD_COLD void settle(Fleet<Layout, Owner>& fleet, Tick now, Fault& fault) {
         State& s = fleet.state();
-        ClusterNode& node = s.node(m_replacement.node);
-        const bool there = node.incarnation == m_replacement.incarnation && node.state != NodeState::none;
-        if (there && node.state == NodeState::provisioning) return;
-        m_stage = Stage::looking;
-        if (there) node.nominated_until = now + karpenter_nomination;
-        for (std::int32_t c = 0; c < m_command.candidate_count && !fault.broken(); ++c) {
-            const NodeName& old = m_chosen[c];
-            if (s.node(old.node).incarnation != old.incarnation ||
-                s.node(old.node).state != NodeState::cordoned)
-                continue;
-            fleet.node_pools().set_cordoned(s, old.node, false, now);
-            if (there) fleet.node_pools().drain(fleet, old.node, Drainer::karpenter, now, fault);
+        const IndexSet<Layout>& cordoned = s.nodes_in(NodeState::cordoned);
+        for (std::uint32_t n = cordoned.first(); n != no_index && !fault.broken(); n = cordoned.next(n + 1)) {
+            if (!is_waiting(s, n)) continue;
+            const Wait wait = m_waits[n];
+            ClusterNode& node = s.node(wait.replacement.node);
+            const bool there = node.incarnation == wait.replacement.incarnation && node.state != NodeState::none;
+            const bool comes = there && node.state == NodeState::provisioning;
+            if (comes && now < wait.since + karpenter_command_retry) continue;
+            m_waits[n] = Wait{};
+            if (there) node.nominated_until = now + karpenter_nomination;
+            fleet.node_pools().set_cordoned(s, n, false, now);
+            if (there && !comes) fleet.node_pools().drain(fleet, n, Drainer::karpenter, now, fault);
         }
     }
 
@@ -531,6 +584,7 @@ private:
     DisruptionNode* m_views = nullptr;           ///< [node_slots] of m_nodes[i]
     std::int32_t* m_places = nullptr;            ///< five arrays of [node_slots]
     NodeName* m_chosen = nullptr;                ///< [node_slots] the command's nodes
+    ArenaArray<Wait, Layout> m_waits;            ///< [node_slots] of tainted nodes
     KarpenterClaim* m_claims = nullptr;          ///< [node_slots]
     KarpenterPool* m_pools = nullptr;            ///< [karpenter_pools]
     KarpenterPool* m_scratch_pools = nullptr;    ///< [karpenter_pools]
@@ -541,7 +595,6 @@ private:
     BatchWindow m_window;
     DisruptionCommand m_command;
     Stage m_stage = Stage::looking;
-    NodeName m_replacement;
     Tick m_nothing_at = never;  ///< when consolidation last found nothing
     Tick m_prices_until;        ///< spot prices are looked at again then
     Tick m_calm_until;          ///< ... and until when time alone cannot change that

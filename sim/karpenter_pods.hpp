@@ -33,7 +33,8 @@ public:
         form_groups(b);
     }
 
-    /// One group for each template as it stands, and one (the second half) without its soft spreading.
+    /// One group for each template as it stands, and one (the second half) without its soft spreading and its preference
+    /// between nodes: where it has both, they are given up together.
     [[nodiscard]] WT_HD KarpenterPodGroup* groups() const { return m_groups; }
     /// Pods on nodes, by their slots.
     [[nodiscard]] WT_HD const KarpenterPod* standing() const { return m_standing; }
@@ -118,7 +119,8 @@ private:
                 group = KarpenterPodGroup{};
                 group.request = plan.needs;
                 group.allowed = plan.shapes;
-                bool has_soft = false;
+                bool has_soft = plan.first_wish >= 0;
+                if (soft && has_soft) group.allowed &= plan.preferred;
                 for (std::uint32_t i = 0; i < plan.spread_count; ++i) {
                     const SpreadRule& rule = b.spread_rules[plan.first_spread + i];
                     if (!rule.hard && (!soft || plan.default_spread)) continue;
@@ -194,7 +196,7 @@ private:
         return seen;
     }
     [[nodiscard]] WT_HD static bool asks_for_room_only(const KarpenterPodGroup& group) {
-        return group.labels == 0 && group.exclusive == 0 && group.host_label < 0 && group.zone_label < 0;
+        return group.relaxed < 0 && group.labels == 0 && group.exclusive == 0 && group.host_label < 0 && group.zone_label < 0;
     }
 
     static constexpr std::uint8_t covered = 1, refused = 2;

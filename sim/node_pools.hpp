@@ -86,11 +86,12 @@ public:
     /// `drainer`'s: Karpenter deletes the node's claim (kubernetes.md 9.8), pods go tier by tier, those that are not
     /// to be disrupted stay, and a terminationGracePeriod overrules them and every budget.
     WT_HD_COLD void drain(Fleet<Layout, Owner>& fleet, std::uint32_t n, Drainer drainer, Tick now, Fault& fault) {
-        taint(fleet.state(), n, drainer, now, fault);
+        taint(fleet, n, drainer, now, fault);
         go_on(fleet, n, now, fault);
     }
     /// Its first half.
-    WT_HD_COLD void taint(State& s, std::uint32_t n, Drainer drainer, Tick now, Fault& fault) {
+    WT_HD_COLD void taint(Fleet<Layout, Owner>& fleet, std::uint32_t n, Drainer drainer, Tick now, Fault& fault) {
+        State& s = fleet.state();
         ClusterNode& node = s.node(n);
         if (!WT_CHECK(fault, node.state == NodeState::ready)) return;
         node.drainer = drainer;
@@ -100,6 +101,7 @@ public:
             s.pod(p).ask_again_at = now;
         }
         s.set_node_state(n, NodeState::draining, now);
+        if (drainer == Drainer::karpenter) fleet.karpenter().note_deleted_node(s, n, now);
     }
     /// Asks for the evictions that are due.
     WT_HD_COLD void go_on(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {

@@ -92,9 +92,9 @@ public:
         return sum;
     }
     [[nodiscard]] WT_HD ScoringUse used(std::int32_t n) const { return at(n).used; }
-    // Soft taints, preferred node affinity and image sizes are the same for all nodes so far.
-    [[nodiscard]] WT_HD std::int64_t soft_taints(const PodRules&, std::int32_t) const { return 0; }
-    [[nodiscard]] WT_HD std::int64_t preference(const PodRules&, std::int32_t) const { return 0; }
+    [[nodiscard]] WT_HD std::int64_t soft_taints(const PodRules&, std::int32_t n) const { return wish(n).soft_taints; }
+    [[nodiscard]] WT_HD std::int64_t preference(const PodRules&, std::int32_t n) const { return wish(n).preference; }
+    // Image sizes are the same for all nodes so far.
     [[nodiscard]] WT_HD std::int64_t image_bytes(const PodRules&, std::int32_t) const { return 0; }
     [[nodiscard]] WT_HD bool is_hostname(std::int32_t key) const { return key == topology_hostname; }
     template <class Feasible>
@@ -139,6 +139,10 @@ private:
     [[nodiscard]] WT_HD const ClusterNode& at(std::int32_t n) const { return m_state.node(slot(n)); }
     [[nodiscard]] WT_HD const Pod& pod(std::int32_t p) const {
         return m_state.pod(static_cast<std::uint32_t>(p));
+    }
+    [[nodiscard]] WT_HD ShapeWish wish(std::int32_t n) const {
+        if (m_template->first_wish < 0) return {};
+        return m_state.blueprint().shape_wishes[static_cast<std::size_t>(m_template->first_wish) + at(n).shape];
     }
     WT_HD void change(std::int32_t p, std::int32_t by) {
         const Pod& changed = pod(p);

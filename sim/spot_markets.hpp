@@ -156,7 +156,7 @@ private:
         if (s.node(n).state != NodeState::ready || plan.handler == SpotHandler::none) return;
         if (plan.handler == SpotHandler::evictions)
             return fleet.node_pools().drain(fleet, n, provisioner == Provisioner::karpenter ? Drainer::karpenter : Drainer::kubectl, now, fault);
-        fleet.node_pools().taint(s, n, Drainer::kubectl, now, fault);
+        fleet.node_pools().taint(fleet, n, Drainer::kubectl, now, fault);
         for (std::uint32_t p = s.node(n).first_pod; p != no_index && !fault.broken();) {
             const std::uint32_t after = s.pod(p).next_on_node, w = s.pod(p).workload;
             if (s.pod(p).active()) {

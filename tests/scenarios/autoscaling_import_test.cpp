@@ -113,6 +113,14 @@ TEST_CASE("hpa import: v1 keeps further metrics and behavior in annotations") {
     CHECK(both.metrics[1].utilization_percent == 50);
     REQUIRE(both.behavior);
     CHECK(*both.behavior->scale_down.stabilization_window == seconds(60));
+    // Live objects carry the internal type's spelling.
+    const HorizontalPodAutoscaler dumped = hpa_of("v1", "", R"(, annotations: {autoscaling.alpha.kubernetes.io/behavior: '{"ScaleUp":{"StabilizationWindowSeconds":15,)"
+        R"("SelectPolicy":"Min","Policies":[{"Type":"Pods","Value":4,"PeriodSeconds":30}]},"ScaleDown":{"StabilizationWindowSeconds":null,"SelectPolicy":"Disabled","Policies":null}}'})");
+    REQUIRE(dumped.behavior);
+    CHECK(*dumped.behavior->scale_up.stabilization_window == seconds(15));
+    REQUIRE(dumped.behavior->scale_up.policies);
+    CHECK(dumped.behavior->scale_up.policies->at(0).value == 4);
+    CHECK_FALSE(dumped.behavior->scale_down.policies);
     const HorizontalPodAutoscaler one = hpa_of("v1", "", annotations);
     REQUIRE(one.metrics.size() == 1);
     const HorizontalPodAutoscaler none = hpa_of("v1", "");

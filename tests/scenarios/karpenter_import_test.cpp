@@ -198,6 +198,47 @@ TEST_CASE("karpenter: requirements choose instance types, zones and capacity typ
     CHECK(found.front().capacity == CapacityType::spot);
 }
 
+TEST_CASE("karpenter: a NodeOverlay changes the price that decides, not the one that is billed") {
+    const auto overlay = [](const std::string& name, const std::string& spec) {
+        return "---\napiVersion: karpenter.sh/v1alpha1\nkind: NodeOverlay\nmetadata: {name: " + name + "}\nspec:\n" + spec;
+    };
+    const std::string g6 = "  requirements: [{key: node.kubernetes.io/instance-type, operator: In, values: [g6.xlarge]}]\n";
+    const std::string on_demand = "  requirements: [{key: karpenter.sh/capacity-type, operator: In, values: [on-demand]}]\n";
+    const auto with = [&](const std::string& overlays) {
+        Findings findings;
+        auto found = offerings(node_pool + node_class + overlays, findings);
+        REQUIRE(findings.errors.empty());
+        return found;
+    };
+    for (const NodeOffering& o : with("")) CHECK(o.weighed_nano_usd_per_hour == o.nano_usd_per_hour);
+    for (const NodeOffering& o : with(overlay("dear", g6 + "  price: \"99\"\n")))
+        CHECK(o.weighed_nano_usd_per_hour == (o.type->name == "g6.xlarge" ? 99'000'000'000 : o.nano_usd_per_hour));
+    // A share, a sum; the heavier of two holds; the order of the offerings follows.
+    const auto found = with(overlay("half", "  weight: 5\n" + on_demand + "  priceAdjustment: \"-50%\"\n") + overlay("more", g6 + "  priceAdjustment: \"+0.25\"\n"));
+    for (const NodeOffering& o : found) {
+        const std::int64_t expected = o.capacity == CapacityType::on_demand ? o.nano_usd_per_hour / 2
+                                      : o.type->name == "g6.xlarge"         ? o.nano_usd_per_hour + 250'000'000
+                                                                            : o.nano_usd_per_hour;
+        CHECK(std::abs(o.weighed_nano_usd_per_hour - expected) <= 1);
+    }
+    for (std::size_t i = 1; i < found.size(); ++i) CHECK(found[i - 1].weighed_nano_usd_per_hour <= found[i].weighed_nano_usd_per_hour);
+    const auto errors = [&](const std::string& spec) { return lines(import_text(node_pool + node_class + overlay("x", g6 + spec)).findings.errors); };
+    CHECK_THAT(errors("  priceAdjustment: 10%\n"), Contains("found \"10%\", allowed: a sign and USD an hour or a share"));
+    CHECK_THAT(errors("  price: \"1\"\n  priceAdjustment: \"+1\"\n"), Contains("stands beside priceAdjustment"));
+    CHECK_THAT(errors("  capacity: {example.com/fuse: 1}\n"), Contains("spec.capacity: would change the result"));
+}
+
+TEST_CASE("karpenter: podsPerCore and the node classes of other clouds are read") {
+    const Imported in = import_text(node_pool + replaced(node_class, "maxPods: 58", "maxPods: 58, podsPerCore: 2"));
+    CHECK(lines(in.findings.errors).empty());
+    CHECK(*in.manifests.node_classes.at(0).pods_per_core == 2);
+    const Imported google = import_text("apiVersion: karpenter.k8s.gcp/v1alpha1\nkind: GCENodeClass\nmetadata: {name: d}\nspec: {imageSelectorTerms: [{alias: ContainerOptimizedOS@latest}],"
+                                        " disks: [{category: pd-balanced, sizeGiB: 60, boot: true}], kubeletConfiguration: {maxPods: 40}}\n");
+    CHECK(lines(google.findings.errors).empty());
+    CHECK(google.manifests.node_classes.at(0).root_volume_bytes == std::int64_t{60} << 30);
+    CHECK(*google.manifests.node_classes.at(0).max_pods == 40);
+}
+
 TEST_CASE("karpenter: requirements that leave nothing name the one that did it") {
     Findings findings;
     CHECK(offerings(replaced(node_pool, "Gt, values: [\"4\"]", "Gt, values: [\"9\"]"), findings).empty());

@@ -370,7 +370,7 @@ TEST_CASE("kubernetes: other kinds are notes, refusals or unknown") {
     CHECK(errors_of(deployment + quiet).empty());
     CHECK_THAT(notes_of(quiet), Contains("ConfigMap/c does not change the result"));
     CHECK_THAT(errors_of("apiVersion: karpenter.sh/v1\nkind: NodePool\nmetadata: {name: p}\n"), Contains("spec: is missing"));
-    CHECK_THAT(errors_of("apiVersion: karpenter.sh/v1alpha1\nkind: NodeOverlay\nmetadata: {name: p}\n"), Contains("NodeOverlay/p would change the result"));
+    CHECK_THAT(errors_of("apiVersion: karpenter.sh/v1alpha1\nkind: NodeOverlay\nmetadata: {name: p}\n"), Contains("spec: is missing"));
     CHECK_THAT(errors_of("apiVersion: apps/v1\nkind: Deploymnet\nmetadata: {name: p}\n"), Contains("did you mean Deployment?"));
     CHECK_THAT(errors_of("apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: p}\n"), Contains("spec: is missing"));
     CHECK_THAT(errors_of("replicaCount: 3\n"), Contains("has no apiVersion and kind"));

@@ -252,6 +252,35 @@ TEST_CASE("karpenter: a label that a requirement gives is what pods may select b
     CHECK_THAT(lines(run(node_class + pool + deployment("      nodeSelector: {example.com/team: ads}\n")).errors), Contains("example.com/team"));
 }
 
+TEST_CASE("karpenter: a preferred zone and capacity type decide before the price, a NodeOverlay decides without being billed") {
+    const std::string two = both + "      - {key: node.kubernetes.io/instance-type, operator: In, values: [g6.xlarge, g5.xlarge]}\n";
+    const Compiled plain = good(deployment() + node_pool(two) + node_class);
+    CHECK(plain.outcome.tally.pools[0].nodes.most == 0);  // on demand; spot is cheaper
+    CHECK(plain.outcome.tally.pools[1].nodes.value == 1);
+    const std::string affinity = "      affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, preference: {matchExpressions: [{key: karpenter.sh/capacity-type, operator: In, values: [on-demand]}]}}]}}\n";
+    const Compiled preferred = good(deployment(affinity) + node_pool(two) + node_class);
+    CHECK(preferred.outcome.tally.pools[1].nodes.most == 0);
+    CHECK(preferred.outcome.tally.pools[0].nodes.value == 1);
+    CHECK(preferred.outcome.tally.pools[0].price.value == 804'800'000);  // g6.xlarge; g5.xlarge costs 1.006 USD/h
+    const std::string overlay = "---\napiVersion: karpenter.sh/v1alpha1\nkind: NodeOverlay\nmetadata: {name: saved}\nspec:\n  requirements: [{key: node.kubernetes.io/instance-type, operator: In, values: [g5.xlarge]}]\n  priceAdjustment: \"-50%\"\n";
+    const Compiled overlaid = good(deployment(affinity) + node_pool(two) + node_class + overlay);
+    CHECK(overlaid.outcome.tally.pools[0].nodes.value == 1);
+    CHECK(overlaid.outcome.tally.pools[0].price.value == 1'006'000'000);
+}
+
+TEST_CASE("scheduler: with a template's hash among matchLabelKeys a revision spreads by itself") {
+    const auto counters = [](const std::string& keys) {
+        const Compiled c = good(deployment("      topologySpreadConstraints: [{maxSkew: 1, topologyKey: kubernetes.io/hostname, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {app: chat}}" + keys + "}]\n") +
+                                    node_pool(on_demand + g_five_up) + node_class,
+                                "  cloud: aws\n  region: us-east-1\n", "events: [{at_s: 600, rollout: Deployment/chat}]\n");
+        REQUIRE(c.scenario.parts.templates.size() == 2);
+        return std::pair(c.scenario.parts.templates[0].spread.at(0).counter, c.scenario.parts.templates[1].spread.at(0).counter);
+    };
+    const auto together = counters(""), apart = counters(", matchLabelKeys: [pod-template-hash]");
+    CHECK(together.first == together.second);
+    CHECK(apart.first != apart.second);
+}
+
 TEST_CASE("karpenter: CPU pods have machines in a NodePool for general use") {
     const std::string pool = node_pool(on_demand + "      - {key: karpenter.k8s.aws/instance-category, operator: In, values: [c, m, r]}\n      - {key: karpenter.k8s.aws/instance-generation, operator: Gt, values: [\"2\"]}\n", "", "general");
     const Compiled c = good(node_class + pool + node_pool(on_demand + g_five_up) + deployment());

@@ -112,6 +112,19 @@ TEST_CASE("operators: KServe's flags, runtime, probes and autoscaler are those t
     CHECK(hpa.metrics.at(0).name == "cpu");
     CHECK(hpa.metrics.at(0).utilization_percent == 70);
 
+    // A probe that gives some of its fields is merged into the configuration's, which acts on /health.
+    const Imported llm = import_text("apiVersion: serving.kserve.io/v1alpha1\nkind: LLMInferenceService\nmetadata: {name: l}\nspec:\n  model: {uri: hf://Qwen/Qwen2.5-7B-Instruct}\n"
+                                     "  template: {containers: [{name: main, image: \"vllm/vllm-openai:v0.10.2\", resources: {limits: {nvidia.com/gpu: 1}},"
+                                     " livenessProbe: {initialDelaySeconds: 30, failureThreshold: 5}}]}\n");
+    CHECK(lines(llm.findings.errors).empty());
+    const auto& liveness = workload(llm, "l-kserve").pod.containers.at(0).liveness_probe;
+    REQUIRE(liveness);
+    CHECK(liveness->action == ProbeAction::http_get);
+    CHECK(liveness->http_path == "/health");
+    CHECK(liveness->initial_delay == seconds(30));
+    CHECK(liveness->failure_threshold == 5);
+    CHECK(liveness->period == seconds(10));
+
     const Imported keda = import_file("kserve_keda.yaml");
     CHECK(keda.manifests.horizontal_pod_autoscalers.empty());
     REQUIRE(keda.manifests.scaled_objects.size() == 1);

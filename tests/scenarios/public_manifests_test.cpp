@@ -157,7 +157,7 @@ TEST_CASE("public manifests: kinds of gateways and operators are notes, warnings
         CHECK(f.errors.empty());
         CHECK(f.warnings.size() == 1);
     }
-    for (const char* kind : {"InferenceGraph", "HTTPScaledObject", "ClusterQueue", "VerticalPodAutoscaler", "LoraAdapter", "StormService"}) {
+    for (const char* kind : {"InferenceGraph", "HTTPScaledObject", "VerticalPodAutoscaler", "LoraAdapter", "StormService"}) {
         INFO(kind);
         CHECK_THAT(lines(import_text(object(kind)).findings.errors), Contains("would change the result and is not simulated"));
     }
@@ -168,6 +168,23 @@ TEST_CASE("public manifests: kinds of gateways and operators are notes, warnings
     REQUIRE(google.manifests.monitors.size() == 1);
     CHECK(*google.manifests.monitors[0].interval == seconds(20));
     CHECK_FALSE(google.manifests.monitors[0].selects_services);
+}
+
+TEST_CASE("public manifests: Kueue's objects change nothing until a workload names a queue; what renders others is a warning") {
+    const std::string queue = "apiVersion: kueue.x-k8s.io/v1beta1\nkind: ClusterQueue\nmetadata: {name: q}\nspec: {namespaceSelector: {}}\n";
+    CHECK(import_text(queue).findings.errors.empty());
+    CHECK_THAT(lines(import_text(queue).findings.notes), Contains("ClusterQueue/q does not change the result"));
+    for (const char* rendered : {"apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: x}\nspec: {}\n",
+                                 "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: x}\nspec: {path: ./apps}\n"}) {
+        const Findings f = import_text(rendered).findings;
+        CHECK(f.errors.empty());
+        CHECK_THAT(lines(f.warnings), Contains("windtunnel run -f -"));
+    }
+    // kustomize's own file: a list of files that are there says nothing more; what it patches is not in them.
+    const std::string listed = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: chat\nresources: [k8s.yaml]\n";
+    CHECK(import_text(listed).findings.errors.empty());
+    CHECK_THAT(lines(import_text("resources: [../base]\napiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n").findings.errors), Contains("names ../base, which is not among the manifests"));
+    CHECK_THAT(lines(import_text(listed + "replicas: [{name: chat, count: 3}]\n").findings.errors), Contains("replicas: would change the result") && Contains("kustomize build"));
 }
 
 TEST_CASE("public manifests: an unrendered template is one error") {

@@ -254,6 +254,46 @@ TEST_CASE("node group: a quota of the cloud stops launches, of vCPUs over all th
     CHECK(runs.run(parts).tally.nodes.most == 4);
 }
 
+TEST_CASE("scheduler: a pod goes to the node that it prefers, though the other is as empty") {
+    Runs runs;
+    for (const std::uint32_t wanted : {0u, 1u}) {
+        BlueprintParts parts = growing(1);
+        parts.templates[0].plan.shapes = ShapeSet::first(2);
+        for (const std::int64_t price : {1, 4}) {
+            PoolPlan pool;
+            pool.node_slots = pool.initial = 1;
+            parts.add(pool, gpu_nodes(1, price));
+        }
+        parts.shapes[1].bill = 1;
+        parts.templates[0].wishes.resize(2);
+        parts.templates[0].wishes[wanted].preference = 10;
+        // cluster-autoscaler removes the node that stayed empty.
+        const TrialOutcome outcome = runs.run(parts);
+        CHECK(outcome.tally.pools[wanted].nodes.value == 1);
+        CHECK(outcome.tally.pools[1 - wanted].nodes.value == 0);
+        // A PreferNoSchedule taint that it does not tolerate weighs 3 to the preference's 2.
+        parts.templates[0].wishes[wanted].soft_taints = 1;
+        CHECK(runs.run(parts).tally.pools[wanted].nodes.value == 0);
+    }
+}
+
+TEST_CASE("karpenter: preferred node affinity is required until nothing meets it") {
+    Runs runs;
+    BlueprintParts parts = spot_first();
+    parts.templates[0].wishes = {{0, 0}, {1, 0}};  // on demand, which is dearer
+    parts.templates[0].plan.preferred = set_of({1});
+    (void)runs.run(parts);
+    REQUIRE(asked(*runs.log).size() == 2);
+    CHECK(asked(*runs.log)[0].shape == 1);
+    CHECK(asked(*runs.log)[1].shape == 1);
+    // The pod's requirements allow no such node: the preference is dropped within the same batch.
+    parts.templates[0].plan.shapes = set_of({0});
+    (void)runs.run(parts);
+    REQUIRE(asked(*runs.log).size() == 2);
+    CHECK(asked(*runs.log)[0].shape == 0);
+    CHECK(asked(*runs.log)[0].at == Approx(104.0));
+}
+
 TEST_CASE("karpenter: a claim without a node after 15 min is deleted and its pods are planned again") {
     Runs runs;
     BlueprintParts parts = spot_first();
@@ -276,12 +316,49 @@ TEST_CASE("karpenter: pods that are not to be disrupted hold an expired node unt
     parts.templates[0].plan.grace = seconds(30);
     parts.templates[0].plan.do_not_disrupt = 1;
     CHECK(runs.run(parts).tally.evictions == 0);
-    CHECK(runs.log->times(NodeState::none).empty());  // for ever
+    // For ever: only the node that was asked for in its place expires in its turn.
+    const std::uint32_t held = runs.log->changes.at(0).node;
+    for (const NodeChange& c : runs.log->changes) CHECK((c.state != NodeState::none || c.node != held));
     parts.karpenter_pools[0].termination_grace = seconds(600);
     (void)runs.run(parts);
     // Deleted at 3000 s (a poll of 10 s), the pod 30 s before 3600 s; it ends at once and the node goes.
     REQUIRE(runs.log->times(NodeState::none).size() >= 1);
     CHECK(runs.log->times(NodeState::none)[0] == Approx(3570).margin(12));
+    // The pod of the node that is being deleted is part of the next batch (9.3.1): its new node is asked for one second
+    // after the poll that deleted the old one, not when the pod is gone.
+    REQUIRE(asked(*runs.log).size() >= 1);
+    CHECK(asked(*runs.log)[0].at == Approx(3006).margin(6));
+}
+
+TEST_CASE("karpenter: a replacement that takes longer than a command is retried leaves the old node as it was") {
+    Runs runs;
+    BlueprintParts parts = spot_first();
+    // One pod on a node of two GPUs, which a cheaper one would hold; that takes 700 s to come.
+    parts.shapes[1] = gpu_nodes(2, 4);
+    parts.shapes[1].type = 1;
+    parts.shapes[0] = gpu_nodes(1, 3);
+    parts.shapes[0].kind = OfferingKind::on_demand;
+    parts.shapes[0].provisioning = seconds(700);
+    parts.workloads[0].initial_replicas = 2;
+    parts.templates[0].plan.needs = resource_amounts(1, 1000, 1000, 1);
+    parts.schedule = {{seconds(1000), 0, 1}};
+    parts.karpenter_pools[0].consolidate_after = Tick{};
+    KarpenterBudgetPlan all;
+    all.budget.nodes = percent(100);
+    parts.karpenter_budgets = {all};
+    parts.karpenter_pools[0].budget_count = 1;
+    parts.templates[0].plan.shapes = ShapeSet::first(2);
+    (void)runs.run(parts);
+    const std::vector<double> tainted = runs.log->times(NodeState::cordoned);
+    REQUIRE(tainted.size() >= 1);
+    // 600 s later, at a poll of 10 s, the taint is taken away and nothing was drained.
+    const std::vector<double> ready = runs.log->times(NodeState::ready);
+    CHECK(std::any_of(ready.begin(), ready.end(), [&](double at) { return at >= tainted[0] + 600 && at <= tainted[0] + 610.1; }));
+    const std::vector<double> gone = runs.log->times(NodeState::none);
+    CHECK((gone.empty() || gone[0] > tainted[0] + 610));
+    // One that comes in time takes its place.
+    parts.shapes[0].provisioning = seconds(500);
+    CHECK(runs.run(parts).tally.pools[0].price.value == 3'000'000'000);
 }
 
 TEST_CASE("karpenter: a disruption budget for pods that allows nothing keeps their node from consolidation") {
