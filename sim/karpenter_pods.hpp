@@ -33,8 +33,7 @@ public:
         form_groups(b);
     }
 
-    /// One group for each template as it stands, and one (the second half) without its soft spreading and its preference
-    /// between nodes: where it has both, they are given up together.
+    /// One group for each template as it stands, and one (the second half) without what it only wishes, all at once.
     [[nodiscard]] WT_HD KarpenterPodGroup* groups() const { return m_groups; }
     /// Pods on nodes, by their slots.
     [[nodiscard]] WT_HD const KarpenterPod* standing() const { return m_standing; }
