@@ -66,6 +66,19 @@ TEST_CASE("check: thresholds speak of alerts, of all rules or of one by its name
     CHECK(has(unknown.error, "no rule of the manifests is called Bussy, allowed: Busy, Never, Crashing; did you mean Busy?"));
 }
 
+TEST_CASE("check: a pod that is restarted for ever is seen in CrashLoopBackOff, as kube-prometheus' alert looks for it") {
+    const program::Folder folder;
+    std::filesystem::copy(WINDTUNNEL_SOURCE_DIR "/scenarios/gallery/liveness-restart-loop", folder.path(), std::filesystem::copy_options::recursive);
+    folder.write("rules.yaml", "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: r}\nspec:\n  groups:\n  - name: g\n    rules:\n"
+                               "    - {alert: CrashLooping, expr: 'max_over_time(kube_pod_container_status_waiting_reason{reason=\"CrashLoopBackOff\"}[5m]) >= 1'}\n"
+                               "    - {alert: NoImage, expr: 'kube_pod_container_status_waiting_reason{reason=~\"ErrImagePull|ImagePullBackOff\"} == 1'}\n");
+    folder.replace("scenario.yaml", "manifests: [", "manifests: [rules.yaml, ");
+    const program::Ended check = program::windtunnel_in(
+        folder.path(), quiet("check scenario.yaml --set 'thresholds=[]' --trials 1 --threshold 'alert CrashLooping minutes > 30' --threshold 'alert NoImage < 1'"));
+    INFO(check.out << check.error);
+    CHECK(check.code == 0);
+}
+
 TEST_CASE("check: a threshold in the middle of the interval is inconclusive after the last trial") {
     const program::Folder folder;
     small_scenario(folder);
