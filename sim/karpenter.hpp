@@ -14,8 +14,7 @@ class Fleet;
 /// Karpenter (kubernetes.md, section 9): batches of pending pods become nodes; nodes that are empty or too
 /// dear go. It decides with policies/karpenter_*; here is what these look at and what becomes of it.
 ///
-/// One disruption is validated at a time; nodes that wait for their replacement are tainted meanwhile, and the next
-/// command is looked for (orchestration queue, kubernetes.md 9.6.11).
+/// One command is validated at a time; beside it tainted nodes wait for their replacements (kubernetes.md 9.6.11).
 template <class Layout, class Owner>
 class Karpenter {
 public:
@@ -193,8 +192,7 @@ private:
         return batch;
     }
     WT_HD void gather_pod(State& s, std::uint32_t p, std::int32_t at) {
-        KarpenterPod& to = m_pods[at];
-        to = KarpenterPod{};
+        KarpenterPod& to = m_pods[at] = KarpenterPod{};
         to.group = static_cast<std::int32_t>(s.pod(p).revision);
         to.created = s.pod(p).created.count;
         to.uid = s.pod_draw(StreamPurpose::scheduling_tie, p, 0);
@@ -359,7 +357,6 @@ private:
         gather_deleted(s, batch);
         if (batch.pod_count == 0) return;
         batch.offerings = scene.offerings;
-        batch.offering_count = scene.offering_count;
         batch.groups = m_known.groups();
         batch.pods = m_pods;
         batch.nodes = m_nodes;
@@ -530,9 +527,8 @@ private:
         if (n == no_index) return;
         s.node(n).nominated_until = never;
         for (std::int32_t c = 0; c < m_command.candidate_count; ++c) {
-            const NodeName& old = m_chosen[c];
-            fleet.node_pools().set_cordoned(s, old.node, true, now);
-            m_waits[old.node] = {{n, s.node(n).incarnation}, old.incarnation, now};
+            fleet.node_pools().set_cordoned(s, m_chosen[c].node, true, now);
+            m_waits[m_chosen[c].node] = {{n, s.node(n).incarnation}, m_chosen[c].incarnation, now};
         }
         s.wake_disruption(now + milliseconds(20));
     }
