@@ -70,7 +70,7 @@ void say_what_is_missing(const CalibrationResult& found, const DeviceCalibration
 
 }  // namespace
 
-int calibrate_with(const DeviceCalibration& what, const DeviceIdentity& device, const Measure& measure,
+int calibrate_with(const DeviceCalibration& what, const DeviceIdentity& device, const TimePoint& measure,
                    const std::function<double()>& elapsed) {
     const Result<KvRequest> request = request_of(what, device);
     if (!request) return refuse_flags(request.problems());

@@ -24,6 +24,6 @@ struct DeviceCalibration {
 
 /// That with a GPU that says it is `device` and whose points `measure` measures; `elapsed` gives seconds.
 [[nodiscard]] int calibrate_with(const DeviceCalibration& what, const DeviceIdentity& device,
-                                 const Measure& measure, const std::function<double()>& elapsed);
+                                 const TimePoint& measure, const std::function<double()>& elapsed);
 
 }  // namespace windtunnel

@@ -322,7 +322,7 @@ Problems MeasurementFile::add(const std::string& point, double value) {
 }
 
 CalibrationResult run_calibration(const std::vector<CalibrationPoint>& points, const Gpu& gpu,
-                                  const Measure& measure, MeasurementFile& file,
+                                  const TimePoint& measure, MeasurementFile& file,
                                   const CalibrationLimits& limits) {
     CalibrationResult out;
     double expected = 0, spent = 0;

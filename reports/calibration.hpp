@@ -11,7 +11,7 @@
 namespace windtunnel {
 
 /// Measures one point, as its kind says; throws std::runtime_error where the GPU cannot.
-using Measure = std::function<double(const CalibrationPoint&)>;
+using TimePoint = std::function<double(const CalibrationPoint&)>;
 
 /// "product 32x6144x4096", "attention fp8 64@8192", "step 32 layers 64@2048": what files and notes call a
 /// point.
@@ -59,7 +59,7 @@ struct CalibrationResult {
 /// Goes through the points in order. One that would outlast the limit is left out; expectations follow the
 /// pace of the points before.
 [[nodiscard]] CalibrationResult run_calibration(const std::vector<CalibrationPoint>& points, const Gpu& gpu,
-                                                const Measure& measure, MeasurementFile& file,
+                                                const TimePoint& measure, MeasurementFile& file,
                                                 const CalibrationLimits& limits);
 
 }  // namespace windtunnel

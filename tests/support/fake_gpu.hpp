@@ -30,7 +30,7 @@ public:
         return d;
     }
     [[nodiscard]] double elapsed() const { return m_clock; }
-    [[nodiscard]] Measure measure() {
+    [[nodiscard]] TimePoint measure() {
         return [this](const CalibrationPoint& p) { return one(p); };
     }
 
