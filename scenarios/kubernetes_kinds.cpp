@@ -120,7 +120,7 @@ bool is_kustomization(const Document& document) {
 
 void read_kustomization(Decoder& object, const std::vector<Document>& documents) {
     const std::string folder = object.file().find('/') == std::string::npos ? "" : object.file().substr(0, object.file().rfind('/') + 1);
-    const std::string build = "build it first: kustomize build " + (folder.empty() ? "." : folder) + " | windtunnel run -f -";
+    const std::string build = "allowed: a list of files; for more, build it first: kustomize build " + (folder.empty() ? "." : folder) + " | windtunnel run -f -";
     for (const char* key : {"resources", "bases"})
         for (const std::string& entry : object.texts(key)) {
             const std::string path = folder + (entry.starts_with("./") ? entry.substr(2) : entry);

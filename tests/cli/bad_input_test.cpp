@@ -247,7 +247,7 @@ TEST_CASE("bad input: manifests as files") {
         {"helm block", in_chat("kind: Service", "{{- if .Values.service }}\nkind: Service"), {"k8s/chat.yaml:", "helm template"}},
         {"no Kubernetes object", with_file("k8s/values.yaml", "replicas: 3\n"), {"k8s/values.yaml:1", "apiVersion", "helm template"}},
         {"values of a chart", with_file("k8s/prod.yaml", "servingEngineSpec: {modelSpec: []}\n"), {"k8s/prod.yaml:1", "helm template NAME CHART -f prod.yaml"}},
-        {"kustomization", with_file("k8s/kustomization.yaml", "resources: [chat.yaml]\n"), {"k8s/kustomization.yaml:1", "kustomize build k8s"}},
+        {"kustomization", with_file("k8s/kustomization.yaml", "resources: [chat.yaml]\nnamePrefix: prod-\n"), {"k8s/kustomization.yaml:2", "kustomize build k8s"}},
         {"Docker Compose", with_file("k8s/compose.yaml", "services: {vllm: {image: x}}\n"), {"k8s/compose.yaml:1", "Docker Compose"}},
         {"Prometheus' own configuration", with_file("k8s/prometheus.yml", "scrape_configs: []\n"), {"k8s/prometheus.yml:1", "scrape_interval_s"}},
         {"rule of nothing", with_file("k8s/rules.yaml", "groups: [{name: a, rules: [{record: x}]}]\n"), {"k8s/rules.yaml:1", "groups[0].rules[0].expr", "PromQL"}},

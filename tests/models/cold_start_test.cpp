@@ -234,7 +234,8 @@ TEST_CASE("cold start: a rate fitted to all but one measured load of its kind sa
         kinds[kind].push_back(capacity(model, "h100", "0.10.2").weights_gib * static_cast<double>(loads.size()) / sum);
     }
     const double llama = capacity("meta-llama/Meta-Llama-3-8B", "a10g", "0.5.5").weights_gib;
-    for (const nlohmann::json& row : read_json(folder / "cold_start_measured.json").at("cold_start")) {
+    const nlohmann::json measured = read_json(folder / "cold_start_measured.json");
+    for (const nlohmann::json& row : measured.at("cold_start")) {
         const std::string what = row.value("what", "");
         const std::size_t reads = what.find("concurrency ");
         if (what.find("S3") == 0 && reads != std::string::npos)
