@@ -40,7 +40,8 @@ Problems PlanFile::open(const std::string& file, const Json& header) {
         const Json json = Json::parse(line, nullptr, false);
         if (json.is_discarded() && in.eof()) break;  // was being written when the program was ended
         if (++number == 1) {
-            if (json.is_discarded() || !json.is_object() || json.value("schema", "") != header.at("schema"))
+            if (json.is_discarded() || !json.is_object() ||
+                json.value("schema", "") != header.at("schema").get<std::string>())
                 return other(1, "a file that no plan keeps");
             for (const auto& [key, value] : header.items())
                 if (!json.contains(key) || json.at(key) != value)

@@ -277,13 +277,14 @@ Problems MeasurementFile::open(const std::string& file, const std::string& devic
         const Json one = Json::parse(line, nullptr, false);
         if (one.is_discarded() && in.eof()) break;  // was being written when the program was ended
         if (n == 1) {
-            if (one.is_discarded() || !one.is_object() || one.value("schema", "") != header["schema"])
+            if (one.is_discarded() || !one.is_object() ||
+                one.value("schema", "") != header["schema"].get<std::string>())
                 return {
                     {{m_file, 1, 0},
                      "",
                      "found another file, allowed: measurements of `windtunnel calibrate`, or a new file"}};
             for (const char* key : {"device", "model"})
-                if (one.value(key, "") != header[key])
+                if (one.value(key, "") != header[key].get<std::string>())
                     problems.push_back(
                         {{m_file, 1, 0},
                          key,
