@@ -48,6 +48,8 @@ public:
         return !m_options.keep_failed;
     }
     void note(std::string message);
+    /// Arrivals are offsets, not moments of which the first one is t = 0. To be said before the first row.
+    void count_from_start() { m_rebase = false; }
 
     [[nodiscard]] Trace& trace() { return m_trace; }
     [[nodiscard]] const Problem& problem() const { return m_problem; }

@@ -11,7 +11,7 @@ namespace windtunnel {
 namespace {
 
 enum class Column { ignored, arrival, prompt, output, max_tokens, model, tenant, priority, prefix_hashes };
-enum class Clock { none, seconds, milliseconds, civil };
+enum class Clock { none, seconds, milliseconds, unix_time, civil };
 
 constexpr std::size_t most_columns = 256;
 
@@ -350,11 +350,40 @@ private:
     bool read_arrival(TraceBuilder& builder, std::string_view text, std::int64_t line, Instant& out) {
         if (m_layout.clock == Clock::seconds) return builder.time(text, 0, "arrival", line, out);
         if (m_layout.clock == Clock::milliseconds) return builder.time(text, -3, "arrival", line, out);
-        if (!m_parser.parse(text, out))
-            return builder.fail(
-                line, "arrival", text.empty() ? "nothing" : shown(text),
-                "an ISO 8601 date and time such as 2023-11-16 18:15:46.68 or 2024-05-10T00:00:00+00:00");
+        if (m_layout.clock == Clock::unix_time) return builder.time(text, m_unix_exponent, "arrival", line, out);
+        if (!m_parser.parse(text, out)) {
+            if (m_first_arrival && is_number(builder, text)) return read_arrival(builder, text, line, out);
+            return builder.fail(line, "arrival", text.empty() ? "nothing" : shown(text),
+                                std::string("an ISO 8601 date and time such as 2023-11-16 18:15:46.68 or "
+                                            "2024-05-10T00:00:00+00:00") +
+                                    (m_layout.format == "plain-csv" ? ", or in every row a number of seconds" : ""));
+        }
+        m_first_arrival = false;
         m_zoned = m_zoned || (text.size() > 19 && text.find_first_of("+-Z", 19) != std::string_view::npos);
+        return true;
+    }
+
+    /// Whether a column `timestamp` counts in numbers, as its first row tells: seconds from the start, or since 1970 in the
+    /// unit that puts them into this century.
+    bool is_number(TraceBuilder& builder, std::string_view text) {
+        constexpr std::int64_t year_2000 = 946'684'800, year_2100 = 4'102'444'800;  // seconds since 1970
+        Instant at;
+        if (m_layout.format != "plain-csv") return false;
+        while (parse_decimal_time(text, m_unix_exponent, at) != DecimalError::none || at.seconds >= year_2100)
+            if ((m_unix_exponent -= 3) < -9) return false;
+        m_first_arrival = false;
+        m_layout.clock = Clock::unix_time;
+        if (m_unix_exponent == 0 && at.seconds < year_2000) {
+            m_layout.clock = Clock::seconds;
+            builder.count_from_start();
+            builder.note("timestamp is in numbers: seconds from the start");
+            return true;
+        }
+        builder.note(fmt::format("timestamp is in numbers: {} since 1970",
+                                 m_unix_exponent == 0    ? "seconds"
+                                 : m_unix_exponent == -3 ? "milliseconds"
+                                 : m_unix_exponent == -6 ? "microseconds"
+                                                         : "nanoseconds"));
         return true;
     }
 
@@ -388,6 +417,8 @@ private:
     bool m_zoned = false;
     std::optional<Tick> m_span;
     std::optional<WallClock> m_start;
+    int m_unix_exponent = 0;      ///< 10 to this many seconds are the unit of Clock::unix_time
+    bool m_first_arrival = true;  ///< no row has told yet what `timestamp` holds
     std::uint32_t m_tokens_per_hash = 0;
 };
 

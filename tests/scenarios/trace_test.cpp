@@ -220,6 +220,28 @@ TEST_CASE("azure csv: 2023 and 2024 differ in the zone; t = 0 is the first row's
                Contains("row 1: found \"2024-05-10\", allowed: an ISO 8601"));
 }
 
+TEST_CASE("plain csv: a column timestamp holds dates or numbers, as its first row tells") {
+    const std::string header = "timestamp,prompt_tokens,output_tokens\n";
+    // Seconds from the start: the gap before the first request stays, and there is no wall clock.
+    const Trace offsets = accepted(header + "0.390,10,5\n2.5,11,6\n");
+    CHECK(offsets.requests[0].arrival == Tick{39'000'000'000});
+    CHECK(offsets.requests[1].arrival == Tick{250'000'000'000});
+    CHECK_FALSE(offsets.start);
+    // Since 1970, in four units: t = 0 is the first row.
+    for (const char* zeros : {"", "000", "000000", "000000000"}) {
+        CAPTURE(zeros);
+        const Trace since = accepted(header + "1700179199" + zeros + ",10,5\n1700179201" + zeros + ",11,6\n");
+        REQUIRE(since.start);
+        CHECK(*since.start == WallClock{1'700'179'199, 0});
+        CHECK(since.requests[1].arrival == Tick{200'000'000'000});
+    }
+    CHECK(accepted(header + "2023-11-16 23:59:59,10,5\n2023-11-17 00:00:01,11,6\n").requests[1].arrival ==
+          Tick{200'000'000'000});
+    CHECK_THAT(refusal(header + "2023-11-16 23:59:59,10,5\n12,11,6\n"), Contains("row 2: found \"12\", allowed: an ISO 8601"));
+    CHECK_THAT(refusal(header + "1,10,5\n2023-11-16 23:59:59,11,6\n"), Contains("row 2: found \"2023-11-16 23:59:59\""));
+    CHECK_THAT(refusal(header + "soon,10,5\n"), Contains("or in every row a number of seconds"));
+}
+
 TEST_CASE("azure csv: a row centuries before the first is refused like any that goes backward") {
     CHECK_THAT(
         refusal(
