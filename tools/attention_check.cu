@@ -3,7 +3,7 @@
 //   one is off attention_check time            microseconds and share of the peak by shape
 #include "gpu/attention_case.hpp"
 #include "gpu/attention_reference.hpp"
-#include "gpu/device_memory.hpp"
+#include "gpu/device_timing.hpp"
 #include "gpu/paged_attention.hpp"
 
 #include <cuda_runtime.h>
@@ -168,39 +168,6 @@ __global__ void read_all(const uint4* from, std::size_t n, std::uint32_t* out) {
         sum ^= v.x ^ v.y ^ v.z ^ v.w;
     }
     if (sum == 12345) *out = sum;
-}
-
-/// Median seconds of one of `launches` calls of f(i), replayed as a graph.
-template <class F>
-double seconds_of(int launches, F f) {
-    cudaStream_t stream;
-    cudaGraph_t graph;
-    cudaGraphExec_t program;
-    cudaEvent_t from, to;
-    check(cudaStreamCreate(&stream));
-    check(cudaEventCreate(&from));
-    check(cudaEventCreate(&to));
-    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
-    for (int i = 0; i < launches; ++i) f(i, stream);
-    check(cudaStreamEndCapture(stream, &graph));
-    check(cudaGraphInstantiate(&program, graph, 0));
-    std::vector<double> times;
-    for (int i = 0; i < 12; ++i) {
-        check(cudaEventRecord(from, stream));
-        check(cudaGraphLaunch(program, stream));
-        check(cudaEventRecord(to, stream));
-        check(cudaEventSynchronize(to));
-        float ms = 0;
-        check(cudaEventElapsedTime(&ms, from, to));
-        if (i >= 3) times.push_back(ms / 1e3 / launches);
-    }
-    std::sort(times.begin(), times.end());
-    cudaGraphExecDestroy(program);
-    cudaGraphDestroy(graph);
-    cudaEventDestroy(from);
-    cudaEventDestroy(to);
-    cudaStreamDestroy(stream);
-    return times[times.size() / 2];
 }
 
 struct Shape {

@@ -5,6 +5,7 @@
 #include "scenarios/spot_stats.hpp"
 #include "tests/gallery/shipped_scenario.hpp"
 #include "tests/models/shared_data.hpp"
+#include "tests/support/paired_variance.hpp"
 
 #include <cmath>
 #include <map>
@@ -26,12 +27,6 @@ double usd(const Shown& shown) {
         sum += price.to_double() / static_cast<double>(ticks_per_second) / 3600 / 1e9;
     }
     return sum;
-}
-double variance(const std::vector<double>& v) {
-    const double mean = std::accumulate(v.begin(), v.end(), 0.0) / static_cast<double>(v.size());
-    double sum = 0;
-    for (const double x : v) sum += (x - mean) * (x - mean);
-    return sum / static_cast<double>(v.size() - 1);
 }
 
 /// What a scenario with these assignments is refused for, or warned of.
@@ -112,7 +107,7 @@ TEST_CASE("spot: two policies meet the same weather: the variance of their diffe
     // Interruptions at random, twice an hour and node. The policies: drained in 2 minutes, or shut down in 30 s.
     const std::string two = spot_of_pool + "{handler: drain, interruptions_per_hour: 2}",
                       half = spot_of_pool + "{handler: shutdown, notice_s: 30, interruptions_per_hour: 2}";
-    std::vector<double> a, b, paired, apart;
+    std::vector<double> a, b;
     for (std::uint32_t trial = 0; trial < 24; ++trial) {
         const auto ready = [&](const std::string& policy) {
             const Shown shown = show(midflight, {policy, "workload.synthetic.rate_rps=0.05"}, trial);
@@ -122,13 +117,10 @@ TEST_CASE("spot: two policies meet the same weather: the variance of their diffe
         a.push_back(ready(two));
         b.push_back(ready(half));
     }
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        paired.push_back(a[i] - b[i]);
-        apart.push_back(a[i] - b[(i + 1) % b.size()]);
-    }
-    CAPTURE(variance(paired), variance(apart));
-    CHECK(variance(a) > 0);
-    CHECK(variance(paired) * 5 <= variance(apart));
+    const PairedVariance v = paired_variance(a, b);
+    CAPTURE(v.paired, v.apart);
+    CHECK(v.first > 0);
+    CHECK(v.paired * 5 <= v.apart);
 }
 
 TEST_CASE("spot: recorded nodes are replayed to the event, and recorded prices to the micro-dollar") {

@@ -1,5 +1,6 @@
 // Cold starts, and nodes that are not what they should be.
 #include "tests/gallery/shipped_scenario.hpp"
+#include "tests/support/paired_variance.hpp"
 
 #include <map>
 
@@ -113,22 +114,13 @@ TEST_CASE("weights-four-ways: under one seed two ways of starting meet the same 
     const auto of = [](const std::string& kept, std::uint32_t trial) {
         return mean(starts(show("weights-four-ways/scenario.yaml", {"workload.cold_start.compile_cache=" + kept, "workload.synthetic.rate_rps=0.05"}, trial)));
     };
-    std::vector<double> paired, apart, a, b;
+    std::vector<double> a, b;
     for (std::uint32_t trial = 0; trial < 16; ++trial) {
         a.push_back(of("container", trial));
         b.push_back(of("node", trial));
     }
-    const auto variance = [](const std::vector<double>& v) {
-        double sum = 0, squares = 0;
-        for (const double x : v) sum += x, squares += x * x;
-        const auto n = static_cast<double>(v.size());
-        return (squares - sum * sum / n) / (n - 1);
-    };
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        paired.push_back(a[i] - b[i]);
-        apart.push_back(a[i] - b[(i + 1) % b.size()]);
-    }
-    CAPTURE(variance(paired), variance(apart));
-    CHECK(variance(a) > 0);
-    CHECK(variance(paired) * 5 <= variance(apart));
+    const PairedVariance v = paired_variance(a, b);
+    CAPTURE(v.paired, v.apart);
+    CHECK(v.first > 0);
+    CHECK(v.paired * 5 <= v.apart);
 }

@@ -66,6 +66,23 @@ BlueprintParts spot_first() {
     parts.karpenter_pools[0].consolidate_after = never;
     return parts;
 }
+/// A dear node of two GPUs for two pods; from 1000 s on one pod is left, which a cheaper node would hold.
+BlueprintParts one_pod_left_on_two_gpus() {
+    BlueprintParts parts = spot_first();
+    parts.shapes[1] = gpu_nodes(2, 4);
+    parts.shapes[1].type = 1;
+    parts.shapes[0] = gpu_nodes(1, 3);
+    parts.shapes[0].kind = OfferingKind::on_demand;
+    parts.workloads[0].initial_replicas = 2;
+    parts.templates[0].plan.needs = resource_amounts(1, 1000, 1000, 1);
+    parts.schedule = {{seconds(1000), 0, 1}};
+    parts.karpenter_pools[0].consolidate_after = Tick{};
+    KarpenterBudgetPlan all;
+    all.budget.nodes = percent(100);
+    parts.karpenter_budgets = {all};
+    parts.karpenter_pools[0].budget_count = 1;
+    return parts;
+}
 
 }  // namespace
 
@@ -332,21 +349,8 @@ TEST_CASE("karpenter: pods that are not to be disrupted hold an expired node unt
 
 TEST_CASE("karpenter: a replacement that takes longer than a command is retried leaves the old node as it was") {
     Runs runs;
-    BlueprintParts parts = spot_first();
-    // One pod on a node of two GPUs, which a cheaper one would hold; that takes 700 s to come.
-    parts.shapes[1] = gpu_nodes(2, 4);
-    parts.shapes[1].type = 1;
-    parts.shapes[0] = gpu_nodes(1, 3);
-    parts.shapes[0].kind = OfferingKind::on_demand;
-    parts.shapes[0].provisioning = seconds(700);
-    parts.workloads[0].initial_replicas = 2;
-    parts.templates[0].plan.needs = resource_amounts(1, 1000, 1000, 1);
-    parts.schedule = {{seconds(1000), 0, 1}};
-    parts.karpenter_pools[0].consolidate_after = Tick{};
-    KarpenterBudgetPlan all;
-    all.budget.nodes = percent(100);
-    parts.karpenter_budgets = {all};
-    parts.karpenter_pools[0].budget_count = 1;
+    BlueprintParts parts = one_pod_left_on_two_gpus();
+    parts.shapes[0].provisioning = seconds(700);  // the cheaper node takes this long to come
     parts.templates[0].plan.shapes = ShapeSet::first(2);
     (void)runs.run(parts);
     const std::vector<double> tainted = runs.log->times(NodeState::cordoned);
@@ -363,20 +367,7 @@ TEST_CASE("karpenter: a replacement that takes longer than a command is retried 
 
 TEST_CASE("karpenter: a disruption budget for pods that allows nothing keeps their node from consolidation") {
     Runs runs;
-    BlueprintParts parts = spot_first();
-    // A dear node of two GPUs for two pods; later one pod is left, which a cheaper node would hold.
-    parts.shapes[1] = gpu_nodes(2, 4);
-    parts.shapes[1].type = 1;
-    parts.shapes[0] = gpu_nodes(1, 3);
-    parts.shapes[0].kind = OfferingKind::on_demand;
-    parts.workloads[0].initial_replicas = 2;
-    parts.templates[0].plan.needs = resource_amounts(1, 1000, 1000, 1);
-    parts.schedule = {{seconds(1000), 0, 1}};
-    parts.karpenter_pools[0].consolidate_after = Tick{};
-    KarpenterBudgetPlan all;
-    all.budget.nodes = percent(100);
-    parts.karpenter_budgets = {all};
-    parts.karpenter_pools[0].budget_count = 1;
+    BlueprintParts parts = one_pod_left_on_two_gpus();
     parts.templates[0].plan.shapes = set_of({1});
     CHECK(runs.run(parts).tally.pools[0].nodes.value == 1);
     parts.templates[0].plan.shapes = ShapeSet::first(2);
