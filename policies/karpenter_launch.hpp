@@ -9,7 +9,7 @@ namespace windtunnel {
 /// How long a (type, zone, capacity type) that had no capacity is left out of planning.
 inline constexpr Tick karpenter_unavailable = seconds(180);
 
-/// How often it asks for spot prices (aws/karpenter-provider-aws, the pricing controller's RequeueAfter; 2025).
+/// How often it asks for spot prices (aws/karpenter-provider-aws, the pricing controller's RequeueAfter; from general knowledge, 2025, not re-read).
 inline constexpr Tick karpenter_price_refresh = seconds(12 * 3600);
 /// Instance types that one launch request may name.
 inline constexpr std::int32_t karpenter_launch_types = 60;

@@ -54,6 +54,29 @@ void check_near(double predicted, double measured, const std::string& what) {
     CHECK(std::abs(predicted / measured - 1) < 0.15);
 }
 
+/// A file of measured loads onto an H100: one model, storage and loader.
+struct H100Load {
+    std::string file, model;
+    bool cached, serverless_llm;
+    double mean_s;
+};
+
+std::vector<H100Load> h100_loads(const std::filesystem::path& folder) {
+    std::vector<H100Load> out;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder / "h100_2025")) {
+        if (!entry.is_regular_file()) continue;
+        const std::string name = entry.path().filename().string();
+        const bool sllm = name.find("sllm") != std::string::npos;
+        std::string model = name.substr(0, name.find(sllm ? "_sllm" : "_safetensors"));
+        model.replace(model.find('_'), 1, "/");
+        const nlohmann::json loads = read_json(entry.path());
+        double sum = 0;
+        for (const nlohmann::json& load : loads) sum += load.at("loading_time").get<double>();
+        out.push_back({name, model, name.find("cached") != std::string::npos, sllm, sum / static_cast<double>(loads.size())});
+    }
+    return out;
+}
+
 }  // namespace
 
 TEST_CASE("cold start: each way of keeping the weights has its own stages and carriers") {
@@ -158,20 +181,12 @@ TEST_CASE("cold start: measured starts are reproduced within 15 %") {
         CHECK(compared == 18);
     }
     SECTION("loads from NVMe and from memory, by two loaders") {
-        for (const auto& entry : std::filesystem::recursive_directory_iterator(folder / "h100_2025")) {
-            if (!entry.is_regular_file()) continue;
-            const std::string name = entry.path().filename().string();
-            const bool sllm = name.find("sllm") != std::string::npos;
-            std::string model = name.substr(0, name.find(sllm ? "_sllm" : "_safetensors"));
-            model.replace(model.find('_'), 1, "/");
-            double sum = 0;
-            const nlohmann::json loads = read_json(entry.path());
-            for (const nlohmann::json& load : loads) sum += load.at("loading_time").get<double>();
+        for (const H100Load& load : h100_loads(folder)) {
             ColdStartOptions options;
-            options.storage = name.find("cached") != std::string::npos ? WeightStorage::page_cache : WeightStorage::local_nvme;
-            options.loader = sllm ? WeightLoader::serverless_llm : WeightLoader::safetensors;
-            const KvCapacity c = capacity(model, "h100", "0.10.2");
-            check_near(seconds_of(start(c, options), "weights_load"), sum / static_cast<double>(loads.size()), name);
+            options.storage = load.cached ? WeightStorage::page_cache : WeightStorage::local_nvme;
+            options.loader = load.serverless_llm ? WeightLoader::serverless_llm : WeightLoader::safetensors;
+            const KvCapacity c = capacity(load.model, "h100", "0.10.2");
+            check_near(seconds_of(start(c, options), "weights_load"), load.mean_s, load.file);
             ++compared;
         }
         CHECK(compared == 10);
@@ -221,17 +236,9 @@ TEST_CASE("cold start: a rate fitted to all but one measured load of its kind sa
     }
     // Loads of one kind (a storage and a loader) are one rate, of a streaming loader one for each of its reads.
     std::map<std::string, std::vector<double>> kinds;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder / "h100_2025")) {
-        if (!entry.is_regular_file()) continue;
-        const std::string name = entry.path().filename().string();
-        const bool sllm = name.find("sllm") != std::string::npos;
-        std::string model = name.substr(0, name.find(sllm ? "_sllm" : "_safetensors"));
-        model.replace(model.find('_'), 1, "/");
-        const nlohmann::json loads = read_json(entry.path());
-        double sum = 0;
-        for (const nlohmann::json& load : loads) sum += load.at("loading_time").get<double>();
-        const std::string kind = (name.find("cached") != std::string::npos ? "page cache, " : "NVMe, ") + std::string(sllm ? "ServerlessLLM" : "safetensors");
-        kinds[kind].push_back(capacity(model, "h100", "0.10.2").weights_gib * static_cast<double>(loads.size()) / sum);
+    for (const H100Load& load : h100_loads(folder)) {
+        const std::string kind = std::string(load.cached ? "page cache, " : "NVMe, ") + (load.serverless_llm ? "ServerlessLLM" : "safetensors");
+        kinds[kind].push_back(capacity(load.model, "h100", "0.10.2").weights_gib / load.mean_s);
     }
     const double llama = capacity("meta-llama/Meta-Llama-3-8B", "a10g", "0.5.5").weights_gib;
     const nlohmann::json measured = read_json(folder / "cold_start_measured.json");
