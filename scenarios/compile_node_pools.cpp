@@ -1,4 +1,5 @@
 #include "scenarios/compile_pools.hpp"
+#include "scenarios/node_allocatable.hpp"
 #include "scenarios/node_labels.hpp"
 #include "scenarios/node_offerings.hpp"
 

@@ -47,11 +47,6 @@ void add_pools(std::vector<PoolDraft>& drafts, CompiledScenario& out, Problems& 
 
 // ---- shared by the two compilers of pools ------------------------------------------------------------------
 
-
-/// What a node keeps for the kubelet and the system, where nothing else is said.
-[[nodiscard]] std::int64_t allocatable_cpu(std::int64_t milli);
-[[nodiscard]] std::int64_t allocatable_memory(std::int64_t bytes, CloudKind cloud);
-
 /// Divides a node's GPUs as the pool, its labels and the manifests say, and puts the units in their places.
 [[nodiscard]] Problems describe_devices(const PoolSpec& spec, const Scenario& scenario, const ExtendedResources& extended, ShapeDraft& shape);
 

@@ -1,7 +1,7 @@
 #include "scenarios/compile_server.hpp"
 
 #include "models/step_time.hpp"
-#include "scenarios/batching_servers.hpp"
+#include "scenarios/compile_batching.hpp"
 #include "scenarios/kv_groups.hpp"
 #include "scenarios/speculation.hpp"
 

@@ -6,7 +6,7 @@
 
 #include "models/gpu_catalog.hpp"
 #include "models/instance_types.hpp"
-#include "scenarios/compile_pools.hpp"
+#include "scenarios/node_allocatable.hpp"
 #include "scenarios/node_labels.hpp"
 
 namespace windtunnel {

@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "scenarios/compile_batching.hpp"
 #include "scenarios/kubernetes_pods.hpp"
 #include "scenarios/speculation.hpp"
 
