@@ -9,44 +9,86 @@ namespace windtunnel {
 
 /// Which cached KV blocks a job owns or left behind; beside its Job where prefixes are cached.
 struct JobBlocks {
-    std::uint32_t last = 0xffffffffu;  ///< the last of its blocks that others may share; its others follow by `parent`
-    std::uint32_t shared = 0;          ///< how many of these it holds
+    std::uint32_t last = 0xffffffffu;  ///< of the runs that others may share, its last; the others are its parents
+    std::uint32_t shared = 0;          ///< how many of these blocks it holds
     std::uint32_t left = 0xffffffffu;  ///< preempted: the run of its own blocks in the free list
     std::uint32_t left_full = 0;       ///< of these, how many were full and can be found again
     std::uint32_t list = 0xffffffffu;  ///< of the shareable blocks that it holds, where these are listed
     std::uint32_t admitted = 0;        ///< it has been, at least once
 };
 
-/// The KV blocks of one vLLM engine with prefix caching (vllm.md, section 2): who may find which block again, and in
-/// which order free blocks are taken. Exact, but blocks that nobody else can ever find (a request's own part of the
-/// prompt, its outputs) are counted in runs and have no identity.
+/// The prompts of a workload as paths from the root of their prefix tree, seen in blocks. A path is the place
+/// of its first node among the workload's.
+struct PromptPaths {
+    PrefixView prefixes;
+    std::uint32_t block_size = 1;
+
+    /// The node of a path in which its `block`-th block ends.
+    [[nodiscard]] WT_HD std::uint32_t node(std::uint32_t path, std::uint32_t block) const {
+        return prefixes.nodes[path + step(block)];
+    }
+    /// Where two paths part that have their `from`-th block in common: the first block that they do not, at
+    /// most `end`. Both have blocks up to there.
+    [[nodiscard]] WT_HD std::uint32_t parting(std::uint32_t a, std::uint32_t b, std::uint32_t from,
+                                              std::uint32_t end) const {
+        if (a == b || node(a, end - 1) == node(b, end - 1)) return end;
+        std::uint32_t same = step(from), differs = step(end - 1);
+        while (differs - same > 1) {
+            const std::uint32_t middle = same + (differs - same) / 2;
+            if (prefixes.nodes[a + middle] == prefixes.nodes[b + middle])
+                same = middle;
+            else
+                differs = middle;
+        }
+        return static_cast<std::uint32_t>(std::uint64_t{differs} * prefixes.tokens_per_node / block_size);
+    }
+
+private:
+    [[nodiscard]] WT_HD std::uint32_t step(std::uint32_t block) const {
+        return ((block + 1) * block_size - 1) / prefixes.tokens_per_node;
+    }
+};
+
+/// The KV blocks of one vLLM engine with prefix caching (vllm.md, section 2): who may find which block again,
+/// and in which order free blocks are taken. Exact, but blocks have no identity of their own: they are
+/// counted in runs.
 ///
-/// The free list is vLLM's: blocks are taken from its front, which forgets what they held, and freed to its back,
-/// the last block of a request first. So a block is forgotten after all that follow it in its chain, and
+/// The free list is vLLM's: blocks are taken from its front, which forgets what they held, and freed to its
+/// back, the last block of a request first. So a block is forgotten after all that follow it in its chain,
+/// and
 /// - what is cached of a chain is a beginning of it;
-/// - the copy of a block that is found (the oldest) is the parent of every cached block that follows it. A second
-///   copy comes only from a prompt that ends with that block: it is computed again for the sake of its last token.
-/// A job's shareable blocks are therefore a list from the last backward, and no table is kept.
+/// - the copy of a block that is found (the oldest) is the parent of every cached block that follows it. A
+///   second copy comes only from a prompt that ends with that block: it is computed again for the sake of its
+///   last token.
 ///
-/// Several prompts that are computed in turns, a part of each in every step, break the second rule: who finds a chain
-/// may find blocks of both. Then (`lists`) each job has a table of the blocks that it holds.
+/// Blocks that follow each other in a chain and that the same jobs hold are therefore one run, a branch of a
+/// tree: free, they stand in the list as one, the last in front, and lose their last when it is taken. A run
+/// is cut in two where a prompt turns off from it or ends, so that every job holds whole runs, and what goes
+/// on from a run begins one of its own. The table knows the first block of each; a job's runs are a list from
+/// the last backward.
+///
+/// Several prompts that are computed in turns, a part of each in every step, break the second rule: who finds
+/// a chain may find blocks of both. Then (`lists`) every block is a run, and each job has a table of those
+/// that it holds.
 template <class Layout>
 class BlockCache {
 public:
     static constexpr std::uint32_t none = 0xffffffffu;
 
-    /// Nodes for `blocks` blocks that others may find and `jobs` jobs that were preempted. Nothing when both are 0.
-    /// `listed`: how many of its blocks each job lists; 0 = they are found by their parents.
-    WT_HD_COLD void take_memory(Arena<Layout>& arena, std::int64_t blocks, std::int64_t jobs, std::int64_t listed = 0) {
+    /// Runs for `blocks` blocks that others may find and `jobs` jobs that were preempted. Nothing when both
+    /// are 0. `listed`: how many of its blocks each job lists; 0 = they are found by their parents.
+    WT_HD_COLD void take_memory(Arena<Layout>& arena, std::int64_t blocks, std::int64_t jobs,
+                                std::int64_t listed = 0) {
         m_list_size = static_cast<std::uint32_t>(listed);
         m_lists = arena.template take<std::uint32_t>(static_cast<std::size_t>(listed * jobs));
         m_free_lists = arena.template take<std::uint32_t>(static_cast<std::size_t>(listed > 0 ? jobs : 0));
         m_list_count = listed > 0 ? static_cast<std::uint32_t>(jobs) : 0;
         m_capacity = jobs == 0 ? 0 : static_cast<std::uint32_t>(blocks + 2 * jobs + 4);
-        m_nodes = arena.template take<Node>(m_capacity);
+        m_runs = arena.template take<Run>(m_capacity);
         std::uint32_t slots = 0;
         if (blocks > 0)
-            for (slots = 16; slots < 2 * static_cast<std::uint64_t>(blocks); slots *= 2) {}
+            for (slots = 16; slots < 2 * static_cast<std::uint64_t>(blocks); slots *= 2) {
+            }
         m_table = arena.template take<std::uint32_t>(slots);
         m_mask = slots == 0 ? 0 : slots - 1;
         m_slots = slots;
@@ -66,32 +108,45 @@ public:
 
     // ---- finding blocks again ------------------------------------------------------------------------
 
-    /// The block of a chain at `node` of the tree that ends a `block`-th block; none = not cached.
-    [[nodiscard]] WT_HD std::uint32_t find(std::uint32_t node, std::uint32_t block) const {
-        const std::uint64_t key = key_of(node, block);
-        for (std::uint32_t at = slot_of(key);; at = (at + 1) & m_mask) {
-            const std::uint32_t found = m_table[at];
-            if (found == none || m_nodes[found].key == key) return found;
+    /// Blocks of a chain that are cached, and how many of them somebody holds.
+    struct Cached {
+        std::uint32_t blocks = 0, held = 0;
+    };
+    /// Of the first `limit` blocks of a path.
+    [[nodiscard]] WT_HD Cached find(const PromptPaths& paths, std::uint32_t path, std::uint32_t limit) const {
+        Cached found;
+        while (found.blocks < limit) {
+            const std::uint32_t index =
+                m_table[slot_of(key_of(paths.node(path, found.blocks), found.blocks))];
+            if (index == none) break;
+            const std::uint32_t end = common_end(paths, path, found.blocks, limit, m_runs[index]);
+            if (m_runs[index].holders > 0) found.held += end - found.blocks;
+            found.blocks = end;
         }
+        return found;
     }
-    [[nodiscard]] WT_HD bool is_free(std::uint32_t block) const { return m_nodes[block].count == 0; }
     /// How many blocks of a preempted job's own are still in the list and full.
     [[nodiscard]] WT_HD std::uint32_t left_of(const JobBlocks& job) const {
         if (job.left == none) return 0;
-        const std::uint32_t there = m_nodes[job.left].count;
+        const std::uint32_t there = m_runs[job.left].length;
         return there < job.left_full ? there : job.left_full;
     }
 
-    /// A job takes a block that was found.
-    WT_HD void take(JobBlocks& job, std::uint32_t block) {
-        if (m_nodes[block].count == 0) unlink(block);
-        ++m_nodes[block].count;
-        hold(job, block);
+    /// A job takes the first `blocks` blocks of its path, which were found.
+    WT_HD void take(JobBlocks& job, const PromptPaths& paths, std::uint32_t path, std::uint32_t blocks) {
+        while (job.shared < blocks) {
+            std::uint32_t index = m_table[slot_of(key_of(paths.node(path, job.shared), job.shared))];
+            const std::uint32_t end = common_end(paths, path, job.shared, blocks, m_runs[index]);
+            if (end - job.shared < m_runs[index].length) index = cut(paths, index, end);
+            if (m_runs[index].holders == 0) unlink(index);
+            ++m_runs[index].holders;
+            hold(job, index);
+        }
     }
     /// A preempted job takes `blocks` of its own back, the first of them.
     WT_HD void take_left(JobBlocks& job, std::uint32_t blocks) {
         if (job.left == none) return;
-        m_nodes[job.left].count -= blocks;
+        m_runs[job.left].length -= blocks;
         disown(job);
     }
     /// A job that was preempted will not come back for what it left.
@@ -99,13 +154,13 @@ public:
         if (job.left == none) return;
         const std::uint32_t run = job.left;
         job.left = none;
-        m_nodes[run].owner = none;
-        if (m_nodes[run].count == 0) {
+        m_runs[run].other = none;
+        if (m_runs[run].length == 0) {
             unlink(run);
             give_back(run);
         } else {
-            const std::uint32_t after = m_nodes[run].next;
-            join(after, join(run, m_nodes[run].previous));
+            const std::uint32_t after = m_runs[run].next;
+            join(after, join(run, m_runs[run].previous));
         }
     }
 
@@ -116,66 +171,78 @@ public:
     WT_HD void pop(std::int64_t blocks, Jobs& jobs) {
         while (blocks > 0) {
             const std::uint32_t front = m_first;
-            Node& node = m_nodes[front];
-            if (node.key != 0) {
+            Run& run = m_runs[front];
+            const std::int64_t taken = blocks < static_cast<std::int64_t>(run.length) ? blocks : run.length;
+            run.length -= static_cast<std::uint32_t>(taken);
+            blocks -= taken;
+            if (run.length > 0) return;
+            if (run.key != 0)
                 forget(front);
-                --blocks;
-            } else {
-                const std::int64_t taken = blocks < static_cast<std::int64_t>(node.count) ? blocks : node.count;
-                node.count -= static_cast<std::uint32_t>(taken);
-                blocks -= taken;
-                if (node.count > 0) return;
-                if (node.owner != none) jobs[node.owner].left = none;
-            }
+            else if (run.other != none)
+                jobs[run.other].left = none;
             unlink(front);
             give_back(front);
         }
     }
 
-    /// A block that a job took has become full: from now on others find it.
-    WT_HD void enter(JobBlocks& job, std::uint32_t node, std::uint32_t block) {
-        const std::uint32_t index = take_node();
-        Node& made = m_nodes[index];
-        made.key = key_of(node, block);
-        made.parent = job.last;
-        made.count = 1;
-        made.twin = none;
-        hold(job, index);
-        for (std::uint32_t at = slot_of(made.key);; at = (at + 1) & m_mask) {
-            if (m_table[at] == none) {
-                m_table[at] = index;
+    /// Blocks that a job took, up to the `end`-th of its path, have become full: from now on others find
+    /// them.
+    WT_HD void enter(JobBlocks& job, const PromptPaths& paths, std::uint32_t path, std::uint32_t end) {
+        while (job.shared < end) {
+            const std::uint64_t key = key_of(paths.node(path, job.shared), job.shared);
+            const std::uint32_t at = slot_of(key), first = m_table[at];
+            const std::uint32_t blocks = first != none || m_list_size > 0 ? 1 : end - job.shared;
+            if (first == none && m_list_size == 0 && is_growing(job, path)) {
+                m_runs[job.last].length += blocks;
+                job.shared += blocks;
                 return;
             }
-            if (m_nodes[m_table[at]].key != made.key) continue;
-            std::uint32_t copy = m_table[at];  // behind the older copies
-            while (m_nodes[copy].twin != none) copy = m_nodes[copy].twin;
-            m_nodes[copy].twin = index;
-            return;
+            const std::uint32_t index = take_run();
+            Run& made = m_runs[index];
+            made.key = key;
+            made.path = path;
+            made.parent = job.last;
+            made.length = blocks;
+            made.holders = 1;
+            made.other = none;
+            made.has_followers = 0;
+            if (job.last != none) m_runs[job.last].has_followers = 1;
+            hold(job, index);
+            if (first == none) {
+                m_table[at] = index;
+            } else {
+                std::uint32_t copy = first;  // behind the older copies
+                while (m_runs[copy].other != none) copy = m_runs[copy].other;
+                m_runs[copy].other = index;
+            }
         }
     }
 
-    /// A job frees all of its blocks: the shareable ones and `own` others, which follow these. How many are free now
-    /// that were not. With `preempted`, `full` of its own can be found again by it, which is job `index`.
-    WT_HD std::int64_t release(JobBlocks& job, std::int64_t own, std::int64_t full = 0, std::uint32_t index = none) {
+    /// A job frees all of its blocks: the shareable ones and `own` others, which follow these. How many are
+    /// free now that were not. With `preempted`, `full` of its own can be found again by it, which is job
+    /// `index`.
+    WT_HD std::int64_t release(JobBlocks& job, std::int64_t own, std::int64_t full = 0,
+                               std::uint32_t index = none) {
         std::int64_t freed = own;
         job.left = none;
         if (own > 0) {
             if (full > 0) {
                 job.left = push_run(own, static_cast<std::uint32_t>(full), &job);
-                m_nodes[job.left].owner = index;
+                m_runs[job.left].other = index;
             } else {
                 push_run(own, 0, nullptr);
             }
         }
-        for (std::uint32_t block = job.last; job.shared > 0; --job.shared) {
-            if (job.list != none) block = m_lists[job.list * m_list_size + job.shared - 1];
-            Node& node = m_nodes[block];
-            const std::uint32_t parent = node.parent;
-            if (--node.count == 0) {
-                push_back(block);
-                ++freed;
+        for (std::uint32_t at = job.last; job.shared > 0;) {
+            if (job.list != none) at = m_lists[job.list * m_list_size + job.shared - 1];
+            Run& run = m_runs[at];
+            const std::uint32_t parent = run.parent;
+            job.shared -= run.length;
+            if (--run.holders == 0) {
+                freed += run.length;
+                push_back(at);
             }
-            block = parent;
+            at = parent;
         }
         job.last = none;
         if (job.list != none) m_free_lists[m_lists_left++] = job.list;
@@ -184,125 +251,170 @@ public:
     }
 
 private:
-    /// A block that others may find (key > 0), or a run of blocks that nobody does.
-    struct Node {
-        std::uint64_t key = 0;
-        std::uint32_t parent = none;
+    /// Blocks that follow each other in a chain and that others may find (key > 0), or blocks that nobody
+    /// does.
+    struct Run {
+        std::uint64_t key = 0;                       ///< what its first block holds
+        std::uint32_t path = 0;                      ///< of a prompt that goes through all of them
+        std::uint32_t parent = none;                 ///< the run before it in the chain
         std::uint32_t next = none, previous = none;  ///< in the free list, from its front
-        std::uint32_t count = 0;                     ///< jobs that hold it; of a run: its blocks
-        std::uint32_t twin = none;                   ///< a younger copy of the same content
-        std::uint32_t owner = none;                  ///< of a run: the preempted job that left it
+        std::uint32_t length = 0;                    ///< blocks
+        std::uint32_t holders = 0;                   ///< jobs
+        std::uint32_t other = none;  ///< a younger run with the same first block; of blocks that nobody
+                                     ///< finds: the preempted job that left them
+        std::uint32_t has_followers = 0;  ///< another run has gone on from its end
     };
 
     [[nodiscard]] WT_HD static std::uint64_t key_of(std::uint32_t node, std::uint32_t block) {
         return (std::uint64_t{node} << 32 | block) + 1;
     }
-    [[nodiscard]] WT_HD std::uint32_t slot_of(std::uint64_t key) const {
+    [[nodiscard]] WT_HD std::uint32_t home_of(std::uint64_t key) const {
         return static_cast<std::uint32_t>((key * 0x9e3779b97f4a7c15u) >> 32) & m_mask;
     }
+    /// Where the table has a key, or would have it.
+    [[nodiscard]] WT_HD std::uint32_t slot_of(std::uint64_t key) const {
+        std::uint32_t at = home_of(key);
+        while (m_table[at] != none && m_runs[m_table[at]].key != key) at = (at + 1) & m_mask;
+        return at;
+    }
+    /// Where a path leaves a run that begins with its `from`-th block, or it or `limit` is reached.
+    [[nodiscard]] WT_HD static std::uint32_t common_end(const PromptPaths& paths, std::uint32_t path,
+                                                        std::uint32_t from, std::uint32_t limit,
+                                                        const Run& run) {
+        const std::uint32_t end = limit - from < run.length ? limit : from + run.length;
+        return paths.parting(run.path, path, from, end);
+    }
+    /// Whether the blocks that follow a job's may join the last run that it holds: nobody else holds it,
+    /// nothing else has gone on from it, and its path is the job's.
+    [[nodiscard]] WT_HD bool is_growing(const JobBlocks& job, std::uint32_t path) const {
+        if (job.last == none) return false;
+        const Run& run = m_runs[job.last];
+        return run.holders == 1 && !run.has_followers && run.path == path;
+    }
+    /// Cuts a run before the `at`-th block of its chain. It remains the second part, so that those who hold
+    /// it have the first part too, by its parent; the first part is returned.
+    WT_HD_COLD std::uint32_t cut(const PromptPaths& paths, std::uint32_t second, std::uint32_t at) {
+        const std::uint32_t first = take_run();
+        Run &head = m_runs[first], &tail = m_runs[second];
+        head = tail;
+        head.has_followers = 1;
+        head.length = at - static_cast<std::uint32_t>(tail.key - 1);
+        tail.length -= head.length;
+        tail.parent = first;
+        tail.other = none;  // a copy begins a run
+        m_table[slot_of(head.key)] = first;
+        tail.key = key_of(paths.node(tail.path, at), at);
+        m_table[slot_of(tail.key)] = second;
+        if (head.holders > 0) return first;
+        head.previous = second;  // it is taken after the second
+        tail.next = first;
+        if (head.next != none)
+            m_runs[head.next].previous = first;
+        else
+            m_last = first;
+        return first;
+    }
 
-    WT_HD void hold(JobBlocks& job, std::uint32_t block) {
+    /// A job has a run besides those that it holds: what comes next in its chain.
+    WT_HD void hold(JobBlocks& job, std::uint32_t run) {
         if (m_list_size > 0) {
             if (job.list == none) job.list = m_free_lists[--m_lists_left];
-            m_lists[job.list * m_list_size + job.shared] = block;
+            m_lists[job.list * m_list_size + job.shared] = run;
         }
-        job.last = block;
-        ++job.shared;
+        job.last = run;
+        job.shared += m_runs[run].length;
     }
-    [[nodiscard]] WT_HD std::uint32_t take_node() {
+    [[nodiscard]] WT_HD std::uint32_t take_run() {
         if (m_unused == none) return m_fresh++;
         const std::uint32_t index = m_unused;
-        m_unused = m_nodes[index].next;
+        m_unused = m_runs[index].next;
         return index;
     }
     WT_HD void give_back(std::uint32_t index) {
-        m_nodes[index].next = m_unused;
+        m_runs[index].next = m_unused;
         m_unused = index;
     }
 
     WT_HD void push_back(std::uint32_t index) {
-        Node& node = m_nodes[index];
-        node.next = none;
-        node.previous = m_last;
+        Run& run = m_runs[index];
+        run.next = none;
+        run.previous = m_last;
         if (m_last != none)
-            m_nodes[m_last].next = index;
+            m_runs[m_last].next = index;
         else
             m_first = index;
         m_last = index;
     }
     WT_HD void unlink(std::uint32_t index) {
-        const Node& node = m_nodes[index];
-        if (node.previous != none)
-            m_nodes[node.previous].next = node.next;
+        const Run& run = m_runs[index];
+        if (run.previous != none)
+            m_runs[run.previous].next = run.next;
         else
-            m_first = node.next;
-        if (node.next != none)
-            m_nodes[node.next].previous = node.previous;
+            m_first = run.next;
+        if (run.next != none)
+            m_runs[run.next].previous = run.previous;
         else
-            m_last = node.previous;
+            m_last = run.previous;
     }
     /// Frees `blocks` that have no identity. A run that nobody comes back for grows the one before it.
     WT_HD std::uint32_t push_run(std::int64_t blocks, std::uint32_t full, JobBlocks* job) {
         if (job == nullptr && m_last != none && is_dead_run(m_last)) {
-            m_nodes[m_last].count += static_cast<std::uint32_t>(blocks);
+            m_runs[m_last].length += static_cast<std::uint32_t>(blocks);
             return m_last;
         }
-        const std::uint32_t index = take_node();
-        Node& node = m_nodes[index];
-        node.key = 0;
-        node.parent = node.twin = node.owner = none;
-        node.count = static_cast<std::uint32_t>(blocks);
+        const std::uint32_t index = take_run();
+        Run& run = m_runs[index];
+        run.key = 0;
+        run.parent = run.other = none;
+        run.holders = 0;
+        run.length = static_cast<std::uint32_t>(blocks);
         push_back(index);
         if (job != nullptr) job->left_full = full;
         return index;
     }
     [[nodiscard]] WT_HD bool is_dead_run(std::uint32_t index) const {
-        return m_nodes[index].key == 0 && m_nodes[index].owner == none;
+        return m_runs[index].key == 0 && m_runs[index].other == none;
     }
     /// Makes one run of two neighbours, if both are dead; the one that remains.
     WT_HD std::uint32_t join(std::uint32_t a, std::uint32_t b) {
         if (a == none || b == none || !is_dead_run(a) || !is_dead_run(b)) return a;
-        m_nodes[b].count += m_nodes[a].count;
+        m_runs[b].length += m_runs[a].length;
         unlink(a);
         give_back(a);
         return b;
     }
 
-    /// Takes a block's content out of the table; the next older copy is found from now on.
+    /// Takes a run out of the table; the next older copy of its first block is found from now on.
     WT_HD void forget(std::uint32_t index) {
-        const std::uint64_t key = m_nodes[index].key;
-        std::uint32_t at = slot_of(key);
-        while (m_nodes[m_table[at]].key != key) at = (at + 1) & m_mask;
+        const std::uint32_t at = slot_of(m_runs[index].key);
         std::uint32_t copy = m_table[at];
         if (copy != index) {
-            while (m_nodes[copy].twin != index) copy = m_nodes[copy].twin;
-            m_nodes[copy].twin = m_nodes[index].twin;
+            while (m_runs[copy].other != index) copy = m_runs[copy].other;
+            m_runs[copy].other = m_runs[index].other;
             return;
         }
-        if (m_nodes[index].twin != none) {
-            m_table[at] = m_nodes[index].twin;
+        if (m_runs[index].other != none) {
+            m_table[at] = m_runs[index].other;
             return;
         }
         // Linear probing without tombstones (Knuth, The Art of Computer Programming 3, 6.4, algorithm R).
-        for (std::uint32_t hole = at;;) {
-            at = (at + 1) & m_mask;
-            if (m_table[at] == none) {
-                m_table[hole] = none;
-                return;
-            }
-            const std::uint32_t home = slot_of(m_nodes[m_table[at]].key);
-            if (((at - home) & m_mask) < ((at - hole) & m_mask)) continue;
-            m_table[hole] = m_table[at];
-            hole = at;
+        std::uint32_t hole = at;
+        for (std::uint32_t next = (at + 1) & m_mask; m_table[next] != none; next = (next + 1) & m_mask) {
+            const std::uint32_t home = home_of(m_runs[m_table[next]].key);
+            if (((next - home) & m_mask) < ((next - hole) & m_mask)) continue;
+            m_table[hole] = m_table[next];
+            hole = next;
         }
+        m_table[hole] = none;
     }
 
-    ArenaArray<Node, Layout> m_nodes;
-    ArenaArray<std::uint32_t, Layout> m_table;  ///< open addressing: the oldest copy of a content
+    ArenaArray<Run, Layout> m_runs;
+    ArenaArray<std::uint32_t, Layout>
+        m_table;  ///< open addressing: the oldest run that begins with a content
     ArenaArray<std::uint32_t, Layout> m_lists, m_free_lists;  ///< [list][position]; those that nobody has
     std::uint32_t m_list_size = 0, m_list_count = 0, m_lists_left = 0;
     std::uint32_t m_capacity = 0, m_slots = 0, m_mask = 0;
-    std::uint32_t m_fresh = 0, m_unused = none;  ///< nodes that were never used; a list of those that were
+    std::uint32_t m_fresh = 0, m_unused = none;   ///< runs that were never used; a list of those that were
     std::uint32_t m_first = none, m_last = none;  ///< the free list
 };
 

@@ -20,9 +20,10 @@ public:
         [[nodiscard]] WT_HD std::int64_t idle() const { return blocks() - in_use; }
     };
 
-    /// `shareable`: how many blocks others may find again; `listed`: how many of them a job may hold, where jobs list
-    /// them; `caching`: prefixes are cached at all.
-    WT_HD_COLD void take_memory(Arena<Layout>& arena, std::int32_t max_num_seqs, bool caching, std::int64_t shareable, std::int64_t listed) {
+    /// `shareable`: how many blocks others may find again; `listed`: how many of them a job may hold, where
+    /// jobs list them; `caching`: prefixes are cached at all.
+    WT_HD_COLD void take_memory(Arena<Layout>& arena, std::int32_t max_num_seqs, bool caching,
+                                std::int64_t shareable, std::int64_t listed) {
         m_cache.take_memory(arena, shareable, caching ? max_num_seqs : 0, listed);
     }
     WT_HD_COLD void start(const ServerConfig& config) {
@@ -55,17 +56,20 @@ public:
         JobBlocks& held = pool.blocks[index];
         m_free += m_cache.release(held, blocks - held.shared, comes_back ? full - held.shared : 0, index);
     }
-    /// vllm.md 2.4: from the first block to the first that is missing, and never the last of its `whole` tokens.
+    /// vllm.md 2.4: from the first block to the first that is missing, and never the last of its `whole`
+    /// tokens.
     [[nodiscard]] WT_HD Found find(const Pool& pool, JobIndex index, std::int64_t whole) const {
         Found found;
         if (!m_caching) return found;
         const Job& job = pool[index];
         const std::uint32_t most = static_cast<std::uint32_t>(whole - 1) / m_block_size;
-        const std::uint32_t shareable = shareable_blocks(pool, job);
-        for (; found.shared < shareable && found.shared < most; ++found.shared) {
-            const std::uint32_t block = m_cache.find(node_of(pool, job, found.shared), found.shared);
-            if (block == BlockCache<Layout>::none) return found;
-            if (!m_cache.is_free(block)) ++found.in_use;
+        const std::uint32_t shareable = shareable_blocks(pool, job),
+                            limit = shareable < most ? shareable : most;
+        if (limit > 0) {
+            const auto cached = m_cache.find(paths_of(pool), path_of(pool, job), limit);
+            found.shared = cached.blocks;
+            found.in_use = cached.held;
+            if (found.shared < limit) return found;
         }
         found.own = m_cache.left_of(pool.blocks[index]);
         if (found.own > most - found.shared) found.own = most - found.shared;
@@ -76,7 +80,7 @@ public:
         if (!m_caching) return;
         const Job& job = pool[index];
         JobBlocks& held = pool.blocks[index];
-        for (std::uint32_t i = 0; i < found.shared; ++i) m_cache.take(held, m_cache.find(node_of(pool, job, i), i));
+        m_cache.take(held, paths_of(pool), path_of(pool, job), found.shared);
         m_cache.take_left(held, found.own);
         m_free -= found.idle();
         if (held.admitted) return;
@@ -91,7 +95,7 @@ public:
         JobBlocks& held = pool.blocks[index];
         const std::uint32_t shareable = shareable_blocks(pool, job), full = job.computed / m_block_size;
         const std::uint32_t end = full < shareable ? full : shareable;
-        while (held.shared < end) m_cache.enter(held, node_of(pool, job, held.shared), held.shared);
+        m_cache.enter(held, paths_of(pool), path_of(pool, job), end);
     }
 
 private:
@@ -100,12 +104,12 @@ private:
         const Request& request = pool.requests[job.request];
         if (request.prefix_count == 0) return 0;
         const std::uint64_t hashed = std::uint64_t{request.prefix_count} * pool.prefixes.tokens_per_node;
-        return static_cast<std::uint32_t>(hashed < job.prompt_tokens ? hashed : job.prompt_tokens) / m_block_size;
+        return static_cast<std::uint32_t>(hashed < job.prompt_tokens ? hashed : job.prompt_tokens) /
+               m_block_size;
     }
-    /// The node of the prefix tree in which a block of its prompt ends.
-    [[nodiscard]] WT_HD std::uint32_t node_of(const Pool& pool, const Job& job, std::uint32_t block) const {
-        const std::uint32_t last_token = (block + 1) * m_block_size - 1;
-        return pool.prefixes.nodes[pool.requests[job.request].prefix - 1 + last_token / pool.prefixes.tokens_per_node];
+    [[nodiscard]] WT_HD PromptPaths paths_of(const Pool& pool) const { return {pool.prefixes, m_block_size}; }
+    [[nodiscard]] WT_HD static std::uint32_t path_of(const Pool& pool, const Job& job) {
+        return pool.requests[job.request].prefix - 1;
     }
 
     BlockCache<Layout> m_cache;

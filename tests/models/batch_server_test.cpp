@@ -370,6 +370,32 @@ TEST_CASE("prefix caching: free blocks are taken oldest first, and a request's l
     CHECK(more.jobs[2].first == 9000 + 1000 + 1);
 }
 
+TEST_CASE("prefix caching: a prompt that turns off in the middle of another's leaves the rest where it stood") {
+    // Eight blocks of 4 tokens. The first request leaves 3 2 1 0 (front to back) behind four that were never used. The
+    // second has 0 and 1 in common with it, takes them and a fresh one, x, and frees x 1 0: the list is f f f 3 2 x 1 0.
+    // The third takes four of them, and of the first prompt 0, 1 and 2 are left; or five, and 0 and 1 are.
+    for (const std::uint32_t third : {16u, 20u}) {
+        Experiment e = cached({{0, 16, 1, -1, {0, 1, 2, 3}}, {5000, 12, 1, -1, {0, 1, 4}}, {9000, third, 1, -1}, {15'000, 17, 1, -1, {0, 1, 2, 3}}}, 8);
+        e.limits.max_model_len = 24;
+        e.scrapes = {8000, 20'000};
+        const Seen s = observe<BatchServer>(e);
+        CHECK(s.gauges[0].prefix_hits == 8);
+        CHECK(s.gauges[1].prefix_hits == (third == 16 ? 8 + 12 : 8 + 8));
+        CHECK(s == observe<StepwiseServer>(e));
+    }
+}
+
+TEST_CASE("prefix caching: what two prompts of one path go on to is a branch for each") {
+    // The same path for the first and the third (the lab gives it to requests with the same beginning): the second leaves
+    // a block behind that follows the first's only one, otherwise; the third goes on from it too, and the fourth finds
+    // the second's.
+    Experiment e = cached({{0, 4, 1, -1, {0, 1}}, {3000, 8, 1, -1, {0, 2}}, {6000, 8, 1, -1, {0, 1}}, {9000, 8, 1, -1, {0, 1}}, {12'000, 12, 1, -1, {0, 2, 3}}, {15'000, 12, 1, -1, {0, 1}}}, 12);
+    e.scrapes = {20'000};
+    const Seen s = observe<BatchServer>(e);
+    CHECK(s.gauges[0].prefix_hits == 4 + 4 + 4 + 8 + 8);
+    CHECK(s == observe<StepwiseServer>(e));
+}
+
 TEST_CASE("prefix caching: a preempted request finds its own blocks again, outputs and all") {
     // Three blocks; as without caching, the second request gives way when both need a second block. It had computed its
     // prompt, one full block, and comes back with prompt and one output: that block is found if nobody took it.

@@ -121,6 +121,16 @@ inline StepCostTable slower(StepCostTable cost) {
     return cost;
 }
 
+/// The first request whose path in the prefix tree begins with that of request `i`.
+inline std::size_t with_the_same_beginning(const Experiment& e, std::size_t i) {
+    const std::vector<std::uint32_t>& nodes = e.arrivals[i].nodes;
+    for (std::size_t j = 0; j < i; ++j)
+        if (std::ssize(e.arrivals[j].nodes) >= std::ssize(nodes) &&
+            std::equal(nodes.begin(), nodes.end(), e.arrivals[j].nodes.begin()))
+            return j;
+    return i;
+}
+
 template <template <class> class Server>
 Seen observe(const Experiment& e) {
     using Layout = ContiguousLayout;
@@ -133,7 +143,11 @@ Seen observe(const Experiment& e) {
         requests[i].output_tokens = e.arrivals[i].output;
         requests[i].max_tokens = e.arrivals[i].output + e.arrivals[i].unsaid;
         requests[i].priority = e.arrivals[i].priority;
-        nodes.insert(nodes.end(), e.arrivals[i].nodes.begin(), e.arrivals[i].nodes.end());
+        const std::size_t twin = i % 2 == 0 ? i : with_the_same_beginning(e, i);  // one path for several prompts, or one each
+        if (twin < i)
+            requests[i].prefix = requests[twin].prefix;
+        else
+            nodes.insert(nodes.end(), e.arrivals[i].nodes.begin(), e.arrivals[i].nodes.end());
     }
     const auto make = [&](Arena<Layout>& arena, JobPool<Layout>& pool, Server<Layout>& server) {
         pool.capacity = static_cast<std::uint32_t>(e.arrivals.size());
