@@ -73,7 +73,7 @@ public:
         transfer.alone = alone;
         transfer.whole = transfer.left;
         transfer.route = route;
-        transfer.since = now;
+        transfer.began = transfer.since = now;
         m_running.add(t);
         share_out(now);
     }
@@ -95,6 +95,8 @@ public:
             if (m_transfers[t].ends <= now) return t;
         return none;
     }
+    /// When a transfer began, the last of its number.
+    [[nodiscard]] WT_HD Tick began(std::uint32_t t) const { return m_transfers[t].began; }
     /// When a running transfer is through, if nothing changes before.
     [[nodiscard]] WT_HD Tick ends(std::uint32_t t) const { return m_transfers[t].ends; }
     /// Bytes of a running transfer that have not come by `now`, rounded up.
@@ -125,7 +127,7 @@ private:
         std::uint64_t left = 0, whole = 0;  ///< at `since`; of all
         std::uint64_t limit = 0;            ///< as fast as it can be by itself
         std::uint64_t rate = 0, shares = 1;
-        Tick since, ends = never;
+        Tick began, since, ends = never;
         Tick alone;  ///< it takes, as fast as it can be
         Route route;
         std::uint32_t limited = 0;  ///< its own limit is its rate

@@ -104,13 +104,24 @@ Json start_json(const StartLog& s) {
                               {"runs", stage.runs},
                               {"mean_s", stage.runs > 0 ? Json(stage.mean_s) : Json(nullptr)},
                               {"longest_s", stage.runs > 0 ? Json(stage.longest_s) : Json(nullptr)}});
-    return Json{{"workload", s.target},
+    Json layers = Json::array();
+    for (const StartLog::Layer& l : s.layers)
+        layers.push_back(Json{{"layer", l.name},
+                              {"gb", l.gb},
+                              {"downloads", l.downloads},
+                              {"found_on_node", l.found},
+                              {"unpacks", l.unpacks},
+                              {"mean_download_s", l.downloads > 0 ? Json(l.download_s) : Json(nullptr)},
+                              {"mean_unpack_s", l.unpacks > 0 ? Json(l.unpack_s) : Json(nullptr)}});
+    Json out{{"workload", s.target},
                 {"starts", s.starts},
                 {"mean_s", s.starts > 0 ? Json(s.mean_s) : Json(nullptr)},
                 {"longest_s", s.starts > 0 ? Json(s.longest_s) : Json(nullptr)},
                 {"critical_path", path_json(s.path)},
                 {"stages", std::move(stages)},
                 {"planned", Json{{"first_s", s.first_s}, {"again_s", s.again_s}, {"critical_path", path_json(s.planned_path)}}}};
+    if (!s.layers.empty()) out["image_layers"] = std::move(layers);
+    return out;
 }
 
 }  // namespace

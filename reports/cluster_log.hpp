@@ -91,11 +91,19 @@ struct StartLog {
         std::uint64_t runs = 0;  ///< in the other starts its result was there
         double mean_s = 0, longest_s = 0;
     };
+    /// A layer of its image.
+    struct Layer {
+        std::string name;
+        double gb = 0;  ///< compressed
+        std::uint64_t downloads = 0, found = 0, unpacks = 0;  ///< found: its node had it from another image
+        double download_s = 0, unpack_s = 0;                  ///< means
+    };
     std::string target;
     std::uint64_t starts = 0;
     double mean_s = 0, longest_s = 0;  ///< from the pod's creation to Ready
     std::vector<StartStep> path;       ///< the longest path through each start, means over all
     std::vector<Stage> stages;
+    std::vector<Layer> layers;
     std::vector<StartStep> planned_path;  ///< of the graph at its medians, alone on a new node
     double first_s = 0, again_s = 0;      ///< its length; the same where the node has been through it
 };

@@ -119,7 +119,25 @@ private:
         say("Starts", fmt::format("{} of {}, mean {}, longest {}: {}", counted(s.starts, "pod"), s.target, spoken_duration(s.mean_s),
                                   spoken_duration(s.longest_s), path),
             false);
+        if (!s.layers.empty()) layers(s);
     }
+    void layers(const StartLog& s) {
+        double pulled = 0, found = 0;
+        std::vector<const StartLog::Layer*> slowest;
+        for (const StartLog::Layer& l : s.layers) {
+            pulled += static_cast<double>(l.downloads) * l.gb;
+            found += static_cast<double>(l.found) * l.gb;
+            if (l.downloads > 0) slowest.push_back(&l);
+        }
+        std::stable_sort(slowest.begin(), slowest.end(), [](const auto* a, const auto* b) { return a->download_s + a->unpack_s > b->download_s + b->unpack_s; });
+        std::string text;
+        for (std::size_t i = 0; i < slowest.size() && (m_all || i < 3); ++i)
+            text += fmt::format("{}{} ({:.2g} GB) {} down, {} to unpack", i == 0 ? ": " : "; ", short_digest(slowest[i]->name), slowest[i]->gb,
+                                spoken_duration(slowest[i]->download_s), spoken_duration(slowest[i]->unpack_s));
+        say("Layers", fmt::format("of the image of {}: {:.1f} GB pulled{}{}", s.target, pulled,
+                                  found > 0 ? fmt::format(", {:.1f} GB found on nodes", found) : "", text), false);
+    }
+    static std::string short_digest(const std::string& name) { return name.starts_with("sha256:") ? name.substr(0, 19) : name; }
 
     void workload(const WorkloadLog& w) {
         std::vector<std::string> parts;

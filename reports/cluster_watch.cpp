@@ -282,6 +282,10 @@ void ClusterWatch::pod_occurred(const OccurrenceRecord& r) {
         case Occurrence::stage_ended:
             m_starts.stage_ended(r.subject, r.object, r.at);
             break;
+        case Occurrence::layer_downloaded:
+        case Occurrence::layer_unpacked:
+            m_starts.layer_came(r.subject, r.what == Occurrence::layer_unpacked, r.object, r.value);
+            break;
         case Occurrence::evicted:
             ++log.evictions;
             m_events.normal(r.at, object, "Evicted", "Evicted through the eviction API");

@@ -198,6 +198,28 @@ std::vector<std::int64_t> apportioned(std::int64_t total, const std::vector<doub
 
 namespace {
 
+/// Who pays for traffic: accounts, or where none are kept workloads (payer_of).
+std::size_t payers_of(const RunResults& results) { return results.accounts.empty() ? results.workloads.size() : results.accounts.size(); }
+
+/// Parts of a cost, and what they are to each other.
+struct CostParts {
+    std::vector<CostRow> rows;
+    std::vector<double> weights;
+
+    void add(const PoolLabel& pool, const WorkloadLabel& w, const std::string& tenant, const char* use, double weight = 0) {
+        rows.push_back({pool.pool, pool.capacity_type, pool.instance_type, w.target, w.name_space, w.model, tenant, use, 0, 0});
+        weights.push_back(weight);
+    }
+    [[nodiscard]] double sum() const { return std::accumulate(weights.begin(), weights.end(), 0.0); }
+    void divide(std::int64_t micro_usd, std::vector<CostRow>& out) {
+        const std::vector<std::int64_t> parts = apportioned(micro_usd, weights);
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            rows[i].micro_usd = parts[i];
+            if (parts[i] > 0) out.push_back(std::move(rows[i]));
+        }
+    }
+};
+
 /// The tenants of each workload, and the place among them of each account.
 class TenantShares {
 public:
@@ -215,6 +237,8 @@ public:
         for (std::size_t w = 0; w < m_names.size(); ++w) keep_largest(w, work[w]);
     }
     [[nodiscard]] const std::vector<std::string>& names(std::size_t workload) const { return m_names[workload]; }
+    /// Of an account, among its workload's.
+    [[nodiscard]] std::size_t place(std::size_t account) const { return m_place[account]; }
 
     /// Which part of the workload's work in a trial was each tenant's; all zero where there was none.
     [[nodiscard]] std::vector<double> of(const TrialNumbers& trial, std::size_t workload) const {
@@ -231,7 +255,7 @@ public:
 
 private:
     [[nodiscard]] double work_of(const TrialNumbers& t, std::size_t account) const {
-        const std::size_t behind = m_place.size() - account;  // accounts stand last
+        const std::size_t behind = m_place.size() - account + 2 * payers_of(m_results);  // who pays for traffic stands last
         return behind <= t.node_use.size() ? t.node_use[t.node_use.size() - behind].to_double() : 0;
     }
     /// Puts all but the tenants with the most work in one place.
@@ -256,60 +280,120 @@ private:
     std::vector<std::size_t> m_place;               ///< [account]
 };
 
-/// The rows of one pool: what is committed and unused, then every workload by use, busy time by tenant.
-void add_pool(const RunResults& results, std::size_t p, std::int64_t micro_usd, const TenantShares& tenants, CostBreakdown& out) {
+/// What the time of one pool's nodes went into: every workload by use, busy time by tenant.
+CostParts uses_of(const RunResults& results, std::size_t p, const TenantShares& tenants) {
     const std::size_t workloads = results.workloads.size(), row = (workloads + 1) * node_uses;
-    std::vector<CostRow> rows;
-    std::vector<double> weights;
-    const auto add = [&](const WorkloadLabel& w, const std::string& tenant, const char* use) {
-        rows.push_back({results.pools[p].pool, results.pools[p].capacity_type, results.pools[p].instance_type, w.target,
-                        w.name_space, w.model, tenant, use, 0, 0});
-        weights.push_back(0);
-    };
+    const PoolLabel& pool = results.pools[p];
+    CostParts out;
     const WorkloadLabel none;
     std::vector<std::size_t> first(workloads);  // of the tenants' rows of each workload
     for (std::size_t i = 0; i < row; ++i) {
         const WorkloadLabel& w = i / node_uses < workloads ? results.workloads[i / node_uses] : none;
-        add(w, w.tenant, use_names[i % node_uses]);
+        out.add(pool, w, w.tenant, use_names[i % node_uses]);
     }
     for (std::size_t w = 0; w < workloads; ++w) {
-        first[w] = rows.size();
+        first[w] = out.rows.size();
         for (const std::string& tenant : tenants.names(w))
-            add(results.workloads[w], tenant.empty() ? results.workloads[w].tenant : tenant, use_names[0]);
+            out.add(pool, results.workloads[w], tenant.empty() ? results.workloads[w].tenant : tenant, use_names[0]);
     }
-    std::int64_t unused = 0;
     for (const TrialNumbers& t : results.trials) {
-        unused += t.pools[p].unused_micro_usd;
         if (t.node_use.empty()) continue;  // numbers that no trial gave
         for (std::size_t i = 0; i < row; ++i) {
             const double cell = t.node_use[p * row + i].to_double();
             const std::size_t w = i / node_uses;
             if (cell == 0 || i % node_uses != 0 || w == workloads) {
-                weights[i] += cell;
+                out.weights[i] += cell;
                 continue;
             }
             const std::vector<double> shares = tenants.of(t, w);
             double rest = cell;
             for (std::size_t k = 0; k < shares.size(); ++k) {
-                weights[first[w] + k] += cell * shares[k];
+                out.weights[first[w] + k] += cell * shares[k];
                 rest = 0;
             }
             if (std::accumulate(shares.begin(), shares.end(), 0.0) == 0) rest = cell;
-            weights[i] += rest;
+            out.weights[i] += rest;
         }
         // Time billed beyond a node's life is lost, and nobody's.
-        weights[row - 1] += t.pools[p].minimum_extra.to_double() * static_cast<double>(node_shares);
+        out.weights[row - 1] += t.pools[p].minimum_extra.to_double() * static_cast<double>(node_shares);
     }
+    return out;
+}
+
+/// The rows of one pool: what is committed and unused, then the uses.
+void add_pool(const RunResults& results, std::size_t p, std::int64_t micro_usd, const TenantShares& tenants, CostBreakdown& out) {
+    CostParts parts = uses_of(results, p, tenants);
+    std::int64_t unused = 0;
+    for (const TrialNumbers& t : results.trials) unused += t.pools[p].unused_micro_usd;
     unused = std::min(divided_half_even(unused, static_cast<std::int64_t>(results.trials.size())), micro_usd);
-    if (std::all_of(weights.begin(), weights.end(), [](double w) { return w == 0; })) unused = micro_usd;
-    const std::vector<std::int64_t> parts = apportioned(micro_usd - unused, weights);
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        rows[i].micro_usd = parts[i];
-        if (parts[i] > 0) out.rows.push_back(std::move(rows[i]));
-    }
+    if (parts.sum() == 0) unused = micro_usd;
+    parts.divide(micro_usd - unused, out.rows);
     if (unused > 0)
         out.rows.push_back({results.pools[p].pool, results.pools[p].capacity_type, results.pools[p].instance_type, "", "",
                             "", "", unused_use, unused, 0});
+}
+
+/// What disks cost follows the nodes that they are on: by pool as many node-hours, in each what its time went into.
+CostParts parts_by_nodes(const RunResults& results, const PoolLabel& label, const TenantShares& tenants) {
+    CostParts out;
+    for (std::size_t p = 0; p < results.pools.size(); ++p) {
+        if (results.pools[p].capacity_type == "other") continue;
+        double hours = 0;
+        for (const TrialNumbers& t : results.trials) hours += t.pools[p].node_hours;
+        const CostParts uses = uses_of(results, p, tenants);
+        const double all = uses.sum();
+        for (std::size_t i = 0; i < uses.rows.size(); ++i) {
+            if (uses.weights[i] == 0) continue;
+            CostRow row = uses.rows[i];
+            row.pool = label.pool, row.capacity_type = label.capacity_type, row.instance_type = label.instance_type;
+            const auto same = std::find_if(out.rows.begin(), out.rows.end(), [&](const CostRow& r) {
+                return r.workload == row.workload && r.name_space == row.name_space && r.tenant == row.tenant && r.use == row.use;
+            });
+            const double weight = hours * uses.weights[i] / all;
+            if (same != out.rows.end()) {
+                out.weights[static_cast<std::size_t>(same - out.rows.begin())] += weight;
+                continue;
+            }
+            out.rows.push_back(std::move(row));
+            out.weights.push_back(weight);
+        }
+    }
+    return out;
+}
+
+/// What traffic costs follows the tokens of completed requests.
+CostParts parts_by_tokens(const RunResults& results, const PoolLabel& label, const TenantShares& tenants) {
+    const std::size_t payers = payers_of(results);
+    const auto tokens = [&](const TrialNumbers& t, std::size_t payer) {
+        if (t.node_use.size() < 2 * payers) return 0.0;  // numbers that no trial gave
+        const WideSum* cells = &t.node_use[t.node_use.size() - 2 * (payers - payer)];
+        return (label.shares == CostShares::tokens ? cells[0].to_double() : 0) + cells[1].to_double();
+    };
+    CostParts out;
+    std::vector<std::size_t> first;
+    for (std::size_t w = 0; w < results.workloads.size(); ++w) {
+        first.push_back(out.rows.size());
+        const WorkloadLabel& workload = results.workloads[w];
+        if (results.accounts.empty()) out.add(label, workload, workload.tenant, "other");
+        for (const std::string& tenant : tenants.names(w)) out.add(label, workload, tenant.empty() ? workload.tenant : tenant, "other");
+    }
+    for (std::size_t i = 0; i < payers; ++i)
+        for (const TrialNumbers& t : results.trials)
+            out.weights[results.accounts.empty() ? first[i] : first[results.accounts[i].workload] + tenants.place(i)] += tokens(t, i);
+    return out;
+}
+
+/// The rows of what is no node's price.
+void add_other(const RunResults& results, std::size_t p, std::int64_t micro_usd, const TenantShares& tenants, CostBreakdown& out) {
+    const PoolLabel& label = results.pools[p];
+    CostParts parts;
+    if (label.shares == CostShares::nodes) parts = parts_by_nodes(results, label, tenants);
+    if (label.shares == CostShares::tokens || label.shares == CostShares::output_tokens) parts = parts_by_tokens(results, label, tenants);
+    if (parts.sum() == 0) {
+        parts = {};
+        parts.add(label, {}, "", "other", 1);
+    }
+    parts.divide(micro_usd, out.rows);
 }
 
 }  // namespace
@@ -328,8 +412,8 @@ CostBreakdown cost_breakdown(const RunResults& results) {
     for (std::size_t p = 0; p < results.pools.size(); ++p) {
         if (results.pools[p].capacity_type != "other")
             add_pool(results, p, summary.pools[p].micro_usd, tenants, out);
-        else if (summary.pools[p].micro_usd > 0)  // no node's time
-            out.rows.push_back({results.pools[p].pool, "other", "", "", "", "", "", "other", summary.pools[p].micro_usd, 0});
+        else if (summary.pools[p].micro_usd > 0)
+            add_other(results, p, summary.pools[p].micro_usd, tenants, out);
     }
     project(out);
     return out;

@@ -34,7 +34,7 @@ Json head_json(const PartHead& head) {
     [[maybe_unused]] const auto& [scenario_, hash_, seed_, first_, backend_, complete_, span_, goodput_, pools_, workloads_, accounts_,
                                   thresholds_, alerts_, warnings_, trials_, cluster_, sections_] = r;
     Json out, alerts = Json::array(), pools = Json::array(), workloads = Json::array(), accounts = Json::array(), thresholds = Json::array(), warnings = Json::array();
-    for (const PoolLabel& p : r.pools) pools.push_back(Json::array({p.pool, p.capacity_type, p.instance_type}));
+    for (const PoolLabel& p : r.pools) pools.push_back(Json::array({p.pool, p.capacity_type, p.instance_type, static_cast<int>(p.shares)}));
     for (const WorkloadLabel& w : r.workloads) workloads.push_back(Json::array({w.target, w.name_space, w.model, w.tenant}));
     for (const AccountLabel& a : r.accounts) accounts.push_back(Json::array({a.tenant, a.workload}));
     for (const Threshold& t : r.thresholds) thresholds.push_back(t.expression);
@@ -77,7 +77,12 @@ PartHead head_of(const Json& json) {
     r.span_s = json.at("span_s").get<double>();
     r.has_goodput = json.at("has_goodput").get<bool>();
     const auto word = [](const Json& row, std::size_t i) { return row.at(i).get<std::string>(); };
-    for (const Json& p : json.at("pools")) r.pools.push_back({word(p, 0), word(p, 1), word(p, 2)});
+    for (const Json& p : json.at("pools")) {
+        r.pools.push_back({word(p, 0), word(p, 1), word(p, 2), CostShares::nobody});
+        const int shares = p.at(3).get<int>();
+        if (shares < 0 || shares > static_cast<int>(CostShares::tokens)) throw std::invalid_argument("a cost that is shared out in no known way");
+        r.pools.back().shares = static_cast<CostShares>(shares);
+    }
     for (const Json& w : json.at("workloads")) r.workloads.push_back({word(w, 0), word(w, 1), word(w, 2), word(w, 3)});
     for (const Json& a : json.at("accounts")) {
         r.accounts.push_back({a.at(1).get<std::uint32_t>(), word(a, 0)});

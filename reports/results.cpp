@@ -306,8 +306,8 @@ RunResults results_of(const CompiledScenario& scenario, std::vector<Threshold> t
     out.span_s = to_seconds(scenario.parts.span);
     out.has_goodput = scenario.has_goodput;
     for (const CompiledPool& p : scenario.pools)
-        out.pools.push_back({p.name, p.capacity_type, p.instance_type});
-    for (const CompiledCost& c : scenario.other_costs) out.pools.push_back({c.name, "other", ""});
+        out.pools.push_back({p.name, p.capacity_type, p.instance_type, CostShares::nobody});
+    for (const CompiledCost& c : scenario.other_costs) out.pools.push_back({c.name, "other", "", c.shares});
     for (const CompiledWorkload& w : scenario.workloads)
         out.workloads.push_back({w.target, w.name_space, w.model, w.tenant});
     for (const CompiledAccount& a : scenario.accounts) out.accounts.push_back({a.workload, a.tenant});

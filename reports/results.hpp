@@ -72,6 +72,7 @@ struct TrialNumbers {
 /// Which pool a row of the bill is about.
 struct PoolLabel {
     std::string pool, capacity_type, instance_type;
+    CostShares shares = CostShares::nobody;  ///< of capacity type `other`
 };
 
 /// Which workload a row of the cost breakdown is about.

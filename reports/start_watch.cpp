@@ -10,6 +10,14 @@ namespace {
 std::size_t wait_of(std::size_t stage) { return 1 + 2 * stage; }
 std::size_t run_of(std::size_t stage) { return 2 + 2 * stage; }
 
+/// The layers of a workload's image, where it comes by them.
+const std::vector<ImageLayer>& layers_of(const StartGraph& graph) {
+    static const std::vector<ImageLayer> none;
+    for (const StartStage& s : graph.stages)
+        if (!s.layers.empty()) return s.layers;
+    return none;
+}
+
 }  // namespace
 
 StartWatch::StartWatch(const CompiledScenario& scenario, const Blueprint& blueprint)
@@ -20,6 +28,7 @@ StartWatch::StartWatch(const CompiledScenario& scenario, const Blueprint& bluepr
         m_sums[w].ran_s.resize(stages);
         m_sums[w].ran_longest_s.resize(stages);
         m_sums[w].runs.resize(stages);
+        m_sums[w].layers.resize(layers_of(scenario.workloads[w].start).size());
     }
 }
 
@@ -43,6 +52,19 @@ void StartWatch::stage_began(std::uint32_t p, std::uint32_t stage, Tick now) {
     m_pods[p].ended[stage] = never;
 }
 void StartWatch::stage_ended(std::uint32_t p, std::uint32_t stage, Tick now) { m_pods[p].ended[stage] = now; }
+
+void StartWatch::layer_came(std::uint32_t p, bool unpacked, std::uint32_t layer, std::int64_t ticks) {
+    const TemplatePlan& plan = m_blueprint.templates[m_pods[p].revision];
+    Sum& sum = m_sums[plan.workload];
+    for (std::uint32_t i = 0; i < plan.stage_count; ++i) {
+        const StagePlan& stage = m_blueprint.stages[plan.first_stage + i];
+        if (layer < stage.first_layer || layer - stage.first_layer >= stage.layer_count || layer - stage.first_layer >= sum.layers.size()) continue;
+        LayerSum& one = sum.layers[layer - stage.first_layer];
+        const double s = to_seconds(Tick{ticks});
+        ++(unpacked ? one.unpacks : ticks > 0 ? one.downloads : one.found);
+        (unpacked ? one.unpack_s : one.download_s) += s;
+    }
+}
 
 /// From Ready back to the pod's creation: each step to the stage that ended last of those that were waited for.
 void StartWatch::note(const Life& life, const Pod& pod, Tick ready) {
@@ -119,6 +141,12 @@ std::vector<StartLog> StartWatch::finish() const {
             log.stages.push_back({workload.start.stages[i].name, sum.runs[i], sum.ran_s[i] / runs, sum.ran_longest_s[i]});
         }
         step("until Ready", sum.on_path.size() - 1);
+        for (std::size_t l = 0; l < sum.layers.size(); ++l) {
+            const ImageLayer& layer = layers_of(workload.start)[l];
+            const LayerSum& s = sum.layers[l];
+            const auto mean = [](double all, std::uint64_t of) { return of > 0 ? all / static_cast<double>(of) : 0; };
+            log.layers.push_back({layer.name, layer.bytes / 1e9, s.downloads, s.found, s.unpacks, mean(s.download_s, s.downloads), mean(s.unpack_s, s.unpacks)});
+        }
         out.push_back(std::move(log));
     }
     return out;

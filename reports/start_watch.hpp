@@ -16,6 +16,9 @@ public:
     void stage_began(std::uint32_t p, std::uint32_t stage, Tick now);
     void stage_ended(std::uint32_t p, std::uint32_t stage, Tick now);
 
+    /// A layer of an image came down (0 ticks: its node had it from another image), or was unpacked.
+    void layer_came(std::uint32_t p, bool unpacked, std::uint32_t layer, std::int64_t ticks);
+
     /// By workload; those without a start and without stages of their own are left out.
     [[nodiscard]] std::vector<StartLog> finish() const;
 
@@ -26,12 +29,17 @@ private:
         Tick created = never, bound = never;
         Tick began[max_stages], ended[max_stages];  ///< `never`: it was not run
     };
+    struct LayerSum {
+        std::uint64_t downloads = 0, found = 0, unpacks = 0;
+        double download_s = 0, unpack_s = 0;
+    };
     struct Sum {
         std::uint64_t starts = 0;
         double total_s = 0, longest_s = 0;
         std::vector<double> on_path;  ///< seconds on the longest path: pending, each stage's wait, each stage, probes
         std::vector<double> ran_s, ran_longest_s;
         std::vector<std::uint64_t> runs;
+        std::vector<LayerSum> layers;  ///< of its image
     };
     void note(const Life& life, const Pod& pod, Tick ready);
 

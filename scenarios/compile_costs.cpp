@@ -114,6 +114,7 @@ void compile_costs(const Scenario& scenario, const std::vector<PoolDraft>& pools
     if (costs.volume_gib > 0) {
         CompiledCost volumes;
         volumes.name = "volumes";
+        volumes.shares = CostShares::nodes;
         volumes.nano_usd_per_node_hour = costs.volume_gib * static_cast<double>(costs.volume_nano_usd_per_gib_month) / hours_of_month;
         out.other_costs.push_back(volumes);
     }
@@ -127,6 +128,7 @@ void compile_costs(const Scenario& scenario, const std::vector<PoolDraft>& pools
     if (costs.balancer_nano_usd_per_hour > 0) {
         CompiledCost balancer;
         balancer.name = "load balancer";
+        balancer.shares = CostShares::tokens;
         balancer.nano_usd_per_hour = costs.balancer_nano_usd_per_hour;
         balancer.nano_usd_per_output_token = balancer.nano_usd_per_prompt_token =
             gb_per_token * static_cast<double>(costs.balancer_nano_usd_per_gb);
@@ -135,12 +137,14 @@ void compile_costs(const Scenario& scenario, const std::vector<PoolDraft>& pools
     if (costs.egress_nano_usd_per_gb > 0) {
         CompiledCost egress;
         egress.name = "egress";
+        egress.shares = CostShares::output_tokens;
         egress.nano_usd_per_output_token = gb_per_token * static_cast<double>(costs.egress_nano_usd_per_gb);
         out.other_costs.push_back(egress);
     }
     if (costs.cross_zone_nano_usd_per_gb > 0) {
         CompiledCost crossing;
         crossing.name = "cross-zone traffic";
+        crossing.shares = CostShares::tokens;
         crossing.nano_usd_per_output_token = crossing.nano_usd_per_prompt_token =
             gb_per_token * costs.cross_zone_share * static_cast<double>(costs.cross_zone_nano_usd_per_gb);
         out.other_costs.push_back(crossing);

@@ -296,6 +296,32 @@ std::vector<StartStage> stages_of_facts(const Scenario& scenario, const Workload
     return out;
 }
 
+/// An image whose layers are known is pulled by them.
+void apply_layers(const Scenario& scenario, const WorkloadSpec& spec, const WorkloadObject& object, std::vector<StartStage>& stages, Problems& problems) {
+    if (object.pod.containers.empty()) return;
+    const std::size_t container = object.server_container < object.pod.containers.size() ? object.server_container : 0;
+    const ImageList& list = scenario.cluster.images;
+    const std::string& image = object.pod.containers[container].image;
+    const std::vector<ImageLayer> layers = list.layers_of(image);
+    if (layers.empty() || spec.start.image) return;  // streamed, or on the node, or pulled as a whole
+    const auto refuse = [&](const std::string& what) { problems.push_back({list.find(image)->where, list.find(image)->path, what}); };
+    if (!spec.cold_start.empty()) return refuse(fmt::format("says of which layers {} is, and {}.cold_start has stages of its own, allowed: one of them", image, spec.path));
+    if (spec.start.image_bytes) return refuse(fmt::format("says of which layers {} is, and {}.cold_start.image_gb how large, allowed: one of them", image, spec.path));
+    for (StartStage& stage : stages) {
+        if (!stage.is_image()) continue;
+        stage.layers = layers;
+        stage.downloads = list.pulls.downloads;
+        stage.median_s = pull_seconds(layers, list.pulls.downloads);
+        stage.sigma = list.pulls.sigma;
+        stage.bytes = 0;
+        for (const ImageLayer& l : layers) stage.bytes += l.bytes;
+        stage.from = spec.start.registry;
+        stage.over_network = stage.over_disk = true;
+        stage.artefact = "image " + image;
+        stage.source = "cluster.images";
+    }
+}
+
 }  // namespace
 
 Result<StartGraph> start_graph_of(const Scenario& scenario, const WorkloadSpec& spec, const WorkloadObject& object, const ModelServer* server,
@@ -308,6 +334,7 @@ Result<StartGraph> start_graph_of(const Scenario& scenario, const WorkloadSpec& 
         stages = stages_of_facts(scenario, spec, object, *server, *capacity, problems);
     else
         stages = plain_stages();
+    apply_layers(scenario, spec, object, stages, problems);
     if (!problems.empty()) return problems;
     return make_start_graph(std::move(stages), spec.where, spec.path + ".cold_start");
 }
@@ -322,6 +349,7 @@ void StartCompiler::set_networks(std::vector<PoolDraft>& pools) const {
     for (PoolDraft& pool : pools)
         for (ShapeDraft& shape : pool.shapes) {
             shape.plan.disk_bytes_per_s = pool.spec.disk_bytes_per_s;
+            shape.plan.parallel_pulls = static_cast<std::uint32_t>(pool.spec.parallel_image_pulls);
             shape.plan.network_bytes_per_s = pool.spec.network_bytes_per_s;
             if (shape.plan.network_bytes_per_s > 0) continue;
             const auto type = get_instance_type(cloud_name(m_cluster.cloud), shape.instance_type);
@@ -339,6 +367,26 @@ std::uint32_t StartCompiler::source_of(const std::string& name) const {
     for (std::size_t i = 0; i < m_cluster.sources.size(); ++i)
         if (m_cluster.sources[i].name == name) return static_cast<std::uint32_t>(i);
     return no_link;  // "", or reported when the scenario was read
+}
+
+/// A layer is the same wherever its name is; unpacked where those before it are the same, too.
+void StartCompiler::add_layers(const StartStage& from, StagePlan& stage) {
+    stage.downloads = static_cast<std::uint32_t>(from.downloads);
+    stage.first_layer = static_cast<std::uint32_t>(m_parts.layers.size());
+    stage.layer_count = static_cast<std::uint32_t>(from.layers.size());
+    std::string chain = "unpacked";
+    for (const ImageLayer& l : from.layers) {
+        chain += " " + l.name;
+        const auto whole = [](double n) { return std::max<std::int64_t>(1, std::llround(n)); };
+        m_parts.layers.push_back({whole(l.bytes), whole(l.unpacked), max(from_seconds(l.download_s), Tick{1}), max(from_seconds(l.unpack_s), Tick{1}),
+                                  artefact_of("layer " + l.name), artefact_of(chain)});
+    }
+}
+
+std::int32_t StartCompiler::artefact_of(const std::string& name) {
+    const auto known = m_artefacts.emplace(name, static_cast<std::int32_t>(m_artefacts.size())).first;
+    m_parts.artefacts = static_cast<std::uint32_t>(m_artefacts.size());
+    return known->second;
 }
 
 void StartCompiler::add(const StartGraph& graph, const std::string& title, TemplateParts& pod) {
@@ -361,10 +409,8 @@ void StartCompiler::add(const StartGraph& graph, const std::string& title, Templ
         stage.over_disk = from.over_disk ? 1 : 0;
         stage.early = from.starts_with_pod() ? 1 : 0;
         if (stage.kept >= Kept::node) {
-            const std::string name = from.artefact.empty() ? title + " " + from.name : from.artefact;
-            const auto [known, is_new] = m_artefacts.emplace(name, static_cast<std::int32_t>(m_artefacts.size()));
-            stage.artefact = known->second;
-            m_parts.artefacts = static_cast<std::uint32_t>(m_artefacts.size());
+            stage.artefact = artefact_of(from.artefact.empty() ? title + " " + from.name : from.artefact);
+            if (!from.layers.empty()) add_layers(from, stage);
             if (stage.kept == Kept::node && stage.bytes > 0) m_node_stages.push_back({from.name, stage.artefact, stage});
         }
         pod.stages.push_back(stage);

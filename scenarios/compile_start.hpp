@@ -39,6 +39,8 @@ public:
     void add_prefetches(const std::vector<PoolDraft>& pools, Problems& errors);
 
 private:
+    void add_layers(const StartStage& from, StagePlan& stage);
+    [[nodiscard]] std::int32_t artefact_of(const std::string& name);
     [[nodiscard]] std::int32_t table_of(double median_s, double sigma);
     [[nodiscard]] std::uint32_t source_of(const std::string& name) const;
 

@@ -27,12 +27,20 @@ struct CompiledPool {
     bool by_karpenter = false;              ///< its maximum is the engine's room for it, no one's limit
 };
 
+/// By what a cost that is no node's price is shared out.
+enum class CostShares : std::uint8_t {
+    nobody,         ///< it is there for all
+    nodes,          ///< by what their time went into
+    output_tokens,  ///< of completed requests
+    tokens,         ///< the same, with their prompts
+};
 /// Something that is billed besides node time. It costs the sum of its terms.
 struct CompiledCost {
     std::string name;                              ///< "volumes", "egress", a name of the scenario's
     std::int64_t nano_usd_per_hour = 0;            ///< of the span
     double nano_usd_per_node_hour = 0;             ///< of every node
     double nano_usd_per_output_token = 0, nano_usd_per_prompt_token = 0;
+    CostShares shares = CostShares::nobody;
 };
 
 /// What bounds a pool, at the index it has in the blueprint.

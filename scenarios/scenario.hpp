@@ -5,6 +5,7 @@
 #include "models/time.hpp"
 #include "scenarios/kubernetes.hpp"
 #include "scenarios/cost_spec.hpp"
+#include "scenarios/image_spec.hpp"
 #include "scenarios/model_server.hpp"
 #include "scenarios/own_step_times.hpp"
 #include "scenarios/price_list.hpp"
@@ -133,6 +134,7 @@ struct PoolSpec {
     std::vector<Taint> taints;
     std::int64_t network_bytes_per_s = 0;        ///< of a node; 0 = the catalogue's
     std::int64_t disk_bytes_per_s = 0;           ///< of a node; 0 = it never binds
+    std::int32_t parallel_image_pulls = 1;       ///< of a node's kubelet
     std::vector<std::string> prefetch;           ///< stages whose files a new node loads into its cache by itself
     // What manifests of node groups say besides.
     AllocationSpec allocation = AllocationSpec::listed;   ///< which of its types the cloud gives
@@ -165,6 +167,7 @@ struct ClusterSpec {
     std::vector<CloudQuotaSpec> quotas;
     std::vector<SpotSpec> spot;                  ///< markets; the first that is about a node is its
     std::vector<SourceSpec> sources;
+    ImageList images;                            ///< known by their layers
     NodeAutoscaling autoscaling = NodeAutoscaling::cluster_autoscaler;
     Tick scale_down_unneeded = seconds(600);     ///< cluster-autoscaler --scale-down-unneeded-time
     SourcePosition where;

@@ -194,6 +194,7 @@ PoolSpec decode_pool(Decoder& pool, const std::string& scenario_file) {
     }
     out.network_bytes_per_s = gigabytes(pool.number("network_gb_per_s", 1e-3, 1000));
     out.disk_bytes_per_s = gigabytes(pool.number("disk_gb_per_s", 1e-3, 1000));
+    out.parallel_image_pulls = pool.int32("parallel_image_pulls", 1, 1000).value_or(1);
     out.prefetch = pool.texts("prefetch");
     pool.finish();
     return out;
@@ -245,6 +246,7 @@ ClusterSpec decode_cluster(Decoder cluster, const std::string& scenario_file) {
     for (Decoder& item : cluster.children("reservations")) out.reservations.push_back(decode_reservation(item));
     for (Decoder& item : cluster.children("spot")) out.spot.push_back(decode_spot(item, scenario_file, true));
     decode_sources(cluster, out);
+    out.images = decode_images(cluster, scenario_file);
     out.autoscaling = cluster.choice<NodeAutoscaling>("autoscaling", {{"cluster-autoscaler", NodeAutoscaling::cluster_autoscaler}, {"none", NodeAutoscaling::none}})
                           .value_or(NodeAutoscaling::cluster_autoscaler);
     out.scale_down_unneeded = cluster.duration("scale_down_unneeded_s", 0, longest_s).value_or(seconds(600));

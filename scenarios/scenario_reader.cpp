@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "scenarios/assignment.hpp"
 #include "scenarios/live_pools.hpp"
@@ -174,6 +175,23 @@ void check_source(const std::string& name, const std::vector<std::string>& sourc
     findings.errors.push_back({where, path, "found \"" + name + "\", which is no source of the cluster" + did_you_mean(name, sources) + ", allowed: " + (sources.empty() ? "one of cluster.sources: {name, gb_per_s}" : join(sources))});
 }
 
+/// An image that is described must be some container's, or the base of one that is.
+void check_images(const Scenario& scenario, Findings& findings) {
+    const ImageList& list = scenario.cluster.images;
+    std::set<const ImageSpec*> used;
+    std::vector<std::string> known;
+    for (const WorkloadObject& object : scenario.manifests.workloads)
+        for (const std::vector<Container>* containers : {&object.pod.containers, &object.pod.init_containers})
+            for (const Container& c : *containers) {
+                known.push_back(c.image);
+                for (const ImageSpec* at = list.find(c.image); at != nullptr && used.insert(at).second;) at = at->base.empty() ? nullptr : list.find(at->base);
+            }
+    for (const ImageSpec& image : list.images)
+        if (used.count(&image) == 0)
+            findings.errors.push_back({image.where, image.path + ".image", "found \"" + image.image + "\", which no container of the manifests has" + did_you_mean(image.image, known) +
+                                                                               (known.empty() ? "" : ", allowed: " + join(known))});
+}
+
 /// The sources that starts load from must be there.
 void check_sources(const Scenario& scenario, Findings& findings) {
     std::vector<std::string> sources;
@@ -339,6 +357,7 @@ void read_scenario_into(const ScenarioInputs& inputs, std::istream& standard_inp
         check_models(scenario, findings);
         check_events(scenario, findings);
     check_sources(scenario, findings);
+    check_images(scenario, findings);
     }
     if (scenario.cluster.pools.empty() && scenario.manifests.node_pools.empty() && scenario.manifests.compute_classes.empty() &&
         !scenario.manifests.auto_provisioning && inputs.workload_required)

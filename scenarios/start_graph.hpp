@@ -1,5 +1,6 @@
 #pragma once
 #include "models/problem.hpp"
+#include "scenarios/image_spec.hpp"
 #include "sim/start_plan.hpp"
 
 #include <cstdint>
@@ -22,6 +23,8 @@ struct StartStage {
     std::string artefact;            ///< what it makes, where others make the same; "" = something of its own
     double again_s = 0;              ///< where what it makes is there; 0 = it is left out
     bool init = false;               ///< an init container does it
+    std::vector<ImageLayer> layers;  ///< of an image that comes by them
+    std::int32_t downloads = 0;      ///< so many of them at once
     std::string source;              ///< of the numbers
     [[nodiscard]] bool is_image() const { return name.starts_with("image"); }
     [[nodiscard]] bool is_before_container() const { return is_image() || init; }

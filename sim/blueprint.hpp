@@ -53,11 +53,12 @@ struct Blueprint {
     BlobSpan<std::uint32_t> fit_classes;  ///< of each TemplatePlan::fit_class one template
     BlobSpan<std::int32_t> kind_servers;  ///< [first_kind + kind of GPU]: index into servers, or no_fit_server
     BlobSpan<StagePlan> stages;
+    BlobSpan<LayerPlan> layers;
     BlobSpan<SourcePlan> sources;
     BlobSpan<PrefetchPlan> prefetches;
     std::uint32_t artefacts = 0;       ///< things that nodes and shared volumes keep
     std::uint32_t most_stages = 0;     ///< of any template
-    std::uint32_t most_transfers = 0;  ///< stages that move bytes, of any template
+    std::uint32_t most_transfers = 0;  ///< StagePlan::transfers of all stages of any template
     std::uint32_t start_padding = 0;
     BlobSpan<QuantileTable> tables;
     BlobSpan<PoolPlan> pools;
@@ -117,6 +118,14 @@ WT_HD inline std::uint32_t account_of(const Blueprint& b, const Request& r) {
 WT_HD inline std::uint32_t account_count(const Blueprint& b) {
     const auto spans = static_cast<std::uint32_t>(b.first_account.size());
     return spans == 0 ? 0 : b.first_account[spans - 1];
+}
+
+/// Who pays for a request's traffic: its account, or where none are kept its workload.
+WT_HD inline std::uint32_t payer_of(const Blueprint& b, const Request& r) {
+    return b.keeps_accounts() ? account_of(b, r) : b.workload_of_model[r.model];
+}
+WT_HD inline std::uint32_t payer_count(const Blueprint& b) {
+    return b.keeps_accounts() ? account_count(b) : static_cast<std::uint32_t>(b.workloads.size());
 }
 
 /// Which future: the same seed and trial are the same weather, whatever the configuration.

@@ -87,7 +87,7 @@ struct StartLayout {
                 artefacts += known.second ? 1 : 0;
                 stage.artefact = known.first->second;
             }
-            transfers += stage.bytes > 0 ? 1 : 0;
+            transfers += stage.transfers();
         }
         most_stages = std::max(most_stages, static_cast<std::uint32_t>(stages.size()));
         most_transfers = std::max(most_transfers, transfers);
@@ -186,6 +186,7 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     out.fill(b ? &b->fit_classes : nullptr, fit_classes);
     out.fill(b ? &b->kind_servers : nullptr, kind_servers);
     out.fill(b ? &b->stages : nullptr, stages);
+    out.fill(b ? &b->layers : nullptr, parts.layers);
     out.fill(b ? &b->sources : nullptr, parts.sources);
     out.fill(b ? &b->prefetches : nullptr, parts.prefetches);
     out.fill(b ? &b->tables : nullptr, parts.tables);
@@ -432,7 +433,15 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
             WT_EXPECTS(stage.after == StagePlan::all_before || stage.after >> i == 0);
             WT_EXPECTS(stage.bytes >= 0 && (stage.source == no_link || stage.source < parts.sources.size()));
             WT_EXPECTS(stage.artefact < static_cast<std::int32_t>(parts.artefacts));
+            if (stage.layer_count == 0) continue;
+            WT_EXPECTS(stage.once_per_node && stage.fixed.count > 0 && stage.downloads >= 1 && stage.downloads <= most_downloads);
+            WT_EXPECTS(stage.layer_count <= most_layers && stage.first_layer + stage.layer_count <= parts.layers.size());
         }
+        WT_EXPECTS(std::count_if(t.stages.begin(), t.stages.end(), [](const StagePlan& s) { return s.layer_count > 0; }) <= 1);
+    }
+    for (const LayerPlan& l : parts.layers) {
+        WT_EXPECTS(l.bytes > 0 && l.unpacked > 0 && l.download.count > 0 && l.unpack.count > 0 && l.blob >= 0 && l.chain >= 0);
+        WT_EXPECTS(std::max(l.blob, l.chain) < static_cast<std::int32_t>(parts.artefacts));
     }
     for (const PrefetchPlan& p : parts.prefetches)
         WT_EXPECTS(p.pool < parts.pools.size() && p.stage.bytes > 0 && p.stage.artefact >= 0 &&

@@ -57,6 +57,7 @@ struct BlueprintParts {
     std::vector<WorkloadPlan> workloads;
     std::vector<TemplateParts> templates;
     std::vector<ServerParts> servers;
+    std::vector<LayerPlan> layers;
     std::vector<SourcePlan> sources;
     std::vector<PrefetchPlan> prefetches;
     std::uint32_t artefacts = 0;  ///< that stages name; those without a name get one of their own

@@ -51,6 +51,13 @@ std::vector<std::string> broken_laws(const Blueprint& b, const TrialOutcome& o) 
         bill.high += t.pools[p].price.ticks.high * node_shares;
         expect(parts == bill, "L8: what a pool's nodes were used for does not add up to their bill");
     }
+    if (!o.node_use.empty()) {
+        WideSum tokens, all;
+        for (std::size_t i = o.node_use.size() - 2 * std::size_t{payer_count(b)}; i < o.node_use.size(); ++i) tokens.merge(o.node_use[i]);
+        all.add(t.prompt_tokens);
+        all.add(t.output_tokens);
+        expect(tokens == all, "L8: the tokens of those who pay for traffic do not add up to all");
+    }
     expect(pool_nodes == t.nodes.ticks, "L8: the pools' node-time does not add up to the cluster's");
     return broken;
 }

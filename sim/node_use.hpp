@@ -9,7 +9,8 @@ namespace windtunnel {
 /// to whole x its price integral, to the last unit (law L8).
 ///
 /// Behind these cells: the work of the requests of each account (models/request_work.hpp), by which what their workload's
-/// busy time costs is shared out.
+/// busy time costs is shared out. Behind these, of each payer (payer_of), the prompt and the output tokens of
+/// completed requests, by which traffic is.
 template <class Layout, class Owner>
 class NodeTimeUse {
 public:
@@ -18,8 +19,9 @@ public:
     static constexpr std::uint64_t whole = node_shares;
 
     [[nodiscard]] WT_HD static std::uint32_t cell_count(const Blueprint& b) {
-        return bill_cells(b) + account_count(b);
+        return first_payer(b) + 2 * payer_count(b);
     }
+    [[nodiscard]] WT_HD static std::uint32_t first_payer(const Blueprint& b) { return bill_cells(b) + account_count(b); }
     [[nodiscard]] WT_HD static std::uint32_t bill_cells(const Blueprint& b) {
         return static_cast<std::uint32_t>(b.bills * (b.workloads.size() + 1)) * node_uses;
     }
@@ -103,6 +105,13 @@ public:
     /// A server is done with a request, or with what it did of one. Requires that accounts are kept.
     WT_HD void count_work(const Blueprint& b, const Request& request, const WideSum& work) {
         m_cells[bill_cells(b) + account_of(b, request)].merge(work);
+    }
+
+    /// A request has completed.
+    WT_HD void count_tokens(const Blueprint& b, const Request& request, std::uint64_t prompt, std::uint64_t output) {
+        const std::uint32_t cell = first_payer(b) + 2 * payer_of(b, request);
+        m_cells[cell].add(prompt);
+        m_cells[cell + 1].add(output);
     }
 
     /// Everything up to `now`, which is the span's end: pods first, then their nodes.

@@ -35,6 +35,8 @@ enum class Occurrence : std::uint8_t {
     alert_resolved,      ///< the same of series that fire no more
     stage_began,         ///< pod; object: a stage of its start
     stage_ended,         ///< the same
+    layer_downloaded,    ///< pod; object: a layer of Blueprint::layers; value: ticks, 0 = its node had it
+    layer_unpacked,      ///< the same
     metrics_silent,      ///< Prometheus answers nothing from now on; value: for so many ticks
 };
 

@@ -1,5 +1,6 @@
 #pragma once
 #include "sim/cluster_state.hpp"
+#include "sim/layer_pull.hpp"
 
 namespace windtunnel {
 
@@ -13,13 +14,14 @@ struct PodStages {
     std::uint32_t kept = 0;     ///< made, and in a volume of the pod
     std::uint32_t ticket = 0;   ///< its place in the node's queue of pulls; 0 = in none
     bool looks = false;         ///< what it waited for may be over
+    bool queues = false;        ///< it found others in front of its pull when it last looked
 };
 
 /// The start of pods as a graph of stages. A stage begins when those that it needs are over, beside others where
 /// the graph lets it; one whose result is there already (an image on the node, weights on a volume) is shorter
 /// or left out. Stages that move bytes share links (models/shared_links.hpp): the source's, and their node's
-/// network and disk. Images come to a node one after the other, in the order in which they were asked for
-/// (kubernetes.md 4.12). What a node keeps is gone with it.
+/// network and disk. Images come to a node one after the other, or so many at once, in the order in which they were
+/// asked for (kubernetes.md 4.12), each as a whole or by its layers. What a node keeps is gone with it.
 template <class Layout, class Owner>
 class StartStages {
 public:
@@ -33,6 +35,7 @@ public:
         m_nodes = arena.template take<NodeCache>(b.node_slots);
         m_on_nodes = arena.template take<std::uint32_t>(std::size_t{b.node_slots} * b.artefacts);
         m_shared = arena.template take<std::uint32_t>(b.artefacts);
+        m_pulls = arena.template take<LayerPull>(b.layers.size() > 0 ? b.pod_slots : 0);
         if (b.most_transfers == 0 && b.prefetches.size() == 0) return;
         m_links.take_memory(arena, b.sources.size() + 2 * std::size_t{b.node_slots},
                             std::size_t{b.pod_slots} * b.most_transfers +
@@ -63,6 +66,7 @@ public:
         me.looks = false;
         me.waiting = 0;
         m_waiting.remove(p);
+        me.queues = false;
         touch(s, s.pod(p).node, now);
         for (bool more = true; more;) {
             more = false;
@@ -77,7 +81,7 @@ public:
                 if ((needs & ~me.over) == 0 && begin_stage(s, p, plan, i, now)) more = true;
             }
         }
-        give_turn_back(s, p, now);
+        if (!me.queues) leave_queue(s, p, now);
         s.wake_transfers(next_transfer());
         return me.over == (1u << plan.stage_count) - 1;
     }
@@ -118,8 +122,7 @@ public:
     WT_HD_COLD void abandon(State& s, std::uint32_t p, Tick now) {
         if (s.pod(p).node != no_index) {
             stop_running(s, p, now);
-            m_pods[p].ticket = 0;  // also without its turn
-            give_turn_back(s, p, now);
+            leave_queue(s, p, now);
         }
         m_waiting.remove(p);
         m_pods[p] = PodStages{};
@@ -130,8 +133,7 @@ public:
         PodStages& me = m_pods[p];
         touch(s, s.pod(p).node, now);
         stop_running(s, p, now);
-        me.ticket = 0;
-        give_turn_back(s, p, now);
+        leave_queue(s, p, now);
         me.looks = false;
         me.waiting = 0;
         m_waiting.remove(p);
@@ -162,9 +164,9 @@ public:
     WT_HD_COLD void step_aside(State& s, std::uint32_t p, Tick now) {
         PodStages& me = m_pods[p];
         me.looks = false;
-        me.waiting = me.ticket = 0;
+        me.waiting = 0;
         m_waiting.remove(p);
-        give_turn_back(s, p, now);
+        leave_queue(s, p, now);
     }
 
     // ---- links -----------------------------------------------------------------------------------------
@@ -180,7 +182,13 @@ public:
                 continue;
             }
             const std::uint32_t p = t / b.most_transfers;
-            m_ends[end_index(s, p, stage_of_transfer(s, p, t % b.most_transfers))] = now;
+            std::uint32_t place = t % b.most_transfers;
+            const std::uint32_t i = stage_of_transfer(s, p, place);
+            if (stage_of(s, s.template_of(s.pod(p)), i).layer_count > 0) {
+                layer_through(s, p, i, place, now);
+                continue;
+            }
+            m_ends[end_index(s, p, i)] = now;
             m_pods[p].looks = true;
             s.wake_pod(p, now);
         }
@@ -200,7 +208,10 @@ public:
             if (plan.pool != s.node(n).pool) continue;
             touch(s, n, now);
             std::uint32_t& there = m_on_nodes[cell(s, n, plan.stage)];
-            if (at_once) there = present;
+            if (at_once) {
+                there = present;
+                keep_layers(s, n, plan.stage);
+            }
             if (there != absent) continue;
             there = by_node;
             Tick alone = plan.stage.fixed;
@@ -221,15 +232,12 @@ public:
     }
 
 private:
-    /// Who is at an artefact: a pod, or one of these.
-    static constexpr std::uint32_t absent = 0xffffffffu, present = 0xfffffffeu, by_node = 0xfffffffdu;
+    static constexpr std::uint32_t absent = artefact_absent, present = artefact_present, by_node = artefact_by_node;
 
     /// What a node has belongs to one life of its slot.
     struct NodeCache {
         std::uint32_t incarnation = 0;
-        std::uint32_t pulls = no_index;  ///< the pod whose turn it is to pull
         std::uint32_t tickets = 0;
-        std::uint32_t padding = 0;
     };
 
     [[nodiscard]] WT_HD static const StagePlan& stage_of(const State& s, const TemplatePlan& plan, std::uint32_t i) {
@@ -238,8 +246,11 @@ private:
     [[nodiscard]] WT_HD static std::size_t end_index(const State& s, std::uint32_t p, std::uint32_t i) {
         return std::size_t{p} * s.blueprint().most_stages + i;
     }
+    [[nodiscard]] WT_HD static std::size_t cell(const State& s, std::uint32_t n, std::int32_t artefact) {
+        return std::size_t{n} * s.blueprint().artefacts + static_cast<std::size_t>(artefact);
+    }
     [[nodiscard]] WT_HD static std::size_t cell(const State& s, std::uint32_t n, const StagePlan& stage) {
-        return std::size_t{n} * s.blueprint().artefacts + static_cast<std::size_t>(stage.artefact);
+        return cell(s, n, stage.artefact);
     }
     [[nodiscard]] WT_HD Tick next_transfer() const { return m_moves ? m_links.next_change() : Tick{never}; }
 
@@ -257,13 +268,16 @@ private:
         m_links.set_capacity(first, known(s.shape_of(node).network_bytes_per_s), now);
         m_links.set_capacity(first + 1, known(s.shape_of(node).disk_bytes_per_s), now);
     }
-    [[nodiscard]] WT_HD static Route route_of(const Blueprint& b, const StagePlan& stage, std::uint32_t n) {
+    [[nodiscard]] WT_HD static Route route_over(const Blueprint& b, std::uint32_t source, bool network, bool disk, std::uint32_t n) {
         Route route;
-        route.links[0] = stage.source;
+        route.links[0] = source;
         const auto first = static_cast<std::uint32_t>(b.sources.size()) + 2 * n;
-        if (stage.over_network) route.links[1] = first;
-        if (stage.over_disk) route.links[2] = first + 1;
+        if (network) route.links[1] = first;
+        if (disk) route.links[2] = first + 1;
         return route;
+    }
+    [[nodiscard]] WT_HD static Route route_of(const Blueprint& b, const StagePlan& stage, std::uint32_t n) {
+        return route_over(b, stage.source, stage.over_network != 0, stage.over_disk != 0, n);
     }
 
     /// Where it is noted who is at what the stage makes; requires that it is kept on the node or for all.
@@ -289,16 +303,22 @@ private:
         }
         if (noted && there != absent && there != p && stage.one_at_a_time) return wait(p, bit);
         if (stage.once_per_node) {
-            NodeCache& node = m_nodes[s.pod(p).node];
-            if (node.pulls != no_index && node.pulls != p) {
-                if (me.ticket == 0) me.ticket = ++node.tickets;
+            if (!may_pull(s, p)) {
+                if (me.ticket == 0) me.ticket = ++m_nodes[s.pod(p).node].tickets;
+                me.queues = true;
                 return wait(p, bit);
             }
-            node.pulls = p;
             me.ticket = 0;
         }
         if (noted && there == absent) place_of(s, p, stage) = p;
         const Tick alone = duration(s, stage.table, stage.fixed, p, i);
+        if (stage.layer_count > 0) {
+            run(s, p, i, never, now);
+            m_pulls[p] = LayerPull{};
+            m_pulls[p].takes = alone;
+            pull_on(s, p, i, now);
+            return false;
+        }
         if (stage.bytes == 0 || alone.count == 0) {
             run(s, p, i, alone, now);
             return false;
@@ -323,7 +343,7 @@ private:
         me.running &= ~(1u << i);
         me.over |= 1u << i;
         s.owner().note(OccurrenceRecord{Occurrence::stage_ended, p, i, 0, now});
-        if (stage_of(s, plan, i).once_per_node) give_turn_back(s, p, now);
+        if (stage_of(s, plan, i).once_per_node) offer_turns(s, s.pod(p).node, now);
         if (stage_of(s, plan, i).kept == Kept::nowhere) return;
         keep(s, p, plan, i);
         rouse(s, s.pod(p).node, stage_of(s, plan, i).kept, now);
@@ -334,23 +354,37 @@ private:
             m_pods[p].kept |= 1u << i;
         else
             place_of(s, p, stage) = present;
+        keep_layers(s, s.pod(p).node, stage);
+    }
+    WT_HD void keep_layers(const State& s, std::uint32_t n, const StagePlan& stage) {
+        for (std::uint32_t l = 0; l < stage.layer_count; ++l) {
+            const LayerPlan& layer = s.blueprint().layers[stage.first_layer + l];
+            m_on_nodes[cell(s, n, layer.blob)] = m_on_nodes[cell(s, n, layer.chain)] = present;
+        }
     }
     /// What the pod is at stops half-way, and somebody else may do it.
     WT_HD_COLD void stop_running(State& s, std::uint32_t p, Tick now) {
         PodStages& me = m_pods[p];
         const TemplatePlan& plan = s.template_of(s.pod(p));
-        const bool any = me.running != 0;
+        const bool any = me.running != 0, pulled = is_pulling(s, p);
         Kept widest = Kept::nowhere;  // of those that others may wait for
         for (; me.running != 0; me.running &= me.running - 1) {
             const std::uint32_t i = lowest_bit(me.running);
             const StagePlan& stage = stage_of(s, plan, i);
-            if (stage.bytes > 0) m_links.end(transfer_of(s, p, i), now);
+            if (stage.layer_count > 0)
+                stop_layers(s, p, i, now);
+            else if (stage.bytes > 0)
+                m_links.end(transfer_of(s, p, i), now);
             if (stage.kept < Kept::node || place_of(s, p, stage) != p) continue;
             place_of(s, p, stage) = absent;
             widest = widest < stage.kept ? stage.kept : widest;
         }
         if (!any) return;
         rouse(s, s.pod(p).node, widest, now);
+        if (pulled) {
+            pulls_on(s, s.pod(p).node, now);
+            offer_turns(s, s.pod(p).node, now);
+        }
         s.wake_transfers(next_transfer());
     }
     /// Who waits for something that is kept there looks again: on the node, or everywhere.
@@ -365,39 +399,143 @@ private:
         m_pods[p].looks = true;
         s.wake_pod(p, now);
     }
-    /// After its images are there it is the turn of who has waited longest on that node.
-    WT_HD_COLD void give_turn_back(State& s, std::uint32_t p, Tick now) {
-        const std::uint32_t n = s.pod(p).node;
-        if (m_nodes[n].pulls != p) return;
-        if (is_pulling(s, p)) return;
-        m_pods[p].ticket = 0;
-        std::uint32_t next = no_index;
-        for (std::uint32_t q = s.node(n).first_pod; q != no_index; q = s.pod(q).next_on_node)
-            if (m_pods[q].ticket > 0 && (next == no_index || m_pods[q].ticket < m_pods[next].ticket)) next = q;
-        m_nodes[n].pulls = next;
-        if (next == no_index) return;
-        m_pods[next].looks = true;
-        s.wake_pod(next, now);
+    // ---- turns to pull ------------------------------------------------------------------------------------
+
+    /// Fewer pods than its kubelet lets pull at once are at it or in front of this one.
+    [[nodiscard]] WT_HD_COLD bool may_pull(const State& s, std::uint32_t p) const {
+        const std::uint32_t n = s.pod(p).node, mine = m_pods[p].ticket;
+        std::uint32_t others = 0;
+        for (std::uint32_t q = s.node(n).first_pod; q != no_index; q = s.pod(q).next_on_node) {
+            const std::uint32_t ticket = m_pods[q].ticket;
+            if (q != p && (is_pulling(s, q) || (ticket > 0 && (mine == 0 || ticket < mine)))) ++others;
+        }
+        return others < s.shape_of(s.node(n)).parallel_pulls;
     }
+    WT_HD_COLD void leave_queue(State& s, std::uint32_t p, Tick now) {
+        if (m_pods[p].ticket == 0) return;
+        m_pods[p].ticket = 0;
+        offer_turns(s, s.pod(p).node, now);
+    }
+    /// It is the turn of those who have waited longest on that node, as far as there is room.
+    WT_HD_COLD void offer_turns(State& s, std::uint32_t n, Tick now) {
+        std::uint32_t busy = 0, after = 0;
+        for (std::uint32_t q = s.node(n).first_pod; q != no_index; q = s.pod(q).next_on_node)
+            if (is_pulling(s, q)) ++busy;
+        for (; busy < s.shape_of(s.node(n)).parallel_pulls; ++busy) {
+            std::uint32_t next = no_index;
+            for (std::uint32_t q = s.node(n).first_pod; q != no_index; q = s.pod(q).next_on_node)
+                if (m_pods[q].ticket > after && (next == no_index || m_pods[q].ticket < m_pods[next].ticket)) next = q;
+            if (next == no_index) return;
+            after = m_pods[next].ticket;
+            m_pods[next].looks = true;
+            s.wake_pod(next, now);
+        }
+    }
+
+    // ---- images by layers ---------------------------------------------------------------------------------
+
+    /// A pod's node as its pull sees it.
+    struct PullNode {
+        StartStages& stages;
+        State& s;
+        std::uint32_t p, n, first_transfer;
+        const StagePlan& stage;
+        Tick now;
+
+        [[nodiscard]] WT_HD const LayerPlan& layer(std::uint32_t l) const { return s.blueprint().layers[stage.first_layer + l]; }
+        [[nodiscard]] WT_HD std::uint32_t& at(std::int32_t artefact) const { return stages.m_on_nodes[cell(s, n, artefact)]; }
+        WT_HD void found(std::uint32_t l) const {
+            s.owner().note(OccurrenceRecord{Occurrence::layer_downloaded, p, stage.first_layer + l, 0, now});
+        }
+        WT_HD void download(std::uint32_t slot, std::uint32_t l) const {
+            begin(slot, layer(l).bytes, layer(l).download, route_over(s.blueprint(), stage.source, true, true, n));
+        }
+        WT_HD void unpack(std::uint32_t l) const {
+            begin(stage.downloads, layer(l).unpacked, layer(l).unpack, route_over(s.blueprint(), no_link, false, true, n));
+        }
+        WT_HD void begin(std::uint32_t place, std::int64_t bytes, Tick alone, const Route& route) const {
+            stages.m_links.begin(first_transfer + place, bytes, stages.m_pulls[p].scaled(alone, stage.fixed), route, now);
+        }
+    };
+    [[nodiscard]] WT_HD PullNode node_of_pull(State& s, std::uint32_t p, std::uint32_t i, Tick now) {
+        return {*this, s, p, s.pod(p).node, transfer_of(s, p, i), stage_of(s, s.template_of(s.pod(p)), i), now};
+    }
+    WT_HD_COLD void pull_on(State& s, std::uint32_t p, std::uint32_t i, Tick now) {
+        PullNode node = node_of_pull(s, p, i, now);
+        if (!go_on_pulling(m_pulls[p], node.stage, p, node)) return;
+        stop_layers(s, p, i, now);  // those that another pull has unpacked meanwhile
+        m_ends[end_index(s, p, i)] = now;
+        m_pods[p].looks = true;
+        s.wake_pod(p, now);
+    }
+    /// A layer has come, or has been unpacked: all pulls on the node look what they may do now.
+    WT_HD_COLD void layer_through(State& s, std::uint32_t p, std::uint32_t i, std::uint32_t place, Tick now) {
+        PullNode node = node_of_pull(s, p, i, now);
+        LayerPull& pull = m_pulls[p];
+        const bool download = place < node.stage.downloads;
+        const std::uint32_t l = download ? pull.at[place] : pull.unpacked;
+        const LayerPlan& layer = node.layer(l);
+        node.at(download ? layer.blob : layer.chain) = present;
+        if (download) {
+            pull.note(l);
+            pull.at[place] = LayerPull::no_layer;
+        } else {
+            pull.unpacking = 0;
+            ++pull.unpacked;
+        }
+        s.owner().note(OccurrenceRecord{download ? Occurrence::layer_downloaded : Occurrence::layer_unpacked, p,
+                                        node.stage.first_layer + l,
+                                        (now - m_links.began(node.first_transfer + place)).count, now});
+        pulls_on(s, node.n, now);
+    }
+    WT_HD_COLD void pulls_on(State& s, std::uint32_t n, Tick now) {
+        for (std::uint32_t q = s.node(n).first_pod; q != no_index; q = s.pod(q).next_on_node) {
+            const TemplatePlan& plan = s.template_of(s.pod(q));
+            for (std::uint32_t rest = m_pods[q].running; rest != 0; rest &= rest - 1) {
+                const std::uint32_t i = lowest_bit(rest);
+                if (stage_of(s, plan, i).layer_count > 0 && m_ends[end_index(s, q, i)] == never) pull_on(s, q, i, now);
+            }
+        }
+    }
+    WT_HD static void give_up(const PullNode& node, std::int32_t artefact) {
+        if (node.at(artefact) == node.p) node.at(artefact) = absent;
+    }
+    /// The pull stops: layers that are whole stay, parts of one do not.
+    WT_HD_COLD void stop_layers(State& s, std::uint32_t p, std::uint32_t i, Tick now) {
+        PullNode node = node_of_pull(s, p, i, now);
+        LayerPull& pull = m_pulls[p];
+        for (std::uint32_t slot = 0; slot < node.stage.downloads; ++slot) {
+            m_links.end(node.first_transfer + slot, now);
+            const std::uint8_t l = pull.at[slot];
+            if (l != LayerPull::no_layer) give_up(node, node.layer(l).blob);
+        }
+        m_links.end(node.first_transfer + node.stage.downloads, now);
+        if (pull.unpacking != 0) give_up(node, node.layer(pull.unpacked).chain);
+        pull = LayerPull{};
+    }
+
     WT_HD_COLD void prefetched(State& s, std::uint32_t which, Tick now) {
         const Blueprint& b = s.blueprint();
         const auto count = static_cast<std::uint32_t>(b.prefetches.size());
         m_on_nodes[cell(s, which / count, b.prefetches[which % count].stage)] = present;
+        keep_layers(s, which / count, b.prefetches[which % count].stage);
         rouse(s, which / count, Kept::node, now);
+        pulls_on(s, which / count, now);
     }
 
     /// The pod's transfers are numbered among themselves.
     [[nodiscard]] WT_HD std::uint32_t transfer_of(const State& s, std::uint32_t p, std::uint32_t i) const {
         const TemplatePlan& plan = s.template_of(s.pod(p));
         std::uint32_t before = 0;
-        for (std::uint32_t k = 0; k < i; ++k) before += stage_of(s, plan, k).bytes > 0 ? 1 : 0;
+        for (std::uint32_t k = 0; k < i; ++k) before += stage_of(s, plan, k).transfers();
         return p * s.blueprint().most_transfers + before;
     }
-    [[nodiscard]] WT_HD std::uint32_t stage_of_transfer(const State& s, std::uint32_t p, std::uint32_t number) const {
+    /// Which stage a place is of; the place is then the one among that stage's.
+    [[nodiscard]] WT_HD std::uint32_t stage_of_transfer(const State& s, std::uint32_t p, std::uint32_t& place) const {
         const TemplatePlan& plan = s.template_of(s.pod(p));
         std::uint32_t i = 0;
-        for (;; ++i)
-            if (stage_of(s, plan, i).bytes > 0 && number-- == 0) return i;
+        for (; place >= stage_of(s, plan, i).transfers(); ++i) place -= stage_of(s, plan, i).transfers();
+        return i;
     }
     [[nodiscard]] WT_HD static Tick duration(const State& s, std::int32_t table, Tick fixed, std::uint32_t p,
                                              std::uint32_t number) {
@@ -412,6 +550,7 @@ private:
     ArenaArray<NodeCache, Layout> m_nodes;
     ArenaArray<std::uint32_t, Layout> m_on_nodes;  ///< [node][artefact]
     ArenaArray<std::uint32_t, Layout> m_shared;    ///< [artefact]
+    ArenaArray<LayerPull, Layout> m_pulls;         ///< [pod], where images come by layers
     SharedLinks<Layout> m_links;
     bool m_moves = false;  ///< somebody moves bytes
 };

@@ -59,8 +59,7 @@ public:
             ++m_tally->good;
             m_minutes.was_good(job.arrival);
         }
-        m_tally->prompt_tokens += job.prompt_tokens;
-        m_tally->output_tokens += job.output_tokens;
+        static_cast<Self*>(this)->count_tokens(job);
         if (m_jobs.keeps_schedules) m_board.stages_finished(job, m_jobs.schedules[index], now);
         if (m_board.enabled()) m_board.request_finished(job, m_workload.requests[job.request], now - began(index), tpot, now);
         end_job(index, RequestEnd::completed, now);

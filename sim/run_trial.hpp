@@ -32,7 +32,8 @@ struct TrialOutcome {
     Distribution ttft, tpot, itl, e2el;
     std::size_t arena_bytes = 0;
     /// [bill][workload, or after the last: none][NodeUse]: node-ticks x nano-USD per hour x node_shares. Then, of each
-    /// account (Blueprint::first_account), the work of its requests in ticks.
+    /// account (Blueprint::first_account), the work of its requests in ticks. Then, of each payer (payer_of), the prompt and
+    /// the output tokens of its completed requests.
     std::vector<WideSum> node_use;
     std::vector<AlertTally> alerts;  ///< [Blueprint::alerts]
 };

@@ -17,6 +17,21 @@ enum class Kept : std::uint8_t {
     cluster,  ///< a shared volume: everybody finds it
 };
 
+/// Layers that one pull downloads at once, at most (containerd's max_concurrent_downloads is 3 by default).
+inline constexpr std::uint32_t most_downloads = 8;
+/// Layers of one image: overlayfs snapshots stack no more than 128 (Docker's storage driver documentation, 2024).
+inline constexpr std::uint32_t most_layers = 128;
+
+/// A layer of an image: it is downloaded compressed, and unpacked on top of those before it.
+struct LayerPlan {
+    std::int64_t bytes = 0;     ///< compressed: from the registry over the node's network to its disk
+    std::int64_t unpacked = 0;  ///< to the node's disk
+    Tick download, unpack;      ///< each takes so long alone
+    /// What a node keeps of it, below BlueprintParts::artefacts: the compressed layer, which is the same in every image
+    /// that has it; and unpacked, which is the same where all layers before it are too.
+    std::int32_t blob = -1, chain = -1;
+};
+
 /// One stage of a pod's start, in an order in which none comes before one that it needs.
 struct StagePlan {
     std::int32_t table = -1;         ///< its duration, by index into Blueprint::tables; -1 = `fixed`
@@ -40,6 +55,14 @@ struct StagePlan {
     /// It begins when the pod is on its node, beside the images, and is the pod's and not its container's. Else a
     /// stage from the template's `container_stage` on needs a container.
     std::uint32_t early = 0;
+    /// An image by layers: Blueprint::layers [first, first + count), of which so many are downloaded at once. Its duration
+    /// is what they take together, alone. A template has at most one such stage.
+    std::uint32_t first_layer = 0, layer_count = 0;
+    std::uint32_t downloads = 0;
+
+    /// Places among its pod's transfers: one for its bytes; of an image by layers one for each download, and one for what
+    /// is unpacked.
+    [[nodiscard]] WT_HD std::uint32_t transfers() const { return layer_count > 0 ? downloads + 1 : bytes > 0 ? 1 : 0; }
 };
 
 /// A bucket, a registry, a file server: who loads from it shares what it gives.

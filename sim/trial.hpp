@@ -179,6 +179,12 @@ public:
         m_node_use.count_work(m_blueprint, m_workload.requests[job.request],
                               work_of(m_blueprint.servers[static_cast<std::size_t>(server)], job.prompt_tokens, outputs));
     }
+    /// The answer that counts is complete.
+    WT_HD void count_tokens(const Job& job) {
+        m_tally->prompt_tokens += job.prompt_tokens;
+        m_tally->output_tokens += job.output_tokens;
+        m_node_use.count_tokens(m_blueprint, m_workload.requests[job.request], job.prompt_tokens, job.output_tokens);
+    }
     /// The price of a node is about to change: what it was used for so far is counted at the old one.
     WT_HD_COLD void node_price_ends(std::uint32_t n, Tick now) {
         for (std::uint32_t p = m_fleet.node(n).first_pod; p != no_index; p = m_fleet.pod(p).next_on_node)

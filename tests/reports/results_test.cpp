@@ -6,6 +6,8 @@
 #include "scenarios/bench_workload.hpp"
 
 #include <catch2/catch.hpp>
+#include <cmath>
+#include <random>
 #include <filesystem>
 #include <unistd.h>
 #include <fstream>
@@ -133,7 +135,7 @@ TEST_CASE("cost: busy time is shared out among tenants by their work, idle time 
     s.accounts = {{0, ""}, {0, "acme"}, {0, "beta"}};
     // The on-demand node was busy for 60 % of its half hour and without a pod for 40 %; the spot node had no pod.
     TrialOutcome o = half_an_hour();
-    o.node_use.assign(2 * 2 * node_uses + 3, WideSum{});
+    o.node_use.assign(2 * 2 * node_uses + 3 + 2 * 3, WideSum{});
     o.node_use[0].add(6);
     o.node_use[node_uses + 1].add(4);
     o.node_use[2 * node_uses + node_uses + 1].add(1);
@@ -177,6 +179,118 @@ TEST_CASE("cost: busy time is shared out among tenants by their work, idle time 
     CHECK(cost_table(parts, {"pool"}, false).find("(shared)") != std::string::npos);
 }
 
+TEST_CASE("cost: traffic follows the tokens of those who had them, disks follow the nodes that they are on") {
+    CompiledScenario s = two_pools();
+    s.workloads[0].name_space = "prod";
+    s.accounts = {{0, ""}, {0, "acme"}, {0, "beta"}};
+    const auto cost = [&](const char* name, CostShares shares) {
+        CompiledCost c;
+        c.name = name;
+        c.shares = shares;
+        return c;
+    };
+    CompiledCost egress = cost("egress", CostShares::output_tokens), balancer = cost("load balancer", CostShares::tokens);
+    CompiledCost volumes = cost("volumes", CostShares::nodes), gateway = cost("NAT gateway", CostShares::nobody);
+    egress.nano_usd_per_output_token = 25'000;  // 4,000 tokens: 0.1 USD
+    balancer.nano_usd_per_hour = 400'000'000;   // the span is an hour: 0.4 USD
+    volumes.nano_usd_per_node_hour = 1e8;       // one node-hour: 0.1 USD
+    gateway.nano_usd_per_hour = 45'000'000;
+    s.other_costs = {egress, balancer, volumes, gateway};
+    TrialOutcome o = half_an_hour();
+    o.node_use.assign(2 * 2 * node_uses + 3 + 2 * 3, WideSum{});
+    o.node_use[0].add(6);
+    o.node_use[node_uses + 1].add(4);
+    o.node_use[4 * node_uses + 1].add(1'000);  // acme's work
+    o.node_use[4 * node_uses + 2].add(3'000);  // beta's
+    const std::uint64_t tokens[] = {0, 0, 3'000, 1'000, 5'000, 3'000};
+    for (std::size_t i = 0; i < 6; ++i) o.node_use[4 * node_uses + 3 + i].add(tokens[i]);
+    const CostBreakdown parts = cost_breakdown(run_of(s, {o}));
+    const auto of = [&](const std::string& pool, const std::string& tenant) {
+        std::int64_t sum = 0;
+        for (const CostRow& r : parts.rows)
+            if (r.pool == pool && r.tenant == tenant) {
+                sum += r.micro_usd;
+                if (!tenant.empty()) CHECK((r.name_space == "prod" && r.workload == s.workloads[0].target && r.model == s.workloads[0].model));
+            }
+        return sum;
+    };
+    CHECK(of("egress", "acme") == 25'000);  // 1,000 of 4,000 output tokens
+    CHECK(of("egress", "beta") == 75'000);
+    CHECK(of("load balancer", "acme") == 133'333);  // 4,000 of 12,000 tokens
+    CHECK(of("load balancer", "beta") == 266'667);
+    // Of 0.5 + 0.51 billed node-hours the first pool's 0.5 were busy by 60 %, a quarter of it for acme.
+    CHECK(of("volumes", "acme") == std::llround(100'000 * 0.5 / 1.01 * 0.6 / 4));
+    CHECK(of("volumes", "beta") == std::llround(100'000 * 0.5 / 1.01 * 0.6 * 3 / 4));
+    CHECK(of("volumes", "acme") + of("volumes", "beta") + of("volumes", "") == 100'000);
+    CHECK(of("NAT gateway", "") == 45'000);
+    CHECK(parts.micro_usd() == 912'400 + 100'000 + 400'000 + 100'000 + 45'000);
+    // Without tenants it is the workload's.
+    s.accounts.clear();
+    o.node_use.resize(4 * node_uses);
+    o.node_use.push_back({8'000, 0});
+    o.node_use.push_back({4'000, 0});
+    std::int64_t chat = 0;
+    for (const CostRow& r : cost_breakdown(run_of(s, {o})).rows)
+        if (r.pool == "egress" && r.workload == s.workloads[0].target) chat += r.micro_usd;
+    CHECK(chat == 100'000);
+}
+
+TEST_CASE("cost: on random bills every way of dividing adds up to the whole, to the micro-dollar") {
+    std::mt19937_64 rng(20261125);
+    const auto pick = [&](std::uint64_t low, std::uint64_t high) { return low + rng() % (high - low + 1); };
+    for (int round = 0; round < 300; ++round) {
+        INFO("round " << round);
+        CompiledScenario s = two_pools();
+        s.workloads.resize(pick(1, 4), s.workloads[0]);
+        for (std::size_t w = 0; w < s.workloads.size(); ++w) {
+            s.workloads[w].target = "Deployment/" + std::to_string(w);
+            s.workloads[w].name_space = pick(0, 1) == 0 ? "a" : "b";
+            s.workloads[w].tenant = pick(0, 2) == 0 ? "own" : "";
+        }
+        for (std::uint64_t a = pick(0, 5); a > 0; --a)
+            s.accounts.push_back({static_cast<std::uint32_t>(pick(0, s.workloads.size() - 1)), "t" + std::to_string(pick(0, 3))});
+        for (std::uint64_t c = pick(0, 4); c > 0; --c) {
+            CompiledCost cost;
+            cost.name = "cost " + std::to_string(c);
+            cost.shares = static_cast<CostShares>(pick(0, 3));
+            cost.nano_usd_per_hour = static_cast<std::int64_t>(pick(0, 3'000'000'000));
+            cost.nano_usd_per_node_hour = static_cast<double>(pick(0, 100'000'000));
+            cost.nano_usd_per_output_token = static_cast<double>(pick(0, 5'000));
+            s.other_costs.push_back(cost);
+        }
+        std::vector<TrialOutcome> trials;
+        const std::size_t cells = 2 * (s.workloads.size() + 1) * node_uses, payers = s.accounts.empty() ? s.workloads.size() : s.accounts.size();
+        for (std::uint64_t t = pick(1, 3); t > 0; --t) {
+            TrialOutcome o = half_an_hour();
+            o.node_use.assign(cells + s.accounts.size() + 2 * payers, WideSum{});
+            for (WideSum& cell : o.node_use)
+                if (pick(0, 2) > 0) cell.add(pick(0, 1'000'000));
+            trials.push_back(std::move(o));
+        }
+        const RunResults results = run_of(s, trials);
+        const std::int64_t bill = summarise(results).total_micro_usd;
+        const CostBreakdown parts = cost_breakdown(results);
+        CHECK(parts.micro_usd() == bill);
+        CHECK(with_idle_shared(parts).micro_usd() == bill);
+        for (const CostRow& r : parts.rows) CHECK(r.micro_usd > 0);
+        for (const std::string& by : cost_dimensions()) {
+            std::int64_t sum = 0;
+            const Json tree = Json::parse(cost_json(parts, {by}));
+            for (const Json& part : tree["parts"]) sum += std::llround(std::stod(part["usd"].get<std::string>()) * 1e6);
+            CHECK(sum == bill);
+            sum = 0;
+            std::istringstream csv(cost_csv(parts, {by}));
+            std::string line;
+            std::getline(csv, line);
+            while (std::getline(csv, line)) {
+                line.erase(line.rfind(','));
+                sum += std::llround(std::stod(line.substr(line.rfind(',') + 1)) * 1e6);
+            }
+            CHECK(sum == bill);
+        }
+    }
+}
+
 TEST_CASE("cost: what is reserved and not used is a part of its own") {
     CompiledScenario s = two_pools();
     s.pools[0].committed_nodes = 2;  // at 0.5 USD: 1 USD for the hour; one of them was used for half an hour
@@ -184,7 +298,7 @@ TEST_CASE("cost: what is reserved and not used is a part of its own") {
     TrialOutcome o = half_an_hour();
     o.tally.pools[0].covered.ticks = o.tally.pools[0].nodes.ticks;
     o.tally.pools[0].covered_price.ticks = o.tally.pools[0].price.ticks;
-    o.node_use.assign(2 * 2 * node_uses, WideSum{});
+    o.node_use.assign(2 * 2 * node_uses + 2, WideSum{});
     o.node_use[0].add(1);
     const CostBreakdown parts = cost_breakdown(run_of(s, {o}));
     std::int64_t busy = 0, unused = 0;

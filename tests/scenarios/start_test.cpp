@@ -253,3 +253,46 @@ TEST_CASE("feasibility: a maximum flow says what cannot be placed, and which lim
     CHECK(quota[0].placed == 3);
     CHECK(quota[0].limits == std::vector<std::string>{"ResourceQuota/gpus"});
 }
+
+TEST_CASE("images: layers of the scenario or of a registry's manifest replace the pull of a whole image") {
+    const std::string images = "  images:\n  - image: pytorch/pytorch\n    layers: [{name: cuda, gb: 4.5}, {name: torch, gb: 1.8, unpacked_gb: 4}]\n"
+                               "  - image: vllm/vllm-openai\n    base: pytorch/pytorch\n    layers: [{name: vllm, gb: 0.9}]\n"
+                               "  image_pulls: {downloads: 2, download_gb_per_s: 0.09, unpack_gb_per_s: 0.18, sigma: 0}\n";
+    // Down 0-50 and 0-20, the third from 20 to 30; unpacked 50-75, 75-85, 85-90.
+    Read read = compile(service + server("meta-llama/Llama-3.1-8B-Instruct"), "", images);
+    INFO(lines(read.errors));
+    REQUIRE(read.errors.empty());
+    const StartStage* pull = find(read.compiled.workloads[0].start, "image_pull");
+    REQUIRE(pull != nullptr);
+    CHECK(pull->median_s == Approx(90));
+    CHECK(pull->layers.size() == 3);
+    CHECK(pull->layers[0].name == "cuda");
+    CHECK(pull->bytes == Approx(7.2e9));
+    REQUIRE(read.compiled.parts.layers.size() == 3);
+    CHECK(read.compiled.parts.layers[1].unpacked == 4'000'000'000);
+    CHECK(read.compiled.parts.layers[0].unpacked == 9'000'000'000);
+    // Typical: 2.8 : 1.4 : 1.0.
+    read = compile(service + server("meta-llama/Llama-3.1-8B-Instruct"), "", "  images: [{image: \"docker.io/vllm/vllm-openai:v0.10.2\", layers: typical, gb: 10.4}]\n");
+    INFO(lines(read.errors));
+    REQUIRE(read.errors.empty());
+    CHECK(find(read.compiled.workloads[0].start, "image_pull")->layers[0].bytes == Approx(5.6e9));
+    // The image of the source, whose rates these are: 20.2 GB in 480 to 600 s there.
+    std::vector<ImageLayer> bento;
+    for (const double gb : {2.8, 1.4, 1.0, 15.0}) bento.push_back({"", gb * 1e9, 0, gb * 1e9 / ImagePullSpec{}.download_bytes_per_s, gb * 1e9 / ImagePullSpec{}.unpack_bytes_per_s});
+    CHECK(pull_seconds(bento, 3) > 480);
+    CHECK(pull_seconds(bento, 3) < 600);
+}
+
+TEST_CASE("images: what cannot be is refused with what to write") {
+    const auto refusal = [](const std::string& images, const std::string& workload = "") {
+        return lines(compile(service + server("meta-llama/Llama-3.1-8B-Instruct"), workload, images).errors);
+    };
+    CHECK_THAT(refusal("  images: [{image: vllm/vllm-opnai, layers: [{name: a, gb: 1}]}]\n"), Contains("no container") && Contains("vllm/vllm-openai:v0.10.2"));
+    CHECK_THAT(refusal("  images: [{image: vllm/vllm-openai}]\n"), Contains("layers") && Contains("manifest: FILE"));
+    CHECK_THAT(refusal("  images: [{image: vllm/vllm-openai, base: cuda, layers: [{name: a, gb: 1}]}]\n"), Contains("\"cuda\"") && Contains("no entry"));
+    CHECK_THAT(refusal("  images: [{image: vllm/vllm-openai, base: vllm/vllm-openai, layers: [{name: a, gb: 1}]}]\n"), Contains("circle"));
+    CHECK_THAT(refusal("  images: [{image: vllm/vllm-openai, layers: [{name: a, gb: 1}, {name: a, gb: 2}]}]\n"), Contains("one size"));
+    CHECK_THAT(refusal("  images: [{image: vllm/vllm-openai, manifest: there.json}]\n"), Contains("there.json") && Contains("cannot be read"));
+    CHECK_THAT(refusal("  images: [{image: vllm/vllm-openai, layers: [{name: a, gb: 1}]}]\n", "  cold_start: {image_gb: 9}\n"), Contains("image_gb"));
+    CHECK_THAT(refusal("  image_pulls: {downloads: 9}\n"), Contains("downloads"));
+}

@@ -153,13 +153,16 @@ TEST_CASE("node use: the work of a request is its part of a replica full of requ
         if (i % 2 == 1) c.requests[i].prompt_tokens = 40, c.requests[i].output_tokens = 20;
     }
     const TrialOutcome o = c.run();
-    REQUIRE(o.node_use.size() == 2 * node_uses + 3);
+    REQUIRE(o.node_use.size() == 2 * node_uses + 3 + 2 * 3);  // work, then prompt and output tokens
     const auto seconds_of = [&](std::size_t account) {
         return o.node_use[2 * node_uses + account].to_double() / static_cast<double>(ticks_per_second);
     };
     CHECK(seconds_of(0) == 0);
     CHECK(seconds_of(1) == 36);      // 1,800 x 20 ms
     CHECK(seconds_of(2) == 103.5);   // 1,800 x 57.5 ms
+    // Their tokens: 1,800 x 4 and 8 of tenant 1, 1,800 x 40 and 20 of tenant 2.
+    const std::vector<WideSum> tokens(o.node_use.end() - 6, o.node_use.end());
+    CHECK(tokens == std::vector<WideSum>{{}, {}, {7'200, 0}, {14'400, 0}, {72'000, 0}, {36'000, 0}});
 }
 
 TEST_CASE("node use: on random clusters with prices the uses add up to the bill, whatever the server and the layout") {

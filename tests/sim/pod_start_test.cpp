@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 #include <map>
+#include <optional>
 
 using namespace windtunnel;
 
@@ -28,6 +29,8 @@ public:
     }
     void occurred(const OccurrenceRecord& r) override {
         if (r.what == Occurrence::stage_began) began[{r.subject, r.object}].push_back(to_seconds(r.at));
+        if (r.what == Occurrence::layer_downloaded) downloaded.push_back({r.object, to_seconds(Tick{r.value})});
+        if (r.what == Occurrence::layer_unpacked) unpacked.push_back({r.object, to_seconds(Tick{r.value})});
         if (r.what == Occurrence::stage_ended) ended[{r.subject, r.object}].push_back(to_seconds(r.at));
         restarts += r.what == Occurrence::container_exited ? 1 : 0;
         LawObserver::occurred(r);
@@ -39,6 +42,7 @@ public:
     using LawObserver::occurred;
     std::map<std::uint32_t, std::vector<double>> ready;
     std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<double>> began, ended;  ///< (pod, stage)
+    std::vector<std::pair<std::uint32_t, double>> downloaded, unpacked;  ///< (layer, seconds that it took)
 
 private:
     std::map<std::uint32_t, PodState> m_state;
@@ -70,6 +74,8 @@ struct Cluster {
     std::uint32_t nodes = 8, later_nodes = 0;
     std::int64_t gpus = 1;
     std::int64_t network = 0;
+    std::optional<TemplateParts> others;  ///< pods of a second workload
+    std::uint32_t parallel_pulls = 1;
     bool zones = false, devices = false;  ///< a second pool in another zone; GPUs are known one by one
 
     Cluster() { parts.span = seconds(5000); }
@@ -78,6 +84,7 @@ struct Cluster {
         WorkloadPlan w;
         w.pod_slots = 16;
         parts.add(w, pods);
+        if (others) parts.add(w, *others);
         PoolPlan p;
         p.initial = p.minimum = nodes;
         p.node_slots = nodes + later_nodes;
@@ -86,6 +93,7 @@ struct Cluster {
         shape.gpus = gpus;
         shape.capacity = shape.allocatable = resource_amounts(gpus, 64000, 1 << 20, 110);
         shape.network_bytes_per_s = network;
+        shape.parallel_pulls = parallel_pulls;
         if (devices) shape.devices[0].count = static_cast<std::uint8_t>(gpus);
         parts.add(p, shape);
         if (zones) {
@@ -104,6 +112,32 @@ struct Cluster {
         return seen;
     }
 };
+
+/// Compressed layers of 9, 3, 6, 6 and 12 GB that come at 1 GB/s each and take 4, 5, 2, 3 and 1 s to unpack.
+constexpr std::int64_t layer_gb[] = {9, 3, 6, 6, 12}, unpack_s[] = {4, 5, 2, 3, 1};
+/// A stage that pulls an image of these layers; alone it takes `alone_s`. Artefact 0 to 4 are the compressed layers.
+StagePlan image_of(BlueprintParts& parts, const std::vector<std::int32_t>& layers, std::int64_t alone_s, std::uint32_t downloads = 3) {
+    static std::map<std::vector<std::int32_t>, std::int32_t> chains;
+    if (parts.artefacts == 0) {
+        parts.artefacts = 5;
+        chains.clear();
+    }
+    StagePlan out = stage(alone_s);
+    out.once_per_node = 1;
+    out.source = parts.sources.empty() ? no_link : 0;
+    out.downloads = downloads;
+    out.first_layer = static_cast<std::uint32_t>(parts.layers.size());
+    out.layer_count = static_cast<std::uint32_t>(layers.size());
+    std::vector<std::int32_t> chain;
+    for (const std::int32_t l : layers) {
+        chain.push_back(l);
+        const auto known = chains.emplace(chain, static_cast<std::int32_t>(parts.artefacts));
+        parts.artefacts += known.second ? 1 : 0;
+        const auto i = static_cast<std::size_t>(l);
+        parts.layers.push_back({layer_gb[i] * gb, 2 * layer_gb[i] * gb, seconds(layer_gb[i]), seconds(unpack_s[i]), l, known.first->second});
+    }
+    return out;
+}
 
 std::vector<double> sorted_ready(const Starts& seen) {
     std::vector<double> out;
@@ -260,6 +294,106 @@ TEST_CASE("pod start: a restarted container finds what its pod's volume keeps, a
             CHECK(seen.ended.count({0, 1}) == 0);
         }
     }
+}
+
+TEST_CASE("pod start: an image's layers come three at once and are unpacked one after the other") {
+    // Three at once: layers 0 to 2 from 0 to 9, 3 and 6; layer 3 from 3 to 9. Unpacked 9-13, 13-18, 18-20, 20-23.
+    Cluster three;
+    three.pods.stages = {image_of(three.parts, {0, 1, 2, 3}, 23)};
+    three.scale(0, 1);
+    const Starts seen = three.run();
+    CHECK(sorted_ready(seen) == std::vector<double>{23});
+    CHECK(seen.downloaded == std::vector<std::pair<std::uint32_t, double>>{{1, 3}, {2, 6}, {0, 9}, {3, 6}});
+    CHECK(seen.unpacked == std::vector<std::pair<std::uint32_t, double>>{{0, 4}, {1, 5}, {2, 2}, {3, 3}});
+    // One at once: 0-9, 9-12, 12-18, 18-24; unpacked 9-13, 13-18, 18-20, 24-27.
+    Cluster one;
+    one.pods.stages = {image_of(one.parts, {0, 1, 2, 3}, 27, 1)};
+    one.scale(0, 1);
+    CHECK(sorted_ready(one.run()) == std::vector<double>{27});
+    // A draw of twice the median: all parts take twice as long.
+    Cluster slow;
+    slow.pods.stages = {image_of(slow.parts, {0, 1, 2, 3}, 23)};
+    slow.parts.tables.push_back(lognormal_table(static_cast<double>(seconds(46).count), 0, seconds(46).count, seconds(46).count));
+    slow.pods.stages[0].table = 0;
+    slow.scale(0, 1);
+    CHECK(sorted_ready(slow.run())[0] == Approx(46).epsilon(0.001));
+}
+
+TEST_CASE("pod start: nodes that pull at once share the registry, layer by layer") {
+    // Four nodes, one layer of 9 GB each from a registry of 1 GB/s: 36 s, then 4 s to unpack, which nobody shares.
+    Cluster c;
+    c.parts.sources = {{gb}};
+    c.pods.stages = {image_of(c.parts, {0}, 13)};
+    c.scale(0, 4);
+    CHECK(sorted_ready(c.run()) == std::vector<double>(4, 40));
+    // One node, layers of 9, 3 and 6 GB at once over the same: 3 x 3 GB in 9 s, 2 x 3 GB in 6 s, 3 GB in 3 s. The first
+    // layer is the last that comes, at 18; unpacked 18-22, 22-27, 27-29.
+    Cluster shared;
+    shared.parts.sources = {{gb}};
+    shared.pods.stages = {image_of(shared.parts, {0, 1, 2}, 20)};
+    shared.scale(0, 1);
+    const Starts seen = shared.run();
+    CHECK(sorted_ready(seen) == std::vector<double>{29});
+    CHECK(seen.downloaded == std::vector<std::pair<std::uint32_t, double>>{{1, 9}, {2, 15}, {0, 18}});
+}
+
+TEST_CASE("pod start: a second image pulls only the layers that its node lacks") {
+    const auto starts = [](const std::vector<std::int32_t>& second, std::int64_t alone_s) {
+        Cluster c;
+        c.nodes = 1;
+        c.gpus = 2;
+        c.pods.stages = {image_of(c.parts, {0, 1, 2}, 20)};
+        c.others = c.pods;
+        c.others->stages = {image_of(c.parts, second, alone_s)};
+        c.parts.schedule.push_back({seconds(0), 0, 1});
+        c.parts.schedule.push_back({seconds(100), 1, 1});
+        return c.run();
+    };
+    // The same base, and a layer of its own: 12 s down and 1 s to unpack.
+    CHECK(sorted_ready(starts({0, 1, 4}, 24)) == std::vector<double>{20, 113});
+    // All of its layers are the first ones of the other image: nothing is left to do.
+    CHECK(sorted_ready(starts({0, 1}, 18)) == std::vector<double>{20, 100});
+    // The same layers in another order are not downloaded again, but unpacked: what lies under a layer is part of it.
+    const Starts seen = starts({1, 0}, 18);
+    CHECK(sorted_ready(seen) == std::vector<double>{20, 109});
+    CHECK(std::count_if(seen.downloaded.begin(), seen.downloaded.end(), [](const auto& d) { return d.second == 0; }) == 2);
+}
+
+TEST_CASE("pod start: a kubelet pulls one image after the other, or as many at once as it may") {
+    // Image A (layers 0, 1, 2) takes 20 s, B (0, 1, 4) after it 13 s more, or 24 s alone.
+    for (const std::uint32_t at_once : {1u, 2u}) {
+        Cluster c;
+        c.nodes = 1;
+        c.gpus = 2;
+        c.parallel_pulls = at_once;
+        c.pods.stages = {image_of(c.parts, {0, 1, 2}, 20)};
+        c.others = c.pods;
+        c.others->stages = {image_of(c.parts, {0, 1, 4}, 24)};
+        c.parts.schedule.push_back({seconds(0), 0, 1});
+        c.parts.schedule.push_back({seconds(0), 1, 1});
+        // Together: B waits for layers 0 and 1, which A downloads and unpacks until 18; its own comes from 0 to 12: 18-19.
+        CHECK(sorted_ready(c.run()) == (at_once == 1 ? std::vector<double>{20, 33} : std::vector<double>{19, 20}));
+    }
+}
+
+TEST_CASE("pod start: a pull that breaks off keeps its whole layers on the node") {
+    // Deleted at 10 s: layer 0 has come at 9, 1 at 3, 2 at 6; of layer 3 (3-9) too; layer 0 is being unpacked (9-13) and
+    // begins anew. The next pod at 50 finds all four compressed: 4 + 5 + 2 + 3 s.
+    Cluster c;
+    c.nodes = 1;
+    c.pods.stages = {image_of(c.parts, {0, 1, 2, 3}, 23)};
+    c.scale(0, 1);
+    c.scale(10, 0);
+    c.scale(50, 1);
+    CHECK(sorted_ready(c.run()) == std::vector<double>{64});
+    // At 7 s layer 0 and 3 are on their way: 9 s again from 50, 6 s; unpacked 59-63, 63-68, 68-70, 70-73.
+    Cluster early;
+    early.nodes = 1;
+    early.pods.stages = {image_of(early.parts, {0, 1, 2, 3}, 23)};
+    early.scale(0, 1);
+    early.scale(7, 0);
+    early.scale(50, 1);
+    CHECK(sorted_ready(early.run()) == std::vector<double>{73});
 }
 
 TEST_CASE("pod start: a boot script fills the node's cache while the image is pulled") {

@@ -3,6 +3,7 @@
 #include "tests/support/server_lab.hpp"
 
 #include <algorithm>
+#include <map>
 #include <random>
 #include <string>
 #include <vector>
@@ -163,6 +164,28 @@ inline void add_starts(BlueprintParts& parts, std::uint64_t seed, Tick unit) {
         shape.disk_bytes_per_s = pick(1, 100) * mega;
     }
     parts.artefacts = 4;
+    // Six compressed layers that images have in common; unpacked they are the same where those before them are.
+    constexpr std::int32_t blobs = 6;
+    parts.artefacts += blobs;
+    std::map<std::string, std::int32_t> chains;
+    const auto add_layers = [&](StagePlan& stage) {
+        stage.downloads = static_cast<std::uint32_t>(pick(1, 4));
+        stage.fixed = Tick{pick(1, 40) * unit.count};
+        stage.bytes = 0;
+        stage.source = pick(0, 2) == 0 ? no_link : 0;
+        stage.first_layer = static_cast<std::uint32_t>(parts.layers.size());
+        stage.layer_count = static_cast<std::uint32_t>(pick(1, 5));
+        std::string chain;
+        for (std::uint32_t l = 0; l < stage.layer_count; ++l) {
+            const auto blob = static_cast<std::int32_t>(l == 0 ? 0 : pick(0, blobs - 1));
+            chain += static_cast<char>('a' + blob);
+            const auto known = chains.emplace(chain, static_cast<std::int32_t>(parts.artefacts));
+            parts.artefacts += known.second ? 1 : 0;
+            parts.layers.push_back({(blob + 1) * mega, (blob + 2) * mega, Tick{pick(1, 10) * unit.count}, Tick{pick(1, 10) * unit.count},
+                                    4 + blob, known.first->second});
+        }
+    };
+    for (ShapePlan& shape : parts.shapes) shape.parallel_pulls = static_cast<std::uint32_t>(pick(1, 3));
     for (TemplateParts& t : parts.templates) {
         if (pick(0, 3) == 0) continue;
         t.stages.clear();
@@ -182,6 +205,8 @@ inline void add_starts(BlueprintParts& parts, std::uint64_t seed, Tick unit) {
                 stage.over_network = static_cast<std::uint8_t>(pick(0, 1));
                 stage.over_disk = static_cast<std::uint8_t>(pick(0, 1));
             }
+            const bool layered = std::any_of(t.stages.begin(), t.stages.end(), [](const StagePlan& s) { return s.layer_count > 0; });
+            if (stage.once_per_node && !layered && pick(0, 1)) add_layers(stage);
             t.stages.push_back(stage);
         }
         t.plan.container_stage = static_cast<std::uint32_t>(pick(0, count));
