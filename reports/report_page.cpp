@@ -143,17 +143,6 @@ Json definitions() {
                 {"a month", "730 hours of the same"}};
 }
 
-/// What stands in a script element must not end it.
-std::string inside_script(std::string json) {
-    std::string out;
-    out.reserve(json.size());
-    for (const char c : json) {
-        if (c == '<') out += "\\u003c";
-        else out += c;
-    }
-    return out;
-}
-
 }  // namespace
 
 std::string warm_up_sentence(const ObservedTrial& first) {
@@ -190,6 +179,21 @@ std::string page_data(const PageContent& c) {
 }
 
 #if defined(WINDTUNNEL_HAS_PAGE)
+
+namespace {
+
+/// What stands in a script element must not end it.
+std::string inside_script(std::string json) {
+    std::string out;
+    out.reserve(json.size());
+    for (const char c : json) {
+        if (c == '<') out += "\\u003c";
+        else out += c;
+    }
+    return out;
+}
+
+}  // namespace
 
 bool has_report_page() { return true; }
 

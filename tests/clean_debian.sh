@@ -38,10 +38,11 @@ echo "== a bare bookworm from $mirror"
 debootstrap --variant=minbase bookworm "$root" "$mirror" >"$root.log" 2>&1 || { cat "$root.log"; exit 1; }
 mkdir -p "$root/src"
 git -c safe.directory="$PWD" -c safe.directory="$PWD/.git" clone -q --no-local --no-hardlinks . "$root/src/windtunnel"
-# How this machine reaches its mirror: proxies and name servers, nothing else of its set-up.
+# How this machine reaches its mirrors: proxies, name servers and whom npm trusts, nothing else of its set-up.
 apt-config dump | grep -iE '^Acquire::(http|https)::Proxy ' >"$root/etc/apt/apt.conf.d/90proxy" || true
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 cp /etc/hosts "$root/etc/hosts"
+if [ -n "${NODE_EXTRA_CA_CERTS:-}" ]; then cp -L "$NODE_EXTRA_CA_CERTS" "$root/etc/mirror-ca.crt"; fi
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
 mount --bind /dev "$root/dev"
@@ -49,6 +50,7 @@ mount -t devpts devpts "$root/dev/pts"
 
 inside() { chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
     ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} \
+    ${NODE_EXTRA_CA_CERTS:+NODE_EXTRA_CA_CERTS=/etc/mirror-ca.crt} \
     sh -euc "cd /src/windtunnel; $1"; }
 
 echo "== make, all that the README asks for"
