@@ -142,7 +142,8 @@ struct AffinityRule {
     std::int32_t key = 0;
     std::int32_t weight = 0;
     AffinityKind kind = AffinityKind::required;
-    std::uint8_t padding[3] = {};
+    std::uint8_t own = 0;  ///< the pod's own term, not one of those that run
+    std::uint8_t padding[2] = {};
 };
 
 inline constexpr std::int32_t max_spread_rules = 8;

@@ -34,7 +34,9 @@ public:
                 TemplateParts& t = m_out.parts.templates[at];
                 if (t.plan.workload != w) continue;
                 t.wishes = rules.wishes;
-                t.plan.preferred = rules.plan.preferred;
+                t.required_terms = rules.required_terms;
+                t.preferred_terms = rules.preferred_terms;
+                t.plan.unmarked = rules.plan.unmarked;
                 t.plan.priority = rules.plan.priority;
                 t.plan.preempts = rules.plan.preempts;
                 t.plan.starts_affinity = rules.plan.starts_affinity;
@@ -97,21 +99,29 @@ private:
         plan.preempts = pod.preempts.value_or(preempts) ? 1 : 0;
     }
 
-    /// Preferences between nodes: what the scheduler adds up, and the heaviest term, which Karpenter treats as required
-    /// until nothing meets it (of equals the first), together with PreferNoSchedule taints.
+    /// Preferences between nodes: what the scheduler adds up, and the terms that Karpenter takes as required one after the
+    /// other (kubernetes.md 9.3.5).
     void wish(const PodTemplate& pod, TemplateParts& out) const {
-        const PreferredNodeTerm* heaviest = nullptr;
-        for (const PreferredNodeTerm& t : pod.preferred_node_affinity)
-            if (heaviest == nullptr || t.weight > heaviest->weight) heaviest = &t;
-        bool any = heaviest != nullptr;
+        if (pod.required_node_affinity.size() > 1)
+            for (const NodeAffinityTerm& term : pod.required_node_affinity) out.required_terms.push_back(matching(term));
+        std::vector<const PreferredNodeTerm*> preferred;
+        for (const PreferredNodeTerm& t : pod.preferred_node_affinity) preferred.push_back(&t);
+        std::stable_sort(preferred.begin(), preferred.end(), [](const auto* a, const auto* b) { return a->weight > b->weight; });
+        for (const PreferredNodeTerm* t : preferred) out.preferred_terms.push_back(matching(t->term));
+        bool any = !preferred.empty();
         for (std::size_t i = 0; i < m_shapes.size(); ++i) {
-            const Labels& labels = m_shapes[i].shape->labels;
             const std::int32_t taints = soft_taints_for(pod, m_shapes[i].pool->spec.taints);
-            out.wishes.push_back({preference_for(pod, labels), taints});
+            out.wishes.push_back({preference_for(pod, m_shapes[i].shape->labels), taints});
             any = any || taints > 0;
-            if (taints == 0 && (heaviest == nullptr || windtunnel::matches(heaviest->term, labels))) out.plan.preferred.add(static_cast<std::int32_t>(i));
+            if (taints == 0) out.plan.unmarked.add(static_cast<std::int32_t>(i));
         }
         if (!any) out.wishes.clear();
+    }
+    [[nodiscard]] ShapeSet matching(const NodeAffinityTerm& term) const {
+        ShapeSet shapes;
+        for (std::size_t i = 0; i < m_shapes.size(); ++i)
+            if (windtunnel::matches(term, m_shapes[i].shape->labels)) shapes.add(static_cast<std::int32_t>(i));
+        return shapes;
     }
 
     [[nodiscard]] bool tolerates(const PodTemplate& pod, const PoolDraft& pool) const {
@@ -255,13 +265,14 @@ private:
         return matched;
     }
     void add(TemplateParts& rules, AffinityKind kind, const Workloads& counted, const std::string& key,
-             std::int32_t weight) {
+             std::int32_t weight, bool own) {
         AffinityRule rule;
         const std::uint32_t index = key_of(key);
         rule.key = static_cast<std::int32_t>(index);
         rule.counter = counter(counted, index, every_shape(), true);
         rule.weight = weight;
         rule.kind = kind;
+        rule.own = own ? 1 : 0;
         rules.affinity.push_back(rule);
     }
     void own_affinity(std::uint32_t w, TemplateParts& rules) {
@@ -273,15 +284,15 @@ private:
                 all.insert(o);
         for (const PodAffinityTerm& t : object.pod.pod_affinity)
             if (t.required)
-                add(rules, AffinityKind::required, all, t.topology_key, 0);
+                add(rules, AffinityKind::required, all, t.topology_key, 0, true);
             else
-                add(rules, AffinityKind::preferred, matched_by(t, object), t.topology_key, t.weight);
+                add(rules, AffinityKind::preferred, matched_by(t, object), t.topology_key, t.weight, true);
         rules.plan.starts_affinity = all.contains(w) ? 1 : 0;
         for (const PodAffinityTerm& t : object.pod.pod_anti_affinity)
             if (t.required)
-                add(rules, AffinityKind::anti, matched_by(t, object), t.topology_key, 0);
+                add(rules, AffinityKind::anti, matched_by(t, object), t.topology_key, 0, true);
             else
-                add(rules, AffinityKind::preferred, matched_by(t, object), t.topology_key, -t.weight);
+                add(rules, AffinityKind::preferred, matched_by(t, object), t.topology_key, -t.weight, true);
     }
     /// Terms of running pods that are about this one: anti-affinity keeps it away, preferences weigh, and
     /// required affinity weighs 1 (hardPodAffinityWeight).
@@ -289,13 +300,13 @@ private:
         const WorkloadObject &owner = *m_objects[other], &object = *m_objects[w];
         for (const PodAffinityTerm& t : owner.pod.pod_affinity)
             if (matches(t, owner, object))
-                add(rules, AffinityKind::preferred, {other}, t.topology_key, t.required ? 1 : t.weight);
+                add(rules, AffinityKind::preferred, {other}, t.topology_key, t.required ? 1 : t.weight, false);
         for (const PodAffinityTerm& t : owner.pod.pod_anti_affinity) {
             if (!matches(t, owner, object)) continue;
             if (t.required)
-                add(rules, AffinityKind::existing_anti, {other}, t.topology_key, 0);
+                add(rules, AffinityKind::existing_anti, {other}, t.topology_key, 0, false);
             else
-                add(rules, AffinityKind::preferred, {other}, t.topology_key, -t.weight);
+                add(rules, AffinityKind::preferred, {other}, t.topology_key, -t.weight, false);
         }
     }
 

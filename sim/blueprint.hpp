@@ -69,6 +69,7 @@ struct Blueprint {
     BlobSpan<std::uint32_t> counted_by;
     BlobSpan<SpreadRule> spread_rules;
     BlobSpan<AffinityRule> affinity_rules;
+    BlobSpan<ShapeSet> node_terms;           ///< shapes that match a node-affinity term
     BlobSpan<ShapeWish> shape_wishes;        ///< [template with wishes][shape]
     BlobSpan<ShapeSet> capacity_sets;        ///< shapes that an event takes from the market
     BlobSpan<CloudQuotaPlan> cloud_quotas;

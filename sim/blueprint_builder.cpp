@@ -112,6 +112,7 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     std::vector<SpreadRule> spread;
     std::vector<AffinityRule> affinity;
     std::vector<ShapeWish> wishes;
+    std::vector<ShapeSet> node_terms;
     std::vector<std::uint32_t> counted_by;
     std::vector<std::int32_t> kind_servers;
     const auto append = [](auto& all, const auto& some, std::uint32_t& first, std::uint32_t& count) {
@@ -129,6 +130,9 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
         append(affinity, from.affinity, plan.first_affinity, plan.affinity_count);
         plan.first_wish = from.wishes.empty() ? -1 : static_cast<std::int32_t>(wishes.size());
         wishes.insert(wishes.end(), from.wishes.begin(), from.wishes.end());
+        std::uint32_t behind = 0;
+        append(node_terms, from.required_terms, plan.first_node_term, plan.required_terms);
+        append(node_terms, from.preferred_terms, behind, plan.preferred_terms);
         append(counted_by, from.counted_by, plan.first_counted, plan.counted_count);
         plan.first_kind = from.kind_servers.empty() ? -1 : static_cast<std::int32_t>(kind_servers.size());
         kind_servers.insert(kind_servers.end(), from.kind_servers.begin(), from.kind_servers.end());
@@ -198,6 +202,7 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
     out.fill(b ? &b->counted_by : nullptr, counted_by);
     out.fill(b ? &b->spread_rules : nullptr, spread);
     out.fill(b ? &b->affinity_rules : nullptr, affinity);
+    out.fill(b ? &b->node_terms : nullptr, node_terms);
     out.fill(b ? &b->shape_wishes : nullptr, wishes);
     out.fill(b ? &b->capacity_sets : nullptr, parts.capacity_sets);
     out.fill(b ? &b->cloud_quotas : nullptr, parts.cloud_quotas);

@@ -33,6 +33,8 @@ struct TemplateParts {
     std::vector<SpreadRule> spread;
     std::vector<AffinityRule> affinity;
     std::vector<ShapeWish> wishes;          ///< [shapes]; empty = none
+    std::vector<ShapeSet> required_terms;   ///< by term, where there are several: the shapes that match it
+    std::vector<ShapeSet> preferred_terms;  ///< the heaviest first
     std::vector<std::uint32_t> counted_by;  ///< counters that count its pods
     std::vector<std::int32_t> kind_servers;  ///< its server by kind of GPU; empty = plan.server on all
 };

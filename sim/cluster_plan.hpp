@@ -249,7 +249,10 @@ struct TemplatePlan {
     ResourceAmounts limits;    ///< of cpu and memory: what quotas over limits charge
     ShapeSet shapes;           ///< that its selectors, required node affinity and tolerations admit
     ShapeSet tainted;          ///< of the others: those whose taints it does not tolerate
-    ShapeSet preferred;        ///< with wishes: those that meet the heaviest of them (Karpenter asks for it at first)
+    ShapeSet unmarked;         ///< with wishes: those without a PreferNoSchedule taint that it does not tolerate
+    std::uint32_t first_node_term = 0;  ///< Blueprint::node_terms: what Karpenter holds its nodes to, one term at a time
+    std::uint32_t required_terms = 0;   ///< its OR-ed required node-affinity terms, in their order; 0 = fewer than two
+    std::uint32_t preferred_terms = 0;  ///< behind them the preferred ones, the heaviest first
     std::int32_t first_wish = -1;  ///< its wishes between nodes are Blueprint::shape_wishes [first + shape]; -1 = none
     std::uint32_t fit_class = 0;  ///< templates with the same needs and shapes have the same
     std::uint32_t first_stage = 0;

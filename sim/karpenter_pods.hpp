@@ -23,7 +23,7 @@ public:
     };
 
     WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b, bool used) {
-        m_groups = arena.template take_plain<KarpenterPodGroup>(used ? 2 * b.templates.size() : 0);
+        m_groups = arena.template take_plain<KarpenterPodGroup>(used ? group_count(b) : 0);
         m_held = arena.template take_plain<std::uint8_t>(used ? b.workloads.size() : 0);
         m_standing = arena.template take_plain<KarpenterPod>(used ? b.pod_slots : 0);
         m_seen = arena.template take<NodeSeen>(used ? b.node_slots : 0);
@@ -33,7 +33,7 @@ public:
         form_groups(b);
     }
 
-    /// One group for each template as it stands, and one (the second half) without what it only wishes, all at once.
+    /// One group for each template as it stands, by its number; behind them those in which it has given up something.
     [[nodiscard]] WT_HD KarpenterPodGroup* groups() const { return m_groups; }
     /// Pods on nodes, by their slots.
     [[nodiscard]] WT_HD const KarpenterPod* standing() const { return m_standing; }
@@ -108,37 +108,110 @@ public:
     }
 
 private:
+    /// How much of each kind a pod asks for softly, or has given up of it: Karpenter drops one after the other until the
+    /// pod finds a place, in this order (kubernetes.md 9.3.5). What it plans nothing for (preferred affinity between
+    /// pods, anti-affinity over anything but hosts) is not there to be dropped.
+    struct SoftParts {
+        std::uint32_t node_terms = 0;      ///< OR-ed required node-affinity terms before the last, the first first
+        std::uint32_t apart = 0;           ///< preferred anti-affinity, the heaviest first
+        std::uint32_t preferred = 0;       ///< preferred node affinity, likewise
+        std::uint32_t spreads = 0;         ///< ScheduleAnyway, in their order
+        std::uint32_t soft_taints = 0;     ///< PreferNoSchedule is respected
+
+        WT_HD std::uint32_t all() const { return node_terms + apart + preferred + spreads + soft_taints; }
+        /// The first `steps` of these.
+        WT_HD SoftParts first(std::uint32_t steps) const {
+            SoftParts out;
+            const auto take = [&steps](std::uint32_t of) {
+                const std::uint32_t n = steps < of ? steps : of;
+                steps -= n;
+                return n;
+            };
+            out.node_terms = take(node_terms);
+            out.apart = take(apart);
+            out.preferred = take(preferred);
+            out.spreads = take(spreads);
+            out.soft_taints = take(soft_taints);
+            return out;
+        }
+    };
+    [[nodiscard]] WT_HD static bool keeps_apart(const Blueprint& b, const TemplatePlan& plan, const AffinityRule& rule) {
+        return rule.kind == AffinityKind::preferred && rule.own != 0 && rule.weight < 0 && rule.key == topology_hostname &&
+               is_counted(b, plan, rule.counter);
+    }
+    [[nodiscard]] WT_HD_COLD static SoftParts soft_parts(const Blueprint& b, const TemplatePlan& plan) {
+        SoftParts soft;
+        soft.node_terms = plan.required_terms > 1 ? plan.required_terms - 1 : 0;
+        for (std::uint32_t i = 0; i < plan.affinity_count; ++i)
+            soft.apart += keeps_apart(b, plan, b.affinity_rules[plan.first_affinity + i]) ? 1 : 0;
+        soft.preferred = plan.preferred_terms;
+        for (std::uint32_t i = 0; i < plan.spread_count && plan.default_spread == 0; ++i)
+            soft.spreads += b.spread_rules[plan.first_spread + i].hard ? 0 : 1;
+        soft.soft_taints = plan.first_wish >= 0 && !plan.shapes.is_subset_of(plan.unmarked) ? 1 : 0;
+        return soft;
+    }
+    [[nodiscard]] WT_HD_COLD static std::size_t group_count(const Blueprint& b) {
+        std::size_t n = b.templates.size();
+        for (const TemplatePlan& plan : b.templates) n += soft_parts(b, plan).all();
+        return n;
+    }
+
     WT_HD_COLD void form_groups(const Blueprint& b) {
         const auto templates = static_cast<std::uint32_t>(b.templates.size());
         m_label_count = m_exclusive_count = 0;
+        std::uint32_t next = templates;
         for (std::uint32_t t = 0; t < templates; ++t) {
-            const TemplatePlan& plan = b.templates[t];
-            for (const bool soft : {true, false}) {
-                KarpenterPodGroup& group = m_groups[soft ? t : templates + t];
-                group = KarpenterPodGroup{};
-                group.request = plan.needs;
-                group.allowed = plan.shapes;
-                bool has_soft = plan.first_wish >= 0;
-                if (soft && has_soft) group.allowed &= plan.preferred;
-                for (std::uint32_t i = 0; i < plan.spread_count; ++i) {
-                    const SpreadRule& rule = b.spread_rules[plan.first_spread + i];
-                    if (!rule.hard && (!soft || plan.default_spread)) continue;
-                    has_soft = has_soft || !rule.hard;
-                    spread(group, rule, b.zone_key);
-                }
-                if (soft && has_soft) group.relaxed = static_cast<std::int32_t>(templates + t);
-                for (std::uint32_t i = 0; i < plan.affinity_count; ++i) {
-                    const AffinityRule& rule = b.affinity_rules[plan.first_affinity + i];
-                    if (rule.kind == AffinityKind::anti && rule.key == topology_hostname &&
-                        is_counted(b, plan, rule.counter))
-                        group.exclusive |= exclusive_bit(rule.counter);
-                }
+            const SoftParts soft = soft_parts(b, b.templates[t]);
+            for (std::uint32_t steps = 0; steps <= soft.all(); ++steps) {
+                KarpenterPodGroup& group = m_groups[steps == 0 ? t : next++];
+                form_group(b, b.templates[t], soft.first(steps), group);
+                if (steps < soft.all()) group.relaxed = static_cast<std::int32_t>(next);
             }
         }
-        for (std::uint32_t g = 0; g < 2 * templates; ++g)
+        next = templates;  // once all labels are known
+        for (std::uint32_t t = 0; t < templates; ++t) {
+            std::uint8_t labels = 0;
             for (std::int32_t l = 0; l < m_label_count; ++l)
-                if (is_counted(b, b.templates[g % templates], m_labels[l]))
-                    m_groups[g].labels |= static_cast<std::uint8_t>(1 << l);
+                if (is_counted(b, b.templates[t], m_labels[l])) labels |= static_cast<std::uint8_t>(1 << l);
+            for (std::int32_t g = static_cast<std::int32_t>(t); g >= 0; g = m_groups[g].relaxed) m_groups[g].labels = labels;
+        }
+    }
+    /// A template's pods when they have given up so much.
+    WT_HD_COLD void form_group(const Blueprint& b, const TemplatePlan& plan, const SoftParts& given_up, KarpenterPodGroup& group) {
+        group = KarpenterPodGroup{};
+        group.request = plan.needs;
+        group.allowed = plan.shapes;
+        if (plan.required_terms > 1) group.allowed &= b.node_terms[plan.first_node_term + given_up.node_terms];
+        if (given_up.preferred < plan.preferred_terms)
+            group.allowed &= b.node_terms[plan.first_node_term + plan.required_terms + given_up.preferred];
+        if (plan.first_wish >= 0 && given_up.soft_taints == 0) group.allowed &= plan.unmarked;
+        std::uint32_t soft_spreads = 0;
+        for (std::uint32_t i = 0; i < plan.spread_count; ++i) {
+            const SpreadRule& rule = b.spread_rules[plan.first_spread + i];
+            if (!rule.hard && (plan.default_spread != 0 || soft_spreads++ < given_up.spreads)) continue;
+            spread(group, rule, b.zone_key);
+        }
+        for (std::uint32_t i = 0; i < plan.affinity_count; ++i) {
+            const AffinityRule& rule = b.affinity_rules[plan.first_affinity + i];
+            if (rule.kind == AffinityKind::anti && rule.key == topology_hostname && is_counted(b, plan, rule.counter))
+                group.exclusive |= exclusive_bit(rule.counter);
+            if (keeps_apart(b, plan, rule) && heavier_than(b, plan, i) >= given_up.apart) {
+                SpreadRule one_per_host;
+                one_per_host.counter = rule.counter;
+                one_per_host.key = topology_hostname;
+                spread(group, one_per_host, b.zone_key);
+            }
+        }
+    }
+    /// How many preferred anti-affinity terms are given up before the template's rule `at`.
+    [[nodiscard]] WT_HD static std::uint32_t heavier_than(const Blueprint& b, const TemplatePlan& plan, std::uint32_t at) {
+        const std::int32_t weight = b.affinity_rules[plan.first_affinity + at].weight;
+        std::uint32_t n = 0;
+        for (std::uint32_t i = 0; i < plan.affinity_count; ++i) {
+            const AffinityRule& rule = b.affinity_rules[plan.first_affinity + i];
+            if (keeps_apart(b, plan, rule) && (rule.weight < weight || (rule.weight == weight && i < at))) ++n;
+        }
+        return n;
     }
     WT_HD void spread(KarpenterPodGroup& group, const SpreadRule& rule, std::int32_t zone_key) {
         if (rule.key != topology_hostname && rule.key != zone_key) return;
@@ -200,7 +273,7 @@ private:
 
     static constexpr std::uint8_t covered = 1, refused = 2;
 
-    KarpenterPodGroup* m_groups = nullptr;                ///< two arrays of [templates]
+    KarpenterPodGroup* m_groups = nullptr;                ///< [templates], and what they become
     std::int32_t m_labels[karpenter_spread_labels] = {};  ///< the counter of each spread label
     std::int32_t m_exclusive[64] = {};                    ///< of each exclusive set
     std::int32_t m_label_count = 0, m_exclusive_count = 0;

@@ -83,4 +83,12 @@ struct Runs {
     }
 };
 
+/// The cloud gives no such nodes for a while.
+inline void sell_out(BlueprintParts& parts, const ShapeSet& shapes, Tick from, Tick to) {
+    const auto set = static_cast<std::uint32_t>(parts.capacity_sets.size());
+    parts.capacity_sets.push_back(shapes);
+    parts.events.push_back({from, ClusterEventKind::no_capacity, {}, set, 1, 0, to});
+    parts.events.push_back({to, ClusterEventKind::capacity_returns, {}, set, 1, 0, to});
+}
+
 }  // namespace windtunnel::lab
