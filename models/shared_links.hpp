@@ -49,6 +49,7 @@ public:
         m_open.clear();
         m_used.clear();
         m_next = never;
+        m_all_at_limit = false;
     }
 
     /// Bytes per second that a link carries from now on. Links begin without bandwidth.
@@ -75,13 +76,17 @@ public:
         transfer.route = route;
         transfer.began = transfer.since = now;
         m_running.add(t);
-        share_out(now);
+        if (!try_add_at_limit(t, now)) share_out(now);
     }
     /// It is given up, or has been taken note of at its end.
     WT_HD_COLD void end(std::uint32_t t, Tick now) {
         if (!m_running.has(t)) return;
         m_running.remove(t);
-        share_out(now);
+        if (!m_all_at_limit) return share_out(now);
+        // Nobody was kept from anything, so nobody else changes.
+        for (const std::uint32_t l : m_transfers[t].route.links)
+            if (l != no_link) m_links[l].wanted -= m_transfers[t].limit;
+        if (m_transfers[t].ends == m_next) find_next();
     }
     [[nodiscard]] WT_HD bool running(std::uint32_t t) const { return m_running.has(t); }
     [[nodiscard]] WT_HD std::uint32_t size() const { return m_running.size(); }
@@ -176,6 +181,30 @@ private:
         return false;
     }
 
+    /// Where everybody, it included, is as fast as they can be by themselves, it alone has to be settled. False, and
+    /// nothing changed, elsewhere.
+    [[nodiscard]] WT_HD bool try_add_at_limit(std::uint32_t n, Tick now) {
+        if (!m_all_at_limit) return false;
+        Transfer& t = m_transfers[n];
+        // A route crosses a link once, so the links can be looked at one by one.
+        for (const std::uint32_t l : t.route.links)
+            if (l != no_link && (m_used.has(l) ? m_links[l].wanted : 0) + t.limit > m_links[l].capacity) return false;
+        for (const std::uint32_t l : t.route.links)
+            if (l != no_link) {
+                m_links[l].wanted = (m_used.has(l) ? m_links[l].wanted : 0) + t.limit;
+                m_used.add(l);
+            }
+        set_rate(t, t.limit, 1, true, now);
+        m_all_at_limit = t.ends != never;
+        m_next = min(m_next, t.ends);
+        return true;
+    }
+    WT_HD void find_next() {
+        m_next = never;
+        for (std::uint32_t t = m_running.first(); t != none; t = m_running.next(t + 1))
+            m_next = min(m_next, m_transfers[t].ends);
+    }
+
     /// Progressive filling: the link that is full first, or the transfers that are as fast as they can be
     /// first, are settled; and so on with the rest.
     WT_HD_COLD void share_out(Tick now) {
@@ -198,9 +227,8 @@ private:
                 set_rate(m_transfers[t], m_transfers[t].limit, 1, true, now);
         else
             fill(now);
-        m_next = never;
-        for (std::uint32_t t = m_running.first(); t != none; t = m_running.next(t + 1))
-            m_next = min(m_next, m_transfers[t].ends);
+        find_next();
+        m_all_at_limit = enough && m_next != never;
     }
     [[nodiscard]] WT_HD static std::uint64_t least_of(std::uint64_t a, std::uint64_t b) { return a < b ? a : b; }
     WT_HD_COLD void fill(Tick now) {
@@ -232,6 +260,7 @@ private:
     IndexSet<Layout> m_running, m_open;
     IndexSet<Layout> m_used;  ///< links with a running transfer
     Tick m_next = never;
+    bool m_all_at_limit = false;  ///< every running transfer is as fast as it can be, and `wanted` of the links is true
 };
 
 }  // namespace windtunnel

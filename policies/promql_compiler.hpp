@@ -45,7 +45,7 @@ struct PromqlProgram {
 struct SampleLayout {
     std::vector<StreamPlan> streams;
     std::int32_t series_count = 0;  ///< how many SeriesState a store has
-    std::int64_t sample_count = 0;  ///< how many MetricSample
+    std::int64_t sample_count = 0;  ///< how many SampleRun
     /// By workload: PromqlElement::pod of its slot 0; slot s is first_pod + s.
     std::vector<std::int32_t> first_pod;
 };

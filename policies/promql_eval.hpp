@@ -193,26 +193,28 @@ private:
         for (std::int32_t k = 0; k < op.count; ++k) {
             const StreamPlan& stream = m_store.streams[m_program.words[op.table + 2 * k]];
             const std::int32_t labels = m_program.words[op.table + 2 * k + 1];
-            for (std::int32_t slot = 0; slot < stream.slots; ++slot) {
+            const std::int32_t slots = m_store.series[stream.first_series].slots_in_use;
+            for (std::int32_t slot = 0; slot < slots; ++slot) {
                 const SeriesState& state = m_store.series[stream.first_series + slot];
                 std::uint32_t generation = state.generation;
-                if (state.count > 0 && state.newest.time_ms() <= at_ms) {  // as it is, without an offset
+                if (state.count > 0 && state.newest_ms <= at_ms) {  // as it is, without an offset
                     if (state.newest.kind() == SampleKind::value &&
-                        !is_before_start(state.newest.time_ms(), at_ms - op.range_ms))
+                        !is_before_start(state.newest_ms, at_ms - op.range_ms))
                         add_element({labels, stream.first_pod < 0 ? -1 : stream.first_pod + slot,
                                      stream.first_pod < 0 ? 0 : generation, 0, state.newest.value,
-                                     state.newest.time_ms()});
+                                     state.newest_ms});
                     continue;
                 }
                 bool found = false;
                 for (std::uint32_t back = 0; back < state.count && !found; ++back) {
-                    const MetricSample& sample = sample_from_newest(m_store, stream, slot, back);
-                    found = sample.time_ms() <= at_ms;
-                    if (!found && sample.kind() == SampleKind::gone) --generation;
-                    if (!found || sample.kind() != SampleKind::value) continue;
-                    if (is_before_start(sample.time_ms(), at_ms - op.range_ms)) continue;
+                    const SampleRun run = run_from_newest(m_store, stream, slot, back);
+                    found = run.first_ms() <= at_ms;
+                    if (!found && run.kind() == SampleKind::gone) --generation;
+                    if (!found || run.kind() != SampleKind::value) continue;
+                    const std::int64_t time_ms = run.first_ms() + samples_until(state, run, at_ms) * state.step_ms;
+                    if (is_before_start(time_ms, at_ms - op.range_ms)) continue;
                     add_element({labels, stream.first_pod < 0 ? -1 : stream.first_pod + slot,
-                                 stream.first_pod < 0 ? 0 : generation, 0, sample.value, sample.time_ms()});
+                                 stream.first_pod < 0 ? 0 : generation, 0, run.value, time_ms});
                 }
                 if (!found && state.lost)
                     return fail(PromqlStatus::history_too_short);
@@ -231,7 +233,11 @@ private:
         for (std::int32_t k = 0; k < op.count && m_status == PromqlStatus::ok; ++k) {
             const StreamPlan& stream = m_store.streams[m_program.words[op.table + 2 * k]];
             const std::int32_t labels = m_program.words[op.table + 2 * k + 1];
-            for (std::int32_t slot = 0; slot < stream.slots; ++slot)
+            const std::int32_t slots = m_store.series[stream.first_series].slots_in_use;
+            for (std::int32_t slot = 0; slot < slots; ++slot)
+                if (!is_before_start(m_store.series[stream.first_series + slot].newest.first_ms(), start_ms))
+                    expect_reading(m_store, stream, slot);
+            for (std::int32_t slot = 0; slot < slots; ++slot)
                 range_of_series(function, parameter, stream, slot, labels, start_ms, end_ms);
         }
         if (op.check_duplicates && has_duplicates(m_workspace.elements + first, m_elements - first))
@@ -245,29 +251,27 @@ private:
                                std::int64_t end_ms) {
         const SeriesState& state = m_store.series[stream.first_series + slot];
         if (state.count == 0) return;
-        if (is_before_start(state.newest.time_ms(), start_ms)) return;  // it ended before
-        if (rate_of_rising(function, stream, slot, labels, start_ms, end_ms)) return;
+        if (is_before_start(state.newest_ms, start_ms)) return;  // it ended before
+        if (rate_of_steady(function, stream, slot, labels, start_ms, end_ms)) return;
         std::uint32_t newest = 0, generation = state.generation;
-        while (newest < state.count && sample_from_newest(m_store, stream, slot, newest).time_ms() > end_ms) {
-            if (sample_from_newest(m_store, stream, slot, newest).kind() == SampleKind::gone) --generation;
-            ++newest;
+        for (; newest < state.count; ++newest) {
+            const SampleRun run = run_from_newest(m_store, stream, slot, newest);
+            if (run.first_ms() <= end_ms) break;
+            if (run.kind() == SampleKind::gone) --generation;
         }
         std::uint32_t past_oldest = newest;
-        while (past_oldest < state.count) {
-            const MetricSample& sample = sample_from_newest(m_store, stream, slot, past_oldest);
-            if (is_before_start(sample.time_ms(), start_ms)) break;
-            if (sample.kind() == SampleKind::gone) --generation;
-            ++past_oldest;
+        for (; past_oldest < state.count; ++past_oldest) {
+            const SampleRun run = run_from_newest(m_store, stream, slot, past_oldest);
+            if (is_before_start(last_ms(state, run), start_ms)) break;
+            if (run.kind() == SampleKind::gone) --generation;
         }
-        if (past_oldest == state.count && state.lost) return fail(PromqlStatus::history_too_short);
+        if (past_oldest == state.count && is_beginning_lost(stream, slot, start_ms))
+            return fail(PromqlStatus::history_too_short);
         std::int32_t count = 0;
         for (std::uint32_t back = past_oldest; back > newest; --back) {
-            const MetricSample& sample = sample_from_newest(m_store, stream, slot, back - 1);
-            if (sample.kind() == SampleKind::value) {
-                if (!fits(count + 1)) return;
-                m_workspace.points[count++] = {sample.time_ms(), sample.value};
-            }
-            const bool gone = sample.kind() == SampleKind::gone;
+            const SampleRun run = run_from_newest(m_store, stream, slot, back - 1);
+            if (run.kind() == SampleKind::value && !take_points(state, run, start_ms, end_ms, count)) return;
+            const bool gone = run.kind() == SampleKind::gone;
             if (count > 0 && (gone || back - 1 == newest)) {
                 PromqlElement e{labels,
                                 stream.first_pod < 0 ? -1 : stream.first_pod + slot,
@@ -284,65 +288,92 @@ private:
         }
     }
 
+    /// How many samples of a run, without the first, are not after `at_ms`; the first is not.
+    WT_HD static std::int64_t samples_until(const SeriesState& state, const SampleRun& run, std::int64_t at_ms) {
+        if (run.repeats() == 0) return 0;
+        const std::int64_t steps = (at_ms - run.first_ms()) / state.step_ms;
+        return steps < run.repeats() ? steps : run.repeats();
+    }
+    /// How many samples of a run come before the window.
+    WT_HD std::int64_t samples_before(const SeriesState& state, const SampleRun& run, std::int64_t start_ms) const {
+        if (!is_before_start(run.first_ms(), start_ms)) return 0;
+        if (run.repeats() == 0) return 1;
+        const bool counts_start = m_program.semantics == PromqlSemantics::prometheus_2;
+        return (start_ms - run.first_ms() - (counts_start ? 1 : 0)) / state.step_ms + 1;
+    }
+    /// Adds the samples of a run that are in the window to the workspace's points. False when there is no room.
+    WT_HD bool take_points(const SeriesState& state, const SampleRun& run, std::int64_t start_ms, std::int64_t end_ms,
+                           std::int32_t& count) {
+        const std::int64_t to = samples_until(state, run, end_ms);
+        for (std::int64_t i = samples_before(state, run, start_ms); i <= to; ++i) {
+            if (!fits(count + 1)) return false;
+            m_workspace.points[count++] = {run.first_ms() + i * state.step_ms, run.value};
+        }
+        return true;
+    }
+    /// Whether samples of a window that begins at `start_ms` may have been overwritten.
+    WT_HD bool is_beginning_lost(const StreamPlan& stream, std::int32_t slot, std::int64_t start_ms) const {
+        const SeriesState& state = m_store.series[stream.first_series + slot];
+        return state.lost &&
+               !is_before_start(run_from_newest(m_store, stream, slot, state.count - 1).first_ms(), start_ms);
+    }
+
     /// rate() and its like of a window that ends with the newest sample and in which one pod's counter only rose,
-    /// as it nearly always is: the first and the last sample and their number are all that counts. False where the
-    /// window is another one.
-    WT_HD bool rate_of_rising(PromqlRangeFunction function, const StreamPlan& stream, std::int32_t slot,
+    /// scraped in step, as it nearly always is: the first and the last sample and their number are all that counts.
+    /// False where the window is another one.
+    WT_HD bool rate_of_steady(PromqlRangeFunction function, const StreamPlan& stream, std::int32_t slot,
                               std::int32_t labels, std::int64_t start_ms, std::int64_t end_ms) {
         using F = PromqlRangeFunction;
         if (function != F::rate && function != F::increase && function != F::delta) return false;
         const SeriesState& state = m_store.series[stream.first_series + slot];
-        const std::uint32_t rising = state.rising < state.count ? state.rising : state.count;
-        if (rising < 2) return false;
-        const MetricSample last = state.newest;
-        if (last.time_ms() > end_ms || is_before_start(last.time_ms(), start_ms)) return false;
-        const std::uint32_t inside = first_before(stream, slot, start_ms, rising, last.time_ms());
-        // What is older than the rising run may be inside as well.
-        if (inside == rising && inside < state.count &&
-            !is_before_start(sample_from_newest(m_store, stream, slot, inside).time_ms(), start_ms))
-            return false;
-        if (inside == state.count && state.lost) {
-            fail(PromqlStatus::history_too_short);
-            return true;
+        if (state.steady == 0 || state.newest_ms > end_ms) return false;
+        const std::uint32_t steady = state.steady < state.count ? state.steady : state.count;
+        SampleRun run = state.newest;
+        if (!is_before_start(run.first_ms(), start_ms)) {
+            const std::uint32_t back = oldest_inside(stream, slot, start_ms, steady);
+            run = run_from_newest(m_store, stream, slot, back);
+            if (back + 1 == steady && !is_before_start(run.first_ms(), start_ms)) {
+                if (steady == state.count && state.lost) {
+                    fail(PromqlStatus::history_too_short);
+                    return true;
+                }
+                // What is older than the steady runs may be inside as well.
+                if (steady < state.count &&
+                    !is_before_start(last_ms(state, run_from_newest(m_store, stream, slot, steady)), start_ms))
+                    return false;
+            }
         }
-        if (inside < 2) return true;  // a single sample has no rate
-        const MetricSample first = sample_from_newest(m_store, stream, slot, inside - 1);
-        const double value =
-            extrapolate({first.time_ms(), first.value}, {last.time_ms(), last.value}, static_cast<std::int32_t>(inside),
-                        last.value - first.value, start_ms, end_ms, function != F::delta, function == F::rate,
-                        m_program.semantics);
+        const std::int64_t first_ms = run.first_ms() + samples_before(state, run, start_ms) * state.step_ms;
+        if (first_ms >= state.newest_ms) return true;  // a single sample has no rate
+        const double change = state.newest.value - run.value;
+        double value = 0;
+        if (change != 0)
+            value = extrapolate({first_ms, run.value}, {state.newest_ms, state.newest.value},
+                                static_cast<std::int32_t>((state.newest_ms - first_ms) / state.step_ms) + 1, change,
+                                start_ms, end_ms, function != F::delta, function == F::rate, m_program.semantics);
         add_element({labels, stream.first_pod < 0 ? -1 : stream.first_pod + slot,
                      stream.first_pod < 0 ? 0 : state.generation, 0, value, m_now_ms});
         return true;
     }
 
-    /// How many of the newest `count` >= 2 samples are not before `start_ms`; the newest, at `newest_ms`, is not.
-    /// Scrapes come at even distances, so the first guess is nearly always right; else by bisection.
-    WT_HD std::uint32_t first_before(const StreamPlan& stream, std::int32_t slot, std::int64_t start_ms,
-                                     std::uint32_t count, std::int64_t newest_ms) const {
+    /// The oldest of the newest `steady` runs that has a sample in the window; the newest has. In strides that
+    /// double, then by bisection: few runs are looked at, and the newest ones first.
+    WT_HD std::uint32_t oldest_inside(const StreamPlan& stream, std::int32_t slot, std::int64_t start_ms,
+                                      std::uint32_t steady) const {
+        const SeriesState& state = m_store.series[stream.first_series + slot];
         const auto is_inside = [&](std::uint32_t back) {
-            return !is_before_start(sample_from_newest(m_store, stream, slot, back).time_ms(), start_ms);
+            return !is_before_start(last_ms(state, run_from_newest(m_store, stream, slot, back)), start_ms);
         };
-        const std::int64_t distance = m_store.series[stream.first_series + slot].distance_ms;
-        std::uint32_t inside = 1, outside = count;  // sample inside - 1 is inside; sample outside is not, or not known
-        if (distance > 0) {
-            const std::int64_t guess = (newest_ms - start_ms) / distance;
-            const std::uint32_t at = guess + 1 < static_cast<std::int64_t>(count) ? static_cast<std::uint32_t>(guess) + 1
-                                                                                  : count - 1;
-            for (std::uint32_t back = at; back + 2 > at && back > 0; --back) {
-                if (is_inside(back)) {
-                    inside = back + 1;
-                    break;
-                }
-                outside = back;
-            }
-        }
-        while (inside < outside) {
-            const std::uint32_t middle = (inside + outside) / 2;
-            if (is_inside(middle))
-                inside = middle + 1;
+        std::uint32_t inside = 0, outside = steady;
+        for (std::uint32_t stride = 1; inside + stride < outside; stride *= 2) {
+            if (is_inside(inside + stride))
+                inside += stride;
             else
-                outside = middle;
+                outside = inside + stride;
+        }
+        while (inside + 1 < outside) {
+            const std::uint32_t middle = (inside + outside) / 2;
+            (is_inside(middle) ? inside : outside) = middle;
         }
         return inside;
     }

@@ -25,6 +25,14 @@ struct PromqlLabelMap {
         }
         return true;
     }
+    /// Whether an element that is not dropped has the identity of `group` once it is mapped.
+    WT_HD bool is_in(const PromqlElement& e, const PromqlElement& group) const {
+        const std::int32_t word = words == nullptr ? 2 * e.labels + 1 : words[e.labels];
+        if (word < 0) return e.labels == group.labels && e.pod == group.pod && e.generation == group.generation;
+        if (word >> 1 != group.labels) return false;
+        return (word & 1) == 0 ? group.pod == -1 && group.generation == 0
+                               : e.pod == group.pod && e.generation == group.generation;
+    }
 };
 
 WT_HD inline PromqlLabelMap label_map(const PromqlProgramView& program, std::int32_t table) {
@@ -189,10 +197,7 @@ WT_HD inline std::int32_t aggregate(PromqlAggregate function, PromqlElement* ele
         PromqlHeap heap{points, 0, function == PromqlAggregate::topk};
         std::int32_t members = 0;
         for (std::int32_t j = i; j < count; ++j) {
-            if (elements[j].mark != 0) continue;
-            PromqlElement other = elements[j];
-            (void)groups.apply(other);
-            if (!same_labels(group, other)) continue;
+            if (elements[j].mark != 0 || !groups.is_in(elements[j], group)) continue;
             elements[j].mark = 1;
             if (selects)
                 heap.offer({j, elements[j].value}, limit);

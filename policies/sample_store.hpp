@@ -14,30 +14,43 @@ enum class SampleKind : std::uint8_t {
     gone,   ///< the pod vanished: stale, and what follows in the slot belongs to another pod (another series)
 };
 
-/// One scraped sample. Prometheus keeps time in milliseconds, so do we; the kind sits in the low two bits.
-struct MetricSample {
+/// One scraped sample, or several in a row: of one value, each the series' `step_ms` after the one before, as a target
+/// gives them that nothing happens to. Prometheus keeps time in milliseconds, so do we; the stamp holds the first
+/// one's time, how many more follow (12 bits) and the kind (2 bits). A marker stands alone.
+struct SampleRun {
+    static constexpr std::uint32_t most_repeats = 0xfffu;
+
     std::int64_t stamp = 0;
     double value = 0;
 
-    WT_HD std::int64_t time_ms() const { return stamp >> 2; }
+    WT_HD static SampleRun of(std::int64_t time_ms, double value, SampleKind kind) {
+        return {time_ms * (std::int64_t{1} << 14) + static_cast<std::int64_t>(kind), value};
+    }
+    WT_HD std::int64_t first_ms() const { return stamp >> 14; }
+    WT_HD std::uint32_t repeats() const { return static_cast<std::uint32_t>(stamp >> 2) & most_repeats; }
     WT_HD SampleKind kind() const { return static_cast<SampleKind>(stamp & 3); }
+    WT_HD void repeat() { stamp += 4; }
 };
 
-/// The ring of one series: `count` samples end before `next` (both below the stream's capacity, cyclic).
+/// One series: `count` runs, the newest of them here, those before it in a ring that ends before `next`.
 struct SeriesState {
     std::uint32_t next = 0;
     std::uint32_t count = 0;
     std::uint32_t generation = 0;  ///< how many pods have left this slot
-    std::uint32_t rising = 0;      ///< the newest so many entries are values of one pod, none below the one before
-    MetricSample newest;           ///< of the ring: nearly every query asks for it
-    std::int64_t distance_ms = 0;  ///< between it and the one before
-    bool lost = false;             ///< the ring has overwritten entries: older ones than it holds are not known
+    std::uint32_t steady = 0;  ///< the newest so many runs are values of one pod, each `step_ms` after the one before
+                               ///< it and none below it
+    SampleRun newest;
+    std::int64_t newest_ms = 0;   ///< when its last sample was taken
+    std::uint32_t step_ms = 0;    ///< of all runs with repeats; without any the last distance of two samples
+    std::uint32_t repeating = 0;  ///< how many runs have repeats
+    std::int32_t slots_in_use = 0;  ///< in a stream's first series: all slots with samples lie below
+    bool lost = false;            ///< the ring has overwritten runs: older ones than it holds are not known
 };
 
 /// A stream is one metric family of one workload with one value of the family's own dimension (a bucket's
 /// `le`, a `reason`): `slots` series, one per pod slot, or a single one when the metric is not per pod.
 /// Series of stream s are [first_series, first_series + slots), their rings lie one after another from
-/// first_sample on, `capacity` samples each.
+/// first_sample on, `capacity` runs each.
 struct StreamPlan {
     std::int32_t family = 0;
     std::int32_t workload = -1;  ///< -1: of no workload
@@ -53,17 +66,17 @@ struct StreamPlan {
 struct SampleStoreView {
     const StreamPlan* streams = nullptr;
     const SeriesState* series = nullptr;
-    const MetricSample* samples = nullptr;
+    const SampleRun* samples = nullptr;
     std::int32_t stream_count = 0;
     std::int64_t epoch_ms = 0;
 };
 
 /// What the scraper writes. The memory is the trial's: `series` holds the layout's series_count states,
-/// `samples` its sample_count samples; value-initialised states are an empty store.
+/// `samples` its sample_count runs; value-initialised states are an empty store.
 struct SampleStore {
     const StreamPlan* streams = nullptr;
     SeriesState* series = nullptr;
-    MetricSample* samples = nullptr;
+    SampleRun* samples = nullptr;
     std::int32_t stream_count = 0;
     std::int64_t epoch_ms = 0;
 
@@ -75,15 +88,56 @@ WT_HD constexpr std::int64_t to_unix_ms(std::int64_t epoch_ms, Tick at) {
     return epoch_ms + at.count / ticks_per_millisecond;
 }
 
-/// The sample `back` entries before the newest (0 = newest). Requires back < state.count.
-WT_HD inline const MetricSample& sample_from_newest(const SampleStoreView& store, const StreamPlan& stream,
-                                                    std::int32_t slot, std::uint32_t back) {
+/// The run `back` runs before the newest (0 = newest). Requires back < state.count.
+WT_HD inline SampleRun run_from_newest(const SampleStoreView& store, const StreamPlan& stream, std::int32_t slot,
+                                       std::uint32_t back) {
     const SeriesState& state = store.series[stream.first_series + slot];
-    const std::uint32_t capacity = static_cast<std::uint32_t>(stream.capacity);
-    std::uint32_t at = state.next + capacity - 1 - back;
-    if (at >= capacity) at -= capacity;
+    if (back == 0) return state.newest;
+    const std::uint32_t at =
+        state.next >= back ? state.next - back : state.next + static_cast<std::uint32_t>(stream.capacity) - back;
     return store.samples[stream.first_sample + std::int64_t{slot} * stream.capacity + at];
 }
+
+/// When a run's last sample was taken.
+WT_HD inline std::int64_t last_ms(const SeriesState& state, const SampleRun& run) {
+    return run.first_ms() + std::int64_t{run.repeats()} * state.step_ms;
+}
+
+/// A hint that memory is touched soon; a GPU hides its waits by itself.
+WT_HD inline void expect_memory([[maybe_unused]] const void* at) {
+#ifndef __CUDA_ARCH__
+    __builtin_prefetch(at);
+#endif
+}
+
+/// Tells the memory that the run before the newest is asked for soon.
+WT_HD inline void expect_reading(const SampleStoreView& store, const StreamPlan& stream, std::int32_t slot) {
+    const SeriesState& state = store.series[stream.first_series + slot];
+    const std::uint32_t back = state.next == 0 ? static_cast<std::uint32_t>(stream.capacity) - 1 : state.next - 1;
+    expect_memory(&store.samples[stream.first_sample + std::int64_t{slot} * stream.capacity + back]);
+}
+
+namespace sample_store_detail {
+
+WT_HD inline bool same_bits(double a, double b) {
+    union {
+        double value;
+        std::uint64_t bits;
+    } x{a}, y{b};
+    return x.bits == y.bits;
+}
+
+/// A sample at `time_ms`, after a sample: whether it comes `step_ms` later, which is set where nothing hangs on it.
+WT_HD inline bool comes_in_step(SeriesState& state, std::int64_t time_ms) {
+    const std::int64_t distance = time_ms - state.newest_ms;
+    if (distance == state.step_ms) return true;
+    if (state.repeating > 0 || distance > 0xffffffff) return false;
+    state.step_ms = static_cast<std::uint32_t>(distance);
+    state.steady = state.steady > 1 ? 1 : state.steady;
+    return true;
+}
+
+}  // namespace sample_store_detail
 
 /// Appends one entry. False, and nothing changed, when it is older than the newest entry or would be a
 /// second value at the same millisecond (Prometheus drops such samples too).
@@ -94,27 +148,52 @@ WT_HD inline const MetricSample& sample_from_newest(const SampleStoreView& store
     const std::int64_t time_ms = to_unix_ms(store.epoch_ms, at);
     bool goes_on = false;
     if (state.count > 0) {
-        const MetricSample& newest = state.newest;
-        if (time_ms < newest.time_ms()) return false;
-        if (time_ms == newest.time_ms() && newest.kind() != SampleKind::gone && kind == SampleKind::value)
-            return false;
-        goes_on = newest.kind() == SampleKind::value && !(value < newest.value);
-    }
-    MetricSample& place =
-        store.samples[stream.first_sample + std::int64_t{slot} * stream.capacity + state.next];
-    if (state.count == static_cast<std::uint32_t>(stream.capacity)) {
-        state.lost = true;  // not what it was: the place is cold, and most of an append is spent waiting for it
+        const SampleKind before = state.newest.kind();
+        if (time_ms < state.newest_ms) return false;
+        if (time_ms == state.newest_ms && before != SampleKind::gone && kind == SampleKind::value) return false;
+        if (before == SampleKind::value && kind == SampleKind::value &&
+            sample_store_detail::comes_in_step(state, time_ms)) {
+            const std::uint32_t repeats = state.newest.repeats();
+            if (sample_store_detail::same_bits(value, state.newest.value) && repeats < SampleRun::most_repeats) {
+                if (repeats == 0) ++state.repeating;
+                state.newest.repeat();
+                state.newest_ms = time_ms;
+                return true;
+            }
+            goes_on = !(value < state.newest.value);
+        }
+        SampleRun& place = store.samples[stream.first_sample + std::int64_t{slot} * stream.capacity + state.next];
+        if (state.count == static_cast<std::uint32_t>(stream.capacity) + 1) {
+            state.lost = true;
+            if (place.repeats() > 0) --state.repeating;
+        } else {
+            ++state.count;
+        }
+        place = state.newest;
+        state.next = state.next + 1 == static_cast<std::uint32_t>(stream.capacity) ? 0 : state.next + 1;
     } else {
-        ++state.count;
+        state.count = 1;
+        SeriesState& first = store.series[stream.first_series];
+        if (first.slots_in_use <= slot) first.slots_in_use = slot + 1;
     }
-    place.stamp = time_ms * 4 + static_cast<std::int64_t>(kind);
-    place.value = value;
-    state.distance_ms = time_ms - state.newest.time_ms();
-    state.newest = place;
-    state.next = state.next + 1 == static_cast<std::uint32_t>(stream.capacity) ? 0 : state.next + 1;
-    state.rising = kind != SampleKind::value ? 0 : goes_on ? state.rising + 1 : 1;
+    state.newest = SampleRun::of(time_ms, value, kind);
+    state.newest_ms = time_ms;
+    state.steady = kind != SampleKind::value ? 0 : goes_on ? state.steady + 1 : 1;
     if (kind == SampleKind::gone) ++state.generation;
     return true;
+}
+
+/// Appends the newest value once more, as an unchanged target gives it. Requires that the series has not ended.
+WT_HD inline void repeat_newest(SampleStore& store, std::int32_t stream_index, std::int32_t slot, Tick at) {
+    SeriesState& state = store.series[store.streams[stream_index].first_series + slot];
+    const std::int64_t time_ms = to_unix_ms(store.epoch_ms, at);
+    const std::uint32_t repeats = state.newest.repeats();
+    if (repeats == 0 || repeats == SampleRun::most_repeats || time_ms != state.newest_ms + state.step_ms) {
+        (void)try_append(store, stream_index, slot, at, state.newest.value);
+        return;
+    }
+    state.newest.repeat();
+    state.newest_ms = time_ms;
 }
 
 /// Ends a series until its next sample, as a scrape does that failed or did not show it.

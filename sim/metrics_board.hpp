@@ -13,7 +13,9 @@ namespace windtunnel {
 /// in its monitor's interval, the exporters on a node (DCGM's, cadvisor) and those of the cluster (kube-state-metrics,
 /// queues, gateways) in Prometheus' own. A target that does not answer ends its series until it answers again.
 ///
-/// `Host` gives readings: gauges_of(pod, now), workload_reading(source, workload), responses(workload, which),
+/// A pod to whose server nothing has happened since the last scrape says what it said then, and is not asked.
+///
+/// `Host` gives readings: gauges_of(pod, now), server_rests(pod), workload_reading(source, workload), responses(workload, which),
 /// restarts_of(pod), and the fleet.
 template <class Layout>
 class MetricsBoard {
@@ -22,7 +24,7 @@ public:
         const auto series = static_cast<std::size_t>(b.scrape.series_count);
         m_store.series = arena.template take_plain<SeriesState>(series);
         m_store.samples =
-            arena.template take_plain<MetricSample>(static_cast<std::size_t>(b.scrape.sample_count));
+            arena.template take_plain<SampleRun>(static_cast<std::size_t>(b.scrape.sample_count));
         m_workspace.elements =
             arena.template take_plain<PromqlElement>(static_cast<std::size_t>(b.scrape.workspace.elements));
         m_workspace.points =
@@ -132,7 +134,10 @@ public:
             m_targets[watch.node_set].add(p);
         }
     }
+    /// A request comes to its server: from now on it says something else.
+    WT_HD void server_works(std::uint32_t p) { m_pods[p].quiet = false; }
     WT_HD void count_finished(std::uint32_t p, FinishedReason reason) {
+        m_pods[p].quiet = false;
         ++m_pods[p].finished[static_cast<std::size_t>(reason)];
     }
     /// A request has been answered in full, after `e2el` at its server.
@@ -157,6 +162,7 @@ public:
     /// So many observations (`weight`) of a duration, or of a number of tokens.
     WT_HD_COLD void observe(std::uint32_t p, HistogramKind kind, Tick value, std::int64_t weight = 1) {
         const Blueprint& b = *m_blueprint;
+        m_pods[p].quiet = false;
         for (std::size_t h = 0; h < b.histograms.size(); ++h) {
             const HistogramPlan& plan = b.histograms[h];
             if (plan.kind != kind) continue;
@@ -287,6 +293,9 @@ private:
     };
 
     struct PodWatch {
+        std::uint16_t own_set = no_set, node_set = no_set;  ///< which of m_targets it is in
+        bool was_up = false;  ///< at the last scrape of its own /metrics
+        bool quiet = false;   ///< its own /metrics say what they said at the last scrape, until a request comes
         ServerGauges gauges;  ///< at the last scrape of its own /metrics
         Tick started;         ///< its engine
         Tick busy_before, looked_at;  ///< the node's exporters' last look
@@ -297,7 +306,6 @@ private:
         std::int64_t cpu_milli = 0;
         std::uint64_t finished[finished_reasons] = {};
         std::int64_t blocks = 1;
-        std::uint16_t own_set = no_set, node_set = no_set;  ///< which of m_targets it is in
     };
 
     [[nodiscard]] WT_HD std::uint32_t draw_phase(StreamPurpose purpose, std::uint32_t entity,
@@ -317,12 +325,30 @@ private:
     template <class Host>
     WT_HD_COLD void scrape_phase(const Host& host, std::uint32_t loop, std::uint32_t phase, Tick now) {
         const IndexSet<Layout>& own = m_targets[loop * scrape_phases + phase];
-        for (std::uint32_t p = own.first(); p != no_index; p = own.next(p + 1)) scrape_pod(host, p, now);
+        std::uint32_t ahead = own.first();  // where they are in memory has nothing to do with when they are scraped
+        for (int i = 0; i < 4 && ahead != no_index; ++i, ahead = own.next(ahead + 1)) expect_scrape(host, ahead);
+        for (std::uint32_t p = own.first(); p != no_index; p = own.next(p + 1)) {
+            if (ahead != no_index) {
+                expect_scrape(host, ahead);
+                ahead = own.next(ahead + 1);
+            }
+            scrape_pod(host, p, now);
+        }
         if (loop != 0) return;
         const IndexSet<Layout>& on_nodes = m_targets[m_blueprint->scrape_loops.size() * scrape_phases + phase];
         for (std::uint32_t p = on_nodes.first(); p != no_index; p = on_nodes.next(p + 1)) scrape_node_of(host, p, now);
         for (std::uint32_t w = 0; w < m_blueprint->workloads.size(); ++w)
             if (m_streams[w].phase == phase) scrape_cluster(host, w, now);
+    }
+
+    /// Tells the memory what scrape_pod is about to touch.
+    template <class Host>
+    WT_HD void expect_scrape(const Host& host, std::uint32_t p) const {
+        const std::uint32_t workload = host.pod(p).workload;
+        expect_memory(&m_pods[p]);
+        for (std::int32_t s = m_streams[workload].own; s != no_stream; s = m_next[s])
+            expect_memory(&m_store.series[m_store.streams[s].first_series +
+                                          static_cast<std::int32_t>(p - m_blueprint->workloads[workload].first_pod)]);
     }
 
     /// A pod's own /metrics. Until its engine runs, and while it is cut off, it is not up and its series end.
@@ -333,11 +359,22 @@ private:
         const auto slot = static_cast<std::int32_t>(p - b.workloads[pod.workload].first_pod);
         const std::int32_t server = host.server_of(p);
         const bool up = pod.serves() && server >= 0 && !is_out(OutageKind::workload, pod.workload, now);
-        if (up) {
-            m_pods[p].gauges = host.gauges_of(p, max(now, Tick{}));
-            m_pods[p].blocks = b.servers[static_cast<std::size_t>(server)].usable_blocks *
-                               b.servers[static_cast<std::size_t>(server)].data_parallel;
+        PodWatch& watch = m_pods[p];
+        if (up && watch.quiet) {
+            for (std::int32_t s = m_streams[pod.workload].own; s != no_stream; s = m_next[s])
+                repeat_newest(m_store, s, slot, now);
+            return;
         }
+        watch.quiet = false;
+        if (up) {
+            const ServerGauges gauges = host.gauges_of(p, max(now, Tick{}));
+            watch.quiet = watch.was_up && gauges == watch.gauges && gauges.running == 0 && gauges.waiting == 0 &&
+                          host.server_rests(p);
+            watch.gauges = gauges;
+            watch.blocks = b.servers[static_cast<std::size_t>(server)].usable_blocks *
+                           b.servers[static_cast<std::size_t>(server)].data_parallel;
+        }
+        watch.was_up = up;
         for (std::int32_t s = m_streams[pod.workload].own; s != no_stream; s = m_next[s]) {
             const StreamSource& source = b.stream_sources[static_cast<std::size_t>(s)];
             if (source.source == SeriesKind::up)

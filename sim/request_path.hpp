@@ -228,6 +228,7 @@ protected:
             return attempt_failed(index, RequestEnd::failed, m_now);
         }
         if (m_blueprint.most_turns > 1) static_cast<Self*>(this)->engine_works(p, true);
+        if (m_board.enabled()) m_board.server_works(p);
         m_servers[p].arrive(m_jobs, index, m_now, seen_from(p));
         m_server_calendar.set(p, m_servers[p].next_change());
     }
@@ -591,8 +592,7 @@ protected:
     Tick m_last_step{-1};  ///< the last tick at which a step ended, and of which replica
     std::uint32_t m_last_replica = 0;
     std::uint64_t m_cursor = 0;  ///< next request of the workload
-    std::uint32_t m_in_flight = 0;
-    std::uint32_t m_dispatches = 0;
+    std::uint32_t m_in_flight = 0, m_dispatches = 0;
     std::uint32_t m_release_head = 0, m_release_count = 0;
 };
 

@@ -224,6 +224,8 @@ public:
     [[nodiscard]] WT_HD ServerGauges gauges_of(std::uint32_t p, Tick now) const {
         return m_servers[p].gauges(m_jobs, now);
     }
+    /// Whether its server has nothing to do until a request comes.
+    [[nodiscard]] WT_HD bool server_rests(std::uint32_t p) const { return m_servers[p].next_change() == never; }
     [[nodiscard]] WT_HD double workload_reading(SeriesKind source, std::uint32_t w) const {
         switch (source) {
             case SeriesKind::queue_length:

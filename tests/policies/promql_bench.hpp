@@ -86,7 +86,7 @@ public:
     std::vector<PromqlProgram> programs;
     SampleLayout layout;
     std::vector<SeriesState> series;
-    std::vector<MetricSample> samples;
+    std::vector<SampleRun> samples;
     std::vector<PromqlElement> elements;
     std::vector<PromqlPoint> points;
     PromqlWorkspace workspace;

@@ -26,10 +26,13 @@ std::vector<double> rates_by_hand(const Bench& bench, std::size_t stream_index, 
             points.clear();
         };
         for (std::uint32_t back = state.count; back-- > 0;) {
-            const MetricSample& sample = sample_from_newest(bench.store.view(), stream, slot, back);
-            if (sample.time_ms() < start || sample.time_ms() > end) continue;
-            if (sample.kind() == SampleKind::gone) flush();
-            if (sample.kind() == SampleKind::value) points.push_back({sample.time_ms(), sample.value});
+            const SampleRun run = run_from_newest(bench.store.view(), stream, slot, back);
+            for (std::uint32_t i = 0; i <= run.repeats(); ++i) {
+                const std::int64_t time_ms = run.first_ms() + std::int64_t{i} * state.step_ms;
+                if (time_ms < start || time_ms > end) continue;
+                if (run.kind() == SampleKind::gone) flush();
+                if (run.kind() == SampleKind::value) points.push_back({time_ms, run.value});
+            }
         }
         flush();
     }
@@ -79,6 +82,50 @@ TEST_CASE("promql: rates that look at a window's ends are those that look at eve
         }
     }
     CHECK(compared > 5000);
+}
+
+TEST_CASE("promql: a value that is scraped again and again is kept once, with the times of all its samples") {
+    Bench bench{small_catalog()};
+    const std::size_t count = bench.add("count_over_time(vllm:num_requests_waiting{deployment=\"chat\"}[2m])");
+    const std::size_t stamp = bench.add("timestamp(vllm:num_requests_waiting{deployment=\"chat\"} offset 70s)");
+    const std::size_t sum = bench.add("sum_over_time(vllm:num_requests_waiting{deployment=\"chat\"}[2m])");
+    bench.open();
+    // 40 scrapes from 15 s to 600 s: 3 in the first 20, then 5.
+    for (int i = 1; i <= 40; ++i) bench.put(waiting, chat, 0, 0, seconds(15 * i), i <= 20 ? 3 : 5);
+    const SeriesState& state = bench.series[0];
+    CHECK(state.count == 2);
+    CHECK(run_from_newest(bench.store.view(), bench.layout.streams[0], 0, 1).repeats() == 19);
+    // 2.x counts both ends: at 600 s the window holds 480, 495 ... 600: nine. 70 s before it the latest is 525.
+    CHECK(bench.value(count, seconds(600)) == 9);
+    CHECK(bench.value(stamp, seconds(600)) == 525);
+    // At 607 s: 495 ... 600, eight, of 5 each.
+    CHECK(bench.value(sum, seconds(607)) == 40);
+    // A scrape that comes late begins a run of its own, and so does -0, which is not 0 to the last bit.
+    bench.put(waiting, chat, 0, 0, seconds(617), 5);
+    bench.put(waiting, chat, 0, 0, seconds(632), 5);
+    CHECK(state.count == 3);
+    bench.put(waiting, chat, 0, 0, seconds(647), 0.0);
+    bench.put(waiting, chat, 0, 0, seconds(662), -0.0);
+    CHECK(state.count == 5);
+    CHECK(bench.value(count, seconds(662)) == 8);  // 542: 555, 570, 585, 600, 617, 632, 647, 662
+}
+
+TEST_CASE("promql: a value that stays for ever is kept in few runs, and a date far off is a time like others") {
+    Bench bench{small_catalog()};
+    bench.epoch_ms = 253'370'764'800'000;  // 9999-01-01
+    const std::size_t count = bench.add("count_over_time(vllm:num_requests_waiting{deployment=\"chat\"}[2m])");
+    const std::size_t rate = bench.add("rate(vllm:generation_tokens_total{deployment=\"chat\"}[2m])");
+    bench.open();
+    for (int i = 0; i < 10'000; ++i) {
+        bench.put(waiting, chat, 0, 0, seconds(15 * i), 2);
+        bench.put(tokens, chat, 0, 0, seconds(15 * i), 7);
+        bench.put(tokens, chat, 0, 1, seconds(15 * i), 7 + (i == 9'999 ? 60 : 0));
+    }
+    CHECK(bench.series[0].count == 3);  // of 4096, 4096 and 1808 samples
+    const Tick last = seconds(15 * 9'999);
+    CHECK(bench.value(count, last) == 9);
+    // Nothing in the first series; in the second 60 within the 120 s from the first sample to the last.
+    CHECK(bench.values(rate, last) == std::vector<double>{0, 0.5});
 }
 
 TEST_CASE("promql: a query that is asked for one workload's pods reads no other's series") {

@@ -390,7 +390,7 @@ TEST_CASE("promql: too little memory or history is said, never hidden") {
     bench.programs[all].workspace.elements = 1;
     CHECK(bench.run(all, seconds(15)).status == PromqlStatus::workspace_overflow);
     // Scraped every second instead of every 15 s, the ring no longer reaches back ten minutes.
-    for (int s = 16; s < 700; ++s) bench.put(waiting, chat, 0, 0, seconds(s), 1);
+    for (int s = 16; s < 700; ++s) bench.put(waiting, chat, 0, 0, seconds(s), s % 2);
     CHECK(bench.run(longest, seconds(700)).status == PromqlStatus::history_too_short);
     CHECK_FALSE(is_query_error(PromqlStatus::history_too_short));
 }
