@@ -1,5 +1,5 @@
 #pragma once
-#include "models/engine_schedule.hpp"
+#include "models/prefill_first.hpp"
 
 namespace windtunnel {
 
@@ -67,7 +67,9 @@ public:
 
     [[nodiscard]] WT_HD Tick next_change() const { return m_until; }
     /// Requests it holds, queued or running.
-    [[nodiscard]] WT_HD std::uint32_t in_flight() const { return m_running + m_waiting.size; }
+    [[nodiscard]] WT_HD std::uint32_t in_flight() const { return m_running + m_waiting.size + m_swap.size(); }
+    /// It has raised an error that it does not survive (V0 without swap space left): its process is to be killed.
+    [[nodiscard]] WT_HD bool died() const { return m_swap.overrun(); }
     /// What vLLM balances data parallel engines by.
     [[nodiscard]] WT_HD std::uint32_t load() const { return m_running + 4 * m_waiting.size; }
     [[nodiscard]] WT_HD std::int64_t free_blocks() const { return m_blocks.free(); }
@@ -167,6 +169,7 @@ public:
             if (on_its_way(job) || (job.state == JobState::stalled && job.last_token > now)) --job.outputs;
             sink.lost(index, now);
         }
+        for (; !m_swap.empty(); m_swap.take_first(pool)) sink.lost(m_swap.first(), now);
         while (!m_waiting.empty()) {
             const JobIndex index = m_waiting.pop_front(pool);
             Job& job = pool[index];
@@ -188,6 +191,8 @@ public:
         const std::int64_t steps = m_activity == Activity::decoding ? steps_done_by(now) : 0;
         g.running = m_running;
         g.waiting = m_waiting_at_boundary;
+        g.swapped = m_swap.size();
+        g.swap_blocks = m_swap.used_blocks();
         if (steps > 0) {  // a later boundary of the jump: it saw the arrivals up to then
             const Tick boundary = m_from + duration(steps);
             g.waiting = m_waiting.size;
@@ -211,7 +216,7 @@ private:
     using Schedule::m_batch, Schedule::m_blocks, Schedule::m_config, Schedule::m_done, Schedule::m_done_count;
     using Schedule::m_landing, Schedule::m_landing_count, Schedule::m_order, Schedule::m_order_size;
     using Schedule::m_preempted, Schedule::m_running, Schedule::m_totals, Schedule::m_waiting;
-    using Schedule::m_wait_count, Schedule::m_wait_rows, Schedule::m_waits;
+    using Schedule::m_swap, Schedule::m_wait_count, Schedule::m_wait_rows, Schedule::m_waits;
     using Schedule::trim_order, Schedule::lands, Schedule::drop, Schedule::schedule,
         Schedule::insert_by_priority;
     using typename Schedule::Step;
@@ -404,6 +409,14 @@ private:
             sink.aborted(index, now);
         }
         trim_order();
+        for (JobIndex i = m_swap.first(); i != no_job;) {
+            const JobIndex after = pool[i].next;
+            if (pool[i].aborted) {
+                m_swap.drop(pool, i);
+                sink.aborted(i, now);
+            }
+            i = after;
+        }
         for (JobIndex i = m_waiting.head; i != no_job;) {
             const JobIndex after = pool[i].next;
             if (pool[i].aborted) {
@@ -480,6 +493,11 @@ private:
         }
         if (fault.broken()) return;
         m_waiting_at_boundary = m_waiting.size;
+        if (died()) {
+            m_activity = Activity::idle;
+            m_until = never;
+            return;
+        }
         if (!m_current.there) return rest_or_pause(fault, now);
         m_activity = m_current.decodes ? Activity::decoding : Activity::mixed;
         m_until = now + m_current.time;
@@ -494,7 +512,7 @@ private:
 
     /// There is nothing to run.
     WT_HD void rest_or_pause(Fault& fault, Tick now) {
-        const bool empty = m_running == 0 && m_waiting.empty();
+        const bool empty = in_flight() == 0;
         // The door let nothing in that the pool cannot hold; one that gave way to others waits for them.
         if (!WT_CHECK(fault, empty || m_preempted)) return;
         m_activity = empty ? Activity::idle : Activity::pausing;

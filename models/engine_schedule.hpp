@@ -6,6 +6,7 @@
 #include "models/pipeline_flights.hpp"
 #include "models/server_config.hpp"
 #include "models/speculation.hpp"
+#include "models/swap_space.hpp"
 
 namespace windtunnel {
 
@@ -78,6 +79,7 @@ protected:
         m_partial = no_job;
         m_blocks.start(config);
         m_flights.start(config.pipeline_stages);
+        m_swap.start(config);
         m_totals = {};
         m_preempted = false;
     }
@@ -102,7 +104,7 @@ protected:
         step.there = false;
         step.live = 0;
         m_preempted = false;
-        if (m_running == 0 && m_waiting.empty()) return;
+        if (m_running == 0 && m_waiting.empty() && m_swap.empty()) return;
         Load load;
         if (m_plain_order) {
             allocate_all(pool, fault, load, since);
@@ -125,6 +127,7 @@ protected:
             step.time =
                 m_config->mixed_step_time(load.tokens, step.rows + m_fresh_count, load.pairs, load.context);
         }
+        if (m_config->swaps) step.time += m_swap.take_time();
     }
 
     /// Part A where the order of the sequences does not matter: takes this step's blocks for the decodes and
@@ -163,40 +166,17 @@ protected:
 
     /// By priority, with a limit on prompts, with drafts, or V0.
     WT_HD_COLD void plan_otherwise(Pool& pool, Fault& fault, Load& load, Tick since) {
-        if (m_config->prefill_first) return plan_prefill_first(pool, fault, load, since);
+        if (m_config->prefill_first) return plan_prefill_first(pool, load, since);
         if (m_loose > 0 || m_batch.blocks_due() > m_blocks.free())
             allocate_in_turn(pool, fault, load, since);
         else
             allocate_all(pool, fault, load, since);
         if (!fault.broken() && !m_preempted) admit(pool, load, since);
     }
-    /// V0's step: prompts, or one token for everybody.
-    WT_HD_COLD void plan_prefill_first(Pool& pool, Fault& fault, Load& load, Tick since) {
-        load.budget = m_config->max_num_batched_tokens;
-        admit(pool, load, since);
-        m_prompts_only = load.tokens > 0;
-        if (m_prompts_only) {
-            if (m_batch.size() > m_wait_rows) m_waits[m_wait_count++] = {since, m_batch.size() - m_wait_rows};
-            m_wait_rows = m_batch.size();
-            return;
-        }
-        // Every sequence wants a free block, whether it is going to take one or not (4.3).
-        const std::int64_t due = m_batch.blocks_due();
-        if (due + 1 <= m_blocks.free()) {
-            m_blocks.take(pool, due);
-        } else {
-            for (std::uint32_t at = 0; at < m_order_size; ++at) {
-                const JobIndex index = m_order[at];
-                if (index == no_job) continue;
-                while (m_blocks.free() < 1 && at < m_order_size)
-                    preempt(pool, m_order[m_order_size - 1], since, 0);
-                if (at < m_order_size) m_blocks.take(pool, m_batch.blocks_due(pool[index]));
-            }
-        }
-        (void)fault;
-        load.tokens = load.decodes = m_batch.size();
-        load.context = m_batch.context();
-    }
+    // V0 (models/prefill_first.hpp).
+    WT_HD_COLD void plan_prefill_first(Pool& pool, Load& load, Tick since);
+    WT_HD_COLD void give_way(Pool& pool, JobIndex index, Tick since);
+    WT_HD_COLD void swap_in(Pool& pool, Load& load);
     /// One of the decode batch leaves it; when it got its last token, if it waited since.
     WT_HD_COLD Tick leave_wait(const Job& job) {
         for (std::uint32_t i = 0; i < m_wait_count; ++i) {
@@ -342,11 +322,7 @@ protected:
             job.computed = static_cast<std::uint32_t>(cached);
             compute(pool, index, chunk, load);
             job.end_step = drafting() ? static_cast<std::uint32_t>(found.blocks() + need) : 0;
-            ++m_running;
-            if (m_order_size == 2 * static_cast<std::uint32_t>(m_config->max_num_seqs)) close_gaps(pool);
-            job.place = m_order_size;
-            m_given[m_order_size] = 1;
-            m_order[m_order_size++] = index;
+            append_running(pool, index);
             if (chunk == rest) {
                 become_fresh(pool, index);
                 continue;
@@ -357,6 +333,14 @@ protected:
             else
                 m_partial = index;
         }
+    }
+
+    WT_HD void append_running(Pool& pool, JobIndex index) {
+        ++m_running;
+        if (m_order_size == 2 * static_cast<std::uint32_t>(m_config->max_num_seqs)) close_gaps(pool);
+        pool[index].place = m_order_size;
+        m_given[m_order_size] = 1;
+        m_order[m_order_size++] = index;
     }
 
     [[nodiscard]] WT_HD static std::int64_t min_of(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
@@ -567,6 +551,7 @@ protected:
     JobQueue<Layout> m_waiting;
     KvBlocks<Layout> m_blocks;
     PipelineFlights<Layout> m_flights;
+    SwapSpace<Layout> m_swap;
     JobIndex m_partial = no_job;  ///< the one job in the middle of its prefill, unless `in_turn`
     std::uint32_t m_order_size = 0;
     std::uint32_t m_fresh_count = 0, m_landing_count = 0, m_done_count = 0;

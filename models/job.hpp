@@ -15,6 +15,7 @@ enum class JobState : std::uint8_t {
     held,         ///< with none
     arriving,     ///< in its front end
     waiting,      ///< in its queue
+    swapped,      ///< in its host's memory
     prefilling,   ///< between two chunks
     fresh,        ///< in the step being scheduled, on its own, for a token; with pipeline stages: in a batch that is
                   ///< on its way

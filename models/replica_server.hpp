@@ -62,6 +62,14 @@ public:
         return all;
     }
 
+    /// One of its engines has raised an error that its process does not survive.
+    [[nodiscard]] WT_HD bool died() const {
+        if (m_plain) return m_first.died();
+        bool any = false;
+        for (std::uint32_t i = 0; i < m_ranks && !m_whole; ++i) any = any || rank(i).died();
+        return any;
+    }
+
     WT_HD void arrive(Pool& pool, JobIndex index, Tick now, Tick seen_from) {
         if (m_plain) return m_first.arrive(pool, index, now, seen_from);
         if (m_whole) return m_batches.arrive(pool, index, now);

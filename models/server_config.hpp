@@ -49,7 +49,10 @@ struct ServerConfig {
     std::int32_t capacity_milli = 1000;  ///< of what they share, in thousandths of what one can use
     std::uint8_t delay_from_pick = 0;  ///< the queue's delay counts from when an instance was free, not from the arrival
     std::uint8_t timed = 0;            ///< a batch takes batch_base + size * batch_request + tokens * batch_token
-    std::uint8_t padding[2] = {};
+    std::uint8_t swaps = 0;            ///< V0: who gives way keeps its blocks, in up to `swap_blocks` of the host's memory
+    std::uint8_t padding[1] = {};
+    std::int64_t swap_blocks = 0;
+    Tick swap_block_time;              ///< one block over the bus
     Tick queue_delay;                  ///< how long the oldest waits for others
     Tick batch_base, batch_request, batch_token;
     // Of the front end's one thread, where its CPUs are few enough to matter; all zero = they are not.
@@ -137,6 +140,7 @@ struct ServerGauges {
     std::int64_t running = 0;
     std::int64_t waiting = 0;
     std::int64_t used_blocks = 0;
+    std::int64_t swapped = 0, swap_blocks = 0;  ///< V0: requests in the host's memory, and its blocks in use
     std::uint64_t prompt_tokens = 0;  ///< counted when a request's first token is made
     std::uint64_t generation_tokens = 0;
     std::uint64_t preemptions = 0;
@@ -149,6 +153,8 @@ struct ServerGauges {
         running += other.running;
         waiting += other.waiting;
         used_blocks += other.used_blocks;
+        swapped += other.swapped;
+        swap_blocks += other.swap_blocks;
         prompt_tokens += other.prompt_tokens;
         generation_tokens += other.generation_tokens;
         preemptions += other.preemptions;

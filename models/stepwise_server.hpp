@@ -29,6 +29,9 @@ public:
         m_config = m_next_config = &config;
         m_running.clear();
         m_waiting.clear();
+        m_swapped.clear();
+        m_moved = 0;
+        m_died = false;
         m_blocks.assign(static_cast<std::size_t>(config.usable_blocks), {});
         m_free.clear();
         for (std::size_t i = 0; i < m_blocks.size(); ++i) m_free.push_back(i);
@@ -41,8 +44,9 @@ public:
 
     [[nodiscard]] Tick next_change() const { return m_until; }
     [[nodiscard]] std::uint32_t in_flight() const {
-        return static_cast<std::uint32_t>(m_running.size() + m_waiting.size());
+        return static_cast<std::uint32_t>(m_running.size() + m_swapped.size() + m_waiting.size());
     }
+    [[nodiscard]] bool died() const { return m_died; }
     [[nodiscard]] std::uint32_t load() const {
         return static_cast<std::uint32_t>(m_running.size() + 4 * m_waiting.size());
     }
@@ -86,6 +90,7 @@ public:
             return true;
         };
         std::erase_if(m_running, let_go);
+        std::erase_if(m_swapped, let_go);
         std::erase_if(m_waiting, let_go);
         const std::size_t depth = pipelined() ? m_stage_free.size() : m_config->asynchronous ? 2 : 1;  // 1.13
         while (m_flight.size() < depth && !fault.broken()) {
@@ -98,9 +103,15 @@ public:
         m_gauges.running = static_cast<std::int64_t>(m_running.size());
         m_gauges.waiting = static_cast<std::int64_t>(m_waiting.size());
         m_gauges.used_blocks = m_config->usable_blocks - std::ssize(m_free);
+        m_gauges.swapped = std::ssize(m_swapped);
+        m_gauges.swap_blocks = swap_blocks_in_use();
         m_from = now;
+        if (m_died) {
+            m_until = never;
+            return;
+        }
         m_until = m_flight.empty() ? never : pipelined() ? m_flight.front().ends : now + m_flight.front().time;
-        if (!m_flight.empty() || (m_running.empty() && m_waiting.empty())) return;
+        if (!m_flight.empty() || in_flight() == 0) return;
         if (WT_CHECK(fault, m_preempted)) m_until = now + pause_after_nothing;  // 1.13.12
     }
 
@@ -114,11 +125,12 @@ public:
             sink.lost(s.job, now);
         };
         for (const Sequence& s : m_running) lose(s);
+        for (const Sequence& s : m_swapped) lose(s);
         for (const Sequence& s : m_waiting) lose(s);
         ServerGauges totals = gauges_at(now);
         start(*m_next_config);
         m_gauges = totals;
-        m_gauges.running = m_gauges.waiting = m_gauges.used_blocks = 0;
+        m_gauges.running = m_gauges.waiting = m_gauges.used_blocks = m_gauges.swapped = m_gauges.swap_blocks = 0;
     }
 
     [[nodiscard]] ServerGauges gauges(const Pool&, Tick now) const { return gauges_at(now); }
@@ -297,13 +309,46 @@ private:
         return false;
     }
 
+    [[nodiscard]] std::int64_t swap_blocks_in_use() const {
+        std::int64_t blocks = 0;
+        for (const Sequence& s : m_swapped) blocks += blocks_for(s.computed);
+        return blocks;
+    }
+    /// 4.3: the last of the running moves its blocks to the host, if they have room there.
+    void swap_out_last() {
+        Sequence s = m_running.back();
+        const std::int64_t blocks = blocks_for(s.computed);
+        m_died = swap_blocks_in_use() + blocks > m_config->swap_blocks;
+        if (m_died) return;
+        m_running.pop_back();
+        free_blocks_of(s);
+        m_moved += blocks;
+        ++m_gauges.preemptions;
+        const auto older = [](const Sequence& a, const Sequence& b) {
+            return std::pair{std::get<1>(a.rank), std::get<2>(a.rank)} < std::pair{std::get<1>(b.rank), std::get<2>(b.rank)};
+        };
+        m_swapped.insert(std::upper_bound(m_swapped.begin(), m_swapped.end(), s, older), s);
+    }
+    void swap_in(const Pool& pool, Fault& fault) {
+        while (!m_swapped.empty() && m_running.size() < static_cast<std::size_t>(m_config->max_num_seqs)) {
+            Sequence s = m_swapped.front();
+            const std::int64_t blocks = blocks_for(s.computed);
+            if (std::ssize(m_free) - (blocks + 1) < m_config->watermark_blocks) return;
+            m_moved += blocks;
+            m_swapped.erase(m_swapped.begin());
+            (void)WT_CHECK(fault, try_allocate(pool, s, 1));
+            s.scheduled = 1;
+            m_running.push_back(s);
+        }
+    }
+
     /// V0's step: 4.1 to 4.3.
     Batch schedule_v0(const Pool& pool, Fault& fault, Tick since) {
         std::int64_t budget = m_config->max_num_batched_tokens;
         bool prompts = false;
         m_preempted = false;
         for (Sequence& s : m_running) s.scheduled = 0;
-        while (!m_waiting.empty() && m_running.size() < static_cast<std::size_t>(m_config->max_num_seqs)) {
+        while (m_swapped.empty() && !m_waiting.empty() && m_running.size() < static_cast<std::size_t>(m_config->max_num_seqs)) {
             Sequence& head = m_waiting.front();
             const std::int64_t whole = head.prompt + head.outputs;
             if (whole > budget || blocks_for(whole) + m_config->watermark_blocks > std::ssize(m_free)) break;
@@ -315,12 +360,21 @@ private:
             prompts = true;
         }
         for (std::size_t i = 0; !prompts && i < m_running.size(); ++i) {
-            for (; m_free.empty() && i < m_running.size(); m_preempted = true) preempt(i, budget);
+            for (; m_free.empty() && i < m_running.size(); m_preempted = true) {
+                if (m_config->swaps)
+                    swap_out_last();
+                else
+                    preempt(i, budget);
+                if (m_died) return {};
+            }
             if (i >= m_running.size()) break;
             (void)WT_CHECK(fault, try_allocate(pool, m_running[i], 1));
             m_running[i].scheduled = 1;
         }
-        return batch_of_scheduled();
+        if (!prompts && !m_preempted) swap_in(pool, fault);
+        Batch batch = batch_of_scheduled();
+        batch.time += std::exchange(m_moved, 0) * m_config->swap_block_time;
+        return batch;
     }
 
     /// One step: 1.5 and 1.6.
@@ -466,6 +520,9 @@ private:
     const ServerConfig* m_next_config = nullptr;
     std::vector<Sequence> m_running;  ///< in order of admission
     std::deque<Sequence> m_waiting;
+    std::vector<Sequence> m_swapped;  ///< V0: in the host's memory, by arrival
+    std::int64_t m_moved = 0;         ///< blocks there and back in the step being scheduled
+    bool m_died = false;              ///< it raised an error
     std::vector<Block> m_blocks;  ///< of the KV pool
     std::list<std::size_t> m_free;  ///< the front is taken next
     std::map<Content, std::vector<std::size_t>> m_cached;  ///< copies, the oldest first

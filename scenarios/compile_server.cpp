@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <cmath>
 
 namespace windtunnel {
 
@@ -93,6 +94,10 @@ void throttle(std::int64_t share, ServerParts& parts, StepTimeOptions& options, 
                      static_cast<double>(share) / 1000));
 }
 
+/// Of KV blocks between a GPU and its host: about 25 GB/s over a PCIe 4 x16 bus in practice (vllm.md 4.8), and twice as
+/// much from one generation to the next.
+double swap_bytes_per_second(const Gpu& gpu) { return 25e9 * std::pow(2.0, gpu.pcie_generation - 4); }
+
 /// Where the simulated V0 engine is not vLLM's.
 template <class Warn>
 void v0_notes(const ModelServer& server, const ServerParts& parts, const KvCapacity& c, const Warn& warn) {
@@ -170,6 +175,16 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
     parts.chunked_prefill = server.chunked_prefill.value_or(cuts);
     parts.pipeline_stages = c.pipeline_parallel;
     parts.prefill_first = !v1 && !parts.chunked_prefill && c.pipeline_parallel == 1;
+    if (server.swap_preemption) {
+        if (!parts.prefill_first)
+            return Problem{server.where, server.path,
+                           fmt::format("found --preemption-mode swap for vLLM {}{}, allowed: with the V0 engine (0.8 and earlier), without "
+                                       "chunked prefill and pipeline stages; V1 does not swap",
+                                       to_string(c.profile.version), v1 ? "" : ", V0 with chunked prefill or stages")};
+        parts.swaps = true;
+        parts.swap_blocks = c.num_cpu_blocks;
+        parts.swap_block_time = from_seconds(static_cast<double>(c.bytes_per_block) / swap_bytes_per_second(c.gpu));
+    }
     parts.reserve_full_sequence = c.profile.full_sequence_guard;
     // With a pipeline the stages' batches are what is in flight; what the host does is hidden behind them (0.15 on).
     parts.asynchronous = v1 && c.pipeline_parallel == 1 && server.async_scheduling.value_or(c.profile.asynchronous_scheduling);

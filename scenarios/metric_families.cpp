@@ -100,8 +100,8 @@ void add_vllm(Families& f) {
     f.histogram("vllm:inter_token_latency_seconds", HistogramKind::time_per_output_token, token_bounds);    // since
     f.histogram("vllm:request_prompt_tokens", HistogramKind::request_prompt_tokens, length_bounds);
     f.histogram("vllm:request_generation_tokens", HistogramKind::request_generation_tokens, length_bounds);
-    f.gauge("vllm:num_requests_swapped", SeriesKind::zero);  // V0; preempted requests are recomputed
-    f.gauge("vllm:cpu_cache_usage_perc", SeriesKind::zero);  // V0
+    f.gauge("vllm:num_requests_swapped", SeriesKind::requests_swapped);  // V0
+    f.gauge("vllm:cpu_cache_usage_perc", SeriesKind::swap_space_usage);  // V0
     f.gauge("up", SeriesKind::up);
 }
 

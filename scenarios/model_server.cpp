@@ -202,6 +202,9 @@ void FlagReader::use(const GivenFlag& given) {
     else if (name == "scheduling-policy") {
         if (value == "priority") s.priority_scheduling = true;
         else if (value != "fcfs") error(given, "found \"" + value + "\", allowed: fcfs or priority");
+    } else if (name == "preemption-mode") {
+        if (value == "swap") s.swap_preemption = true;
+        else if (value != "recompute") error(given, "found \"" + value + "\", allowed: recompute or swap");
     } else if (name == "dtype" || name == "kv-cache-dtype") {
         const bool kv = name == "kv-cache-dtype";
         const auto plain = plain_dtype(value, kv);
@@ -487,6 +490,7 @@ ModelServer decode_model_server(Decoder& server, const ModelServer& base) {
     text("load_format", out.load_format);
     if (const auto engine = server.choice<std::string>("engine", {{"v0", "v0"}, {"v1", "v1"}})) out.engine_generation = *engine;
     if (const auto policy = server.choice<bool>("scheduling_policy", {{"fcfs", false}, {"priority", true}})) out.priority_scheduling = *policy;
+    if (const auto mode = server.choice<bool>("preemption_mode", {{"recompute", false}, {"swap", true}})) out.swap_preemption = *mode;
     dtype("dtype", false, out.dtype);
     dtype("kv_cache_dtype", true, out.kv_cache_dtype);
     count("tp", out.tensor_parallel, 1, 1024);

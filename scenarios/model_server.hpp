@@ -72,6 +72,7 @@ struct ModelServer {
     std::optional<std::int32_t> long_prefill_token_threshold;
     std::optional<std::int32_t> stream_interval;   ///< tokens per SSE chunk
     bool priority_scheduling = false;              ///< --scheduling-policy priority
+    bool swap_preemption = false;                  ///< --preemption-mode swap (V0)
     std::optional<BatchServing> batching;          ///< of engine "batching"
     std::optional<std::int64_t> cpu_limit_milli;   ///< of its container
     std::optional<Speculation> speculation;

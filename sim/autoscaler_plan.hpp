@@ -19,6 +19,8 @@ enum class SeriesKind : std::uint8_t {
     requests_running,
     requests_waiting,
     kv_cache_usage,  ///< 0..1
+    requests_swapped,   ///< V0
+    swap_space_usage,   ///< V0, 0..1
     preemptions_total,
     prompt_tokens_total,
     generation_tokens_total,
@@ -57,7 +59,6 @@ enum class SeriesKind : std::uint8_t {
     pod_running,         ///< its container runs
     pod_scheduled,       ///< `extra` = condition true, false, unknown
     pod_unschedulable,   ///< exposed while the scheduler has found no node
-    zero,  ///< always 0
     one,   ///< always 1
 };
 

@@ -267,6 +267,9 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
             to->asynchronous = from.asynchronous;
             to->by_priority = from.by_priority;
             to->prefill_first = from.prefill_first;
+            to->swaps = from.swaps;
+            to->swap_blocks = from.swap_blocks;
+            to->swap_block_time = from.swap_block_time;
             to->long_prefill_threshold = from.long_prefill_threshold;
             to->draft_tokens = from.draft_tokens;
             to->lookahead_tokens = from.lookahead_tokens;
@@ -315,6 +318,7 @@ void check(const ServerParts& s) {
         // A sequence alone keeps a block free, and comes back over the watermark.
         WT_EXPECTS(s.usable_blocks > (s.max_model_len + s.block_size - 1) / s.block_size + s.watermark_blocks);
     }
+    WT_EXPECTS(!s.swaps || (s.prefill_first && s.swap_blocks >= 0 && s.swap_block_time >= Tick{}));
     WT_EXPECTS(s.data_parallel >= 1 && s.data_parallel <= 128);
     WT_EXPECTS(s.pipeline_stages >= 1 && s.pipeline_stages <= 128);
     WT_EXPECTS(s.pipeline_stages == 1 || (!s.asynchronous && !s.prefill_first && s.draft_tokens == 0 && s.host_wait == Tick{}));
@@ -393,7 +397,9 @@ Tick longest_step_of(const ServerParts& s) {
         attention = std::max(attention, static_cast<double>(c.at_from.count) +
                                             static_cast<double>(c.ticks_per_token) *
                                                 std::max(0.0, context - static_cast<double>(c.from_tokens)));
-    const double all = static_cast<double>(base.count) +
+    // At most the whole pool moves out, or in.
+    const double moved = s.swaps ? static_cast<double>(s.usable_blocks) * static_cast<double>(s.swap_block_time.count) : 0;
+    const double all = static_cast<double>(base.count) + moved +
                        static_cast<double>(s.cost.per_sampled_row.count) * s.max_num_seqs +
                        pairs * static_cast<double>(s.cost.prefill_ticks_per_pair_q16) / 65536.0 + attention;
     return all < 4e18 ? Tick{static_cast<std::int64_t>(all)} : never;

@@ -13,7 +13,9 @@ struct ServerParts {
     std::int64_t usable_blocks = 1, watermark_blocks = 0;
     std::int32_t full_groups = 1, window_groups = 0, window_tokens = 0;
     bool chunked_prefill = true, reserve_full_sequence = false, extra_cuts = false, prefix_caching = false;
-    bool asynchronous = false, by_priority = false, prefill_first = false;
+    bool asynchronous = false, by_priority = false, prefill_first = false, swaps = false;
+    std::int64_t swap_blocks = 0;
+    Tick swap_block_time;
     std::int32_t long_prefill_threshold = 0, draft_tokens = 0, lookahead_tokens = 0;
     std::uint32_t acceptance_q32 = 0;
     ReplicaKind kind = ReplicaKind::continuous;

@@ -101,7 +101,7 @@ private:
         const std::uint64_t device = lose_device(s, n, draws);
         for (std::uint32_t p = s.node(n).first_pod; p != no_index;) {
             const std::uint32_t after = s.pod(p).next_on_node;
-            if ((s.pod(p).devices & device) != 0) fleet.kubelet().gpu_lost(fleet, p, now);
+            if ((s.pod(p).devices & device) != 0) fleet.kubelet().process_dies(fleet, p, now);
             p = after;
         }
     }

@@ -169,8 +169,8 @@ public:
         s.pod(p).degradation = static_cast<std::uint8_t>(degradation + 1);
         change_condition(fleet, p, now);
     }
-    /// Its GPU is gone: the process dies, and dies again whenever it is started there.
-    WT_HD_COLD void gpu_lost(Parts& fleet, std::uint32_t p, Tick now) {
+    /// Its GPU is gone (it dies again whenever it is started there), or its engine has raised an error.
+    WT_HD_COLD void process_dies(Parts& fleet, std::uint32_t p, Tick now) {
         if (!m_pods[p].running) return;
         const std::uint32_t incarnation = fleet.state().pod(p).incarnation;
         container_exits(fleet, p, now);

@@ -305,7 +305,7 @@ private:
         std::uint64_t cpu_looks = 0;
         std::int64_t cpu_milli = 0;
         std::uint64_t finished[finished_reasons] = {};
-        std::int64_t blocks = 1;
+        std::int64_t blocks = 1, swap_blocks = 1;
     };
 
     [[nodiscard]] WT_HD std::uint32_t draw_phase(StreamPurpose purpose, std::uint32_t entity,
@@ -373,6 +373,8 @@ private:
             watch.gauges = gauges;
             watch.blocks = b.servers[static_cast<std::size_t>(server)].usable_blocks *
                            b.servers[static_cast<std::size_t>(server)].data_parallel;
+            const std::int64_t swap = b.servers[static_cast<std::size_t>(server)].swap_blocks;
+            watch.swap_blocks = swap > 0 ? swap : 1;
         }
         watch.was_up = up;
         for (std::int32_t s = m_streams[pod.workload].own; s != no_stream; s = m_next[s]) {
@@ -508,6 +510,10 @@ private:
                 return static_cast<double>(c.gauges.waiting);
             case SeriesKind::kv_cache_usage:
                 return static_cast<double>(c.gauges.used_blocks) / static_cast<double>(c.blocks);
+            case SeriesKind::requests_swapped:
+                return static_cast<double>(c.gauges.swapped);
+            case SeriesKind::swap_space_usage:
+                return static_cast<double>(c.gauges.swap_blocks) / static_cast<double>(c.swap_blocks);
             case SeriesKind::preemptions_total:
                 return static_cast<double>(c.gauges.preemptions);
             case SeriesKind::prompt_tokens_total:

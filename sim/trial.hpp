@@ -333,6 +333,7 @@ private:
         m_last_step = m_now;
         m_last_replica = p;
         m_servers[p].advance(m_jobs, *this, m_fault);
+        if (m_servers[p].died()) m_fleet.kubelet().process_dies(m_fleet, p, m_now);
         m_server_calendar.set(p, m_servers[p].next_change());
         if (m_servers[p].in_flight() == 0) {
             m_fleet.pod_idle(p, m_now);

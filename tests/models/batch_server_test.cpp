@@ -290,6 +290,39 @@ TEST_CASE("V0: admission leaves the watermark, and decoding wants a free block w
     CHECK(observe<BatchServer>(e).jobs[1].first == 1000);
 }
 
+TEST_CASE("V0: who gives way may keep its blocks in the host's memory, and is back before anybody is admitted") {
+    // Four blocks of 4, two prompts of 4: from 1110 on both hold two blocks, and decoding wants a free one. The second moves
+    // its two out, 50 each, in a step with 6 tokens of context: until 1110 + 106 + 100. While the first goes on (107, 108,
+    // 109; a third block at 8 tokens), its 2 + 1 blocks are not free. From 1640 on they are: back in, with 6 tokens of
+    // context. A third request that came at 1200 waits until nobody is out any more.
+    Experiment e = plain({{0, 4, 6, -1}, {0, 4, 3, -1}, {1200, 1, 1, -1}});
+    e.limits.prefill_first = e.limits.swaps = true;
+    e.limits.chunked_prefill = false;
+    e.limits.block_size = 4;
+    e.limits.usable_blocks = 4;
+    e.limits.max_model_len = 12;
+    e.limits.swap_blocks = 2;
+    e.limits.swap_block_time = 50;
+    e.scrapes = {1400, 1700};
+    const Seen s = observe<BatchServer>(e);
+    CHECK(s.preemptions == 1);
+    CHECK(s.jobs[0].finish == 1110 + 206 + 107 + 108 + 109);
+    CHECK(s.jobs[1].finish == 1640 + 206);
+    CHECK(s.jobs[2].first == 1846 + 1000);
+    CHECK(s.gauges[0].swapped == 1);
+    CHECK(s.gauges[0].swap_blocks == 2);
+    CHECK(s.gauges[1].swapped == 0);
+    CHECK(s == observe<StepwiseServer>(e));
+    // Without room for its blocks the engine raises an error, and everything is lost.
+    e.limits.swap_blocks = 1;
+    const Seen dead = observe<BatchServer>(e);
+    CHECK(dead.deaths == 1);
+    CHECK(dead.jobs[0].end == 'l');
+    CHECK(dead.jobs[0].finish == 1110);
+    CHECK(dead.jobs[2].first == 1200 + 1000);
+    CHECK(dead == observe<StepwiseServer>(e));
+}
+
 TEST_CASE("speculative decoding: accepted drafts come with the token behind them, in one step") {
     // Prompt 10, 9 tokens, 3 drafts that are always accepted: the prefill's token, then 4 in each of two steps, which read
     // 11 and 15 tokens of context.

@@ -94,3 +94,24 @@ TEST_CASE("compile server: windows give their blocks back, unless prompts share 
     CHECK(longest_alone(parts, 0, 100'000) == 13'808);
     CHECK(longest_alone(parts, 0, 5'000) == 5'000);
 }
+
+TEST_CASE("compile server: V0 swaps with --preemption-mode swap, V1 does not know how") {
+    // Llama-3-8B: 16 tokens x 2 x 8 heads x 128 x 2 bytes x 32 layers are 2 MiB a block: 2,048 of them in 4 GiB, each
+    // 83.89 us over a PCIe 4 bus at 25 GB/s.
+    ModelServer s = serving("meta-llama/Meta-Llama-3-8B-Instruct", "0.6.2");
+    s.swap_preemption = true;
+    const Compiled c = compiled(s, "a100-sxm-80gb");
+    CHECK(c.parts.swaps);
+    CHECK(c.parts.swap_blocks == 2048);
+    CHECK(c.parts.swap_block_time == Tick{8'388'608});
+    s.swap_space_gib = 1;
+    CHECK(compiled(s, "a100-sxm-80gb").parts.swap_blocks == 512);
+    for (const bool v1 : {true, false}) {
+        s.vllm_version = v1 ? "0.11.0" : "0.6.2";
+        s.chunked_prefill = true;
+        Compiled out;
+        const Result<ServerParts> refused = compile_server(s, "a100-sxm-80gb", {}, false, out.facts, out.warnings);
+        REQUIRE_FALSE(refused.ok());
+        CHECK(refused.problems().front().message.find("--preemption-mode swap") != std::string::npos);
+    }
+}

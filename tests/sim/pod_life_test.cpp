@@ -14,6 +14,7 @@ struct PodLife {
     TemplateParts pods = lab::one_gpu_pods(1000, 1 << 20);
     std::uint32_t replicas = 1;
     Tick step = milliseconds(100);
+    std::int64_t swap_blocks = -1;  ///< of a small V0 engine that swaps; -1 = the engine is another
 
     PodLife() {
         parts.span = seconds(600);
@@ -39,6 +40,15 @@ struct PodLife {
         s.cost.decode_step.assign(65, step);
         s.cost.mixed_step.assign(65, step);
         s.cost.attention = {{0, Tick{}, 0}};
+        if (swap_blocks >= 0) {
+            s.prefill_first = s.swaps = true;
+            s.chunked_prefill = false;
+            s.max_model_len = 12;
+            s.block_size = 4;
+            s.usable_blocks = 4;
+            s.swap_blocks = swap_blocks;
+            s.swap_block_time = milliseconds(10);
+        }
         WorkloadPlan w;
         w.pod_slots = 8;
         w.initial_replicas = replicas;
@@ -89,6 +99,23 @@ TEST_CASE(
     // request.
     CHECK(lies.requests.failed >= 98);
     CHECK(lies.requests.failed <= 100);
+}
+
+TEST_CASE("pod life: a V0 engine without swap space left raises an error, and its container starts again") {
+    // Two requests of 1 + 7 tokens and four blocks of 4 tokens: when both hold two, the next step wants a free one and
+    // the second gives way with its two. Without room for them in the host's memory the engine dies, with both; the third
+    // request, a minute later, finds it restarted.
+    for (const std::int64_t room : {2, 1}) {
+        PodLife c;
+        c.swap_blocks = room;
+        c.requests_of(3, Tick{}, 7);
+        c.requests[2].arrival = seconds(60);
+        const Tally t = c.run();
+        CHECK(t.container_restarts == (room == 2 ? 0 : 1));
+        CHECK(t.kv_preemptions == (room == 2 ? 1 : 0));
+        CHECK(t.requests.completed == (room == 2 ? 3 : 1));
+        CHECK(t.requests.failed == (room == 2 ? 0 : 2));
+    }
 }
 
 TEST_CASE(

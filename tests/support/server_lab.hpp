@@ -22,7 +22,8 @@ public:
         bool asynchronous = false, by_priority = false;
         std::int32_t long_prefill_threshold = 0, draft_tokens = 0, lookahead_tokens = 0;
         double acceptance = 0;
-        bool prefill_first = false;
+        bool prefill_first = false, swaps = false;
+        std::int64_t swap_blocks = 0, swap_block_time = 0;
         std::int64_t host_wait = 0;
         std::int32_t pipeline_stages = 1;
         std::int32_t full_groups = 1, window_groups = 0, window_tokens = 0;
@@ -49,6 +50,9 @@ public:
         m_config->by_priority = limits.by_priority;
         m_config->long_prefill_threshold = limits.long_prefill_threshold;
         m_config->prefill_first = limits.prefill_first;
+        m_config->swaps = limits.swaps;
+        m_config->swap_blocks = limits.swap_blocks;
+        m_config->swap_block_time = Tick{limits.swap_block_time};
         m_config->host_wait = Tick{limits.host_wait};
         m_config->pipeline_stages = limits.pipeline_stages;
         m_config->full_groups = limits.full_groups;
@@ -108,7 +112,7 @@ struct Seen {
     std::vector<Job> jobs;
     std::vector<ServerGauges> gauges;
     std::uint64_t gap_count = 0, gap_ticks = 0, gap_squares = 0;  ///< mod 2^64: exact whatever the order
-    std::uint64_t preemptions = 0;
+    std::uint64_t preemptions = 0, deaths = 0;
     std::int64_t free_at_end = 0;
     bool broken = false;
     bool operator==(const Seen&) const = default;
@@ -250,6 +254,10 @@ Seen observe(const Experiment& e) {
             }
         } else if (change != never) {
             server.advance(pool, sink, fault);
+            if (server.died()) {
+                ++seen.deaths;
+                server.kill(pool, sink, change);
+            }
         } else {
             break;
         }
@@ -355,6 +363,9 @@ inline Experiment random_experiment(std::uint64_t seed) {
             ++l.max_num_batched_tokens;
             e.cost.mixed_step.push_back(e.cost.mixed_step.back());
         }
+        l.swaps = pick(0, 1) == 0;
+        l.swap_blocks = pick(0, 3) == 0 ? pick(0, l.usable_blocks / 2) : l.usable_blocks * l.max_num_seqs;
+        l.swap_block_time = pick(0, 2) * scale;
     }
     if (pick(0, 4) == 0) l.host_wait = e.cost.decode_step[1].count / 2;  // no step is shorter
     if (!l.prefill_first && l.draft_tokens == 0 && pick(0, 3) == 0) {
@@ -442,7 +453,7 @@ inline std::string describe(const Experiment& e) {
         << e.tokens_per_node << " async " << e.limits.asynchronous << " priority " << e.limits.by_priority
         << " threshold " << e.limits.long_prefill_threshold << " drafts " << e.limits.draft_tokens << " lookahead "
         << e.limits.lookahead_tokens << " stages " << e.limits.pipeline_stages << " groups "
-        << e.limits.full_groups << "+" << e.limits.window_groups << " window " << e.limits.window_tokens << " V0 " << e.limits.prefill_first << " acceptance " << e.limits.acceptance << " segments " << e.cost.attention.size() << "\n";
+        << e.limits.full_groups << "+" << e.limits.window_groups << " window " << e.limits.window_tokens << " V0 " << e.limits.prefill_first << " swap " << e.limits.swaps << " " << e.limits.swap_blocks << "x" << e.limits.swap_block_time << " acceptance " << e.limits.acceptance << " segments " << e.cost.attention.size() << "\n";
     for (const Arrival& a : e.arrivals)
     {
         out << "  at " << a.at << " prompt " << a.prompt << " output " << a.output << " unsaid " << a.unsaid
