@@ -40,7 +40,7 @@ int run_prices(PriceFlags f) {
 void add_prices_command(CLI::App& app, Invocation& invocation) {
     CLI::App* command = app.add_subcommand("prices", "Instance types and what they cost: lists, filters, converts");
     const auto flags = std::make_shared<PriceFlags>();
-    command->add_option("file", flags->file, "a price list of your own (SkyPilot, Karpenter, FOCUS, plain CSV); default: the catalogue");
+    command->add_option("file", flags->file, "a price list of your own (SkyPilot, Karpenter, Azure retail, FOCUS, plain CSV); default: the catalogue");
     command->add_option("--cloud", flags->filter.cloud, "aws, gcp, azure, ...");
     command->add_option("--region", flags->filter.region, "only there");
     command->add_option("--type", flags->filter.instance_type, "only this instance type");

@@ -146,7 +146,8 @@ void add_engine_init(std::vector<ColdStartStage>& stages, const KvCapacity& c,
     const auto sizes = static_cast<double>(
         captured_batch_sizes(c.profile, c.limits, options.max_cudagraph_capture_size).size());
     const double modes = c.profile.full_graphs ? 2 : 1;
-    const double seconds = factor * sizes * modes *
+    const json slow_gpus = capture.value("gpu_factor", json::object());
+    const double seconds = factor * slow_gpus.value(std::string(c.gpu.name), 1.0) * sizes * modes *
                            (capture.at("per_size_s").get<double>() +
                             capture.at("per_size_and_layer_s").get<double>() * layers);
     stages.push_back({"graph_capture", seconds, capture.at("sigma"), capture.at("source")});

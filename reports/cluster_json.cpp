@@ -124,6 +124,28 @@ Json start_json(const StartLog& s) {
     return out;
 }
 
+Json steps_json(const std::vector<SpotStep>& steps) {
+    Json out = Json::array();
+    for (const SpotStep& step : steps) out.push_back(Json::array({step.at_s, step.value}));
+    return out;
+}
+Json market_json(const SpotMarketLog& s) {
+    Json evictions = Json::array();
+    for (const SpotEviction& e : s.evictions) evictions.push_back(Json{{"at_s", e.at_s}, {"what", e.what}, {"pods", e.pods}});
+    return Json{{"market", s.market},
+                {"launched", s.launched},
+                {"launch_failures", s.launch_failures},
+                {"machines_taken_empty", s.taken_empty},
+                {"machines_taken_with_pods", s.taken_with_pods},
+                {"available", s.available},
+                {"notice_s", s.notice_s > 0 ? Json(s.notice_s) : Json(nullptr)},
+                {"mean_notice_used_s", s.notice_used_s ? Json(*s.notice_used_s) : Json(nullptr)},
+                {"evictions", std::move(evictions)},
+                {"nodes", steps_json(s.nodes)},
+                {"price_usd_per_hour", steps_json(s.price)},
+                {"capacity_nodes", s.capacity.empty() ? Json(nullptr) : steps_json(s.capacity)}};
+}
+
 }  // namespace
 
 void add_cluster_sections(const ClusterLog& log, nlohmann::ordered_json& results) {
@@ -159,6 +181,10 @@ void add_cluster_sections(const ClusterLog& log, nlohmann::ordered_json& results
                                      {"gpus_per_pod", f.needs},
                                      {"free_gpus", f.free},
                                      {"unusable", std::move(unusable)}});
+    }
+    if (!log.spot.empty()) {
+        Json& spot = results["spot_markets"] = Json::array();
+        for (const SpotMarketLog& s : log.spot) spot.push_back(market_json(s));
     }
     Json& events = results["events"] = Json::array();
     for (const EventEntry& e : log.events)

@@ -126,6 +126,30 @@ struct PoolLog {
     std::optional<BindingLimit> limit;  ///< full while pods that it could take had no node
 };
 
+/// From then on it is so much.
+struct SpotStep {
+    double at_s = 0, value = 0;
+};
+/// What happened to a spot node.
+struct SpotEviction {
+    double at_s = 0;
+    const char* what = "";  ///< rebalance, notice, taken
+    std::int64_t pods = 0;  ///< that were on it
+};
+/// A spot market: an instance type in a zone.
+struct SpotMarketLog {
+    std::string market;
+    std::uint64_t launched = 0, launch_failures = 0;
+    std::uint64_t taken_empty = 0, taken_with_pods = 0;  ///< machines that the cloud took
+    std::vector<SpotEviction> evictions;                 ///< by time
+    double notice_s = 0;                                 ///< that nodes were given; 0 = there was none
+    std::optional<double> notice_used_s;                 ///< until the last pod had left, mean
+    double available = 1;                                ///< share of the span in which there were nodes to be had
+    std::vector<SpotStep> nodes;                         ///< of the cluster's
+    std::vector<SpotStep> price;                         ///< USD per hour of a node
+    std::vector<SpotStep> capacity;                      ///< the most nodes that there are; -1 = any number; empty: no such limit
+};
+
 /// An Event, as the recorder aggregates them: equal ones are counted.
 struct EventEntry {
     double first_s = 0, last_s = 0;
@@ -142,6 +166,7 @@ struct ClusterLog {
     std::vector<PoolLog> pools;
     std::vector<StartLog> starts;
     std::vector<FragmentationLog> fragmentation;
+    std::vector<SpotMarketLog> spot;  ///< those that nodes were asked for in
     std::vector<EventEntry> events;  ///< by time
     std::uint64_t events_omitted = 0;
 };

@@ -36,7 +36,7 @@ std::string key_of(std::uint32_t workload, const RejectionCounts& why, const Pre
 
 }  // namespace
 
-ClusterWatch::ClusterWatch(const CompiledScenario& scenario, const Blueprint& b, std::size_t most_events)
+ClusterWatch::ClusterWatch(const CompiledScenario& scenario, const Blueprint& b, TrialKey key, std::size_t most_events)
     : m_scenario(scenario),
       m_blueprint(b),
       m_names(scenario),
@@ -48,7 +48,8 @@ ClusterWatch::ClusterWatch(const CompiledScenario& scenario, const Blueprint& b,
       m_template_message(b.templates.size(), -1),
       m_revisions(b.templates.size()),
       m_starts(scenario, b),
-      m_fragmentation(scenario, b) {
+      m_fragmentation(scenario, b),
+      m_spot(scenario, b, key) {
     for (std::size_t a = 0; a < scenario.autoscalers.size(); ++a)
         m_autoscalers.emplace_back(scenario.autoscalers[a], b.autoscalers[a]);
     for (const CompiledWorkload& w : scenario.workloads) {
@@ -180,6 +181,7 @@ void ClusterWatch::pod_bound(std::uint32_t p, const Pod& pod, Tick now) {
 void ClusterWatch::pod_changed(std::uint32_t p, const Pod& pod, Tick now) {
     m_starts.pod_changed(p, pod, now);
     m_fragmentation.pod_changed(p, pod);
+    m_spot.pod_changed(p, pod, now);
     PodLife& life = m_pods[p];
     const PodState before = life.state;
     if (before == PodState::none && pod.state == PodState::pending) pod_created(p, pod, now);
@@ -208,6 +210,7 @@ void ClusterWatch::end_crash_loop(std::uint32_t p, Tick now) {
 
 void ClusterWatch::node_changed(std::uint32_t n, const ClusterNode& node, Tick now) {
     m_fragmentation.node_changed(n, node);
+    m_spot.node_changed(n, node, now);
     NodeLife& life = m_nodes[n];
     const NodeState before = life.state;
     const bool existed = now > Tick{} || m_blueprint.cold;
@@ -381,8 +384,10 @@ void ClusterWatch::occurred(const OccurrenceRecord& r) {
                                         m_names.replica_set_name(r.subject), r.value, to));
             return;
         }
-        case Occurrence::nodes_requested:
         case Occurrence::node_launch_failed:
+            m_spot.launch_failed(r.subject);
+            [[fallthrough]];
+        case Occurrence::nodes_requested:
             return shape_occurred(r);
         case Occurrence::node_unreachable:
             m_events.normal(r.at, node_title(r.subject), "NodeNotReady",
@@ -390,14 +395,17 @@ void ClusterWatch::occurred(const OccurrenceRecord& r) {
             return;
         // As aws-node-termination-handler and Karpenter name them.
         case Occurrence::spot_rebalance:
+            m_spot.recommended(r.subject, r.at);
             m_events.normal(r.at, node_title(r.subject), "RebalanceRecommendation",
                             "Node is at an elevated risk of being interrupted");
             return;
         case Occurrence::spot_noticed:
+            m_spot.noticed(r.subject, Tick{r.value}, r.at);
             m_events.warning(r.at, node_title(r.subject), "SpotInterrupted",
                              fmt::format("Spot interruption notice: the machine goes in {:.0f} s", to_seconds(Tick{r.value})));
             return;
         case Occurrence::spot_taken:
+            m_spot.taken(r.subject, r.value, r.at);
             m_events.warning(r.at, node_title(r.subject), "SpotTaken",
                              r.value == 0 ? "The cloud has taken the machine, no pod was on it any more"
                                           : fmt::format("The cloud has taken the machine with {} pod{} on it", r.value, r.value == 1 ? "" : "s"));
@@ -443,6 +451,8 @@ ClusterLog ClusterWatch::finish() {
     }
     m_log.starts = m_starts.finish();
     m_log.fragmentation = m_fragmentation.finish();
+    for (SpotMarketLog& s : m_spot.finish())
+        if (s.launched + s.launch_failures > 0) m_log.spot.push_back(std::move(s));
     m_log.events = m_events.take();
     m_log.events_omitted = m_events.omitted();
     return std::move(m_log);

@@ -2,6 +2,7 @@
 #include "reports/autoscaler_watch.hpp"
 #include "reports/fragmentation_watch.hpp"
 #include "reports/object_names.hpp"
+#include "reports/spot_watch.hpp"
 #include "reports/start_watch.hpp"
 
 #include <unordered_map>
@@ -11,7 +12,7 @@ namespace windtunnel {
 /// Watches a trial and keeps what its cluster would have said (reports/cluster_log.hpp).
 class ClusterWatch {
 public:
-    ClusterWatch(const CompiledScenario& scenario, const Blueprint& blueprint, std::size_t most_events);
+    ClusterWatch(const CompiledScenario& scenario, const Blueprint& blueprint, TrialKey key, std::size_t most_events);
 
     void request_ended(const RequestRecord& r);
     void pod_changed(std::uint32_t p, const Pod& pod, Tick now);
@@ -82,6 +83,7 @@ private:
     std::vector<RevisionLog> m_revisions;               ///< by template
     StartWatch m_starts;
     FragmentationWatch m_fragmentation;
+    SpotWatch m_spot;
     ClusterLog m_log;
 };
 

@@ -16,9 +16,9 @@ struct Interrupted {};
 /// Passes what it sees on to what is wanted.
 class Watcher : public HostObserver {
 public:
-    Watcher(const Blueprint& blueprint, const ObservationPlan& plan) : m_plan(plan) {
+    Watcher(const Blueprint& blueprint, TrialKey key, const ObservationPlan& plan) : m_plan(plan) {
         if (plan.slices > 0) m_timeline.emplace(blueprint, plan.slices);
-        if (plan.cluster != nullptr) m_cluster.emplace(*plan.cluster, blueprint, plan.most_events);
+        if (plan.cluster != nullptr) m_cluster.emplace(*plan.cluster, blueprint, key, plan.most_events);
         if (plan.csv_slices > 0) m_fine.emplace(blueprint, plan.csv_slices);
     }
 
@@ -104,7 +104,7 @@ ObservedTrial observe_trial(const std::function<BlueprintBlock(std::uint32_t gro
     ObservedTrial out;
     for (std::uint32_t growth = 1; growth <= 1u << 20; growth *= 4) {
         const BlueprintBlock block = blueprint(growth);
-        Watcher watcher(block.blueprint(), plan);
+        Watcher watcher(block.blueprint(), key, plan);
         try {
             TrialArena arena;
             out.outcome = run_trial(block.blueprint(), workload, key, arena, watcher, server);

@@ -38,16 +38,19 @@ void commit(const CommitmentSpec& c, CompiledScenario& out, Problems& errors) {
 }
 
 /// Nodes of one shape that are kept for the pool, and paid for whether they are used or not.
-void reserve(const CommitmentSpec& c, const std::vector<PoolDraft>& pools, CompiledScenario& out, Problems& errors) {
+void reserve(const CommitmentSpec& c, std::int32_t number, const std::vector<PoolDraft>& pools, CompiledScenario& out, Problems& errors) {
     std::vector<std::string> known, shapes;
     const ShapeDraft* found = nullptr;
     std::size_t index = 0;
+    bool only_reserved = false;
     for (const PoolDraft& pool : pools) {
         known.push_back(pool.spec.name);
         if (pool.spec.name != c.pool) continue;
+        // A NodePool that asks for the capacity type reserved has shapes of each reservation.
+        const bool apart = std::any_of(pool.shapes.begin(), pool.shapes.end(), [&](const ShapeDraft& s) { return s.reservation == number; });
         for (std::size_t i = 0; i < pool.shapes.size(); ++i) {
             const ShapeDraft& shape = pool.shapes[i];
-            if (shape.capacity != CapacityType::on_demand) continue;
+            if (shape.capacity != CapacityType::on_demand || shape.reservation != (apart ? number : -1)) continue;
             shapes.push_back(shape.instance_type + (shape.zone.empty() ? "" : " in " + shape.zone));
             if ((!c.zone.empty() && c.zone != shape.zone) ||
                 (!c.instance_type.empty() && c.instance_type != shape.instance_type))
@@ -57,6 +60,7 @@ void reserve(const CommitmentSpec& c, const std::vector<PoolDraft>& pools, Compi
                 return;
             }
             found = &shape;
+            only_reserved = pool.spec.only_reserved;
             index = pool.first_shape + i;
         }
     }
@@ -75,8 +79,20 @@ void reserve(const CommitmentSpec& c, const std::vector<PoolDraft>& pools, Compi
     const std::int64_t price = c.reserved_nano_usd_per_hour.value_or(shape.nano_usd_per_hour);
     const std::int64_t all = bill.committed_nodes * bill.committed_nano_usd_per_hour + c.nodes * price;
     shape.reserved = static_cast<std::uint32_t>(c.nodes);
+    shape.reserved_only = found->reservation >= 0 || only_reserved ? 1 : 0;
     bill.committed_nodes += c.nodes;
     bill.committed_nano_usd_per_hour = all / bill.committed_nodes;
+}
+
+/// Pools whose manifests let them use nothing but a reservation have none beyond it.
+void check_only_reserved(const Scenario& scenario, const std::vector<PoolDraft>& pools, CompiledScenario& out, Problems& errors) {
+    for (const PoolDraft& pool : pools) {
+        if (!pool.spec.only_reserved) continue;
+        const auto& all = scenario.cluster.reservations;
+        if (std::none_of(all.begin(), all.end(), [&](const CommitmentSpec& c) { return c.pool == pool.spec.name; }))
+            errors.push_back({pool.spec.where, pool.spec.path, fmt::format("takes its nodes from a reservation alone, and the scenario says of none how large it is, allowed: cluster.reservations: [{{pool: {}, nodes: N}}]", pool.spec.name)});
+        for (std::size_t i = 0; i < pool.shapes.size(); ++i) out.parts.shapes[pool.first_shape + i].reserved_only = 1;
+    }
 }
 
 void limit(const CloudQuotaSpec& q, const std::vector<PoolDraft>& pools, CompiledScenario& out, Problems& errors) {
@@ -110,7 +126,9 @@ void compile_costs(const Scenario& scenario, const std::vector<PoolDraft>& pools
         for (ShapePlan& shape : out.parts.shapes) shape.billing_unit = seconds(3600);
     for (const CommitmentSpec& c : costs.commitments) commit(c, out, errors);
     for (const CloudQuotaSpec& q : scenario.cluster.quotas) limit(q, pools, out, errors);
-    for (const CommitmentSpec& c : scenario.cluster.reservations) reserve(c, pools, out, errors);
+    for (std::size_t c = 0; c < scenario.cluster.reservations.size(); ++c)
+        reserve(scenario.cluster.reservations[c], static_cast<std::int32_t>(c), pools, out, errors);
+    check_only_reserved(scenario, pools, out, errors);
     if (costs.volume_gib > 0) {
         CompiledCost volumes;
         volumes.name = "volumes";

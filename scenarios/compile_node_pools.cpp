@@ -176,7 +176,8 @@ private:
         plan.nano_usd_per_hour = offering.nano_usd_per_hour;
         plan.overlay_nano_usd_per_hour = offering.weighed_nano_usd_per_hour - offering.nano_usd_per_hour;
         plan.spot = offering.capacity == CapacityType::spot ? 1 : 0;
-        plan.kind = plan.spot ? OfferingKind::spot : OfferingKind::on_demand;
+        out.reservation = offering.reservation;
+        plan.kind = out.reservation >= 0 ? OfferingKind::reserved : plan.spot ? OfferingKind::spot : OfferingKind::on_demand;
         const std::int64_t cpu = std::int64_t{type.vcpus} * 1000;
         const auto memory = static_cast<std::int64_t>(type.memory_gib * 1073741824.0);
         std::int64_t pods = pool.max_pods ? *pool.max_pods : node_class && node_class->max_pods ? *node_class->max_pods : 110;

@@ -14,6 +14,7 @@ struct ShapeDraft {
     std::vector<DeviceUnits> devices;  ///< how they advertise them
     Labels labels;    ///< of its nodes
     std::string price_source;
+    std::int32_t reservation = -1;  ///< which of ClusterSpec::reservations it is, and nothing else; -1 = none
 };
 
 /// A pool on its way into the blueprint.

@@ -100,7 +100,10 @@ private:
             if (draft.plan.provisioner != Provisioner::karpenter && facts.refills) draft.plan.refills = 1;
             const auto key = std::tuple(spec, shape.instance_type, shape.zone, spec && !spec->nodes.empty() ? draft.spec.name : "");
             const auto [known, is_new] = m_markets.try_emplace(key, m_parts.spot_markets.size());
-            if (is_new) m_parts.spot_markets.push_back(market_of(spec, facts, draft, shape));
+            if (is_new) {
+                m_parts.spot_markets.push_back(market_of(spec, facts, draft, shape));
+                m_out.spot_markets.push_back(shape.instance_type + (shape.zone.empty() ? "" : " in " + shape.zone));
+            }
             shape.plan.market = static_cast<std::int32_t>(known->second);
             const SpotMarketPlan& plan = m_parts.spot_markets[known->second];
             if (plan.price_count > 0) shape.plan.nano_usd_per_hour = m_parts.spot_prices[plan.first_price].nano_usd_per_hour;

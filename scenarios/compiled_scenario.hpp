@@ -116,6 +116,7 @@ struct CompiledScenario {
     std::vector<CompiledWorkload> workloads;
     std::vector<CompiledAccount> accounts;  ///< empty: no request says whose it is
     std::vector<CompiledQuota> quotas;
+    std::vector<std::string> spot_markets;  ///< "g6.xlarge in us-east-1a", at the index they have in the blueprint
     std::vector<std::string> cloud_quotas;  ///< their names, at the index they have in the blueprint
     std::vector<CompiledAutoscaler> autoscalers;
     std::vector<CompiledAlert> alerts;  ///< in the manifests' order

@@ -86,7 +86,15 @@ void read_node_config(Decoder config, NodeGroup& out) {
     config.quiet({"oauthScopes", "serviceAccount", "serviceAccountRef", "metadata", "tags", "shieldedInstanceConfig", "workloadMetadataConfig", "gcfsConfig", "gvnic", "bootDiskKMSCryptoKeyRef",
                   "bootDiskKmsKey", "loggingConfig", "loggingVariant", "resourceLabels", "resourceManagerTags", "advancedMachineFeatures", "linuxNodeConfig", "kubeletConfig", "effectiveCgroupMode",
                   "windowsNodeConfig", "fastSocket", "confidentialNodes", "enableConfidentialStorage", "storagePools", "secondaryBootDisks", "containerdConfig", "nodeGroup", "nodeGroupRef", "maxRunDuration", "bootDisk"});
-    config.unsupported({"reservationAffinity", "sandboxConfig", "flexStart"}, "reservations, sandboxes and flex-start");
+    // ANY: matching reservations are used up first, which the scenario describes (cluster.reservations); SPECIFIC: the pool has
+    // no nodes beyond the reservation (GKE documentation, consuming reserved zonal resources, 2025).
+    if (config.has("reservationAffinity")) {
+        Decoder affinity = config.child("reservationAffinity");
+        out.only_reserved = affinity.choice<bool>("consumeReservationType", {{"NO_RESERVATION", false}, {"ANY_RESERVATION", false}, {"UNSPECIFIED", false}, {"SPECIFIC_RESERVATION", true}}).value_or(false);
+        affinity.quiet({"key", "values"});
+        affinity.finish();
+    }
+    config.unsupported({"sandboxConfig", "flexStart"}, "sandboxes and flex-start");
     config.finish();
 }
 

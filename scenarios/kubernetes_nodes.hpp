@@ -31,6 +31,7 @@ struct NodeGroup {
     bool managed = true;                      ///< managedNodeGroups; else nodeGroups
     std::vector<std::string> instance_types;  ///< at least one
     bool spot = false;                        ///< all of it is spot
+    bool only_reserved = false;               ///< nothing beyond its reservations
     AllocationSpec allocation = AllocationSpec::listed;
     bool buys_both = false;                   ///< on demand and spot, shared out by the next two
     std::int32_t on_demand_base = 0, on_demand_percent = 100;

@@ -13,6 +13,7 @@ namespace {
 
 const char* const type_label = "node.kubernetes.io/instance-type";
 const char* const zone_label = "topology.kubernetes.io/zone";
+constexpr const char* capacity_label = "karpenter.sh/capacity-type";
 
 /// Memory of one GPU in MiB, by EC2 family, as the label has it [from general knowledge, not re-read, 2026-11].
 /// Families that are not here have no such label.
@@ -126,6 +127,44 @@ std::int64_t weighed_price(const NodeOffering& offering, const KarpenterNodePool
     return held == nullptr ? offering.nano_usd_per_hour : held->price(offering.nano_usd_per_hour);
 }
 
+/// Whether requirements name the capacity type reserved (Karpenter 1.3 and later, 2025).
+bool asks_for_reserved(const KarpenterNodePool& pool) {
+    return std::any_of(pool.requirements.begin(), pool.requirements.end(), [](const NodeRequirement& r) {
+        return r.expression.key == capacity_label && r.expression.op == SelectorOperator::in &&
+               std::find(r.expression.values.begin(), r.expression.values.end(), "reserved") != r.expression.values.end();
+    });
+}
+
+/// Reservations of a pool that asks for them are offerings of their own, with the label by which pods choose them. Without
+/// that, its launches on demand fall into the reservation, as EC2's open ones let them.
+void add_reserved(const KarpenterNodePool& pool, const ClusterSpec& cluster, std::vector<NodeOffering>& offerings, Findings& findings) {
+    if (!asks_for_reserved(pool)) return;
+    const std::size_t bought = offerings.size();
+    bool any = false;
+    for (std::size_t c = 0; c < cluster.reservations.size(); ++c) {
+        const CommitmentSpec& reservation = cluster.reservations[c];
+        if (reservation.pool != pool.meta.name) continue;
+        any = true;
+        for (std::size_t i = 0; i < bought; ++i) {
+            const NodeOffering& o = offerings[i];
+            if (o.capacity != CapacityType::on_demand || (!reservation.zone.empty() && reservation.zone != o.zone) ||
+                (!reservation.instance_type.empty() && reservation.instance_type != o.type->name))
+                continue;
+            NodeOffering reserved = o;
+            reserved.labels[capacity_label] = "reserved";
+            reserved.reservation = static_cast<std::int32_t>(c);
+            offerings.push_back(std::move(reserved));
+        }
+    }
+    if (any) return;
+    const std::string write = fmt::format("cluster.reservations: [{{pool: {}, nodes: N, instance_type: TYPE}}]", pool.meta.name);
+    for (const NodeRequirement& r : pool.requirements)
+        if (r.expression.key == capacity_label && r.expression.values.size() == 1)
+            findings.errors.push_back({r.where, r.path, "asks for reserved capacity alone, and the scenario reserves nothing for this pool, allowed: " + write});
+        else if (r.expression.key == capacity_label)
+            findings.warnings.push_back({r.where, r.path, "asks for reserved capacity, of which manifests do not say how much there is, and the scenario reserves nothing for this pool (" + write + "): its nodes are bought"});
+}
+
 void check_type_names(const KarpenterNodePool& pool, const std::string& cloud, Findings& findings) {
     for (const NodeRequirement& r : pool.requirements) {
         if (r.expression.key != type_label || r.expression.op != SelectorOperator::in) continue;
@@ -187,6 +226,7 @@ std::vector<NodeOffering> karpenter_offerings(const KarpenterNodePool& pool, con
                 offerings.push_back(std::move(offering));
             }
     }
+    add_reserved(pool, cluster, offerings, findings);
     if (offerings.empty()) {
         refuse(fmt::format("{} finds no price in {}, allowed: cluster.region (or zones) of {} with prices: {}", pool.meta.title(),
                            zones.front().empty() ? (cluster.region.empty() ? "no region" : cluster.region) : join(zones), cloud, join((*get_cloud(cloud))->regions)));

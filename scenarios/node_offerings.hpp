@@ -14,6 +14,7 @@ struct NodeOffering {
     std::int64_t nano_usd_per_hour = 0;          ///< as billed
     std::int64_t weighed_nano_usd_per_hour = 0;  ///< as Karpenter compares it: a NodeOverlay may say another price
     Labels labels;                         ///< of its nodes, the pool's own included
+    std::int32_t reservation = -1;         ///< of capacity type reserved: which of ClusterSpec::reservations
 };
 
 /// The labels by which Karpenter's requirements choose instance types (karpenter.k8s.aws/instance-...,

@@ -19,7 +19,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-const char* const formats = "SkyPilot's catalogue (InstanceType,Price,SpotPrice,Region), Karpenter's prices (JSON), a FOCUS export, or CSV with instance_type, region, price_usd_per_hour";
+const char* const formats = "SkyPilot's catalogue (InstanceType,Price,SpotPrice,Region), Karpenter's prices (JSON), Azure's retail prices (JSON), a FOCUS export, or CSV with instance_type, region, price_usd_per_hour";
 
 /// The columns of a list, by their normalised names; the first that is there counts.
 struct Columns {
@@ -32,6 +32,16 @@ struct Columns {
         return "";
     }
 };
+
+/// What the catalogue knows of a machine whose list gives prices alone.
+void describe(PriceRow& row) {
+    const auto known = row.cloud.empty() ? Result<const InstanceType*>(Problem{}) : get_instance_type(row.cloud, row.instance_type);
+    if (!known) return;
+    row.gpu = (*known)->gpu;
+    row.gpu_count = (*known)->gpu_count;
+    row.vcpus = (*known)->vcpus;
+    row.memory_gib = (*known)->memory_gib;
+}
 
 constexpr std::size_t most_problems = 20;  // that are said of a list
 
@@ -56,6 +66,8 @@ public:
         if (!m_text.source().error().empty()) return problem("", m_text.source().error());
         if (!m_problems.empty()) return m_problems;
         for (auto& [key, row] : m_focus_rows) m_out.rows.push_back(std::move(row));
+        if (m_out.rows.empty() && !m_foreign.empty())
+            return problem("", fmt::format("has prices in {} alone, allowed: USD (convert them)", fmt::join(m_foreign, ", ")));
         if (m_out.rows.empty()) return problem("", fmt::format("found no prices, allowed: {}", formats));
         m_out.source = m_name;
         return std::move(m_out);
@@ -87,6 +99,13 @@ private:
         if (!nano) m_problems.push_back(problem(*names.begin(), fmt::format("found \"{}\", allowed: USD per hour of at least 0, or nothing", text)));
         return nano;
     }
+    /// Prices in another currency are left out, which is said once of each.
+    bool is_foreign(const std::vector<std::string>& row) {
+        const std::string currency = m_columns.text(row, {"pricingcurrency", "billingcurrency", "currency"});
+        if (currency.empty() || folded_name(currency) == "usd") return false;
+        if (m_foreign.insert(currency).second) m_out.warnings.push_back(problem("", "has prices in " + currency + ", which are left out, allowed: USD (convert them)"));
+        return true;
+    }
     /// Lists write more digits than a billionth of a dollar: those are rounded.
     static std::optional<std::int64_t> nano_of(const std::string& text) {
         double value = 0;
@@ -96,6 +115,7 @@ private:
     }
 
     void add(const std::vector<std::string>& f) {
+        if (is_foreign(f)) return;
         PriceRow row;
         row.cloud = folded_name(m_columns.text(f, {"cloud", "provider"}));
         row.instance_type = m_columns.text(f, {"instancetype"});
@@ -116,15 +136,24 @@ private:
         m_out.rows.push_back(std::move(row));
     }
 
-    /// A billing export has a line for each charge: the last price of a type in a place, bought in one way, holds.
+    /// A billing export has a line for each charge, in any order: the latest price of a type in a place, bought in one way,
+    /// holds. Credits, taxes and the like are no prices.
     void add_focus(const std::vector<std::string>& f) {
+        if (const std::string charge = folded_name(m_columns.text(f, {"chargecategory"})); !charge.empty() && charge != "usage") return;
         const std::string unit = folded_name(m_columns.text(f, {"pricingunit"}));
         if (!unit.empty() && unit.find("hour") == std::string::npos && unit.find("hrs") == std::string::npos) return;  // not a machine's time
         std::string type = m_columns.text(f, {"xinstancetype", "instancetype", "resourcetype"});
         if (type.find_first_of("0123456789") == std::string::npos) type = m_columns.text(f, {"skumeter", "skuid", "chargedescription"});
+        if (const std::size_t colon = type.rfind(':'); colon != std::string::npos) type.erase(0, colon + 1);  // BoxUsage:g6.xlarge
+        if (type.empty() || is_foreign(f)) return;
         const auto price = money(f, {"contractedunitprice", "listunitprice"});
-        if (type.empty() || !price) return;
-        PriceRow& row = m_focus_rows[{type, m_columns.text(f, {"availabilityzone"}), m_columns.text(f, {"regionid"})}];
+        if (!price) return;
+        const std::tuple key{type, m_columns.text(f, {"availabilityzone"}), m_columns.text(f, {"regionid"})};
+        const std::string category = folded_name(m_columns.text(f, {"pricingcategory"})), from = m_columns.text(f, {"chargeperiodstart"});
+        std::string& latest = m_focus_latest[{key, category}];
+        if (from < latest) return;
+        latest = from;
+        PriceRow& row = m_focus_rows[key];
         const std::string provider = folded_name(m_columns.text(f, {"providername", "serviceprovidername"}));
         row.cloud = provider.find("amazon") != std::string::npos || provider == "aws"          ? "aws"
                     : provider.find("google") != std::string::npos || provider == "gcp"        ? "gcp"
@@ -134,8 +163,8 @@ private:
         row.instance_type = type;
         row.region = m_columns.text(f, {"regionid"});
         row.zone = m_columns.text(f, {"availabilityzone"});
-        row.date = m_columns.text(f, {"chargeperiodstart"}).substr(0, 10);
-        const std::string category = folded_name(m_columns.text(f, {"pricingcategory"}));
+        row.date = std::max(row.date, from.substr(0, 10));
+        describe(row);
         (category == "dynamic" ? row.spot : category == "committed" ? row.committed : row.on_demand) = price;
     }
 
@@ -179,8 +208,10 @@ private:
     Problems m_problems;
     Columns m_columns;
     bool m_focus = false;
-    std::map<std::tuple<std::string, std::string, std::string>, PriceRow> m_focus_rows;
-    std::set<std::string> m_said;
+    using Place = std::tuple<std::string, std::string, std::string>;  ///< type, zone, region
+    std::map<Place, PriceRow> m_focus_rows;
+    std::map<std::pair<Place, std::string>, std::string> m_focus_latest;  ///< of each way of buying: since when it holds
+    std::set<std::string> m_said, m_foreign;
 };
 
 Result<PriceList> read_karpenter(const Json& root, const std::string& name) {
@@ -200,16 +231,59 @@ Result<PriceList> read_karpenter(const Json& root, const std::string& name) {
         }
     for (auto& [key, row] : rows) {
         for (const Cloud& cloud : all_clouds())
-            if (const auto known = get_instance_type(cloud.name, row.instance_type)) {
+            if (get_instance_type(cloud.name, row.instance_type)) {
                 row.cloud = cloud.name;
-                row.gpu = (*known)->gpu;
-                row.gpu_count = (*known)->gpu_count;
-                row.vcpus = (*known)->vcpus;
-                row.memory_gib = (*known)->memory_gib;
+                describe(row);
             }
         out.rows.push_back(std::move(row));
     }
     if (out.rows.empty()) return Problem{{name, 0, 0}, "prices", "found no prices, allowed: prices.REGION.on_demand.TYPE"};
+    return out;
+}
+
+/// Azure's retail prices API (prices.azure.com/api/retail/prices; documentation, 2025): Linux machines by the hour, on demand
+/// and spot; a reservation's price is that of its whole term. Of equal ones the latest holds.
+Result<PriceList> read_azure(const Json& root, const std::string& name) {
+    PriceList out;
+    out.source = name;
+    std::map<std::pair<std::string, std::string>, PriceRow> rows;
+    std::map<std::tuple<std::string, std::string, int>, std::string> latest;
+    std::set<std::string> foreign;
+    std::size_t number = 0;
+    for (const Json& item : root["Items"]) {
+        const std::string path = fmt::format("Items[{}]", number++);
+        const auto text = [&](const char* key) { return item.is_object() && item.contains(key) && item[key].is_string() ? item[key].get<std::string>() : std::string(); };
+        const auto says = [](const std::string& in, const char* what) { return in.find(what) != std::string::npos; };
+        const std::string type = text("armSkuName"), region = text("armRegionName"), kind = text("type"), sku = text("skuName") + " " + text("meterName");
+        if (type.empty() || region.empty() || kind == "DevTestConsumption" || says(text("productName"), "Windows") || says(sku, "Low Priority")) continue;
+        if (const std::string service = text("serviceName"); !service.empty() && service != "Virtual Machines") continue;
+        if (const std::string currency = text("currencyCode"); !currency.empty() && currency != "USD") {
+            if (foreign.insert(currency).second) out.warnings.push_back({{name, 0, 0}, path, "has a price in " + currency + ", such are left out, allowed: USD (the API's currencyCode)"});
+            continue;
+        }
+        const char* key = item.contains("unitPrice") ? "unitPrice" : "retailPrice";
+        if (!item.contains(key) || !item[key].is_number() || !(item[key].get<double>() >= 0))
+            return Problem{{name, 0, 0}, path + "." + key, "found no price, allowed: USD of at least 0"};
+        double price = item[key].get<double>();
+        const std::string term = text("reservationTerm");
+        const bool reserved = kind == "Reservation" || !term.empty();
+        if (reserved) price /= 8760.0 * (term.starts_with('5') ? 5 : term.starts_with('3') ? 3 : 1);
+        if (!reserved && text("unitOfMeasure") != "1 Hour" && !text("unitOfMeasure").empty()) continue;
+        const int way = reserved ? 2 : says(sku, "Spot") ? 1 : 0;
+        std::string& since = latest[{type, region, way}];
+        if (text("effectiveStartDate") < since) continue;
+        since = text("effectiveStartDate");
+        PriceRow& row = rows[{type, region}];
+        row.cloud = "azure";
+        row.instance_type = type;
+        row.region = region;
+        row.date = std::max(row.date, since.substr(0, 10));
+        describe(row);
+        (way == 2 ? row.committed : way == 1 ? row.spot : row.on_demand) = std::llround(price * 1e9);
+    }
+    for (auto& [key, row] : rows) out.rows.push_back(std::move(row));
+    if (out.rows.empty())
+        return Problem{{name, 0, 0}, "Items", foreign.empty() ? std::string("found no machine's price, allowed: items with armSkuName, armRegionName and unitPrice") : fmt::format("has prices in {} alone, allowed: USD (the API's currencyCode)", fmt::join(foreign, ", "))};
     return out;
 }
 
@@ -254,6 +328,9 @@ Result<PriceList> read_price_list(std::istream& in, const std::string& name) {
     std::string document;
     for (; !text.at_end(); text.advance()) document += text.peek();
     const Json root = Json::parse(document, nullptr, false);
+    if (!root.is_discarded() && root.contains("Items") && root["Items"].is_array()) return read_azure(root, name);
+    if (!root.is_discarded() && root.contains("items") && document.find("currencyCodeLocalizations") != std::string::npos)
+        return Problem{{name, 0, 0}, "items", "is Oracle's list of parts (an hour of a GPU, of an OCPU), not of shapes, allowed: CSV with cloud, instance_type, region, price_usd_per_hour (`windtunnel prices --cloud oci -o csv` is one to begin with)"};
     if (root.is_discarded() || !root.contains("prices") || !root["prices"].is_object()) return Problem{{name, 0, 0}, "", fmt::format("is no price list, allowed: {}", formats)};
     return read_karpenter(root, name);
 }

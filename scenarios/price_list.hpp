@@ -35,7 +35,7 @@ struct PriceList {
 
 /// Reads a price list; formats are recognised by content:
 /// SkyPilot's catalogue (CSV with InstanceType, Price, SpotPrice, Region; Cloud by choice), Karpenter's initial prices
-/// (JSON: prices.REGION.on_demand|spot.TYPE), a FOCUS 1.x export (CSV with ListUnitPrice, PricingCategory, RegionId),
+/// (JSON: prices.REGION.on_demand|spot.TYPE), Azure's retail prices (JSON: Items), a FOCUS 1.x export (CSV: ListUnitPrice),
 /// and a list of one's own: CSV with instance_type, region, price_usd_per_hour and by choice cloud, zone,
 /// spot_usd_per_hour, committed_usd_per_hour, gpu, gpus, vcpus, memory_gib, date. Also .gz and .zst.
 [[nodiscard]] Result<PriceList> read_price_list(const std::filesystem::path& file);

@@ -138,6 +138,7 @@ struct PoolSpec {
     std::vector<std::string> prefetch;           ///< stages whose files a new node loads into its cache by itself
     // What manifests of node groups say besides.
     AllocationSpec allocation = AllocationSpec::listed;   ///< which of its types the cloud gives
+    bool only_reserved = false;                  ///< nothing beyond its reservations
     bool buys_both = false;                      ///< on demand and spot, shared out by the next two
     std::int32_t on_demand_base = 0;
     std::int32_t on_demand_percent = 100;

@@ -42,6 +42,7 @@ void add_node_groups(Scenario& scenario, Findings& findings) {
         pool.labels = group.labels;
         pool.taints = group.taints;
         pool.allocation = group.allocation;
+        pool.only_reserved = group.only_reserved;
         pool.buys_both = group.buys_both;
         pool.on_demand_base = group.on_demand_base;
         pool.on_demand_percent = group.on_demand_percent;

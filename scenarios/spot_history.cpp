@@ -151,10 +151,11 @@ private:
         const auto fields = fields_of(line);
         Instant at;
         std::int64_t count = 0;
-        if (fields.size() != 3 ||
-            !m_parser.parse(std::string(fields[0]) + " " + std::string(fields[1]), at) ||
+        std::string time(fields.size() == 3 ? fields[1] : "");
+        if (std::count(time.begin(), time.end(), ':') == 1) time += ":00";  // minutes are enough
+        if (fields.size() != 3 || !m_parser.parse(std::string(fields[0]) + " " + time, at) ||
             !read_integer(fields[2], count) || count < 0 || count > 1'000'000)
-            return wrong(fmt::format("found \"{}\", allowed: a date, a time of day, a number of nodes",
+            return wrong(fmt::format("found \"{}\", allowed: a date, a time of day, a number of nodes (2025-10-01, 08:30:00, 4)",
                                      line.substr(0, 60)));
         if (!advance(milliseconds_of(at))) return false;
         set_count(market("", ""), m_stack, count, m_now - m_start);

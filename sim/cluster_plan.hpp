@@ -87,6 +87,8 @@ struct ShapePlan {
     /// So many nodes of it are reserved: they are there whatever the cloud has left for others, are used first, and are
     /// paid for in another way, used or not.
     std::uint32_t reserved = 0;
+    std::uint32_t reserved_only = 0;   ///< it is bought within its reservation and not beyond
+    std::uint32_t bought_padding = 0;
     std::uint32_t parallel_pulls = 1;  ///< images that its kubelet pulls at once (serializeImagePulls, maxParallelImagePulls)
     DeviceRange devices[extended_kinds];  ///< of each extended resource
     Tick provisioning;

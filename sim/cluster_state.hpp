@@ -478,7 +478,10 @@ private:
         for (std::uint32_t i = 0; i < m_blueprint->shapes.size(); ++i) {
             const std::int32_t m = m_blueprint->shapes[i].market;
             if (m >= 0 && !m_spot.has_room(static_cast<std::uint32_t>(m))) m_sold_out.add(static_cast<std::int32_t>(i));
-            if (has_reservation_left(i)) m_sold_out.remove(static_cast<std::int32_t>(i));
+            if (has_reservation_left(i))
+                m_sold_out.remove(static_cast<std::int32_t>(i));
+            else if (m_blueprint->shapes[i].reserved_only)
+                m_sold_out.add(static_cast<std::int32_t>(i));
         }
     }
     WT_HD_COLD void take_seat(std::uint32_t n, std::uint32_t m, Tick now) {

@@ -1,11 +1,11 @@
 // The report page: reads the JSON that stands in it, and draws. Nothing is fetched.
 import * as echarts from 'echarts/core';
-import { BarChart, LineChart } from 'echarts/charts';
+import { BarChart, LineChart, ScatterChart } from 'echarts/charts';
 import { DataZoomComponent, GridComponent, LegendComponent, MarkAreaComponent, MarkLineComponent, TooltipComponent }
   from 'echarts/components';
 import { CanvasRenderer } from 'echarts/renderers';
 
-echarts.use([BarChart, LineChart, DataZoomComponent, GridComponent, LegendComponent, MarkAreaComponent,
+echarts.use([BarChart, LineChart, ScatterChart, DataZoomComponent, GridComponent, LegendComponent, MarkAreaComponent,
   MarkLineComponent, TooltipComponent, CanvasRenderer]);
 
 const data = JSON.parse(document.getElementById('data').textContent);
@@ -71,7 +71,7 @@ function chart(id, height, option) {
 
 const colours = {
   arrivals: '#0969da', good: '#2da44e', busy: '#2da44e', ready: '#2da44e', idle: '#8c959f', starting: '#d4a72c',
-  provisioning: '#d4a72c', pending: '#cf222e', draining: '#8250df', terminating: '#bf87ff', cordoned: '#bf87ff', lost: '#cf222e',
+  provisioning: '#d4a72c', pending: '#cf222e', draining: '#8250df', terminating: '#bf87ff', cordoned: '#bf87ff', lost: '#cf222e', unused: '#57606a', other: '#0550ae',
   p50: '#54aeff', p90: '#0969da', p99: '#bc4c00',
 };
 function theme() {
@@ -242,8 +242,9 @@ function cluster() {
 function cost() {
   const rows = results.cost_breakdown ? results.cost_breakdown.rows : [];
   if (rows.length === 0) return;
-  const uses = ['busy', 'idle', 'starting', 'draining', 'lost'].filter((u) => rows.some((r) => r.use === u));
-  const label = (r) => `${r.pool} (${r.instance_type}, ${r.capacity_type})\n${r.workload || 'no pod'}`;
+  const uses = ['busy', 'idle', 'starting', 'draining', 'lost', 'unused', 'other'].filter((u) => rows.some((r) => r.use === u));
+  const label = (r) => (r.capacity_type === 'other' ? `${r.pool}\n${r.workload || 'nobody\u2019s own'}`
+    : `${r.pool} (${r.instance_type}, ${r.capacity_type})\n${r.workload || 'no pod'}`);
   const bars = [...new Set(rows.map(label))];
   const sum = (name, use) => rows.filter((r) => label(r) === name && r.use === use)
     .reduce((s, r) => s + Number(r.usd_per_month), 0);
@@ -256,8 +257,80 @@ function cost() {
     yAxis: { type: 'category', data: bars, inverse: true, ...axes(t), axisLabel: { color: t.text, lineHeight: 16 } },
     series: uses.map((u) => ({ name: u, type: 'bar', stack: 'usd', barMaxWidth: 34, color: colours[u], data: bars.map((b) => sum(b, u)) })),
   }));
-  table(['pool', 'workload', 'use', 'USD over the span', 'USD per month'],
-    rows.map((r) => [r.pool, r.workload || '(no pod)', r.use, r.usd, r.usd_per_month]));
+  for (const [by, name] of [['namespace', 'By namespace'], ['model', 'By model'], ['tenant', 'By tenant']]) {
+    const owners = [...new Set(rows.map((r) => r[by]))].filter((o) => o !== null);
+    if (owners.length < (by === 'tenant' ? 1 : 2)) continue;
+    const of = (o) => rows.filter((r) => r[by] === o);
+    const micro = (list) => list.reduce((s, r) => s + Math.round(Number(r.usd_per_month) * 1e6), 0);
+    page.append(make('h3', {}, name));
+    table([by, 'USD per month', 'share', 'of it idle'], [...owners, null].filter((o) => of(o).length > 0).map((o) => [o === null ? '(shared: nobody\u2019s own)' : o, usd(micro(of(o)) / 1e6),
+      percent(micro(of(o)) / 1e6 / month), usd(micro(of(o).filter((r) => r.use === 'idle')) / 1e6)]), true);
+  }
+  table(['pool', 'workload', 'namespace', 'model', 'tenant', 'use', 'USD over the span', 'USD per month'],
+    rows.map((r) => [r.pool, r.workload || '(no pod)', r.namespace || nothing, r.model || nothing, r.tenant || nothing, r.use, r.usd, r.usd_per_month]));
+}
+
+// ---- spot ------------------------------------------------------------------------------------------------
+
+/// A step function's points on a time axis in seconds, up to the end of the span.
+const steps = (list, end) => list.concat(list.length ? [[end, list[list.length - 1][1]]] : []);
+
+function spot() {
+  const markets = results.spot_markets || [];
+  if (markets.length === 0 || !data.timeline) return;
+  const end = slices.length * data.timeline.slice_s;
+  const timeOf = (t) => ({ type: 'value', min: 0, max: end, ...axes(t), splitLine: { show: false }, axisLabel: { color: t.dim, formatter: clock } });
+  const seconds = (v) => (v === null ? nothing : duration(v));
+  const all = results.spot;
+  section('Spot machines', 'By market, in the first trial.'
+    + (all && all.node_hours_share !== null ? ` Over all trials ${percent(all.node_hours_share)} of node-hours were spot, with ${digits(all.notices)} notices and ${digits(all.machines_taken)} machines taken`
+      + (all.fallback_minutes > 0 ? `; on demand stood in for ${digits(all.fallback_minutes)} min.` : '.') : ''));
+  table(['market', 'launched', 'no capacity', 'notices', 'taken in use', 'taken empty', 'notice given', 'used, mean', 'available', 'USD/h'],
+    markets.map((m) => {
+      const prices = m.price_usd_per_hour.map((p) => p[1]);
+      const least = Math.min(...prices), most = Math.max(...prices);
+      return [m.market, m.launched, m.launch_failures, m.evictions.filter((e) => e.what === 'notice').length, m.machines_taken_with_pods, m.machines_taken_empty,
+        seconds(m.notice_s), seconds(m.mean_notice_used_s), percent(m.available), least === most ? digits(least) : `${digits(least)} to ${digits(most)}`];
+    }), true);
+  const marks = { notice: ['notices', 'triangle', colours.starting], taken: ['machines taken', 'diamond', colours.lost], rebalance: ['rebalance recommendations', 'circle', colours.draining] };
+  const nodesAt = (m, at) => { let n = 0; for (const [s, v] of m.nodes) { if (s > at) break; n = v; } return n; };
+  chart('spotnodes', 300, (t) => ({
+    ...base(t), xAxis: timeOf(t), dataZoom: zoom(), yAxis: { type: 'value', name: 'spot nodes', minInterval: 1, ...axes(t) },
+    series: [
+      ...markets.map((m) => ({ name: m.market, type: 'line', step: 'end', symbol: 'none', data: steps(m.nodes, end) })),
+      ...Object.entries(marks).map(([what, [name, symbol, color]]) => ({ name, type: 'scatter', symbol, symbolSize: 11, color,
+        data: markets.flatMap((m) => m.evictions.filter((e) => e.what === what).map((e) => [e.at_s, nodesAt(m, e.at_s - 1e-6)])) }))
+        .filter((s) => s.data.length > 0),
+    ],
+  }));
+  if (markets.some((m) => m.price_usd_per_hour.length > 1)) {
+    page.append(make('h3', {}, 'Price in force'));
+    chart('spotprices', 240, (t) => ({
+      ...base(t), xAxis: timeOf(t), dataZoom: zoom(), yAxis: { type: 'value', name: 'USD/h', scale: true, ...axes(t) },
+      tooltip: { ...base(t).tooltip, valueFormatter: (v) => digits(v) + ' USD/h' },
+      series: markets.map((m) => ({ name: m.market, type: 'line', step: 'end', symbol: 'none', data: steps(m.price_usd_per_hour, end) })),
+    }));
+  }
+  const limited = markets.filter((m) => m.capacity_nodes !== null);
+  if (limited.length > 0) {
+    page.append(make('h3', {}, 'Nodes that there are to be had'));
+    const most = Math.max(1, ...limited.flatMap((m) => m.capacity_nodes.map((c) => c[1])), ...limited.flatMap((m) => m.nodes.map((c) => c[1])));
+    chart('spotcapacity', 240, (t) => ({
+      ...base(t), xAxis: timeOf(t), dataZoom: zoom(), yAxis: { type: 'value', name: 'nodes at most', ...axes(t), max: most,
+        axisLabel: { color: t.dim, formatter: (v) => (v === most && limited.some((m) => m.capacity_nodes.some((c) => c[1] < 0)) ? 'any' : v) } },
+      series: limited.map((m) => ({ name: m.market, type: 'line', step: 'end', symbol: 'none', areaStyle: { opacity: 0.15 },
+        data: steps(m.capacity_nodes.map(([at, n]) => [at, n < 0 ? most : n]), end) })),
+    }));
+  }
+}
+
+// ---- fragmentation ---------------------------------------------------------------------------------------
+
+function fragmentation() {
+  const rows = (results.fragmentation || []).flatMap((f) => f.unusable.map((u) => [f.workload, clock(f.at_s), f.gpus_per_pod, f.free_gpus, u.gpus, u.nodes, u.reason]));
+  if (rows.length === 0) return;
+  section('GPUs free but unusable', 'While pods waited for some, at the moment when they were most, in the first trial.');
+  textTable(['workload', 'at', 'GPUs of a pod', 'free in all', 'of these', 'on nodes', 'why no pod could take them'], rows);
 }
 
 // ---- cold starts ----------------------------------------------------------------------------------------
@@ -281,6 +354,30 @@ function coldStarts() {
   }));
   table(['created', 'workload', 'waits for a node, s', 'starts, s'],
     starts.map((s) => [clock(s.at_s), s.workload, digits(s.pending_s), digits(s.starting_s)]));
+  waterfall();
+}
+
+/// The longest path through the starts of each workload, one part after the other: means over its starts.
+function waterfall() {
+  for (const w of (results.starts || []).filter((s) => s.starts > 0)) {
+    page.append(make('h3', {}, `${w.workload}: where the time to Ready went, mean of ${w.starts} ${w.starts === 1 ? 'start' : 'starts'}`));
+    let at = 0;
+    const parts = w.critical_path.map((p) => { const from = at; at += p.s; return { ...p, from }; });
+    chart(`waterfall-${w.workload}`, 80 + 20 * parts.length, (t) => ({
+      ...base(t), legend: { show: false }, grid: { left: 250, right: 60, top: 14, bottom: 30 },
+      xAxis: { type: 'value', name: 's', ...axes(t) },
+      yAxis: { type: 'category', data: parts.map((p) => p.stage.replaceAll('_', ' ')), inverse: true, ...axes(t), axisLabel: { color: t.text, fontSize: 11 } },
+      tooltip: { ...base(t).tooltip, formatter: (p) => `${p[1].name}: ${duration(p[1].value)}` },
+      series: [
+        { type: 'bar', stack: 's', silent: true, itemStyle: { color: 'transparent' }, data: parts.map((p) => p.from) },
+        { type: 'bar', stack: 's', color: colours.starting, data: parts.map((p) => ({ value: p.s, itemStyle: p.stage === 'pending' || p.stage.startsWith('waits') ? { color: colours.pending } : {} })),
+          label: { show: true, position: 'right', color: t.dim, formatter: (p) => duration(p.value) } },
+      ],
+    }));
+    if (w.image_layers)
+      textTable(['layer', 'GB', 'downloaded', 'found on the node', 'mean download', 'mean unpacking'], w.image_layers.map((l) => [l.layer, digits(l.gb), l.downloads, l.found_on_node,
+        l.mean_download_s === null ? nothing : duration(l.mean_download_s), l.mean_unpack_s === null ? nothing : duration(l.mean_unpack_s)]), 'The layers of its image');
+  }
 }
 
 // ---- the trials -----------------------------------------------------------------------------------------
@@ -377,6 +474,8 @@ alerts();
 percentiles();
 if (data.timeline) latency();
 cost();
+spot();
+fragmentation();
 coldStarts();
 cluster();
 trials();

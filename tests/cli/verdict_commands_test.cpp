@@ -239,17 +239,12 @@ TEST_CASE("run: precision is reached by as many trials as it takes, and says so"
     CHECK(program::windtunnel_in(folder.path(), "run scenario.yaml --precision 200%").code == 2);
 }
 
-TEST_CASE("report: one page; its charts are drawn, without an error, in a browser") {
-    const program::Folder folder;
-    small_scenario(folder);
-    const program::Ended run = program::windtunnel_in(folder.path(), "report scenario.yaml --trials 2 -q --out page.html");
-    INFO(run.out << run.error);
-    if (run.code == 2 && has(run.error, "built without the report page")) return;
-    REQUIRE(run.code == 0);
-    std::string page = folder.read("page.html");
-    CHECK_FALSE(has(page, "@DATA@"));
-    CHECK_FALSE(has(page, "<script src"));
-    if (std::system("command -v chromium >/dev/null") != 0) return;
+namespace {
+
+/// What a browser makes of a page: how many pixels each chart has, and what went wrong; "" where there is no browser.
+/// `dom` becomes the page as it is then.
+std::string drawn(const program::Folder& folder, std::string page, std::string& dom) {
+    if (std::system("command -v chromium >/dev/null") != 0) return "";
     // A listener before everything else, and a count of the pixels that differ from the first of every chart.
     const std::string listen = "<script>window.wrong=[];addEventListener('error',e=>wrong.push(e.message));"
                                "const say=console.error;console.error=(...a)=>{wrong.push(a.join(' '));say(...a);};</script>";
@@ -264,10 +259,28 @@ TEST_CASE("report: one page; its charts are drawn, without an error, in a browse
     const std::string at = folder.path().string();
     REQUIRE(std::system(("timeout 120 chromium --headless=new --no-sandbox --disable-gpu --user-data-dir='" + at + "/profile' --virtual-time-budget=5000 "
                          "--dump-dom 'file://" + at + "/counted.html' >'" + at + "/dom' 2>/dev/null").c_str()) == 0);
-    const std::string dom = folder.read("dom");
+    dom = folder.read("dom");
     const std::size_t counted = dom.rfind("COUNTED timeline=");
     REQUIRE(counted != std::string::npos);
     const std::string said = dom.substr(counted, dom.find(" END", counted) - counted);
+    return said;
+}
+
+}  // namespace
+
+TEST_CASE("report: one page; its charts are drawn, without an error, in a browser") {
+    const program::Folder folder;
+    small_scenario(folder);
+    const program::Ended run = program::windtunnel_in(folder.path(), "report scenario.yaml --trials 2 -q --out page.html");
+    INFO(run.out << run.error);
+    if (run.code == 2 && has(run.error, "built without the report page")) return;
+    REQUIRE(run.code == 0);
+    std::string page = folder.read("page.html");
+    CHECK_FALSE(has(page, "@DATA@"));
+    CHECK_FALSE(has(page, "<script src"));
+    std::string dom;
+    const std::string said = drawn(folder, page, dom);
+    if (said.empty()) return;
     INFO(said);
     CHECK(has(said, " ERRORS 0"));
     CHECK(has(dom, ">Events</h2>"));
@@ -275,6 +288,30 @@ TEST_CASE("report: one page; its charts are drawn, without an error, in a browse
         const std::size_t where = said.find(id);
         REQUIRE(where != std::string::npos);
         CHECK(std::stol(said.substr(where + std::string(id).size())) > 3000);
+    }
+}
+
+TEST_CASE("report: spot machines, free and unusable GPUs and starts are on the page of runs that have them") {
+    for (const auto& [scenario, ids, words] : std::initializer_list<std::tuple<const char*, std::vector<const char*>, std::vector<const char*>>>{
+             {"spot-eviction-midflight", {"spotnodes=", "coldstarts=", "waterfall-"}, {">Spot machines</h2>", "notice given", "where the time to Ready went"}},
+             {"gpu-fragmentation", {"timeline="}, {">GPUs free but unusable</h2>"}}}) {
+        const program::Folder folder;
+        const program::Ended run = program::windtunnel_in(
+            folder.path(), std::string("report " WINDTUNNEL_SOURCE_DIR "/scenarios/gallery/") + scenario + "/scenario.yaml --trials 1 -q --out page.html");
+        INFO(scenario << run.out << run.error);
+        if (run.code == 2 && has(run.error, "built without the report page")) return;
+        REQUIRE(run.code == 0);
+        std::string dom;
+        const std::string said = drawn(folder, folder.read("page.html"), dom);
+        if (said.empty()) return;
+        INFO(said);
+        CHECK(has(said, " ERRORS 0"));
+        for (const char* word : words) CHECK(has(dom, word));
+        for (const char* id : ids) {
+            const std::size_t where = said.find(id);
+            REQUIRE(where != std::string::npos);
+            CHECK(std::stol(said.substr(said.find('=', where) + 1)) > 2000);
+        }
     }
 }
 

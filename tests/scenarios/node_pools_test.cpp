@@ -208,6 +208,31 @@ TEST_CASE("karpenter: without spot capacity the pool buys on demand, and limits 
     CHECK(c.outcome.tally.pools[0].nodes.value + c.outcome.tally.pools[1].nodes.value == 1);
 }
 
+TEST_CASE("karpenter: reserved capacity is an offering of its own, used first; beyond it the pool buys, if it may") {
+    const auto pool = [](const std::string& ways) {
+        return node_class + node_pool("      - {key: karpenter.sh/capacity-type, operator: In, values: [" + ways + "]}\n      - {key: node.kubernetes.io/instance-type, operator: In, values: [g6.xlarge]}\n");
+    };
+    const std::string reserved = "  cloud: aws\n  region: us-east-1\n  reservations: [{pool: gpu, nodes: 2, usd_per_hour: 0.5}]\n";
+    const std::string scaling = "events:\n  - {at_s: 300, scale: Deployment/chat, replicas: 4}\n";
+    Compiled c = good(pool("reserved, on-demand") + deployment(), reserved, scaling);
+    REQUIRE(c.scenario.parts.shapes.size() == 2);
+    const ShapePlan& shape = c.scenario.parts.shapes[c.scenario.parts.shapes[0].reserved > 0 ? 0 : 1];
+    CHECK((shape.reserved == 2 && shape.reserved_only == 1 && shape.kind == OfferingKind::reserved));
+    CHECK(c.outcome.tally.pools[0].nodes.value == 4);
+    CHECK(c.outcome.tally.pools[0].covered.value == 2);
+    // Reserved alone: two nodes and no more. Pods that select the label have no others either.
+    c = good(pool("reserved") + deployment(), reserved, scaling);
+    CHECK(c.outcome.tally.pools[0].nodes.value == 2);
+    c = good(pool("reserved, on-demand") + deployment("      nodeSelector: {karpenter.sh/capacity-type: reserved}\n"), reserved, scaling);
+    CHECK(c.outcome.tally.pools[0].nodes.value == 2);
+    // A pool that does not ask for it launches on demand, into the reservation where that has room.
+    c = good(pool("on-demand") + deployment(), reserved, scaling);
+    CHECK(c.outcome.tally.pools[0].nodes.value == 4);
+    CHECK(c.outcome.tally.pools[0].covered.value == 2);
+    CHECK_THAT(lines(run(pool("reserved") + deployment()).errors), Contains("cluster.reservations: [{pool: gpu"));
+    CHECK_THAT(lines(good(pool("reserved, on-demand") + deployment()).scenario.warnings), Contains("asks for reserved capacity"));
+}
+
 TEST_CASE("karpenter: weights, taints, disruption settings and budgets reach the plan") {
     const std::string first = node_pool(on_demand + "      - {key: node.kubernetes.io/instance-type, operator: In, values: [g5.xlarge]}\n",
                                         "  weight: 50\n  limits: {cpu: 40, memory: 160Gi, nodes: 9}\n  disruption:\n    consolidationPolicy: WhenEmpty\n    consolidateAfter: 5m\n    budgets:\n    - {nodes: \"1\"}\n    - {nodes: \"0\", schedule: \"@daily\", duration: 10m, reasons: [Empty]}\n",
@@ -390,6 +415,21 @@ spec:
     CHECK(c.scenario.parts.pools[0].shape_count == 2);
     CHECK(c.outcome.tally.pools[0].nodes.value == 3);
     CHECK_THAT(lines(run(pool + deployment(), "  cloud: gcp\n").errors), Contains("does not tolerate the nodes' taint team=chat"));
+}
+
+TEST_CASE("GKE: a node pool of a specific reservation ends with it") {
+    const auto pool = [](const std::string& affinity) {
+        return "---\napiVersion: container.cnrm.cloud.google.com/v1beta1\nkind: ContainerNodePool\nmetadata: {name: l4}\nspec:\n  location: us-central1\n  nodeLocations: [us-central1-a]\n"
+               "  clusterRef: {name: demo}\n  initialNodeCount: 0\n  autoscaling: {minNodeCount: 0, maxNodeCount: 4}\n  nodeConfig:\n    machineType: g2-standard-8\n"
+               "    guestAccelerator: [{type: nvidia-l4, count: 1}]\n    reservationAffinity: {consumeReservationType: " + affinity + "}\n";
+    };
+    const std::string place = "  cloud: gcp\n", reserved = place + "  reservations: [{pool: l4, nodes: 2}]\n";
+    Compiled c = good(pool("SPECIFIC_RESERVATION, key: compute.googleapis.com/reservation-name, values: [chat]") + deployment("", "3"), reserved);
+    CHECK(c.outcome.tally.pools[0].nodes.most == 2);
+    c = good(pool("ANY_RESERVATION") + deployment("", "3"), reserved);
+    CHECK(c.outcome.tally.pools[0].nodes.most == 3);
+    CHECK(c.outcome.tally.pools[0].covered.most == 2);
+    CHECK_THAT(lines(run(pool("SPECIFIC_RESERVATION") + deployment(), place).errors), Contains("cluster.reservations: [{pool: l4"));
 }
 
 TEST_CASE("GKE: what gcloud prints, as YAML and as JSON") {

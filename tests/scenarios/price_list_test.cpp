@@ -119,3 +119,41 @@ TEST_CASE("prices: all that is wrong with a list is said at once, and memories t
     CHECK(list->rows[1].memory_gib == 0);
     CHECK(list->rows[2].memory_gib == 32);
 }
+
+TEST_CASE("prices: exports in any order, with other currencies and credits") {
+    const std::string head = "BillingCurrency,ListUnitPrice,ContractedUnitPrice,PricingUnit,RegionId,SkuMeter,ProviderName,ChargeCategory,PricingCategory,ChargePeriodStart\n";
+    std::istringstream in(head + "USD,0.9,0.7,Hours,us-east-1,BoxUsage:g6.xlarge,AWS,Usage,Standard,2025-10-02T00:00:00Z\n"
+                                 "USD,0.9,0.8,Hours,us-east-1,BoxUsage:g6.xlarge,AWS,Usage,Standard,2025-10-01T00:00:00Z\n"
+                                 "EUR,0.6,0.6,Hours,eu-west-1,BoxUsage:g6.xlarge,AWS,Usage,Standard,2025-10-01T00:00:00Z\n"
+                                 "USD,-3,-3,Hours,us-east-1,BoxUsage:g6.xlarge,AWS,Credit,Standard,2025-10-03T00:00:00Z\n");
+    const auto list = read_price_list(in, "focus.csv");
+    REQUIRE(list);
+    REQUIRE(list->rows.size() == 1);
+    CHECK(list->rows[0].instance_type == "g6.xlarge");
+    CHECK(*list->rows[0].on_demand == 700'000'000);
+    CHECK(list->rows[0].vcpus == 4);
+    REQUIRE(list->warnings.size() == 1);
+    CHECK(list->warnings[0].message.find("EUR") != std::string::npos);
+    std::istringstream euros(head + "EUR,0.6,0.6,Hours,eu-west-1,BoxUsage:g6.xlarge,AWS,Usage,Standard,2025-10-01T00:00:00Z\n");
+    CHECK(read_price_list(euros, "focus.csv").problems().front().message.find("EUR alone") != std::string::npos);
+}
+
+TEST_CASE("prices: Azure's retail prices, on demand, spot and reserved") {
+    const auto item = [](const std::string& price, const std::string& more) {
+        return R"({"currencyCode":"USD","unitPrice":)" + price + R"(,"armRegionName":"eastus","serviceName":"Virtual Machines","armSkuName":"Standard_NC24ads_A100_v4",)" + more + "}";
+    };
+    std::istringstream in(R"({"BillingCurrency":"USD","Items":[)" + item("3.6", R"("skuName":"NC24ads A100 v4","unitOfMeasure":"1 Hour","type":"Consumption","effectiveStartDate":"2021-06-01T00:00:00Z")") + "," +
+                          item("4.1", R"("skuName":"NC24ads A100 v4","unitOfMeasure":"1 Hour","type":"Consumption","effectiveStartDate":"2020-06-01T00:00:00Z")") + "," +
+                          item("7.9", R"("productName":"Virtual Machines NCads Series Windows","skuName":"NC24ads A100 v4","unitOfMeasure":"1 Hour","type":"Consumption")") + "," +
+                          item("1.5", R"("skuName":"NC24ads A100 v4 Spot","unitOfMeasure":"1 Hour","type":"Consumption")") + "," +
+                          item("17520", R"("skuName":"NC24ads A100 v4","unitOfMeasure":"1 Hour","type":"Reservation","reservationTerm":"1 Year")") + "]}");
+    const auto list = read_price_list(in, "azure.json");
+    REQUIRE(list);
+    REQUIRE(list->rows.size() == 1);
+    CHECK(*list->rows[0].on_demand == 3'600'000'000);  // the later of the two
+    CHECK(*list->rows[0].spot == 1'500'000'000);
+    CHECK(*list->rows[0].committed == 2'000'000'000);  // 17,520 USD over 8,760 hours
+    CHECK(list->rows[0].gpu_count == 1);
+    std::istringstream parts(R"({"items":[{"partNumber":"B1","currencyCodeLocalizations":[]}]})");
+    CHECK(read_price_list(parts, "oci.json").problems().front().message.find("list of parts") != std::string::npos);
+}
