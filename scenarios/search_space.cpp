@@ -3,6 +3,7 @@
 #include "scenarios/assignment.hpp"
 #include "scenarios/document.hpp"
 #include "scenarios/suggest.hpp"
+#include "scenarios/text_input.hpp"
 
 #include <fmt/format.h>
 #include <algorithm>
@@ -66,12 +67,6 @@ std::vector<std::string> split(std::string_view text, char separator) {
             out.back() += c;
     }
     return out;
-}
-
-std::string trimmed(std::string_view text) {
-    const std::size_t first = text.find_first_not_of(" \t");
-    if (first == std::string_view::npos) return "";
-    return std::string(text.substr(first, text.find_last_not_of(" \t") - first + 1));
 }
 
 Problem wrong(const std::string& text, const std::string& message) { return {{}, text, message}; }
@@ -291,13 +286,13 @@ Result<Dimension> parse_dimension(const std::string& text) {
                      "(workload.routing=random,least-requests) or a manifest field "
                      "(Deployment/chat:spec.replicas=2,4,8 or =2:8:1)");
     for (const std::string& path : split(std::string_view(rest).substr(0, equals), '&'))
-        d.paths.push_back(trimmed(path));
+        d.paths.emplace_back(trimmed(path));
     for (const std::string& path : d.paths) {
         const auto valid = parse_assignment(path + "=0");
         if (!valid) return wrong(text, valid.problems()[0].message);
     }
     std::vector<std::string> items = split(std::string_view(rest).substr(equals + 1), ',');
-    for (std::string& item : items) item = trimmed(item);
+    for (std::string& item : items) item = std::string(trimmed(item));
     if (Problems problems = add_values(d, items, text); !problems.empty()) return problems;
     return d;
 }

@@ -18,12 +18,6 @@ constexpr const char* known_formats =
     "ms,add|remove,node; date, time, nodes; a log of created instances; JSON arrays of availability; "
     "SpotPriceHistory; a GCP preemption study";
 
-std::string_view trimmed(std::string_view text) {
-    const std::size_t from = text.find_first_not_of(" \t");
-    if (from == std::string_view::npos) return {};
-    return text.substr(from, text.find_last_not_of(" \t") - from + 1);
-}
-
 std::vector<std::string_view> fields_of(std::string_view line) {
     std::vector<std::string_view> out;
     for (std::size_t from = 0;;) {

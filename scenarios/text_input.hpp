@@ -9,6 +9,13 @@
 
 namespace windtunnel {
 
+/// Without the blanks and tabs at both ends.
+inline std::string_view trimmed(std::string_view text) {
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+    return text;
+}
+
 /// Text read through one large buffer: by lines (views into the buffer, nothing copied) or by characters.
 /// Counts lines from 1. A UTF-8 byte-order mark at the start is skipped.
 class TextInput {
