@@ -1,5 +1,6 @@
 #pragma once
 #include "models/prefill_first.hpp"
+#include "models/remote_kv.hpp"
 
 namespace windtunnel {
 
@@ -44,12 +45,14 @@ public:
     /// Takes the arrays for servers with up to these limits. Call once per trial.
     /// `cached_blocks`: how many of its KV blocks others may find again; `caching`: it caches prefixes at
     /// all; `stages`: of its pipeline; `windows`: layers see a part of the context;
-    /// `listed`: blocks of a prompt that each job lists, where prompts are computed in turns.
+    /// `listed`: blocks of a prompt that each job lists, where prompts are computed in turns or come from
+    /// elsewhere (`receives`).
     WT_HD_COLD void take_memory(Arena<Layout>& arena, std::int32_t max_num_seqs, std::int32_t block_size,
                                 bool caching = false, std::int64_t cached_blocks = 0,
-                                std::int32_t stages = 1, bool windows = false, std::int64_t listed = 0) {
+                                std::int32_t stages = 1, bool windows = false, std::int64_t listed = 0,
+                                bool receives = false) {
         this->take_schedule_memory(arena, max_num_seqs, block_size, caching, cached_blocks, stages, windows,
-                                   listed);
+                                   listed, receives);
     }
 
     /// A freshly started engine: empty pool, empty queue, counters at zero.
@@ -67,11 +70,11 @@ public:
 
     [[nodiscard]] WT_HD Tick next_change() const { return m_until; }
     /// Requests it holds, queued or running.
-    [[nodiscard]] WT_HD std::uint32_t in_flight() const { return m_running + m_waiting.size + m_swap.size(); }
+    [[nodiscard]] WT_HD std::uint32_t in_flight() const { return m_running + queued() + m_swap.size(); }
     /// It has raised an error that it does not survive (V0 without swap space left): its process is to be killed.
     [[nodiscard]] WT_HD bool died() const { return m_swap.overrun(); }
     /// What vLLM balances data parallel engines by.
-    [[nodiscard]] WT_HD std::uint32_t load() const { return m_running + 4 * m_waiting.size; }
+    [[nodiscard]] WT_HD std::uint32_t load() const { return m_running + 4 * queued(); }
     [[nodiscard]] WT_HD std::int64_t free_blocks() const { return m_blocks.free(); }
     [[nodiscard]] WT_HD std::uint64_t preemptions() const { return m_totals.preemptions; }
     /// Counters that change at boundaries only, so that they need no time: not busy and generation_tokens.
@@ -82,7 +85,7 @@ public:
     /// when a boundary at `now` would already have been passed (it arrived after the steps of this instant).
     WT_HD void arrive(Pool& pool, JobIndex index, Tick now, Tick seen_from) {
         Job& job = pool[index];
-        job.state = JobState::waiting;
+        job.state = job.computed == 0 ? JobState::waiting : JobState::remote;
         pool.note_queued(index, seen_from);
         m_blocks.arrive(pool, index);
         if (m_config->by_priority)
@@ -103,8 +106,29 @@ public:
     /// `seen_from` on.
     WT_HD void abort(Pool& pool, JobIndex index, Tick seen_from) {
         pool[index].aborted = 1;
+        if (pool[index].state == JobState::receiving) return;  // when its blocks are not written to any more
         m_boundary_work = true;
+        wake(seen_from);
         cut(seen_from);
+    }
+
+    /// The KV of a job's prompt has come (`whole`), or never will.
+    WT_HD_COLD void end_reception(Pool& pool, JobIndex index, bool whole, Tick now, Tick seen_from) {
+        Job& job = pool[index];
+        if (job.state != JobState::remote && job.state != JobState::receiving) return;  // it found all of it here
+        if (!whole) job.computed = 0;
+        if (job.state == JobState::remote)
+            job.state = JobState::waiting;
+        else
+            this->queue_received(pool, index);
+        if (job.aborted) m_boundary_work = true;
+        wake(now);
+        if (m_waiting.head == index || job.aborted || m_config->extra_cuts) cut(seen_from);
+    }
+    /// Prompt tokens of a job that is with no server which its prefix cache would spare it.
+    [[nodiscard]] WT_HD_COLD std::int64_t cached_tokens(Pool& pool, JobIndex index) const {
+        m_blocks.arrive(pool, index);
+        return m_blocks.find(pool, index, pool[index].prompt_tokens).blocks() * m_config->block_size;
     }
 
     /// Steps that are scheduled at the first boundary at or after `seen_from` or later cost what `config`
@@ -140,6 +164,7 @@ public:
         }
         if (m_boundary_work) do_boundary_work(pool, sink, now);
         plan(pool, fault, now);
+        if (m_unannounced != no_job) announce(pool, sink, now);
     }
 
     /// Reports the token gaps of the jump's steps that have ended by `now`; the jump is not going to end
@@ -176,6 +201,8 @@ public:
             if (job.outputs > 0 && (job.last_token > now || job.outputs == job.output_tokens)) --job.outputs;
             sink.lost(index, now);
         }
+        while (!m_receiving.empty()) sink.lost(m_receiving.pop_front(pool), now);
+        while (!m_unread.empty()) sink.lost(m_unread.pop_front(pool), now);
         const ServerGauges totals = m_totals;
         start(*m_next_config);
         m_totals = totals;
@@ -185,7 +212,8 @@ public:
     [[nodiscard]] WT_HD_COLD ServerGauges gauges(const Pool& pool, Tick now) const {
         ServerGauges g = counters_at(now);
         if (m_activity == Activity::idle || m_activity == Activity::waking) {
-            g.waiting = 0;
+            g.waiting = m_waiting_at_boundary;
+            g.used_blocks = m_config->usable_blocks - m_blocks.free();
             return g;
         }
         const std::int64_t steps = m_activity == Activity::decoding ? steps_done_by(now) : 0;
@@ -195,7 +223,7 @@ public:
         g.swap_blocks = m_swap.used_blocks();
         if (steps > 0) {  // a later boundary of the jump: it saw the arrivals up to then
             const Tick boundary = m_from + duration(steps);
-            g.waiting = m_waiting.size;
+            g.waiting = queued();
             for (JobIndex i = m_waiting.tail; i != no_job; i = pool[i].previous) {
                 if (pool[i].last_token > boundary)
                     --g.waiting;
@@ -217,6 +245,7 @@ private:
     using Schedule::m_landing, Schedule::m_landing_count, Schedule::m_order, Schedule::m_order_size;
     using Schedule::m_preempted, Schedule::m_running, Schedule::m_totals, Schedule::m_waiting;
     using Schedule::m_swap, Schedule::m_wait_count, Schedule::m_wait_rows, Schedule::m_waits;
+    using Schedule::m_receiving, Schedule::m_unread, Schedule::m_unannounced;
     using Schedule::trim_order, Schedule::lands, Schedule::drop, Schedule::schedule,
         Schedule::insert_by_priority;
     using typename Schedule::Step;
@@ -242,6 +271,12 @@ private:
         return low;
     }
 
+    [[nodiscard]] WT_HD std::uint32_t queued() const { return m_waiting.size + m_receiving.size; }
+    WT_HD void wake(Tick at) {
+        if (m_activity != Activity::idle) return;
+        m_activity = Activity::waking;
+        m_from = m_until = at;
+    }
     /// Ends the jump at the first boundary at or after `now`.
     WT_HD void cut(Tick now) {
         if (m_activity != Activity::decoding || m_steps == 1) return;
@@ -292,9 +327,30 @@ private:
     }
     template <class Sink>
     WT_HD void finish_running(Pool& pool, Sink& sink, JobIndex index, Tick now) {
+        if (m_config->hands_over) return finish_unread(pool, sink, index, now);
         m_blocks.release(pool, index, m_config->blocks_for(pool[index].computed), 0, false);
         leave(pool, index);
         sink.finished(index, now);
+    }
+
+    /// Its blocks wait for the server that goes on with it (vllm.md 1.11).
+    template <class Sink>
+    WT_HD_COLD void finish_unread(Pool& pool, Sink& sink, JobIndex index, Tick now) {
+        Job& job = pool[index];
+        job.end_step = static_cast<std::uint32_t>(this->blocks_of(job, 0));
+        job.state = JobState::unread;
+        leave(pool, index);
+        m_unread.push_back(pool, index);
+        sink.finished(index, now);
+    }
+    /// Says which jobs wait for KV from now on.
+    template <class Sink>
+    WT_HD_COLD void announce(Pool& pool, Sink& sink, Tick now) {
+        while (m_unannounced != no_job) {
+            const JobIndex index = m_unannounced;
+            m_unannounced = pool[index].next;
+            sink.wants_kv(index, now);
+        }
     }
 
     template <class Sink>
@@ -364,6 +420,7 @@ private:
                 held = 1;
             }
             take_out(job, index);
+            if (m_config->hands_over) return finish_unread(pool, sink, index, now);
             m_blocks.release(pool, index, this->blocks_of(job, held), 0, false);
             leave(pool, index);
         }
@@ -382,98 +439,15 @@ private:
         }
     }
 
-    /// Rare: takes a new configuration, and walks everything this server holds to let the aborted jobs go.
     template <class Sink>
-    WT_HD_COLD void do_boundary_work(Pool& pool, Sink& sink, Tick now) {
-        m_boundary_work = false;
-        m_single = m_config != m_next_config;  // the step that runs costs what it did when it was scheduled
-        m_config = m_next_config;
-        for (std::uint32_t i = 0; i < m_order_size; ++i) {
-            const JobIndex index = m_order[i];
-            if (index == no_job || !pool[index].aborted) continue;
-            Job& job = pool[index];
-            const bool lost = on_its_way(job), landing = lost && lands(index);
-            if (in_batch(job) && m_wait_rows > 0) (void)this->leave_wait(job);
-            take_out(job, index);
-            if (lost) {
-                --job.outputs;
-                if (landing)
-                    drop(m_landing, m_landing_count, index);
-                else
-                    --m_current.live;
-                drop(m_done, m_done_count, index);
-            }
-            if (m_flights.pipelined()) m_flights.drop(index);
-            m_blocks.release(pool, index, this->blocks_of(job, 0), 0, false);
-            leave(pool, index);
-            sink.aborted(index, now);
-        }
-        trim_order();
-        for (JobIndex i = m_swap.first(); i != no_job;) {
-            const JobIndex after = pool[i].next;
-            if (pool[i].aborted) {
-                m_swap.drop(pool, i);
-                sink.aborted(i, now);
-            }
-            i = after;
-        }
-        for (JobIndex i = m_waiting.head; i != no_job;) {
-            const JobIndex after = pool[i].next;
-            if (pool[i].aborted) {
-                m_waiting.remove(pool, i);
-                if (m_flights.pipelined()) m_flights.drop(i);
-                m_blocks.leave_queue(pool, i);
-                sink.aborted(i, now);
-            }
-            i = after;
-        }
-    }
-    // ---- pipeline stages ------------------------------------------------------------------------------
+    WT_HD_COLD void do_boundary_work(Pool& pool, Sink& sink, Tick now);
 
-    /// The oldest batch has come out of the last stage, or work has come to an empty engine: batches are sent
-    /// until there are as many as stages, or nobody is left to go into one.
+    // ---- pipeline stages (models/pipeline_steps.hpp) ----------------------------------------------------
+
     template <class Sink>
-    WT_HD_COLD void advance_pipeline(Pool& pool, Sink& sink, Fault& fault, Tick now) {
-        if (m_activity == Activity::mixed) {
-            m_totals.busy += now - m_from;
-            land_oldest(pool, sink, now);
-        }
-        if (m_boundary_work) do_boundary_work(pool, sink, now);
-        m_from = now;
-        m_steps = 1;
-        m_step_growth = 0;
-        while (!m_flights.full()) {
-            schedule(pool, fault, now, m_current);
-            if (fault.broken()) return;
-            if (!m_current.there) break;
-            m_flights.send(now, m_current.time, m_fresh, m_fresh_count);
-            m_fresh_count = 0;
-        }
-        m_waiting_at_boundary = m_waiting.size;
-        if (m_flights.empty()) return rest_or_pause(fault, now);
-        m_activity = Activity::mixed;
-        m_until = m_flights.oldest_ends();
-    }
+    WT_HD_COLD void advance_pipeline(Pool& pool, Sink& sink, Fault& fault, Tick now);
     template <class Sink>
-    WT_HD_COLD void land_oldest(Pool& pool, Sink& sink, Tick now) {
-        const std::uint32_t rows = m_flights.oldest_rows();
-        for (std::uint32_t i = 0; i < rows; ++i) {
-            const JobIndex index = m_flights.oldest_row(i);
-            if (index == no_job) continue;
-            Job& job = pool[index];
-            ++job.outputs;
-            land(pool, sink, index, now);
-            if (job.outputs == job.output_tokens) {
-                finish(pool, sink, index, now);
-            } else if (job.state == JobState::fresh) {
-                job.state = JobState::stalled;
-                if (m_blocks.caching()) job.end_step = job.computed;  // all of it is hashed
-                ++m_loose;
-            }
-        }
-        m_flights.pop_oldest();
-        trim_order();
-    }
+    WT_HD_COLD void land_oldest(Pool& pool, Sink& sink, Tick now);
 
     // ---- the start of a step or jump -----------------------------------------------------------------
 
@@ -492,7 +466,7 @@ private:
             if (m_current.there && !fault.broken()) schedule(pool, fault, now + m_current.time, m_next);
         }
         if (fault.broken()) return;
-        m_waiting_at_boundary = m_waiting.size;
+        m_waiting_at_boundary = queued();
         if (died()) {
             m_activity = Activity::idle;
             m_until = never;
@@ -512,11 +486,12 @@ private:
 
     /// There is nothing to run.
     WT_HD void rest_or_pause(Fault& fault, Tick now) {
-        const bool empty = in_flight() == 0;
-        // The door let nothing in that the pool cannot hold; one that gave way to others waits for them.
-        if (!WT_CHECK(fault, empty || m_preempted)) return;
-        m_activity = empty ? Activity::idle : Activity::pausing;
-        m_until = empty ? never : now + pause_after_nothing;
+        const bool empty = m_running == 0 && m_waiting.empty() && m_swap.empty();
+        // The door let nothing in that the pool cannot hold; one that gave way to others waits for them, and so
+        // do those for which there is room when blocks have been read or written.
+        if (!WT_CHECK(fault, empty || m_preempted || this->holds_for_others())) return;
+        m_activity = m_preempted && !empty ? Activity::pausing : Activity::idle;
+        m_until = m_activity == Activity::idle ? never : now + pause_after_nothing;
     }
 
     /// Blocks are what the head of the queue waits for.
@@ -577,3 +552,6 @@ private:
 };
 
 }  // namespace windtunnel
+
+#include "models/boundary_work.hpp"
+#include "models/pipeline_steps.hpp"

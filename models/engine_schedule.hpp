@@ -56,7 +56,7 @@ protected:
 
     WT_HD_COLD void take_schedule_memory(Arena<Layout>& arena, std::int32_t max_num_seqs,
                                          std::int32_t block_size, bool caching, std::int64_t cached_blocks,
-                                         std::int32_t stages, bool windows, std::int64_t listed) {
+                                         std::int32_t stages, bool windows, std::int64_t listed, bool receives) {
         const auto seqs = static_cast<std::size_t>(max_num_seqs);
         m_batch.take_memory(arena, max_num_seqs, block_size, windows);
         m_order = arena.template take<JobIndex>(2 * seqs);
@@ -65,7 +65,7 @@ protected:
         m_landing = arena.template take<JobIndex>(seqs);
         m_done = arena.template take<JobIndex>(seqs);
         m_waits = arena.template take<Wait>(seqs);
-        m_blocks.take_memory(arena, max_num_seqs, caching, cached_blocks, listed);
+        m_blocks.take_memory(arena, receives ? 2 * max_num_seqs : max_num_seqs, caching, cached_blocks, listed);
         m_flights.take_memory(arena, stages, max_num_seqs);
     }
     WT_HD_COLD void start_schedule(const ServerConfig& config) {
@@ -76,7 +76,9 @@ protected:
         m_wait_count = m_wait_rows = 0;
         m_prompts_only = false;
         m_plain_order = !config.in_turn() && !config.prefill_first;
-        m_partial = no_job;
+        m_partial = m_unannounced = no_job;
+        m_receiving = m_unread = {};
+        m_receptions = m_open_receptions = 0;
         m_blocks.start(config);
         m_flights.start(config.pipeline_stages);
         m_swap.start(config);
@@ -93,8 +95,8 @@ protected:
         return m_config->asynchronous && (in_batch(job) || job.state == JobState::retiring);
     }
     /// Whether it may be asked for a token behind its last: only the model knew that it would stop there.
-    [[nodiscard]] WT_HD static bool stops_early(const Pool& pool, const Job& job) {
-        return pool.requests[job.request].asked() > job.output_tokens;
+    [[nodiscard]] WT_HD bool stops_early(const Pool& pool, const Job& job) const {
+        return pool.requests[job.request].asked() > job.output_tokens && m_config->hands_over == 0;
     }
 
     // ---- planning a step -----------------------------------------------------------------------------
@@ -286,10 +288,7 @@ protected:
         job.state = JobState::waiting;
         leave(pool, index);
         trim_order();
-        if (m_config->by_priority)
-            insert_by_priority(pool, index);
-        else
-            m_waiting.push_front(pool, index);
+        put_in_front(pool, index);
         ++m_totals.preemptions;
         m_preempted = true;
     }
@@ -302,6 +301,10 @@ protected:
             Job& job = pool[index];
             // What was preempted while it was on its way through the stages waits for its token.
             if (m_flights.pipelined() && m_flights.has(index)) break;
+            if (job.state != JobState::waiting) {
+                if (!admit_remote(pool, index, load, since)) break;
+                continue;
+            }
             const std::int64_t whole = static_cast<std::int64_t>(job.prompt_tokens) + job.outputs;
             const typename KvBlocks<Layout>::Found found = m_blocks.find(pool, index, whole);
             const std::int64_t cached = found.blocks() * m_config->block_size, rest = whole - cached;
@@ -322,18 +325,30 @@ protected:
             job.computed = static_cast<std::uint32_t>(cached);
             compute(pool, index, chunk, load);
             job.end_step = drafting() ? static_cast<std::uint32_t>(found.blocks() + need) : 0;
-            append_running(pool, index);
-            if (chunk == rest) {
-                become_fresh(pool, index);
-                continue;
-            }
-            job.state = JobState::prefilling;
-            if (m_config->in_turn())
-                ++m_loose;
-            else
-                m_partial = index;
+            join_running(pool, index, chunk == rest);
         }
     }
+    /// `complete`: the step that is planned computes all of its tokens.
+    WT_HD void join_running(Pool& pool, JobIndex index, bool complete) {
+        append_running(pool, index);
+        if (complete) return become_fresh(pool, index);
+        pool[index].state = JobState::prefilling;
+        if (m_config->in_turn())
+            ++m_loose;
+        else
+            m_partial = index;
+    }
+
+    // ---- KV that comes from other servers (models/remote_kv.hpp) ----------------------------------------
+
+    WT_HD_COLD bool admit_remote(Pool& pool, JobIndex index, Load& load, Tick since);
+    WT_HD_COLD bool begin_receiving(Pool& pool, JobIndex index);
+    WT_HD_COLD bool run_received(Pool& pool, JobIndex index, Load& load, Tick since);
+    WT_HD_COLD void queue_received(Pool& pool, JobIndex index);
+    WT_HD_COLD void put_in_front(Pool& pool, JobIndex index);
+    WT_HD_COLD void give_up_received(Pool& pool, JobIndex index);
+    /// Blocks wait for others: the queue may stand still beside them.
+    [[nodiscard]] WT_HD bool holds_for_others() const { return m_open_receptions > 0 || !m_unread.empty(); }
 
     WT_HD void append_running(Pool& pool, JobIndex index) {
         ++m_running;
@@ -424,6 +439,7 @@ protected:
     /// workload's first.
     [[nodiscard]] WT_HD static bool comes_before(const Pool& pool, JobIndex a, JobIndex b) {
         const Job &first = pool[a], &second = pool[b];
+        if (second.state == JobState::received) return false;  // whoever waits without blocks goes behind
         const std::int32_t p = pool.requests[first.request].priority,
                            q = pool.requests[second.request].priority;
         if (p != q) return p < q;
@@ -549,6 +565,11 @@ protected:
     ArenaArray<JobIndex, Layout> m_done;     ///< jobs that get their last token in the step that runs
     ArenaArray<Wait, Layout> m_waits;        ///< V0: ascending in time; rows in none of them have not waited
     JobQueue<Layout> m_waiting;
+    JobQueue<Layout> m_receiving;  ///< blocks taken, KV on its way; in the order in which they took them
+    JobQueue<Layout> m_unread;     ///< ended, and their blocks wait to be read
+    JobIndex m_unannounced = no_job;      ///< the first of m_receiving that nobody has been told of
+    std::uint32_t m_receptions = 0;       ///< begun so far
+    std::uint32_t m_open_receptions = 0;  ///< jobs with blocks that are not admitted: receiving or received
     KvBlocks<Layout> m_blocks;
     PipelineFlights<Layout> m_flights;
     SwapSpace<Layout> m_swap;

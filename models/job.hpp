@@ -16,6 +16,9 @@ enum class JobState : std::uint8_t {
     arriving,     ///< in its front end
     waiting,      ///< in its queue
     swapped,      ///< in its host's memory
+    remote,       ///< in its queue, while another server holds the KV of its prompt
+    receiving,    ///< that KV is on its way into blocks that it has
+    received,     ///< in the queue again, with these blocks
     prefilling,   ///< between two chunks
     fresh,        ///< in the step being scheduled, on its own, for a token; with pipeline stages: in a batch that is
                   ///< on its way
@@ -24,6 +27,7 @@ enum class JobState : std::uint8_t {
     stalled,      ///< decoding, but left out of the last step
     retiring,     ///< its last token is on its way
     overrunning,  ///< its last token is on its way, and it is in the step behind it for nothing
+    unread,       ///< it has ended; its blocks wait until another server has read them
 };
 
 /// A request in flight: from its arrival until it has ended. 64 bytes, in a pool shared by all replicas.
@@ -33,7 +37,8 @@ struct Job {
     Tick last_token;             ///< of one that is not decoding: when it got its last token;
                                  ///< before its first token: from when on its server sees it in the queue
     std::uint32_t end_step = 0;  ///< while decoding: the server's step count at which it is done;
-                                 ///< while stalled: its tokens that have been hashed; with drafts: its blocks
+                                 ///< while stalled: its tokens that have been hashed; with drafts: its blocks;
+                                 ///< while receiving: blocks that were here; while unread: its blocks
     JobState state = JobState::waiting;
     std::uint8_t aborted : 1 = 0;  ///< its client has gone; it leaves at the next step boundary
     std::uint8_t rank : 7 = 0;     ///< of its server's engines, the one that holds it
@@ -42,10 +47,11 @@ struct Job {
     std::uint32_t prompt_tokens = 0;
     std::uint32_t output_tokens = 0;  ///< where it will stop. Read when a token is made, never by a decision
     std::uint32_t outputs = 0;        ///< tokens made so far; up to date while it is not decoding
-    std::uint32_t computed = 0;       ///< tokens whose KV exists; up to date while it is in prefill
+    std::uint32_t computed = 0;       ///< tokens whose KV exists; up to date while it is in prefill. Of one in a queue:
+                                      ///< prompt tokens whose KV another server holds, or has sent
     JobIndex next = no_job;           ///< in a queue or the free list
     JobIndex previous = no_job;
-    std::uint32_t place = 0;  ///< in its replica's order of admission
+    std::uint32_t place = 0;  ///< in its replica's order of admission; of one that receives KV: in the order of those
 };
 static_assert(sizeof(Job) == 64);
 

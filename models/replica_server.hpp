@@ -105,6 +105,18 @@ public:
             if (rank(i).next_change() == now) return rank(i).advance(pool, sink, fault);
     }
 
+    /// The KV of a job's prompt has come (`whole`), or never will.
+    WT_HD_COLD void end_reception(Pool& pool, JobIndex index, bool whole, Tick now, Tick seen_from) {
+        if (pool[index].state == JobState::arriving)
+            pool[index].computed = 0;  // only the latter: it has not asked for it yet
+        else
+            rank(pool[index].rank).end_reception(pool, index, whole, now, seen_from);
+    }
+    /// Prompt tokens of a job that its prefix cache (its first engine's) would spare it.
+    [[nodiscard]] WT_HD_COLD std::int64_t cached_tokens(Pool& pool, JobIndex index) const {
+        return m_first.cached_tokens(pool, index);
+    }
+
     template <class Sink>
     WT_HD void settle(Sink& sink, Tick now) const {
         if (m_whole) return;
@@ -135,6 +147,7 @@ private:
         for (std::uint32_t i = 1; i < m_ranks; ++i)
             if (rank(i).load() < rank(best).load()) best = i;
         pool[index].rank = best & 0x7f;
+        pool[index].state = JobState::waiting;  // no longer in the front end
         rank(best).arrive(pool, index, now, seen_from);
     }
     WT_HD_COLD void advance_front(Pool& pool, Tick now) {

@@ -50,9 +50,12 @@ struct ServerConfig {
     std::uint8_t delay_from_pick = 0;  ///< the queue's delay counts from when an instance was free, not from the arrival
     std::uint8_t timed = 0;            ///< a batch takes batch_base + size * batch_request + tokens * batch_token
     std::uint8_t swaps = 0;            ///< V0: who gives way keeps its blocks, in up to `swap_blocks` of the host's memory
-    std::uint8_t padding[1] = {};
+    std::uint8_t hands_over = 0;  ///< of a prefill server: requests that have ended keep their blocks until they are read
+    std::uint8_t receives = 0;    ///< of a decode server: prompts' KV comes from others
+    std::uint8_t padding[7] = {};
     std::int64_t swap_blocks = 0;
     Tick swap_block_time;              ///< one block over the bus
+    std::int64_t kv_block_bytes = 0;  ///< of a block, on all its GPUs together, where KV moves between servers
     Tick queue_delay;                  ///< how long the oldest waits for others
     Tick batch_base, batch_request, batch_token;
     // Of the front end's one thread, where its CPUs are few enough to matter; all zero = they are not.

@@ -23,7 +23,7 @@ public:
     using Pool = JobPool<Layout>;
 
     void take_memory(Arena<Layout>&, std::int32_t, std::int32_t, bool = false, std::int64_t = 0, std::int32_t = 1, bool = false,
-                     std::int64_t = 0) {}
+                     std::int64_t = 0, bool = false) {}
 
     void start(const ServerConfig& config) {
         m_config = m_next_config = &config;
@@ -32,6 +32,8 @@ public:
         m_swapped.clear();
         m_moved = 0;
         m_died = false;
+        m_skipped.clear();
+        m_unread.clear();
         m_blocks.assign(static_cast<std::size_t>(config.usable_blocks), {});
         m_free.clear();
         for (std::size_t i = 0; i < m_blocks.size(); ++i) m_free.push_back(i);
@@ -44,11 +46,11 @@ public:
 
     [[nodiscard]] Tick next_change() const { return m_until; }
     [[nodiscard]] std::uint32_t in_flight() const {
-        return static_cast<std::uint32_t>(m_running.size() + m_swapped.size() + m_waiting.size());
+        return static_cast<std::uint32_t>(m_running.size() + m_swapped.size() + queued());
     }
     [[nodiscard]] bool died() const { return m_died; }
     [[nodiscard]] std::uint32_t load() const {
-        return static_cast<std::uint32_t>(m_running.size() + 4 * m_waiting.size());
+        return static_cast<std::uint32_t>(m_running.size() + 4 * queued());
     }
     [[nodiscard]] std::int64_t free_blocks() const { return std::ssize(m_free); }
     [[nodiscard]] std::uint64_t preemptions() const { return m_gauges.preemptions; }
@@ -62,14 +64,36 @@ public:
         s.job = index;
         s.prompt = job.prompt_tokens;
         s.limit = job.output_tokens;
-        s.asked = std::max<std::int64_t>(request.asked(), s.limit);
+        s.asked = m_config->hands_over ? s.limit : std::max<std::int64_t>(request.asked(), s.limit);
+        s.remote = job.computed;
         s.rank = {request.priority, job.arrival.count, job.request};
         s.arrival = m_arrivals++;
         queue_up(s, false);
         if (m_until == never) m_until = now;
     }
 
-    void abort(Pool& pool, JobIndex index, Tick) { pool[index].aborted = 1; }
+    void abort(Pool& pool, JobIndex index, Tick seen_from) {
+        pool[index].aborted = 1;
+        for (const Sequence& s : m_skipped)
+            if (s.job == index && !s.received) return;  // its blocks are written to
+        if (m_until == never) m_until = seen_from;
+    }
+    void end_reception(Pool&, JobIndex index, bool whole, Tick now, Tick) {
+        for (std::deque<Sequence>* queue : {&m_waiting, &m_skipped})
+            for (Sequence& s : *queue) {
+                if (s.job != index || s.remote == 0 || s.received) continue;
+                if (!whole) s.remote = 0;
+                s.received = queue == &m_skipped;
+                if (m_until == never) m_until = now;
+            }
+    }
+    [[nodiscard]] std::int64_t cached_tokens(Pool& pool, JobIndex index) const {
+        Sequence s{};
+        s.job = index;
+        s.prompt = pool[index].prompt_tokens;
+        s.arrival = m_arrivals;
+        return std::ssize(find_prefix(pool, s)) * m_config->block_size;
+    }
     void reconfigure(const ServerConfig& config, Tick) { m_next_config = &config; }
 
     template <class Sink>
@@ -91,7 +115,9 @@ public:
         };
         std::erase_if(m_running, let_go);
         std::erase_if(m_swapped, let_go);
+        std::erase_if(m_skipped, [&](Sequence& s) { return s.received && let_go(s); });
         std::erase_if(m_waiting, let_go);
+        std::erase_if(m_unread, let_go);
         const std::size_t depth = pipelined() ? m_stage_free.size() : m_config->asynchronous ? 2 : 1;  // 1.13
         while (m_flight.size() < depth && !fault.broken()) {
             const Tick since = m_flight.empty() || pipelined() ? now : now + m_flight.front().time;
@@ -101,7 +127,7 @@ public:
             m_flight.push_back(std::move(batch));
         }
         m_gauges.running = static_cast<std::int64_t>(m_running.size());
-        m_gauges.waiting = static_cast<std::int64_t>(m_waiting.size());
+        m_gauges.waiting = static_cast<std::int64_t>(queued());
         m_gauges.used_blocks = m_config->usable_blocks - std::ssize(m_free);
         m_gauges.swapped = std::ssize(m_swapped);
         m_gauges.swap_blocks = swap_blocks_in_use();
@@ -111,7 +137,10 @@ public:
             return;
         }
         m_until = m_flight.empty() ? never : pipelined() ? m_flight.front().ends : now + m_flight.front().time;
-        if (!m_flight.empty() || in_flight() == 0) return;
+        for (const JobIndex index : std::exchange(m_wanting, {})) sink.wants_kv(index, now);
+        const bool received = std::any_of(m_skipped.begin(), m_skipped.end(), [](const Sequence& s) { return s.received; });
+        if (!m_flight.empty() || (m_running.empty() && m_swapped.empty() && m_waiting.empty() && !received)) return;
+        if (!m_preempted && (!m_skipped.empty() || !m_unread.empty())) return;  // blocks that others read or write
         if (WT_CHECK(fault, m_preempted)) m_until = now + pause_after_nothing;  // 1.13.12
     }
 
@@ -126,7 +155,12 @@ public:
         };
         for (const Sequence& s : m_running) lose(s);
         for (const Sequence& s : m_swapped) lose(s);
+        for (const Sequence& s : m_skipped)
+            if (s.received) lose(s);
         for (const Sequence& s : m_waiting) lose(s);
+        for (const Sequence& s : m_skipped)
+            if (!s.received) lose(s);
+        for (const Sequence& s : m_unread) lose(s);
         ServerGauges totals = gauges_at(now);
         start(*m_next_config);
         m_gauges = totals;
@@ -159,6 +193,8 @@ private:
         std::vector<std::vector<std::size_t>> tables;  ///< one for each group of layers; 2.7's null block is `null`
         std::int64_t hashed;              ///< of these, how many have been entered
         bool admitted;                    ///< once at least
+        std::int64_t remote;              ///< prompt tokens whose KV is elsewhere
+        bool received;                    ///< it has come into blocks of this one, or never will
     };
     static constexpr std::size_t null = static_cast<std::size_t>(-1);
     /// A step that was scheduled, until its tokens are there.
@@ -246,15 +282,18 @@ private:
         if (need > std::ssize(m_free)) return false;
         for (auto& table : s.tables)
             while (std::ssize(table) < blocks_for(end)) table.push_back(pop_block());
-        if (!m_config->prefix_caching) return true;
-        const std::int64_t known = std::min(s.computed + tokens, s.prompt + s.outputs);  // 1.13.5
+        enter(pool, s, std::min(s.computed + tokens, s.prompt + s.outputs));  // 1.13.5
+        return true;
+    }
+    /// Others find its full blocks of so many tokens.
+    void enter(const Pool& pool, Sequence& s, std::int64_t known) {
+        if (!m_config->prefix_caching) return;
         for (const std::int64_t full = known / m_config->block_size; s.hashed < full; ++s.hashed) {
             const std::size_t index = s.tables[0][static_cast<std::size_t>(s.hashed)];
             m_blocks[index].hashed = true;
             m_blocks[index].content = content_of(pool, s, s.hashed);
             m_cached[m_blocks[index].content].push_back(index);
         }
-        return true;
     }
 
     /// vllm.md 2.3: the last first.
@@ -314,71 +353,13 @@ private:
         for (const Sequence& s : m_swapped) blocks += blocks_for(s.computed);
         return blocks;
     }
-    /// 4.3: the last of the running moves its blocks to the host, if they have room there.
-    void swap_out_last() {
-        Sequence s = m_running.back();
-        const std::int64_t blocks = blocks_for(s.computed);
-        m_died = swap_blocks_in_use() + blocks > m_config->swap_blocks;
-        if (m_died) return;
-        m_running.pop_back();
-        free_blocks_of(s);
-        m_moved += blocks;
-        ++m_gauges.preemptions;
-        const auto older = [](const Sequence& a, const Sequence& b) {
-            return std::pair{std::get<1>(a.rank), std::get<2>(a.rank)} < std::pair{std::get<1>(b.rank), std::get<2>(b.rank)};
-        };
-        m_swapped.insert(std::upper_bound(m_swapped.begin(), m_swapped.end(), s, older), s);
-    }
-    void swap_in(const Pool& pool, Fault& fault) {
-        while (!m_swapped.empty() && m_running.size() < static_cast<std::size_t>(m_config->max_num_seqs)) {
-            Sequence s = m_swapped.front();
-            const std::int64_t blocks = blocks_for(s.computed);
-            if (std::ssize(m_free) - (blocks + 1) < m_config->watermark_blocks) return;
-            m_moved += blocks;
-            m_swapped.erase(m_swapped.begin());
-            (void)WT_CHECK(fault, try_allocate(pool, s, 1));
-            s.scheduled = 1;
-            m_running.push_back(s);
-        }
-    }
-
-    /// V0's step: 4.1 to 4.3.
-    Batch schedule_v0(const Pool& pool, Fault& fault, Tick since) {
-        std::int64_t budget = m_config->max_num_batched_tokens;
-        bool prompts = false;
-        m_preempted = false;
-        for (Sequence& s : m_running) s.scheduled = 0;
-        while (m_swapped.empty() && !m_waiting.empty() && m_running.size() < static_cast<std::size_t>(m_config->max_num_seqs)) {
-            Sequence& head = m_waiting.front();
-            const std::int64_t whole = head.prompt + head.outputs;
-            if (whole > budget || blocks_for(whole) + m_config->watermark_blocks > std::ssize(m_free)) break;
-            if (!WT_CHECK(fault, try_allocate(pool, head, whole))) return {};
-            budget -= head.scheduled = whole;
-            pool.note_scheduled(head.job, since);
-            m_running.push_back(head);
-            m_waiting.pop_front();
-            prompts = true;
-        }
-        for (std::size_t i = 0; !prompts && i < m_running.size(); ++i) {
-            for (; m_free.empty() && i < m_running.size(); m_preempted = true) {
-                if (m_config->swaps)
-                    swap_out_last();
-                else
-                    preempt(i, budget);
-                if (m_died) return {};
-            }
-            if (i >= m_running.size()) break;
-            (void)WT_CHECK(fault, try_allocate(pool, m_running[i], 1));
-            m_running[i].scheduled = 1;
-        }
-        if (!prompts && !m_preempted) swap_in(pool, fault);
-        Batch batch = batch_of_scheduled();
-        batch.time += std::exchange(m_moved, 0) * m_config->swap_block_time;
-        return batch;
-    }
+    // V0 (models/stepwise_v0.hpp).
+    void swap_out_last();
+    void swap_in(const Pool& pool, Fault& fault);
+    Batch schedule_v0(const Pool& pool, Fault& fault, Tick since);
 
     /// One step: 1.5 and 1.6.
-    Batch schedule(const Pool& pool, Fault& fault, Tick since) {
+    Batch schedule(Pool& pool, Fault& fault, Tick since) {
         const ServerConfig& config = *m_config;
         std::int64_t budget = config.max_num_batched_tokens;
         bool ended = false;
@@ -403,9 +384,18 @@ private:
             m_running[i].scheduled = tokens;
             budget -= tokens;
         }
-        while (!m_preempted && !m_waiting.empty() && budget > 0 &&
-               m_running.size() < static_cast<std::size_t>(config.max_num_seqs)) {  // 1.6
+        while (!m_preempted && budget > 0 && m_running.size() < static_cast<std::size_t>(config.max_num_seqs)) {  // 1.6
+            const auto with_blocks = std::find_if(m_skipped.begin(), m_skipped.end(), [](const Sequence& s) { return s.received; });
+            if (with_blocks != m_skipped.end()) {
+                if (!run_received(pool, with_blocks, budget, since)) break;
+                continue;
+            }
+            if (m_waiting.empty()) break;
             Sequence& head = m_waiting.front();
+            if (head.remote > 0) {
+                if (!begin_reception(pool)) break;
+                continue;
+            }
             if (pipelined() && awaits_token(head)) break;  // preempted while it was in the pipeline
             const std::int64_t whole = head.prompt + head.outputs;
             const std::vector<std::size_t> found = find_prefix(pool, head);
@@ -413,7 +403,7 @@ private:
             const std::int64_t asked_for = limited(whole - cached), tokens = std::min(asked_for, budget);
             if (tokens < asked_for && !config.chunked_prefill) break;
             const std::int64_t spare = m_running.empty() ? 0 : config.watermark_blocks;
-            const std::int64_t in_use = std::count_if(found.begin(), found.end(), [&](std::size_t b) { return m_blocks[b].holders > 0; });
+            const std::int64_t in_use = held_by_somebody(found);
             const std::int64_t asked = config.reserve_full_sequence ? whole : cached + tokens;
             std::int64_t wanted = 0;
             for (std::int32_t g = 0; g < config.groups(); ++g) {
@@ -423,17 +413,9 @@ private:
                 wanted += std::min<std::int64_t>(blocks_for(seen) + 1 - blocks_for(asked), 0);
             }
             if (wanted - in_use + spare > std::ssize(m_free)) break;  // 1.14, 2.5
-            for (const std::size_t index : found)
-                if (m_blocks[index].holders++ == 0) m_free.erase(m_blocks[index].place);
-            head.tables = {found};
-            head.hashed = hits;
+            take_found(head, found);
             head.computed = cached;
             if (!WT_CHECK(fault, try_allocate(pool, head, tokens))) return {};
-            if (config.prefix_caching && !head.admitted) {
-                m_gauges.prefix_queries += static_cast<std::uint64_t>(head.prompt);
-                m_gauges.prefix_hits += static_cast<std::uint64_t>(cached);
-            }
-            head.admitted = true;
             head.scheduled = tokens;
             pool.note_scheduled(head.job, since);
             budget -= tokens;
@@ -441,6 +423,60 @@ private:
             m_waiting.pop_front();
         }
         return batch_of_scheduled();
+    }
+
+    [[nodiscard]] std::int64_t held_by_somebody(const std::vector<std::size_t>& blocks) const {
+        return std::count_if(blocks.begin(), blocks.end(), [&](std::size_t b) { return m_blocks[b].holders > 0; });
+    }
+    /// What a sequence finds in the prefix cache is its own too. Counts a first admission.
+    void take_found(Sequence& s, const std::vector<std::size_t>& found) {
+        for (const std::size_t index : found)
+            if (m_blocks[index].holders++ == 0) m_free.erase(m_blocks[index].place);
+        s.tables = {found};
+        s.hashed = std::ssize(found);
+        if (m_config->prefix_caching && !s.admitted) {
+            m_gauges.prefix_queries += static_cast<std::uint64_t>(s.prompt);
+            m_gauges.prefix_hits += static_cast<std::uint64_t>(s.hashed * m_config->block_size);
+        }
+        s.admitted = true;
+    }
+    [[nodiscard]] std::size_t queued() const { return m_waiting.size() + m_skipped.size(); }
+    /// The head of the queue becomes WAITING_FOR_REMOTE_KVS, as models/remote_kv.hpp has it. False: the blocks are not
+    /// there.
+    bool begin_reception(Pool& pool) {
+        Sequence& s = m_waiting.front();
+        if (std::ssize(m_skipped) >= m_config->max_num_seqs) return false;
+        const std::vector<std::size_t> found = find_prefix(pool, s);
+        const std::int64_t spare = m_running.empty() ? 0 : m_config->watermark_blocks;
+        if (blocks_for(s.prompt) - held_by_somebody(found) + spare > std::ssize(m_free)) return false;
+        take_found(s, found);
+        while (std::ssize(s.tables[0]) < blocks_for(s.prompt)) s.tables[0].push_back(pop_block());
+        pool[s.job].end_step = static_cast<std::uint32_t>(found.size());
+        m_wanting.push_back(s.job);
+        m_skipped.push_back(s);
+        m_waiting.pop_front();
+        return true;
+    }
+    /// Its last token is computed here; or everything, where nothing has come.
+    bool run_received(Pool& pool, typename std::deque<Sequence>::iterator at, std::int64_t& budget, Tick since) {
+        if (at->remote == 0) {
+            free_blocks_of(*at);
+            at->received = false;
+            queue_up(*at, true);
+        } else {
+            at->computed = at->prompt - 1;
+            enter(pool, *at, at->computed);
+            if (!m_running.empty() && m_config->watermark_blocks > std::ssize(m_free)) return false;
+            enter(pool, *at, at->prompt);
+            at->remote = 0;
+            at->received = false;
+            at->scheduled = 1;
+            --budget;
+            pool.note_scheduled(at->job, since);
+            m_running.push_back(*at);
+        }
+        m_skipped.erase(at);
+        return true;
     }
 
     /// What the step costs, and what it makes of the sequences right after it was scheduled (1.9, 1.13.5).
@@ -511,7 +547,12 @@ private:
         s.outputs += tokens;
         if (s.placeholders > 0) --s.placeholders;
         if (s.outputs < s.limit) return false;
-        free_blocks_of(s);
+        if (m_config->hands_over && s.computed > 0) {
+            pool[s.job].state = JobState::unread;
+            m_unread.push_back(s);
+        } else {
+            free_blocks_of(s);
+        }
         sink.finished(s.job, now);
         return true;
     }
@@ -523,6 +564,9 @@ private:
     std::vector<Sequence> m_swapped;  ///< V0: in the host's memory, by arrival
     std::int64_t m_moved = 0;         ///< blocks there and back in the step being scheduled
     bool m_died = false;              ///< it raised an error
+    std::deque<Sequence> m_skipped;   ///< have blocks for KV that comes or has come, in the order in which they took them
+    std::vector<Sequence> m_unread;   ///< ended, and their blocks wait to be read
+    std::vector<JobIndex> m_wanting;  ///< began to wait for KV in the step that is being planned
     std::vector<Block> m_blocks;  ///< of the KV pool
     std::list<std::size_t> m_free;  ///< the front is taken next
     std::map<Content, std::vector<std::size_t>> m_cached;  ///< copies, the oldest first
@@ -535,3 +579,5 @@ private:
 };
 
 }  // namespace windtunnel
+
+#include "models/stepwise_v0.hpp"

@@ -136,13 +136,19 @@ const char* to_string(RequestEnd end) {
 }
 
 std::string requests_csv(const std::vector<RequestRecord>& records) {
-    std::string out = "id,arrival_s,prompt_tokens,output_tokens,first_token_s,finish_s,status\n";
+    const bool pairs = std::any_of(records.begin(), records.end(), [](const RequestRecord& r) { return r.prefill.pod != no_index; });
+    std::string out = "id,arrival_s,prompt_tokens,output_tokens,first_token_s,finish_s,status";
+    out += pairs ? ",prefilled_s,transfer_began_s,received_s,kv_bytes\n" : "\n";
     out.reserve(out.size() + records.size() * 72);
-    for (const RequestRecord& r : records)
-        fmt::format_to(std::back_inserter(out), "{},{},{},{},{},{},{}\n", r.request,
+    const auto at = [](Tick t) { return t == never ? std::string() : format_seconds(t); };
+    for (const RequestRecord& r : records) {
+        fmt::format_to(std::back_inserter(out), "{},{},{},{},{},{},{}", r.request,
                        format_seconds(r.arrival), r.prompt_tokens, r.output_tokens,
-                       r.first_token == never ? std::string() : format_seconds(r.first_token),
-                       format_seconds(r.finish), to_string(r.end));
+                       at(r.first_token), format_seconds(r.finish), to_string(r.end));
+        if (pairs)
+            fmt::format_to(std::back_inserter(out), ",{},{},{},{}", at(r.prefill.prefilled), at(r.prefill.transfer_began), at(r.prefill.received), r.prefill.bytes);
+        out += '\n';
+    }
     return out;
 }
 

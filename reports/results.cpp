@@ -3,6 +3,8 @@
 #include "models/expects.hpp"
 #include "reports/money.hpp"
 
+#include <algorithm>
+
 namespace windtunnel {
 
 namespace {
@@ -88,6 +90,18 @@ constexpr Row result_rows[] = {
     WT_COUNT("capacity", "spot_evictions", spot_evictions),
     WT_COUNT("capacity", "kv_preemptions", kv_preemptions),
     WT_VALUE("capacity", "gpu_busy_ratio", gpu_busy_ratio),
+};
+/// Rows of a run in which prompts are computed on other servers than those that answer.
+constexpr Row prefill_rows[] = {
+    WT_VALUE("prefill_decode", "remote_prefills", prefill.remote),
+    WT_VALUE("prefill_decode", "local_prefills", prefill.local),
+    WT_VALUE("prefill_decode", "kv_transfers", prefill.transfers),
+    WT_VALUE("prefill_decode", "kv_failures", prefill.failures),
+    WT_VALUE("prefill_decode", "kv_bytes", prefill.bytes),
+    WT_VALUE("prefill_decode", "mean_prefill_ms", prefill.prefill_ms),
+    WT_VALUE("prefill_decode", "mean_kv_wait_ms", prefill.wait_ms),
+    WT_VALUE("prefill_decode", "mean_kv_transfer_ms", prefill.transfer_ms),
+    WT_VALUE("prefill_decode", "mean_first_step_ms", prefill.decode_ms),
 };
 
 const Distribution* distribution_of(ThresholdMetric metric, const TrialOutcome& o) {
@@ -342,6 +356,25 @@ AttemptNumbers attempts_of(const Tally& t) {
     return out;
 }
 
+PrefillNumbers prefill_of(const CompiledScenario& scenario, const Tally& t) {
+    const auto pairs = [](const WorkloadPlan& w) { return w.prefill.workload >= 0; };
+    PrefillNumbers out;
+    if (std::none_of(scenario.parts.workloads.begin(), scenario.parts.workloads.end(), pairs)) return out;
+    const auto mean_ms = [&](const WideSum& ticks) {
+        return per(ticks.to_double() / static_cast<double>(ticks_per_millisecond), static_cast<double>(t.kv_answers));
+    };
+    out.remote = static_cast<double>(t.remote_prefills);
+    out.local = static_cast<double>(t.local_prefills);
+    out.transfers = static_cast<double>(t.kv_transfers);
+    out.failures = static_cast<double>(t.kv_failures);
+    out.bytes = t.kv_bytes.to_double();
+    out.prefill_ms = mean_ms(t.prefill_time);
+    out.wait_ms = mean_ms(t.kv_wait_time);
+    out.transfer_ms = mean_ms(t.kv_transfer_time);
+    out.decode_ms = mean_ms(t.kv_decode_time);
+    return out;
+}
+
 }  // namespace
 
 TrialNumbers numbers_of(const CompiledScenario& scenario, const std::vector<Threshold>& thresholds,
@@ -377,6 +410,7 @@ TrialNumbers numbers_of(const CompiledScenario& scenario, const std::vector<Thre
     out.kv_preemptions = t.kv_preemptions;
     out.prefix_queries = t.prefix_queries;
     out.prefix_hits = t.prefix_hits;
+    out.prefill = prefill_of(scenario, t);
     out.gpu_busy_ratio = per(t.gpu_busy.to_double(), t.gpus.ticks.to_double());
     for (std::size_t p = 0; p < scenario.pools.size(); ++p) {
         const PoolTally& pool = t.pools[p];
@@ -438,6 +472,9 @@ const Estimate& Summary::at(std::string_view key) const {
 Summary summarise(const RunResults& results) {
     Summary out;
     for (const Row& row : result_rows) out.rows.push_back(summary_row(row, results));
+    const auto pairs = [](const TrialNumbers& t) { return t.prefill.remote.has_value(); };
+    if (std::any_of(results.trials.begin(), results.trials.end(), pairs))
+        for (const Row& row : prefill_rows) out.rows.push_back(summary_row(row, results));
     summarise_cost(results, out);
     for (std::size_t i = 0; i < results.thresholds.size(); ++i) {
         bool lacks_values = false, had_requests = false;

@@ -44,6 +44,15 @@ struct AttemptNumbers {
     std::optional<double> longest_hold_s;       ///< from arrival until a replica took it
 };
 
+/// Prompts that were computed on other servers than those that answered. Empty where no workload has that.
+struct PrefillNumbers {
+    std::optional<double> remote, local;  ///< requests sent to a prefill server; that stayed where they are answered
+    std::optional<double> transfers, failures, bytes;  ///< of KV
+    /// Means over first tokens that came so: the prefill server's part, the wait for blocks, the transfer, the first
+    /// step of the answering server. Together they are the TTFT from when the prefill server got the request.
+    std::optional<double> prefill_ms, wait_ms, transfer_ms, decode_ms;
+};
+
 /// One trial, as numbers. Everything that is shown is made from these, so that parts of a run that were
 /// computed apart can be put together.
 struct TrialNumbers {
@@ -58,6 +67,7 @@ struct TrialNumbers {
     std::uint64_t replicas_max = 0, nodes_max = 0;
     std::uint64_t cold_starts = 0, spot_evictions = 0, kv_preemptions = 0;
     std::uint64_t prefix_queries = 0, prefix_hits = 0;  ///< prompt tokens looked up in prefix caches, and found
+    PrefillNumbers prefill;
     std::optional<std::uint64_t> degraded_minutes;  ///< empty: no request is called good
     std::optional<double> gpu_busy_ratio;           ///< busy / rented GPU time
     double gpu_hours = 0;                           ///< billed

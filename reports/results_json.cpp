@@ -151,6 +151,7 @@ std::string results_json(const RunResults& results) {
     if (trials > 0 && !results.alerts.empty()) out["alerts"] = alert_rows(results);
     out["attempts"] = section(summary, "attempts", trials, false);
     out["prefix_cache"] = section(summary, "prefix_cache", trials, false);
+    if (Json pairs = section(summary, "prefill_decode", trials, false); !pairs.empty()) out["prefill_decode"] = std::move(pairs);
     if (Json spot = trials > 0 ? spot_json(results, false) : Json(nullptr); !spot.is_null()) out["spot"] = std::move(spot);
     if (trials > 0 && !results.pools.empty())
         out["cost_breakdown"] =

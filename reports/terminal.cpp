@@ -250,9 +250,23 @@ private:
         if (total("hit_tokens") > 0)
             text += fmt::format(" · {} of the prompt tokens cached", short_percent(total("hit_tokens") / total("queried_tokens")));
         line("Capacity", text);
+        prefill();
         caps();
         day();
         if (const std::string spot = m_results.trials.empty() ? "" : spot_line(m_results); !spot.empty()) line("Spot", spot);
+    }
+    /// Where the time to the first token goes when the prompt is computed on another server.
+    void prefill() {
+        if (m_results.trials.empty() || !m_results.trials[0].prefill.remote) return;
+        const auto ms = [&](const char* key) { return short_number(m_summary.at(key).value) + " ms"; };
+        std::string text = fmt::format("{} prompts computed elsewhere", short_number(m_summary.at("remote_prefills").value));
+        if (m_summary.at("local_prefills").value > 0) text += fmt::format(", {} where they are answered", short_number(m_summary.at("local_prefills").value));
+        if (m_summary.at("mean_prefill_ms").value)
+            text += fmt::format(" · TTFT is prefill {} + wait for blocks {} + KV transfer {} + first step {}", ms("mean_prefill_ms"),
+                                ms("mean_kv_wait_ms"), ms("mean_kv_transfer_ms"), ms("mean_first_step_ms"));
+        text += fmt::format(" · {:.1f} GB of KV moved", m_summary.at("kv_bytes").value.value_or(0) / 1e9);
+        if (m_summary.at("kv_failures").value > 0) text += fmt::format(", {} lost", short_number(m_summary.at("kv_failures").value));
+        line("Prefill", text);
     }
     /// Arrivals against ready replicas over the span: whether the scaling follows the load.
     void day() {

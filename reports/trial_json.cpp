@@ -55,6 +55,14 @@ void each_member(auto& n, Visit&& visit, const AttemptNumbers*) {
 }
 
 template <class Visit>
+void each_member(auto& n, Visit&& visit, const PrefillNumbers*) {
+    auto& [remote, local, transfers, failures, bytes, prefill_ms, wait_ms, transfer_ms, decode_ms] = n;
+    visit("remote", remote), visit("local", local), visit("transfers", transfers), visit("failures", failures);
+    visit("bytes", bytes), visit("prefill_ms", prefill_ms), visit("wait_ms", wait_ms);
+    visit("transfer_ms", transfer_ms), visit("decode_ms", decode_ms);
+}
+
+template <class Visit>
 void each_member(auto& n, Visit&& visit, const Tick*) {
     auto& [count] = n;
     visit("ticks", count);
@@ -77,7 +85,7 @@ template <class Visit>
 void each_member(auto& n, Visit&& visit, const TrialNumbers*) {
     auto& [requests, prompt_tokens, output_tokens, good, attempts, ttft, tpot, itl, e2el, request_throughput,
            output_throughput, total_token_throughput, request_goodput, replicas_mean, nodes_mean, replicas_max,
-           nodes_max, cold_starts, spot_evictions, kv_preemptions, prefix_queries, prefix_hits, degraded_minutes, gpu_busy_ratio,
+           nodes_max, cold_starts, spot_evictions, kv_preemptions, prefix_queries, prefix_hits, prefill, degraded_minutes, gpu_busy_ratio,
            gpu_hours, pools, node_use, thresholds, alerts] = n;
     visit("requests", requests), visit("prompt_tokens", prompt_tokens), visit("output_tokens", output_tokens);
     visit("good", good), visit("attempts", attempts), visit("ttft", ttft), visit("tpot", tpot), visit("itl", itl);
@@ -88,7 +96,7 @@ void each_member(auto& n, Visit&& visit, const TrialNumbers*) {
     visit("cold_starts", cold_starts), visit("spot_evictions", spot_evictions);
     visit("kv_preemptions", kv_preemptions), visit("degraded_minutes", degraded_minutes);
     visit("gpu_busy_ratio", gpu_busy_ratio), visit("gpu_hours", gpu_hours), visit("pools", pools);
-    visit("node_use", node_use), visit("thresholds", thresholds);
+    visit("node_use", node_use), visit("thresholds", thresholds), visit("prefill", prefill);
     visit("prefix_queries", prefix_queries), visit("prefix_hits", prefix_hits), visit("alerts", alerts);
 }
 

@@ -6,6 +6,7 @@
 #include "scenarios/compile_events.hpp"
 #include "scenarios/compile_pod_life.hpp"
 #include "scenarios/compile_pools.hpp"
+#include "scenarios/compile_prefill.hpp"
 #include "scenarios/compile_quotas.hpp"
 #include "scenarios/compile_scheduling.hpp"
 #include "scenarios/compile_server.hpp"
@@ -270,6 +271,7 @@ private:
     /// them is an error, one that runs on some a warning: pods on the others never serve.
     bool serve(const ModelServer& given, TemplateParts& pod, CompiledWorkload& facts) {
         ModelServer declared = given;
+        declared.kv_role = m_spec.side == PairSide::prefill ? KvRole::producer : m_spec.side == PairSide::decode ? KvRole::consumer : KvRole::none;
         if (!declared.cpu_limit_milli && m_object.server_container < m_object.pod.containers.size())
             declared.cpu_limit_milli = m_object.pod.containers[m_object.server_container].resources.cpu_limit_milli;
         std::vector<std::int32_t> servers(m_gpu_kinds, no_fit_server);
@@ -513,6 +515,10 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     starts.set_networks(pools);
     std::vector<const WorkloadObject*> objects;
     std::deque<WorkloadObject> leaders;
+    const auto serving_part = [&](const WorkloadObject* object) {  // a group's leader serves for it
+        if (object->leader) leaders.push_back(*object), leaders.back().pod = *object->leader;
+        return object->leader ? &leaders.back() : object;
+    };
     parts.workload_of_model.clear();
     for (const WorkloadSpec& spec : scenario.workloads) {
         const WorkloadObject* object = scenario.target_of(spec);
@@ -521,11 +527,7 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
                               "found no object that serves it, allowed: Deployment/NAME of the manifests"});
             continue;
         }
-        if (object->leader) {  // a group's leader serves for it
-            leaders.push_back(*object);
-            leaders.back().pod = *object->leader;
-            object = &leaders.back();
-        }
+        object = serving_part(object);
         const auto known = std::find(objects.begin(), objects.end(), object);
         if (known != objects.end()) {  // two streams of requests to one workload
             parts.workload_of_model.push_back(static_cast<std::uint32_t>(known - objects.begin()));
@@ -535,6 +537,16 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
         objects.push_back(object);
         WorkloadDraft(scenario, spec, *object, out, starts, errors).compile(pools);
     }
+    for (const WorkloadSpec& spec : scenario.workloads)
+        for (const WorkloadSpec& by : spec.prefilled_by) {
+            const WorkloadObject* object = scenario.target_of(by);
+            const std::size_t answers = find_workload(out, spec);
+            if (object == nullptr || answers == out.workloads.size()) continue;  // reported
+            const std::size_t prompts = find_workload(out, by);  // another one's too, perhaps
+            if (prompts == out.workloads.size()) objects.push_back(serving_part(object));
+            if (prompts == out.workloads.size()) WorkloadDraft(scenario, by, *objects.back(), out, starts, errors).compile(pools);
+            compile_prefill(scenario, spec, answers, prompts, out, errors);
+        }
     for (const ScenarioEvent& event : scenario.events)
         for (std::size_t w = 0; w < objects.size() && event.kind == EventKind::load_test; ++w)
             if (objects[w]->meta.title() == event.target) parts.workload_of_model.push_back(static_cast<std::uint32_t>(w));

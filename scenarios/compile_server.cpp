@@ -2,6 +2,7 @@
 
 #include "models/step_time.hpp"
 #include "scenarios/compile_batching.hpp"
+#include "scenarios/compile_prefill.hpp"
 #include "scenarios/kv_groups.hpp"
 #include "scenarios/speculation.hpp"
 
@@ -196,8 +197,8 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
     // V0 keeps its watermark and a block for the next token.
     const std::int64_t kept = parts.prefill_first ? parts.watermark_blocks + 1 : 0;
     if (has_windows(c)) {
-        if (server.speculation || (parts.prefix_caching && shared_prefixes)) {
-            warn("beside prompts that share prefixes, or drafts, the layers' sliding windows count as full attention in the "
+        if (server.speculation || (parts.prefix_caching && shared_prefixes) || server.kv_role != KvRole::none) {
+            warn("beside prompts that share prefixes, drafts, or KV from other servers, the layers' sliding windows count as full attention in the "
                  "scheduler; the pool's size does not");
         } else {
             blocks = server.num_gpu_blocks_override.value_or(c.num_gpu_blocks);
@@ -213,6 +214,7 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
             blocks));
         parts.max_model_len = static_cast<std::int32_t>(most);
     }
+    if (std::string why = compile_kv_role(server, c, shared_prefixes, parts); !why.empty()) return Problem{server.where, server.path, std::move(why)};
     parts.data_parallel = server.data_parallel;
     if (server.data_parallel > 1 && c.shape.moe)
         warn("the data parallel engines of a mixture of experts are simulated each for itself; vLLM's step together");

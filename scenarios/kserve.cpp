@@ -322,22 +322,20 @@ void derive_inference_service(Derivation& d) {
     if (!requests_metric) d.add_autoscaler(name, bounds.least, most, std::move(metrics));
 }
 
-void derive_llm_inference_service(Derivation& d) {
-    Decoder object = d.decoder();
-    Decoder spec = object.child("spec");
-    Decoder model = spec.child("model");
-    if (!spec.has("model")) spec.missing("model", "uri: hf://ORGANISATION/NAME");
-    const std::string uri = spec.has("model") ? model.required_text("uri") : "";
-    const std::string served = model.text("name").value_or(d.name());
-    model.unsupported({"lora"}, "LoRA adapters take memory and time");
-    model.quiet({"criticality", "storage"});
-    model.finish();
+/// What an LLMInferenceService says of its servers: of those that answer (spec), or compute prompts (spec.prefill).
+struct LlmServers {
+    std::string uri, served, suffix, role;  ///< role: llm-d.ai/role, "" = it has but one kind
+    std::string uri_path;
+    SourcePosition uri_where;
+};
+
+void derive_llm_servers(Derivation& d, Decoder& spec, const Node& model, const LlmServers& what) {
     const auto replicas = spec.int32("replicas", 0);
     Decoder parallelism = spec.child("parallelism");
     std::vector<std::string> flags = {"vllm", "serve"};
-    const std::string named = model_of_uri(uri);
+    const std::string named = model_of_uri(what.uri);
     flags.push_back(named.empty() ? "/mnt/models" : named);
-    flags.insert(flags.end(), {"--served-model-name", served, "--port", "8000"});
+    flags.insert(flags.end(), {"--served-model-name", what.served, "--port", "8000"});
     const auto count = [&](const char* key, const char* flag) {
         if (const auto n = parallelism.int32(key, 1); n && *n > 1) flags.insert(flags.end(), {flag, std::to_string(*n)});
     };
@@ -347,11 +345,7 @@ void derive_llm_inference_service(Derivation& d) {
     if (parallelism.boolean("expert").value_or(false)) flags.emplace_back("--enable-expert-parallel");
     parallelism.quiet({"dataLocal", "dataRPCPort"});
     parallelism.finish();
-    spec.unsupported({"prefill"}, "prefill and decode on different servers");
     spec.unsupported({"worker"}, "a server over several pods; write the LeaderWorkerSet");
-    if (const Node* router = spec.take("router"); router && router->find("scheduler"))
-        spec.warn("router", "its scheduler (the gateway's endpoint picker) is not simulated; the scenario's workload says routing");
-    if (spec.take("baseRefs")) spec.warn("baseRefs", "its LLMInferenceServiceConfigs are not read: what they add to the pods is not there");
     Node pod = make_map(d.root());
     if (const Node* given = spec.take("template")) {
         pod = *given;
@@ -369,7 +363,7 @@ void derive_llm_inference_service(Derivation& d) {
             for (const Node& variable : env->children)
                 if (variable.text_at({"name"}) == "VLLM_ADDITIONAL_ARGS")
                     for (std::string& word : split_words(variable.text_at({"value"}))) flags.push_back(std::move(word));
-        put(*container, "command", make_texts(flags, model.node()));
+        put(*container, "command", make_texts(flags, model));
     }
     // From its default configuration (config-llm-template).
     // What the object gives of a probe is merged into it, field by field.
@@ -391,9 +385,39 @@ void derive_llm_inference_service(Derivation& d) {
     };
     probe("livenessProbe", 120, 10, 3);
     probe("readinessProbe", 10, 5, 60);
-    if (named.empty() && !uri.empty() && d.annotation("windtunnel.dev/model").empty())
-        d.findings().warnings.push_back({model.where("uri"), model.path_of("uri"), "found \"" + uri + "\", which names no model that is known; declare it with the annotation windtunnel.dev/model on " + d.title()});
-    d.add_deployment(d.name() + "-kserve", std::move(pod), {{"app.kubernetes.io/name", d.name()}, {"app.kubernetes.io/component", "llminferenceservice-workload"}}, replicas);
+    if (named.empty() && !what.uri.empty() && what.suffix.empty() && d.annotation("windtunnel.dev/model").empty())
+        d.findings().warnings.push_back({what.uri_where, what.uri_path, "found \"" + what.uri + "\", which names no model that is known; declare it with the annotation windtunnel.dev/model on " + d.title()});
+    std::vector<std::pair<std::string, std::string>> labels = {{"app.kubernetes.io/name", d.name()}, {"app.kubernetes.io/component", "llminferenceservice-workload" + what.suffix}};
+    if (!what.role.empty()) labels.emplace_back("llm-d.ai/role", what.role);  // as its controller labels them
+    d.add_deployment(d.name() + "-kserve" + what.suffix, std::move(pod), labels, replicas);
+}
+
+void derive_llm_inference_service(Derivation& d) {
+    Decoder object = d.decoder();
+    Decoder spec = object.child("spec");
+    Decoder model = spec.child("model");
+    if (!spec.has("model")) spec.missing("model", "uri: hf://ORGANISATION/NAME");
+    LlmServers what;
+    what.uri = spec.has("model") ? model.required_text("uri") : "";
+    what.uri_path = model.path_of("uri");
+    what.uri_where = model.where("uri");
+    what.served = model.text("name").value_or(d.name());
+    model.unsupported({"lora"}, "LoRA adapters take memory and time");
+    model.quiet({"criticality", "storage"});
+    model.finish();
+    if (const Node* router = spec.take("router"); router && router->find("scheduler"))
+        spec.warn("router", "its scheduler (the gateway's endpoint picker) is not simulated; the scenario's workload says routing");
+    if (spec.take("baseRefs")) spec.warn("baseRefs", "its LLMInferenceServiceConfigs are not read: what they add to the pods is not there");
+    if (spec.has("prefill")) {
+        what.role = "decode";
+        LlmServers prompts = what;
+        prompts.suffix = "-prefill";
+        prompts.role = "prefill";
+        Decoder prefill = spec.child("prefill");
+        derive_llm_servers(d, prefill, model.node(), prompts);
+    }
+    spec.quiet({"prefill"});
+    derive_llm_servers(d, spec, model.node(), what);
 }
 
 }  // namespace windtunnel

@@ -13,6 +13,7 @@
 #include "scenarios/derived_workloads.hpp"
 #include "scenarios/kubernetes_pods.hpp"
 #include "scenarios/other_servers.hpp"
+#include "scenarios/prefill_pairing.hpp"
 #include "scenarios/speculation.hpp"
 #include "scenarios/vllm_environment.hpp"
 #include "scenarios/vllm_flags.hpp"
@@ -76,11 +77,6 @@ public:
                 case FlagRole::used: use(given); break;
                 case FlagRole::harmless: note(given, "does not change the result"); break;
                 case FlagRole::unsupported:
-                    if (given.flag->name == std::string_view("kv-transfer-config") && value.find("kv_both") != std::string::npos) {
-                        // Each server still prefills and decodes what it is sent; only blocks that others hold are spared.
-                        m_findings.warnings.push_back({place(given).where, place(given).path, "--" + given.name + ": blocks from other servers or tiers are not simulated: every prompt is computed where it arrives"});
-                        break;
-                    }
                     if (given.flag->name == std::string_view("device") && (value == "auto" || value == "rocm")) break;
                     if (given.negated || (!value.empty() && is_neutral(*given.flag, value))) break;
                     error(given, std::string("would change the result and is not simulated: ") + given.flag->why);
@@ -192,6 +188,9 @@ void FlagReader::use(const GivenFlag& given) {
     else if (name == "max-cudagraph-capture-size") small(given, s.max_cudagraph_capture_size, 0, 1'000'000);
     else if (name == "stream-interval") small(given, s.stream_interval, 1, 1'000'000);
     else if (name == "port") small(given, s.port, 1, 65535);
+    else if (name == "kv-transfer-config") {
+        if (const auto wrong = read_kv_transfer_config(value, s)) error(given, *wrong);
+    }
     else if (name == "load-format") s.load_format = value;
     else if (name == "quantization") quantization(given, value);
     else if (name == "speculative-config") {

@@ -37,6 +37,14 @@ struct BatchServing {
     [[nodiscard]] bool timed() const { return batch_ms || request_ms || token_us; }
 };
 
+/// What a server does with the KV of prompts.
+enum class KvRole : std::uint8_t {
+    none,
+    producer,  ///< computes prompts for others
+    consumer,  ///< goes on from prompts that others computed
+    both,      ///< either, as a router has it
+};
+
 /// What one replica runs: a vLLM server as its container's command line says, or as the scenario's
 /// `workload.server` or `windtunnel.dev/...` annotations declare. Names are unresolved (the model and GPU
 /// catalogues are asked by the compiler); an empty optional means vLLM's own default for its version.
@@ -78,6 +86,8 @@ struct ModelServer {
     std::optional<Speculation> speculation;
     std::optional<double> acceptance_rate;         ///< of its drafts, each behind accepted ones; 0 to 1
     std::string load_format;                       ///< --load-format, "" = auto
+    KvRole kv_role = KvRole::none;                 ///< --kv-transfer-config
+    bool kv_loss_fails = false;                    ///< its kv_load_failure_policy
     std::int32_t port = 8000;
     SourcePosition where;                          ///< of the command line or the declaration
     std::string path;                              ///< and its place in the document

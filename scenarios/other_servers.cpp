@@ -14,7 +14,7 @@ namespace {
 /// What a flag of another server is in terms of ours.
 enum class Means : std::uint8_t {
     model, served_name, tensor_parallel, pipeline_parallel, data_parallel, context, sequences, batch_tokens, memory_share,
-    kv_dtype, dtype, quantization, load_format, port, no_prefix_cache, refuse,
+    kv_dtype, dtype, quantization, load_format, port, no_prefix_cache, kv_role, refuse,
 };
 
 struct OtherFlag {
@@ -32,7 +32,7 @@ constexpr OtherFlag sglang_flags[] = {
     {"mem-fraction-static", Means::memory_share}, {"kv-cache-dtype", Means::kv_dtype}, {"dtype", Means::dtype},
     {"quantization", Means::quantization}, {"load-format", Means::load_format}, {"port", Means::port},
     {"disable-radix-cache", Means::no_prefix_cache},
-    {"disaggregation-mode", Means::refuse, "prefill and decode on different servers"},
+    {"disaggregation-mode", Means::kv_role},
     {"speculative-algorithm", Means::refuse, "speculative decoding"}, {"speculative-algo", Means::refuse, "speculative decoding"},
     {"enable-dp-attention", Means::refuse, "data parallel attention"}, {"cpu-offload-gb", Means::refuse, "weights in host memory"},
     {"enable-hierarchical-cache", Means::refuse, "KV cache in host memory"}, {"lora-paths", Means::refuse, "LoRA adapters take memory and time"},
@@ -71,6 +71,11 @@ public:
             case Means::quantization: s.quantization = value; break;
             case Means::load_format: s.load_format = value; break;
             case Means::port: count(given, value, 65535, s.port); break;
+            case Means::kv_role:
+                if (value == "prefill") s.kv_role = KvRole::producer;
+                else if (value == "decode") s.kv_role = KvRole::consumer;
+                else if (value != "null") error(given + " found \"" + value + "\", allowed: prefill, decode or null");
+                break;
             case Means::no_prefix_cache: s.prefix_caching = false; break;
             case Means::refuse: error(given + " would change the result and is not simulated: " + flag.why); break;
         }

@@ -83,6 +83,19 @@ struct StartSpec {
     std::string path;
 };
 
+/// How the prompts of a workload come to be computed by another: what the manifests do not say.
+struct PrefillSpec {
+    std::int32_t threshold_tokens = 0;           ///< a prompt with fewer that are not cached is not sent there
+    Tick latency = milliseconds(2);              ///< of a transfer [estimate: NIXL's posting and notice, a proxy's hop, 2025]
+    std::int64_t link_bytes_per_s = 0;           ///< of a node, each way; 0 = its network's
+    std::int64_t local_bytes_per_s = 0;          ///< within a node; 0 = the GPU's links
+    Tick hold = seconds(480);                    ///< VLLM_NIXL_ABORT_REQUEST_TIMEOUT's default (general knowledge, vLLM 0.10 to 0.13)
+    std::optional<bool> fails;                   ///< on_kv_loss: the attempt fails; empty: as the decode server's flag says
+};
+
+/// Which part of a pair a workload is.
+enum class PairSide : std::uint8_t { none, prefill, decode };
+
 /// One stream of requests and the Kubernetes object that answers it.
 struct WorkloadSpec {
     std::string name;                            ///< default: the target's name
@@ -107,6 +120,9 @@ struct WorkloadSpec {
     Tick offset{0};                              ///< of a load test: when it begins
     std::vector<ColdStartStageSpec> cold_start;  ///< empty: the model's own
     StartSpec start;
+    PairSide side = PairSide::none;
+    PrefillSpec prefill;                         ///< of side decode
+    std::vector<WorkloadSpec> prefilled_by;      ///< the workload that computes its prompts; one, or none
     SourcePosition where;
     std::string path;                            ///< `workload` or `workload[1]`
 };
@@ -275,6 +291,8 @@ struct Scenario {
 
     /// The workload object a workload's requests go to, or nullptr.
     [[nodiscard]] const WorkloadObject* target_of(const WorkloadSpec& workload) const;
+    /// Requests, or their prompts, go to that object.
+    [[nodiscard]] bool is_target(const WorkloadObject& object) const;
     /// What a workload's replicas serve: the scenario's declaration, else the manifest's. Never nullptr in a
     /// scenario that was read without errors.
     [[nodiscard]] const ModelServer* server_of(const WorkloadSpec& workload) const;

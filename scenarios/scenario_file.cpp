@@ -64,6 +64,34 @@ ResamplingSpec decode_resampling(Decoder& resample) {
     return out;
 }
 
+/// `prefill:` of a workload.
+void decode_prefill(Decoder& prefill, WorkloadSpec& workload) {
+    PrefillSpec& out = workload.prefill;
+    out.threshold_tokens = prefill.int32("threshold_tokens", 0, 100'000'000).value_or(0);
+    if (const auto ms = prefill.number("latency_ms", 0, 60'000)) out.latency = from_seconds(*ms / 1000);
+    if (const auto rate = prefill.number("gb_per_s", 1e-6, 1000)) out.link_bytes_per_s = static_cast<std::int64_t>(*rate * 1e9);
+    if (const auto rate = prefill.number("local_gb_per_s", 1e-6, 1000)) out.local_bytes_per_s = static_cast<std::int64_t>(*rate * 1e9);
+    out.hold = prefill.duration("hold_s", 1e-3, longest_s).value_or(out.hold);
+    out.fails = prefill.choice<bool>("on_kv_loss", {{"recompute", false}, {"fail", true}});
+    WorkloadSpec by;
+    by.where = prefill.where();
+    by.path = prefill.path();
+    by.side = PairSide::prefill;
+    decode_target(prefill, by);
+    by.routing = prefill.choice<RoutingSpec>("routing", {{"random", RoutingSpec::random}, {"least-requests", RoutingSpec::least_requests}, {"round-robin", RoutingSpec::round_robin}}).value_or(RoutingSpec::random);
+    by.initial_replicas = prefill.int32("initial_replicas", 0, 100'000);
+    by.endpoint_delay = prefill.duration("endpoint_delay_s", 0, 3600).value_or(seconds(1));
+    if (prefill.has("server")) {
+        Decoder server = prefill.child("server");
+        by.server = decode_model_server(server, ModelServer{});
+    }
+    prefill.quiet({"server"});
+    decode_cold_start(prefill, by);
+    prefill.finish();
+    workload.side = PairSide::decode;
+    workload.prefilled_by.push_back(std::move(by));
+}
+
 WorkloadSpec decode_workload(Decoder& workload, const std::string& scenario_file) {
     WorkloadSpec out;
     out.where = workload.where();
@@ -134,6 +162,11 @@ WorkloadSpec decode_workload(Decoder& workload, const std::string& scenario_file
     }
     workload.quiet({"server"});
     decode_cold_start(workload, out);
+    if (workload.has("prefill")) {
+        Decoder prefill = workload.child("prefill");
+        decode_prefill(prefill, out);
+    }
+    workload.quiet({"prefill"});
     workload.finish();
     return out;
 }

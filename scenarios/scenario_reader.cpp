@@ -7,6 +7,7 @@
 #include "scenarios/assignment.hpp"
 #include "scenarios/live_pools.hpp"
 #include "scenarios/node_auto_provisioning.hpp"
+#include "scenarios/prefill_pairing.hpp"
 #include "scenarios/scenario.hpp"
 
 namespace windtunnel {
@@ -91,11 +92,12 @@ void infer_cloud(Scenario& scenario) {
 }
 
 /// `workload.server` speaks over what the manifest says: decoded once more, with that as its base.
-void complete_server(const Scenario& scenario, WorkloadSpec& workload, const WorkloadObject& target, Findings& findings) {
+void complete_server(const Scenario& scenario, const SourcePosition& of, WorkloadSpec& workload, const WorkloadObject& target, Findings& findings) {
     const Node* node = scenario.document.root.find("workload");
     if (node && node->is_list())
         for (const Node& item : node->children)
-            if (item.line == workload.where.line && item.column == workload.where.column && item.find("server")) node = &item;
+            if (item.line == of.line && item.column == of.column) node = &item;
+    if (node && workload.side == PairSide::prefill) node = node->find("prefill");
     node = node ? node->find("server") : nullptr;
     if (node && target.server) {
         Findings already_reported;
@@ -111,7 +113,7 @@ void resolve_targets(Scenario& scenario, Findings& findings) {
     std::vector<std::string> titles, serving;
     for (const WorkloadObject& object : scenario.manifests.workloads) {
         titles.push_back(object.meta.title());
-        if (object.server) serving.push_back(object.meta.title());
+        if (object.server && pair_side_of(object) != PairSide::prefill) serving.push_back(object.meta.title());
     }
     for (WorkloadSpec& workload : scenario.workloads) {
         const auto error = [&](const std::string& message) { findings.errors.push_back({workload.where, workload.path + ".target", message}); };
@@ -140,12 +142,14 @@ void resolve_targets(Scenario& scenario, Findings& findings) {
         const auto same = [&](const WorkloadObject& o) { return target && o.meta.kind == target->meta.kind && o.meta.name == target->meta.name; };
         if (std::count_if(scenario.manifests.workloads.begin(), scenario.manifests.workloads.end(), same) > 1)
             error("found " + title + " in several namespaces, allowed: manifests with one of them");
-        if (target && workload.server) complete_server(scenario, workload, *target, findings);
+        if (target && workload.server) complete_server(scenario, workload.where, workload, *target, findings);
+        if (target) pair_up(scenario, workload, *target, findings);
+        if (WorkloadSpec* by = workload.prefilled_by.empty() ? nullptr : &workload.prefilled_by[0]; by && by->server)
+            if (const WorkloadObject* prefill = scenario.target_of(*by)) complete_server(scenario, workload.where, *by, *prefill, findings);
         if (workload.name.empty()) workload.name = workload.target_name;
     }
     for (const WorkloadObject& object : scenario.manifests.workloads) {
-        const bool targeted = std::any_of(scenario.workloads.begin(), scenario.workloads.end(), [&](const WorkloadSpec& w) { return scenario.target_of(w) == &object; });
-        if (!targeted && !scenario.workloads.empty() && object.pod.gpus() > 0)
+        if (!scenario.is_target(object) && !scenario.workloads.empty() && object.pod.gpus() > 0)
             findings.warnings.push_back({object.meta.where, "", object.meta.title() + " uses GPUs and no workload sends requests to it: its pods take their nodes and serve nobody"});
     }
     for (std::size_t i = 0; i < scenario.workloads.size(); ++i)
@@ -162,7 +166,11 @@ void resolve_targets(Scenario& scenario, Findings& findings) {
 void check_models(const Scenario& scenario, Findings& findings) {
     for (const WorkloadObject& object : scenario.manifests.workloads) {
         if (!object.server || !object.server->model.empty()) continue;
-        const auto declares = [&](const WorkloadSpec& w) { return w.server && scenario.target_of(w) == &object; };
+        const auto declares = [&](const WorkloadSpec& w) {
+            for (const WorkloadSpec& by : w.prefilled_by)
+                if (by.server && scenario.target_of(by) == &object) return true;
+            return w.server && scenario.target_of(w) == &object;
+        };
         if (std::any_of(scenario.workloads.begin(), scenario.workloads.end(), declares)) continue;
         const std::string& engine = object.server->engine;
         const std::string flag = engine == "sglang" ? "--model-path" : engine == "tgi" ? "--model-id or MODEL_ID" : "vllm serve MODEL or --model MODEL";
@@ -241,6 +249,12 @@ const WorkloadObject* Scenario::target_of(const WorkloadSpec& workload) const {
     for (const WorkloadObject& object : manifests.workloads)
         if ((object.meta.kind == workload.target_kind && object.meta.name == workload.target_name) || object.made_from == workload.target_kind + "/" + workload.target_name) return &object;
     return nullptr;
+}
+
+bool Scenario::is_target(const WorkloadObject& object) const {
+    return std::any_of(workloads.begin(), workloads.end(), [&](const WorkloadSpec& w) {
+        return target_of(w) == &object || (!w.prefilled_by.empty() && target_of(w.prefilled_by[0]) == &object);
+    });
 }
 
 const ModelServer* Scenario::server_of(const WorkloadSpec& workload) const {

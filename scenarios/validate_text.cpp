@@ -214,8 +214,7 @@ public:
     std::string text() {
         std::vector<std::string> aside;
         for (const WorkloadObject& workload : m_scenario.manifests.workloads) {
-            const bool targeted = std::any_of(m_scenario.workloads.begin(), m_scenario.workloads.end(), [&](const WorkloadSpec& w) { return m_scenario.target_of(w) == &workload; });
-            if (!targeted && !workload.server && workload.pod.gpus() == 0) aside.push_back(workload.meta.title());
+            if (!m_scenario.is_target(workload) && !workload.server && workload.pod.gpus() == 0) aside.push_back(workload.meta.title());
             else chain(workload);
         }
         for (const PoolSpec& pool : m_scenario.cluster.pools)
@@ -225,6 +224,13 @@ public:
     }
 
 private:
+    /// `the prompts of Deployment/chat, routing random; their KV moves over the nodes' networks`
+    static std::string prefills_text(const WorkloadSpec& spec, const WorkloadSpec& by) {
+        std::string out = fmt::format("the prompts of {}/{}, routing {}", spec.target_kind, spec.target_name, routing_text(by.routing));
+        if (spec.prefill.threshold_tokens > 0) out += fmt::format(", from {} uncached tokens on", spec.prefill.threshold_tokens);
+        out += spec.prefill.link_bytes_per_s > 0 ? fmt::format("; their KV moves at {:g} GB/s a node", static_cast<double>(spec.prefill.link_bytes_per_s) / 1e9) : "; their KV moves over the nodes' networks";
+        return out;
+    }
     void line(const char* key, const std::string& value) {
         if (!value.empty()) m_out += fmt::format("  {:<10} {}\n", key, value);
     }
@@ -234,7 +240,13 @@ private:
         m_out += fmt::format("{} {}{}\n", workload.meta.title(), at(workload.meta.where), workload.made_from.empty() ? "" : ", made from " + workload.made_from);
         const ModelServer* server = workload.server ? &*workload.server : nullptr;
         for (const WorkloadSpec& spec : m_scenario.workloads) {
+            for (const WorkloadSpec& by : spec.prefilled_by)
+                if (m_scenario.target_of(by) == &workload) {
+                    line("prefills", prefills_text(spec, by));
+                    server = m_scenario.server_of(by);
+                }
             if (m_scenario.target_of(spec) != &workload) continue;
+            for (const WorkloadSpec& by : spec.prefilled_by) line("prompts", fmt::format("computed by {}/{}", by.target_kind, by.target_name));
             line("requests", fmt::format("{}, routing {}", spec.synthetic ? "synthetic" + (spec.synthetic->preset.empty() ? "" : " " + spec.synthetic->preset) : spec.trace, routing_text(spec.routing)));
             server = m_scenario.server_of(spec);
         }

@@ -54,7 +54,7 @@ constexpr VllmFlag flags[] = {
     {"speculative-model", X, F1, "an old form of --speculative-config"},
     {"num-speculative-tokens", X, F1, "an old form of --speculative-config"},
     {"speculative-draft-tensor-parallel-size", X, F1, "an old form of --speculative-config"},
-    {"kv-transfer-config", X, F1, "KV transfer between servers"},
+    {"kv-transfer-config", U, F1},
     {"kv-offloading-size", X, F1, "KV cache in host memory"},
     {"kv-offloading-backend", X, F1, "KV cache in host memory"},
     {"cpu-offload-gb", X, F1, "weights in host memory", "0"},

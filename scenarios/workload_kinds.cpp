@@ -36,7 +36,10 @@ std::deque<OtherWorkload> other_workloads(const Scenario& scenario) {
         out.push_back(std::move(other));
     };
     std::set<const WorkloadObject*> targets;
-    for (const WorkloadSpec& spec : scenario.workloads) targets.insert(scenario.target_of(spec));
+    for (const WorkloadSpec& spec : scenario.workloads) {
+        targets.insert(scenario.target_of(spec));
+        for (const WorkloadSpec& by : spec.prefilled_by) targets.insert(scenario.target_of(by));
+    }
     for (const WorkloadObject& object : scenario.manifests.workloads) {
         if (targets.contains(&object)) continue;
         OtherWorkload other;

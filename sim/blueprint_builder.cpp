@@ -279,6 +279,9 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
         }
         if (to != nullptr) {
             to->kind = from.kind;
+            to->hands_over = from.hands_over;
+            to->receives = from.receives;
+            to->kv_block_bytes = from.kv_block_bytes;
             to->data_parallel = from.data_parallel;
             to->pipeline_stages = from.pipeline_stages;
             to->instances = from.instances;
@@ -319,6 +322,11 @@ void check(const ServerParts& s) {
         WT_EXPECTS(s.usable_blocks > (s.max_model_len + s.block_size - 1) / s.block_size + s.watermark_blocks);
     }
     WT_EXPECTS(!s.swaps || (s.prefill_first && s.swap_blocks >= 0 && s.swap_block_time >= Tick{}));
+    if (s.hands_over || s.receives) {
+        WT_EXPECTS(s.kind == ReplicaKind::continuous && !s.prefill_first && s.window_groups == 0 && s.pipeline_stages == 1);
+        WT_EXPECTS(s.kv_block_bytes >= 0 && !(s.hands_over && s.receives));
+        WT_EXPECTS(!s.hands_over || s.long_prefill_threshold == 0 || !s.prefix_caching);
+    }
     WT_EXPECTS(s.data_parallel >= 1 && s.data_parallel <= 128);
     WT_EXPECTS(s.pipeline_stages >= 1 && s.pipeline_stages <= 128);
     WT_EXPECTS(s.pipeline_stages == 1 || (!s.asynchronous && !s.prefill_first && s.draft_tokens == 0 && s.host_wait == Tick{}));
@@ -519,6 +527,8 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
         WT_EXPECTS(a.hpa.sync_period.count > 0 && a.keda.polling_interval.count > 0);
     }
     for (const std::uint32_t w : parts.workload_of_model) WT_EXPECTS(w < parts.workloads.size());
+    for (const WorkloadPlan& plan : parts.workloads)  // requests of its own would wait to be read for ever
+        for (const std::uint32_t w : parts.workload_of_model) WT_EXPECTS(plan.prefill.workload != static_cast<std::int32_t>(w));
 
     Layouter measure(nullptr);
     lay_out(measure, parts, growth);

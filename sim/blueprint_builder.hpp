@@ -22,6 +22,8 @@ struct ServerParts {
     std::int32_t data_parallel = 1, pipeline_stages = 1;
     std::int32_t instances = 1, capacity_milli = 1000;
     bool delay_from_pick = false, timed = false;
+    bool hands_over = false, receives = false;  ///< KV of prompts, to and from other servers
+    std::int64_t kv_block_bytes = 0;
     Tick queue_delay, batch_base, batch_request, batch_token;
     Tick front_request, front_prompt_token, front_output_token, host_wait;
     std::vector<std::int32_t> preferred_sizes;

@@ -325,6 +325,19 @@ struct OrdinalPlan {
     std::uint32_t group_size = 1;
 };
 
+/// Where the prompts of a workload's requests are computed: by another workload, whose servers hand over the KV.
+struct PrefillPlan {
+    std::int32_t workload = -1;   ///< that computes them; -1 = none, who answers does
+    std::uint32_t threshold = 0;  ///< tokens; a prompt with fewer that the answering server has not cached stays with it
+    Tick latency;                 ///< of a transfer, besides its bytes
+    Tick hold = seconds(480);     ///< after so long blocks that nobody has read are freed
+    std::int64_t link_bytes_per_s = 0;   ///< of a node, each way; 0 = its network's
+    std::int64_t local_bytes_per_s = 0;  ///< within a node
+    std::uint32_t nodes = 1;      ///< that move their parts side by side: of a group of pods
+    std::uint8_t fails = 0;       ///< KV that is lost fails the attempt; otherwise the prompt is computed anew
+    std::uint8_t padding[3] = {};
+};
+
 /// A set of replicas behind one router, and how requests reach them.
 struct WorkloadPlan {
     std::uint32_t first_pod = 0;  ///< its pod slots are [first_pod, first_pod + pod_slots)
@@ -358,6 +371,7 @@ struct WorkloadPlan {
     std::uint8_t returns = 0;
     std::uint8_t scaled_jobs = 0;  ///< of a ScaledJob: each pod is a Job, `desired` of them have not ended
     std::uint8_t padding[2] = {};
+    PrefillPlan prefill;
     OrdinalPlan ordinals;
     BatchJobSpec job;
     std::int32_t cron = -1;  ///< of a job: the CronJob that starts it, by index into Blueprint::crons; -1 = at t = 0

@@ -23,7 +23,7 @@ namespace windtunnel {
 struct ControlSlots {
     std::uint32_t nodes = 0, pods = 0, workloads = 0, quota = 0, crons = 0, transfers = 0, spot_nodes = 0, spot_markets = 0,
                   spot_pools = 0, schedule = 0, events = 0, scrape = 0, metrics_server = 0, rules = 0, keda = 0, hpa = 0,
-                  node_scaling = 0, karpenter_batch = 0, karpenter_disruption = 0, span_end = 0;
+                  node_scaling = 0, karpenter_batch = 0, karpenter_disruption = 0, span_end = 0, kv = 0;
     std::uint32_t first_timer = 0;  ///< slots below it are the fleet's: nodes, pods, workloads, quotas, CronJobs, transfers, spot
     std::uint32_t count = 0;
 
@@ -49,7 +49,10 @@ struct ControlSlots {
         s.karpenter_batch = s.node_scaling + 1;
         s.karpenter_disruption = s.karpenter_batch + 1;
         s.span_end = s.karpenter_disruption + 1;
-        s.count = s.span_end + 1;
+        s.kv = s.span_end + 1;
+        s.count = s.kv;
+        for (const WorkloadPlan& plan : b.workloads)
+            if (plan.prefill.workload >= 0) s.count = s.kv + 1;
         return s;
     }
 };

@@ -11,6 +11,16 @@ namespace windtunnel {
 struct PreemptionResult;
 struct RejectionCounts;
 
+/// How the prompt of a request was computed on another server than the one that answers; `never`, what did not happen.
+struct PrefillStory {
+    std::uint32_t pod = no_index;  ///< that computed it
+    Tick sent = never;             ///< to that pod
+    Tick prefilled = never;        ///< it has the prompt, and the decoding server the request
+    Tick transfer_began = never;   ///< the decoding server had blocks for it
+    Tick received = never;
+    std::int64_t bytes = 0;
+};
+
 /// How one request went, for those who want it request by request.
 struct RequestRecord {
     std::uint32_t request = 0;
@@ -21,6 +31,7 @@ struct RequestRecord {
     RequestEnd end = RequestEnd::completed;
     std::uint32_t pod = no_index;  ///< that it was sent to; `no_index` = it never left the router
     std::uint32_t revision = 0;    ///< index into Blueprint::templates of that pod
+    PrefillStory prefill{};        ///< where its prompt was computed elsewhere
 };
 
 /// A decision of an autoscaler.

@@ -6,6 +6,7 @@
 #include "sim/good_minutes.hpp"
 #include "sim/metrics_board.hpp"
 #include "sim/observer.hpp"
+#include "sim/prefill_pairs.hpp"
 #include "sim/router.hpp"
 
 namespace windtunnel {
@@ -26,19 +27,21 @@ public:
     // ---- what the servers tell (Sink) -----------------------------------------------------------------
 
     WT_HD void first_token(JobIndex index, Tick now) {
+        if (m_pairs.enabled()) static_cast<Self*>(this)->answered(index, now);
         if (m_board.enabled())
-            m_board.observe(m_jobs[index].replica, HistogramKind::time_to_first_token, now - began(index));
+            m_board.observe(m_jobs[index].replica, HistogramKind::time_to_first_token, now - served_since(index));
     }
     WT_HD void gaps(Tick first, Tick increment, std::int64_t steps, std::uint64_t rows) {
         m_sketches.itl.add_progression(first, increment, steps, rows);
     }
     WT_HD void finished(JobIndex index, Tick now) {
+        if (m_pairs.is_prefill(index)) return static_cast<Self*>(this)->prefill_finished(index, now);
         const Job& job = m_jobs[index];
         if (job.aborted) {
             m_jobs[index].outputs = job.output_tokens;
             return aborted(index, now);
         }
-        if (m_blueprint.keeps_accounts()) static_cast<Self*>(this)->charge(job, job.output_tokens);
+        if (m_blueprint.keeps_accounts()) static_cast<Self*>(this)->charge(index, job.output_tokens);
         if (m_attempts.enabled() && !is_first_answer(index, now)) return;
         const Tick ttft = job.first_token - job.arrival, e2el = now - job.arrival;
         Tick tpot;
@@ -61,11 +64,13 @@ public:
         }
         static_cast<Self*>(this)->count_tokens(job);
         if (m_jobs.keeps_schedules) m_board.stages_finished(job, m_jobs.schedules[index], now);
-        if (m_board.enabled()) m_board.request_finished(job, m_workload.requests[job.request], now - began(index), tpot, now);
+        if (m_board.enabled()) m_board.request_finished(job, m_workload.requests[job.request], now - served_since(index), tpot, now);
         end_job(index, RequestEnd::completed, now);
     }
     /// Its client, or the attempt's own time-out, gave it up; its server has let it go.
     WT_HD void aborted(JobIndex index, Tick now) {
+        if (m_pairs.is_prefill(index)) return static_cast<Self*>(this)->prefill_aborted(index, now);
+        if (m_pairs.is_without_kv(index)) return lost(index, now);
         count_lost(index, now);
         if (m_board.enabled()) m_board.count_finished(m_jobs[index].replica, FinishedReason::abort);
         const std::uint32_t t = track_of(index);
@@ -78,6 +83,7 @@ public:
     }
     /// Its server is gone.
     WT_HD void lost(JobIndex index, Tick now) {
+        if (m_pairs.is_prefill(index)) return static_cast<Self*>(this)->prefill_lost(index, now);
         count_lost(index, now);
         attempt_failed(index, RequestEnd::failed, now);
     }
@@ -99,6 +105,7 @@ protected:
         for (const WorkloadPlan& plan : b.workloads) tracked = tracked || plan.tracked();
         m_attempts.take_memory(arena, tracked ? b.job_capacity : 0);
         m_retries.take_memory(arena, tracked ? b.job_capacity : 0);
+        m_pairs.take_memory(arena, b);
     }
 
     WT_HD_COLD void start_requests() {
@@ -106,6 +113,7 @@ protected:
         m_next_client = never;
         m_attempts.clear();
         m_retries.clear();
+        m_pairs.start();
         m_last_step = Tick{-1};
         m_cursor = 0;
         m_in_flight = 0;
@@ -121,8 +129,8 @@ protected:
 
     WT_HD void report_unfinished() {
         for (JobIndex j = 0; j < m_jobs.fresh; ++j)
-            if (m_jobs[j].request != no_request && track_of(j) == no_track)
-                record(m_jobs[j], RequestEnd::unfinished, m_tally->ended_at);
+            if (m_jobs[j].request != no_request && track_of(j) == no_track && !m_pairs.is_prefill(j))
+                record(j, RequestEnd::unfinished, m_tally->ended_at);
         for (std::uint32_t t = 0; t < m_attempts.used(); ++t)
             if (m_attempts[t].request != no_request && !m_attempts[t].done)
                 record_track(m_attempts[t], RequestEnd::unfinished, m_tally->ended_at);
@@ -189,6 +197,7 @@ protected:
         job.prompt_tokens = request.prompt_tokens;
         job.output_tokens = request.answered();
         job.outputs = job.computed = 0;
+        m_pairs.forget(index);
         job.aborted = 0, job.rank = 0;
         job.state = JobState::held;
         job.replica = held_by_router;
@@ -227,6 +236,10 @@ protected:
             ++m_tally->error_answers;
             return attempt_failed(index, RequestEnd::failed, m_now);
         }
+        if (plan.prefill.workload >= 0 && static_cast<Self*>(this)->prefills_elsewhere(index, plan.prefill)) return;
+        hand_to_server(index, p);
+    }
+    WT_HD void hand_to_server(JobIndex index, std::uint32_t p) {
         if (m_blueprint.most_turns > 1) static_cast<Self*>(this)->engine_works(p, true);
         if (m_board.enabled()) m_board.server_works(p);
         m_servers[p].arrive(m_jobs, index, m_now, seen_from(p));
@@ -275,7 +288,7 @@ protected:
     /// The request that this job stands for ends, and the job with it.
     WT_HD void end_job(JobIndex index, RequestEnd how, Tick now) {
         count_answer(index, how);
-        record(m_jobs[index], how, now);
+        record(index, how, now);
         const std::uint32_t t = track_of(index);
         if (t != no_track) m_attempts.end(t);
         release(index);
@@ -312,6 +325,7 @@ protected:
     }
     WT_HD void leave_replica(JobIndex index) {
         Job& job = m_jobs[index];
+        if (m_pairs.enabled()) static_cast<Self*>(this)->part_from_prefill(index);
         if (job.replica >= waits_to_retry) return;
         const std::uint32_t w = m_fleet.pod(job.replica).workload;
         Router<Layout>& router = m_routers[w];
@@ -320,20 +334,21 @@ protected:
         expect_dispatch(router);
     }
 
-    WT_HD void record(const Job& job, RequestEnd how, Tick now) {
+    WT_HD void record(JobIndex index, RequestEnd how, Tick now) {
         if constexpr (Observer::enabled) {
+            const Job& job = m_jobs[index];
             const std::uint32_t p = job.replica >= waits_to_retry ? no_index : job.replica;
             m_observer.request_ended({job.request, job.prompt_tokens, job.output_tokens, job.arrival,
                                       job.first_token, now, how, p,
-                                      p == no_index ? 0 : m_fleet.pod(p).revision});
+                                      p == no_index ? 0 : m_fleet.pod(p).revision, m_pairs.enabled() ? m_pairs[index].story : PrefillStory{}});
         }
     }
     WT_HD void record_track(const RequestTrack& track, RequestEnd how, Tick now) {
         if constexpr (Observer::enabled) {
-            if (track.current != no_job) return record(m_jobs[track.current], how, now);
+            if (track.current != no_job) return record(track.current, how, now);
             const Request& r = m_workload.requests[track.request];
             m_observer.request_ended(
-                {track.request, r.prompt_tokens, r.answered(), track.arrival, never, now, how, no_index, 0});
+                {track.request, r.prompt_tokens, r.answered(), track.arrival, never, now, how, no_index, 0, {}});
         }
     }
 
@@ -345,6 +360,10 @@ protected:
     }
     [[nodiscard]] WT_HD Tick began(JobIndex index) const {
         return track_of(index) == no_track ? m_jobs[index].arrival : m_attempts.began(index);
+    }
+    /// When its server got it: what that server's own histograms count from.
+    [[nodiscard]] WT_HD Tick served_since(JobIndex index) const {
+        return m_pairs.enabled() && m_pairs[index].story.prefilled != never ? m_pairs[index].story.prefilled : began(index);
     }
 
     /// False when there is no room for it.
@@ -458,7 +477,7 @@ protected:
         ++m_tally->lost_attempts;
         if (job.first_token != never) m_tally->lost_prompt_tokens += job.prompt_tokens;
         m_tally->lost_output_tokens += job.outputs;
-        if (m_blueprint.keeps_accounts()) static_cast<Self*>(this)->charge(job, job.outputs);
+        if (m_blueprint.keeps_accounts()) static_cast<Self*>(this)->charge(index, job.outputs);
         m_tally->lost_time.add(static_cast<std::uint64_t>((now - began(index)).count));
     }
 
@@ -486,20 +505,7 @@ protected:
         return m_blueprint.workloads[m_blueprint.workload_of_model[request.model]].tracked();
     }
 
-    /// Clients give up, messages become visible again, clients come again.
-    WT_HD_COLD void meet_clients() {
-        Tick next = never;
-        for (std::uint32_t w = 0; w < m_blueprint.workloads.size(); ++w) {
-            Router<Layout>& router = m_routers[w];
-            next = min(next, meet_deadlines(router.deadlines, router));
-            next = min(next, meet_deadlines(router.limits, router));
-        }
-        m_next_client = next;
-        while (m_retries.first_time() <= m_now && m_tally->status == TrialStatus::complete) retry(m_retries.pop());
-        m_next_client = min(m_next_client, m_retries.first_time());
-        if (m_dispatches > 0) dispatch_all();
-    }
-
+    WT_HD_COLD void meet_clients();
     /// Gives the time of the ring's next deadline.
     WT_HD_COLD Tick meet_deadlines(DeadlineRing<Layout>& ring, Router<Layout>& router) {
         while (!ring.empty() && ring.first().at <= m_now) {
@@ -521,49 +527,11 @@ protected:
         router.held.remove(m_jobs, index);
         end_job(index, RequestEnd::timed_out, m_now);
     }
-    WT_HD_COLD void give_up_track(std::uint32_t t, Router<Layout>& router) {
-        RequestTrack& track = m_attempts[t];
-        track.cut = 0;
-        // A job that waits for its next attempt is let go when that is due.
-        if (track.current == no_job || m_jobs[track.current].replica == waits_to_retry)
-            return end_track(t, RequestEnd::timed_out, m_now);
-        give_up(track.current, router);
-    }
-    /// The attempt's own time is over: the message's visibility time-out, or the client's patience with it.
-    WT_HD_COLD void end_attempt(std::uint32_t t, Router<Layout>& router) {
-        RequestTrack& track = m_attempts[t];
-        const WorkloadPlan& plan = m_blueprint.workloads[track.workload];
-        if (plan.hands_out()) return become_visible(t, plan);
-        const JobIndex index = track.current;
-        if (m_jobs[index].replica == waits_to_retry) return;
-        if (m_jobs[index].replica == held_by_router) {
-            note_hold(m_jobs[index], m_now);
-            router.held.remove(m_jobs, index);
-            return attempt_failed(index, RequestEnd::timed_out, m_now);
-        }
-        if (m_jobs[index].aborted) return;  // its client has gone altogether
-        track.cut = 1;
-        abort(index);
-    }
-    /// The worker that has it, if there still is one, does not know.
-    WT_HD_COLD void become_visible(std::uint32_t t, const WorkloadPlan& plan) {
-        RequestTrack& track = m_attempts[t];
-        if (track.current != no_job && m_jobs[track.current].replica >= waits_to_retry) return;  // it came back before
-        if (track.attempt >= plan.hand_outs) {
-            ++m_tally->dead_lettered;
-            return end_track(t, RequestEnd::failed, m_now);
-        }
-        const JobIndex copy = m_jobs.take();
-        if (copy == no_job) {
-            m_tally->status = TrialStatus::outgrew_arena;
-            return;
-        }
-        fill(copy, track.request, track.arrival);
-        m_attempts.attach(copy, t, m_now);
-        track.current = copy;
-        put_back(copy, m_routers[track.workload]);
-    }
+    WT_HD_COLD void give_up_track(std::uint32_t t, Router<Layout>& router);
+    WT_HD_COLD void end_attempt(std::uint32_t t, Router<Layout>& router);
+    WT_HD_COLD void become_visible(std::uint32_t t, const WorkloadPlan& plan);
     WT_HD void abort(JobIndex index) {
+        if (m_pairs.enabled() && m_pairs[index].stage == PrefillStage::computed_elsewhere) return aborted(index, m_now);
         const std::uint16_t p = m_jobs[index].replica;
         m_servers[p].abort(m_jobs, index, seen_from(p));
         m_server_calendar.set(p, m_servers[p].next_change());
@@ -584,6 +552,7 @@ protected:
     GoodMinutes<Layout> m_minutes;
     AttemptTable<Layout> m_attempts;
     RetryHeap<Layout> m_retries;
+    PrefillPairs<Layout> m_pairs;  ///< prompts that are computed elsewhere
     ArenaArray<Router<Layout>, Layout> m_routers;
     ArenaArray<Tick, Layout> m_releases;  ///< closed loop: when the client may send again, a ring
     Tick m_now;
@@ -597,3 +566,5 @@ protected:
 };
 
 }  // namespace windtunnel
+
+#include "sim/request_timeouts.hpp"

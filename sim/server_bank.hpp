@@ -39,7 +39,7 @@ public:
                     BatchServer<Layout>& engine = m_servers.valid() && (r == 0 || more.valid()) ? server.rank(static_cast<std::uint32_t>(r)) : none;
                     engine = BatchServer<Layout>{};
                     engine.take_memory(arena, sizes.seqs, sizes.block_size, sizes.caching, sizes.cached_blocks, sizes.stages,
-                                       sizes.windows, sizes.listed);
+                                       sizes.windows, sizes.listed, sizes.receives);
                 }
             }
         }
@@ -49,7 +49,7 @@ public:
 private:
     struct Sizes {
         std::int32_t seqs = 0, block_size = 0, ranks = 1, instances = 0, stages = 1;
-        bool caching = false, windows = false;
+        bool caching = false, windows = false, receives = false;
         std::int64_t cached_blocks = 0, listed = 0;
     };
     WT_HD static void grow(const Blueprint& b, std::int32_t server, Sizes& s) {
@@ -64,12 +64,13 @@ private:
         s.seqs = s.seqs < config.max_num_seqs ? config.max_num_seqs : s.seqs;
         s.block_size = s.block_size < config.block_size ? config.block_size : s.block_size;
         s.windows = s.windows || config.window_groups > 0;
+        s.receives = s.receives || config.receives != 0;
         if (!config.prefix_caching) return;
         s.caching = true;
         if (!b.shared_prefixes) return;
         s.cached_blocks = s.cached_blocks < config.usable_blocks ? config.usable_blocks : s.cached_blocks;
         const std::int64_t prompt = config.blocks_for(config.max_model_len);
-        if (config.long_prefill_threshold > 0 && s.listed < prompt) s.listed = prompt;
+        if ((config.long_prefill_threshold > 0 || config.receives) && s.listed < prompt) s.listed = prompt;
     }
     ArenaArray<Server, Layout> m_servers;
 };

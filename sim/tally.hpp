@@ -129,6 +129,13 @@ struct Tally {
     std::uint64_t kv_preemptions = 0;
     std::uint64_t prefix_queries = 0;  ///< prompt tokens that were looked up in a prefix cache
     std::uint64_t prefix_hits = 0;     ///< of these, found
+    std::uint64_t remote_prefills = 0, local_prefills = 0;  ///< of workloads whose prompts are computed elsewhere
+    std::uint64_t kv_transfers = 0, kv_failures = 0;  ///< begun; KV that was lost before it was there
+    WideSum kv_bytes;                                 ///< of those begun
+    /// Of first tokens that came by such KV: how many, and the times that they are the sum of, from the prefill
+    /// server's getting the request on.
+    std::uint64_t kv_answers = 0;
+    WideSum prefill_time, kv_wait_time, kv_transfer_time, kv_decode_time;
     std::uint64_t cold_starts = 0;
     std::uint64_t container_restarts = 0;  ///< of pods that live on
     std::uint64_t spot_evictions = 0;  ///< interruption notices

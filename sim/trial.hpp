@@ -3,7 +3,7 @@
 #include "sim/alerts.hpp"
 #include "sim/autoscaling.hpp"
 #include "sim/node_use.hpp"
-#include "sim/request_path.hpp"
+#include "sim/prefill_path.hpp"
 
 namespace windtunnel {
 
@@ -20,8 +20,8 @@ namespace windtunnel {
 /// `Bank` holds the servers: BatchServers in the arena, or the stepwise reference. `Observer` sees every
 /// change and changes nothing.
 template <class Layout, class Bank, class Observer>
-class Trial : public RequestPath<Layout, Bank, Observer, Trial<Layout, Bank, Observer>> {
-    using Path = RequestPath<Layout, Bank, Observer, Trial>;
+class Trial : public PrefillPath<Layout, Bank, Observer, Trial<Layout, Bank, Observer>> {
+    using Path = PrefillPath<Layout, Bank, Observer, Trial>;
 
 public:
     WT_HD Trial(const Blueprint& blueprint, WorkloadView workload, TrialKey key, Bank& bank,
@@ -148,14 +148,14 @@ public:
     WT_HD_COLD void process_gone(std::uint32_t p, Tick now) {
         if (!has_server(p)) return;
         connections_closed(p);
-        m_servers[p].kill(m_jobs, *this, now);
+        Path::kill_server(p, now);
         close_books(p, now);
         m_node_use.engine_ended(m_fleet.state(), p, m_servers[p].gauges(m_jobs, now).busy, now);
         m_server_calendar.set(p, never);
         if (m_blueprint.most_turns > 1) engine_works(p, false);
     }
     [[nodiscard]] WT_HD std::uint32_t requests_of(std::uint32_t p) {
-        return has_server(p) ? m_servers[p].in_flight() : 0;
+        return has_server(p) ? m_servers[p].in_flight() + m_pairs.away(p) : 0;
     }
     WT_HD void pod_changed(std::uint32_t p, Tick now) {
         const Pod& pod = m_fleet.pod(p);
@@ -172,12 +172,18 @@ public:
                 m_node_use.pod_changed(m_fleet.state(), p, busy_of(p, now), now);
         if constexpr (Observer::enabled) m_observer.node_changed(n, m_fleet.node(n), now);
     }
+    WT_HD void set_transfers_due(Tick at) { m_control_calendar.set(m_slots.kv, at); }
     /// A server did this for whoever sent the request, whether it was of use or not. Requires that accounts are kept.
-    WT_HD_COLD void charge(const Job& job, std::uint32_t outputs) {
+    /// A prompt is the server's that computed it.
+    WT_HD_COLD void charge(JobIndex index, std::uint32_t outputs) {
+        const Job& job = m_jobs[index];
         const std::int32_t server = has_server(job.replica) ? m_fleet.server_of(job.replica) : -1;
         if (server < 0 || job.first_token == never) return;
+        const ServerConfig& config = m_blueprint.servers[static_cast<std::size_t>(server)];
+        const bool elsewhere = m_pairs.enabled() && m_pairs[index].story.received != never;
         m_node_use.count_work(m_blueprint, m_workload.requests[job.request],
-                              work_of(m_blueprint.servers[static_cast<std::size_t>(server)], job.prompt_tokens, outputs));
+                              elsewhere ? request_work_detail::decode_work(config, job.prompt_tokens, outputs)
+                                        : work_of(config, job.prompt_tokens, outputs));
     }
     /// The answer that counts is complete.
     WT_HD void count_tokens(const Job& job) {
@@ -335,7 +341,7 @@ private:
         m_servers[p].advance(m_jobs, *this, m_fault);
         if (m_servers[p].died()) m_fleet.kubelet().process_dies(m_fleet, p, m_now);
         m_server_calendar.set(p, m_servers[p].next_change());
-        if (m_servers[p].in_flight() == 0) {
+        if (m_servers[p].in_flight() == 0 && m_pairs.away(p) == 0) {
             m_fleet.pod_idle(p, m_now);
             if (m_blueprint.most_turns > 1) engine_works(p, false);
         }
@@ -381,6 +387,8 @@ private:
             m_fleet.scale_nodes(m_now, m_fault);
         } else if (slot < m_slots.span_end) {
             m_fleet.run_karpenter(slot, m_now, m_fault);
+        } else if (slot == m_slots.kv) {
+            Path::meet_transfers();
         } else if (slot == m_slots.span_end) {
             m_control_calendar.set(slot, never);
             m_alerts.settle(m_now);
@@ -446,7 +454,7 @@ private:
 
     using Path::m_blueprint, Path::m_board, Path::m_cursor, Path::m_dispatches, Path::m_fault, Path::m_fleet;
     using Path::m_in_flight, Path::m_jobs, Path::m_key, Path::m_last_replica, Path::m_last_step, Path::m_minutes;
-    using Path::m_next_arrival, Path::m_next_client, Path::m_now, Path::m_observer, Path::m_routers;
+    using Path::m_pairs, Path::m_next_arrival, Path::m_next_client, Path::m_now, Path::m_observer, Path::m_routers;
     using Path::m_server_calendar, Path::m_servers, Path::m_sketches, Path::m_tally, Path::m_workload;
 
     ControlSlots m_slots;

@@ -55,6 +55,7 @@ struct Bench {
     void finished(JobIndex j, Tick t) { finish[m_pool[j].request] = t.count; }
     void aborted(JobIndex, Tick) {}
     void lost(JobIndex, Tick) {}
+    void wants_kv(JobIndex, Tick) {}
 
     ReplicaServer<Layout, BatchServer<Layout>> server;
     std::vector<std::int64_t> finish;

@@ -120,14 +120,12 @@ TEST_CASE("public manifests: a dump of a namespace holds what controllers made, 
     REQUIRE(dump.manifests.workloads.size() == 1);
     CHECK(dump.manifests.workloads[0].meta.title() == "Deployment/chat");
     CHECK(dump.manifests.horizontal_pod_autoscalers.empty());
-    const std::string notes = lines(dump.findings.notes), warnings = lines(dump.findings.warnings);
+    const std::string notes = lines(dump.findings.notes);
     CHECK_THAT(notes, Contains("ReplicaSet/chat-6d5f is made by Deployment/chat"));
     CHECK_THAT(notes, Contains("Pod/chat-6d5f-x2x is made by"));
     CHECK_THAT(notes, Contains("Pod/chat-77aa-y3y is made by Deployment/chat"));
     CHECK_THAT(notes, Contains("HorizontalPodAutoscaler/keda-hpa-chat is made by ScaledObject/chat"));
-    // What is left aside although it may matter is said aloud.
     CHECK(dump.manifests.workloads[0].pod.preferred_node_affinity.at(0).weight == 50);
-    CHECK_THAT(warnings, Contains("--kv-transfer-config"));
 
     const PodTemplate& pod = dump.manifests.workloads[0].pod;
     const ClusterSpec aws = cluster_in(CloudKind::aws, "us-east-1");
@@ -136,10 +134,13 @@ TEST_CASE("public manifests: a dump of a namespace holds what controllers made, 
     CHECK_THAT(exclusion_of(pod, pool_of("g4dn.xlarge"), aws), Contains("nvidia.com/gpu.product, of which the nodes have Tesla-T4"));
 }
 
-TEST_CASE("public manifests: transfers between prefill and decode servers are refused") {
+TEST_CASE("public manifests: transfers between prefill and decode servers say which side a server is") {
     std::string split = dumped;
     split.replace(split.find("kv_both"), 7, "kv_producer");
-    CHECK_THAT(lines(import_text(split).findings.errors), Contains("--kv-transfer-config would change the result"));
+    const Imported imported = import_text(split);
+    CHECK_THAT(lines(imported.findings.errors), Catch::Equals(""));
+    REQUIRE(imported.manifests.workloads.at(0).server);
+    CHECK(imported.manifests.workloads[0].server->kv_role == KvRole::producer);
 }
 
 TEST_CASE("public manifests: kinds of gateways and operators are notes, warnings or refusals, none unknown") {

@@ -65,10 +65,13 @@ BlueprintParts hostile_cluster(std::uint64_t seed, std::vector<Request>& request
             parts.events.push_back({time(300), ClusterEventKind::rollout, {}, i, 1, revision});
         }
     }
-    ServerParts slow = parts.servers[0];
-    for (Tick& t : slow.cost.decode_step) t.count *= 3;
-    for (Tick& t : slow.cost.mixed_step) t.count *= 3;
-    parts.servers.push_back(slow);
+    const std::size_t sound = parts.servers.size();
+    for (std::size_t s = 0; s < sound; ++s) {
+        ServerParts slow = parts.servers[s];
+        for (Tick& t : slow.cost.decode_step) t.count *= 3;
+        for (Tick& t : slow.cost.mixed_step) t.count *= 3;
+        parts.servers.push_back(slow);
+    }
     for (std::int64_t n = draw(3); n > 0; --n) {
         DegradationPlan plan;
         plan.count = static_cast<std::uint32_t>(draw(2));
@@ -80,7 +83,7 @@ BlueprintParts hostile_cluster(std::uint64_t seed, std::vector<Request>& request
         if (draw(1)) {
             plan.slowdown_milli = 3000;
             plan.first_slow = static_cast<std::int32_t>(parts.slow_servers.size());
-            for (std::uint32_t t = 0; t < parts.workloads[w].template_count; ++t) parts.slow_servers.push_back(1);
+            for (std::size_t s = 0; s < sound; ++s) parts.slow_servers.push_back(static_cast<std::int32_t>(sound + s));
         }
         const auto number = static_cast<std::uint32_t>(parts.degradations.size());
         parts.degradations.push_back(plan);

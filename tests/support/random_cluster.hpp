@@ -227,7 +227,7 @@ inline void add_starts(BlueprintParts& parts, std::uint64_t seed, Tick unit) {
 /// A random cluster of one or two workloads under random requests, from one seed.
 inline BlueprintParts random_cluster(std::uint64_t seed, std::vector<Request>& requests) {
     const Experiment e = random_experiment(seed);
-    std::mt19937_64 rng(seed * 77), rng_life(seed * 78);
+    std::mt19937_64 rng(seed * 77), rng_life(seed * 78), rng_pairs(seed * 79);
     const auto pick = [&](std::int64_t low, std::int64_t high) {
         return low + static_cast<std::int64_t>(rng() % static_cast<std::uint64_t>(high - low + 1));
     };
@@ -311,6 +311,25 @@ inline BlueprintParts random_cluster(std::uint64_t seed, std::vector<Request>& r
         nodes.nano_usd_per_hour = pick(0, 3);
         parts.add(p, nodes);
     }
+    // Some have the first workload's prompts computed by the second.
+    const bool windows = s.window_groups > 0;
+    if (rng_pairs() % 3 == 0 && !s.prefill_first && !windows && s.pipeline_stages == 1 &&
+        s.kind == ReplicaKind::continuous) {
+        const auto draw = [&](std::int64_t most) { return static_cast<std::int64_t>(rng_pairs() % static_cast<std::uint64_t>(most + 1)); };
+        parts.servers = {s, s};
+        parts.servers[0].receives = parts.servers[1].hands_over = true;
+        parts.servers[1].long_prefill_threshold = 0;
+        parts.servers[0].kv_block_bytes = draw(1000);
+        parts.templates[1].plan.server = 1;
+        parts.workload_of_model = {0, 0};
+        PrefillPlan& plan = parts.workloads[0].prefill;
+        plan.workload = 1;
+        plan.threshold = draw(1) ? 0 : static_cast<std::uint32_t>(draw(60));
+        plan.latency = Tick{draw(20) * e.cost.mixed_step[1].count};
+        plan.hold = Tick{1 + draw(300) * e.cost.mixed_step[1].count};
+        plan.link_bytes_per_s = 1 + draw(1) * 1'000'000'000'000 / (1 + 40 * e.cost.mixed_step[1].count);
+        plan.fails = static_cast<std::uint8_t>(draw(1));
+    }
     std::sort(parts.schedule.begin(), parts.schedule.end(),
               [](const ScheduledScale& a, const ScheduledScale& b) { return a.at < b.at; });
     parts.cluster_autoscaler.loop.scan_interval = Tick{20 * e.cost.mixed_step[1].count};
@@ -375,6 +394,11 @@ inline std::string differences(const TrialOutcome& a, const TrialOutcome& b) {
     compare("error_answers", x.error_answers, y.error_answers);
     compare("wrong_answers", x.wrong_answers, y.wrong_answers);
     compare("lost_attempts", x.lost_attempts, y.lost_attempts);
+    compare("kv_transfers", x.kv_transfers, y.kv_transfers);
+    compare("kv_failures", x.kv_failures, y.kv_failures);
+    compare("kv_bytes", x.kv_bytes, y.kv_bytes);
+    compare("kv_transfer_time", x.kv_transfer_time, y.kv_transfer_time);
+    compare("kv_wait_time", x.kv_wait_time, y.kv_wait_time);
     compare("lost_prompt_tokens", x.lost_prompt_tokens, y.lost_prompt_tokens);
     compare("lost_output_tokens", x.lost_output_tokens, y.lost_output_tokens);
     compare("lost_time", x.lost_time, y.lost_time);

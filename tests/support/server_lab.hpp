@@ -27,6 +27,7 @@ public:
         std::int64_t host_wait = 0;
         std::int32_t pipeline_stages = 1;
         std::int32_t full_groups = 1, window_groups = 0, window_tokens = 0;
+        bool hands_over = false, receives = false;
     };
 
     EngineUnderTest(const Limits& limits, const StepCostTable& cost) {
@@ -58,6 +59,8 @@ public:
         m_config->full_groups = limits.full_groups;
         m_config->window_groups = limits.window_groups;
         m_config->window_tokens = limits.window_tokens;
+        m_config->hands_over = limits.hands_over;
+        m_config->receives = limits.receives;
         m_config->draft_tokens = limits.draft_tokens;
         m_config->lookahead_tokens = limits.lookahead_tokens;
         m_config->acceptance_q32 = static_cast<std::uint32_t>(std::min(limits.acceptance * 4294967296.0, 4294967295.0));
@@ -89,6 +92,9 @@ struct Arrival {
     std::vector<std::uint32_t> nodes{};  ///< of its prompt in the prefix tree
     std::int16_t priority = 0;
     std::uint32_t unsaid = 0;  ///< tokens that it asked for and the model did not say
+    std::int64_t moves = -1;   ///< ticks that its prompt's KV takes from elsewhere, or its blocks wait to be read; -1 = local
+    bool fails = false;        ///< it comes to nothing
+    std::int64_t lost_at = -1; ///< ticks; the KV elsewhere is gone
 };
 
 struct Experiment {
@@ -104,7 +110,7 @@ struct Experiment {
 /// All that a run of one server shows, as numbers that compare exactly.
 struct Seen {
     struct Job {
-        std::int64_t first = -1, finish = -1, scheduled = -1, waited = -1;
+        std::int64_t first = -1, finish = -1, scheduled = -1, waited = -1, asked = -1, read = -1;
         std::uint32_t outputs = 0;  ///< of one that did not finish
         char end = '?';
         bool operator==(const Job&) const = default;
@@ -162,9 +168,10 @@ Seen observe(const Experiment& e) {
         server.take_memory(arena, e.limits.max_num_seqs, e.limits.block_size, e.limits.prefix_caching,
                            nodes.empty() ? 0 : e.limits.usable_blocks, e.limits.pipeline_stages,
                            e.limits.window_groups > 0,
-                           e.limits.long_prefill_threshold > 0 && e.limits.prefix_caching && !nodes.empty()
+                           (e.limits.long_prefill_threshold > 0 || e.limits.receives) && e.limits.prefix_caching && !nodes.empty()
                                ? (e.limits.max_model_len + e.limits.block_size - 1) / e.limits.block_size
-                               : 0);
+                               : 0,
+                           e.limits.receives);
     };
     JobPool<Layout> pool;
     pool.requests = requests.data();
@@ -179,9 +186,22 @@ Seen observe(const Experiment& e) {
 
     Seen seen;
     seen.jobs.resize(e.arrivals.size());
+    struct Move {
+        std::int64_t at;
+        JobIndex job;
+        bool reads;
+    };
+    std::vector<Move> moves;
     struct Sink {
         Seen& seen;
         JobPool<Layout>& pool;
+        const Experiment& experiment;
+        std::vector<Move>& moves;
+        [[nodiscard]] std::int64_t takes(JobIndex j) const { return std::max<std::int64_t>(experiment.arrivals[pool[j].request].moves, 1); }
+        void wants_kv(JobIndex j, Tick t) {
+            seen.jobs[pool[j].request].asked = t.count + pool[j].end_step;
+            moves.push_back({t.count + takes(j), j, false});
+        }
         void first_token(JobIndex j, Tick t) { seen.jobs[pool[j].request].first = t.count; }
         void gaps(Tick first, Tick increment, std::int64_t steps, std::uint64_t rows) {
             for (std::int64_t i = 0; i < steps; ++i) {
@@ -194,16 +214,21 @@ Seen observe(const Experiment& e) {
         void finished(JobIndex j, Tick t) {
             seen.jobs[pool[j].request].scheduled = pool.schedules[j].at.count;
             seen.jobs[pool[j].request].waited = pool.schedules[j].waited.count;
+            if (pool[j].state == JobState::unread) moves.push_back({t.count + takes(j), j, true});
             end(j, t, 'f');
         }
         void aborted(JobIndex j, Tick t) { end(j, t, 'a'); }
         void lost(JobIndex j, Tick t) { end(j, t, 'l'); }
         void end(JobIndex j, Tick t, char how) {
+            if (seen.jobs[pool[j].request].end == 'f') {  // its blocks
+                seen.jobs[pool[j].request].read = t.count;
+                return;
+            }
             seen.jobs[pool[j].request].finish = t.count;
             seen.jobs[pool[j].request].end = how;
             if (how != 'f') seen.jobs[pool[j].request].outputs = pool[j].outputs;
         }
-    } sink{seen, pool};
+    } sink{seen, pool, e, moves};
     Fault fault;
 
     struct External {
@@ -215,6 +240,7 @@ Seen observe(const Experiment& e) {
     for (std::size_t i = 0; i < e.arrivals.size(); ++i) {
         events.push_back({e.arrivals[i].at, 0, i});
         if (e.arrivals[i].abort_at >= 0) events.push_back({e.arrivals[i].abort_at, 1, i});
+        if (e.arrivals[i].lost_at >= 0 && e.limits.receives) events.push_back({e.arrivals[i].lost_at, 2, e.changes.size() + i});
     }
     for (std::size_t i = 0; i < e.scrapes.size(); ++i) events.push_back({e.scrapes[i], 3, i});
     for (std::size_t i = 0; i < e.changes.size(); ++i) events.push_back({e.changes[i], 2, i});
@@ -226,6 +252,17 @@ Seen observe(const Experiment& e) {
     std::size_t next = 0;
     while (!fault.broken()) {
         const Tick change = server.next_change();
+        const auto move = std::min_element(moves.begin(), moves.end(), [](const Move& a, const Move& b) { return a.at < b.at; });
+        if (move != moves.end() && move->at <= change.count && (next == events.size() || move->at <= events[next].at)) {
+            const Move m = *move;
+            moves.erase(move);
+            const Seen::Job& job = seen.jobs[pool[m.job].request];
+            if (m.reads && job.read < 0)
+                server.abort(pool, m.job, Tick{m.at});
+            else if (!m.reads && job.end == '?')
+                server.end_reception(pool, m.job, !e.arrivals[pool[m.job].request].fails, Tick{m.at}, Tick{m.at});
+            continue;
+        }
         const bool external =
             next < events.size() &&
             (events[next].at < change.count || (events[next].at == change.count && events[next].rank < 3));
@@ -240,11 +277,17 @@ Seen observe(const Experiment& e) {
                 pool[j].request = static_cast<std::uint32_t>(x.which);
                 pool[j].prompt_tokens = e.arrivals[x.which].prompt;
                 pool[j].output_tokens = e.arrivals[x.which].output;
+                if (e.limits.receives && e.arrivals[x.which].moves >= 0)
+                    pool[j].computed = e.arrivals[x.which].prompt;
                 job_of[x.which] = j;
                 server.arrive(pool, j, now, now);
             } else if (x.rank == 1) {
                 if (job_of[x.which] != no_job && seen.jobs[x.which].end == '?')
                     server.abort(pool, job_of[x.which], now);
+            } else if (x.rank == 2 && x.which >= e.changes.size()) {
+                const std::size_t i = x.which - e.changes.size();
+                if (job_of[i] != no_job && seen.jobs[i].end == '?')
+                    server.end_reception(pool, job_of[i], false, now, now);
             } else if (x.rank == 2) {
                 server.reconfigure((x.which & 1) != 0 ? engine.config() : slow.config(), now);
             } else if (x.rank == 3) {
@@ -383,6 +426,16 @@ inline Experiment random_experiment(std::uint64_t seed) {
         l.usable_blocks = one + (l.usable_blocks - least) * pick(1, 3);
         l.watermark_blocks = std::min(l.watermark_blocks, (l.usable_blocks - one) / 2);
     }
+    if (pick(0, 3) == 0 && !l.prefill_first && l.pipeline_stages == 1 && l.window_groups == 0)
+        l.receives = true;
+    else
+        l.hands_over = pick(0, 3) == 0 && !l.prefill_first && (l.long_prefill_threshold == 0 || !l.prefix_caching);
+    for (Arrival& a : e.arrivals) {
+        if (pick(0, 4) == 0) continue;
+        a.moves = pick(1, pick(1, 60)) * scale;
+        a.fails = pick(0, 9) == 0;
+        if (pick(0, 9) == 0) a.lost_at = a.at + pick(0, 100) * scale;
+    }
     const std::int64_t priorities = pick(0, 3);
     for (Arrival& a : e.arrivals) {
         a.priority = static_cast<std::int16_t>(pick(-priorities, priorities));
@@ -453,11 +506,11 @@ inline std::string describe(const Experiment& e) {
         << e.tokens_per_node << " async " << e.limits.asynchronous << " priority " << e.limits.by_priority
         << " threshold " << e.limits.long_prefill_threshold << " drafts " << e.limits.draft_tokens << " lookahead "
         << e.limits.lookahead_tokens << " stages " << e.limits.pipeline_stages << " groups "
-        << e.limits.full_groups << "+" << e.limits.window_groups << " window " << e.limits.window_tokens << " V0 " << e.limits.prefill_first << " swap " << e.limits.swaps << " " << e.limits.swap_blocks << "x" << e.limits.swap_block_time << " acceptance " << e.limits.acceptance << " segments " << e.cost.attention.size() << "\n";
+        << e.limits.full_groups << "+" << e.limits.window_groups << " window " << e.limits.window_tokens << " V0 " << e.limits.prefill_first << " swap " << e.limits.swaps << " " << e.limits.swap_blocks << "x" << e.limits.swap_block_time << " hands over " << e.limits.hands_over << " receives " << e.limits.receives << " acceptance " << e.limits.acceptance << " segments " << e.cost.attention.size() << "\n";
     for (const Arrival& a : e.arrivals)
     {
         out << "  at " << a.at << " prompt " << a.prompt << " output " << a.output << " unsaid " << a.unsaid
-            << " priority " << a.priority << " abort " << a.abort_at << " nodes";
+            << " priority " << a.priority << " abort " << a.abort_at << " moves " << a.moves << (a.fails ? " fails" : "") << " lost " << a.lost_at << " nodes";
         for (const std::uint32_t node : a.nodes) out << ' ' << node;
         out << "\n";
     }
@@ -468,7 +521,7 @@ inline std::string describe(const Experiment& e) {
         out << name << (s.broken ? " BROKEN" : "") << " preemptions " << s.preemptions << " free "
             << s.free_at_end << " gaps " << s.gap_count << "/" << s.gap_ticks << "/" << s.gap_squares << "\n";
         for (const auto& j : s.jobs)
-            out << "   " << j.end << " first " << j.first << " finish " << j.finish << " outputs " << j.outputs << "\n";
+            out << "   " << j.end << " first " << j.first << " finish " << j.finish << " asked " << j.asked << " read " << j.read << " outputs " << j.outputs << "\n";
         for (const auto& g : s.gauges)
             out << "   running " << g.running << " waiting " << g.waiting << " blocks " << g.used_blocks
                 << " prompt " << g.prompt_tokens << " generation " << g.generation_tokens << " preempted "
