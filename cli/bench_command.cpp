@@ -5,7 +5,7 @@
 #include "reports/atomic_file.hpp"
 #include "reports/bench_prediction.hpp"
 #include "reports/observed_trial.hpp"
-#include "scenarios/trace_reader.hpp"
+#include "scenarios/traces/trace_reader.hpp"
 
 #include <fmt/format.h>
 #include <cmath>

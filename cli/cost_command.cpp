@@ -3,7 +3,7 @@
 #include "cli/trial_grid.hpp"
 #include "reports/atomic_file.hpp"
 #include "reports/cost.hpp"
-#include "scenarios/suggest.hpp"
+#include "scenarios/documents/suggest.hpp"
 
 #include <fmt/format.h>
 #include <algorithm>

@@ -4,7 +4,7 @@
 #include "cli/interrupt.hpp"
 #include "cli/run_trials.hpp"
 #include "reports/gallery_report.hpp"
-#include "scenarios/suggest.hpp"
+#include "scenarios/documents/suggest.hpp"
 
 #include <fmt/format.h>
 #include <filesystem>

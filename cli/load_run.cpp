@@ -1,7 +1,7 @@
 #include "cli/load_run.hpp"
 
-#include "scenarios/compile.hpp"
-#include "scenarios/workload_source.hpp"
+#include "scenarios/compile/compile.hpp"
+#include "scenarios/compile/workload_source.hpp"
 
 #include <fmt/format.h>
 #include <algorithm>

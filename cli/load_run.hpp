@@ -1,9 +1,9 @@
 #pragma once
 #include "reports/part_file.hpp"
-#include "scenarios/compiled_scenario.hpp"
+#include "scenarios/compile/compiled_scenario.hpp"
 #include "scenarios/scenario.hpp"
 #include "scenarios/threshold.hpp"
-#include "scenarios/trace.hpp"
+#include "scenarios/traces/trace.hpp"
 
 #include <cstdint>
 #include <functional>

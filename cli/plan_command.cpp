@@ -3,9 +3,9 @@
 #include "cli/run_flags.hpp"
 #include "cli/space_flags.hpp"
 #include "reports/atomic_file.hpp"
-#include "scenarios/changed_manifests.hpp"
-#include "scenarios/knobs.hpp"
-#include "scenarios/suggest.hpp"
+#include "scenarios/documents/suggest.hpp"
+#include "scenarios/search/changed_manifests.hpp"
+#include "scenarios/search/knobs.hpp"
 
 #include <fmt/format.h>
 #include <algorithm>

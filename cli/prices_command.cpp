@@ -1,6 +1,6 @@
 #include "cli/command_line.hpp"
 #include "cli/console.hpp"
-#include "scenarios/price_list.hpp"
+#include "scenarios/markets/price_list.hpp"
 
 #include <memory>
 #include <nlohmann/json.hpp>

@@ -1,5 +1,5 @@
 #pragma once
-#include "scenarios/search_space.hpp"
+#include "scenarios/search/search_space.hpp"
 
 #include <CLI/CLI.hpp>
 #include <string>

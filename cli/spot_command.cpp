@@ -1,8 +1,8 @@
 #include "cli/command_line.hpp"
 #include "cli/console.hpp"
 #include "cli/engine_flags.hpp"
-#include "scenarios/spot_fit.hpp"
-#include "scenarios/spot_stats.hpp"
+#include "scenarios/markets/spot_fit.hpp"
+#include "scenarios/markets/spot_stats.hpp"
 
 #include <fmt/format.h>
 #include <memory>

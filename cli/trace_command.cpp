@@ -2,8 +2,8 @@
 #include "cli/console.hpp"
 #include "cli/engine_flags.hpp"
 #include "models/nearest_name.hpp"
-#include "scenarios/trace_commands.hpp"
-#include "scenarios/workload_presets.hpp"
+#include "scenarios/traces/trace_commands.hpp"
+#include "scenarios/traces/workload_presets.hpp"
 
 #include <map>
 #include <memory>

@@ -1,8 +1,8 @@
 #include "cli/command_line.hpp"
 #include "cli/console.hpp"
-#include "scenarios/compile.hpp"
-#include "scenarios/validate_peak.hpp"
-#include "scenarios/validate_text.hpp"
+#include "scenarios/compile/compile.hpp"
+#include "scenarios/compile/validate_peak.hpp"
+#include "scenarios/compile/validate_text.hpp"
 
 #include <iostream>
 #include <memory>

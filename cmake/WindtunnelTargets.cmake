@@ -1,5 +1,5 @@
-# windtunnel_folder(NAME LINKS...): one static library per folder from all its .cpp files, with the
-# project's warnings, its floating-point rules and its sanitizers.
+# windtunnel_folder(NAME LINKS... [ROOMS FOLDER...]): one static library per folder from all its .cpp files and those of
+# its rooms, with the project's warnings, its floating-point rules and its sanitizers.
 add_library(windtunnel_options INTERFACE)
 target_include_directories(windtunnel_options INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
 # No fused multiply-add: CPU and GPU must round alike.
@@ -35,14 +35,19 @@ inline constexpr const char* version = \"@PROJECT_VERSION@\";
 
 # A folder's main.cpp and *_main.cpp are programs, not part of its library.
 function(windtunnel_folder name)
+    cmake_parse_arguments(arg "" "" "ROOMS" ${ARGN})
     file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+    foreach(room IN LISTS arg_ROOMS)
+        file(GLOB more CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${room}/*.cpp)
+        list(APPEND sources ${more})
+    endforeach()
     list(FILTER sources EXCLUDE REGEX "[/_]main\\.cpp$")
     if(sources)
         add_library(windtunnel_${name} STATIC ${sources})
-        target_link_libraries(windtunnel_${name} PUBLIC windtunnel_options ${ARGN})
+        target_link_libraries(windtunnel_${name} PUBLIC windtunnel_options ${arg_UNPARSED_ARGUMENTS})
     else()
         add_library(windtunnel_${name} INTERFACE)
-        target_link_libraries(windtunnel_${name} INTERFACE windtunnel_options ${ARGN})
+        target_link_libraries(windtunnel_${name} INTERFACE windtunnel_options ${arg_UNPARSED_ARGUMENTS})
     endif()
 endfunction()
 

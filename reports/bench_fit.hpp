@@ -1,6 +1,6 @@
 #pragma once
 #include "models/step_profile.hpp"
-#include "scenarios/bench_results.hpp"
+#include "scenarios/traces/bench_results.hpp"
 
 #include <functional>
 #include <optional>

@@ -3,8 +3,8 @@
 #include "models/problem.hpp"
 #include "models/step_time.hpp"
 #include "reports/bench_report.hpp"
-#include "scenarios/bench_workload.hpp"
-#include "scenarios/trace.hpp"
+#include "scenarios/traces/bench_workload.hpp"
+#include "scenarios/traces/trace.hpp"
 
 #include <cstdint>
 #include <vector>

@@ -1,6 +1,6 @@
 #pragma once
 #include "reports/comparison.hpp"
-#include "scenarios/search_space.hpp"
+#include "scenarios/search/search_space.hpp"
 
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>

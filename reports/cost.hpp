@@ -1,6 +1,6 @@
 #pragma once
 #include "reports/results.hpp"
-#include "scenarios/compiled_scenario.hpp"
+#include "scenarios/compile/compiled_scenario.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>

@@ -1,7 +1,7 @@
 #include "reports/gallery_report.hpp"
 
 #include "reports/human.hpp"
-#include "scenarios/suggest.hpp"
+#include "scenarios/documents/suggest.hpp"
 
 #include <algorithm>
 #include <filesystem>

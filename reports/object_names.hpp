@@ -1,5 +1,5 @@
 #pragma once
-#include "scenarios/compiled_scenario.hpp"
+#include "scenarios/compile/compiled_scenario.hpp"
 #include "sim/cluster_state.hpp"
 
 #include <string>

@@ -2,7 +2,7 @@
 
 #include "models/problem.hpp"
 #include "reports/cluster_watch.hpp"
-#include "scenarios/trace_time.hpp"
+#include "scenarios/traces/trace_time.hpp"
 
 #include <fmt/format.h>
 #include <algorithm>

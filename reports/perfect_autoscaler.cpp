@@ -1,7 +1,7 @@
 #include "reports/perfect_autoscaler.hpp"
 
 #include "gpu/replay.hpp"
-#include "scenarios/bench_workload.hpp"
+#include "scenarios/traces/bench_workload.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,7 @@
 #pragma once
-#include "scenarios/compiled_scenario.hpp"
+#include "scenarios/compile/compiled_scenario.hpp"
 #include "scenarios/threshold.hpp"
-#include "scenarios/trace.hpp"
+#include "scenarios/traces/trace.hpp"
 
 #include <cstdint>
 #include <memory>

@@ -1,7 +1,7 @@
 #pragma once
 #include "models/problem.hpp"
 #include "reports/cluster_log.hpp"
-#include "scenarios/compiled_scenario.hpp"
+#include "scenarios/compile/compiled_scenario.hpp"
 #include "scenarios/threshold.hpp"
 #include "sim/run_trial.hpp"
 

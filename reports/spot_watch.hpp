@@ -1,6 +1,6 @@
 #pragma once
 #include "reports/cluster_log.hpp"
-#include "scenarios/compiled_scenario.hpp"
+#include "scenarios/compile/compiled_scenario.hpp"
 #include "sim/observer.hpp"
 
 #include <vector>

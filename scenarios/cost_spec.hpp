@@ -1,7 +1,7 @@
 #pragma once
 #include "models/instance_types.hpp"
 #include "models/problem.hpp"
-#include "scenarios/decoder.hpp"
+#include "scenarios/documents/decoder.hpp"
 
 #include <cstdint>
 #include <optional>

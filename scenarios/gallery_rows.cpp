@@ -1,6 +1,6 @@
 #include "scenarios/gallery_rows.hpp"
 
-#include "scenarios/decoder.hpp"
+#include "scenarios/documents/decoder.hpp"
 
 #include <algorithm>
 #include <filesystem>

@@ -1,7 +1,7 @@
 #include "scenarios/image_spec.hpp"
 
-#include "scenarios/document.hpp"
-#include "scenarios/suggest.hpp"
+#include "scenarios/documents/document.hpp"
+#include "scenarios/documents/suggest.hpp"
 #include "sim/start_plan.hpp"
 
 #include <fmt/format.h>

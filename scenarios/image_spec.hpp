@@ -1,5 +1,5 @@
 #pragma once
-#include "scenarios/decoder.hpp"
+#include "scenarios/documents/decoder.hpp"
 
 #include <string>
 #include <vector>

@@ -1,6 +1,6 @@
 #include "scenarios/prefill_pairing.hpp"
 
-#include "scenarios/suggest.hpp"
+#include "scenarios/documents/suggest.hpp"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>

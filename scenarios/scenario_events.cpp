@@ -1,6 +1,6 @@
 // Decodes `events` of a scenario: what happens at fixed times.
+#include "scenarios/documents/suggest.hpp"
 #include "scenarios/scenario_parts.hpp"
-#include "scenarios/suggest.hpp"
 
 #include <algorithm>
 

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "scenarios/assignment.hpp"
+#include "scenarios/documents/assignment.hpp"
 #include "scenarios/live_pools.hpp"
 #include "scenarios/node_auto_provisioning.hpp"
 #include "scenarios/prefill_pairing.hpp"

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "scenarios/scenario.hpp"
-#include "scenarios/synthetic.hpp"
+#include "scenarios/traces/synthetic.hpp"
 
 namespace windtunnel {
 namespace {

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <vector>
 
-#include "scenarios/document.hpp"
-#include "scenarios/suggest.hpp"
+#include "scenarios/documents/document.hpp"
+#include "scenarios/documents/suggest.hpp"
 
 namespace windtunnel {
 namespace {

@@ -1,7 +1,7 @@
 #include "tests/accuracy/measured_case.hpp"
 
-#include "scenarios/byte_source.hpp"
-#include "scenarios/text_input.hpp"
+#include "scenarios/documents/byte_source.hpp"
+#include "scenarios/documents/text_input.hpp"
 
 #include <algorithm>
 #include <fstream>

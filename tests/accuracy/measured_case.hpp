@@ -1,8 +1,8 @@
 #pragma once
 #include "models/kv_capacity.hpp"
 #include "models/step_time.hpp"
-#include "scenarios/bench_workload.hpp"
-#include "scenarios/trace.hpp"
+#include "scenarios/traces/bench_workload.hpp"
+#include "scenarios/traces/trace.hpp"
 
 #include <filesystem>
 #include <optional>

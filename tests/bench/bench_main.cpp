@@ -1,6 +1,6 @@
 #include "gpu/replay.hpp"
 #include "models/random.hpp"
-#include "scenarios/compile.hpp"
+#include "scenarios/compile/compile.hpp"
 #include "sim/run_trial.hpp"
 #include "tests/bench/control_plane_files.hpp"
 #include "tests/bench/conversations.hpp"

@@ -1,6 +1,6 @@
 #include "cli/run_command.hpp"
 #include "cli/run_trials.hpp"
-#include "scenarios/bench_workload.hpp"
+#include "scenarios/traces/bench_workload.hpp"
 
 #include <sys/wait.h>
 #include <catch2/catch.hpp>

@@ -5,11 +5,11 @@
 #include <string>
 #include <string_view>
 
-#include "scenarios/kubernetes.hpp"
-#include "scenarios/quantity.hpp"
+#include "scenarios/compile/validate_text.hpp"
+#include "scenarios/documents/quantity.hpp"
+#include "scenarios/kubernetes/kubernetes.hpp"
 #include "scenarios/scenario.hpp"
 #include "scenarios/threshold.hpp"
-#include "scenarios/validate_text.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace windtunnel;

@@ -1,7 +1,7 @@
-#include "scenarios/synthetic.hpp"
-#include "scenarios/trace_reader.hpp"
-#include "scenarios/trace_stats.hpp"
-#include "scenarios/trace_writer.hpp"
+#include "scenarios/traces/synthetic.hpp"
+#include "scenarios/traces/trace_reader.hpp"
+#include "scenarios/traces/trace_stats.hpp"
+#include "scenarios/traces/trace_writer.hpp"
 
 #include <cstdlib>
 #include <cstring>

@@ -1,8 +1,8 @@
 // What spot markets do to the shipped scenarios about them; recorded markets replayed; one weather for two policies.
 #include "reports/cost.hpp"
 #include "reports/results.hpp"
-#include "scenarios/spot_fit.hpp"
-#include "scenarios/spot_stats.hpp"
+#include "scenarios/markets/spot_fit.hpp"
+#include "scenarios/markets/spot_stats.hpp"
 #include "tests/gallery/shipped_scenario.hpp"
 #include "tests/models/shared_data.hpp"
 #include "tests/support/paired_variance.hpp"

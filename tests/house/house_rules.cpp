@@ -26,6 +26,14 @@ struct SourceFile {
 
 std::string first_folder(const std::string& path) { return path.substr(0, path.find('/')); }
 
+/// "scenarios/traces" of a file in that folder or below it, "scenarios" of one beside it.
+std::string room_of(const std::string& path) {
+    const std::size_t floor_end = path.find('/');
+    if (floor_end == std::string::npos) return path;
+    const std::size_t end = path.find('/', floor_end + 1);
+    return path.substr(0, end == std::string::npos ? floor_end : end);
+}
+
 /// 0 for the lowest floor; nothing for what is no floor.
 std::optional<std::ptrdiff_t> floor_of(const std::string& folder) {
     const auto it = std::find(floors.begin(), floors.end(), folder);
@@ -138,6 +146,36 @@ std::vector<std::string> includes_in_a_circle(const fs::path& root) {
     return found;
 }
 
+std::vector<std::string> rooms_in_a_circle(const fs::path& root) {
+    // Room -> the rooms of its floor that it includes, and one include that shows it.
+    std::map<std::string, std::map<std::string, std::string>> includes;
+    for (const SourceFile& file : read_sources(root)) {
+        const std::string floor = first_folder(file.path);
+        if (!floor_of(floor)) continue;
+        for (const Include& include : file.includes) {
+            const std::string from = room_of(file.path), to = room_of(include.target);
+            if (from != to && first_folder(include.target) == floor)
+                includes[from].emplace(to, at(file, include) + "which leads back to " + from + "/");
+        }
+    }
+    enum class Mark { unseen, open, closed };
+    std::map<std::string, Mark> marks;
+    std::vector<std::string> found;
+    const std::function<void(const std::string&)> visit = [&](const std::string& room) {
+        marks[room] = Mark::open;
+        for (const auto& [other, example] : includes[room]) {
+            if (marks[other] == Mark::open) found.push_back(example);
+            if (marks[other] == Mark::unseen) visit(other);
+        }
+        marks[room] = Mark::closed;
+    };
+    std::vector<std::string> rooms;
+    for (const auto& [room, others] : includes) rooms.push_back(room);
+    for (const std::string& room : rooms)
+        if (marks[room] == Mark::unseen) visit(room);
+    return found;
+}
+
 std::vector<std::string> untidy_files(const fs::path& root) {
     std::vector<std::string> found;
     for (const SourceFile& file : read_sources(root)) {
@@ -154,7 +192,12 @@ std::vector<std::string> untidy_files(const fs::path& root) {
 
 std::vector<std::string> missing_readmes(const fs::path& root) {
     std::vector<std::string> folders = floors;
+    std::set<std::string> rooms;
+    for (const SourceFile& file : read_sources(root))
+        if (floor_of(first_folder(file.path))) rooms.insert(room_of(file.path));
+    for (const std::string& floor : floors) rooms.erase(floor);
     folders.insert(folders.end(), {"tests", "tests/fuzz", "scenarios/gallery"});
+    folders.insert(folders.end(), rooms.begin(), rooms.end());
     std::vector<std::string> found;
     for (const std::string& folder : folders) {
         if (!fs::is_directory(root / folder)) continue;

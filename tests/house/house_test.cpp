@@ -81,6 +81,18 @@ TEST_CASE("headers that include each other are found, a diamond is not") {
           Found{"models/d.hpp:2: includes \"models/a.hpp\", which includes this file in turn"});
 }
 
+TEST_CASE("rooms of a floor that include each other are found, though no file does") {
+    const PlantedTree tree;
+    tree.write("scenarios/traces/row.hpp", "#include \"scenarios/documents/text.hpp\"\n");
+    tree.write("scenarios/documents/text.hpp", "#include \"models/time.hpp\"\n");
+    tree.write("scenarios/spec.hpp", "#include \"scenarios/documents/text.hpp\"\n");
+    CHECK(house::rooms_in_a_circle(tree.root()).empty());
+    tree.write("scenarios/documents/tree.cpp", "\n#include \"scenarios/traces/none.hpp\"\n");
+    CHECK(house::rooms_in_a_circle(tree.root()) ==
+          Found{"scenarios/traces/row.hpp:1: includes \"scenarios/documents/text.hpp\", which leads back to "
+                "scenarios/traces/"});
+}
+
 TEST_CASE("a file one line too long, a header without a guard and unfinished work are found") {
     const PlantedTree tree;
     tree.write("sim/fits.cpp", std::string(house::most_lines, '\n'));
@@ -118,6 +130,7 @@ TEST_CASE("includes go down the house") { CHECK(house::includes_that_climb(sourc
 TEST_CASE("no header includes itself by a detour") {
     CHECK(house::includes_in_a_circle(source_root) == Found{});
 }
+TEST_CASE("no room of a floor includes itself by a detour") { CHECK(house::rooms_in_a_circle(source_root) == Found{}); }
 TEST_CASE("files are short and headers guarded") { CHECK(house::untidy_files(source_root) == Found{}); }
 TEST_CASE("every folder says what lives in it") { CHECK(house::missing_readmes(source_root) == Found{}); }
 TEST_CASE("every gallery scenario is whole") { CHECK(house::unfinished_gallery(source_root) == Found{}); }

@@ -1,9 +1,9 @@
-#include "reports/cost.hpp"
-#include "reports/results.hpp"
 #include "reports/atomic_file.hpp"
+#include "reports/cost.hpp"
 #include "reports/observed_trial.hpp"
+#include "reports/results.hpp"
 #include "reports/terminal.hpp"
-#include "scenarios/bench_workload.hpp"
+#include "scenarios/traces/bench_workload.hpp"
 
 #include <catch2/catch.hpp>
 #include <cmath>

@@ -1,5 +1,5 @@
 // HPA and KEDA objects in all their versions and spellings, and what is wrong with them.
-#include "scenarios/kubernetes.hpp"
+#include "scenarios/kubernetes/kubernetes.hpp"
 
 #include <catch2/catch.hpp>
 

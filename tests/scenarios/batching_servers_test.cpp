@@ -1,10 +1,10 @@
-#include "scenarios/batching_servers.hpp"
+#include "scenarios/servers/batching_servers.hpp"
 
 #include <catch2/catch.hpp>
 
-#include "scenarios/compile_batching.hpp"
-#include "scenarios/kubernetes_pods.hpp"
-#include "scenarios/speculation.hpp"
+#include "scenarios/compile/compile_batching.hpp"
+#include "scenarios/pods/kubernetes_pods.hpp"
+#include "scenarios/servers/speculation.hpp"
 
 using namespace windtunnel;
 

@@ -1,5 +1,5 @@
 // The cluster-autoscaler's own Deployment, as people install it, says how nodes come and go.
-#include "scenarios/kubernetes.hpp"
+#include "scenarios/kubernetes/kubernetes.hpp"
 
 #include <catch2/catch.hpp>
 

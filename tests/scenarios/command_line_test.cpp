@@ -1,7 +1,7 @@
 // How a container's command, args, scripts, files and environment are read: what sh and bash would run, and what vLLM
 // would make of it.
-#include "scenarios/command_line.hpp"
-#include "scenarios/kubernetes.hpp"
+#include "scenarios/commands/command_line.hpp"
+#include "scenarios/kubernetes/kubernetes.hpp"
 
 #include <catch2/catch.hpp>
 

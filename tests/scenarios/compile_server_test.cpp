@@ -1,5 +1,5 @@
-#include "scenarios/compile_server.hpp"
-#include "scenarios/kv_groups.hpp"
+#include "scenarios/compile/compile_server.hpp"
+#include "scenarios/traces/kv_groups.hpp"
 
 #include <catch2/catch.hpp>
 

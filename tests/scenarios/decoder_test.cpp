@@ -1,8 +1,8 @@
-#include "scenarios/decoder.hpp"
+#include "scenarios/documents/decoder.hpp"
 
 #include <catch2/catch.hpp>
 
-#include "scenarios/quantity.hpp"
+#include "scenarios/documents/quantity.hpp"
 #include "scenarios/threshold.hpp"
 
 using namespace windtunnel;

@@ -1,4 +1,4 @@
-#include "scenarios/document.hpp"
+#include "scenarios/documents/document.hpp"
 
 #include <catch2/catch.hpp>
 #include <filesystem>
@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "scenarios/assignment.hpp"
+#include "scenarios/documents/assignment.hpp"
 
 using namespace windtunnel;
 using Catch::Matchers::Contains;

@@ -1,5 +1,5 @@
 // What nodes advertise when their GPUs are divided: NVIDIA's device plugin and mig-parted.
-#include "scenarios/gpu_sharing.hpp"
+#include "scenarios/kubernetes/gpu_sharing.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,6 +1,6 @@
 // Karpenter's objects as people write them, and as they break them.
-#include "scenarios/node_offerings.hpp"
-#include "scenarios/validate_text.hpp"
+#include "scenarios/compile/node_offerings.hpp"
+#include "scenarios/compile/validate_text.hpp"
 
 #include <catch2/catch.hpp>
 #include <set>

@@ -1,7 +1,7 @@
 // What a plan may turn, and manifests written back: as YAML, in place, as a kustomization.
-#include "scenarios/knobs.hpp"
-#include "scenarios/changed_manifests.hpp"
-#include "scenarios/document_writer.hpp"
+#include "scenarios/documents/document_writer.hpp"
+#include "scenarios/search/changed_manifests.hpp"
+#include "scenarios/search/knobs.hpp"
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>

@@ -1,4 +1,4 @@
-#include "scenarios/kubernetes.hpp"
+#include "scenarios/kubernetes/kubernetes.hpp"
 
 #include <catch2/catch.hpp>
 #include <unistd.h>
@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "scenarios/compile/validate_text.hpp"
 #include "scenarios/scenario.hpp"
-#include "scenarios/validate_text.hpp"
 
 using namespace windtunnel;
 using Catch::Matchers::Contains;

@@ -1,5 +1,5 @@
 // What pods and the objects around them say, field by field, and what the API server would refuse.
-#include "scenarios/kubernetes.hpp"
+#include "scenarios/kubernetes/kubernetes.hpp"
 
 #include <algorithm>
 #include <catch2/catch.hpp>

@@ -1,6 +1,6 @@
 // Node pools as manifests describe them, compiled and run: Karpenter's NodePools, eksctl, GKE, AKS, Cluster API.
-#include "scenarios/compile.hpp"
-#include "scenarios/workload_source.hpp"
+#include "scenarios/compile/compile.hpp"
+#include "scenarios/compile/workload_source.hpp"
 #include "sim/laws.hpp"
 #include "sim/run_trial.hpp"
 

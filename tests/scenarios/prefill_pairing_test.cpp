@@ -1,7 +1,7 @@
 // Pairs of workloads of which one computes the prompts of the other, as manifests and scenarios write them.
+#include "scenarios/compile/compile.hpp"
+#include "scenarios/compile/workload_source.hpp"
 #include "scenarios/prefill_pairing.hpp"
-#include "scenarios/compile.hpp"
-#include "scenarios/workload_source.hpp"
 
 #include <catch2/catch.hpp>
 #include <sstream>

@@ -1,4 +1,4 @@
-#include "scenarios/price_list.hpp"
+#include "scenarios/markets/price_list.hpp"
 #include "tests/models/shared_data.hpp"
 
 #include <catch2/catch.hpp>

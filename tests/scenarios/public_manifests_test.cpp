@@ -1,6 +1,6 @@
 // Manifests in the style of public charts, tutorials and of `kubectl get -o yaml`: what they carry besides
 // what is simulated must not stop them, and the labels they select nodes by must be there.
-#include "scenarios/kubernetes.hpp"
+#include "scenarios/kubernetes/kubernetes.hpp"
 #include "scenarios/node_labels.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,9 +1,9 @@
 // Manifests in the shapes that charts and tutorials publish (tests/scenarios/published, own words and values):
 // they are imported without an error and say what they say.
-#include "scenarios/document.hpp"
-#include "scenarios/kubernetes.hpp"
-#include "scenarios/other_servers.hpp"
-#include "scenarios/vllm_flags.hpp"
+#include "scenarios/commands/vllm_flags.hpp"
+#include "scenarios/documents/document.hpp"
+#include "scenarios/kubernetes/kubernetes.hpp"
+#include "scenarios/servers/other_servers.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,8 +1,8 @@
-#include "scenarios/resampling.hpp"
+#include "scenarios/traces/resampling.hpp"
 
+#include "scenarios/compile/workload_source.hpp"
 #include "scenarios/scenario.hpp"
-#include "scenarios/trace_writer.hpp"
-#include "scenarios/workload_source.hpp"
+#include "scenarios/traces/trace_writer.hpp"
 
 #include <unistd.h>
 

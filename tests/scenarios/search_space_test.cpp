@@ -1,7 +1,7 @@
 // What --vary says, and the points of a space; flags in lists of arguments.
-#include "scenarios/search_space.hpp"
-#include "scenarios/argument_flags.hpp"
-#include "scenarios/assignment.hpp"
+#include "scenarios/documents/argument_flags.hpp"
+#include "scenarios/documents/assignment.hpp"
+#include "scenarios/search/search_space.hpp"
 
 #include <catch2/catch.hpp>
 #include <cmath>

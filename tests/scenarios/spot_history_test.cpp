@@ -1,6 +1,6 @@
-#include "scenarios/spot_fit.hpp"
-#include "scenarios/spot_history.hpp"
-#include "scenarios/spot_stats.hpp"
+#include "scenarios/markets/spot_fit.hpp"
+#include "scenarios/markets/spot_history.hpp"
+#include "scenarios/markets/spot_stats.hpp"
 #include "tests/models/shared_data.hpp"
 
 #include <catch2/catch.hpp>

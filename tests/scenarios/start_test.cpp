@@ -1,8 +1,8 @@
 // Starts as scenarios and manifests describe them: the graph, its longest path, what volumes keep, faults.
-#include "scenarios/compile.hpp"
-#include "scenarios/compile_start.hpp"
-#include "scenarios/feasibility.hpp"
-#include "scenarios/workload_source.hpp"
+#include "scenarios/compile/compile.hpp"
+#include "scenarios/compile/compile_start.hpp"
+#include "scenarios/compile/feasibility.hpp"
+#include "scenarios/compile/workload_source.hpp"
 
 #include <unistd.h>
 

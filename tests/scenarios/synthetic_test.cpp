@@ -1,10 +1,10 @@
-#include "scenarios/synthetic.hpp"
-#include "scenarios/renewal.hpp"
-#include "scenarios/trace_commands.hpp"
-#include "scenarios/trace_reader.hpp"
-#include "scenarios/trace_stats.hpp"
-#include "scenarios/trace_writer.hpp"
-#include "scenarios/workload_presets.hpp"
+#include "scenarios/traces/renewal.hpp"
+#include "scenarios/traces/synthetic.hpp"
+#include "scenarios/traces/trace_commands.hpp"
+#include "scenarios/traces/trace_reader.hpp"
+#include "scenarios/traces/trace_stats.hpp"
+#include "scenarios/traces/trace_writer.hpp"
+#include "scenarios/traces/workload_presets.hpp"
 
 #include <algorithm>
 #include <catch2/catch.hpp>

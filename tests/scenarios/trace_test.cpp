@@ -1,6 +1,6 @@
-#include "scenarios/byte_source.hpp"
-#include "scenarios/trace_reader.hpp"
-#include "scenarios/trace_time.hpp"
+#include "scenarios/documents/byte_source.hpp"
+#include "scenarios/traces/trace_reader.hpp"
+#include "scenarios/traces/trace_time.hpp"
 
 #include <catch2/catch.hpp>
 #include <filesystem>

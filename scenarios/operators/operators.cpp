@@ -1,0 +1,275 @@
+// Operators besides KServe: what they make of their objects (fields of their documented custom resources, 2024 to
+// 2026, from general knowledge).
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "scenarios/commands/command_line.hpp"
+#include "scenarios/operators/derived_workloads.hpp"
+#include "scenarios/pods/kubernetes_pods.hpp"
+
+namespace windtunnel {
+namespace {
+
+Node container_of(const std::string& name, const std::string& image, const Node& at) {
+    Node out = make_map(at);
+    put(out, "name", make_text(name, at));
+    if (!image.empty()) put(out, "image", make_text(image, at));
+    return out;
+}
+
+/// Requests and limits of the same amount.
+void ask_for(Node& container, const std::string& resource, const std::string& amount) {
+    if (amount.empty()) return;
+    Node& resources = map_at(container, "resources");
+    for (const char* key : {"requests", "limits"}) put(map_at(resources, key), resource, make_text(amount, container));
+}
+
+std::string scalar_at(Decoder& map, const std::string& key) {
+    const Node* node = map.take(key);
+    return node ? scalar_text(*node) : "";
+}
+
+/// A key of a map of engine arguments as a flag: `tensor_parallel_size: 2`, `enforce_eager: true`.
+void add_engine_flag(std::vector<std::string>& words, const Node& member) {
+    std::string name = member.key;
+    std::replace(name.begin(), name.end(), '_', '-');
+    if (member.is_null()) return;
+    if (member.kind == Node::Kind::boolean) words.push_back((member.boolean ? "--" : "--no-") + name);
+    else if (!member.is_list() && !member.is_map()) words.insert(words.end(), {"--" + name, member.text});
+    else words.insert(words.end(), {"--" + name, to_json(member).dump()});
+}
+
+}  // namespace
+
+void derive_vllm_runtime(Derivation& d) {
+    Decoder object = d.decoder();
+    Decoder spec = object.child("spec");
+    Decoder model = spec.child("model");
+    Decoder engine = spec.child("vllmConfig");
+    Decoder deployment = spec.child("deploymentConfig");
+    std::vector<std::string> words = {"vllm", "serve", spec.has("model") ? model.required_text("modelURL") : ""};
+    if (!spec.has("model")) spec.missing("model", "modelURL, a model's Hugging Face id");
+    const auto take = [&](Decoder& from, const char* key, const char* flag) {
+        if (const std::string value = scalar_at(from, key); !value.empty() && value != "0") words.insert(words.end(), {flag, value});
+    };
+    const auto on = [&](Decoder& from, const char* key, const char* flag) {
+        if (const auto value = from.boolean(key)) words.push_back(*value ? flag : "--no-" + std::string(flag).substr(2));
+    };
+    take(model, "maxModelLen", "--max-model-len");
+    take(model, "dtype", "--dtype");
+    take(model, "maxNumSeqs", "--max-num-seqs");
+    if (model.boolean("enableLoRA").value_or(false)) model.error("enableLoRA", "would change the result and is not simulated: LoRA adapters take memory and time");
+    model.quiet({"enableTool", "toolCallParser", "chatTemplate"});
+    model.finish();
+    on(engine, "enableChunkedPrefill", "--enable-chunked-prefill");
+    on(engine, "enablePrefixCaching", "--enable-prefix-caching");
+    take(engine, "tensorParallelSize", "--tensor-parallel-size");
+    take(engine, "pipelineParallelSize", "--pipeline-parallel-size");
+    take(engine, "gpuMemoryUtilization", "--gpu-memory-utilization");
+    take(engine, "port", "--port");
+    for (std::string& word : engine.texts("extraArgs")) words.push_back(std::move(word));
+    const bool v1 = engine.boolean("v1").value_or(true);
+    engine.quiet({"maxLoras", "env", "hostIPC"});
+    const Node* env = engine.node().find("env");
+    engine.finish();
+
+    Decoder image = deployment.child("image");
+    const std::string registry = image.text("registry").value_or(""), repository = image.text("name").value_or("");
+    Node container = container_of("vllm", registry.empty() ? repository : registry + "/" + repository, d.root());
+    image.quiet({"pullPolicy", "pullSecretName"});
+    image.finish();
+    put(container, "command", make_texts(words, model.node()));
+    if (env) put(container, "env", *env);
+    if (!v1) {
+        Node variable = container_of("VLLM_USE_V1", "", d.root());
+        put(variable, "value", make_text("0", d.root()));
+        list_at(container, "env").children.push_back(std::move(variable));
+    }
+    Decoder resources = deployment.child("resources");
+    ask_for(container, "cpu", scalar_at(resources, "cpu"));
+    ask_for(container, "memory", scalar_at(resources, "memory"));
+    ask_for(container, "nvidia.com/gpu", scalar_at(resources, "gpu"));
+    resources.finish();
+    const auto replicas = deployment.int32("replicas", 0);
+    Node strategy = make_map(d.root());
+    if (const auto type = deployment.text("deploymentStrategy")) put(strategy, "type", make_text(*type, d.root()));
+    else if (deployment.text("deployStrategy")) put(strategy, "type", make_text(*deployment.text("deployStrategy"), d.root()));
+    Node pod = make_map(d.root());
+    for (const char* key : {"nodeSelector", "tolerations", "affinity"})
+        if (const Node* given = deployment.take(key)) put(pod, key, *given);
+    if (Decoder cache = spec.child("lmCacheConfig"); cache.boolean("enabled").value_or(false))
+        cache.warn("enabled", "keeps KV blocks in host memory, which is not simulated: every prompt is computed where it arrives");
+    if (const Node* sidecar = deployment.take("sidecarConfig")) (void)sidecar;
+    deployment.finish();
+    spec.quiet({"lmCacheConfig", "storageConfig", "hfTokenSecret", "hfTokenName", "pvcStorage"});
+    spec.finish();
+    list_at(pod, "containers").children.push_back(std::move(container));
+    d.add_deployment(d.name(), std::move(pod), {{"app", d.name()}}, replicas, strategy.children.empty() ? nullptr : &strategy);
+}
+
+void derive_kubeai_model(Derivation& d) {
+    Decoder object = d.decoder();
+    Decoder spec = object.child("spec");
+    const std::string url = spec.required_text("url");
+    const std::string engine = spec.text("engine").value_or("VLLM");
+    spec.quiet({"features", "owner", "files", "priorityClassName", "cacheProfile", "targetRequests", "scaleDownDelaySeconds", "env", "envFrom"});
+    if (spec.take("loadBalancing")) spec.warn("loadBalancing", "is not read; the scenario's workload says routing");
+    spec.unsupported({"adapters"}, "LoRA adapters take memory and time");
+    if (engine != "VLLM") return spec.error("engine", "found " + engine + ", whose engine is not simulated, allowed: VLLM");
+    const std::int64_t least = spec.int32("minReplicas", 0).value_or(0);
+    const auto most = spec.int32("maxReplicas", 0);
+    const auto replicas = spec.int32("replicas", 0);
+    const bool fixed = spec.boolean("autoscalingDisabled").value_or(false);
+    if (!fixed && (!most || *most != least))
+        spec.error(most ? "maxReplicas" : "minReplicas", "found " + d.title() + " scaled by KubeAI (the mean of active requests over ten minutes, for each targetRequests a replica), which is not simulated, allowed: autoscalingDisabled: true, minReplicas equal to maxReplicas, or a Deployment with a ScaledObject");
+    const std::string profile = spec.required_text("resourceProfile");
+    const std::size_t colon = profile.rfind(':');
+    const auto count = to_integer(colon == std::string::npos ? "1" : profile.substr(colon + 1));
+    if (!count || *count < 1) spec.error("resourceProfile", "found \"" + profile + "\", allowed: NAME:COUNT");
+    Node container = container_of("server", spec.text("image").value_or("vllm/vllm-openai"), d.root());
+    std::vector<std::string> words = {"vllm", "serve", model_of_uri(url), "--served-model-name", d.name(), "--port", "8000"};
+    for (std::string& word : spec.texts("args")) words.push_back(std::move(word));
+    put(container, "command", make_texts(words, spec.node()));
+    Node list = make_list(d.root());
+    if (const Node* env = spec.node().find("env"))
+        for (const Node& member : env->children) {
+            Node variable = container_of(member.key, "", member);
+            put(variable, "value", make_text(scalar_text(member), member));
+            list.children.push_back(std::move(variable));
+        }
+    if (!list.children.empty()) put(container, "env", std::move(list));
+    if (!profile.starts_with("cpu")) {
+        ask_for(container, "nvidia.com/gpu", std::to_string(count.value_or(1)));
+        spec.warn("resourceProfile", "is a name of the chart's values: " + profile + " is taken as that many GPUs, without CPU, memory or node selector");
+    }
+    spec.finish();
+    Node pod = make_map(d.root());
+    list_at(pod, "containers").children.push_back(std::move(container));
+    d.add_deployment("model-" + d.name(), std::move(pod), {{"app.kubernetes.io/name", "vllm"}, {"model", d.name()}}, fixed ? replicas.value_or(1) : least);
+}
+
+void derive_nim_service(Derivation& d) {
+    Decoder object = d.decoder();
+    Decoder spec = object.child("spec");
+    Decoder image = spec.child("image");
+    const std::string tag = image.text("tag").value_or("");
+    Node container = container_of(d.name() + "-ctr", (spec.has("image") ? image.required_text("repository") : "") + (tag.empty() ? "" : ":" + tag), d.root());
+    image.quiet({"pullPolicy", "pullSecrets"});
+    image.finish();
+    if (!spec.has("image")) spec.missing("image", "repository and tag");
+    for (const char* key : {"args", "command", "env", "resources", "startupProbe", "readinessProbe", "livenessProbe"})
+        if (const Node* given = spec.take(key)) {
+            // Its probes are maps of enabled and probe.
+            const Node* probe = given->is_map() && (given->find("probe") || given->find("enabled")) ? given->find("probe") : given;
+            if (probe) put(container, key, *probe);
+        }
+    Node pod = make_map(d.root());
+    for (const char* key : {"nodeSelector", "tolerations", "affinity", "podAffinity", "runtimeClassName", "schedulerName"})
+        if (const Node* given = spec.take(key)) put(pod, key, *given);
+    const auto replicas = spec.int32("replicas", 0);
+    spec.unsupported({"multiNode"}, "a server over several pods; write the LeaderWorkerSet");
+    spec.unsupported({"draResources"}, "dynamic resource allocation; use resources.limits nvidia.com/gpu");
+    Decoder scale = spec.child("scale");
+    const bool scaled = scale.boolean("enabled").value_or(false);
+    Decoder hpa = scale.child("hpa");
+    spec.quiet({"authSecret", "storage", "expose", "metrics", "groupID", "userID", "labels", "annotations", "router", "proxy", "inferencePlatform"});
+    spec.finish();
+    list_at(pod, "containers").children.push_back(std::move(container));
+    d.add_deployment(d.name(), std::move(pod), {{"app", d.name()}, {"app.kubernetes.io/name", d.name()}}, scaled ? std::nullopt : std::optional<std::int64_t>(replicas.value_or(1)));
+    if (!scaled) return;
+    if (!hpa.has("maxReplicas")) hpa.missing("maxReplicas", "at least minReplicas");
+    const Node* metrics = hpa.node().find("metrics");
+    d.add_autoscaler(d.name(), hpa.int32("minReplicas", 1).value_or(1), hpa.int32("maxReplicas", 1).value_or(1), metrics ? *metrics : make_list(d.root()), hpa.node().find("behavior"));
+}
+
+void derive_pod_autoscaler(Derivation& d) {
+    Decoder object = d.decoder();
+    Decoder spec = object.child("spec");
+    const std::string strategy = spec.required_text("scalingStrategy");
+    if (strategy != "HPA")
+        return spec.error("scalingStrategy", "found " + strategy + ", AIBrix' own autoscaler, which is not simulated, allowed: HPA, or a ScaledObject of KEDA");
+    Decoder target = spec.child("scaleTargetRef");
+    const std::string name = target.required_text("name");
+    if (target.text("kind").value_or("Deployment") != "Deployment") target.error("kind", "found " + *target.text("kind") + ", allowed: Deployment");
+    target.quiet({"apiVersion"});
+    target.finish();
+    Node metrics = make_list(d.root());
+    for (Decoder& source : spec.children("metricsSources")) {
+        const std::string metric = source.required_text("targetMetric"), value = scalar_at(source, "targetValue");
+        if (metric == "cpu" || metric == "memory") {
+            metrics.children.push_back(utilization_metric(metric, to_integer(value).value_or(80), source.node()));
+            continue;
+        }
+        Node out = make_map(source.node());
+        put(out, "type", make_text("Pods", source.node()));
+        Node& pods = map_at(out, "pods");
+        put(map_at(pods, "metric"), "name", make_text(metric, source.node()));
+        Node& aim = map_at(pods, "target");
+        put(aim, "type", make_text("AverageValue", source.node()));
+        put(aim, "averageValue", make_text(value, source.node()));
+        metrics.children.push_back(std::move(out));
+    }
+    const auto least = spec.int32("minReplicas", 0).value_or(1), most = spec.int32("maxReplicas", 1).value_or(1);
+    if (!spec.has("maxReplicas")) spec.missing("maxReplicas", "at least minReplicas");
+    spec.finish();
+    d.add_autoscaler(name, least, most, std::move(metrics));
+}
+
+void derive_ray_service(Derivation& d) {
+    Decoder object = d.decoder();
+    Decoder spec = object.child("spec");
+    const auto advice = std::string(", allowed: one application ray.serve.llm:build_openai_app with one of llm_configs and a fixed num_replicas, or a Deployment");
+    const std::string text = spec.required_text("serveConfigV2");
+    auto parsed = parse_documents(text, object.file());
+    const Node* applications = parsed && parsed->size() == 1 ? parsed->front().root.find("applications") : nullptr;
+    if (!applications || applications->children.size() != 1) return spec.error("serveConfigV2", "found text whose applications cannot be told" + advice);
+    const Node& application = applications->children[0];
+    const Node* arguments = application.find("args");
+    const Node* configs = arguments ? arguments->find("llm_configs") : nullptr;
+    if (application.text_at({"import_path"}) != "ray.serve.llm:build_openai_app" || !configs || configs->children.size() != 1)
+        return spec.error("serveConfigV2", "found the application " + application.text_at({"import_path"}) + ", whose replicas and GPUs only its Python code knows" + advice);
+    const Node& config = configs->children[0];
+    const std::string id = config.text_at({"model_loading_config", "model_id"}), source = config.text_at({"model_loading_config", "model_source"});
+    std::vector<std::string> words = {"vllm", "serve", source.empty() ? id : source, "--served-model-name", id};
+    std::int64_t gpus = 1;
+    if (const Node* engine = config.find("engine_kwargs"))
+        for (const Node& member : engine->children) {
+            add_engine_flag(words, member);
+            if (member.key == "tensor_parallel_size" || member.key == "pipeline_parallel_size") gpus *= std::max<std::int64_t>(member.integer, 1);
+        }
+    std::int64_t replicas = 1;
+    if (const Node* deployment = config.find("deployment_config")) {
+        if (const Node* count = deployment->find("num_replicas"); count && count->kind == Node::Kind::integer) replicas = count->integer;
+        if (const Node* scaling = deployment->find("autoscaling_config")) {
+            const Node *least = scaling->find("min_replicas"), *most = scaling->find("max_replicas");
+            if (!least || !most || least->integer != most->integer || least->integer < 1)
+                return spec.error("serveConfigV2", "found autoscaling_config, Ray Serve's own autoscaler (target_ongoing_requests), which is not simulated, allowed: min_replicas equal to max_replicas, num_replicas, or a Deployment with an HPA or ScaledObject");
+            replicas = least->integer;
+        }
+    }
+    Decoder cluster = spec.child("rayClusterConfig");
+    const std::vector<Decoder> groups = cluster.children("workerGroupSpecs");
+    if (groups.size() != 1) return cluster.error("workerGroupSpecs", "found " + std::to_string(groups.size()) + " groups of workers, allowed: one");
+    Decoder group = groups[0];
+    Node pod = make_map(group.node());
+    if (const Node* given = group.child("template").node().find("spec")) pod = *given;
+    pod.key.clear();
+    Node& containers = list_at(pod, "containers");
+    if (containers.children.empty()) return group.error("template", "has no container, allowed: one with nvidia.com/gpu");
+    Node& container = containers.children[0];
+    Findings aside;
+    Decoder resources(map_at(container, "resources"), "", object.file(), aside);
+    const std::int64_t has = decode_resources(std::move(resources)).gpus();
+    if (has != gpus)
+        return group.error("template", "found workers with " + std::to_string(has) + " GPUs for replicas of " + std::to_string(gpus) + ", allowed: as many GPUs on a worker as a replica takes (tensor_parallel_size x pipeline_parallel_size)");
+    const auto most = group.int32("maxReplicas", 0);
+    if (most && *most < replicas)
+        group.error("maxReplicas", "found " + std::to_string(*most) + " workers for " + std::to_string(replicas) + " replicas, allowed: at least as many");
+    put(container, "command", make_texts(words, spec.node()));
+    erase_key(container, "args");
+    spec.warn("", "is simulated as " + std::to_string(replicas) + " vLLM servers: Ray's head, proxies and router are not");
+    const std::string name = d.name() + "-" + group.text("groupName").value_or("worker");
+    d.add_deployment(name, std::move(pod), {{"ray.io/cluster", d.name()}, {"ray.io/group", group.text("groupName").value_or("worker")}}, replicas);
+}
+
+}  // namespace windtunnel
