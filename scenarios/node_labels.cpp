@@ -218,4 +218,9 @@ std::string exclusion_of(const PodTemplate& pod, const PoolSpec& pool, const Clu
     return reason;
 }
 
+std::string label_value(const Labels& labels, const std::string& key) {
+    const auto found = labels.find(key);
+    return found == labels.end() ? "" : found->second;
+}
+
 }  // namespace windtunnel

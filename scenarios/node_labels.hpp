@@ -5,6 +5,9 @@
 
 namespace windtunnel {
 
+/// The value of a label; "" where there is none.
+[[nodiscard]] std::string label_value(const Labels& labels, const std::string& key);
+
 /// The labels of a pool's nodes: its own, and those that clouds and GPU operators set: instance type, zone,
 /// pool name, capacity type and GPU, as EKS, GKE, AKS, Karpenter and NVIDIA's GPU feature discovery name them.
 /// A pool's own labels win.

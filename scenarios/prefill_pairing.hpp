@@ -1,14 +1,9 @@
 #pragma once
 #include "scenarios/scenario.hpp"
 
-#include <optional>
 #include <string>
 
 namespace windtunnel {
-
-/// Reads vLLM's `--kv-transfer-config` into a server. What is wrong with it, if anything.
-[[nodiscard]] std::optional<std::string> read_kv_transfer_config(const std::string& json,
-                                                                 ModelServer& server);
 
 /// Which side of a pair a workload says it is: by llm-d's label, its server's flags, or LMCache's
 /// environment.

@@ -10,7 +10,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double longest_s = longest_scenario_s;
 
 /// A path that the scenario names, beside the scenario file.
 std::string beside(const std::string& scenario_file, const std::string& path) {
@@ -40,15 +39,15 @@ ResamplingSpec decode_resampling(Decoder& resample) {
     ResamplingSpec out;
     out.where = resample.where();
     out.path = resample.path();
-    out.block = resample.duration("block_s", 1e-3, longest_s);
-    out.within = resample.duration("within_s", 0, longest_s);
-    out.period = resample.duration("period_s", 1, longest_s);
+    out.block = resample.duration("block_s", 1e-3, longest_scenario_s);
+    out.within = resample.duration("within_s", 0, longest_scenario_s);
+    out.period = resample.duration("period_s", 1, longest_scenario_s);
     for (const char* key : {"within_s", "period_s"})
         if (resample.has(key) && !resample.has("block_s")) resample.error(key, "says where blocks are drawn from, but there are none, allowed with: block_s");
     if (resample.has("growth")) {
         if (const Node* node = resample.take("growth"); node != nullptr && node->is_list()) {
             for (Decoder& item : resample.children("growth")) {
-                const double at_s = item.number("at_s", 0, longest_s).value_or(0), factor = item.number("factor", 0, 1e6).value_or(1);
+                const double at_s = item.number("at_s", 0, longest_scenario_s).value_or(0), factor = item.number("factor", 0, 1e6).value_or(1);
                 for (const char* key : {"at_s", "factor"})
                     if (!item.has(key)) item.missing(key, "a number");
                 item.finish();
@@ -71,7 +70,7 @@ void decode_prefill(Decoder& prefill, WorkloadSpec& workload) {
     if (const auto ms = prefill.number("latency_ms", 0, 60'000)) out.latency = from_seconds(*ms / 1000);
     if (const auto rate = prefill.number("gb_per_s", 1e-6, 1000)) out.link_bytes_per_s = static_cast<std::int64_t>(*rate * 1e9);
     if (const auto rate = prefill.number("local_gb_per_s", 1e-6, 1000)) out.local_bytes_per_s = static_cast<std::int64_t>(*rate * 1e9);
-    out.hold = prefill.duration("hold_s", 1e-3, longest_s).value_or(out.hold);
+    out.hold = prefill.duration("hold_s", 1e-3, longest_scenario_s).value_or(out.hold);
     out.fails = prefill.choice<bool>("on_kv_loss", {{"recompute", false}, {"fail", true}});
     WorkloadSpec by;
     by.where = prefill.where();
@@ -120,14 +119,14 @@ WorkloadSpec decode_workload(Decoder& workload, const std::string& scenario_file
                                                        {"round-robin", RoutingSpec::round_robin},
                                                        {"queue", RoutingSpec::queue}})
                       .value_or(workload.has("queue") ? RoutingSpec::queue : RoutingSpec::random);
-    out.timeout = workload.duration("timeout_s", 1e-3, longest_s);
+    out.timeout = workload.duration("timeout_s", 1e-3, longest_scenario_s);
     if (workload.has("retry")) {
         Decoder retry = workload.child("retry");
         out.retry.attempts = retry.int32("attempts", 1, 100).value_or(1);
         out.retry.backoff = retry.duration("backoff_s", 0, 86400).value_or(Tick{0});
         out.retry.max_backoff = retry.duration("max_backoff_s", 0, 86400).value_or(seconds(86400));
         out.retry.jitter = retry.number("jitter", 0, 1).value_or(0);
-        out.retry.attempt_timeout = retry.duration("attempt_timeout_s", 1e-3, longest_s);
+        out.retry.attempt_timeout = retry.duration("attempt_timeout_s", 1e-3, longest_scenario_s);
         retry.finish();
     }
     if (workload.has("queue")) {
@@ -135,7 +134,7 @@ WorkloadSpec decode_workload(Decoder& workload, const std::string& scenario_file
         Decoder queue = workload.child("queue");
         out.queue.per_replica_concurrency = queue.int32("per_replica_concurrency", 1, 1'000'000).value_or(1);
         out.queue.hold = queue.integer("hold", 0, 1'000'000'000);
-        out.queue.visibility_timeout = queue.duration("visibility_timeout_s", 1e-3, longest_s);
+        out.queue.visibility_timeout = queue.duration("visibility_timeout_s", 1e-3, longest_scenario_s);
         out.queue.attempts = queue.int32("attempts", 1, 1000).value_or(1);
         out.queue.returns = queue.choice<bool>("on_worker_loss", {{"wait", false}, {"return", true}});
         if (out.queue.returns == false && !out.queue.visibility_timeout)
@@ -282,7 +281,7 @@ ClusterSpec decode_cluster(Decoder cluster, const std::string& scenario_file) {
     out.images = decode_images(cluster, scenario_file);
     out.autoscaling = cluster.choice<NodeAutoscaling>("autoscaling", {{"cluster-autoscaler", NodeAutoscaling::cluster_autoscaler}, {"none", NodeAutoscaling::none}})
                           .value_or(NodeAutoscaling::cluster_autoscaler);
-    out.scale_down_unneeded = cluster.duration("scale_down_unneeded_s", 0, longest_s).value_or(seconds(600));
+    out.scale_down_unneeded = cluster.duration("scale_down_unneeded_s", 0, longest_scenario_s).value_or(seconds(600));
     cluster.finish();
     return out;
 }
@@ -369,8 +368,8 @@ void decode_scenario(const Document& document, Scenario& out, Findings& findings
         else root.error("start_time", time.problems()[0].message);
     }
     set_clock_times(root, clock_times, out);
-    out.duration = root.duration("duration_s", 1e-3, longest_s);
-    out.drain_limit = root.duration("drain_limit_s", 0, longest_s).value_or(seconds(600));
+    out.duration = root.duration("duration_s", 1e-3, longest_scenario_s);
+    out.drain_limit = root.duration("drain_limit_s", 0, longest_scenario_s).value_or(seconds(600));
     out.trials = root.int32("trials", 1, 10'000'000).value_or(1);
     out.seed = static_cast<std::uint64_t>(root.integer("seed", 0).value_or(1));
     root.finish();

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "scenarios/scenario.hpp"
+#include "scenarios/scenario_parts.hpp"
 #include "scenarios/traces/synthetic.hpp"
 
 namespace windtunnel {
@@ -12,7 +13,6 @@ const std::vector<std::pair<std::string, ArrivalProcess>> processes = {{"poisson
                                                                        {"gamma", ArrivalProcess::gamma},
                                                                        {"weibull", ArrivalProcess::weibull},
                                                                        {"constant", ArrivalProcess::constant}};
-constexpr double longest_s = 4.5e7;  // the clock's range, models/time.hpp
 constexpr double most_tokens = 1e7;
 constexpr double largest_factor = 1e6;
 
@@ -105,7 +105,7 @@ void decode_profile(Decoder& synthetic, SyntheticSpec& out) {
                                                             {"custom", RateProfile::custom}})
                       .value_or(synthetic.has("points") ? RateProfile::custom : RateProfile::flat);
     for (Decoder& item : synthetic.children("points")) {
-        const double at_s = required_number(item, "at_s", 0, longest_s);
+        const double at_s = required_number(item, "at_s", 0, longest_scenario_s);
         const double factor = required_number(item, "factor", 0, largest_factor);
         item.finish();
         if (!out.points.empty() && at_s <= out.points.back().at_s) item.error("at_s", "is not after the point before, allowed: rising times");
@@ -114,14 +114,14 @@ void decode_profile(Decoder& synthetic, SyntheticSpec& out) {
     if (out.profile == RateProfile::custom && !synthetic.has("points")) synthetic.missing("points", "a list of {at_s, factor}");
     if (out.profile != RateProfile::custom && synthetic.has("points")) synthetic.error("points", "stands beside another profile, allowed: only with profile custom");
     for (Decoder& item : synthetic.children("bursts")) {
-        const double at_s = required_number(item, "at_s", 0, longest_s);
-        const double duration_s = required_number(item, "duration_s", 0, longest_s);
+        const double at_s = required_number(item, "at_s", 0, longest_scenario_s);
+        const double duration_s = required_number(item, "duration_s", 0, longest_scenario_s);
         out.bursts.push_back({at_s, duration_s, required_number(item, "factor", 0, largest_factor)});
         item.finish();
     }
     for (Decoder& item : synthetic.children("ramps")) {
-        const double at_s = required_number(item, "at_s", 0, longest_s);
-        const double duration_s = required_number(item, "duration_s", 0, longest_s);
+        const double at_s = required_number(item, "at_s", 0, longest_scenario_s);
+        const double duration_s = required_number(item, "duration_s", 0, longest_scenario_s);
         out.ramps.push_back({at_s, duration_s, required_number(item, "factor", 0, largest_factor)});
         item.finish();
     }
@@ -134,7 +134,7 @@ SyntheticSpec decode_synthetic(Decoder& synthetic) {
     SyntheticSpec out;
     out.preset = synthetic.text("preset").value_or("");
     out.rate_rps = synthetic.number("rate_rps", 1e-9, 1e6);
-    out.duration_s = synthetic.number("duration_s", 1e-3, longest_s);
+    out.duration_s = synthetic.number("duration_s", 1e-3, longest_scenario_s);
     if (const auto count = synthetic.integer("requests", 1, 2'000'000'000)) out.requests = static_cast<std::uint64_t>(*count);
     out.process = synthetic.choice("arrival", processes);
     out.cv = synthetic.number("cv", 1e-3, 1000);

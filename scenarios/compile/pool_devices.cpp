@@ -4,6 +4,7 @@
 
 #include "scenarios/kubernetes/config_map.hpp"
 #include "scenarios/kubernetes/gpu_sharing.hpp"
+#include "scenarios/node_labels.hpp"
 
 namespace windtunnel {
 namespace {
@@ -19,17 +20,12 @@ std::optional<MigStrategy> strategy_named(const std::string& name) {
     return std::nullopt;
 }
 
-std::string value_of(const Labels& labels, const std::string& key) {
-    const auto found = labels.find(key);
-    return found == labels.end() ? "" : found->second;
-}
-
 /// A division that the labels of GKE's nodes, or those of GPU feature discovery, state.
 GpuDivision division_in(const Labels& labels) {
     GpuDivision out;
-    out.mig_profile = value_of(labels, partition_label);
-    const std::string strategy = value_of(labels, strategy_label), sharing = value_of(labels, "nvidia.com/gpu.sharing-strategy");
-    const auto clients = to_integer(value_of(labels, strategy.empty() ? "nvidia.com/gpu.replicas" : clients_label));
+    out.mig_profile = label_value(labels, partition_label);
+    const std::string strategy = label_value(labels, strategy_label), sharing = label_value(labels, "nvidia.com/gpu.sharing-strategy");
+    const auto clients = to_integer(label_value(labels, strategy.empty() ? "nvidia.com/gpu.replicas" : clients_label));
     if (clients && *clients > 1 && *clients <= 64) out.clients = static_cast<std::int32_t>(*clients);
     out.mps = strategy == "mps" || sharing == "mps";
     return out;
@@ -82,7 +78,7 @@ Result<std::vector<MigLayoutEntry>> layout_named(const std::string& name, const 
 
 Result<DevicePluginConfig> plugin_config(const Labels& labels, const GpuSharing& sharing) {
     const auto& known = sharing.plugin_configs;
-    std::string name = value_of(labels, "nvidia.com/device-plugin.config");
+    std::string name = label_value(labels, "nvidia.com/device-plugin.config");
     if (!name.empty() && !known.contains(name) && !known.empty()) {
         std::vector<std::string> names;
         for (const auto& [key, config] : known) names.push_back(key);
@@ -130,9 +126,9 @@ Result<std::vector<DeviceUnits>> pool_devices(const Gpu& gpu, std::int32_t gpu_c
     auto plugin = plugin_config(labels, sharing);
     if (!plugin) return plugin.problems();
     if (sharing.mig_strategy) plugin->mig_strategy = *sharing.mig_strategy;
-    if (const auto strategy = strategy_named(value_of(labels, "nvidia.com/mig.strategy"))) plugin->mig_strategy = *strategy;
+    if (const auto strategy = strategy_named(label_value(labels, "nvidia.com/mig.strategy"))) plugin->mig_strategy = *strategy;
     std::vector<MigLayoutEntry> layout;
-    std::string layout_name = value_of(labels, "nvidia.com/mig.config");
+    std::string layout_name = label_value(labels, "nvidia.com/mig.config");
     if (layout_name.empty() && sharing.mig_strategy) layout_name = sharing.default_mig_layout;
     if (!layout_name.empty()) {
         auto named = layout_named(layout_name, gpu, sharing);

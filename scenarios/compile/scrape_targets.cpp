@@ -2,6 +2,8 @@
 // (v0.80, 2025) for the defaults, prometheus/prometheus, model/relabel/relabel.go (v2.42) for the rules.
 #include "scenarios/compile/scrape_targets.hpp"
 
+#include "scenarios/node_labels.hpp"
+
 #include "policies/promql_labels.hpp"
 
 #include <algorithm>
@@ -104,11 +106,6 @@ const Service* service_of(const Scenario& scenario, const MetricsMonitor& monito
     return nullptr;
 }
 
-std::string value_of(const Labels& labels, const std::string& name) {
-    const auto found = labels.find(name);
-    return found == labels.end() ? "" : found->second;
-}
-
 /// What service discovery knows of a target, as far as it is the same for all of a workload's pods.
 LabelSet discovered(const WorkloadObject& w, const Service* service) {
     LabelSet out;
@@ -155,13 +152,13 @@ std::optional<LabelSet> endpoint_labels_of(const Scenario& scenario, const Workl
         const std::string own = google ? monitor->meta.name : monitor->meta.name_space + "/" + monitor->meta.name;
         labels["job"] = service != nullptr ? service->meta.name : own;
         if (!monitor->job_label.empty())
-            if (const std::string job = value_of(service != nullptr ? service->meta.labels : w.pod.labels, monitor->job_label);
+            if (const std::string job = label_value(service != nullptr ? service->meta.labels : w.pod.labels, monitor->job_label);
                 !job.empty())
                 labels["job"] = job;
         for (const std::string& name : monitor->target_labels)
-            if (service != nullptr) set_label(labels, sanitized_label(name), value_of(service->meta.labels, name));
+            if (service != nullptr) set_label(labels, sanitized_label(name), label_value(service->meta.labels, name));
         for (const auto& [from, to] : monitor->pod_target_labels)
-            set_label(labels, sanitized_label(to), value_of(w.pod.labels, from));
+            set_label(labels, sanitized_label(to), label_value(w.pod.labels, from));
         std::optional<LabelSet> made = relabelled(monitor->relabelings, std::move(labels));
         if (!made) continue;  // it drops the target
         std::erase_if(*made, [](const auto& l) { return l.first.starts_with("__"); });

@@ -12,7 +12,7 @@ namespace windtunnel {
 
 namespace {
 
-using Graph = boost::adjacency_list<boost::vecS, boost::vecS, boost::directedS, boost::no_property,
+using StageGraph = boost::adjacency_list<boost::vecS, boost::vecS, boost::directedS, boost::no_property,
                                     boost::property<boost::edge_weight_t, double>>;
 
 /// Edges from each stage to those that need it; the weight is minus how long the first takes.
@@ -26,9 +26,9 @@ public:
     [[nodiscard]] const std::vector<std::vector<std::size_t>>& needs() const { return m_needs; }
 
     /// One more vertex in front of all (its number is `stages`) and one behind (`stages` + 1).
-    [[nodiscard]] Graph graph(bool again) const {
+    [[nodiscard]] StageGraph graph(bool again) const {
         const std::size_t first = m_stages.size();
-        Graph g(first + 2);
+        StageGraph g(first + 2);
         for (std::size_t i = 0; i < m_stages.size(); ++i) {
             boost::add_edge(first, i, 0.0, g);
             boost::add_edge(i, first + 1, -takes(i, again), g);
@@ -77,7 +77,7 @@ private:
 };
 
 /// The longest path, without the two vertices in front and behind.
-std::vector<std::size_t> longest_path(const Graph& g, std::size_t stages, double& length) {
+std::vector<std::size_t> longest_path(const StageGraph& g, std::size_t stages, double& length) {
     std::vector<std::size_t> before(boost::num_vertices(g));
     std::vector<double> distance(boost::num_vertices(g));
     boost::dag_shortest_paths(g, stages, boost::predecessor_map(before.data()).distance_map(distance.data()));
@@ -111,7 +111,7 @@ Result<StartGraph> make_start_graph(std::vector<StartStage> stages, const Source
     std::vector<std::size_t> topological;
     try {
         std::vector<std::size_t> reversed;
-        Graph g = edges.graph(false);
+        StageGraph g = edges.graph(false);
         boost::topological_sort(g, std::back_inserter(reversed));
         for (auto v = reversed.rbegin(); v != reversed.rend(); ++v)
             if (*v < stages.size()) topological.push_back(*v);
