@@ -317,7 +317,9 @@ KarpenterNodeClass decode_ec2_node_class(Decoder& object, ObjectMeta meta, bool 
     }
     if (beta && spec.has("kubelet")) spec.error("kubelet", "is a field of karpenter.k8s.aws/v1, allowed in v1beta1: spec.template.spec.kubelet of the NodePool");
     decode_kubelet(spec.child("kubelet"), out);
-    spec.quiet({"capacityReservationSelectorTerms"});  // what they select the scenario says: cluster.reservations
+    spec.quiet({"capacityReservationSelectorTerms"});
+    if (spec.has("capacityReservationSelectorTerms"))
+        spec.note("capacityReservationSelectorTerms", "which reservations there are and how many nodes they hold, cluster.reservations says");
     spec.harmless({"userData", "tags", "metadataOptions", "detailedMonitoring", "associatePublicIPAddress", "context", "ipPrefixCount", "networkInterfaces"});
     spec.finish();
     if (const Node* status = object.take("status"))
