@@ -250,9 +250,9 @@ private:
         if (total("hit_tokens") > 0)
             text += fmt::format(" · {} of the prompt tokens cached", short_percent(total("hit_tokens") / total("queried_tokens")));
         line("Capacity", text);
-        prefill();
         caps();
         day();
+        prefill();
         if (const std::string spot = m_results.trials.empty() ? "" : spot_line(m_results); !spot.empty()) line("Spot", spot);
     }
     /// Where the time to the first token goes when the prompt is computed on another server.
