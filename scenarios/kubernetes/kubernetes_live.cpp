@@ -1,6 +1,8 @@
 // Nodes and pods of a dump: the state that a run starts from.
 #include "scenarios/kubernetes/kubernetes_live.hpp"
 
+#include "scenarios/pods/kubernetes_taints.hpp"
+
 #include <algorithm>
 
 namespace windtunnel {
@@ -68,16 +70,7 @@ NodeObject decode_node(Decoder& object, ObjectMeta meta) {
     NodeObject out;
     out.meta = std::move(meta);
     Decoder spec = object.child("spec");
-    for (Decoder& item : spec.children("taints")) {
-        Taint taint;
-        taint.key = item.required_text("key");
-        taint.value = item.text("value").value_or("");
-        if (!item.has("effect")) item.missing("effect", "NoSchedule, PreferNoSchedule or NoExecute");
-        taint.effect = decode_taint_effect(item, "effect").value_or(TaintEffect::no_schedule);
-        item.quiet({"timeAdded"});
-        item.finish();
-        out.taints.push_back(std::move(taint));
-    }
+    out.taints = decode_taint_list(spec, "taints");
     out.unschedulable = spec.boolean("unschedulable").value_or(false);
     out.provider_id = spec.text("providerID").value_or("");
     spec.quiet({"podCIDR", "podCIDRs", "externalID", "configSource"});
