@@ -59,7 +59,10 @@ for target; do
     echo "== make $target"
     inside "make $target"
 done
-echo "== make setup again: nothing to install, without a network"
-inside "rm -f /etc/resolv.conf; rm -rf /var/lib/apt/lists; said=\$(make setup 2>&1); [ -z \"\$said\" ] || { echo \"\$said\"; exit 1; }"
+case " $* " in *" test "*)
+    echo "== make setup again: nothing to install, without a network"
+    inside "rm -f /etc/resolv.conf; rm -rf /var/lib/apt/lists; said=\$(make setup 2>&1); [ -z \"\$said\" ] || { echo \"\$said\"; exit 1; }"
+    ;;
+esac
 inside "git status --porcelain 2>/dev/null | grep . && { echo 'the targets left files in the tree'; exit 1; } || true"
 echo "== done"
