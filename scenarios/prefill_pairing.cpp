@@ -8,10 +8,10 @@ namespace windtunnel {
 
 namespace {
 
+/// Of the first container that has it.
 std::string variable_of(const WorkloadObject& object, const std::string& name) {
     for (const Container& c : object.pod.containers)
-        for (const EnvironmentVariable& v : c.environment)
-            if (v.name == name) return v.value;
+        if (std::string value = c.variable(name); !value.empty()) return value;
     return "";
 }
 

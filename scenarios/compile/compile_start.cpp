@@ -29,12 +29,6 @@ const VolumeMount* mount_of(const Container& container, const std::string& path)
     return best;
 }
 
-std::string environment_of(const Container& container, const std::string& name) {
-    for (const EnvironmentVariable& variable : container.environment)
-        if (variable.name == name && variable.known) return variable.value;
-    return "";
-}
-
 std::vector<std::string> words_of(const Container& container) {
     std::vector<std::string> words;
     for (const std::vector<std::string>* list : {&container.command, &container.args})
@@ -67,7 +61,7 @@ std::string weights_path(const Container& container, const std::string& model) {
     if (model.starts_with("/")) return model;
     if (const std::string given = flag_of(container, "--download-dir"); !given.empty()) return given;
     for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "TRANSFORMERS_CACHE"})
-        if (const std::string given = environment_of(container, name); !given.empty()) return given;
+        if (const std::string given = container.variable(name); !given.empty()) return given;
     return "/root/.cache/huggingface";
 }
 
@@ -138,7 +132,7 @@ ManifestStart read_manifest_start(const Scenario& scenario, const WorkloadObject
     ManifestStart out;
     if (object.server_container >= object.pod.containers.size()) return out;
     const Container& container = object.pod.containers[object.server_container];
-    std::string cache = environment_of(container, "VLLM_CACHE_ROOT");
+    std::string cache = container.variable("VLLM_CACHE_ROOT");
     if (cache.empty()) cache = "/root/.cache/vllm";
     if (const VolumeMount* mount = mount_of(container, cache)) out.compile_cache = place_of(scenario, object, mount->volume).kept;
 

@@ -339,4 +339,10 @@ std::string Resources::gpu_resource() const {
     return "";
 }
 
+std::string Container::variable(const std::string& variable_name) const {
+    for (const EnvironmentVariable& v : environment)
+        if (v.name == variable_name && v.known) return v.value;
+    return "";
+}
+
 }  // namespace windtunnel

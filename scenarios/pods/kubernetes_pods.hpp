@@ -162,6 +162,9 @@ struct Container {
     std::string image_pull_policy;              ///< "" = IfNotPresent, or Always for :latest
     SourcePosition where;
     std::string path;
+
+    /// The value of an environment variable; "" where there is none or it is not known.
+    [[nodiscard]] std::string variable(const std::string& variable_name) const;
 };
 
 /// One of a pod's required node-affinity terms: all expressions and fields hold. Terms are OR-ed. A term
