@@ -275,7 +275,7 @@ TEST_CASE("cold start: a rate fitted to all but one measured load of its kind sa
     CHECK(held_out.back() < 0.30);
 }
 
-TEST_CASE("cold start: the shipped engine stages on hosts that are left out") {
+TEST_CASE("cold start: the shipped engine stages scaled by other hosts' logs say each log within two thirds") {
     const std::filesystem::path folder = shared_data_file("coldstart");
     if (folder.empty()) {
         WARN("no measured starts at hand: skipped");
