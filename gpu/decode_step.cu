@@ -1,6 +1,7 @@
 #include "gpu/decode_step.hpp"
 
 #include "gpu/attention_case.hpp"
+#include "gpu/device_noise.hpp"
 #include "gpu/device_product.hpp"
 #include "gpu/device_timing.hpp"
 #include "gpu/paged_attention.hpp"
@@ -209,8 +210,10 @@ struct DecodeStep::Parts {
           combines(plan.combines),
           partial_out(static_cast<std::size_t>(plan.partial_out_floats(attention.problem.layout)) * 4),
           partial_lse(static_cast<std::size_t>(plan.partial_lse_floats(attention.problem.layout)) * 4) {
-        // 0x3c3c is 0.0115 in bf16: sums stay finite through any number of norms.
-        for (const DeviceMemory* m : {&weights, &head, &norms, &pool, &x}) m->fill(0x3c);
+        // Deviations as in trained models: what a layer adds to the residual stays near 1.
+        for (const DeviceMemory* m : {&weights, &head}) fill_with_noise(*m, FloatFormat::bf16, 0.02f);
+        for (const DeviceMemory* m : {&pool, &x}) fill_with_noise(*m, FloatFormat::bf16, 1);
+        norms.fill(0x3f);  // 0x3f3f is 0.75 in bf16
         residual.fill(0);
     }
     [[nodiscard]] AttentionArgs attention_args(int layer) const {
@@ -248,6 +251,7 @@ void DecodeStep::launch(void* on) const {
         norm_kernel<<<blocks(p.rows), threads, 0, stream>>>(
             p.x.as<__nv_bfloat16>(), p.residual.as<__nv_bfloat16>(), p.norms.as<__nv_bfloat16>(),
             p.normed.as<__nv_bfloat16>(), s.hidden);
+        check(cudaGetLastError(), "launching a norm");
     };
     const auto multiply = [&](const DeviceProduct& product, const std::byte* weights, const DeviceMemory& in,
                               const DeviceMemory& out) {
@@ -260,6 +264,7 @@ void DecodeStep::launch(void* on) const {
         rotate_kernel<<<blocks(p.rows), threads, 0, stream>>>(p.qkv.as<__nv_bfloat16>(),
                                                               p.queries.as<__nv_bfloat16>(), s.heads,
                                                               s.kv_heads, s.head_dim, p.length - 1);
+        check(cudaGetLastError(), "launching the rotation");
         launch_kv_write(p.write_args(layer), stream);
         launch_attention(p.attention_args(layer), p.plan, FloatFormat::bf16, stream);
         multiply(p.out_product, at += p.qkv_bytes, p.attended, p.x);
@@ -267,12 +272,12 @@ void DecodeStep::launch(void* on) const {
         multiply(p.up_product, at += p.out_bytes, p.normed, p.up);
         activate_kernel<<<dim3(blocks(p.rows), 8), threads, 0, stream>>>(
             p.up.as<__nv_bfloat16>(), p.activated.as<__nv_bfloat16>(), s.intermediate, s.gated);
+        check(cudaGetLastError(), "launching the activation");
         multiply(p.down_product, at += p.up_bytes, p.activated, p.x);
     }
     norm();
     multiply(p.head_product, p.head.as<std::byte>(), p.normed, p.logits);
     launch_sampling(p.logits.as<void>(), p.tokens.as<std::int32_t>(), p.rows, s.vocabulary, stream);
-    check(cudaGetLastError(), "launching a decode step");
 }
 
 }  // namespace windtunnel

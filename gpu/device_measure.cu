@@ -2,6 +2,7 @@
 
 #include "gpu/attention_case.hpp"
 #include "gpu/decode_step.hpp"
+#include "gpu/device_noise.hpp"
 #include "gpu/device_product.hpp"
 #include "gpu/device_timing.hpp"
 #include "gpu/paged_attention.hpp"
@@ -28,7 +29,7 @@ __global__ void read_kernel(const uint4* from, std::size_t n, std::uint32_t* out
     if (all == 1) *out = all;  // never for zeros; keeps the loads
 }
 
-/// Half of what is free, at most 4 GiB, in whole MiB.
+/// A quarter of what is free, at most 4 GiB, in whole MiB.
 std::size_t stretch() {
     std::size_t free = 0, total = 0;
     check(cudaMemGetInfo(&free, &total), "asking for memory");
@@ -83,7 +84,8 @@ double measure_product(std::int64_t tokens, std::int64_t outputs, std::int64_t i
     const DeviceMemory w(weights * static_cast<std::size_t>(copies)),
         in(static_cast<std::size_t>(element_bytes * tokens * inputs)),
         out(static_cast<std::size_t>(2 * tokens * outputs)), workspace(DeviceProduct::workspace_bytes);
-    w.fill(0x3c), in.fill(0x3c);
+    const FloatFormat format = element_bytes == 1 ? FloatFormat::e4m3 : FloatFormat::bf16;
+    fill_with_noise(w, format, 0.02f), fill_with_noise(in, format, 1);
     const DeviceProduct product(tokens, outputs, inputs, element_bytes);
     return seconds_of(std::max(copies, 8), [&](int i, cudaStream_t stream) {
         product.run(w.as<std::byte>() + static_cast<std::size_t>(i % copies) * weights, in.as<void>(),
@@ -115,7 +117,7 @@ double measure_attention(FloatFormat format, int heads, int kv_heads, int head_d
         items(plan.items), combines(plan.combines), out(c.out_elements() * 2),
         partial_out(static_cast<std::size_t>(plan.partial_out_floats(c.problem.layout)) * 4),
         partial_lse(static_cast<std::size_t>(plan.partial_lse_floats(c.problem.layout)) * 4);
-    pool.fill(0x3c);
+    fill_with_noise(pool, format, 1), fill_with_noise(query, c.query_format, 1);
     AttentionArgs args = c.args();
     args.queries = query.as<void>(), args.out = out.as<void>();
     args.block_table = table.as<std::int32_t>(), args.lengths = lengths.as<std::int32_t>(),
@@ -150,7 +152,7 @@ double measure_sampling(std::int64_t rows, std::int64_t vocabulary) {
     const int copies = copies_of(static_cast<double>(bytes));
     const DeviceMemory logits(bytes * static_cast<std::size_t>(copies)),
         tokens(static_cast<std::size_t>(4 * rows));
-    logits.fill(0x3c);
+    fill_with_noise(logits, FloatFormat::bf16, 3);
     return seconds_of(std::max(copies, 8), [&](int i, cudaStream_t stream) {
         launch_sampling(logits.as<std::byte>() + static_cast<std::size_t>(i % copies) * bytes,
                         tokens.as<std::int32_t>(), rows, vocabulary, stream);

@@ -10,9 +10,13 @@
 /// For nvcc's side only.
 namespace windtunnel {
 
+/// Throws where a call failed. CUDA remembers a failure until it is asked for: it is forgotten here, or the
+/// launch after one that was caught (no memory for a point of a calibration) would be taken for a failure
+/// too.
 inline void check(cudaError_t status, const char* what = "CUDA") {
-    if (status != cudaSuccess)
-        throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(status));
+    if (status == cudaSuccess) return;
+    cudaGetLastError();
+    throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(status));
 }
 
 /// Memory of the device, filled from the host's or not.
@@ -30,6 +34,7 @@ public:
     ~DeviceMemory() { cudaFree(m_at); }
     DeviceMemory(const DeviceMemory&) = delete;
     DeviceMemory& operator=(const DeviceMemory&) = delete;
+    [[nodiscard]] std::size_t bytes() const { return m_bytes; }
     /// All bytes alike.
     void fill(int byte) const { check(cudaMemset(m_at, byte, m_bytes), "filling"); }
     template <class T>

@@ -1,3 +1,4 @@
+#include "gpu/device_memory.hpp"
 #include "gpu/paged_attention_kernels.hpp"
 
 #include <stdexcept>
@@ -5,11 +6,6 @@
 
 namespace windtunnel {
 namespace {
-
-void check(cudaError_t status, const char* what) {
-    if (status != cudaSuccess)
-        throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(status));
-}
 
 __global__ void __launch_bounds__(128)
     combine_kernel(const __grid_constant__ AttentionArgs args, int item_columns) {

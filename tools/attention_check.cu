@@ -3,6 +3,7 @@
 //   one is off attention_check time            microseconds and share of the peak by shape
 #include "gpu/attention_case.hpp"
 #include "gpu/attention_reference.hpp"
+#include "gpu/device_noise.hpp"
 #include "gpu/device_timing.hpp"
 #include "gpu/paged_attention.hpp"
 
@@ -192,7 +193,7 @@ void time_shape(const Shape& s, double peak, int l2, std::FILE* csv, const char*
     check(cudaMemGetInfo(&free, &total));
     if (slice * static_cast<std::size_t>(slices) > free / 10 * 9) return;
     const DeviceMemory pool(slice * static_cast<std::size_t>(slices));
-    check(cudaMemset(pool.as<void>(), 0x3c, slice * static_cast<std::size_t>(slices)));
+    fill_with_noise(pool, s.format, 1);
     const DeviceCase device(c, plan_of(c));
     const double seconds = seconds_of(20, [&](int i, cudaStream_t stream) {
         launch_attention(device.args(pool.as<std::byte>() + static_cast<std::size_t>(i % slices) * slice),
