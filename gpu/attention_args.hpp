@@ -28,7 +28,8 @@ struct AttentionCombine {
     std::int32_t partials = 0;
 };
 
-/// One call of attention over the paged cache of one layer. All pointers are of the side that computes.
+/// One call of attention over the paged cache of one layer. All pointers are of the side that computes;
+/// queries, out and pool are aligned by 16 bytes.
 ///
 /// Sequence s holds `lengths[s]` tokens, of which the last query_starts[s+1] - query_starts[s] are new: their
 /// rows of `queries` and `out` ([query tokens][heads][head_dim]) begin at query_starts[s]. Token t of it lies

@@ -7,44 +7,19 @@ namespace windtunnel {
 inline constexpr int attention_warps = 4;
 
 /// How the warps of a block share an item. `split`: all have the same columns and every fourth step of tiles,
-/// and are merged at the end; for decodes, where columns are few. `rows`: each has columns of its own and
-/// walks all tiles that they see; for prefills.
+/// and are merged at the end (attention_walk.hpp); for decodes, where columns are few. `rows`: each has
+/// columns of its own, and keys and values come through shared memory for all (prefill_walk.hpp); for
+/// prefills.
 enum class WarpSharing : std::uint8_t { split, rows };
 
-template <class Kind, WarpSharing sharing>
+/// What a block of the first kind has in shared memory: per warp its sums, and per column the largest score
+/// and the sum of exponentials.
+template <class Kind>
 struct BlockShape {
-    static constexpr int item_columns = Kind::columns * (sharing == WarpSharing::rows ? attention_warps : 1);
-    /// Floats of shared memory: per warp its sums, and per column the largest score and the sum of
-    /// exponentials.
     static constexpr int warp_floats = Kind::columns * (Kind::head_dim + 2);
     static_assert(warp_floats % 4 == 0, "16-byte alignment");
     static constexpr int shared_bytes = attention_warps * warp_floats * 4;
 };
-
-/// What warp `warp` of the block that has `item` does.
-template <class Kind, WarpSharing sharing>
-WT_HD WarpWork warp_work(const AttentionArgs& args, const AttentionItem& item, int kv_head, int warp) {
-    WarpWork work{item, kv_head, warp, attention_warps};
-    if constexpr (sharing == WarpSharing::rows) {
-        work.warp = 0, work.warps = 1;
-        AttentionItem& mine = work.item;
-        mine.column += warp * Kind::columns;
-        const int columns = args.columns_of(item.sequence);
-        if (mine.column >= columns) {
-            mine.column = item.column, mine.tiles = 0;
-            return work;
-        }
-        const int last = mine.column + Kind::columns < columns ? mine.column + Kind::columns : columns;
-        const int queries = args.queries_of(item.sequence), length = args.lengths[item.sequence];
-        const int from = visible_tokens(length, queries, mine.column / args.group(), args.window).first,
-                  to = visible_tokens(length, queries, (last - 1) / args.group(), args.window).last;
-        const int end = item.first_tile + item.tiles, seen = to / attention_tile + 1;
-        if (from / attention_tile > mine.first_tile) mine.first_tile = from / attention_tile;
-        mine.tiles = (end < seen ? end : seen) - mine.first_tile;
-        if (mine.tiles < 0) mine.tiles = 0;
-    }
-    return work;
-}
 
 /// First part of a block's work, one warp's: its walk, the result in its part of the shared memory.
 template <class Warp, class Kind>
@@ -56,26 +31,25 @@ WT_HD void walk_and_store(const Warp& warp, const AttentionArgs& args, const War
                shared + Kind::columns * (Kind::head_dim + 1));
 }
 
-/// Second part, thread by thread: what `parts` warps left in `shared` becomes one result, written where it
-/// belongs. `column` is the first column's, `partial_column` its place in the partial result of an item of
-/// `item_columns`.
+/// Second part, thread by thread: what the warps left in `shared` becomes one result, written where it
+/// belongs.
 template <class Warp, class Kind>
 WT_HD void write_result(const AttentionArgs& args, const AttentionItem& item, int kv_head,
-                        const float* shared, int parts, int column, int partial_column, int item_columns,
-                        int thread, int threads) {
-    constexpr int pairs = Kind::head_dim / 2, warp_floats = Kind::columns * (Kind::head_dim + 2);
+                        const float* shared, int thread) {
+    constexpr int pairs = Kind::head_dim / 2, warp_floats = BlockShape<Kind>::warp_floats,
+                  threads = 32 * attention_warps;
     const int columns = args.columns_of(item.sequence);
     const float unit = args.value_scale(kv_head) * Warp::unit(Kind::kv_format);
     for (int e = thread; e < Kind::columns * pairs; e += threads) {
         const int c = e / pairs, dim = e % pairs * 2;
-        if (column + c >= columns) continue;
+        if (item.column + c >= columns) continue;
         float largest = AttentionWalk<Warp, Kind>::minus_infinity;
-        for (int part = 0; part < parts; ++part) {
+        for (int part = 0; part < attention_warps; ++part) {
             const float one = shared[part * warp_floats + Kind::columns * Kind::head_dim + c];
             if (one > largest) largest = one;
         }
         float total = 0, even = 0, odd = 0;
-        for (int part = 0; part < parts; ++part) {
+        for (int part = 0; part < attention_warps; ++part) {
             const float* const sums = shared + part * warp_floats;
             const float* const stats = sums + Kind::columns * Kind::head_dim + c;
             if (stats[0] == AttentionWalk<Warp, Kind>::minus_infinity) continue;
@@ -86,14 +60,14 @@ WT_HD void write_result(const AttentionArgs& args, const AttentionItem& item, in
         }
         const float share = total > 0 ? unit / total : 0;
         if (item.partial < 0) {
-            auto* const out =
-                static_cast<std::uint16_t*>(args.out) + args.row_of(item.sequence, kv_head, column + c) + dim;
+            auto* const out = static_cast<std::uint16_t*>(args.out) +
+                              args.row_of(item.sequence, kv_head, item.column + c) + dim;
             out[0] = static_cast<std::uint16_t>(Warp::round(args.query_format, even * share));
             out[1] = static_cast<std::uint16_t>(Warp::round(args.query_format, odd * share));
             continue;
         }
         const std::int64_t at =
-            (std::int64_t{item.partial} * args.layout.kv_heads + kv_head) * item_columns + partial_column + c;
+            (std::int64_t{item.partial} * args.layout.kv_heads + kv_head) * Kind::columns + c;
         float* const out = args.partial_out + at * Kind::head_dim + dim;
         out[0] = even * share;
         out[1] = odd * share;

@@ -167,13 +167,14 @@ AttentionCase random_attention_case(std::uint64_t i, int most_tokens) {
     if (random.below(5) == 0) c.spread = 100;  // scores in the hundreds: one token takes all
     if (random.below(4) == 0) c.shared_blocks = 2;
     const bool prefill = random.below(4) == 0;
+    const int most_queries = random.one_of({40, 40, 150});
     const int sequences = 1 + random.below(4);
     for (int s = 0; s < sequences; ++s) {
         AttentionSequence one;
         one.length = random.below(3) == 0 ? random.one_of({0, 1, 15, 16, 17, 31, 32, 33, 255, 256, 257})
                                           : random.below(most_tokens + 1);
         one.length = std::min(one.length, most_tokens);
-        if (prefill && one.length > 0) one.queries = 1 + random.below(std::min(one.length, 40));
+        if (prefill && one.length > 0) one.queries = 1 + random.below(std::min(one.length, most_queries));
         c.problem.sequences.push_back(one);
     }
     c.build();

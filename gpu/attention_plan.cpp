@@ -1,5 +1,7 @@
 #include "gpu/attention_plan.hpp"
 
+#include "gpu/prefill_tile.hpp"
+
 #include <algorithm>
 
 namespace windtunnel {
@@ -82,10 +84,11 @@ AttentionPlan plan_attention(const AttentionProblem& p, const AttentionMachine& 
         longest = std::max(longest, (s.length + attention_tile - 1) / attention_tile);
     }
     plan.column_tiles = most_columns <= 8 || p.layout.head_dim == 256 ? 1 : 2;
-    // Blocks whose warps have columns of their own waste those beyond the last: worth it from 4 warps' worth
-    // on.
-    plan.sharing = most_columns > 4 * 8 * plan.column_tiles ? WarpSharing::rows : WarpSharing::split;
-    plan.item_columns = 8 * plan.column_tiles * (plan.sharing == WarpSharing::rows ? attention_warps : 1);
+    // A prefill's block computes all its rows, those beyond the last too: worth it where half of them are
+    // there, since the other kernel would read keys and values four times.
+    const int rows = prefill_rows(p.layout.head_dim);
+    plan.sharing = most_columns > rows / 2 ? WarpSharing::rows : WarpSharing::split;
+    plan.item_columns = plan.sharing == WarpSharing::rows ? rows : 8 * plan.column_tiles;
 
     int tiles = tiles_per_item.value_or(std::max(1, longest));
     if (!tiles_per_item) {

@@ -159,6 +159,7 @@ struct DeviceWarp {
         asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(out) : "f"(x));
         return out;
     }
+    __device__ static __forceinline__ float larger(float a, float b) { return fmaxf(a, b); }
     __device__ static __forceinline__ float multiply_add(float a, float b, float c) {
         return __fmaf_rn(a, b, c);
     }

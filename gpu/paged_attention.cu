@@ -32,10 +32,15 @@ AttentionKernel kernel_of(const AttentionPlan& plan, FloatFormat kv_format, int 
                                          : attention_kernel_e4m3(head_dim, plan.column_tiles, plan.sharing);
     if (!kernel.function)
         throw std::runtime_error("no attention kernel for head_dim " + std::to_string(head_dim));
-    if (kernel.shared_bytes > 48 * 1024)
-        check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel.function),
-                                   cudaFuncAttributeMaxDynamicSharedMemorySize, kernel.shared_bytes),
-              "asking for shared memory");
+    if (kernel.shared_bytes > 48 * 1024) {
+        const auto* const function = reinterpret_cast<const void*>(kernel.function);
+        check(
+            cudaFuncSetAttribute(function, cudaFuncAttributeMaxDynamicSharedMemorySize, kernel.shared_bytes),
+            "asking for shared memory");
+        check(cudaFuncSetAttribute(function, cudaFuncAttributePreferredSharedMemoryCarveout,
+                                   cudaSharedmemCarveoutMaxShared),
+              "preferring shared memory to cache");
+    }
     return kernel;
 }
 

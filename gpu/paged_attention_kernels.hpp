@@ -1,5 +1,6 @@
 #pragma once
 #include "gpu/attention_plan.hpp"
+#include "gpu/device_prefill_warp.hpp"
 #include "gpu/device_warp.hpp"
 #include "gpu/paged_attention.hpp"
 
@@ -8,33 +9,37 @@
 namespace windtunnel {
 
 /// Resident blocks asked of the compiler, and so its registers: 65,536 / (128 * blocks) per thread.
-template <class Kind, WarpSharing sharing>
+template <class Kind>
 constexpr int least_blocks() {
-    return sharing == WarpSharing::rows || Kind::head_dim == 256 || Kind::column_tiles == 2 ? 2 : 3;
+    return Kind::head_dim == 256 || Kind::column_tiles == 2 ? 2 : 3;
 }
 
 /// Block b has item b / kv_heads of KV head b % kv_heads: heads that run at once lie side by side in memory.
-template <class Kind, WarpSharing sharing>
-__global__ void __launch_bounds__(32 * attention_warps, least_blocks<Kind, sharing>())
+template <class Kind>
+__global__ void __launch_bounds__(32 * attention_warps, least_blocks<Kind>())
     attention_kernel(const __grid_constant__ AttentionArgs args) {
-    using Warp = DeviceWarp<sharing == WarpSharing::split>;
-    using Block = BlockShape<Kind, sharing>;
+    using Warp = DeviceWarp<true>;
     extern __shared__ float shared[];
     const int kv_head = static_cast<int>(blockIdx.x) % args.layout.kv_heads,
               thread = static_cast<int>(threadIdx.x), warp = thread / 32;
     const AttentionItem item = args.items[static_cast<int>(blockIdx.x) / args.layout.kv_heads];
-    const WarpWork work = warp_work<Kind, sharing>(args, item, kv_head, warp);
-    float* const mine = shared + warp * Block::warp_floats;
-    walk_and_store<Warp, Kind>(Warp{thread % 32}, args, work, mine);
-    if constexpr (sharing == WarpSharing::split) {
-        __syncthreads();
-        write_result<Warp, Kind>(args, item, kv_head, shared, attention_warps, item.column, 0,
-                                 Block::item_columns, thread, 32 * attention_warps);
-    } else {
-        __syncwarp();
-        write_result<Warp, Kind>(args, item, kv_head, mine, 1, item.column + warp * Kind::columns,
-                                 warp * Kind::columns, Block::item_columns, thread % 32, 32);
-    }
+    const WarpWork work{item, kv_head, warp, attention_warps};
+    walk_and_store<Warp, Kind>(Warp{thread % 32}, args, work, shared + warp * BlockShape<Kind>::warp_floats);
+    __syncthreads();
+    write_result<Warp, Kind>(args, item, kv_head, shared, thread);
+}
+
+/// The same for prefills.
+template <class Kind>
+__global__ void __launch_bounds__(32 * attention_warps, 2)
+    prefill_kernel(const __grid_constant__ AttentionArgs args) {
+    extern __shared__ float shared[];
+    const int kv_head = static_cast<int>(blockIdx.x) % args.layout.kv_heads,
+              thread = static_cast<int>(threadIdx.x);
+    const AttentionItem item = args.items[static_cast<int>(blockIdx.x) / args.layout.kv_heads];
+    const DevicePrefillWarp warp{{thread % 32}, static_cast<std::uint32_t>(__cvta_generic_to_shared(shared))};
+    DevicePrefillBlock<PrefillWarp<DevicePrefillWarp, Kind>> block{{warp, args, thread / 32}};
+    run_prefill(block, item, kv_head);
 }
 
 /// A kernel as the host launches it.
@@ -44,16 +49,13 @@ struct AttentionKernel {
 };
 template <FloatFormat format, int head_dim, int column_tiles>
 AttentionKernel attention_kernel_of(WarpSharing sharing) {
+    if (sharing == WarpSharing::rows) {
+        using Kind = PrefillKind<format, head_dim>;
+        return {&prefill_kernel<Kind>, Kind::shared_bytes};
+    }
     // Half as wide elements: twice the tiles under way, the same registers and bytes.
     using Kind = AttentionKind<format, head_dim, column_tiles, format == FloatFormat::e4m3 ? 2 : 1>;
-    if (sharing == WarpSharing::split)
-        return {&attention_kernel<Kind, WarpSharing::split>,
-                BlockShape<Kind, WarpSharing::split>::shared_bytes};
-    // Rows always come with as many columns as there is room for.
-    if constexpr (column_tiles == 2 || head_dim == 256)
-        return {&attention_kernel<Kind, WarpSharing::rows>,
-                BlockShape<Kind, WarpSharing::rows>::shared_bytes};
-    return {};
+    return {&attention_kernel<Kind>, BlockShape<Kind>::shared_bytes};
 }
 template <FloatFormat format>
 AttentionKernel attention_kernel_of(int head_dim, int column_tiles, WarpSharing sharing) {

@@ -134,6 +134,100 @@ TEST_CASE("paged attention: the lengths that break kernels, split at every borde
     }
 }
 
+TEST_CASE("paged attention: prefills of every head dim, format and block size, whole, in chunks and split") {
+    std::uint64_t seed = 0;
+    for (const int head_dim : {64, 96, 128, 256})
+        for (const FloatFormat format : {FloatFormat::f16, FloatFormat::bf16, FloatFormat::e4m3})
+            for (const int block_size : {16, 32}) {
+                ++seed;
+                // A whole prompt of 5 steps and a piece, a chunk behind a long context, one token, none, and
+                // a row tile's border.
+                const int group = seed % 4 == 0 ? 7 : seed % 2 == 0 ? 3 : 1;
+                const int kv_heads = seed % 7 == 0 ? 2 : 1;
+                AttentionCase c =
+                    case_of(format, head_dim, kv_heads * group, kv_heads,
+                            {{group > 1 ? 40 : 150, group > 1 ? 40 : 150}, {150, 17}, {1, 1}, {0, 1}});
+                c.problem.layout.block_size = block_size;
+                c.seed = 100 + seed;
+                if (seed % 3 == 1) c.problem.window = 45;
+                if (seed % 3 == 2) c.soft_cap = 20;
+                if (seed % 5 == 0) c.spread = 100;
+                c.build();
+                const AttentionPlan plan = plan_attention(c.problem, {}, seed % 2 == 0 ? 1 << 20 : 6);
+                REQUIRE(plan.sharing == WarpSharing::rows);
+                INFO(c.words() << ", " << plan.partials << " partial");
+                CHECK(worst_error(c, lab::attention_on_host(c, plan, seed % 2 == 0)) <= 1);
+            }
+}
+
+TEST_CASE("paged attention: prefills around the borders of steps, tiles and windows") {
+    for (const int length : {1, 16, 17, 63, 64, 65, 129}) {
+        AttentionCase c =
+            case_of(FloatFormat::bf16, 64, 1, 1, {{length, length}, {length + 64, length}, {65, 65}});
+        for (const int window : {0, 1, 16, 65}) {
+            c.problem.window = window;
+            c.build();
+            const AttentionPlan plan = plan_attention(c.problem, {}, length % 2 == 0 ? 3 : 1 << 20);
+            REQUIRE(plan.sharing == WarpSharing::rows);
+            INFO(length << " tokens, window " << window);
+            CHECK(worst_error(c, lab::attention_on_host(c, plan)) <= 1);
+        }
+    }
+}
+
+namespace {
+
+template <class Kind>
+void check_places() {
+    INFO("D " << Kind::head_dim << (Kind::narrow ? " e4m3" : ""));
+    std::set<std::uint32_t> places;
+    for (unsigned row = 0; row < Kind::rows; ++row)
+        for (unsigned piece = 0; piece < Kind::pieces; ++piece) places.insert(piece_at<Kind>(row, piece));
+    REQUIRE(places.size() == static_cast<std::size_t>(Kind::rows * Kind::pieces));
+    CHECK(*places.rbegin() + 16 == static_cast<std::uint32_t>(Kind::rows * Kind::row_bytes));
+    // 32 banks of 4 bytes: the 8 rows of a matrix, 16 bytes each, must lie in different eighths of 128 bytes.
+    const auto apart = [](auto place) {
+        for (unsigned matrix = 0; matrix < 4; ++matrix) {
+            std::set<std::uint32_t> groups;
+            for (unsigned row = 0; row < 8; ++row) groups.insert(place(matrix * 8 + row) / 16 % 8);
+            if (groups.size() != 8) return false;
+        }
+        return true;
+    };
+    for (int k = 0; k < Kind::head_dim / 16; ++k)
+        for (int n = 0; n < Kind::step_tokens / 8; n += 2) {
+            const auto rows = [&](unsigned lane) {
+                return moved<Kind>(upper_and_lower_rows<Kind>(lane), k, n);
+            };
+            const auto halves = [&](unsigned lane) {
+                return moved<Kind>(left_and_right_halves<Kind>(lane), k, n);
+            };
+            CHECK(apart(rows));
+            CHECK(apart(halves));
+            for (unsigned lane = 0; lane < 32; ++lane) {
+                const auto row = static_cast<unsigned>(n * 8), piece = static_cast<unsigned>(2 * k);
+                CHECK(rows(lane) == piece_at<Kind>(row + lane % 16, piece + lane / 16));
+                CHECK(halves(lane) == piece_at<Kind>(row + lane % 8 + lane / 16 * 8, piece + lane / 8 % 2));
+            }
+        }
+    // Two blocks on a multiprocessor: 164 KiB on sm_80, 228 on sm_90, of which each block costs 1 more; one
+    // block must fit 99 KiB (sm_86, sm_89).
+    CHECK(2 * (Kind::shared_bytes + 1024) <= 164 * 1024);
+}
+
+}  // namespace
+
+TEST_CASE("prefill: shared memory has a place for every piece, without conflicts, and two blocks fit") {
+    check_places<PrefillKind<FloatFormat::bf16, 64>>();
+    check_places<PrefillKind<FloatFormat::bf16, 96>>();
+    check_places<PrefillKind<FloatFormat::bf16, 128>>();
+    check_places<PrefillKind<FloatFormat::bf16, 256>>();
+    check_places<PrefillKind<FloatFormat::e4m3, 64>>();
+    check_places<PrefillKind<FloatFormat::e4m3, 96>>();
+    check_places<PrefillKind<FloatFormat::e4m3, 128>>();
+    check_places<PrefillKind<FloatFormat::e4m3, 256>>();
+}
+
 TEST_CASE("paged attention: a sequence without tokens gives zeros, split or not") {
     AttentionCase c = case_of(FloatFormat::bf16, 128, 4, 1, {{0}, {33}});
     c.build();

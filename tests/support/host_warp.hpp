@@ -113,6 +113,7 @@ struct HostWarp {
     static float power_of_2(float x) { return std::exp2(x); }
     static float log_2(float x) { return std::log2(x); }
     static float reciprocal(float x) { return 1.0f / x; }
+    static float larger(float a, float b) { return std::fmax(a, b); }
     static float multiply_add(float a, float b, float c) { return std::fma(a, b, c); }
 };
 
