@@ -68,7 +68,7 @@ std::optional<MeasuredCase> case_of(const json& row, std::size_t number) {
     c.server.max_num_batched_tokens = row["max_num_batched_tokens"].get<int>();
     c.server.max_num_seqs = row["max_num_seqs"].get<int>();
     c.server.max_model_len = row["max_model_len"].get<int>();
-    c.server.vllm_version = "0.13.0";  // "V1, February 2026"
+    c.server.vllm_version = "0.15.1";  // "V1", run on 17 February 2026: the release then; asynchronous (vllm.md 0.1)
     const std::string name = c.server.model.substr(c.server.model.find('/') + 1);
     c.group = fmt::format("{} tp{}", name, c.server.tensor_parallel);
     c.id = fmt::format("{} {} {}/s #{}", name, row["workload"]["name"].get<std::string>(),
