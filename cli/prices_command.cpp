@@ -28,6 +28,8 @@ int run_prices(PriceFlags f) {
         print_errors(rows.problems());
         return bad_input;
     }
+    if (f.file.empty() && !f.filter.cloud.empty())  // where the prices shown are from
+        if (const auto cloud = get_cloud(f.filter.cloud)) list->source = (*cloud)->name + ": " + (*cloud)->price_source;
     const std::string text = f.output == "json"       ? price_json(*rows, *list).dump(2) + "\n"
                              : f.output == "csv"      ? price_csv(*rows)
                              : f.output == "skypilot" ? skypilot_csv(*rows)
@@ -40,7 +42,7 @@ int run_prices(PriceFlags f) {
 void add_prices_command(CLI::App& app, Invocation& invocation) {
     CLI::App* command = app.add_subcommand("prices", "Instance types and what they cost: lists, filters, converts");
     const auto flags = std::make_shared<PriceFlags>();
-    command->add_option("file", flags->file, "a price list of your own (SkyPilot, Karpenter, Azure retail, FOCUS, plain CSV); default: the catalogue");
+    command->add_option("file", flags->file, "a price list of your own, of any format below; default: the catalogue");
     command->add_option("--cloud", flags->filter.cloud, "aws, gcp, azure, ...");
     command->add_option("--region", flags->filter.region, "only there");
     command->add_option("--type", flags->filter.instance_type, "only this instance type");
@@ -51,7 +53,12 @@ void add_prices_command(CLI::App& app, Invocation& invocation) {
     command->add_option("--limit", flags->limit, "rows of the table")->capture_default_str();
     command->add_option("-o,--output", flags->output, "table, json, csv or skypilot")->check(CLI::IsMember({"table", "json", "csv", "skypilot"}))->capture_default_str();
     command->footer(
-        "\nA price list of your own holds in a scenario too: cluster.prices: FILE.\n\n"
+        "\nA price list of your own holds in a scenario too: cluster.prices: FILE. Formats are told apart by content, .gz and .zst\n"
+        "too: SkyPilot's catalogues (CSV), Karpenter's initial prices (JSON, Go), AWS's price list (bulk JSON and CSV, aws pricing\n"
+        "get-products) and spot price history, Azure's retail prices (JSON pages), FOCUS 1.x exports (CSV), ec2instances.info and\n"
+        "Lambda's API (JSON), what -o json and -o csv print, and CSV (commas, semicolons, tabs) or JSON records with instance_type,\n"
+        "region, price_usd_per_hour and by choice cloud, zone, spot_usd_per_hour, committed_usd_per_hour, gpu, gpus, vcpus,\n"
+        "memory_gib, date.\n\n"
         "Examples:\n"
         "  windtunnel prices --gpu l4 --region us-east-1\n"
         "  windtunnel prices --gpu h100-sxm-80gb --capacity spot --per-gpu\n"

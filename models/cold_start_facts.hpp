@@ -76,6 +76,7 @@ struct ColdStartOptions {
     std::optional<int> concurrency;             ///< of a streaming loader; default 16
     std::optional<double> volume_bytes_per_s;   ///< what the volume, and the instance's way to it, give at most
     double host_factor = 1;                     ///< the host's own work takes so many times as long
+    std::optional<double> dynamo_trace_s;       ///< what one of the host's logs says of it for this model: tells the factor
     bool enforce_eager = false;   ///< neither compiled nor captured
     std::optional<int> max_cudagraph_capture_size;
 };

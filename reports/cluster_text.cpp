@@ -104,8 +104,8 @@ private:
         std::string why;
         for (const FragmentationLog::Unusable& u : f.unusable)
             why += fmt::format("{}{} on {}: {}", why.empty() ? "" : ", ", u.gpus, counted(static_cast<std::uint64_t>(u.nodes), "node"), u.reason);
-        say("Fragmented", fmt::format("{} waits for {} on one node while {} are free at {} ({})", f.target,
-                                      counted(static_cast<std::uint64_t>(f.needs), "GPU"), f.free, clock_text(f.at_s), why),
+        say("Fragmented", fmt::format("{} waits for {} on one node while {} {} free at {} ({})", f.target,
+                                      counted(static_cast<std::uint64_t>(f.needs), "GPU"), f.free, f.free == 1 ? "is" : "are", clock_text(f.at_s), why),
             true);
     }
 

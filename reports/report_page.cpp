@@ -123,7 +123,7 @@ Json inputs_json(const PageContent& c) {
             out[w.target] = fmt::format("{} on {}{}; step times: {}", w.model, w.gpu,
                                         w.autoscaler.empty() ? "" : ", scaled by " + w.autoscaler, w.step_time_source);
         for (const CompiledPool& p : c.scenario->pools)
-            out["pool " + p.name] = fmt::format("{} {} at {} USD/h, {} to {} nodes; price: {}", p.capacity_type, p.instance_type,
+            out[fmt::format("pool {}, {}", p.name, p.capacity_type)] = fmt::format("{} at {} USD/h, {} to {} nodes; price: {}", p.instance_type,
                                                 short_usd(static_cast<double>(p.nano_usd_per_hour) / 1e9), p.minimum, p.maximum,
                                                 p.price_source);
         out["span"] = spoken_duration(to_seconds(c.scenario->parts.span));

@@ -282,16 +282,18 @@ std::int64_t TrialNumbers::micro_usd() const {
 
 namespace {
 
-/// Committed nodes are paid for all the time at their own price; those in use cost nothing besides.
+/// Committed and reserved nodes are paid for all the time at their own price; those in use cost nothing besides.
 /// Returns what of it nobody used, in micro-USD.
 std::int64_t settle_commitment(const CompiledPool& pool, const PoolTally& tally, Tick span, WideSum& price) {
     if (pool.committed_nodes == 0) return 0;
     const auto each = static_cast<std::uint64_t>(pool.committed_nano_usd_per_hour);
+    const Tick paid = pool.paid_until.value_or(span) - pool.paid_from.value_or(Tick{});
+    const WideSum& covered = pool.reserved ? tally.nodes.ticks : tally.covered.ticks;
     WideSum all, used;  // 96 bits of ticks times 44 bits of price: by words
-    all.add_product(static_cast<std::uint64_t>(span.count), static_cast<std::uint64_t>(pool.committed_nodes) * each);
-    used.add_product(tally.covered.ticks.low, each);
-    used.high += tally.covered.ticks.high * each;
-    price.subtract(tally.covered_price.ticks);
+    all.add_product(static_cast<std::uint64_t>(std::max<std::int64_t>(paid.count, 0)), static_cast<std::uint64_t>(pool.committed_nodes) * each);
+    used.add_product(covered.low, each);
+    used.high += covered.high * each;
+    price.subtract(pool.reserved ? tally.price.ticks : tally.covered_price.ticks);
     price.merge(all);
     all.subtract(used);
     return micro_usd_of(all);

@@ -4,17 +4,43 @@
 
 namespace windtunnel {
 
-CommitmentSpec decode_reservation(Decoder& item) {
-    CommitmentSpec out;
+namespace {
+
+/// 30 years: reservations and blocks begin long before a run and end long after it.
+constexpr double longest_reservation_s = 1e9;
+
+ReservationTime decode_time(Decoder& item, const std::string& name) {
+    ReservationTime out;
+    if (item.has(name) && item.has(name + "_s")) item.error(name, "stands beside " + name + "_s, allowed: one of them");
+    out.date = item.text(name).value_or("");
+    out.at_s = item.number(name + "_s", -longest_reservation_s, longest_reservation_s);
+    return out;
+}
+
+}  // namespace
+
+ReservationSpec decode_reservation(Decoder& item) {
+    ReservationSpec out;
     out.where = item.where();
     out.path = item.path();
-    out.reserved = true;
     out.pool = item.required_text("pool");
     out.nodes = item.int32("nodes", 1, 100'000).value_or(0);
     if (!item.has("nodes")) item.missing("nodes", "how many");
     out.zone = item.text("zone").value_or("");
     out.instance_type = item.text("instance_type").value_or("");
-    out.reserved_nano_usd_per_hour = item.nano_usd("usd_per_hour");
+    out.nano_usd_per_hour = item.nano_usd("usd_per_hour");
+    out.nano_usd_upfront = item.nano_usd("upfront_usd");
+    out.block = item.choice<bool>("kind", {{"on-demand", false}, {"capacity-block", true}}).value_or(false);
+    out.from = decode_time(item, "start");
+    out.until = decode_time(item, "end");
+    out.nodes_end_before = item.duration("nodes_end_before_s", 0, 86'400);
+    out.drain_before = item.duration("drain_before_s", 0, 86'400);
+    if (out.nano_usd_per_hour && out.nano_usd_upfront) item.error("upfront_usd", "stands beside usd_per_hour, allowed: one of them");
+    if (out.nano_usd_upfront && !(out.from.given() && out.until.given()))
+        item.error("upfront_usd", "is the price of a reservation whose start and end are not said, allowed: with start and end (dates, or seconds as start_s and end_s)");
+    if (out.block && !out.until.given()) item.missing("end", "when the block ends, a date such as 2026-11-26T11:30:00Z (or end_s, seconds from the run's start)");
+    for (const char* name : {"nodes_end_before_s", "drain_before_s"})
+        if (item.has(name) && !out.block) item.error(name, "is about machines that go with their reservation, allowed: with kind: capacity-block");
     item.finish();
     return out;
 }

@@ -15,9 +15,29 @@ struct CommitmentSpec {
     std::string pool;
     std::int32_t nodes = 0;
     std::int64_t nano_usd_per_hour = 0;  ///< of one node
-    std::string zone, instance_type;  ///< of a reservation; "" = the pool has one
-    bool reserved = false;            ///< the nodes are also kept for it, whatever the cloud has left for others
-    std::optional<std::int64_t> reserved_nano_usd_per_hour;  ///< empty: at the price on demand
+    SourcePosition where;
+    std::string path;
+};
+
+/// When a reservation begins or ends: seconds from the run's start, or a date.
+struct ReservationTime {
+    std::optional<double> at_s;
+    std::string date;  ///< "2026-11-26T11:30:00Z"
+
+    [[nodiscard]] bool given() const { return at_s.has_value() || !date.empty(); }
+};
+
+/// Nodes that the cloud keeps for a pool, whatever it has left for others, paid for as long as the reservation is there.
+struct ReservationSpec {
+    std::string pool;
+    std::int32_t nodes = 0;
+    std::string zone, instance_type;  ///< "" = the pool has one
+    bool block = false;               ///< its machines go before it ends; else they go on on demand
+    ReservationTime from, until;      ///< not given: it is there before the run, and after it
+    std::optional<std::int64_t> nano_usd_per_hour;    ///< of one node; empty: at the price on demand
+    std::optional<std::int64_t> nano_usd_upfront;     ///< of all nodes and the whole time
+    std::optional<Tick> nodes_end_before;             ///< of a block: before its end
+    std::optional<Tick> drain_before;                 ///< the nodes' end
     SourcePosition where;
     std::string path;
 };
@@ -56,7 +76,7 @@ struct CostSpec {
 };
 
 /// Decodes an item of `cluster.reservations`.
-[[nodiscard]] CommitmentSpec decode_reservation(Decoder& item);
+[[nodiscard]] ReservationSpec decode_reservation(Decoder& item);
 
 /// Decodes an item of `cluster.quotas`.
 [[nodiscard]] CloudQuotaSpec decode_cloud_quota(Decoder& item);

@@ -79,6 +79,7 @@ struct StartSpec {
     std::optional<Kept> compile_cache;           ///< nowhere: each container compiles
     std::optional<std::int32_t> concurrency;     ///< of a streaming loader
     double host_factor = 1;                      ///< the host's work on the CPU takes so many times as long
+    std::optional<double> dynamo_trace_s;        ///< of this model, in a log of such a host: tells the factor
     SourcePosition where;
     std::string path;
 };
@@ -180,7 +181,7 @@ struct ClusterSpec {
     PriceBook prices;                            ///< what is in it
     std::vector<OwnStepTimes> profiles;          ///< each of another GPU
     CostSpec costs;
-    std::vector<CommitmentSpec> reservations;
+    std::vector<ReservationSpec> reservations;
     std::vector<CloudQuotaSpec> quotas;
     std::vector<SpotSpec> spot;                  ///< markets; the first that is about a node is its
     std::vector<SourceSpec> sources;

@@ -54,6 +54,8 @@ void decode_cold_start(Decoder& workload, WorkloadSpec& out) {
     say.compile_cache = start.choice<Kept>("compile_cache", kept_names());
     say.concurrency = start.int32("concurrency", 1, 1024);
     say.host_factor = start.number("host_factor", 0.01, 100).value_or(1);
+    say.dynamo_trace_s = start.number("dynamo_trace_s", 0.01, 3600);
+    if (say.dynamo_trace_s && start.has("host_factor")) start.error("dynamo_trace_s", "stands beside host_factor, allowed: one of them");
     start.finish();
 }
 

@@ -165,7 +165,7 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
         new (b) Blueprint;
         b->topology_cells = cells;
         b->zone_key = parts.zone_key;
-        for (const ShapePlan& shape : parts.shapes) b->bills = std::max(b->bills, shape.bill + 1);
+        for (const ShapePlan& shape : parts.shapes) b->bills = std::max({b->bills, shape.bill + 1, shape.reserved > 0 ? shape.reserved_bill + 1 : 0});
         b->span = parts.span;
         b->drain_limit = parts.drain_limit;
         b->job_capacity = parts.job_capacity * growth;
@@ -474,6 +474,7 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
                    : e.kind == ClusterEventKind::no_capacity           ? e.target < parts.capacity_sets.size()
                    : e.kind == ClusterEventKind::source_changes        ? e.target < parts.sources.size()
                    : e.kind == ClusterEventKind::lose_zone             ? e.target < karpenter_max_zones
+                   : is_of_reservation(e.kind)                         ? e.target < parts.shapes.size()
                    : e.kind == ClusterEventKind::capacity_returns || e.target < parts.pools.size());
     for (const ClusterEventPlan& e : parts.events) {
         if (e.kind == ClusterEventKind::rollout)
@@ -489,7 +490,7 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
             WT_EXPECTS(server == no_fit_server || server < static_cast<std::int32_t>(parts.servers.size()));
     std::uint32_t kinds = 0;
     for (const ShapePlan& shape : parts.shapes) {
-        WT_EXPECTS(shape.bill < max_pools && shape.zone < karpenter_max_zones);
+        WT_EXPECTS(shape.bill < max_pools && shape.reserved_bill < max_pools && shape.zone < karpenter_max_zones);
         for (const DeviceRange& range : shape.devices)
             WT_EXPECTS(range.den > 0 && range.first + range.count <= 64 &&
                        (!range.takes_turns || range.clients <= parts.most_turns));

@@ -66,6 +66,17 @@ public:
                 break;
             case ClusterEventKind::driver_breaks:
                 break;  // nodes look when they are launched
+            case ClusterEventKind::reservation_opens:
+                s.open_reservation(e.target, true, now);
+                break;
+            case ClusterEventKind::reservation_closes:
+                s.open_reservation(e.target, false, now);
+                if (e.revision > 0) drain_reserved(fleet, e.target, now, fault);
+                break;
+            case ClusterEventKind::reservation_ends:
+                s.open_reservation(e.target, false, now);
+                end_reserved(fleet, e.target, e.revision > 0, now, fault);
+                break;
             case ClusterEventKind::no_image:
                 ++s.workload(e.target).no_image;
                 break;
@@ -85,6 +96,27 @@ public:
     }
 
 private:
+    WT_HD_COLD static void drain_reserved(Fleet<Layout, Owner>& fleet, std::uint32_t shape, Tick now, Fault& fault) {
+        State& s = fleet.state();
+        for (std::uint32_t n = 0; n < s.blueprint().node_slots && !fault.broken(); ++n) {
+            const ClusterNode& node = s.node(n);
+            if (!node.reserved || node.shape != shape || node.state != NodeState::ready) continue;
+            const bool karpenter = s.blueprint().pools[node.pool].provisioner == Provisioner::karpenter;
+            fleet.node_pools().drain(fleet, n, karpenter ? Drainer::karpenter : Drainer::kubectl, now, fault);
+        }
+    }
+    /// A reservation's time is over: its machines end, whatever is on them, or go on on demand.
+    WT_HD_COLD static void end_reserved(Fleet<Layout, Owner>& fleet, std::uint32_t shape, bool go, Tick now, Fault& fault) {
+        State& s = fleet.state();
+        for (std::uint32_t n = 0; n < s.blueprint().node_slots && !fault.broken(); ++n) {
+            const ClusterNode& node = s.node(n);
+            if (!node.reserved || node.shape != shape || node.state == NodeState::none || node.unbilled) continue;
+            if (go)
+                fleet.spot().end_machine(fleet, n, now, fault);
+            else
+                s.rebook(n, false, now);
+        }
+    }
     /// All nodes of a zone in a state die. They leave the set as they go.
     WT_HD_COLD static void lose_all(Fleet<Layout, Owner>& fleet, NodeState state, std::uint32_t zone, Tick now) {
         State& s = fleet.state();

@@ -91,6 +91,7 @@ struct ClusterNode {
     SpotStage spot = SpotStage::none;
     std::uint8_t is_replacement = 0;       ///< another waits for it to be Ready, and goes then
     std::uint8_t unbilled = 0;             ///< the machine is gone, its object still there
+    std::uint8_t reserved = 0;             ///< it is one of its shape's reservation
     std::uint16_t pool = 0;
     std::uint16_t shape = 0;               ///< index into Blueprint::shapes
     std::uint32_t pods = 0;

@@ -85,10 +85,13 @@ struct ShapePlan {
     std::int32_t market = -1;    ///< of a spot shape: index into Blueprint::spot_markets
     std::uint32_t committed = 0;  ///< so many nodes of its bill are paid for in another way
     /// So many nodes of it are reserved: they are there whatever the cloud has left for others, are used first, and are
-    /// paid for in another way, used or not.
+    /// counted and billed apart, as they are paid for used or not.
     std::uint32_t reserved = 0;
-    std::uint32_t reserved_only = 0;   ///< it is bought within its reservation and not beyond
-    std::uint32_t bought_padding = 0;
+    std::uint32_t reserved_bill = 0;    ///< row of Tally::pools of these
+    std::uint8_t reserved_only = 0;     ///< it is bought within its reservation and not beyond
+    std::uint8_t reserved_late = 0;     ///< its reservation is not there at the start: an event opens it
+    std::uint8_t reserved_absorbs = 0;  ///< a place that is free takes in a node that is there
+    std::uint8_t bought_padding = 0;
     std::uint32_t parallel_pulls = 1;  ///< images that its kubelet pulls at once (serializeImagePulls, maxParallelImagePulls)
     DeviceRange devices[extended_kinds];  ///< of each extended resource
     Tick provisioning;
@@ -416,6 +419,9 @@ enum class ClusterEventKind : std::uint8_t {
     lose_gpu,       ///< a GPU falls off its bus on Ready nodes of a pool
     driver_breaks,  ///< nodes of a pool that are launched in a while have no usable CUDA
     image_returns,  ///< such a while is over
+    reservation_opens,   ///< the reservation of a shape is there
+    reservation_closes,  ///< it gives no more nodes; its nodes are drained, if anybody does that
+    reservation_ends,    ///< its nodes go, or go on on demand
 };
 
 /// Sorted by time.
@@ -423,10 +429,11 @@ struct ClusterEventPlan {
     Tick at;
     ClusterEventKind kind = ClusterEventKind::rollout;
     std::uint8_t padding[3] = {};
-    std::uint32_t target = 0;    ///< a workload, a pool, a zone, a source, or which of Blueprint::capacity_sets is not to be had
+    std::uint32_t target = 0;    ///< a workload, a pool, a zone, a source, a shape, or which of Blueprint::capacity_sets is not to be had
     std::uint32_t count = 1;     ///< nodes
     /// rollout: index into Blueprint::templates; degrade, recover: of degradations; driver_breaks: 1 + the same where
-    /// servers go on without the GPU, 0 where they end
+    /// servers go on without the GPU, 0 where they end; reservation_closes: 1 where its nodes are drained;
+    /// reservation_ends: 1 where they go
     std::uint32_t revision = 0;
     Tick until{};                ///< no_capacity, driver_breaks
     std::int64_t value = 0;      ///< source_changes: bytes per second
@@ -435,6 +442,11 @@ struct ClusterEventPlan {
     return kind == ClusterEventKind::rollout || kind == ClusterEventKind::degrade ||
            kind == ClusterEventKind::recover || kind == ClusterEventKind::no_image ||
            kind == ClusterEventKind::image_returns;
+}
+
+[[nodiscard]] WT_HD constexpr bool is_of_reservation(ClusterEventKind kind) {
+    return kind == ClusterEventKind::reservation_opens || kind == ClusterEventKind::reservation_closes ||
+           kind == ClusterEventKind::reservation_ends;
 }
 
 /// A PodDisruptionBudget. It covers all pods of the workloads that its selector matches.

@@ -9,6 +9,7 @@
 #include "sim/cluster_objects.hpp"
 #include "sim/node_bill.hpp"
 #include "sim/occurrence.hpp"
+#include "sim/reservation_seats.hpp"
 #include "sim/spot_seats.hpp"
 #include "sim/tally.hpp"
 
@@ -75,6 +76,7 @@ public:
         m_revisions = arena.template take<RevisionState>(b.templates.size());
         m_free_nodes = arena.template take<std::uint32_t>(b.pools.size());
         m_shape_nodes = arena.template take<std::uint32_t>(b.shapes.size());
+        m_reservations.take_memory(arena, b);
         m_topology.cells = arena.template take<TopologyCell>(b.topology_cells);
         m_spot.take_memory(arena, b);
     }
@@ -96,6 +98,7 @@ public:
         m_sold_out = m_withheld = ShapeSet{};
         m_spot.start(b, key.seed, key.trial);
         for (std::uint32_t i = 0; i < b.shapes.size(); ++i) m_shape_nodes[i] = 0;
+        m_reservations.start(b);
         m_topology.plans = b.counters.data();
         for (std::uint32_t i = 0; i < b.topology_cells; ++i) m_topology.cells[i] = TopologyCell{};
         for (std::uint32_t p = 0; p < b.pools.size(); ++p) {
@@ -373,9 +376,22 @@ public:
     /// Shapes that the cloud has none of just now.
     [[nodiscard]] WT_HD const ShapeSet& sold_out() const { return m_sold_out; }
     /// Whether the next node of a shape is a reserved one.
-    [[nodiscard]] WT_HD bool has_reservation_left(std::uint32_t shape) const {
-        return m_shape_nodes[shape] < m_blueprint->shapes[shape].reserved;
+    [[nodiscard]] WT_HD bool has_reservation_left(std::uint32_t shape) const { return m_reservations.has_left(shape); }
+    /// A reservation gives nodes from now on, or gives none any more.
+    WT_HD_COLD void open_reservation(std::uint32_t shape, bool open, Tick now) {
+        m_reservations.open(m_blueprint->shapes[shape], shape, open);
+        fill_reservation(shape, now);
+        find_sold_out();
     }
+    /// A node goes on on demand, or in its shape's reservation; it is billed so from now on.
+    WT_HD_COLD void rebook(std::uint32_t n, bool reserved, Tick now) {
+        m_owner->node_price_ends(n, now);
+        count_node(n, now, -1);
+        m_nodes[n].reserved = reserved;
+        count_node(n, now, 1);
+    }
+    /// The row of Tally::pools that a node is billed in.
+    [[nodiscard]] WT_HD std::uint32_t bill_of(const ClusterNode& node) const { return node.reserved ? shape_of(node).reserved_bill : shape_of(node).bill; }
     /// What the scenario says there is none of.
     WT_HD_COLD void withhold(const ShapeSet& shapes) {
         m_withheld = shapes;
@@ -391,9 +407,10 @@ public:
     WT_HD_COLD void end_bill(std::uint32_t n, Tick now) {
         if (m_nodes[n].unbilled) return;
         m_owner->node_bill_ends(n, now);
-        count_node(m_nodes[n].shape, now, -1);
-        bill_rest(m_nodes[n], now);
+        count_node(n, now, -1);
+        bill_rest(*m_blueprint, m_nodes[n], m_spot, now, m_tally->pools[bill_of(m_nodes[n])]);
         m_nodes[n].unbilled = 1;
+        fill_reservation(m_nodes[n].shape, now);
     }
     /// Whether a shape is among the spot markets that are deep just now, which is not known from outside: a fair
     /// coin for each at every launch.
@@ -417,8 +434,9 @@ public:
         node.free = plan.room();
         node.used = {plan.daemon_scoring_cpu_milli, plan.daemon_scoring_memory};
         node.launched = now;
-        ++m_tally->pools[plan.bill].launched;
-        count_node(shape, now, 1);
+        node.reserved = has_reservation_left(shape);
+        ++m_tally->pools[bill_of(node)].launched;
+        count_node(n, now, 1);
         if (plan.market >= 0) take_seat(n, static_cast<std::uint32_t>(plan.market), now);
         set_node_state(n, NodeState::provisioning, now);
         return n;
@@ -426,9 +444,10 @@ public:
     WT_HD void drop_node(std::uint32_t n, Tick now) {
         ClusterNode& node = m_nodes[n];
         const ShapePlan& plan = shape_of(node);
-        if (!node.unbilled) {
-            count_node(node.shape, now, -1);
-            bill_rest(node, now);
+        const bool billed = !node.unbilled;
+        if (billed) {
+            count_node(n, now, -1);
+            bill_rest(*m_blueprint, node, m_spot, now, m_tally->pools[bill_of(node)]);
         }
         if (plan.market >= 0) {
             m_spot.release(static_cast<std::uint32_t>(plan.market), node.seat);
@@ -440,6 +459,7 @@ public:
         node.next = m_free_nodes[node.pool];
         m_free_nodes[node.pool] = n;
         set_node_state(n, NodeState::none, now);
+        if (billed) fill_reservation(node.shape, now);
     }
 
     // ---- random draws ----------------------------------------------------------------------------------
@@ -481,10 +501,7 @@ private:
         for (std::uint32_t i = 0; i < m_blueprint->shapes.size(); ++i) {
             const std::int32_t m = m_blueprint->shapes[i].market;
             if (m >= 0 && !m_spot.has_room(static_cast<std::uint32_t>(m))) m_sold_out.add(static_cast<std::int32_t>(i));
-            if (has_reservation_left(i))
-                m_sold_out.remove(static_cast<std::int32_t>(i));
-            else if (m_blueprint->shapes[i].reserved_only)
-                m_sold_out.add(static_cast<std::int32_t>(i));
+            m_reservations.correct(m_blueprint->shapes[i], i, m_sold_out);
         }
     }
     WT_HD_COLD void take_seat(std::uint32_t n, std::uint32_t m, Tick now) {
@@ -498,19 +515,8 @@ private:
         wake_spot(n, due);
         note_market(m);
     }
-    /// What a life that has ended costs beyond itself: the minimum, the rest of a unit. Not of a machine that is free.
-    WT_HD void bill_rest(const ClusterNode& node, Tick now) {
-        const ShapePlan& plan = shape_of(node);
-        if (node.spot >= SpotStage::noticed && node.gone_at != never)
-            count_noticed(plan, max(node.launched, node.gone_at - m_spot.plan(static_cast<std::uint32_t>(plan.market)).notice),
-                          min(now, m_blueprint->span), m_tally->pools[plan.bill]);
-        const Tick life = now - node.launched, extra = billed_life(plan, life) - life;
-        const bool free = node.spot == SpotStage::gone && life < free_before(plan);
-        if (extra.count > 0 && now < m_blueprint->span && !free)
-            m_tally->pools[plan.bill].bill_extra(extra, m_spot.price(plan), plan.gpus);
-    }
-    [[nodiscard]] WT_HD Tick free_before(const ShapePlan& plan) const {
-        return plan.market < 0 ? Tick{} : m_spot.plan(static_cast<std::uint32_t>(plan.market)).free_before;
+    WT_HD_COLD void fill_reservation(std::uint32_t shape, Tick now) {
+        if (m_blueprint->shapes[shape].reserved_absorbs && has_reservation_left(shape)) take_into_reservation(*this, shape, now);
     }
     WT_HD void note_node_change(std::uint32_t n) {
         ++m_changes;
@@ -551,14 +557,16 @@ private:
         note_pod_event(node.last_pod_event, node.had_pod_event, now);
         ++m_version;
     }
-    WT_HD void count_node(std::uint32_t which, Tick now, std::int32_t by) {
+    WT_HD void count_node(std::uint32_t n, Tick now, std::int32_t by) {
         const Tick span = m_blueprint->span;
+        const ClusterNode& node = m_nodes[n];
+        const std::uint32_t which = node.shape;
         const ShapePlan& shape = m_blueprint->shapes[which];
         ++m_version;
-        PoolTally& bill = m_tally->pools[shape.bill];
-        bill.count(now, span, by, m_spot.price(shape), shape.gpus,
-                   newly_covered(shape, shape.reserved > 0 ? std::int64_t{m_shape_nodes[which]} : bill.nodes.value, by));
+        PoolTally& bill = m_tally->pools[bill_of(node)];
+        bill.count(now, span, by, m_spot.price(shape), shape.gpus, node.reserved ? 0 : newly_covered(shape, bill.nodes.value, by));
         m_shape_nodes[which] += static_cast<std::uint32_t>(by);
+        if (node.reserved) m_reservations.count(which, by);
         if (shape.reserved > 0 || m_blueprint->cloud_quotas.size() > 0) find_sold_out();
         count_fallback(*m_blueprint, shape.pool, m_shape_nodes, now, *m_tally);
         m_tally->nodes.change(now, span, by);
@@ -583,6 +591,7 @@ private:
     TopologyCounts<ArenaArray<TopologyCell, Layout>> m_topology;
     ArenaArray<std::uint32_t, Layout> m_free_nodes;  ///< per pool: its first free slot
     ArenaArray<std::uint32_t, Layout> m_shape_nodes;
+    ReservationSeats<Layout> m_reservations;
     ShapeSet m_sold_out, m_withheld;
     SpotSeats<Layout> m_spot;
     std::uint32_t m_launches = 0;  ///< numbers the draws of spot depth

@@ -182,7 +182,7 @@ public:
         t.ready_replicas.settle(now, span);
         t.nodes.settle(now, span);
         t.gpus.settle(now, span);
-        for (const ShapePlan& shape : m_state.blueprint().shapes) t.pools[shape.bill].settle(now, span);
+        for (std::uint32_t row = 0; row < m_state.blueprint().bills; ++row) t.pools[row].settle(now, span);
     }
 
     // ---- what the parts ask of each other --------------------------------------------------------------

@@ -1,5 +1,6 @@
 #pragma once
 #include "sim/blueprint.hpp"
+#include "sim/cluster_objects.hpp"
 #include "sim/tally.hpp"
 
 namespace windtunnel {
@@ -11,10 +12,9 @@ namespace windtunnel {
     return plan.billing_unit * ((least.count + plan.billing_unit.count - 1) / plan.billing_unit.count);
 }
 
-/// How many nodes more a reservation or a commitment covers when `by` nodes come to `before`: nodes of the shape, where it
-/// is reserved, else of the whole bill.
+/// How many nodes more a commitment covers when `by` nodes come to `before` of the bill.
 [[nodiscard]] WT_HD inline std::int64_t newly_covered(const ShapePlan& shape, std::int64_t before, std::int64_t by) {
-    const std::int64_t limit = shape.reserved > 0 ? shape.reserved : shape.committed, after = before + by;
+    const std::int64_t limit = shape.committed, after = before + by;
     return (after < limit ? after : limit) - (before < limit ? before : limit);
 }
 
@@ -22,6 +22,19 @@ namespace windtunnel {
 WT_HD_COLD inline void count_noticed(const ShapePlan& shape, Tick from, Tick until, PoolTally& bill) {
     if (until > from)
         bill.noticed_gpus.add_product(static_cast<std::uint64_t>((until - from).count), static_cast<std::uint64_t>(shape.gpus));
+}
+
+/// What a life that has ended costs beyond itself: the minimum, the rest of a unit. Not of a machine that is free, or paid for
+/// anyway.
+template <class SpotSeatsOf>
+WT_HD void bill_rest(const Blueprint& b, const ClusterNode& node, const SpotSeatsOf& spot, Tick now, PoolTally& bill) {
+    const ShapePlan& plan = b.shapes[node.shape];
+    const auto market = static_cast<std::uint32_t>(plan.market);
+    if (plan.market >= 0 && node.spot >= SpotStage::noticed && node.gone_at != never)
+        count_noticed(plan, max(node.launched, node.gone_at - spot.plan(market).notice), min(now, b.span), bill);
+    const Tick life = now - node.launched, extra = billed_life(plan, life) - life;
+    const bool free = plan.market >= 0 && node.spot == SpotStage::gone && life < spot.plan(market).free_before;
+    if (extra.count > 0 && now < b.span && !free && !node.reserved) bill.bill_extra(extra, spot.price(plan), plan.gpus);
 }
 
 /// Shapes of which one node more would pass a quota of the cloud. `nodes`: of each shape.

@@ -196,7 +196,7 @@ private:
         if (share == 0 || time.count <= 0 || !m_nodes[n].billed) return;
         const ShapePlan& shape = s.blueprint().shapes[m_nodes[n].shape];
         const std::uint32_t cell =
-            (shape.bill * (m_workloads + 1) + w) * node_uses + static_cast<std::uint32_t>(use);
+            (s.bill_of(s.node(n)) * (m_workloads + 1) + w) * node_uses + static_cast<std::uint32_t>(use);
         m_cells[cell].add_product(static_cast<std::uint64_t>(time.count),
                                   static_cast<std::uint64_t>(s.spot().price(shape)) * share);
     }

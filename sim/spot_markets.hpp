@@ -130,6 +130,27 @@ public:
         }
     }
 
+    /// The cloud ends a machine: whatever is still on it dies.
+    WT_HD_COLD void end_machine(Parts& fleet, std::uint32_t n, Tick now, Fault& fault) {
+        State& s = fleet.state();
+        ClusterNode& node = s.node(n);
+        node.spot = SpotStage::gone;
+        if (node.state == NodeState::provisioning) {
+            const bool karpenter = s.blueprint().pools[node.pool].provisioner == Provisioner::karpenter;
+            s.wake_node(n, never);
+            s.drop_node(n, now);
+            if (karpenter) fleet.karpenter().claim_failed(s, now);
+            return;
+        }
+        if (node.state == NodeState::lost) return s.end_bill(n, now);
+        const bool expected = node.state == NodeState::draining;
+        fleet.node_loss().lose(fleet, n, now);
+        if (expected)  // who drained it knows of its end, and removes what is left of it
+            fleet.node_loss().remove(fleet, n, now, fault);
+        else
+            s.end_bill(n, now);
+    }
+
 private:
     /// How often a group asks again for what it did not get [estimate: EC2 Auto Scaling and managed instance groups
     /// retry within minutes and say no number; docs, 2025].
@@ -173,24 +194,10 @@ private:
     WT_HD_COLD void take(Parts& fleet, std::uint32_t n, Tick now, Fault& fault) {
         State& s = fleet.state();
         ClusterNode& node = s.node(n);
-        node.spot = SpotStage::gone;
         ++s.tally().pools[s.shape_of(node).bill].taken;
         s.owner().note(OccurrenceRecord{Occurrence::spot_taken, n, no_object, node.pods, now});
         refund(s, n, now);
-        if (node.state == NodeState::provisioning) {
-            const bool karpenter = s.blueprint().pools[node.pool].provisioner == Provisioner::karpenter;
-            s.wake_node(n, never);
-            s.drop_node(n, now);
-            if (karpenter) fleet.karpenter().claim_failed(s, now);
-            return;
-        }
-        if (node.state == NodeState::lost) return s.end_bill(n, now);
-        const bool expected = node.state == NodeState::draining;
-        fleet.node_loss().lose(fleet, n, now);
-        if (expected)  // who drained it knows of its end, and removes what is left of it
-            fleet.node_loss().remove(fleet, n, now, fault);
-        else
-            s.end_bill(n, now);
+        end_machine(fleet, n, now, fault);
     }
     WT_HD_COLD static void refund(State& s, std::uint32_t n, Tick now) {
         const ClusterNode& node = s.node(n);

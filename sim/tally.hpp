@@ -66,7 +66,7 @@ struct PoolTally {
     TimeIntegral nodes;  ///< from launch to termination
     TimeIntegral price;  ///< of these nodes, nano-USD per hour
     TimeIntegral gpus;   ///< of these nodes
-    TimeIntegral covered;  ///< of these nodes, those within a commitment or reservation (ShapePlan::committed, reserved)
+    TimeIntegral covered;  ///< of these nodes, those within a commitment (ShapePlan::committed)
     TimeIntegral covered_price;  ///< what these would cost without it, nano-USD per hour
     TimeIntegral fallback;       ///< 1 while its pool, which buys both ways, has more on demand than its base
     /// Billed beyond the lifetime, for the minimum billing time: node-ticks, and the same times price and GPUs.
@@ -77,7 +77,7 @@ struct PoolTally {
     WideSum noticed_gpus;  ///< of `gpus`: from the notice to the machine's end, when it is paid for and takes no new work
     bool operator==(const PoolTally&) const = default;
 
-    /// A new node, or (`by` = -1) one that leaves; `newly_covered` of them by a commitment or reservation.
+    /// A new node, or (`by` = -1) one that leaves; `newly_covered` of them by a commitment.
     WT_HD void count(Tick now, Tick span, std::int64_t by, std::int64_t nano_usd_per_hour, std::int64_t node_gpus,
                      std::int64_t newly_covered) {
         covered.change(now, span, newly_covered);

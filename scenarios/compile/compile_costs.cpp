@@ -1,9 +1,11 @@
 #include "scenarios/compile/compile_costs.hpp"
 
 #include "models/nearest_name.hpp"
+#include "scenarios/traces/trace_time.hpp"
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <cmath>
 
 namespace windtunnel {
 namespace {
@@ -37,51 +39,146 @@ void commit(const CommitmentSpec& c, CompiledScenario& out, Problems& errors) {
     errors.push_back({c.where, c.path + ".pool", fmt::format("found {}, which has no nodes on demand, allowed: {}", c.pool, spoken_list(known))});
 }
 
-/// Nodes of one shape that are kept for the pool, and paid for whether they are used or not.
-void reserve(const CommitmentSpec& c, std::int32_t number, const std::vector<PoolDraft>& pools, CompiledScenario& out, Problems& errors) {
+/// The one kind of node that a reservation is about.
+struct ReservedShape {
+    const PoolDraft* pool = nullptr;
+    const ShapeDraft* draft = nullptr;
+    std::size_t index = 0;  ///< in the blueprint
+};
+
+ReservedShape find_shape(const ReservationSpec& r, std::int32_t number, const std::vector<PoolDraft>& pools, Problems& errors) {
     std::vector<std::string> known, shapes;
-    const ShapeDraft* found = nullptr;
-    std::size_t index = 0;
-    bool only_reserved = false;
+    ReservedShape found;
     for (const PoolDraft& pool : pools) {
         known.push_back(pool.spec.name);
-        if (pool.spec.name != c.pool) continue;
+        if (pool.spec.name != r.pool) continue;
         // A NodePool that asks for the capacity type reserved has shapes of each reservation.
         const bool apart = std::any_of(pool.shapes.begin(), pool.shapes.end(), [&](const ShapeDraft& s) { return s.reservation == number; });
         for (std::size_t i = 0; i < pool.shapes.size(); ++i) {
             const ShapeDraft& shape = pool.shapes[i];
             if (shape.capacity != CapacityType::on_demand || shape.reservation != (apart ? number : -1)) continue;
             shapes.push_back(shape.instance_type + (shape.zone.empty() ? "" : " in " + shape.zone));
-            if ((!c.zone.empty() && c.zone != shape.zone) ||
-                (!c.instance_type.empty() && c.instance_type != shape.instance_type))
-                continue;
-            if (found != nullptr) {
-                errors.push_back({c.where, c.path, fmt::format("reserves nodes of {}, which has several kinds on demand, allowed: one of them, by zone and instance_type: {}", c.pool, spoken_list(shapes))});
-                return;
+            if ((!r.zone.empty() && r.zone != shape.zone) || (!r.instance_type.empty() && r.instance_type != shape.instance_type)) continue;
+            if (found.draft != nullptr) {
+                errors.push_back({r.where, r.path, fmt::format("reserves nodes of {}, which has several kinds on demand, allowed: one of them, by zone and instance_type: {}", r.pool, spoken_list(shapes))});
+                return {};
             }
-            found = &shape;
-            only_reserved = pool.spec.only_reserved;
-            index = pool.first_shape + i;
+            found = {&pool, &shape, pool.first_shape + i};
         }
     }
-    if (found == nullptr) {
-        errors.push_back({c.where, c.path + (shapes.empty() ? ".pool" : ""),
-                          shapes.empty() ? fmt::format("found {}, which has no nodes on demand, allowed: a pool that has, of {}", c.pool, spoken_list(known))
-                                         : fmt::format("names nodes that {} never has, allowed: {}", c.pool, spoken_list(shapes))});
-        return;
+    if (found.draft == nullptr)
+        errors.push_back({r.where, r.path + (shapes.empty() ? ".pool" : ""),
+                          shapes.empty() ? fmt::format("found {}, which has no nodes on demand, allowed: a pool that has, of {}", r.pool, spoken_list(known))
+                                         : fmt::format("names nodes that {} never has, allowed: {}", r.pool, spoken_list(shapes))});
+    return found;
+}
+
+/// Seconds from the run's start; nothing where it is not said, or wrong, which is an error.
+std::optional<double> seconds_of(const ReservationTime& time, const ReservationSpec& r, const char* name, const CompiledScenario& out, Problems& errors) {
+    if (time.date.empty()) return time.at_s;
+    Instant instant;
+    if (!TimestampParser().parse(time.date, instant)) {
+        errors.push_back({r.where, r.path + "." + name, fmt::format("found \"{}\", allowed: a date with a time of day such as 2026-11-26T11:30:00Z", time.date)});
+        return std::nullopt;
     }
-    ShapePlan& shape = out.parts.shapes[index];
-    CompiledPool& bill = out.pools[shape.bill];
+    return static_cast<double>(instant.seconds - out.clock.start_unix_s) + static_cast<double>(instant.ticks) / static_cast<double>(ticks_per_second);
+}
+
+/// How long before its end EC2 terminates a capacity block's instances, and how long before that Karpenter drains their nodes
+/// (Amazon EC2 User Guide, Capacity Blocks for ML: 30 minutes, UltraServers 60; Karpenter documentation, capacity
+/// reservations: 10 minutes) [from general knowledge, not re-read, 2026-11].
+constexpr Tick aws_block_ends_before = seconds(1800), karpenter_block_drain = seconds(600);
+
+/// When a reservation's places open and close, and what becomes of the nodes on them.
+void schedule(const ReservationSpec& r, const ReservedShape& found, std::optional<double> from_s, std::optional<double> until_s, CloudKind cloud,
+              CompiledScenario& out, Problems& errors) {
+    ShapePlan& shape = out.parts.shapes[found.index];
+    const Tick horizon = out.parts.span + out.parts.drain_limit;
+    const auto ticks = [&](double s) { return from_seconds(std::clamp(s, -1e6, to_seconds(horizon) + 1e6)); };
+    const auto event = [&](ClusterEventKind kind, Tick at, bool machines) {
+        if (at >= horizon) return;
+        ClusterEventPlan plan;
+        plan.at = max(at, Tick{});
+        plan.kind = kind;
+        plan.target = static_cast<std::uint32_t>(found.index);
+        plan.revision = machines ? 1 : 0;
+        out.parts.events.push_back(plan);
+    };
+    if (from_s && *from_s > 0) {
+        shape.reserved_late = 1;
+        event(ClusterEventKind::reservation_opens, ticks(*from_s), false);
+    }
+    if (!until_s) return;
+    Tick end = ticks(*until_s), drain{};
+    if (r.block) {
+        if (!r.nodes_end_before && cloud != CloudKind::aws) {
+            errors.push_back({r.where, r.path + ".nodes_end_before_s", "found none, allowed: how many seconds before the block's end its machines go (on AWS 1800 by default)"});
+            return;
+        }
+        end = end - r.nodes_end_before.value_or(aws_block_ends_before);
+        drain = r.drain_before.value_or(found.pool->by_karpenter ? karpenter_block_drain : Tick{});
+    }
+    if (end <= Tick{} || (from_s && end <= ticks(*from_s))) shape.reserved_late = 1;
+    if (end <= Tick{}) return;
+    if (r.block && end < out.parts.span)
+        out.warnings.push_back({r.where, r.path, fmt::format("is a block whose machines go {:.0f} s into the run, {:.0f} s before it ends{}: what runs on them then {}", to_seconds(end), *until_s - to_seconds(end),
+                                                             drain > Tick{} ? fmt::format(", drained {:.0f} s before", to_seconds(drain)) : std::string(),
+                                                             drain > Tick{} ? "has to find another node" : "is lost")});
+    if (drain > Tick{}) event(ClusterEventKind::reservation_closes, end - drain, true);
+    event(ClusterEventKind::reservation_ends, end, r.block);
+}
+
+/// Nodes of one shape that are kept for the pool, billed in a row of their own, and paid for whether they are used or not.
+void reserve(const ReservationSpec& r, std::int32_t number, CloudKind cloud, const std::vector<PoolDraft>& pools, CompiledScenario& out, Problems& errors) {
+    const ReservedShape found = find_shape(r, number, pools, errors);
+    if (found.draft == nullptr) return;
+    ShapePlan& shape = out.parts.shapes[found.index];
     if (shape.reserved > 0 || shape.committed > 0) {
-        errors.push_back({c.where, c.path, fmt::format("reserves nodes of {} that are reserved or committed already, allowed: once", c.pool)});
+        errors.push_back({r.where, r.path, fmt::format("reserves nodes of {} that are reserved or committed already, allowed: once", r.pool)});
         return;
     }
-    const std::int64_t price = c.reserved_nano_usd_per_hour.value_or(shape.nano_usd_per_hour);
-    const std::int64_t all = bill.committed_nodes * bill.committed_nano_usd_per_hour + c.nodes * price;
-    shape.reserved = static_cast<std::uint32_t>(c.nodes);
-    shape.reserved_only = found->reservation >= 0 || only_reserved ? 1 : 0;
-    bill.committed_nodes += c.nodes;
-    bill.committed_nano_usd_per_hour = all / bill.committed_nodes;
+    const std::size_t before = errors.size();
+    const auto from = seconds_of(r.from, r, "start", out, errors), until = seconds_of(r.until, r, "end", out, errors);
+    if (errors.size() > before) return;
+    if (from && until && *until <= *from) {
+        errors.push_back({r.where, r.path + ".end", "is not after the reservation's start, allowed: a later time"});
+        return;
+    }
+    const double span_s = to_seconds(out.parts.span);
+    if ((until && *until <= 0) || (from && *from >= span_s))
+        out.warnings.push_back({r.where, r.path, fmt::format("is a reservation that {}: it costs nothing here and gives no nodes", until && *until <= 0 ? "ends before the run begins" : "begins after the run's span")});
+    shape.reserved = static_cast<std::uint32_t>(r.nodes);
+    shape.reserved_only = found.draft->reservation >= 0 || found.pool->spec.only_reserved || r.block ? 1 : 0;
+    shape.reserved_absorbs = shape.reserved_only ? 0 : 1;
+    schedule(r, found, from, until, cloud, out, errors);
+
+    // Where the bill's nodes are all of this reservation, the row is the reservation's.
+    const auto shapes = std::count_if(out.parts.shapes.begin(), out.parts.shapes.end(), [&](const ShapePlan& s) { return s.bill == shape.bill; });
+    const bool alone = shapes == 1 && shape.reserved_only && (r.block || !until);
+    CompiledPool row = out.pools[shape.bill];
+    CompiledPool& bought = out.pools[shape.bill];
+    row.capacity_type = "reserved";
+    row.reserved = true;
+    row.instance_type = found.draft->instance_type;
+    row.gpus_per_node = shape.gpus;
+    row.minimum = row.maximum = row.committed_nodes = r.nodes;
+    row.committed_nano_usd_per_hour = r.nano_usd_per_hour.value_or(shape.nano_usd_per_hour);
+    if (r.nano_usd_upfront && from && until)
+        row.committed_nano_usd_per_hour = std::llround(static_cast<double>(*r.nano_usd_upfront) / r.nodes / ((*until - *from) / 3600));
+    row.nano_usd_per_hour = row.committed_nano_usd_per_hour;
+    if (from) row.paid_from = from_seconds(std::clamp(*from, 0.0, span_s));
+    if (until) row.paid_until = from_seconds(std::clamp(*until, 0.0, span_s));
+    if (alone) {
+        shape.reserved_bill = shape.bill;
+        bought = row;
+        return;
+    }
+    if (!from && !until) {  // it is always there: the others are bought
+        bought.minimum = std::max<std::int64_t>(0, bought.minimum - r.nodes);
+        if (!bought.by_karpenter) bought.maximum = std::max<std::int64_t>(bought.minimum, bought.maximum - r.nodes);
+    }
+    shape.reserved_bill = static_cast<std::uint32_t>(out.pools.size());
+    out.pools.push_back(std::move(row));
 }
 
 /// Pools whose manifests let them use nothing but a reservation have none beyond it.
@@ -89,7 +186,7 @@ void check_only_reserved(const Scenario& scenario, const std::vector<PoolDraft>&
     for (const PoolDraft& pool : pools) {
         if (!pool.spec.only_reserved) continue;
         const auto& all = scenario.cluster.reservations;
-        if (std::none_of(all.begin(), all.end(), [&](const CommitmentSpec& c) { return c.pool == pool.spec.name; }))
+        if (std::none_of(all.begin(), all.end(), [&](const ReservationSpec& r) { return r.pool == pool.spec.name; }))
             errors.push_back({pool.spec.where, pool.spec.path, fmt::format("takes its nodes from a reservation alone, and the scenario says of none how large it is, allowed: cluster.reservations: [{{pool: {}, nodes: N}}]", pool.spec.name)});
         for (std::size_t i = 0; i < pool.shapes.size(); ++i) out.parts.shapes[pool.first_shape + i].reserved_only = 1;
     }
@@ -127,7 +224,9 @@ void compile_costs(const Scenario& scenario, const std::vector<PoolDraft>& pools
     for (const CommitmentSpec& c : costs.commitments) commit(c, out, errors);
     for (const CloudQuotaSpec& q : scenario.cluster.quotas) limit(q, pools, out, errors);
     for (std::size_t c = 0; c < scenario.cluster.reservations.size(); ++c)
-        reserve(scenario.cluster.reservations[c], static_cast<std::int32_t>(c), pools, out, errors);
+        reserve(scenario.cluster.reservations[c], static_cast<std::int32_t>(c), scenario.cluster.cloud, pools, out, errors);
+    if (out.pools.size() > max_pools)
+        errors.push_back({{scenario.file, 0, 0}, "cluster.reservations", fmt::format("found {} pools, spot, reserved and on demand apart, allowed: at most {}", out.pools.size(), max_pools)});
     check_only_reserved(scenario, pools, out, errors);
     if (costs.volume_gib > 0) {
         CompiledCost volumes;

@@ -105,7 +105,7 @@ Result<PoolPrice> price_of(const PoolSpec& spec, const ClusterSpec& cluster, con
         return at(spec, "price_usd_per_hour",
                   "found no price and no region, allowed: a price in USD per hour, or cluster.region");
     if (const auto own = cluster.prices.find(cloud, type_name, place, capacity)) return PoolPrice{*own, cluster.price_file};
-    if (const std::vector<std::string> places = cluster.prices.places_of(type_name); !places.empty())
+    if (const std::vector<std::string> places = cluster.prices.places_of(type_name); cluster.prices.speaks_of(capacity) && !places.empty())
         return at(spec, "instance_type",
                   fmt::format("found no {} price of {} in '{}' in {}, which has it in {} (or give price_usd_per_hour)", to_string(capacity),
                               type_name, place, cluster.price_file, spoken_list(places)));

@@ -234,6 +234,9 @@ std::vector<StartStage> stages_of_facts(const Scenario& scenario, const Workload
     options.image_streamed = say.image == ImageDelivery::streamed;
     options.concurrency = say.concurrency;
     options.host_factor = say.host_factor;
+    options.dynamo_trace_s = say.dynamo_trace_s;
+    if (say.dynamo_trace_s && (options.enforce_eager || capacity.profile.generation != EngineGeneration::v1))
+        problems.push_back({say.where, say.path + ".dynamo_trace_s", "is of a compilation, which this server does not do (eager, or vLLM's V0), allowed: host_factor"});
     const auto facts = default_cold_start(capacity, options);
     if (!facts) {
         problems = facts.problems();

@@ -17,13 +17,15 @@ namespace windtunnel {
 struct CompiledPool {
     std::string name;
     std::string instance_type;           ///< "g6.xlarge", "g6.xlarge|g5.xlarge", "12 types"
-    std::string capacity_type;           ///< "on-demand" or "spot"
+    std::string capacity_type;           ///< "on-demand", "reserved" or "spot"
     std::int64_t nano_usd_per_hour = 0;  ///< of one node, the cheapest
     std::int64_t gpus_per_node = 0;
     std::int64_t minimum = 0, maximum = 0;  ///< nodes
     std::string price_source;               ///< where the price is from, and its date
-    /// Paid for all the time, used or not, at this price of one (the mean, where several reservations differ).
+    /// Paid for, used or not, at this price of one: all the time, or what of it a reservation lasts.
     std::int64_t committed_nodes = 0, committed_nano_usd_per_hour = 0;
+    bool reserved = false;                  ///< its nodes are a reservation's
+    std::optional<Tick> paid_from, paid_until;  ///< of a reservation, within the span; empty: the span's begin, its end
     bool by_karpenter = false;              ///< its maximum is the engine's room for it, no one's limit
 };
 

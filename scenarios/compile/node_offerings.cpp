@@ -142,7 +142,7 @@ void add_reserved(const KarpenterNodePool& pool, const ClusterSpec& cluster, std
     const std::size_t bought = offerings.size();
     bool any = false;
     for (std::size_t c = 0; c < cluster.reservations.size(); ++c) {
-        const CommitmentSpec& reservation = cluster.reservations[c];
+        const ReservationSpec& reservation = cluster.reservations[c];
         if (reservation.pool != pool.meta.name) continue;
         any = true;
         for (std::size_t i = 0; i < bought; ++i) {
@@ -205,7 +205,7 @@ std::vector<NodeOffering> karpenter_offerings(const KarpenterNodePool& pool, con
                 const std::string place = !zone.empty() ? zone : cluster.region;
                 const auto own = cluster.prices.find(cloud, type.name, place, capacity);
                 const auto price = own ? Result<std::int64_t>(*own / 1000) : instance_price(type, place, capacity);
-                if (!price || (!own && !cluster.prices.places_of(type.name).empty())) continue;
+                if (!price || (!own && cluster.prices.speaks_of(capacity) && !cluster.prices.places_of(type.name).empty())) continue;
                 NodeOffering offering{&type, zone, capacity, own ? *own : *price * 1000, 0, {}};
                 PoolSpec spec;
                 spec.name = pool.meta.name;

@@ -58,11 +58,25 @@ NodeGroup decode_node_group(Decoder& group, const ObjectMeta& meta, bool managed
     out.taints = decode_taint_list_or_map(group, "taints");
     out.availability_zones = group.texts("availabilityZones");
     out.max_pods = group.integer("maxPodsPerNode", 1, 1000).value_or(0);
+    // A group aimed at a reservation, or at a capacity block, has no nodes beyond it; open ones are used up first (eksctl
+    // documentation, 2025). How many nodes there are the scenario says (cluster.reservations).
+    if (group.has("capacityReservation")) {
+        Decoder reservation = group.child("capacityReservation");
+        out.only_reserved = reservation.has("capacityReservationTarget");
+        reservation.quiet({"capacityReservationTarget", "capacityReservationPreference"});
+        reservation.finish();
+    }
+    if (group.has("instanceMarketOptions")) {
+        Decoder market = group.child("instanceMarketOptions");
+        const auto block = market.choice<bool>("marketType", {{"capacity-block", true}});
+        out.only_reserved = out.only_reserved || block.value_or(false);
+        market.finish();
+    }
     group.harmless({"amiFamily", "ami", "volumeSize", "volumeType", "volumeIOPS", "volumeThroughput", "volumeEncrypted", "volumeName",
                     "iam", "ssh", "tags", "privateNetworking", "securityGroups", "subnets", "preBootstrapCommands",
                     "overrideBootstrapCommand", "additionalVolumes", "disableIMDSv1", "disablePodIMDS", "ebsOptimized", "launchTemplate",
                     "updateConfig", "bottlerocket", "asgMetricsCollection", "propagateASGTags", "instancePrefix", "instanceName",
-                    "enableDetailedMonitoring", "efaEnabled", "placement", "capacityReservation", "targetGroupARNs", "classicLoadBalancerNames",
+                    "enableDetailedMonitoring", "efaEnabled", "placement", "targetGroupARNs", "classicLoadBalancerNames",
                     "containerRuntime", "nodeRepairConfig", "releaseVersion"});
     group.unsupported({"kubeletExtraConfig", "cpuCredits", "clusterDNS"}, "settings of the kubelet and of burstable machines");
     group.finish();

@@ -27,17 +27,18 @@ struct PriceRow {
 struct PriceList {
     std::string source;  ///< a file's name and format, or what the catalogue says
     std::vector<PriceRow> rows;
+    bool offers_commitments = false;  ///< its committed prices are what could be had, not what is paid
     Problems warnings;   ///< parts of GPUs, spot dearer than on demand, memories that cannot be
 };
 
 /// The catalogue that travels in the program.
 [[nodiscard]] PriceList catalogue_prices();
 
-/// Reads a price list; formats are recognised by content:
-/// SkyPilot's catalogue (CSV with InstanceType, Price, SpotPrice, Region; Cloud by choice), Karpenter's initial prices
-/// (JSON: prices.REGION.on_demand|spot.TYPE), Azure's retail prices (JSON: Items), a FOCUS 1.x export (CSV: ListUnitPrice),
-/// and a list of one's own: CSV with instance_type, region, price_usd_per_hour and by choice cloud, zone,
-/// spot_usd_per_hour, committed_usd_per_hour, gpu, gpus, vcpus, memory_gib, date. Also .gz and .zst.
+/// Reads a price list; formats are recognised by content (price_readers.hpp): SkyPilot's catalogues, Karpenter's initial prices
+/// (JSON, Go), AWS's price list (bulk JSON and CSV, GetProducts) and spot price history, Azure's retail prices, FOCUS exports,
+/// ec2instances.info, Lambda's API, and a list of one's own: CSV, or JSON records, with instance_type, region,
+/// price_usd_per_hour and by choice cloud, zone, spot_usd_per_hour, committed_usd_per_hour, gpu, gpus, vcpus, memory_gib, date.
+/// Also .gz and .zst.
 [[nodiscard]] Result<PriceList> read_price_list(const std::filesystem::path& file);
 [[nodiscard]] Result<PriceList> read_price_list(std::istream& in, const std::string& name);
 
@@ -62,11 +63,14 @@ public:
                                                    CapacityType capacity) const;
     /// A row that says what the machine is: whole GPUs of a known kind (or none), CPU and memory. nullptr without one.
     [[nodiscard]] const PriceRow* described(const std::string& instance_type) const;
+    /// Whether the list has prices of machines bought so: one of on-demand prices alone says nothing of spot.
+    [[nodiscard]] bool speaks_of(CapacityType capacity) const { return capacity == CapacityType::spot ? m_has_spot : m_has_on_demand; }
     /// Whether the list has the type at all, and where.
     [[nodiscard]] std::vector<std::string> places_of(const std::string& instance_type) const;
 
 private:
     std::map<std::pair<std::string, std::string>, PriceRow> m_prices;  ///< folded type, place
+    bool m_has_spot = false, m_has_on_demand = false;
 };
 
 [[nodiscard]] std::string price_table(const std::vector<PriceRow>& rows, const PriceList& list, std::size_t limit);

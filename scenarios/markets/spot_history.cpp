@@ -3,6 +3,7 @@
 #include "models/time.hpp"
 #include "scenarios/documents/text_input.hpp"
 #include "scenarios/markets/spot_history_json.hpp"
+#include "scenarios/traces/trace_formats.hpp"
 #include "scenarios/traces/trace_time.hpp"
 
 #include <fmt/format.h>
@@ -15,8 +16,21 @@ namespace windtunnel {
 namespace {
 
 constexpr const char* known_formats =
-    "ms,add|remove,node; date, time, nodes; a log of created instances; JSON arrays of availability; "
-    "SpotPriceHistory; a GCP preemption study";
+    "ms,add|remove,node; date, time, nodes; a table timestamp,nodes or of spot prices; a log of created instances; JSON arrays of "
+    "availability; SpotPriceHistory; a GCP preemption study";
+
+/// What rows of nodes that come and go call it: 1 came, -1 taken by the cloud, -2 stopped by its owner; 0 = none of them.
+int change_named(std::string_view word) {
+    std::string name;
+    for (const char c : word) name += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    for (const char* came : {"add", "added", "create", "created", "start", "started", "launch", "launched"})
+        if (name == came) return 1;
+    for (const char* taken : {"remove", "removed", "preempt", "preempted", "interrupt", "interrupted", "evict", "evicted", "reclaim", "reclaimed"})
+        if (name == taken) return -1;
+    for (const char* stopped : {"stop", "stopped", "delete", "deleted", "terminate", "terminated"})
+        if (name == stopped) return -2;
+    return 0;
+}
 
 std::vector<std::string_view> fields_of(std::string_view line) {
     std::vector<std::string_view> out;
@@ -47,6 +61,8 @@ public:
                 // A header of words stands before the first row at most once.
                 if (!m_header && line.find_first_of("0123456789") == std::string_view::npos) {
                     m_header = true;
+                    m_time_column = normalised_column(fields_of(line).front());
+                    m_clock.column = m_time_column;
                     continue;
                 }
                 wrong(fmt::format("found \"{}\", allowed: {}", line.substr(0, 60), known_formats));
@@ -77,7 +93,7 @@ private:
         }
         const auto fields = fields_of(line);
         std::int64_t number = 0;
-        if (fields.size() == 3 && (fields[1] == "add" || fields[1] == "remove")) {
+        if (fields.size() == 3 && change_named(fields[1]) != 0) {
             m_out.format = SpotFormat::node_events;
             return true;
         }
@@ -115,17 +131,21 @@ private:
 
     bool node_event(std::string_view line) {
         const auto fields = fields_of(line);
+        const int change = fields.size() == 3 ? change_named(fields[1]) : 0;
         std::int64_t ms = 0;
-        if (fields.size() != 3 || !read_integer(fields[0], ms) || ms < 0 ||
-            (fields[1] != "add" && fields[1] != "remove") || fields[2].empty())
+        if (change == 0 || fields[2].empty() || !event_time(fields[0], ms))
             return wrong(
-                fmt::format("found \"{}\", allowed: milliseconds of at least 0, add or remove, a node's name",
+                fmt::format("found \"{}\", allowed: milliseconds of at least 0 (or a date with a time of day), add or remove (or "
+                            "created, preempted, deleted), a node's name",
                             line.substr(0, 60)));
+        if (m_rows == 1 && m_time_column.empty() && ms >= 1'000'000'000 && ms < 4'102'444'800)
+            return wrong(fmt::format("begins at {}, which may be milliseconds from a start or seconds since 1970, allowed: a header "
+                                     "that says which, \"ms,event,node\" or \"time_s,event,node\"", fields[0]));
         if (!advance(ms)) return false;
         m_out.names_nodes = true;
         SpotMarketRecord& m = market("", "");
         const std::string node(fields[2]);
-        if (fields[1] == "add") {
+        if (change > 0) {
             const auto [at, added] = m_live.try_emplace(node, 0);
             if (!added)
                 return wrong(
@@ -136,9 +156,16 @@ private:
         const auto at = m_live.find(node);
         if (at == m_live.end())
             return wrong(fmt::format("removes {}, which is not there, allowed: remove after add", node));
-        m.changes.push_back({m_now - m_start, -1, at->second, true});
+        m.changes.push_back({m_now - m_start, -1, at->second, change == -1});
         m_live.erase(at);
         return true;
+    }
+    /// Without a header, and under "ms", numbers are milliseconds.
+    bool event_time(std::string_view text, std::int64_t& ms) {
+        if (m_time_column.empty() && read_integer(text, ms)) return ms >= 0;
+        const auto at = m_clock.ms_of(text);
+        ms = at.value_or(-1);
+        return at && *at >= 0;
     }
 
     bool node_count(std::string_view line) {
@@ -213,7 +240,8 @@ private:
 
     Result<SpotHistory> finish() {
         m_out.span_ms = m_now - m_start;
-        if (m_out.format != SpotFormat::node_events) m_out.start_unix_ms = m_start;
+        // Numbers of so many milliseconds are a date.
+        if (m_out.format != SpotFormat::node_events || m_start > 100'000'000'000) m_out.start_unix_ms = m_start;
         for (SpotMarketRecord& m : m_out.markets) m.to_ms = m_out.span_ms;
         return std::move(m_out);
     }
@@ -229,6 +257,8 @@ private:
     TimestampParser m_parser;
     std::int64_t m_rows = 0, m_now = 0, m_start = 0;
     bool m_has_time = false, m_header = false;
+    std::string m_time_column;
+    SpotClock m_clock;
 };
 
 }  // namespace
@@ -299,6 +329,7 @@ Result<SpotHistory> read_spot_history(std::istream& in, const std::string& name,
         if (!bytes.error().empty()) return Problem{{name, 0, 0}, "", bytes.error()};
         return within_reach(read_spot_json(document, name, options), name);
     }
+    if (is_spot_table(start.substr(0, start.find('\n')))) return within_reach(read_spot_table(text, name, options), name);
     return within_reach(LineReader(text, name).read(), name);
 }
 

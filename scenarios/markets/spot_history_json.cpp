@@ -114,9 +114,10 @@ private:
         std::vector<std::int64_t> values;
         for (std::size_t i = 0; i < samples.size(); ++i) {
             const Json& v = samples[i];
-            const double number = v.is_boolean()  ? (v.get<bool>() ? 1 : 0)
-                                  : v.is_number() ? v.get<double>()
-                                                  : -1;
+            const double number = v.is_boolean()              ? (v.get<bool>() ? 1 : 0)
+                                  : v.is_number()             ? v.get<double>()
+                                  : v == "0" || v == "1"      ? (v == "1" ? 1 : 0)
+                                                              : -1;
             if (number < 0 || number != std::floor(number) || number > 1e6)
                 return wrong(fmt::format("{}[{}]", path, i),
                              fmt::format("found {}, allowed: a number of nodes, or 0 and 1", v.dump()));
@@ -192,23 +193,16 @@ private:
 };
 
 bool read_time(const Json& entry, const char* key, std::int64_t& ms) {
-    Instant at;
-    TimestampParser parser;
-    if (!entry.contains(key) || !entry[key].is_string() || !parser.parse(entry[key].get<std::string>(), at))
-        return false;
-    ms = at.seconds * 1000 + at.ticks / ticks_per_millisecond;
-    return true;
+    if (!entry.contains(key) || !(entry[key].is_string() || entry[key].is_number())) return false;
+    const auto at = SpotClock{"timestamp"}.ms_of(entry[key].is_string() ? entry[key].get<std::string>() : entry[key].dump());
+    ms = at.value_or(0);
+    return at.has_value();
 }
 
-/// What `aws ec2 describe-spot-price-history` prints, in any order: its prices are text, and the entry that
-/// holds at the window's start is older than the window.
-Result<SpotHistory> read_price_history(const Json& entries, const std::string& name) {
-    SpotHistory out;
-    out.format = SpotFormat::price_history;
-    std::map<std::pair<std::string, std::string>, std::vector<SpotPricePoint>> series;
-    std::set<std::string> products;
+/// What `aws ec2 describe-spot-price-history` prints: its prices are text, and the entry that holds at the window's
+/// start is older than the window.
+Problems add_prices(const Json& entries, const std::string& name, SpotPriceSeries& out) {
     std::size_t number = 0;
-    std::int64_t last = INT64_MIN, first = INT64_MAX;
     for (const Json& entry : entries) {
         const std::string path = fmt::format("SpotPriceHistory[{}]", number++);
         const auto wrong = [&](const std::string& key, const std::string& allowed) {
@@ -218,39 +212,30 @@ Result<SpotHistory> read_price_history(const Json& entries, const std::string& n
                 fmt::format("found {}, allowed: {}",
                             entry.is_object() && entry.contains(key) ? entry[key].dump() : "none", allowed)};
         };
-        SpotPricePoint point;
-        if (!entry.is_object() || !read_time(entry, "Timestamp", point.at_ms))
-            return wrong("Timestamp", "a time such as 2020-02-20T22:06:16.000Z");
+        std::int64_t at_ms = 0;
+        if (!entry.is_object() || !read_time(entry, "Timestamp", at_ms)) return {wrong("Timestamp", spot_clock_allowed)};
         const Json price = entry.value("SpotPrice", Json());
         const auto nano = parse_nano_usd(price.is_string()   ? price.get<std::string>()
                                          : price.is_number() ? price.dump()
                                                              : "");
-        if (!nano || *nano < 0) return wrong("SpotPrice", "USD per hour");
-        point.nano_usd_per_hour = *nano;
+        if (!nano || *nano < 0) return {wrong("SpotPrice", "USD per hour")};
         const auto text = [&](const char* key) {
             return entry.contains(key) && entry[key].is_string() ? entry[key].get<std::string>() : "";
         };
-        products.insert(text("ProductDescription"));
-        series[{text("InstanceType"), text("AvailabilityZone")}].push_back(point);
-        last = std::max(last, point.at_ms);
-        first = std::min(first, point.at_ms);
+        out.add(text("InstanceType"), text("AvailabilityZone"), text("ProductDescription"), at_ms, *nano);
     }
-    if (series.empty())
-        return Problem{{name, 0, 0}, "SpotPriceHistory", "found no prices, allowed: at least one"};
-    if (products.size() > 1)
-        return Problem{{name, 0, 0},
-                       "SpotPriceHistory",
-                       "mixes products, of which each has its own price, allowed: one ProductDescription "
-                       "(--product-descriptions Linux/UNIX)"};
-    out.start_unix_ms = first;
-    out.span_ms = last - first;
-    for (auto& [market, points] : series) {
-        std::stable_sort(points.begin(), points.end(),
-                         [](const SpotPricePoint& a, const SpotPricePoint& b) { return a.at_ms < b.at_ms; });
-        for (SpotPricePoint& p : points) p.at_ms -= first;
-        out.prices.push_back({market.first, market.second, std::move(points)});
-    }
-    return out;
+    return {};
+}
+
+/// One document, an array of pages, or of entries.
+bool is_price_page(const Json& root) { return root.is_object() && root.contains("SpotPriceHistory") && root["SpotPriceHistory"].is_array(); }
+bool is_price_entry(const Json& root) { return root.is_object() && root.contains("SpotPrice") && root.contains("Timestamp"); }
+
+Result<SpotHistory> read_price_history(const Json& parts, const std::string& name) {
+    SpotPriceSeries series;
+    for (const Json& part : parts)
+        if (const Problems problems = add_prices(is_price_page(part) ? part["SpotPriceHistory"] : Json::array({part}), name, series); !problems.empty()) return problems;
+    return series.finish(name);
 }
 
 /// VM name -> instance data, lifetime, and what ended it: the cloud, or its owner.
@@ -303,21 +288,62 @@ Result<SpotHistory> read_lifetimes(const Json& root, const std::string& name) {
 
 Result<SpotHistory> read_spot_json(const std::string& document, const std::string& name,
                                    const SpotReadOptions& options) {
-    const Json root = Json::parse(document, nullptr, false);
-    if (root.is_discarded()) return Problem{{name, 0, 0}, "", "is no JSON, allowed: a spot history"};
+    Json root = Json::parse(document, nullptr, false);
+    if (root.is_discarded()) {  // a document a line
+        Json lines = Json::array();
+        for (std::size_t at = 0; at < document.size();) {
+            const std::size_t end = std::min(document.find('\n', at), document.size());
+            const std::string line = document.substr(at, end - at);
+            at = end + 1;
+            if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+            lines.push_back(Json::parse(line, nullptr, false));
+            if (lines.back().is_discarded()) return Problem{{name, static_cast<std::int32_t>(lines.size()), 0}, "", "is no JSON, allowed: a spot history"};
+        }
+        root = std::move(lines);
+    }
     if (root.is_object()) {
-        if (root.contains("SpotPriceHistory")) return read_price_history(root["SpotPriceHistory"], name);
+        if (is_price_page(root)) {
+            SpotPriceSeries series;
+            if (const Problems problems = add_prices(root["SpotPriceHistory"], name, series); !problems.empty()) return problems;
+            return series.finish(name);
+        }
         if (root.contains("spot_advisor"))
             return Problem{{name, 0, 0},
                            "spot_advisor",
                            "holds interruption bands and no history, allowed: a recorded market"};
         if (!root.empty() && root.front().is_object() && root.front().contains("time_in_sec"))
             return read_lifetimes(root, name);
-    } else if (root.is_array() && !root.empty() && root.front().is_object() &&
-               root.front().contains("SpotPrice")) {
+    } else if (root.is_array() && !root.empty() && std::all_of(root.begin(), root.end(), [](const Json& part) { return is_price_page(part) || is_price_entry(part); })) {
         return read_price_history(root, name);
     }
     return AvailabilityReader(root, name, options).read();
+}
+
+void SpotPriceSeries::add(const std::string& type, const std::string& zone, const std::string& product, std::int64_t at_ms, std::int64_t nano_usd_per_hour) {
+    m_products.insert(product);
+    m_series[{type, zone}].push_back({at_ms, nano_usd_per_hour});
+    m_first = std::min(m_first, at_ms);
+    m_last = std::max(m_last, at_ms);
+}
+
+Result<SpotHistory> SpotPriceSeries::finish(const std::string& name) {
+    if (m_series.empty()) return Problem{{name, 0, 0}, "SpotPriceHistory", "found no prices, allowed: at least one"};
+    if (m_products.size() > 1)
+        return Problem{{name, 0, 0},
+                       "SpotPriceHistory",
+                       "mixes products, of which each has its own price, allowed: one ProductDescription "
+                       "(--product-descriptions Linux/UNIX)"};
+    SpotHistory out;
+    out.format = SpotFormat::price_history;
+    out.start_unix_ms = m_first;
+    out.span_ms = m_last - m_first;
+    for (auto& [market, points] : m_series) {
+        std::stable_sort(points.begin(), points.end(),
+                         [](const SpotPricePoint& a, const SpotPricePoint& b) { return a.at_ms < b.at_ms; });
+        for (SpotPricePoint& p : points) p.at_ms -= m_first;
+        out.prices.push_back({market.first, market.second, std::move(points)});
+    }
+    return out;
 }
 
 }  // namespace windtunnel

@@ -435,7 +435,7 @@ std::string normalised_column(std::string_view name) {
 }
 
 bool split_csv_record(TextInput& text, std::string_view line, std::vector<std::string>& fields,
-                      std::string& error) {
+                      std::string& error, char separator) {
     struct Record {
         std::vector<std::string>& fields;
         bool complete = false;
@@ -443,6 +443,7 @@ bool split_csv_record(TextInput& text, std::string_view line, std::vector<std::s
     fields.clear();
     csv_parser parser;
     if (csv_init(&parser, CSV_STRICT | CSV_STRICT_FINI) != 0) return false;
+    csv_set_delim(&parser, static_cast<unsigned char>(separator));
     const auto on_field = [](void* bytes, std::size_t n, void* to) {
         static_cast<Record*>(to)->fields.emplace_back(static_cast<const char*>(bytes), n);
     };

@@ -31,6 +31,6 @@ namespace windtunnel {
 /// The fields of one CSV record (RFC 4180) that begins with `line`; takes further lines while a quote is
 /// open. False, with what is wrong in `error`, where a quote is misplaced or never closed.
 [[nodiscard]] bool split_csv_record(TextInput& text, std::string_view line, std::vector<std::string>& fields,
-                                    std::string& error);
+                                    std::string& error, char separator = ',');
 
 }  // namespace windtunnel

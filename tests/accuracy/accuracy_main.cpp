@@ -35,22 +35,29 @@ void fill(const std::string& path, const std::string& tables) {
 int run(int argc, char** argv) {
     CLI::App app("Compares predictions with everything that was measured");
     std::string data = "../shared/data", html, markdown;
-    bool rows = false;
-    app.add_option("--data", data, "folder with measured/");
+    bool rows = false, only_starts = false;
+    app.add_option("--data", data, "folder with measured/ and coldstart/");
     app.add_option("--html", html, "the page to write");
     app.add_option("--markdown", markdown, "a page whose tables are replaced");
     app.add_flag("--rows", rows, "prints every number");
+    app.add_flag("--cold-starts", only_starts, "the starts of servers alone");
     CLI11_PARSE(app, argc, argv);
-    if (!std::filesystem::exists(data + "/measured")) {
+    const bool runs = std::filesystem::exists(data + "/measured"), starts = std::filesystem::exists(data + "/coldstart");
+    if (!runs && !starts) {
         fmt::print(stderr, "skipped: no measurements under {}\n", data);
         return 0;
     }
-    std::vector<MeasuredCase> cases = closed_loop_cases(data);
-    for (auto& c : open_loop_cases(data)) cases.push_back(std::move(c));
-    for (auto& c : per_request_cases(data)) cases.push_back(std::move(c));
     std::vector<std::string> problems;
-    std::vector<Comparison> all = compare(cases, problems);
-    for (Comparison& c : compare_kv_capacity(data, problems)) all.push_back(std::move(c));
+    std::vector<Comparison> all;
+    if (runs && !only_starts) {
+        std::vector<MeasuredCase> cases = closed_loop_cases(data);
+        for (auto& c : open_loop_cases(data)) cases.push_back(std::move(c));
+        for (auto& c : per_request_cases(data)) cases.push_back(std::move(c));
+        all = compare(cases, problems);
+        for (Comparison& c : compare_kv_capacity(data, problems)) all.push_back(std::move(c));
+    }
+    std::vector<std::string> unknown;
+    for (Comparison& c : compare_cold_starts(data, unknown)) all.push_back(std::move(c));
     if (rows)
         for (const Comparison& c : all)
             fmt::print("{} | {} | {} {:.2f} {:.2f} {:+.1f}% {}\n", c.group, c.id, c.metric, c.measured,
@@ -59,7 +66,8 @@ int run(int argc, char** argv) {
         for (const ErrorSummary& s : summaries(all, by))
             fmt::print("{:40} {:10} {:4} runs, median error {:5.1f} % ({:+.1f}), 90th percentile {:.1f} %\n",
                        s.name, s.metric, s.count, s.median_absolute, s.median, s.p90_absolute);
-    for (const std::string& p : problems) fmt::print(stderr, "not predicted: {}\n", p);
+    for (const std::vector<std::string>* left : {&problems, &unknown})
+        for (const std::string& p : *left) fmt::print(stderr, "not predicted: {}\n", p);
     if (!html.empty()) {
         write(html, accuracy_page(all, problems));
         fmt::print("The page, for a browser: {}\n", html);

@@ -27,6 +27,11 @@ struct Comparison {
 [[nodiscard]] std::vector<Comparison> compare_kv_capacity(const std::filesystem::path& data,
                                                           std::vector<std::string>& problems);
 
+/// Measured stages of starts (`data`/coldstart) beside default_cold_start's: weights by storage and loader, the engine's
+/// stages as shipped and with the host known by its trace. The rates were fitted to the loads that are public.
+[[nodiscard]] std::vector<Comparison> compare_cold_starts(const std::filesystem::path& data,
+                                                          std::vector<std::string>& problems);
+
 /// How far off a set of comparisons of one metric is, in percent.
 struct ErrorSummary {
     std::string name, metric;

@@ -14,14 +14,14 @@ using namespace windtunnel;
 namespace {
 
 KvCapacity capacity(const std::string& model, const std::string& gpu, const std::string& version, int tp = 1,
-                    const std::string& dtype = "auto") {
+                    const std::string& dtype = "auto", int max_model_len = 8192) {
     KvRequest request;
     request.model = model;
     request.gpu = gpu;
     request.vllm_version = version;
     request.tensor_parallel = tp;
     request.dtype = dtype;
-    request.max_model_len = 8192;
+    request.max_model_len = max_model_len;
     const auto answer = kv_capacity(request);
     REQUIRE(answer);
     return *answer;
@@ -273,6 +273,51 @@ TEST_CASE("cold start: a rate fitted to all but one measured load of its kind sa
     CHECK(in_sample.back() < 0.20);
     CHECK(held_out[held_out.size() / 2] < 0.10);
     CHECK(held_out.back() < 0.30);
+}
+
+TEST_CASE("cold start: a host known by its trace of the model says the rest of its engine start") {
+    const KvCapacity c = capacity("meta-llama/Llama-3.1-8B-Instruct", "a100-sxm-40gb", "0.9.1");
+    ColdStartOptions options;
+    options.new_node = false;
+    const auto plain = start(c, options);
+    // Twice the facts' trace is twice their host: its own work takes twice as long, and graphs, which the GPU runs too, half again.
+    options.dynamo_trace_s = 2 * seconds_of(plain, "dynamo_trace");
+    const auto slow = start(c, options);
+    CHECK(seconds_of(slow, "dynamo_trace") == Approx(*options.dynamo_trace_s));
+    CHECK(seconds_of(slow, "compile") == Approx(2 * seconds_of(plain, "compile")));
+    CHECK(seconds_of(slow, "graph_capture") == Approx(1.5 * seconds_of(plain, "graph_capture")));
+    CHECK(seconds_of(slow, "weights_load") == Approx(seconds_of(plain, "weights_load")));
+
+    const std::filesystem::path folder = shared_data_file("coldstart");
+    if (folder.empty()) {
+        WARN("no measured starts at hand: skipped");
+        return;
+    }
+    // Logs of V1 that say their trace: from the profile run to the last graph. (Compiled models without a time of it found
+    // the cache.) Not among them: kv091, whose time holds a multimodal encoder's, and kv095, a start of 4.5 s.
+    struct Log {
+        const char *name, *model, *version;
+    };
+    constexpr Log logs[] = {{"kv085", "meta-llama/Llama-3.1-8B-Instruct", "0.10.1"}, {"kv098", "Qwen/Qwen2.5-1.5B-Instruct", "0.8.3"}, {"kv096", "facebook/opt-125m", "0.8.5"},
+                            {"kv081", "Qwen/Qwen3-8B", "0.9.1"},                       {"kv097", "Qwen/Qwen2.5-7B-Instruct", "0.8.4"},   {"kv031", "Qwen/Qwen2.5-32B-Instruct", "0.8.3"},
+                            {"kv030", "meta-llama/Llama-3.2-3B-Instruct", "0.8.3"}};
+    std::vector<double> off;
+    const nlohmann::json rows = read_json(folder / "cold_start_measured.json");
+    for (const Log& log : logs)
+        for (const nlohmann::json& row : rows.at("cold_start")) {
+            if (row.value("case", "") != log.name) continue;
+            ColdStartOptions of_log;
+            of_log.storage = WeightStorage::page_cache;
+            of_log.compile_cached = !row.contains("compile_s");
+            of_log.dynamo_trace_s = row.at("dynamo_s").get<double>();
+            const auto stages = start(capacity(log.model, "h200-sxm-141gb", log.version, 1, "auto", 2048), of_log);
+            double predicted = 0;
+            for (const char* name : {"profile_run", "dynamo_trace", "compile", "graph_capture"}) predicted += seconds_of(stages, name);
+            INFO(log.name << ": predicted " << predicted << " s, measured " << row.at("init_engine_s"));
+            off.push_back(std::abs(predicted / row.at("init_engine_s").get<double>() - 1));
+            CHECK(off.back() < 0.15);
+        }
+    CHECK(off.size() == 7);
 }
 
 TEST_CASE("cold start: the shipped engine stages scaled by other hosts' logs say each log within two thirds") {

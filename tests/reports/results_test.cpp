@@ -306,6 +306,15 @@ TEST_CASE("cost: what is reserved and not used is a part of its own") {
         if (r.pool == "od") (r.use == "unused" ? unused : busy) += r.micro_usd;
     CHECK(busy == 250'000);
     CHECK(unused == 750'000);
+    // A reservation that lasts half of the hour costs half of it, whatever nodes in it would cost on demand.
+    s.pools[0].reserved = true;
+    s.pools[0].paid_from = seconds(900);
+    s.pools[0].paid_until = seconds(2700);
+    o.tally.pools[0].covered = o.tally.pools[0].covered_price = TimeIntegral{};
+    const RunResults half = run_of(s, {o});
+    CHECK(half.trials[0].pools[0].micro_usd == 500'000);
+    CHECK(half.trials[0].pools[0].unused_micro_usd == 250'000);
+    CHECK(cost_breakdown(half).micro_usd() == half.trials[0].micro_usd());
 }
 
 TEST_CASE("spot: the results say how much was spot, what was taken and for how long on demand stood in for it") {

@@ -1,152 +1,12 @@
 // Node pools as manifests describe them, compiled and run: Karpenter's NodePools, eksctl, GKE, AKS, Cluster API.
-#include "scenarios/compile/compile.hpp"
-#include "scenarios/compile/workload_source.hpp"
-#include "sim/laws.hpp"
-#include "sim/run_trial.hpp"
+#include "tests/support/node_pools_lab.hpp"
 
-#include <catch2/catch.hpp>
-#include <algorithm>
-#include <filesystem>
-#include <fstream>
+#include <map>
 #include <set>
-#include <sstream>
-#include <unistd.h>
 
 using namespace windtunnel;
+using namespace windtunnel::lab;
 using Catch::Matchers::Contains;
-
-namespace {
-
-namespace fs = std::filesystem;
-
-/// A vLLM server as the tutorials deploy it: one GPU, an 8B model.
-std::string deployment(const std::string& pod_spec = "", const std::string& replicas = "1") {
-    return R"yaml(---
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: chat}
-spec:
-  replicas: )yaml" +
-           replicas + R"yaml(
-  selector: {matchLabels: {app: chat}}
-  template:
-    metadata: {labels: {app: chat}}
-    spec:
-)yaml" + pod_spec +
-           R"yaml(      containers:
-      - name: vllm
-        image: vllm/vllm-openai:v0.8.5
-        args: [--model, meta-llama/Llama-3.1-8B-Instruct, --max-model-len, "8192"]
-        resources: {requests: {cpu: "2", memory: 10Gi}, limits: {nvidia.com/gpu: "1"}}
-)yaml";
-}
-
-const std::string node_class = R"yaml(---
-apiVersion: karpenter.k8s.aws/v1
-kind: EC2NodeClass
-metadata: {name: default}
-spec:
-  amiSelectorTerms: [{alias: al2023@latest}]
-  role: KarpenterNodeRole-demo
-  subnetSelectorTerms: [{tags: {karpenter.sh/discovery: demo}}]
-  securityGroupSelectorTerms: [{tags: {karpenter.sh/discovery: demo}}]
-)yaml";
-
-/// As in Karpenter's documentation, for GPUs.
-std::string node_pool(const std::string& requirements, const std::string& rest = "", const std::string& name = "gpu", const std::string& node_spec = "") {
-    return R"yaml(---
-apiVersion: karpenter.sh/v1
-kind: NodePool
-metadata: {name: )yaml" + name +
-           R"yaml(}
-spec:
-  template:
-    spec:
-      nodeClassRef: {group: karpenter.k8s.aws, kind: EC2NodeClass, name: default}
-      requirements:
-      - {key: kubernetes.io/arch, operator: In, values: [amd64]}
-      - {key: kubernetes.io/os, operator: In, values: [linux]}
-)yaml" + requirements +
-           node_spec + rest;
-}
-const std::string on_demand = "      - {key: karpenter.sh/capacity-type, operator: In, values: [on-demand]}\n";
-const std::string both = "      - {key: karpenter.sh/capacity-type, operator: In, values: [spot, on-demand]}\n";
-const std::string g_five_up =
-    "      - {key: karpenter.k8s.aws/instance-category, operator: In, values: [g]}\n"
-    "      - {key: karpenter.k8s.aws/instance-generation, operator: Gt, values: [\"4\"]}\n";
-
-struct Compiled {
-    Problems errors;
-    CompiledScenario scenario;
-    std::vector<PoolSpec> pools;
-    std::shared_ptr<const Trace> trace;
-    TrialOutcome outcome;
-    std::vector<std::string> broken;
-};
-
-/// Compiles manifests with a scenario around them and runs a trial.
-Compiled run(const std::string& manifests, const std::string& scenario_lines = "  cloud: aws\n  region: us-east-1\n", const std::string& more = "", const char* extension = "yaml", const std::string& extra = "") {
-    static int number = 0;
-    const fs::path folder = fs::temp_directory_path() / ("windtunnel_pools_" + std::to_string(::getpid()) + "_" + std::to_string(number++));
-    fs::create_directories(folder / "k8s");
-    std::ofstream(folder / "k8s" / (std::string("all.") + extension)) << manifests;
-    if (!extra.empty()) std::ofstream(folder / "k8s" / "more.yaml") << extra;
-    std::ofstream(folder / "scenario.yaml") << "apiVersion: windtunnel/v1\nkind: Scenario\nname: pools\nmanifests: [k8s/]\n"
-                                               "workload:\n  synthetic: {preset: azure-conv-2023, rate_rps: 0.2, duration_s: 1800}\n  on_no_endpoints: hold\n"
-                                               "  cold_start: [{name: load, median_s: 60}]\ncluster:\n"
-                                            << scenario_lines << more;
-    ScenarioInputs inputs;
-    inputs.scenario_file = (folder / "scenario.yaml").string();
-    std::istringstream nothing;
-    Compiled out;
-    auto scenario = read_scenario(inputs, nothing);
-    fs::remove_all(folder);
-    if (!scenario) {
-        out.errors = scenario.problems();
-        return out;
-    }
-    out.pools = scenario->cluster.pools;
-    auto source = WorkloadSource::make(*scenario, 1);
-    REQUIRE(source);
-    auto compiled = compile_scenario(*scenario, *source);
-    if (!compiled) {
-        out.errors = compiled.problems();
-        return out;
-    }
-    out.scenario = std::move(*compiled);
-    out.trace = source->trial(0);
-    for (std::uint32_t growth = 1; growth < 4096; growth *= 4) {
-        const BlueprintBlock block = build(out.scenario.parts, growth);
-        TrialArena arena;
-        out.outcome = run_trial(block.blueprint(), out.trace->view(), {1, 0}, arena);
-        if (out.outcome.tally.status == TrialStatus::outgrew_arena) continue;
-        out.broken = broken_laws(block.blueprint(), out.outcome);
-        break;
-    }
-    return out;
-}
-
-std::string lines(const Problems& problems) {
-    std::string out;
-    for (const Problem& p : problems) out += to_string(p) + "\n";
-    return out;
-}
-
-Compiled good(const std::string& manifests, const std::string& scenario_lines = "  cloud: aws\n  region: us-east-1\n", const std::string& more = "", const char* extension = "yaml", const std::string& extra = "") {
-    Compiled out = run(manifests, scenario_lines, more, extension, extra);
-    INFO(lines(out.errors));
-    REQUIRE(out.errors.empty());
-    CHECK(out.broken == std::vector<std::string>{});
-    return out;
-}
-
-const PoolSpec& pool_named(const Compiled& c, const std::string& name) {
-    const auto found = std::find_if(c.pools.begin(), c.pools.end(), [&](const PoolSpec& p) { return p.name == name; });
-    REQUIRE(found != c.pools.end());
-    return *found;
-}
-
-}  // namespace
 
 TEST_CASE("karpenter: a documented NodePool and a vLLM Deployment run, on the cheapest machine that holds the pod") {
     const Compiled c = good(node_class + node_pool(on_demand + g_five_up) + deployment());
@@ -218,19 +78,55 @@ TEST_CASE("karpenter: reserved capacity is an offering of its own, used first; b
     REQUIRE(c.scenario.parts.shapes.size() == 2);
     const ShapePlan& shape = c.scenario.parts.shapes[c.scenario.parts.shapes[0].reserved > 0 ? 0 : 1];
     CHECK((shape.reserved == 2 && shape.reserved_only == 1 && shape.kind == OfferingKind::reserved));
-    CHECK(c.outcome.tally.pools[0].nodes.value == 4);
-    CHECK(c.outcome.tally.pools[0].covered.value == 2);
-    // Reserved alone: two nodes and no more. Pods that select the label have no others either.
+    const auto by_row = [&] {
+        std::map<std::string, std::int64_t> out;
+        for (std::size_t p = 0; p < c.scenario.pools.size(); ++p) out[c.scenario.pools[p].capacity_type] += c.outcome.tally.pools[p].nodes.value;
+        return out;
+    };
+    using Rows = std::map<std::string, std::int64_t>;
+    CHECK(by_row() == Rows{{"on-demand", 2}, {"reserved", 2}});
+    // Reserved alone: two nodes and no more, in one row. Pods that select the label have no others either.
     c = good(pool("reserved") + deployment(), reserved, scaling);
-    CHECK(c.outcome.tally.pools[0].nodes.value == 2);
+    CHECK(by_row() == Rows{{"reserved", 2}});
     c = good(pool("reserved, on-demand") + deployment("      nodeSelector: {karpenter.sh/capacity-type: reserved}\n"), reserved, scaling);
-    CHECK(c.outcome.tally.pools[0].nodes.value == 2);
+    CHECK(by_row()["reserved"] == 2);
+    CHECK(by_row()["on-demand"] == 0);
     // A pool that does not ask for it launches on demand, into the reservation where that has room.
     c = good(pool("on-demand") + deployment(), reserved, scaling);
-    CHECK(c.outcome.tally.pools[0].nodes.value == 4);
-    CHECK(c.outcome.tally.pools[0].covered.value == 2);
+    CHECK(by_row() == Rows{{"on-demand", 2}, {"reserved", 2}});
     CHECK_THAT(lines(run(pool("reserved") + deployment()).errors), Contains("cluster.reservations: [{pool: gpu"));
     CHECK_THAT(lines(good(pool("reserved, on-demand") + deployment()).scenario.warnings), Contains("asks for reserved capacity"));
+}
+
+TEST_CASE("reservations: when they begin and end, what they cost then, and which nodes go with them") {
+    const auto pool = [](const std::string& ways) {
+        return node_class + node_pool("      - {key: karpenter.sh/capacity-type, operator: In, values: [" + ways + "]}\n      - {key: node.kubernetes.io/instance-type, operator: In, values: [g6.xlarge]}\n");
+    };
+    const auto where = [](const std::string& more) { return "  cloud: aws\n  region: us-east-1\n  reservations: [{pool: gpu, nodes: 2" + more + "}]\n"; };
+    // A block whose machines go half an hour before its end, drained ten minutes before that: from the run's start.
+    Compiled c = good(pool("reserved, on-demand") + deployment(), where(", kind: capacity-block, start_s: -3600, end_s: 3300, upfront_usd: 11.5"));
+    const auto events = [&] {
+        std::vector<std::pair<ClusterEventKind, double>> out;
+        for (const ClusterEventPlan& e : c.scenario.parts.events) out.emplace_back(e.kind, to_seconds(e.at));
+        return out;
+    };
+    using Events = std::vector<std::pair<ClusterEventKind, double>>;
+    CHECK(events() == Events{{ClusterEventKind::reservation_closes, 900}, {ClusterEventKind::reservation_ends, 1500}});
+    const auto row = [&] { return *std::find_if(c.scenario.pools.begin(), c.scenario.pools.end(), [](const CompiledPool& p) { return p.reserved; }); };
+    CHECK(row().committed_nano_usd_per_hour == 3'000'000'000);  // 11.5 USD for 2 nodes and 6,900 s
+    CHECK(row().paid_from == Tick{});
+    CHECK(row().committed_nodes == 2);
+    // One that is there from 600 s to 1,200 s; its nodes go on on demand.
+    c = good(pool("on-demand") + deployment(), where(", start_s: 600, end_s: 1200"));
+    CHECK(events() == Events{{ClusterEventKind::reservation_opens, 600}, {ClusterEventKind::reservation_ends, 1200}});
+    CHECK((row().paid_from == seconds(600) && row().paid_until == seconds(1200)));
+    const auto refused = [&](const std::string& more, const std::string& says) { CHECK_THAT(lines(run(pool("on-demand") + deployment(), where(more)).errors), Contains(says)); };
+    refused(", kind: capacity-block", "when the block ends");
+    refused(", upfront_usd: 100", "start and end");
+    refused(", start_s: 600, end_s: 600", "is not after the reservation's start");
+    refused(", end: next week", "allowed: a date with a time of day");
+    refused(", drain_before_s: 60", "kind: capacity-block");
+    refused(", usd_per_hour: 1, upfront_usd: 1, start_s: 0, end_s: 1", "allowed: one of them");
 }
 
 TEST_CASE("karpenter: weights, taints, disruption settings and budgets reach the plan") {
@@ -342,6 +238,20 @@ nodeGroups:
     CHECK(c.outcome.tally.pools[2].nodes.value == 1);
 }
 
+TEST_CASE("eksctl: a node group aimed at a capacity reservation, or at a block, ends with it") {
+    const auto group = [](const std::string& more) {
+        return "---\napiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\nmetadata: {name: demo, region: us-east-1}\nmanagedNodeGroups:\n"
+               "- {name: gpu, instanceType: g6.xlarge, minSize: 0, maxSize: 4, desiredCapacity: 0" + more + "}\n" + deployment("", "3");
+    };
+    const std::string place = "  cloud: aws\n  region: us-east-1\n", reserved = place + "  reservations: [{pool: gpu, nodes: 2}]\n";
+    const std::string target = ", capacityReservation: {capacityReservationTarget: {capacityReservationID: cr-1}}";
+    CHECK(good(group(target), reserved).outcome.tally.nodes.most == 2);
+    CHECK(good(group(", instanceMarketOptions: {marketType: capacity-block}" + target), reserved).outcome.tally.nodes.most == 2);
+    CHECK(good(group(", capacityReservation: {capacityReservationPreference: open}"), reserved).outcome.tally.nodes.most == 3);
+    CHECK_THAT(lines(run(group(target), place).errors), Contains("cluster.reservations: [{pool: gpu"));
+    CHECK_THAT(lines(run(group(", instanceMarketOptions: {marketType: spotty}"), place).errors), Contains("capacity-block"));
+}
+
 TEST_CASE("cluster autoscaler: which pods keep their node follows from their volumes, annotations and controllers") {
     const std::string group = R"yaml(---
 apiVersion: eksctl.io/v1alpha5
@@ -427,8 +337,9 @@ TEST_CASE("GKE: a node pool of a specific reservation ends with it") {
     Compiled c = good(pool("SPECIFIC_RESERVATION, key: compute.googleapis.com/reservation-name, values: [chat]") + deployment("", "3"), reserved);
     CHECK(c.outcome.tally.pools[0].nodes.most == 2);
     c = good(pool("ANY_RESERVATION") + deployment("", "3"), reserved);
-    CHECK(c.outcome.tally.pools[0].nodes.most == 3);
-    CHECK(c.outcome.tally.pools[0].covered.most == 2);
+    CHECK(c.outcome.tally.nodes.most == 3);
+    CHECK(c.outcome.tally.pools[1].nodes.most == 2);
+    CHECK(c.scenario.pools[1].capacity_type == "reserved");
     CHECK_THAT(lines(run(pool("SPECIFIC_RESERVATION") + deployment(), place).errors), Contains("cluster.reservations: [{pool: l4"));
 }
 

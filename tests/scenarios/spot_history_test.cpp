@@ -199,3 +199,53 @@ TEST_CASE("spot fit: half of a study's machines say how the other half fares, an
     CHECK(unseen(study) < 0.0717);  // two samples of 720 from one law are closer 19 times in 20: 1.36 x sqrt(2 / 720)
     CHECK(unseen(month) < 0.12);
 }
+
+TEST_CASE("spot history: nodes that come and go by other clocks and words") {
+    SpotHistory h = accepted("\xef\xbb\xbftimestamp,event,node\r\n2025-10-01T08:00:00+02:00,created,a\r\n2025-10-01T06:30:00Z,Preempted,a\r\n2025-10-01T06:30:00Z,launched,b\r\n2025-10-01T07:00:00Z,deleted,b\r\n");
+    CHECK(h.span_ms == 3'600'000);
+    CHECK(h.start_unix_ms == 1'759'298'400'000);
+    REQUIRE(h.markets[0].changes.size() == 4);
+    CHECK((h.markets[0].changes[1].by == -1 && h.markets[0].changes[1].taken));
+    CHECK_FALSE(h.markets[0].changes[3].taken);  // its owner deleted it
+    CHECK(accepted("time_s,event,node\n0.5,add,a\n60.25,remove,a\n").span_ms == 59'750);
+    CHECK(accepted("1700000000000,add,a\n1700000060000,remove,a\n").span_ms == 60'000);
+    // 1.7e9 may be milliseconds of a long record, or seconds since 1970.
+    CHECK(has(refusal("1700000000,add,a\n1700000060,remove,a\n"), "time_s,event,node"));
+    CHECK(accepted("ms,event,node\n1700000000,add,a\n1700000060,remove,a\n").span_ms == 60);
+}
+
+TEST_CASE("spot history: tables of nodes by time, a column for each zone") {
+    SpotHistory h = accepted("timestamp,us-east-1a,us-east-1b\n2025-10-01 08:30,4,1\n2025-10-01 08:40,2,0\n2025-10-01 08:50,2,0\n");
+    REQUIRE(h.markets.size() == 2);
+    CHECK(h.markets[1].zone == "us-east-1b");
+    CHECK(counts(h).node_ms == (5 * 600 + 2 * 600) * 1000);
+    CHECK(counts(accepted("time_s,nodes\n0,1\n600,0\n1200,0\n")).node_ms == 600'000);
+    CHECK(counts(accepted("timestamp,nodes\n1700000000,4\n1700000600,2\n")).node_ms == 4 * 600'000);
+    CHECK(counts(accepted("time_s,preempted\n0,1\n600,0\n1200,1\n")).node_ms == 600'000);
+    CHECK(has(refusal("timestamp,us-east-1a,us-east-1b\n2025-10-01 08:30,1,1\n2025-10-01 08:40,1,0\n"), "which of both is capacity"));
+    CHECK(has(refusal("time_s,nodes\n600,1\n0,2\n"), "goes back in time by 600.000 s"));
+    CHECK(has(refusal("time_s,nodes\n0,1.5\n"), "nodes: found \"1.5\""));
+    CHECK(has(refusal("timestamp,nodes\n0,1\n600,2\n"), "under a column time_s or ms"));
+}
+
+TEST_CASE("spot history: prices as text, CSV, pages, lines, and by numbers of seconds") {
+    const auto points = [](const std::string& text) {
+        const SpotHistory h = accepted(text);
+        REQUIRE(h.prices.size() == 1);
+        CHECK(h.prices[0].zone == "us-east-1a");
+        std::vector<std::pair<std::int64_t, std::int64_t>> out;
+        for (const SpotPricePoint& p : h.prices[0].points) out.emplace_back(p.at_ms, p.nano_usd_per_hour);
+        return out;
+    };
+    const std::vector<std::pair<std::int64_t, std::int64_t>> expected = {{0, 290'000'000}, {3'600'000, 301'000'000}};
+    CHECK(points("SPOTPRICEHISTORY\tus-east-1a\tg6.xlarge\tLinux/UNIX\t0.301000\t2025-11-19T11:00:00+00:00\r\nSPOTPRICEHISTORY\tus-east-1a\tg6.xlarge\tLinux/UNIX\t0.29\t2025-11-19T10:00:00+00:00\r\n") == expected);
+    CHECK(points("Timestamp,InstanceType,ProductDescription,AvailabilityZone,SpotPrice\n2025-11-19T12:00:00+01:00,g6.xlarge,Linux/UNIX,us-east-1a,0.301\n2025-11-19T10:00:00Z,g6.xlarge,Linux/UNIX,us-east-1a,0.29\n") == expected);
+    const auto entry = [](const std::string& price, const std::string& at) {
+        return R"({"AvailabilityZone":"us-east-1a","InstanceType":"g6.xlarge","ProductDescription":"Linux/UNIX","SpotPrice":")" + price + R"(","Timestamp":)" + at + "}";
+    };
+    CHECK(points(entry("0.301", "1700003600") + "\n" + entry("0.29", "1700000000") + "\n") == expected);
+    CHECK(points("[" + entry("0.301", "1700003600000") + "," + entry("0.29", "1700000000000") + "]") == expected);
+    CHECK(points(R"([{"SpotPriceHistory":[)" + entry("0.301", "\"2025-11-19T11:00:00Z\"") + R"(]},{"SpotPriceHistory":[)" + entry("0.29", "\"2025-11-19T10:00:00Z\"") + "]}]") == expected);
+    CHECK(has(refusal("Timestamp,InstanceType,AvailabilityZone,SpotPrice\n2025-11-20T10:00:00Z,g6.xlarge,us-east-1a,cheap\n"), "h:2"));
+    CHECK(has(refusal("Timestamp,InstanceType,AvailabilityZone,SpotPrice\nyesterday,g6.xlarge,us-east-1a,0.3\n"), "Timestamp: found \"yesterday\""));
+}

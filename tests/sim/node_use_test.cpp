@@ -2,6 +2,7 @@
 #include "sim/laws.hpp"
 #include "tests/support/random_cluster.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <numeric>
 
@@ -165,13 +166,43 @@ TEST_CASE("node use: the work of a request is its part of a replica full of requ
     CHECK(tokens == std::vector<WideSum>{{}, {}, {7'200, 0}, {14'400, 0}, {72'000, 0}, {36'000, 0}});
 }
 
+namespace {
+
+/// Nodes of one shape are reserved, from the start or later; in the end they go, or go on on demand.
+void reserve_some(BlueprintParts& parts, std::uint64_t seed) {
+    if (parts.shapes.empty()) return;
+    const std::size_t index = seed / 2 % parts.shapes.size();
+    std::uint32_t rows = 0;
+    for (const ShapePlan& shape : parts.shapes) rows = std::max(rows, shape.bill + 1);
+    ShapePlan& shape = parts.shapes[index];
+    shape.reserved = static_cast<std::uint32_t>(1 + seed % 3);
+    shape.reserved_bill = rows;
+    shape.reserved_absorbs = seed % 4 == 0;
+    shape.reserved_late = seed % 6 == 0;
+    const auto event = [&](ClusterEventKind kind, std::int64_t eighths, std::uint32_t revision) {
+        ClusterEventPlan e;
+        e.at = Tick{parts.span.count / 8 * eighths};
+        e.kind = kind;
+        e.target = static_cast<std::uint32_t>(index);
+        e.revision = revision;
+        parts.events.push_back(e);
+    };
+    if (shape.reserved_late) event(ClusterEventKind::reservation_opens, 2, 0);
+    if (seed % 10 != 0) event(ClusterEventKind::reservation_closes, 5, seed % 3 == 0 ? 1 : 0);
+    if (seed % 10 != 0) event(ClusterEventKind::reservation_ends, 6, seed % 8 < 4 ? 1 : 0);
+    std::stable_sort(parts.events.begin(), parts.events.end(), [](const ClusterEventPlan& a, const ClusterEventPlan& b) { return a.at < b.at; });
+}
+
+}  // namespace
+
 TEST_CASE("node use: on random clusters with prices the uses add up to the bill, whatever the server and the layout") {
-    std::uint32_t uses_seen = 0;
+    std::uint32_t uses_seen = 0, reserved_seen = 0;
     for (std::uint64_t seed = 1; seed <= 150; ++seed) {
         std::vector<Request> requests;
         BlueprintParts parts = lab::random_cluster(seed, requests);
         for (std::size_t i = 0; i < parts.shapes.size(); ++i)
             parts.shapes[i].nano_usd_per_hour = static_cast<std::int64_t>(800'000'000 + 7 * i + seed);
+        if (seed % 2 == 0) reserve_some(parts, seed);
         parts.first_account.resize(parts.workload_of_model.size() + 1);  // one tenant each
         std::iota(parts.first_account.begin(), parts.first_account.end(), 0u);
         const BlueprintBlock block = build(parts, 16);
@@ -185,6 +216,8 @@ TEST_CASE("node use: on random clusters with prices the uses add up to the bill,
         CHECK(lab::differences(fast, run_trial(block.blueprint(), view, {seed, 0}, arena, ServerKind::stepwise)) == "");
         for (std::size_t i = 0; i < fast.node_use.size(); ++i)
             if (!(fast.node_use[i] == WideSum{})) uses_seen |= 1u << i % node_uses;
+        for (const ShapePlan& shape : parts.shapes) reserved_seen += shape.reserved > 0 && fast.tally.pools[shape.reserved_bill].nodes.most > 0 ? 1 : 0;
     }
+    CHECK(reserved_seen > 20);
     CHECK(uses_seen >= 0b01111);
 }

@@ -245,8 +245,10 @@ TEST_CASE("billing: a life is rounded up to the minimum and to whole hours, comm
     CHECK(o.tally.pools[0].covered.ticks.to_double() == Approx(static_cast<double>(seconds(3600).count)));
 }
 
-TEST_CASE("reservations: reserved nodes are there when the cloud has none, are used first, and are counted apart by shape") {
-    // Two replicas of one GPU come after 100 s; two zones, of which the second has one reserved node.
+namespace {
+
+/// Two replicas of one GPU come after 100 s; two zones, of which the second has one reserved node.
+BlueprintParts with_reservation() {
     BlueprintParts parts;
     parts.span = seconds(3600);
     parts.drain_limit = seconds(60);
@@ -265,16 +267,33 @@ TEST_CASE("reservations: reserved nodes are there when the cloud has none, are u
     there.zone = 1;
     here.nano_usd_per_hour = there.nano_usd_per_hour = 1000;
     there.reserved = 1;
+    there.reserved_bill = 1;
     parts.add(pool, std::vector<ShapePlan>{here, there});
     parts.schedule = {{seconds(100), 0, 2}};
+    return parts;
+}
+ClusterEventPlan of_reservation(ClusterEventKind kind, Tick at, bool machines = false) {
+    ClusterEventPlan e;
+    e.at = at;
+    e.kind = kind;
+    e.target = 1;  // the shape
+    e.revision = machines ? 1 : 0;
+    return e;
+}
+double ticks_of(const TimeIntegral& integral) { return integral.ticks.to_double() / static_cast<double>(ticks_per_second); }
+
+}  // namespace
+
+TEST_CASE("reservations: reserved nodes are there when the cloud has none, are used first, and are billed apart") {
+    BlueprintParts parts = with_reservation();
     Runs runs;
     TrialOutcome o = runs.run(parts);
-    const PoolTally& both = o.tally.pools[0];
-    CHECK(both.nodes.most == 2);
-    CHECK(both.covered.most == 1);
     // One of the two nodes is the reserved one, for as long as it is there.
-    CHECK(both.covered_price.ticks.to_double() == Approx(both.covered.ticks.to_double() * 1000));
-    CHECK(both.covered.ticks.to_double() * 2 == Approx(both.nodes.ticks.to_double()));
+    CHECK(o.tally.nodes.most == 2);
+    CHECK(o.tally.pools[0].nodes.most == 1);
+    CHECK(o.tally.pools[1].nodes.most == 1);
+    CHECK(o.tally.pools[1].launched == 1);
+    CHECK(ticks_of(o.tally.pools[0].nodes) == Approx(ticks_of(o.tally.pools[1].nodes)));
     // The cloud has nothing from the start: the reserved node comes all the same, the other does not.
     ClusterEventPlan none;
     none.kind = ClusterEventKind::no_capacity;
@@ -283,8 +302,46 @@ TEST_CASE("reservations: reserved nodes are there when the cloud has none, are u
     parts.capacity_sets = {ShapeSet::first(2)};
     parts.events = {none};
     o = runs.run(parts);
-    CHECK(o.tally.pools[0].nodes.most == 1);
-    CHECK(o.tally.pools[0].covered.most == 1);
+    CHECK(o.tally.pools[0].nodes.most == 0);
+    CHECK(o.tally.pools[1].nodes.most == 1);
+}
+
+TEST_CASE("reservations: one that opens later takes in a node that is there, one that ends gives it back to on demand") {
+    BlueprintParts parts = with_reservation();
+    parts.shapes[1].reserved_late = parts.shapes[1].reserved_absorbs = 1;
+    parts.events = {of_reservation(ClusterEventKind::reservation_opens, seconds(1000)),
+                    of_reservation(ClusterEventKind::reservation_ends, seconds(3000))};
+    Runs runs;
+    TrialOutcome o = runs.run(parts);
+    const double all = ticks_of(o.tally.nodes);
+    CHECK(o.tally.nodes.most == 2);
+    CHECK(ticks_of(o.tally.pools[1].nodes) == Approx(2000));
+    CHECK(ticks_of(o.tally.pools[0].nodes) == Approx(all - 2000));
+    CHECK(o.tally.pools[1].launched == 0);
+    // Without that it stays on demand, and nobody is in the reservation.
+    parts.shapes[1].reserved_absorbs = 0;
+    o = runs.run(parts);
+    CHECK(ticks_of(o.tally.pools[1].nodes) == 0);
+    CHECK(ticks_of(o.tally.nodes) == Approx(all));
+}
+
+TEST_CASE("reservations: the machines of a capacity block go at its end, drained before where somebody drains") {
+    BlueprintParts parts = with_reservation();
+    parts.shapes[1].reserved_only = 1;
+    Runs runs;
+    const double came_at = 3600 - ticks_of(runs.run(parts).tally.pools[1].nodes);  // without an end it stays to the span's
+    parts.events = {of_reservation(ClusterEventKind::reservation_ends, seconds(2000), true)};
+    TrialOutcome o = runs.run(parts);
+    // The machine is billed to 2,000 s and no longer; it dies with its pod. The shape has none afterwards.
+    CHECK(o.tally.pools[1].launched == 1);
+    CHECK(o.tally.pools[1].nodes.most == 1);
+    CHECK(ticks_of(o.tally.pools[1].nodes) == Approx(2000 - came_at));
+    CHECK(o.tally.pools[0].nodes.most == 2);  // its pod's successor gets a node on demand
+    // Drained 600 s before, the node goes with its last pod.
+    parts.events.insert(parts.events.begin(), of_reservation(ClusterEventKind::reservation_closes, seconds(1400), true));
+    const TrialOutcome drained = runs.run(parts);
+    CHECK(ticks_of(drained.tally.pools[1].nodes) < ticks_of(o.tally.pools[1].nodes) - 500);
+    CHECK(drained.tally.evictions >= 1);
 }
 
 TEST_CASE("spot: from its notice on a machine's GPU time is counted, with what was noticed and taken, by pool") {

@@ -1,0 +1,49 @@
+#include "models/nearest_name.hpp"
+#include "scenarios/markets/price_readers.hpp"
+
+namespace windtunnel {
+namespace {
+
+std::string at(const PriceCells& cells, const char* name) {
+    const auto found = cells.find(name);
+    return found == cells.end() ? std::string() : found->second;
+}
+/// Whether an attribute is not said, or is what is wanted.
+bool is_or_silent(const PriceCells& cells, const char* name, const char* wanted) {
+    const std::string found = folded_name(at(cells, name));
+    return found.empty() || found == folded_name(wanted);
+}
+
+}  // namespace
+
+/// AWS Price List (Amazon EC2 offer file, AWS documentation, 2025): a line for each product and term.
+void add_aws_price(const PriceCells& cells, PriceGatherer& out) {
+    out.commitments_are_offers();
+    const std::string unit = folded_name(at(cells, "unit"));
+    if (unit != "hrs" && unit != "hours" && unit != "hour") return;
+    if (!is_or_silent(cells, "operatingsystem", "Linux") || !is_or_silent(cells, "tenancy", "Shared") || !is_or_silent(cells, "preinstalledsw", "NA") ||
+        !is_or_silent(cells, "capacitystatus", "Used") || !is_or_silent(cells, "marketoption", "OnDemand"))
+        return;
+    const std::string family = folded_name(at(cells, "productfamily"));
+    if (!family.empty() && family.find("compute-instance") == std::string::npos) return;
+    PriceRow facts;
+    facts.cloud = "aws";
+    facts.instance_type = at(cells, "instancetype");
+    facts.region = at(cells, "regioncode");
+    if (facts.instance_type.empty() || facts.instance_type.find('.') == std::string::npos) return;
+    if (facts.region.empty()) return out.leave_out("no region", "regionCode", "has a price of " + facts.instance_type + " and no region code: left out");
+    if (out.is_foreign(at(cells, "currency"))) return;
+    PriceWay way = PriceWay::on_demand;
+    if (folded_name(at(cells, "termtype")) == "reserved") {
+        way = PriceWay::committed;
+        if (!is_or_silent(cells, "leasecontractlength", "1yr") || !is_or_silent(cells, "purchaseoption", "No Upfront") || !is_or_silent(cells, "offeringclass", "standard")) return;
+    }
+    const auto price = out.money("pricePerUnit", at(cells, "priceperunit"));
+    if (!price || (*price == 0 && way == PriceWay::on_demand)) return;  // lines of 0 are of other billing
+    facts.vcpus = leading_number(at(cells, "vcpu"));
+    facts.memory_gib = leading_number(at(cells, "memory"));
+    facts.gpu_count = leading_number(at(cells, "gpu"));
+    out.set(facts, way, *price, at(cells, "effectivedate"));
+}
+
+}  // namespace windtunnel

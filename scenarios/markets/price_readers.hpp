@@ -1,0 +1,105 @@
+#pragma once
+#include "scenarios/documents/text_input.hpp"
+#include "scenarios/markets/price_list.hpp"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+
+namespace windtunnel {
+
+/// How a machine is bought.
+enum class PriceWay : std::uint8_t { on_demand, spot, committed };
+
+/// What a list's cell of money says: "0.8048", "$0.8048 hourly". Empty, "nan", "N/A", "unavailable" and the like: not offered.
+struct MoneyText {
+    bool offered = false;
+    std::optional<std::int64_t> nano_usd;  ///< nothing, though offered: no amount, or a negative one
+    bool negative = false;
+};
+[[nodiscard]] MoneyText read_money(std::string_view text);
+/// A plain number of at least 0, with thousands' commas or a decimal comma.
+[[nodiscard]] std::optional<double> read_amount(std::string_view text);
+/// The first number of a text such as "1,952 GiB"; 0 without one.
+[[nodiscard]] double leading_number(std::string_view text);
+
+/// The word of a text that is an instance type: one of the catalogue's, or formed as the clouds form theirs ("USW2-BoxUsage:g6.xlarge").
+[[nodiscard]] std::string machine_in(std::string_view text);
+
+/// Gathers the prices of one list, with what is wrong with them.
+class PriceGatherer {
+public:
+    explicit PriceGatherer(std::string name) : m_name(std::move(name)) {}
+
+    /// Where in the file it reads just now, for messages.
+    void stand_at(std::int64_t line) { m_line = line; }
+    [[nodiscard]] Problem problem(const std::string& path, const std::string& message) const {
+        return {{m_name, static_cast<std::int32_t>(m_line), 0}, path, message};
+    }
+    void refuse(const std::string& path, const std::string& message) { m_problems.push_back(problem(path, message)); }
+    void warn(const std::string& path, const std::string& message) { m_list.warnings.push_back(problem(path, message)); }
+    /// Says it of the first, and counts all: "(12 such)".
+    void leave_out(const std::string& kind, const std::string& path, const std::string& message);
+    [[nodiscard]] const Problems& problems() const { return m_problems; }
+
+    /// A price in another currency than USD is left out, which is said once of each.
+    [[nodiscard]] bool is_foreign(const std::string& currency);
+    /// The cell's price. What is no amount is a problem.
+    [[nodiscard]] std::optional<std::int64_t> money(const std::string& path, const std::string& text);
+    /// The same in a bill, whose negative lines are corrections: those are left out.
+    [[nodiscard]] std::optional<std::int64_t> billed_money(const std::string& path, const std::string& text);
+
+    /// Committed prices of this list are what its cloud offers to everybody.
+    void commitments_are_offers() { m_list.offers_commitments = true; }
+    /// A row as a list has it; its cloud is found out, what cannot be is said.
+    void add(PriceRow row);
+    /// One price of a machine in a place, out of many in any order: the latest holds. `facts` describe a machine that the
+    /// catalogue lacks.
+    void set(const PriceRow& facts, PriceWay way, std::int64_t nano_usd, const std::string& since);
+
+    /// The list, or what is wrong with it. `wanted`: where prices ought to be.
+    [[nodiscard]] Result<PriceList> finish(const std::string& path, const std::string& wanted);
+
+private:
+    void settle(PriceRow& row);
+
+    struct LeftOut {
+        std::size_t warning = 0, count = 0;
+        std::string message;
+    };
+    using Place = std::tuple<std::string, std::string, std::string>;  ///< type, zone, region
+    std::string m_name;
+    std::int64_t m_line = 0;
+    PriceList m_list;
+    Problems m_problems;
+    std::map<std::string, LeftOut> m_left_out;
+    std::map<Place, PriceRow> m_rows;
+    std::map<std::pair<Place, PriceWay>, std::string> m_latest;  ///< since when it holds
+    std::set<std::string> m_said, m_foreign;
+};
+
+inline constexpr std::size_t most_price_problems = 20;  ///< that are said of a list
+/// What a price list may be, for messages.
+[[nodiscard]] const std::string& price_list_formats();
+
+/// CSV (also with semicolons or tabs): SkyPilot's catalogues, lists of one's own, FOCUS exports, AWS's bulk price list.
+[[nodiscard]] Result<PriceList> read_price_table(TextInput& text, const std::string& name);
+/// JSON: Karpenter's initial prices, Azure's and AWS's price APIs, spot price histories, ec2instances.info, Lambda's API, what
+/// `windtunnel prices -o json` writes, arrays of records with the columns of a list of one's own.
+[[nodiscard]] Result<PriceList> read_price_json(TextInput& text, const std::string& name);
+/// Go: the tables of Karpenter's providers (zz_generated.pricing_aws.go).
+[[nodiscard]] Result<PriceList> read_price_go(TextInput& text, const std::string& name);
+
+/// A charge of a FOCUS export (FinOps Open Cost and Usage Specification 1.0 to 1.2), by column names in lower case letters and
+/// digits.
+using PriceCells = std::map<std::string, std::string>;
+void add_focus_charge(const PriceCells& cells, PriceGatherer& out);
+
+/// A line of AWS's price list (EC2, bulk JSON and CSV, GetProducts), with its product's attributes, by the same names. Machines
+/// on Linux, shared tenancy, without software; on demand, and reserved for a year without upfront.
+void add_aws_price(const PriceCells& cells, PriceGatherer& out);
+
+}  // namespace windtunnel
