@@ -325,16 +325,13 @@ Result<PriceList> read_price_json(TextInput& text, const std::string& name) {
     for (; !text.at_end(); text.advance()) document += text.peek();
     if (!text.source().error().empty()) return Problem{{name, 0, 0}, "", text.source().error()};
     std::vector<Json> roots;
-    std::size_t at = 0;
     try {
         roots.push_back(Json::parse(document));
     } catch (const nlohmann::json::parse_error& whole) {
         // One document a line, as pages that were saved one after another.
         roots.clear();
-        std::size_t line = 0;
-        for (at = 0; at < document.size() && at != std::string::npos;) {
+        for (std::size_t at = 0; at < document.size();) {
             const std::size_t end = std::min(document.find('\n', at), document.size());
-            ++line;
             const std::string one = document.substr(at, end - at);
             at = end + 1;
             if (one.find_first_not_of(" \t\r") == std::string::npos) continue;
