@@ -33,12 +33,13 @@ endif()
 if(windtunnel_compiles_device_code)
     set(CMAKE_CUDA_COMPILER ${WINDTUNNEL_NVCC})
     set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER})
-    # Machine code for Ampere and Hopper; PTX of the latter for what comes after. A compile that only proves that
-    # the code compiles stops at PTX: turning that into machine code takes minutes more and rejects nothing.
-    if(windtunnel_links_device_code)
-        set(CMAKE_CUDA_ARCHITECTURES 80-real 90)
-    else()
+    # Machine code for Ampere and Hopper; PTX of the latter for what comes after; or what the configuration asks for
+    # (-DCMAKE_CUDA_ARCHITECTURES=native: this machine's GPU, half the time). A compile that only proves that the code
+    # compiles stops at PTX: turning that into machine code takes minutes more and rejects nothing.
+    if(NOT windtunnel_links_device_code)
         set(CMAKE_CUDA_ARCHITECTURES 90-virtual)
+    elseif(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+        set(CMAKE_CUDA_ARCHITECTURES 80-real 90)
     endif()
     set(CMAKE_CUDA_FLAGS_RELEASE -O3 CACHE STRING "As for C++: assertions stay on")
     enable_language(CUDA)

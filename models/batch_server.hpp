@@ -145,7 +145,7 @@ public:
 
     /// Does what is due at `next_change()`.
     template <class Sink>
-    WT_HD void advance(Pool& pool, Sink& sink, Fault& fault) {
+    WT_HD_CALL void advance(Pool& pool, Sink& sink, Fault& fault) {
         const Tick now = m_until;
         m_single = false;
         if (m_flights.pipelined()) return advance_pipeline(pool, sink, fault, now);
@@ -326,7 +326,7 @@ private:
         trim_order();
     }
     template <class Sink>
-    WT_HD void finish_running(Pool& pool, Sink& sink, JobIndex index, Tick now) {
+    WT_HD_CALL void finish_running(Pool& pool, Sink& sink, JobIndex index, Tick now) {
         if (m_config->hands_over) return finish_unread(pool, sink, index, now);
         m_blocks.release(pool, index, m_config->blocks_for(pool[index].computed), 0, false);
         leave(pool, index);
@@ -354,7 +354,7 @@ private:
     }
 
     template <class Sink>
-    WT_HD void deliver(Pool& pool, Sink& sink, Tick now) {
+    WT_HD_CALL void deliver(Pool& pool, Sink& sink, Tick now) {
         report_gaps(sink, now);
         for (std::uint32_t i = 0; i < m_landing_count; ++i)
             if (m_landing[i] != no_job) land(pool, sink, m_landing[i], now);
@@ -407,7 +407,7 @@ private:
         if (job.state == JobState::landing) job.state = JobState::decoding;
     }
     template <class Sink>
-    WT_HD void finish(Pool& pool, Sink& sink, JobIndex index, Tick now) {
+    WT_HD_CALL void finish(Pool& pool, Sink& sink, JobIndex index, Tick now) {
         Job& job = pool[index];
         if (job.state == JobState::waiting) {  // preempted after its last token was planned
             m_waiting.remove(pool, index);

@@ -133,7 +133,7 @@ public:
     }
 
     /// A job takes the first `blocks` blocks of its path, which were found.
-    WT_HD void take(JobBlocks& job, const PromptPaths& paths, std::uint32_t path, std::uint32_t blocks) {
+    WT_HD_CALL void take(JobBlocks& job, const PromptPaths& paths, std::uint32_t path, std::uint32_t blocks) {
         while (job.shared < blocks) {
             std::uint32_t index = m_table[slot_of(key_of(paths.node(path, job.shared), job.shared))];
             const std::uint32_t end = common_end(paths, path, job.shared, blocks, m_runs[index]);
@@ -144,7 +144,7 @@ public:
         }
     }
     /// A preempted job takes `blocks` of its own back, the first of them.
-    WT_HD void take_left(JobBlocks& job, std::uint32_t blocks) {
+    WT_HD_CALL void take_left(JobBlocks& job, std::uint32_t blocks) {
         if (job.left == none) return;
         m_runs[job.left].length -= blocks;
         disown(job);
@@ -168,7 +168,7 @@ public:
 
     /// Takes `blocks` free blocks, oldest first. The owners of runs that are used up hear of it by `jobs`.
     template <class Jobs>
-    WT_HD void pop(std::int64_t blocks, Jobs& jobs) {
+    WT_HD_CALL void pop(std::int64_t blocks, Jobs& jobs) {
         while (blocks > 0) {
             const std::uint32_t front = m_first;
             Run& run = m_runs[front];
@@ -187,7 +187,7 @@ public:
 
     /// Blocks that a job took, up to the `end`-th of its path, have become full: from now on others find
     /// them.
-    WT_HD void enter(JobBlocks& job, const PromptPaths& paths, std::uint32_t path, std::uint32_t end) {
+    WT_HD_CALL void enter(JobBlocks& job, const PromptPaths& paths, std::uint32_t path, std::uint32_t end) {
         while (job.shared < end) {
             const std::uint64_t key = key_of(paths.node(path, job.shared), job.shared);
             const std::uint32_t at = slot_of(key), first = m_table[at];
@@ -221,8 +221,8 @@ public:
     /// A job frees all of its blocks: the shareable ones and `own` others, which follow these. How many are
     /// free now that were not. With `preempted`, `full` of its own can be found again by it, which is job
     /// `index`.
-    WT_HD std::int64_t release(JobBlocks& job, std::int64_t own, std::int64_t full = 0,
-                               std::uint32_t index = none) {
+    WT_HD_CALL std::int64_t release(JobBlocks& job, std::int64_t own, std::int64_t full = 0,
+                                    std::uint32_t index = none) {
         std::int64_t freed = own;
         job.left = none;
         if (own > 0) {

@@ -56,7 +56,7 @@ public:
     WT_HD void reconfigure(const ServerConfig& config) { m_config = &config; }
 
     template <class Sink>
-    WT_HD void advance(Pool& pool, Sink& sink, Fault& fault) {
+    WT_HD_CALL void advance(Pool& pool, Sink& sink, Fault& fault) {
         const Tick now = m_until;
         progress(now);
         for (std::int32_t i = 0; i < m_config->instances; ++i) {
@@ -167,7 +167,7 @@ private:
         }
         return preferred > 0 ? preferred : due ? m_waiting.size : 0;
     }
-    WT_HD void begin(Pool& pool, Instance& instance, std::uint32_t size, Tick now) {
+    WT_HD_CALL void begin(Pool& pool, Instance& instance, std::uint32_t size, Tick now) {
         std::int64_t prompt = 0, output = 0, tokens = 0;
         JobIndex last = no_job;
         for (std::uint32_t i = 0; i < size; ++i) {
@@ -189,7 +189,7 @@ private:
         m_taken_up = never;
     }
     template <class Sink>
-    WT_HD void end(Pool& pool, Sink& sink, Instance& instance, Tick now) {
+    WT_HD_CALL void end(Pool& pool, Sink& sink, Instance& instance, Tick now) {
         m_running -= instance.size;
         --m_busy;
         JobIndex index = instance.first;

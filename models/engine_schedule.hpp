@@ -102,7 +102,7 @@ protected:
     // ---- planning a step -----------------------------------------------------------------------------
 
     /// Plans one step; tokens that are on their way are there at `since`.
-    WT_HD void schedule(Pool& pool, Fault& fault, Tick since, Step& step) {
+    WT_HD_CALL void schedule(Pool& pool, Fault& fault, Tick since, Step& step) {
         step.there = false;
         step.live = 0;
         m_preempted = false;
@@ -294,7 +294,7 @@ protected:
     }
 
     /// Part B: the head of the queue, and the next, while they fit in the step that begins at `since`.
-    WT_HD void admit(Pool& pool, Load& load, Tick since) {
+    WT_HD_CALL void admit(Pool& pool, Load& load, Tick since) {
         while (!m_waiting.empty() && load.budget > 0 &&
                m_running < static_cast<std::uint32_t>(m_config->max_num_seqs)) {
             const JobIndex index = m_waiting.head;
@@ -476,7 +476,7 @@ protected:
 
     /// The plan's state becomes that after the last `steps` planned steps; what they bring is still to be
     /// delivered.
-    WT_HD void settle_step(Pool& pool, std::int64_t steps) {
+    WT_HD_CALL void settle_step(Pool& pool, std::int64_t steps) {
         advance_batch(pool, steps);
         while (m_batch.one_is_done()) stop(pool, m_batch.pop_done());
         for (std::uint32_t i = 0; i < m_fresh_count; ++i) {
@@ -533,7 +533,7 @@ protected:
     }
     /// Takes a running job out of whatever it is in but the order of admission; its outputs and computed
     /// tokens are then those that are planned for. Its blocks are the caller's business.
-    WT_HD void take_out(Job& job, JobIndex index) {
+    WT_HD_CALL void take_out(Job& job, JobIndex index) {
         if (in_batch(job)) {
             if (job.state != JobState::overrunning) m_batch.forget(job, index);
             m_batch.leave(job, index);

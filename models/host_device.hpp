@@ -16,3 +16,11 @@
 #else
 #define WT_HD_COLD __attribute__((noinline))
 #endif
+
+/// WT_HD for what is large or has many callers: a real call on a GPU, where copies in every caller would cost
+/// ptxas, whose time grows faster than a function, its minutes. g++ sees WT_HD and decides for itself.
+#if defined(__CUDACC__)
+#define WT_HD_CALL __host__ __device__ __noinline__
+#else
+#define WT_HD_CALL
+#endif

@@ -40,13 +40,13 @@ public:
     }
     [[nodiscard]] WT_HD std::uint32_t size() const { return m_count; }
     [[nodiscard]] WT_HD bool has(std::uint32_t i) const { return (m_bits[i / 64] >> (i % 64) & 1) != 0; }
-    WT_HD void add(std::uint32_t i) {
+    WT_HD_CALL void add(std::uint32_t i) {
         if (has(i)) return;
         ++m_count;
         m_bits[i / 64] |= std::uint64_t{1} << (i % 64);
         m_summary[i / 4096] |= std::uint64_t{1} << (i / 64 % 64);
     }
-    WT_HD void remove(std::uint32_t i) {
+    WT_HD_CALL void remove(std::uint32_t i) {
         if (!has(i)) return;
         --m_count;
         m_bits[i / 64] &= ~(std::uint64_t{1} << (i % 64));
@@ -60,7 +60,7 @@ public:
     }
     [[nodiscard]] WT_HD std::uint32_t first() const { return next(0); }
     /// The least member that is at least `from`; `none` where there is none.
-    [[nodiscard]] WT_HD std::uint32_t next(std::uint32_t from) const {
+    [[nodiscard]] WT_HD_CALL std::uint32_t next(std::uint32_t from) const {
         std::size_t word = from / 64;
         if (word >= m_words) return none;
         const std::uint64_t rest = m_bits[word] >> (from % 64);

@@ -65,7 +65,7 @@ public:
           m_block(first_block) {}
 
     /// 64 uniform bits.
-    WT_HD std::uint64_t next_u64() {
+    WT_HD_CALL std::uint64_t next_u64() {
         if (m_second_ready) {
             m_second_ready = false;
             return m_second;

@@ -70,7 +70,7 @@ public:
         return any;
     }
 
-    WT_HD void arrive(Pool& pool, JobIndex index, Tick now, Tick seen_from) {
+    WT_HD_CALL void arrive(Pool& pool, JobIndex index, Tick now, Tick seen_from) {
         if (m_plain) return m_first.arrive(pool, index, now, seen_from);
         if (m_whole) return m_batches.arrive(pool, index, now);
         if (!m_config->has_front_end()) return hand_over(pool, index, now, seen_from);
@@ -80,7 +80,7 @@ public:
                 now + m_config->front_end_time(pool[index].prompt_tokens, pool[index].output_tokens);
         m_front.push_back(pool, index);
     }
-    WT_HD void abort(Pool& pool, JobIndex index, Tick seen_from) {
+    WT_HD_CALL void abort(Pool& pool, JobIndex index, Tick seen_from) {
         if (m_whole) return m_batches.abort(pool, index, seen_from);
         if (pool[index].state == JobState::arriving)
             pool[index].aborted = 1;  // noticed when its turn comes
@@ -142,7 +142,7 @@ public:
 private:
     /// To the rank with the least to do, a request that waits counting four times one that runs (vLLM's own
     /// balancer over data parallel engines, 0.9 to 0.24); of equals the first.
-    WT_HD void hand_over(Pool& pool, JobIndex index, Tick now, Tick seen_from) {
+    WT_HD_CALL void hand_over(Pool& pool, JobIndex index, Tick now, Tick seen_from) {
         std::uint32_t best = 0;
         for (std::uint32_t i = 1; i < m_ranks; ++i)
             if (rank(i).load() < rank(best).load()) best = i;

@@ -29,7 +29,7 @@ public:
         return job;
     }
     /// Takes a job out of the middle: a linear search, for preemption and aborts only.
-    WT_HD void remove(std::uint32_t end_step, JobIndex job) {
+    WT_HD_CALL void remove(std::uint32_t end_step, JobIndex job) {
         const std::uint64_t entry = (static_cast<std::uint64_t>(end_step) << 32) | job;
         for (std::uint32_t i = 0; i < m_size; ++i)
             if (m_entries[i] == entry) return remove_at(i);
@@ -54,7 +54,7 @@ private:
         }
         m_entries[hole] = entry;
     }
-    WT_HD void sift_down(std::uint32_t hole, std::uint64_t entry) {
+    WT_HD_CALL void sift_down(std::uint32_t hole, std::uint64_t entry) {
         for (;;) {
             const std::uint32_t first = hole * 4 + 1;
             if (first >= m_size) break;

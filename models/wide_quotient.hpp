@@ -21,7 +21,7 @@ WT_HD constexpr int leading_zeros(std::uint64_t word) {
 /// A 128-bit number divided by one of 64 bits, rounded down: schoolbook division with two digits of 32 bits
 /// (Knuth, TAOCP volume 2, 4.3.1, algorithm D). `largest_quotient` where the quotient does not fit 64 bits.
 /// Requires divisor != 0.
-WT_HD constexpr std::uint64_t divide_wide(WideSum dividend, std::uint64_t divisor) {
+WT_HD_CALL constexpr std::uint64_t divide_wide(WideSum dividend, std::uint64_t divisor) {
     if (dividend.high == 0) return dividend.low / divisor;
     if (dividend.high >= divisor) return largest_quotient;
     constexpr std::uint64_t base = std::uint64_t{1} << 32, digit = base - 1;
@@ -47,8 +47,8 @@ WT_HD constexpr std::uint64_t divide_wide(WideSum dividend, std::uint64_t diviso
 }
 
 /// a * b / c, rounded down or up; `largest_quotient` where it does not fit. Requires c != 0.
-WT_HD constexpr std::uint64_t multiply_divide(std::uint64_t a, std::uint64_t b, std::uint64_t c,
-                                              bool up = false) {
+WT_HD_CALL constexpr std::uint64_t multiply_divide(std::uint64_t a, std::uint64_t b, std::uint64_t c,
+                                                   bool up = false) {
     WideSum product;
     product.add_product(a, b);
     if (up) product.add(c - 1);

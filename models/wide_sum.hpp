@@ -17,7 +17,7 @@ struct WideSum {
         high += low < value ? 1 : 0;
     }
     /// Adds `value * times`, exact. Both factors may use all 64 bits.
-    WT_HD constexpr void add_product(std::uint64_t value, std::uint64_t times) {
+    WT_HD_CALL constexpr void add_product(std::uint64_t value, std::uint64_t times) {
         const std::uint64_t a0 = value & 0xffffffffu, a1 = value >> 32;
         const std::uint64_t b0 = times & 0xffffffffu, b1 = times >> 32;
         const std::uint64_t p00 = a0 * b0, p01 = a0 * b1, p10 = a1 * b0, p11 = a1 * b1;

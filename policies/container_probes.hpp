@@ -54,8 +54,8 @@ public:
     }
 
     /// What probes meet from `now` on; times beyond a probe's time-out are failures at the time-out.
-    WT_HD void set_answers(const ContainerProbeRules& rules, Tick now, ProbeAnswer startup,
-                           ProbeAnswer readiness, ProbeAnswer liveness) {
+    WT_HD_CALL void set_answers(const ContainerProbeRules& rules, Tick now, ProbeAnswer startup,
+                                ProbeAnswer readiness, ProbeAnswer liveness) {
         advance_to(rules, now);
         m_startup.set_answer(within_timeout(startup, rules.startup.timeout));
         m_readiness.set_answer(within_timeout(readiness, rules.readiness.timeout));
@@ -92,7 +92,7 @@ public:
         return started() && (!rules.has_readiness || m_readiness.result() == ProbeResult::success);
     }
 
-    [[nodiscard]] WT_HD Tick next_change(const ContainerProbeRules& rules) const {
+    [[nodiscard]] WT_HD_CALL Tick next_change(const ContainerProbeRules& rules) const {
         Tick next = m_readiness.next_change(rules.readiness);
         next = min(next, m_startup.next_change(rules.startup));
         return min(next, m_liveness.next_change(rules.liveness));

@@ -141,8 +141,8 @@ WT_HD constexpr std::int64_t worst_price(const KarpenterOffering* offerings, con
 }
 
 /// The types of `set` whose worst launch price lies strictly below `limit`.
-WT_HD constexpr OfferingSet cheaper_than(const KarpenterOffering* offerings, const OfferingSet& set,
-                                         std::int64_t limit) {
+WT_HD_CALL constexpr OfferingSet cheaper_than(const KarpenterOffering* offerings, const OfferingSet& set,
+                                              std::int64_t limit) {
     OfferingSet kept = set;
     for (std::int32_t i = set.next(0); i >= 0; i = set.next(i + 1))
         if (worst_price(offerings, set, offerings[i].type) >= limit) kept.remove(i);
@@ -163,8 +163,8 @@ WT_HD constexpr OfferingSet only_spot(const KarpenterOffering* offerings, Offeri
 }
 
 /// Keeps the `wanted` cheapest types; nothing where there are fewer.
-WT_HD constexpr OfferingSet cheapest_types(const KarpenterOffering* offerings, const OfferingSet& set,
-                                           std::int32_t wanted) {
+WT_HD_CALL constexpr OfferingSet cheapest_types(const KarpenterOffering* offerings, const OfferingSet& set,
+                                                std::int32_t wanted) {
     OfferingSet left = set, kept;
     for (; wanted > 0; --wanted) {
         std::int32_t best = -1;
@@ -184,8 +184,8 @@ WT_HD constexpr OfferingSet cheapest_types(const KarpenterOffering* offerings, c
 /// Plans the pods of `candidates` onto the scene's destinations and at most `claim_limit` new nodes (in
 /// scene.claims), the candidates counted as gone from pools and topology, and puts every node back as it
 /// was.
-WT_HD constexpr ProvisioningPlan plan_without(const ConsolidationScene& scene, const std::int32_t* candidates,
-                                              std::int32_t candidate_count, std::int32_t claim_limit) {
+WT_HD_CALL constexpr ProvisioningPlan plan_without(const ConsolidationScene& scene, const std::int32_t* candidates,
+                                                   std::int32_t candidate_count, std::int32_t claim_limit) {
     ProvisioningBatch batch;
     batch.offerings = scene.offerings;
     batch.offering_count = scene.offering_count;
@@ -230,10 +230,10 @@ WT_HD constexpr ProvisioningPlan plan_without(const ConsolidationScene& scene, c
 /// What would become of the cluster without `candidates` (node indices): everything fits elsewhere
 /// (remove), everything fits with one new node that is surely cheaper than all candidates together
 /// (replace), or neither. Only the scene's destinations receive pods. Limits count the candidates as gone.
-WT_HD constexpr Consolidation try_consolidation(const ConsolidationScene& scene,
-                                                const KarpenterDisruptionRules& rules,
-                                                const std::int32_t* candidates,
-                                                std::int32_t candidate_count) {
+WT_HD_CALL constexpr Consolidation try_consolidation(const ConsolidationScene& scene,
+                                                     const KarpenterDisruptionRules& rules,
+                                                     const std::int32_t* candidates,
+                                                     std::int32_t candidate_count) {
     using namespace karpenter_detail;
     const auto* offerings = scene.offerings;
     std::int64_t price = 0;
@@ -283,10 +283,10 @@ WT_HD constexpr OfferingSet without_same_type(const ConsolidationScene& scene, c
 /// The longest prefix (of at least two) of `candidates` that can be removed or replaced together, by
 /// bisection as upstream does it; `taken` = its length, 0 where there is none. `candidates` are sorted by
 /// candidate_value descending and already cut to the budgets.
-WT_HD constexpr Consolidation consolidate_many(const ConsolidationScene& scene,
-                                               const KarpenterDisruptionRules& rules,
+WT_HD_CALL constexpr Consolidation consolidate_many(const ConsolidationScene& scene,
+                                                    const KarpenterDisruptionRules& rules,
                                                const std::int32_t* candidates, std::int32_t candidate_count,
-                                               std::int32_t& taken) {
+                                                    std::int32_t& taken) {
     Consolidation found;
     taken = 0;
     std::int32_t low = 1;

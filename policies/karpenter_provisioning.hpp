@@ -133,8 +133,8 @@ WT_HD constexpr OfferingSet fitting(const KarpenterOffering* offerings, Offering
 }
 
 /// The offerings of `from` whose whole capacity the pool's limits still allow.
-WT_HD constexpr OfferingSet within_limits(const KarpenterOffering* offerings, OfferingSet from,
-                                          const KarpenterPool& pool) {
+WT_HD_CALL constexpr OfferingSet within_limits(const KarpenterOffering* offerings, OfferingSet from,
+                                               const KarpenterPool& pool) {
     if (pool.limits_nodes && pool.remaining_nodes < 1) return {};
     if (pool.limited == 0) return from;
     for (std::int32_t i = from.next(0); i >= 0; i = from.next(i + 1))
@@ -155,8 +155,8 @@ WT_HD constexpr void charge(const KarpenterOffering* offerings, const OfferingSe
 }
 
 /// Whether as many instance types and families are left as the pool's minValues demand (Strict).
-WT_HD constexpr bool is_wide_enough(const KarpenterOffering* offerings, const OfferingSet& set,
-                                    const KarpenterPool& pool) {
+WT_HD_CALL constexpr bool is_wide_enough(const KarpenterOffering* offerings, const OfferingSet& set,
+                                         const KarpenterPool& pool) {
     if (pool.min_types <= 1 && pool.min_families <= 1) return true;
     OfferingSet types, families;
     for (std::int32_t i = set.next(0); i >= 0; i = set.next(i + 1)) {
@@ -199,8 +199,8 @@ WT_HD constexpr std::int32_t spread_zone(const ProvisioningBatch& batch, const K
 }
 
 /// Narrows `set` to the zone that the group's spread picks; empties it where no zone will do.
-WT_HD constexpr OfferingSet spread_over_zones(const ProvisioningBatch& batch, const KarpenterPodGroup& group,
-                                              OfferingSet set) {
+WT_HD_CALL constexpr OfferingSet spread_over_zones(const ProvisioningBatch& batch,
+                                                   const KarpenterPodGroup& group, OfferingSet set) {
     if (group.zone_label < 0) return set;
     const std::int32_t zone = spread_zone(batch, group, zones_of(batch.offerings, set));
     for (std::int32_t i = set.next(0); i >= 0; i = set.next(i + 1))
@@ -229,7 +229,7 @@ WT_HD constexpr void count_zone(const ProvisioningBatch& batch, const KarpenterP
         if ((group.labels >> l & 1) != 0) batch.topology->in_zone[l][zone] += by;
 }
 
-WT_HD constexpr bool place_on_node(const ProvisioningBatch& batch, KarpenterPod& pod) {
+WT_HD_CALL constexpr bool place_on_node(const ProvisioningBatch& batch, KarpenterPod& pod) {
     KarpenterPodGroup& group = batch.groups[pod.group];
     // A zone that is too full may be allowed again once others have caught up: such groups start over.
     std::int32_t at = group.zone_label < 0 ? group.next_node : 0;
@@ -263,8 +263,8 @@ WT_HD constexpr void take_from_node(const ProvisioningBatch& batch, const Karpen
     count_zone(batch, group, std::uint64_t{1} << batch.offerings[node.offering].zone, -1);
 }
 
-WT_HD constexpr bool place_on_claim(const ProvisioningBatch& batch, std::int32_t claim_count,
-                                    KarpenterPod& pod) {
+WT_HD_CALL constexpr bool place_on_claim(const ProvisioningBatch& batch, std::int32_t claim_count,
+                                         KarpenterPod& pod) {
     KarpenterPodGroup& group = batch.groups[pod.group];
     std::int32_t best = karpenter_unplaced;
     OfferingSet best_set;
@@ -300,8 +300,8 @@ WT_HD constexpr bool place_on_claim(const ProvisioningBatch& batch, std::int32_t
     return true;
 }
 
-WT_HD constexpr bool place_on_new_claim(const ProvisioningBatch& batch, ProvisioningPlan& plan,
-                                        KarpenterPod& pod) {
+WT_HD_CALL constexpr bool place_on_new_claim(const ProvisioningBatch& batch, ProvisioningPlan& plan,
+                                             KarpenterPod& pod) {
     const KarpenterPodGroup& group = batch.groups[pod.group];
     for (std::int32_t p = 0; p < batch.pool_count; ++p) {
         OfferingSet set = batch.pools[p].offerings;
@@ -349,7 +349,7 @@ WT_HD constexpr bool planned_before(const KarpenterPod& a, const KarpenterPod& b
 /// fewest pods that has an offering for all, else to a new node of the first pool that has one. A pod that
 /// finds nothing gives up one soft constraint and is tried again behind all others, round after round until
 /// a whole round changes nothing.
-WT_HD constexpr ProvisioningPlan plan_batch(const ProvisioningBatch& batch) {
+WT_HD_CALL constexpr ProvisioningPlan plan_batch(const ProvisioningBatch& batch) {
     using namespace karpenter_detail;
     const KarpenterPodGroup* groups = batch.groups;
     heap_sort(batch.pods, batch.pod_count, [groups](const KarpenterPod& a, const KarpenterPod& b) {

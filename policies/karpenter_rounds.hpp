@@ -79,8 +79,8 @@ WT_HD constexpr std::int32_t within_budgets(const ConsolidationScene& scene, con
     return kept;
 }
 
-WT_HD constexpr DisruptionCommand find_empty(const ConsolidationScene& scene, const DisruptionRound& round,
-                                             Tick now) {
+WT_HD_CALL constexpr DisruptionCommand find_empty(const ConsolidationScene& scene,
+                                                  const DisruptionRound& round, Tick now) {
     std::int32_t count = 0;
     for (std::int32_t n = 0; n < scene.node_count; ++n)
         if (is_candidate(scene.views[n]) && is_settled(scene.views[n], now) && is_empty(scene.views[n]))
@@ -94,8 +94,8 @@ WT_HD constexpr DisruptionCommand find_empty(const ConsolidationScene& scene, co
 
 /// Drifted nodes: those without pods all at once; else the one that drifted first and whose pods find room,
 /// with as many new nodes as that takes.
-WT_HD constexpr DisruptionCommand find_drifted(const ConsolidationScene& scene,
-                                               const DisruptionRound& round) {
+WT_HD_CALL constexpr DisruptionCommand find_drifted(const ConsolidationScene& scene,
+                                                    const DisruptionRound& round) {
     std::int32_t count = 0;
     for (std::int32_t n = 0; n < scene.node_count; ++n)
         if (is_drift_candidate(scene.views[n])) round.candidates[count++] = n;
@@ -141,9 +141,9 @@ WT_HD constexpr std::int32_t gather_underutilized(const ConsolidationScene& scen
     return count;
 }
 
-WT_HD constexpr DisruptionCommand find_many(const ConsolidationScene& scene,
-                                            const KarpenterDisruptionRules& rules,
-                                            const DisruptionRound& round, Tick now) {
+WT_HD_CALL constexpr DisruptionCommand find_many(const ConsolidationScene& scene,
+                                                 const KarpenterDisruptionRules& rules,
+                                                 const DisruptionRound& round, Tick now) {
     // The best within their pools' budgets, as many as are looked at together.
     const std::int32_t gathered = gather_underutilized(scene, round, now);
     std::int32_t count = 0;
@@ -188,8 +188,8 @@ private:
 
 /// Whether some candidate may be consolidated by itself: one of each kind is tried. Mostly no kind has a chance, and
 /// the candidates need not be put in order.
-WT_HD constexpr bool has_hope(const ConsolidationScene& scene, const KarpenterDisruptionRules& rules,
-                              const DisruptionRound& round, std::int32_t count, KindSet& hopeless) {
+WT_HD_CALL constexpr bool has_hope(const ConsolidationScene& scene, const KarpenterDisruptionRules& rules,
+                                   const DisruptionRound& round, std::int32_t count, KindSet& hopeless) {
     for (std::int32_t c = 0; c < count; ++c) {
         const std::uint64_t kind = scene.views[round.candidates[c]].kind;
         if (hopeless.has(kind)) continue;
@@ -201,9 +201,9 @@ WT_HD constexpr bool has_hope(const ConsolidationScene& scene, const KarpenterDi
     return false;
 }
 
-WT_HD constexpr DisruptionCommand find_one(const ConsolidationScene& scene,
-                                           const KarpenterDisruptionRules& rules,
-                                           const DisruptionRound& round, Tick now) {
+WT_HD_CALL constexpr DisruptionCommand find_one(const ConsolidationScene& scene,
+                                                const KarpenterDisruptionRules& rules,
+                                                const DisruptionRound& round, Tick now) {
     const std::int32_t gathered = gather_underutilized(scene, round, now);
     KindSet hopeless;
     std::int32_t count = 0;  // of pools whose budget allows one at all
@@ -259,9 +259,9 @@ WT_HD constexpr DisruptionCommand find_disruption(const ConsolidationScene& scen
 /// Whether a command found earlier still holds: every node is still a candidate within its budget, and the
 /// same trial comes out the same way (a replacement may not have become narrower than what will be sent).
 /// Drift is not validated. The scene is that of `now`, `nodes` the command's nodes in it.
-WT_HD constexpr bool is_still_valid(const ConsolidationScene& scene, const KarpenterDisruptionRules& rules,
-                                    const DisruptionRound& round, const DisruptionCommand& command,
-                                    const std::int32_t* nodes, Tick now) {
+WT_HD_CALL constexpr bool is_still_valid(const ConsolidationScene& scene, const KarpenterDisruptionRules& rules,
+                                         const DisruptionRound& round, const DisruptionCommand& command,
+                                         const std::int32_t* nodes, Tick now) {
     using namespace karpenter_detail;
     if (command.method == DisruptionMethod::drift) return true;
     reset_left(scene, round, reason_of(command.method));

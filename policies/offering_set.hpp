@@ -29,7 +29,7 @@ struct OfferingSet {
         return members;
     }
     /// The least member that is at least `from`; -1 where there is none. Empty words cost one look each.
-    [[nodiscard]] WT_HD constexpr std::int32_t next(std::int32_t from) const {
+    [[nodiscard]] WT_HD_CALL constexpr std::int32_t next(std::int32_t from) const {
         for (std::int32_t w = from / 64; w < word_count; ++w) {
             std::uint64_t rest = words[w];
             if (w == from / 64) rest = rest >> (from % 64) << (from % 64);

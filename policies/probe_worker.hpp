@@ -106,7 +106,7 @@ public:
     [[nodiscard]] WT_HD ProbeResult result() const { return m_result; }
 
     /// When the result changes, if nothing else does; `never` for a healthy container.
-    [[nodiscard]] WT_HD Tick next_change(const ProbeRule& rule) const {
+    [[nodiscard]] WT_HD_CALL Tick next_change(const ProbeRule& rule) const {
         std::int32_t run = m_run;
         bool last = m_last;
         if (m_pending != never) {
@@ -121,7 +121,7 @@ public:
     }
 
     /// Counts every probe that began before `t`, and its outcome if it is known by then.
-    WT_HD void advance_to(const ProbeRule& rule, Tick t) {
+    WT_HD_CALL void advance_to(const ProbeRule& rule, Tick t) {
         if (m_pending <= t) {
             count(rule, 1, m_pending_success);
             m_pending = never;

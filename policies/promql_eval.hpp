@@ -187,7 +187,7 @@ private:
     }
 
     /// The latest sample of each series, unless it is older than the lookback or the series has ended.
-    WT_HD void select(const PromqlInstruction& op) {
+    WT_HD_CALL void select(const PromqlInstruction& op) {
         const std::int32_t first = m_elements;
         const std::int64_t at_ms = end_of(op);
         for (std::int32_t k = 0; k < op.count; ++k) {
@@ -223,7 +223,7 @@ private:
         push_vector(first);
     }
 
-    WT_HD void range_select(const PromqlInstruction& op) {
+    WT_HD_CALL void range_select(const PromqlInstruction& op) {
         const PromqlRangeFunction function = static_cast<PromqlRangeFunction>(op.function);
         const bool has_parameter =
             function == PromqlRangeFunction::quantile || function == PromqlRangeFunction::predict_linear;
@@ -246,9 +246,9 @@ private:
     }
 
     /// One slot's window: cut into one series for each pod that lived in it, oldest first.
-    WT_HD void range_of_series(PromqlRangeFunction function, double parameter, const StreamPlan& stream,
-                               std::int32_t slot, std::int32_t labels, std::int64_t start_ms,
-                               std::int64_t end_ms) {
+    WT_HD_CALL void range_of_series(PromqlRangeFunction function, double parameter, const StreamPlan& stream,
+                                    std::int32_t slot, std::int32_t labels, std::int64_t start_ms,
+                                    std::int64_t end_ms) {
         const SeriesState& state = m_store.series[stream.first_series + slot];
         if (state.count == 0) return;
         if (is_before_start(state.newest_ms, start_ms)) return;  // it ended before
@@ -321,8 +321,8 @@ private:
     /// rate() and its like of a window that ends with the newest sample and in which one pod's counter only rose,
     /// scraped in step, as it nearly always is: the first and the last sample and their number are all that counts.
     /// False where the window is another one.
-    WT_HD bool rate_of_steady(PromqlRangeFunction function, const StreamPlan& stream, std::int32_t slot,
-                              std::int32_t labels, std::int64_t start_ms, std::int64_t end_ms) {
+    WT_HD_CALL bool rate_of_steady(PromqlRangeFunction function, const StreamPlan& stream, std::int32_t slot,
+                                   std::int32_t labels, std::int64_t start_ms, std::int64_t end_ms) {
         using F = PromqlRangeFunction;
         if (function != F::rate && function != F::increase && function != F::delta) return false;
         const SeriesState& state = m_store.series[stream.first_series + slot];
@@ -408,8 +408,8 @@ private:
     }
 
     /// Groups what the body gave into series and applies the range function to each.
-    WT_HD void reduce_subquery(const PromqlInstruction& op, const PromqlInstruction& begin,
-                               const PromqlFrame& frame) {
+    WT_HD_CALL void reduce_subquery(const PromqlInstruction& op, const PromqlInstruction& begin,
+                                    const PromqlFrame& frame) {
         const PromqlRangeFunction function = static_cast<PromqlRangeFunction>(op.function);
         const bool has_parameter =
             function == PromqlRangeFunction::quantile || function == PromqlRangeFunction::predict_linear;
@@ -440,7 +440,7 @@ private:
         push_vector(frame.first);
     }
 
-    WT_HD void vector_scalar(const PromqlInstruction& op) {
+    WT_HD_CALL void vector_scalar(const PromqlInstruction& op) {
         const PromqlBinary function = static_cast<PromqlBinary>(op.function);
         PromqlStackValue v;
         double scalar = 0;
@@ -470,7 +470,7 @@ private:
         check_duplicates(op);
     }
 
-    WT_HD void aggregate_top(const PromqlInstruction& op) {
+    WT_HD_CALL void aggregate_top(const PromqlInstruction& op) {
         const PromqlAggregate function = static_cast<PromqlAggregate>(op.function);
         const bool selects = function == PromqlAggregate::topk || function == PromqlAggregate::bottomk;
         const PromqlStackValue v = m_workspace.stack[--m_depth];
@@ -491,7 +491,7 @@ private:
         push_vector(v.first);
     }
 
-    WT_HD void map_values(const PromqlInstruction& op) {
+    WT_HD_CALL void map_values(const PromqlInstruction& op) {
         const PromqlMap function = static_cast<PromqlMap>(op.function);
         const PromqlStackValue v = m_workspace.stack[--m_depth];
         double a = 0, b = 0;

@@ -75,7 +75,7 @@ WT_HD inline double small_power(double x, double exponent) {
 }
 
 /// The value of an operator. For comparisons 1 or 0: whether it holds.
-WT_HD inline double apply_binary(PromqlBinary op, double a, double b) {
+WT_HD_CALL inline double apply_binary(PromqlBinary op, double a, double b) {
     switch (op) {
         case PromqlBinary::add:
             return a + b;
@@ -113,9 +113,9 @@ WT_HD inline bool is_comparison(PromqlBinary op) {
 /// it has changed between them (counter resets added back), extrapolated towards the window's edges. A gap at an
 /// edge of less than 1.1 average sample distances is bridged, a longer one only for half a distance, and a counter
 /// is not extrapolated below zero.
-WT_HD inline double extrapolate(const PromqlPoint& first, const PromqlPoint& last, std::int32_t count, double change,
+WT_HD_CALL inline double extrapolate(const PromqlPoint& first, const PromqlPoint& last, std::int32_t count, double change,
                                 std::int64_t start_ms, std::int64_t end_ms, bool is_counter, bool per_second,
-                                PromqlSemantics semantics) {
+                                     PromqlSemantics semantics) {
     double to_start = static_cast<double>(first.time_ms - start_ms) / 1000;
     double to_end = static_cast<double>(end_ms - last.time_ms) / 1000;
     const double sampled = static_cast<double>(last.time_ms - first.time_ms) / 1000;
@@ -225,7 +225,7 @@ WT_HD inline void sort_by_value(PromqlPoint* points, std::int32_t count) {
 }
 
 /// The q-quantile by linear interpolation between ranks. Sorts `points`.
-WT_HD inline double quantile_of(double q, PromqlPoint* points, std::int32_t count) {
+WT_HD_CALL inline double quantile_of(double q, PromqlPoint* points, std::int32_t count) {
     if (count == 0 || is_nan(q)) return promql_nan;
     if (q < 0) return -promql_infinity;
     if (q > 1) return promql_infinity;
@@ -253,9 +253,9 @@ WT_HD inline double variance_over_time(const PromqlPoint* points, std::int32_t c
 }
 
 /// A function over the samples of one series in a range, oldest first. False: no value. Requires count > 0.
-WT_HD inline bool apply_range_function(PromqlRangeFunction function, PromqlPoint* points, std::int32_t count,
-                                       std::int64_t start_ms, std::int64_t end_ms, std::int64_t now_ms,
-                                       double parameter, PromqlSemantics semantics, double& result) {
+WT_HD_CALL inline bool apply_range_function(PromqlRangeFunction function, PromqlPoint* points, std::int32_t count,
+                                            std::int64_t start_ms, std::int64_t end_ms, std::int64_t now_ms,
+                                            double parameter, PromqlSemantics semantics, double& result) {
     using F = PromqlRangeFunction;
     switch (function) {
         case F::rate:
@@ -332,7 +332,7 @@ WT_HD inline bool apply_range_function(PromqlRangeFunction function, PromqlPoint
 }
 
 /// minute(), hour() ... of a Unix time in seconds, in UTC.
-WT_HD inline double calendar_part(PromqlMap part, double unix_seconds) {
+WT_HD_CALL inline double calendar_part(PromqlMap part, double unix_seconds) {
     if (!(absolute(unix_seconds) < 1e14)) return promql_nan;
     const std::int64_t second = static_cast<std::int64_t>(unix_seconds);
     std::int64_t day = second / 86400;
@@ -364,7 +364,7 @@ WT_HD inline double calendar_part(PromqlMap part, double unix_seconds) {
 }
 
 /// The functions that change one value at a time. `a`, `b`: their scalar parameters.
-WT_HD inline double apply_map(PromqlMap function, double v, double a, double b) {
+WT_HD_CALL inline double apply_map(PromqlMap function, double v, double a, double b) {
     switch (function) {
         case PromqlMap::negate:
             return -v;

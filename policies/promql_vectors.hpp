@@ -63,7 +63,7 @@ WT_HD inline bool has_duplicates(const PromqlElement* elements, std::int32_t cou
 }
 
 /// sort(): by value with NaN last, stable.
-WT_HD inline void sort_elements(PromqlElement* elements, std::int32_t count, bool descending) {
+WT_HD_CALL inline void sort_elements(PromqlElement* elements, std::int32_t count, bool descending) {
     for (std::int32_t i = 1; i < count; ++i) {
         const PromqlElement moved = elements[i];
         std::int32_t j = i;
@@ -124,8 +124,8 @@ struct PromqlHeap {
 };
 
 /// One value of a group's members, in their order. `points` may be reordered.
-WT_HD inline double aggregate_values(PromqlAggregate function, PromqlPoint* points, std::int32_t count,
-                                     double parameter, PromqlSemantics semantics) {
+WT_HD_CALL inline double aggregate_values(PromqlAggregate function, PromqlPoint* points, std::int32_t count,
+                                          double parameter, PromqlSemantics semantics) {
     const bool compensated = semantics == PromqlSemantics::prometheus_3;
     switch (function) {
         case PromqlAggregate::sum: {
@@ -179,9 +179,9 @@ WT_HD inline double aggregate_values(PromqlAggregate function, PromqlPoint* poin
 
 /// Any aggregation. `scratch` has room for `count` elements (topk and bottomk use it). Returns how many
 /// elements are left.
-WT_HD inline std::int32_t aggregate(PromqlAggregate function, PromqlElement* elements, std::int32_t count,
-                                    PromqlLabelMap groups, double parameter, PromqlElement* scratch,
-                                    PromqlPoint* points, PromqlSemantics semantics) {
+WT_HD_CALL inline std::int32_t aggregate(PromqlAggregate function, PromqlElement* elements, std::int32_t count,
+                                         PromqlLabelMap groups, double parameter, PromqlElement* scratch,
+                                         PromqlPoint* points, PromqlSemantics semantics) {
     const bool selects = function == PromqlAggregate::topk || function == PromqlAggregate::bottomk;
     std::int32_t limit = count;
     if (selects) {
@@ -221,9 +221,9 @@ WT_HD inline std::int32_t aggregate(PromqlAggregate function, PromqlElement* ele
 /// histogram_quantile(): groups by all labels but `le`, by `groups` (-1: an element that is no bucket), with
 /// the upper bounds by label set. The quantile lies by linear interpolation in the first bucket whose
 /// cumulative count reaches the rank; in the last bucket it is the last finite bound.
-WT_HD inline std::int32_t histogram_quantiles(double q, PromqlElement* elements, std::int32_t count,
-                                              PromqlLabelMap groups, const double* bounds,
-                                              PromqlPoint* points) {
+WT_HD_CALL inline std::int32_t histogram_quantiles(double q, PromqlElement* elements, std::int32_t count,
+                                                   PromqlLabelMap groups, const double* bounds,
+                                                   PromqlPoint* points) {
     for (std::int32_t i = 0; i < count; ++i) elements[i].mark = 0;
     std::int32_t out = 0;
     for (std::int32_t i = 0; i < count; ++i) {
@@ -301,9 +301,9 @@ struct PromqlSide {
 
 /// and, or, unless on adjacent vectors (left at elements[0], right behind it). Returns the count of the
 /// result, which starts at elements[0].
-WT_HD inline std::int32_t set_operation(PromqlBinary op, PromqlElement* elements, std::int32_t left_count,
-                                        std::int32_t right_count, PromqlLabelMap left_match,
-                                        PromqlLabelMap right_match) {
+WT_HD_CALL inline std::int32_t set_operation(PromqlBinary op, PromqlElement* elements, std::int32_t left_count,
+                                             std::int32_t right_count, PromqlLabelMap left_match,
+                                             PromqlLabelMap right_match) {
     const PromqlElement* right = elements + left_count;
     std::int32_t out = 0;
     if (op == PromqlBinary::set_or) {
@@ -327,9 +327,9 @@ WT_HD inline std::int32_t set_operation(PromqlBinary op, PromqlElement* elements
 
 /// An arithmetic or comparison operator on adjacent vectors, with vector matching. The result starts at
 /// elements[0].
-WT_HD inline PromqlStatus join(const PromqlInstruction& op, const PromqlProgramView& program,
+WT_HD_CALL inline PromqlStatus join(const PromqlInstruction& op, const PromqlProgramView& program,
                                PromqlElement* elements, std::int32_t left_count, std::int32_t right_count,
-                               std::int32_t& out) {
+                                    std::int32_t& out) {
     out = 0;
     if (left_count == 0 || right_count == 0) return PromqlStatus::ok;
     const PromqlBinary function = static_cast<PromqlBinary>(op.function);

@@ -40,7 +40,7 @@ namespace scheduler_detail {
 
 /// Raw spreading and inter-pod scores of the feasible nodes.
 template <class View, class Feasible>
-WT_HD void score_topology(const View& view, const PodRules& rules, Feasible& feasible, std::int32_t count) {
+WT_HD_CALL void score_topology(const View& view, const PodRules& rules, Feasible& feasible, std::int32_t count) {
     std::int32_t counted = count;
     for (std::int32_t f = 0; f < count; ++f) {
         FeasibleNode& c = feasible[f];
@@ -93,8 +93,8 @@ struct ScoreRange {
 
 /// Raw scores, normalised and summed.
 template <class View, class Feasible>
-WT_HD void score_nodes(const View& view, const SchedulerProfile& profile, const PodRules& rules,
-                       Feasible& feasible, std::int32_t count) {
+WT_HD_CALL void score_nodes(const View& view, const SchedulerProfile& profile, const PodRules& rules,
+                            Feasible& feasible, std::int32_t count) {
     bool soft_spread = false;
     for (std::int32_t i = 0; i < rules.spread_count; ++i) soft_spread |= !rules.spread[i].hard;
     score_topology(view, rules, feasible, count);
@@ -131,9 +131,9 @@ WT_HD void score_nodes(const View& view, const SchedulerProfile& profile, const 
 /// The cycle asks node by node, round the ring from `start`, until it has enough feasible ones. A view that knows
 /// which nodes have room lets it skip the others; what is found and where the next cycle starts is the same.
 template <class View, class Feasible>
-WT_HD ScheduleResult schedule_one(const View& view, const SchedulerProfile& profile, const PodRules& rules,
-                                  std::int32_t nominated, std::int32_t start, std::uint64_t tie,
-                                  Feasible feasible) {
+WT_HD_CALL ScheduleResult schedule_one(const View& view, const SchedulerProfile& profile, const PodRules& rules,
+                                       std::int32_t nominated, std::int32_t start, std::uint64_t tie,
+                                       Feasible feasible) {
     ScheduleResult result;
     const std::int32_t nodes = view.nodes();
     result.next_start = nodes > 0 ? start % nodes : 0;

@@ -99,7 +99,7 @@ WT_HD NodeVerdict filter_once(const View& view, const PodRules& rules, const Fil
 }  // namespace scheduler_detail
 
 template <class View>
-WT_HD FilterState prefilter(const View& view, const PodRules& rules) {
+WT_HD_CALL FilterState prefilter(const View& view, const PodRules& rules) {
     FilterState state;
     for (std::int32_t i = 0; i < rules.spread_count; ++i)
         if (rules.spread[i].hard) state.least[i] = scheduler_detail::least_count(view, rules.spread[i]);
@@ -116,8 +116,8 @@ WT_HD FilterState prefilter(const View& view, const PodRules& rules) {
 /// All filters, in the default order; the first that refuses names the reason. Pods nominated to the node
 /// with at least this pod's priority count as if they were there (resources only).
 template <class View>
-WT_HD NodeVerdict filter_node(const View& view, const PodRules& rules, const FilterState& state,
-                              std::int32_t node) {
+WT_HD_CALL NodeVerdict filter_node(const View& view, const PodRules& rules, const FilterState& state,
+                                   std::int32_t node) {
     return scheduler_detail::filter_once(view, rules, state, node, view.nominated(rules, node));
 }
 

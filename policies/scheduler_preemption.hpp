@@ -87,8 +87,8 @@ WT_HD void mark_violations(const Cluster& cluster, Victims& victims, std::int32_
 /// nobody to remove (`*found` = 0; else `*unfit` says what still refuses it). `victims` (in order of
 /// importance; `out` tells who goes) has room for a node's pods, and holds `*found` of them.
 template <class Cluster, class Victims>
-WT_HD bool dry_run_preemption(Cluster& cluster, const PodRules& rules, std::int32_t node, Victims& victims,
-                              std::int32_t* found, NodeVerdict* unfit, PreemptionCandidate* candidate) {
+WT_HD_CALL bool dry_run_preemption(Cluster& cluster, const PodRules& rules, std::int32_t node, Victims& victims,
+                                   std::int32_t* found, NodeVerdict* unfit, PreemptionCandidate* candidate) {
     std::int32_t count = 0;
     for (std::int32_t p = cluster.first_pod(node); p >= 0; p = cluster.next_pod(p)) {
         if (cluster.priority(p) >= rules.priority) continue;
@@ -149,8 +149,8 @@ struct PreemptionResult {
 /// node, 7.4.5). `offset` and `tie`: uniform bits (random start, choice among equals). The caller repeats
 /// dry_run_preemption on the chosen node to learn its victims.
 template <class Cluster, class Victims>
-WT_HD PreemptionResult find_preemption(Cluster& cluster, const PodRules& rules, std::uint64_t offset,
-                                       std::uint64_t tie, Victims& victims) {
+WT_HD_CALL PreemptionResult find_preemption(Cluster& cluster, const PodRules& rules, std::uint64_t offset,
+                                            std::uint64_t tie, Victims& victims) {
     PreemptionResult result;
     const std::int32_t nodes = cluster.nodes();
     if (nodes == 0) return result;

@@ -128,7 +128,7 @@ WT_HD constexpr double scheduler_sqrt(double x) {
 
 /// NodeResourcesBalancedAllocation, of real requests: fractions cut at 1; the standard deviation of more
 /// than two resources.
-WT_HD constexpr std::int64_t balanced_score(const SchedulerProfile& profile, const PodRules& rules,
+WT_HD_CALL constexpr std::int64_t balanced_score(const SchedulerProfile& profile, const PodRules& rules,
                                             const ResourceAmounts& free, const ResourceAmounts& allocatable) {
     double fraction[max_scored_resources] = {};
     std::int32_t n = 0;

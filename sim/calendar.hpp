@@ -24,7 +24,7 @@ public:
         m_first = 0;
         m_first_time = never;
     }
-    WT_HD void set(std::uint32_t slot, Tick time) {
+    WT_HD_CALL void set(std::uint32_t slot, Tick time) {
         if (m_time[slot] == time) return;
         m_time[slot] = time;
         if (m_leaves == 1) {

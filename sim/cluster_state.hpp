@@ -233,7 +233,7 @@ public:
     }
 
     /// Gives the pod its place on a node.
-    WT_HD void bind(std::uint32_t p, std::uint32_t n, Tick now) {
+    WT_HD_CALL void bind(std::uint32_t p, std::uint32_t n, Tick now) {
         Pod& pod = m_pods[p];
         ClusterNode& node = m_nodes[n];
         charge(pod, n, 1);
@@ -252,7 +252,7 @@ public:
     }
 
     /// Takes the pod off its node; what it held there is free.
-    WT_HD void unbind(std::uint32_t p, Tick now) {
+    WT_HD_CALL void unbind(std::uint32_t p, Tick now) {
         Pod& pod = m_pods[p];
         ClusterNode& node = m_nodes[pod.node];
         if (pod.spread_counted) stop_or_start_spread(p, pod.node, -1);
@@ -284,7 +284,7 @@ public:
         return m_blueprint->shape_domains[row + m_nodes[n].shape];
     }
     /// Room, scores and affinity counters of a node with (by = 1) or without (by = -1) a pod. Also for a dry run.
-    WT_HD void charge(const Pod& pod, std::uint32_t n, std::int32_t by) {
+    WT_HD_CALL void charge(const Pod& pod, std::uint32_t n, std::int32_t by) {
         account(pod, n, by);
         note_node_change(n);
     }
@@ -293,7 +293,7 @@ public:
         count_pod(template_of(pod), n, by, false);
     }
     /// Both, in mind: it is taken back before anybody else looks at the node.
-    WT_HD void suppose(const Pod& pod, std::uint32_t n, std::int32_t by) {
+    WT_HD_CALL void suppose(const Pod& pod, std::uint32_t n, std::int32_t by) {
         account(pod, n, by);
         charge_spread(pod, n, by);
     }
@@ -354,7 +354,7 @@ public:
     // ---- nodes -----------------------------------------------------------------------------------------
 
     /// Every change of a node's state goes through here.
-    WT_HD void set_node_state(std::uint32_t n, NodeState to, Tick now) {
+    WT_HD_CALL void set_node_state(std::uint32_t n, NodeState to, Tick now) {
         NodeState& state = m_nodes[n].state;
         if (state != NodeState::none) m_nodes_in[static_cast<int>(state)].remove(n);
         if (to != NodeState::none) m_nodes_in[static_cast<int>(to)].add(n);
@@ -441,7 +441,7 @@ public:
         set_node_state(n, NodeState::provisioning, now);
         return n;
     }
-    WT_HD void drop_node(std::uint32_t n, Tick now) {
+    WT_HD_CALL void drop_node(std::uint32_t n, Tick now) {
         ClusterNode& node = m_nodes[n];
         const ShapePlan& plan = shape_of(node);
         const bool billed = !node.unbilled;
@@ -466,8 +466,8 @@ public:
 
     // Streams are named by workload or pool and place in it, and by incarnation: independent of how many
     // slots other workloads have.
-    [[nodiscard]] WT_HD std::uint64_t pod_draw(StreamPurpose purpose, std::uint32_t p,
-                                               std::uint32_t number) const {
+    [[nodiscard]] WT_HD_CALL std::uint64_t pod_draw(StreamPurpose purpose, std::uint32_t p,
+                                                    std::uint32_t number) const {
         const Pod& pod = m_pods[p];
         const std::uint32_t local = p - m_blueprint->workloads[pod.workload].first_pod;
         return RandomStream(m_key.seed, m_key.trial, purpose, (std::uint32_t{pod.workload} << 24) | local,
@@ -522,7 +522,7 @@ private:
         ++m_changes;
         for (IndexSet<Layout>& set : m_changed_nodes) set.add(n);
     }
-    WT_HD void account(const Pod& pod, std::uint32_t n, std::int32_t by) {
+    WT_HD_CALL void account(const Pod& pod, std::uint32_t n, std::int32_t by) {
         const TemplatePlan& plan = template_of(pod);
         ClusterNode& node = m_nodes[n];
         if (by > 0)
@@ -557,7 +557,7 @@ private:
         note_pod_event(node.last_pod_event, node.had_pod_event, now);
         ++m_version;
     }
-    WT_HD void count_node(std::uint32_t n, Tick now, std::int32_t by) {
+    WT_HD_CALL void count_node(std::uint32_t n, Tick now, std::int32_t by) {
         const Tick span = m_blueprint->span;
         const ClusterNode& node = m_nodes[n];
         const std::uint32_t which = node.shape;

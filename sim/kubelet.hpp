@@ -224,7 +224,7 @@ private:
         return true;
     }
 
-    WT_HD void wake(Parts& fleet, std::uint32_t p, Tick now) {
+    WT_HD_CALL void wake(Parts& fleet, std::uint32_t p, Tick now) {
         const KubeletPod& k = m_pods[p];
         State& s = fleet.state();
         Tick next = min(min(m_start.due(s, p), k.hook_due), min(k.kill_due, k.restart_due));
@@ -365,7 +365,7 @@ private:
 
     // ---- probes ----------------------------------------------------------------------------------------
 
-    WT_HD void set_answers(Parts& fleet, std::uint32_t p, Tick now) {
+    WT_HD_CALL void set_answers(Parts& fleet, std::uint32_t p, Tick now) {
         State& s = fleet.state();
         m_pods[p].probes.set_answers(s.template_of(s.pod(p)).probes.rules, now, answer(s, p, 0), answer(s, p, 1),
                                      answer(s, p, 2));
@@ -419,7 +419,7 @@ private:
     }
 
     /// The pod's Ready condition follows its container; a deleted pod's is no longer of interest.
-    WT_HD void update_ready(Parts& fleet, std::uint32_t p, Tick now) {
+    WT_HD_CALL void update_ready(Parts& fleet, std::uint32_t p, Tick now) {
         State& s = fleet.state();
         Pod& pod = s.pod(p);
         if (!pod.active()) return;

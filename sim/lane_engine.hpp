@@ -19,8 +19,8 @@ LaneSize lane_size(const Blueprint& blueprint) {
 }
 
 template <class Layout>
-WT_HD void run_lane(const Blueprint& blueprint, WorkloadView workload, TrialKey key, void* arena,
-                    std::size_t bytes_per_trial, std::uint32_t lane, const LaneOutcome& outcome) {
+WT_HD_CALL void run_lane(const Blueprint& blueprint, WorkloadView workload, TrialKey key, void* arena,
+                         std::size_t bytes_per_trial, std::uint32_t lane, const LaneOutcome& outcome) {
     using LaneTrial = Trial<Layout, ArenaBank<Layout>, NullObserver>;
     ArenaBank<Layout> bank;
     NullObserver observer;

@@ -35,7 +35,7 @@ template <class Layout>
 /// Runs one trial in an arena that Layout::lanes trials share, as lane `lane`. The result is run_trial()'s to the last
 /// bit. Defined in sim/lane_engine.hpp; compiled once for the host's InterleavedLayout, and by nvcc for the GPU.
 template <class Layout>
-WT_HD void run_lane(const Blueprint& blueprint, WorkloadView workload, TrialKey key, void* arena,
-                    std::size_t bytes_per_trial, std::uint32_t lane, const LaneOutcome& outcome);
+WT_HD_CALL void run_lane(const Blueprint& blueprint, WorkloadView workload, TrialKey key, void* arena,
+                         std::size_t bytes_per_trial, std::uint32_t lane, const LaneOutcome& outcome);
 
 }  // namespace windtunnel

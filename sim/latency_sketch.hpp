@@ -76,14 +76,14 @@ public:
         for (std::uint32_t i = 0; i < SketchBuckets::count; ++i) m_buckets[i] = 0;
         m_totals = {};
     }
-    WT_HD void add(Tick duration, std::uint64_t times = 1) {
+    WT_HD_CALL void add(Tick duration, std::uint64_t times = 1) {
         m_buckets[SketchBuckets::index_of(duration)] += times;
         WideSum sum;
         sum.add_product(static_cast<std::uint64_t>(duration.count), times);
         m_totals.add(duration, duration, sum, times);
     }
     /// Adds `times` of each of first, first + increment, … (n terms), bucket by bucket instead of one by one.
-    WT_HD void add_progression(Tick first, Tick increment, std::int64_t n, std::uint64_t times) {
+    WT_HD_CALL void add_progression(Tick first, Tick increment, std::int64_t n, std::uint64_t times) {
         if (n == 1 || increment.count == 0) return add(first, static_cast<std::uint64_t>(n) * times);
         const Tick last = first + increment * (n - 1);
         for (std::int64_t done = 0; done < n;) {

@@ -192,7 +192,7 @@ private:
         m_pods[p].node = no_index;
         m_pods[p].share = 0;
     }
-    WT_HD void add(const State& s, std::uint32_t n, std::uint32_t w, NodeUse use, std::uint32_t share, Tick time) {
+    WT_HD_CALL void add(const State& s, std::uint32_t n, std::uint32_t w, NodeUse use, std::uint32_t share, Tick time) {
         if (share == 0 || time.count <= 0 || !m_nodes[n].billed) return;
         const ShapePlan& shape = s.blueprint().shapes[m_nodes[n].shape];
         const std::uint32_t cell =

@@ -227,8 +227,8 @@ private:
         m_pairs[index].story.pod = p;
         m_pairs[index].story.sent = m_now;
     }
-    WT_HD void send_prompt(JobIndex index, JobIndex prompt, Router<Layout>& router, const WorkloadPlan& plan,
-                           std::uint32_t local) {
+    WT_HD_CALL void send_prompt(JobIndex index, JobIndex prompt, Router<Layout>& router,
+                                const WorkloadPlan& plan, std::uint32_t local) {
         const std::uint32_t p = plan.first_pod + local;
         router.ranking.add_request(local);
         ++router.sent;
@@ -262,7 +262,7 @@ private:
         expect_transfers();
     }
     /// Nobody wants a prefill server's work any more: its blocks are free from its next step on.
-    WT_HD void let_go(JobIndex prompt) {
+    WT_HD_CALL void let_go(JobIndex prompt) {
         const std::uint32_t p = m_pairs[prompt].pod;
         m_servers[p].abort(m_jobs, prompt, Path::seen_from(p));
         m_server_calendar.set(p, m_servers[p].next_change());
@@ -272,7 +272,7 @@ private:
         m_servers[p].end_reception(m_jobs, index, whole, m_now, Path::seen_from(p));
         m_server_calendar.set(p, m_servers[p].next_change());
     }
-    WT_HD void lose_kv(JobIndex index, Tick now) {
+    WT_HD_CALL void lose_kv(JobIndex index, Tick now) {
         PrefillPair& pair = m_pairs[index];
         ++m_tally->kv_failures;
         if (pair.stage == PrefillStage::received) m_pairs.links().end(index, now);

@@ -34,7 +34,7 @@ public:
     WT_HD void gaps(Tick first, Tick increment, std::int64_t steps, std::uint64_t rows) {
         m_sketches.itl.add_progression(first, increment, steps, rows);
     }
-    WT_HD void finished(JobIndex index, Tick now) {
+    WT_HD_CALL void finished(JobIndex index, Tick now) {
         if (m_pairs.is_prefill(index)) return static_cast<Self*>(this)->prefill_finished(index, now);
         const Job& job = m_jobs[index];
         if (job.aborted) {
@@ -68,7 +68,7 @@ public:
         end_job(index, RequestEnd::completed, now);
     }
     /// Its client, or the attempt's own time-out, gave it up; its server has let it go.
-    WT_HD void aborted(JobIndex index, Tick now) {
+    WT_HD_CALL void aborted(JobIndex index, Tick now) {
         if (m_pairs.is_prefill(index)) return static_cast<Self*>(this)->prefill_aborted(index, now);
         if (m_pairs.is_without_kv(index)) return lost(index, now);
         count_lost(index, now);
@@ -82,7 +82,7 @@ public:
         attempt_failed(index, RequestEnd::timed_out, now);
     }
     /// Its server is gone.
-    WT_HD void lost(JobIndex index, Tick now) {
+    WT_HD_CALL void lost(JobIndex index, Tick now) {
         if (m_pairs.is_prefill(index)) return static_cast<Self*>(this)->prefill_lost(index, now);
         count_lost(index, now);
         attempt_failed(index, RequestEnd::failed, now);
@@ -152,7 +152,7 @@ protected:
             m_next_arrival = max(nominal, m_releases[m_release_head]);
     }
 
-    WT_HD void arrive() {
+    WT_HD_CALL void arrive() {
         const auto number = static_cast<std::uint32_t>(m_cursor++);
         const Request& request = m_workload.requests[number];
         if (m_blueprint.max_concurrency > 0) {
@@ -203,7 +203,7 @@ protected:
         job.replica = held_by_router;
     }
 
-    WT_HD void route(JobIndex index, std::uint32_t w) {
+    WT_HD_CALL void route(JobIndex index, std::uint32_t w) {
         Router<Layout>& router = m_routers[w];
         ++router.arrived;
         const WorkloadPlan& plan = m_blueprint.workloads[w];
@@ -216,12 +216,12 @@ protected:
         router.held.push_back(m_jobs, index);
     }
 
-    [[nodiscard]] WT_HD std::uint32_t choose(Router<Layout>& router, const WorkloadPlan& plan, JobIndex index) {
+    [[nodiscard]] WT_HD_CALL std::uint32_t choose(Router<Layout>& router, const WorkloadPlan& plan, JobIndex index) {
         const std::uint32_t t = track_of(index);
         return router.choose(plan, m_key, m_jobs[index].request, t == no_track ? 1 : m_attempts[t].attempt);
     }
 
-    WT_HD void send(JobIndex index, Router<Layout>& router, const WorkloadPlan& plan, std::uint32_t local) {
+    WT_HD_CALL void send(JobIndex index, Router<Layout>& router, const WorkloadPlan& plan, std::uint32_t local) {
         const std::uint32_t p = plan.first_pod + local;
         router.ranking.add_request(local);
         ++router.sent;
@@ -252,7 +252,7 @@ protected:
     }
 
     /// Lets held requests go while there is a replica for them.
-    WT_HD void dispatch(std::uint32_t w) {
+    WT_HD_CALL void dispatch(std::uint32_t w) {
         Router<Layout>& router = m_routers[w];
         const WorkloadPlan& plan = m_blueprint.workloads[w];
         while (!router.held.empty()) {
@@ -286,7 +286,7 @@ protected:
     // ---- ends ------------------------------------------------------------------------------------------
 
     /// The request that this job stands for ends, and the job with it.
-    WT_HD void end_job(JobIndex index, RequestEnd how, Tick now) {
+    WT_HD_CALL void end_job(JobIndex index, RequestEnd how, Tick now) {
         count_answer(index, how);
         record(index, how, now);
         const std::uint32_t t = track_of(index);
@@ -300,7 +300,7 @@ protected:
         m_attempts.end(t);
         count_end(how, now);
     }
-    WT_HD void count_end(RequestEnd how, Tick now) {
+    WT_HD_CALL void count_end(RequestEnd how, Tick now) {
         m_tally->requests.count(how);
         m_tally->ended_at = now;
         --m_in_flight;
@@ -317,7 +317,7 @@ protected:
         ++m_routers[m_blueprint.workload_of_model[model]].answered[static_cast<std::size_t>(how)];
     }
     /// The job is over; what it stood for may go on.
-    WT_HD void release(JobIndex index) {
+    WT_HD_CALL void release(JobIndex index) {
         leave_replica(index);
         if (m_attempts.enabled()) m_attempts.detach(index);
         m_jobs[index].request = no_request;
@@ -400,7 +400,7 @@ protected:
 
     /// An attempt has ended without an answer: the client comes again, the message goes to another worker, or the
     /// request ends so.
-    WT_HD void attempt_failed(JobIndex index, RequestEnd how, Tick now) {
+    WT_HD_CALL void attempt_failed(JobIndex index, RequestEnd how, Tick now) {
         if (!m_attempts.enabled() || m_attempts.of(index) == no_track) return end_job(index, how, now);
         try_again(index, m_attempts.of(index), how, now);
     }

@@ -144,7 +144,7 @@ private:
         if (m_template->first_wish < 0) return {};
         return m_state.blueprint().shape_wishes[static_cast<std::size_t>(m_template->first_wish) + at(n).shape];
     }
-    WT_HD void change(std::int32_t p, std::int32_t by) {
+    WT_HD_CALL void change(std::int32_t p, std::int32_t by) {
         const Pod& changed = pod(p);
         m_state.charge(changed, changed.node, by);
         if (changed.spread_counted) m_state.charge_spread(changed, changed.node, by);

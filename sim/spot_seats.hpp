@@ -57,7 +57,7 @@ public:
         return static_cast<std::int64_t>(m_nodes[m]) < m_markets[m].capacity();
     }
     /// What a node of a shape costs just now.
-    [[nodiscard]] WT_HD std::int64_t price(const ShapePlan& shape) const {
+    [[nodiscard]] WT_HD_CALL std::int64_t price(const ShapePlan& shape) const {
         if (shape.market < 0) return shape.nano_usd_per_hour;
         const auto m = static_cast<std::uint32_t>(shape.market);
         return m_markets[m].price(plan(m), m_data, shape.nano_usd_per_hour);

@@ -98,7 +98,7 @@ private:
             if (b.affinity_rules[plan.first_affinity + i].kind != AffinityKind::preferred) return true;
         return false;
     }
-    WT_HD void change(State& s, const Step& step) {
+    WT_HD_CALL void change(State& s, const Step& step) {
         m_steps[m_count++] = step;
         apply(s, step, 1);
     }

@@ -34,12 +34,12 @@ struct TimeIntegral {
     std::int64_t value = 0;
     std::int64_t most = 0;
 
-    WT_HD void change(Tick now, Tick span, std::int64_t by) {
+    WT_HD_CALL void change(Tick now, Tick span, std::int64_t by) {
         settle(now, span);
         value += by;
         if (now < span && value > most) most = value;
     }
-    WT_HD void settle(Tick now, Tick span) {
+    WT_HD_CALL void settle(Tick now, Tick span) {
         const Tick until = min(now, span);
         if (until > since) {
             ticks.add_product(static_cast<std::uint64_t>((until - since).count),
@@ -92,7 +92,7 @@ struct PoolTally {
         minimum_extra_price.add_product(ticks, static_cast<std::uint64_t>(nano_usd_per_hour));
         minimum_extra_gpus.add_product(ticks, static_cast<std::uint64_t>(node_gpus));
     }
-    WT_HD void settle(Tick now, Tick span) {
+    WT_HD_CALL void settle(Tick now, Tick span) {
         nodes.settle(now, span);
         price.settle(now, span);
         gpus.settle(now, span);

@@ -1,9 +1,15 @@
 #!/bin/sh
 # Everything that needs a GPU, in one call and one table: are results equal, and how fast is each. Build the preset `cuda`
-# beforehand (`cmake --preset cuda && cmake --build build/cuda --target tests_gpu windtunnel windtunnel_bench`), then run
-# this on a machine with a GPU: tools/device_check.sh [TRIALS], 100,000 by default. `tools/device_check.sh --attention` does
-# the attention kernel alone: it needs nothing but the CUDA toolkit, and builds what it runs. The programs find their shared libraries
-# in build/cuda/lib when the machine lacks Debian's (`tools/device_check.sh --pack` collects them there).
+# beforehand (`cmake --preset cuda -DCMAKE_CUDA_ARCHITECTURES=native && cmake --build build/cuda --target tests_gpu windtunnel
+# windtunnel_bench`), then run this on a machine with a GPU: tools/device_check.sh [TRIALS], 100,000 by default. The programs
+# find their shared libraries in build/cuda/lib when the machine lacks Debian's (`tools/device_check.sh --pack` collects them there).
+#
+# Two parts need nothing but the CUDA toolkit and g++, and build what they run, for the GPU at hand:
+#   tools/device_check.sh --attention          the attention kernel
+#   tools/device_check.sh --replay [TRIALS]    trials on the GPU against this machine's threads
+# The second wants Random123's headers and, for its timing, a day to replay: `tools/device_check.sh --pack-replay` puts both
+# into build/replay on a machine that has `make bench`'s program. WINDTUNNEL_ARCH (native) and WINDTUNNEL_NVCC_FLAGS
+# (-maxrregcount=64, say) are its compiler's.
 set -eu
 cd "$(dirname "$0")/.."
 if [ "${1:-}" = --pack ]; then
@@ -11,6 +17,51 @@ if [ "${1:-}" = --pack ]; then
     for program in build/cuda/tests/tests_gpu build/cuda/windtunnel build/cuda/windtunnel_bench; do
         ldd "$program" | awk '/=> \// && !/libc\.so|libm\.so|libcuda|ld-linux/ { print $3 }' | xargs -r cp -Lt build/cuda/lib
     done
+    exit 0
+fi
+if [ "${1:-}" = --pack-replay ]; then
+    programs=build/release
+    [ -x "$programs/windtunnel_bench" ] || programs=build/cuda
+    mkdir -p build/replay
+    cp -R /usr/include/Random123 build/replay/
+    # A trace, so that it is uploaded once: the first trial's requests.
+    "$programs/windtunnel" trace synth build/replay/day.csv --preset azure-conv-2023 --rate 1.1574 --duration 86400 \
+        --profile daily >/dev/null
+    "$programs/windtunnel_bench" --freeze scenarios/gallery/chat-on-l4/scenario.yaml build/replay/day.csv build/replay/day.frozen
+    rm build/replay/day.csv
+    exit 0
+fi
+# Compiles side by side: the host's engine by g++, the device's by nvcc, whose assembler spreads over all cores.
+build_replay() {
+    command -v nvcc >/dev/null || PATH="$PATH:/usr/local/cuda/bin"
+    mkdir -p build/replay
+    from=$(date +%s)
+    compilers=
+    for source in sim/blueprint_builder sim/run_trial sim/trial_plain sim/trial_watched tools/replay_check; do
+        g++ -std=c++20 -O3 -ffp-contract=off -I. -Ibuild/replay -DWINDTUNNEL_HAS_CUDA -c $source.cpp \
+            -o "build/replay/$(basename $source).o" &
+        compilers="$compilers $!"
+    done
+    nvcc -std=c++20 -O3 -arch="${WINDTUNNEL_ARCH:-native}" -I. -Ibuild/replay -fmad=false --expt-relaxed-constexpr \
+        --split-compile=0 -Xptxas=-v -Xcompiler=-ffp-contract=off -diag-suppress=20012 ${WINDTUNNEL_NVCC_FLAGS:-} \
+        -c gpu/device_replay.cu -o build/replay/device_replay.o 2>build/replay/ptxas || { cat build/replay/ptxas; exit 1; }
+    for compiler in $compilers; do wait "$compiler"; done
+    nvcc -o build/replay/replay_check build/replay/*.o
+    echo "built in $(($(date +%s) - from)) s"
+    grep -A 3 'Compiling entry function .*RunLane' build/replay/ptxas | grep -E 'stack frame|registers'
+}
+replay() {
+    echo "== the replay kernel: registers, stack and spills for this GPU"
+    build_replay
+    echo "== CUDA = CPU, random clusters: to the last bit"
+    build/replay/replay_check check
+    [ -f build/replay/day.frozen ] || { echo "no day to time: tools/device_check.sh --pack-replay makes one"; return 0; }
+    echo "== CUDA = CPU, and how long each takes: a day of the demo, $1 trials"
+    build/replay/replay_check time build/replay/day.frozen "$1"
+}
+if [ "${1:-}" = --replay ]; then
+    nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
+    replay "${2:-100000}"
     exit 0
 fi
 attention() {

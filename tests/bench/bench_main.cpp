@@ -4,6 +4,7 @@
 #include "sim/run_trial.hpp"
 #include "tests/bench/control_plane_files.hpp"
 #include "tests/bench/conversations.hpp"
+#include "tests/support/frozen_day.hpp"
 
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -21,7 +22,8 @@
 
 /// `windtunnel_bench [--filter NAME]`: how many requests per second the engine alone simulates, one JSON
 /// object per line. Reading, reporting and building the workload are outside the measured time.
-/// `--write FOLDER` writes the control plane's manifests, for `windtunnel run FOLDER/scenario.yaml`.
+/// `--write FOLDER` writes the control plane's manifests, for `windtunnel run FOLDER/scenario.yaml`; `--freeze SCENARIO
+/// TRACE FILE` writes a compiled scenario for tools/device_check.sh --replay.
 namespace windtunnel {
 namespace {
 
@@ -111,9 +113,11 @@ Case one_replica() {
 }
 
 /// A case from a scenario file, the way `windtunnel run` compiles it.
-Case from_scenario(const std::string& name, const std::string& file, std::uint64_t stepwise_requests) {
+Case from_scenario(const std::string& name, const std::string& file, std::uint64_t stepwise_requests,
+                   const std::string& trace = "") {
     ScenarioInputs inputs;
     inputs.scenario_file = file;
+    inputs.trace = trace;
     Result<Scenario> scenario = read_scenario(inputs, std::cin);
     if (!scenario) throw InternalError(to_string(scenario.problems().front()));
     Result<WorkloadSource> source = WorkloadSource::make(*scenario, scenario->seed);
@@ -356,6 +360,20 @@ void report_control_plane(const std::string& filter, const char* name, const Con
     std::fflush(stdout);
 }
 
+/// Writes a scenario under a trace for a machine that can read neither (tools/replay_check.cpp).
+int freeze(const std::string& scenario, const std::string& trace, const std::string& file) {
+    try {
+        const Case c = from_scenario("frozen", scenario, 0, trace);
+        const BlueprintBlock block = build(c.parts);
+        write_frozen(file, block.blueprint(), c.requests, c.parts.span);
+        fmt::print("{}: {} requests, {} bytes of blueprint\n", file, c.requests.size(), block.blueprint().bytes);
+        return 0;
+    } catch (const std::exception& e) {
+        fmt::print(stderr, "windtunnel_bench: {}\n", e.what());
+        return 2;
+    }
+}
+
 }  // namespace
 }  // namespace windtunnel
 
@@ -375,10 +393,12 @@ int main(int argc, char** argv) {
         else if (std::strcmp(argv[i], "--write") == 0 && i + 1 < argc) {
             std::puts(windtunnel::write_control_plane(argv[i + 1], size).c_str());
             return 0;
+        } else if (std::strcmp(argv[i], "--freeze") == 0 && i + 3 < argc) {
+            return windtunnel::freeze(argv[i + 1], argv[i + 2], argv[i + 3]);
         } else {
             std::fprintf(stderr,
                          "usage: windtunnel_bench [--filter one_replica|prefix_1k|mooncake_like|fleet_64|day_10m|thousand_trials|control_plane|"
-                         "control_plane_karpenter] [--workloads N] [--hours H] [--trials N] [--write FOLDER]\n");
+                         "control_plane_karpenter] [--workloads N] [--hours H] [--trials N] [--write FOLDER] [--freeze SCENARIO TRACE FILE]\n");
             return 2;
         }
     }

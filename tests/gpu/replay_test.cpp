@@ -1,10 +1,13 @@
 #include "gpu/batch_replay.hpp"
 #include "gpu/replay.hpp"
+#include "tests/support/frozen_day.hpp"
 #include "tests/support/random_cluster.hpp"
 
 #include <catch2/catch.hpp>
+#include <unistd.h>
 #include <atomic>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 
 using namespace windtunnel;
@@ -183,6 +186,29 @@ TEST_CASE("batch replay: an interrupted batch keeps whole waves, and a device to
     plan.memory = 4096;
     stop = false;
     CHECK_THROWS_WITH(replay_on_threads(plan), Catch::Contains("bytes of the device"));
+}
+
+TEST_CASE("frozen day: read again it gives the same trials, and what is none says so") {
+    const std::string file =
+        (std::filesystem::temp_directory_path() / ("frozen_day_" + std::to_string(::getpid()))).string();
+    std::vector<Request> requests;
+    const BlueprintParts parts = lab::random_cluster(5, requests);
+    const BlueprintBlock block = build(parts, 4);
+    write_frozen(file, block.blueprint(), requests, parts.span);
+    {
+        const FrozenDay day = read_frozen(file);
+        TrialArena arena;
+        const WorkloadView workload{requests.data(), requests.size(), parts.span};
+        CHECK(lab::differences(run_trial(block.blueprint(), workload, {5, 3}, arena),
+                               run_trial(day.block.blueprint(), day.workload(), {5, 3}, arena)) == "");
+    }
+    std::filesystem::resize_file(file, std::filesystem::file_size(file) - 1);
+    CHECK_THROWS_WITH(read_frozen(file), Catch::Contains("cut short"));
+    std::filesystem::resize_file(file, 20);
+    CHECK_THROWS_WITH(read_frozen(file), Catch::Contains("no frozen scenario"));
+    std::filesystem::remove(file);
+    requests[0].prefix_count = 1;
+    CHECK_THROWS_WITH(write_frozen(file, block.blueprint(), requests, parts.span), Catch::Contains("prefix hashes"));
 }
 
 #if defined(WINDTUNNEL_HAS_CUDA)
