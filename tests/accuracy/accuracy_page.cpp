@@ -185,7 +185,7 @@ std::string accuracy_markdown(const std::vector<Comparison>& all, const std::vec
     out += "\n| start | group | stage | predicted | measured | error |\n|---|---|---|--:|--:|--:|\n";
     for (const Comparison& c : all)
         if (c.family == "cold start")
-            out += fmt::format("| {} | {} | {} | {:.1f} | {:.1f} | {:+.0f} % |\n", c.model + ", " + c.id.substr(0, 10), c.group.substr(12), c.metric, c.predicted, c.measured, c.percent());
+            out += fmt::format("| {} | {} | {} | {:.1f} | {:.1f} | {:+.0f} % |\n", c.model + ", " + c.id, c.group.substr(12), c.metric, c.predicted, c.measured, c.percent());
     std::map<std::string, std::size_t> left_out;
     for (const Comparison& c : all)
         if (!c.not_counted.empty()) ++left_out[c.not_counted];

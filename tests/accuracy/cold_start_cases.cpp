@@ -26,21 +26,31 @@ std::optional<double> number(const json& row, const char* key) {
     return row.contains(key) && row[key].is_number() ? std::optional(row[key].get<double>()) : std::nullopt;
 }
 
+/// "0.8.3" of "0.8.3 V1", "0.7.0" of "0.7.x V0", "0.10.0" of "0.10/0.11 V0"; nothing of "0.2x" and where none is said.
+std::string version_of(const std::string& engine) {
+    std::smatch found;
+    if (std::regex_search(engine, found, std::regex(R"(\b0\.\d+\.\d+)"))) return found[0];
+    if (std::regex_search(engine, found, std::regex(R"(\b(0\.\d+)(\.x|[/ ]))"))) return found[1].str() + ".0";
+    return "";
+}
+
 /// A start as far as a row says what ran. Where it names no card, a large one stands in, which engine stages do not depend on.
 std::optional<KvCapacity> capacity_of(const json& row) {
     const std::string model = row.value("model", ""), gpu = row.value("gpu", ""), engine = row.value("engine", row.value("what", ""));
     KvRequest request;
     request.max_model_len = 2048;
     std::smatch found;
-    if (std::regex_search(engine, found, std::regex(R"(\b0\.\d+\.\d+)"))) request.vllm_version = found[0];
-    if (std::regex_search(gpu, found, std::regex(R"((\d+)x)"))) request.tensor_parallel = std::stoi(found[1]);
+    if (const std::string version = version_of(engine); !version.empty()) request.vllm_version = version;
+    if (says(engine, "V0")) request.engine = "v0";
+    if (says(engine, "V1")) request.engine = "v1";
+    if (std::regex_search(gpu, found, std::regex(R"(^(\d+)x)"))) request.tensor_parallel = std::stoi(found[1]);
     if (says(model, "FP8") || says(model, "fp8")) request.dtype = "fp8";
     std::vector<std::string> cards = {gpu.substr(0, gpu.find(" (")), gpu.substr(0, gpu.find(' '))};
     if (const std::size_t times = gpu.find('x'); times != std::string::npos && times < 3) cards.push_back(gpu.substr(times + 1, gpu.find(' ') - times - 1));
     request.gpu = "h200-sxm-141gb";
     for (const std::string& card : cards)
         if (!card.empty() && get_gpu(card)) request.gpu = card;
-    std::vector<std::string> names = {model, model.substr(0, model.find(',')), model.substr(0, model.find(' ')), model.substr(0, model.find(" ("))};
+    std::vector<std::string> names = {model, "Meta-" + model.substr(0, model.find(' ')), model.substr(0, model.find(',')), model.substr(0, model.find(' ')), model.substr(0, model.find(" ("))};
     for (const std::string& name : names) {
         request.model = name;
         for (const char* card : {request.gpu.c_str(), "h200-sxm-141gb"}) {
@@ -103,6 +113,10 @@ public:
             std::size_t number_of_row = 0;
             for (const json& row : file.at("cold_start")) add_row(row, row.value("case", fmt::format("row {}", number_of_row++)));
         }
+        if (std::filesystem::exists(m_folder / "coldstart_facts.json")) {
+            const json file = read_json(m_folder / "coldstart_facts.json");
+            for (const json& row : file.value("engine_start", json::array())) add_ready(row);
+        }
         for (const auto& entry : std::filesystem::recursive_directory_iterator(m_folder))
             if (entry.is_regular_file() && entry.path().extension() == ".json" && entry.path().parent_path() != m_folder) add_loads(entry.path());
         std::sort(m_out.begin(), m_out.end(), [](const Comparison& a, const Comparison& b) { return std::tie(a.group, a.metric, a.id) < std::tie(b.group, b.metric, b.id); });
@@ -135,12 +149,16 @@ private:
     /// Engine stages: as shipped, and with the host known by the trace of the same log, which is then no prediction itself.
     void add_engine(const json& row, const std::string& id, const KvCapacity& c) {
         const std::string engine = row.value("engine", "");
+        if (version_of(engine).empty()) {
+            if (row.contains("graph_capture_s") || row.contains("init_engine_s")) m_problems.push_back(id + ": a log of no known version of vLLM");
+            return;
+        }
         const auto dynamo = number(row, "dynamo_s"), whole = number(row, "init_engine_s"), capture = number(row, "graph_capture_s");
         const auto compile = number(row, row.contains("compile_s") ? "compile_s" : "graph_compile_s");
         ColdStartOptions options;
         options.storage = WeightStorage::page_cache;
         options.enforce_eager = says(engine, "eager");
-        options.compile_cached = !compile;
+        options.compile_cached = !compile || says(row.value("what", ""), "compile cache");
         const auto compare_with = [&](const std::string& group) {
             const auto all = stages(c, options);
             if (compile) add(id, row, c, group, "compile, s", *compile, seconds_of(all, {"compile"}));
@@ -152,6 +170,31 @@ private:
         if (!dynamo || !v1) return;
         options.dynamo_trace_s = *dynamo;
         compare_with("cold start: engine V1, host known by its trace");
+    }
+    /// From the process to the first answer, on a machine that has done it before: `vllm_0.5.5_ready_total`, by storage and loader.
+    void add_ready(const json& row) {
+        for (const auto& [key, storages] : row.items()) {
+            std::smatch found;
+            if (!std::regex_match(key, found, std::regex(R"(vllm_(0\.\d+\.\d+)_ready_total)")) || !storages.is_object()) continue;
+            json start = row;
+            start["engine"] = found[1].str();
+            start["gpu"] = says(row.value("instance", ""), "A10G") ? "A10G" : "";
+            start["source"] = row.value("src", "");
+            const auto c = capacity_of(start);
+            if (!c) {
+                m_problems.push_back(key + ": no model of the catalogue: " + row.value("model", ""));
+                continue;
+            }
+            for (const auto& [storage, loaders] : storages.items())
+                for (const auto& [loader, measured] : loaders.items()) {
+                    auto load = loading_of(storage + " " + loader);
+                    if (!load || !measured.is_number()) continue;
+                    load->options.concurrency = storage == "s3" ? 32 : storage == "io2" ? 8 : 16;  // as the benchmark's table has them
+                    double ready = 0;
+                    for (const ColdStartStage& s : stages(*c, load->options)) ready += s.median_s;
+                    add(storage + " " + loader, start, *c, "cold start: ready, " + load->name, "whole start, s", measured.get<double>(), ready);
+                }
+        }
     }
     /// A list of loads of one model: `MODEL_loader_n_random.json`.
     void add_loads(const std::filesystem::path& path) {
@@ -177,7 +220,7 @@ private:
         const bool cached = says(name, "cached"), sllm = says(name, "_sllm");
         options.storage = cached ? WeightStorage::page_cache : WeightStorage::local_nvme;
         options.loader = sllm ? WeightLoader::serverless_llm : WeightLoader::safetensors;
-        add(name, row, *c, fmt::format("cold start: weights, {}, {}", cached ? "page cache" : "NVMe", sllm ? "ServerlessLLM" : "safetensors"), "weights_load, s",
+        add(cached ? "the same copy" : "copies in random order", row, *c, fmt::format("cold start: weights, {}, {}", cached ? "page cache" : "NVMe", sllm ? "ServerlessLLM" : "safetensors"), "weights_load, s",
             sum / static_cast<double>(loads.size()), seconds_of(stages(*c, options), {"weights_load"}));
     }
 

@@ -114,7 +114,8 @@ std::vector<Comparison> compare_kv_capacity(const std::filesystem::path& data,
 std::vector<ErrorSummary> summaries(const std::vector<Comparison>& all, GroupBy by) {
     std::map<std::pair<std::string, std::string>, std::vector<double>> errors;
     for (const Comparison& c : all)
-        if (c.not_counted.empty()) errors[{key_of(c, by), c.metric}].push_back(c.percent());
+        // Starts are of any card, and of no load.
+        if (c.not_counted.empty() && (c.family != "cold start" || by == GroupBy::family || by == GroupBy::group)) errors[{key_of(c, by), c.metric}].push_back(c.percent());
     std::vector<ErrorSummary> out;
     for (auto& [key, values] : errors) {
         std::vector<double> absolute;
