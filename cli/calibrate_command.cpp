@@ -11,6 +11,7 @@
 #include <memory>
 #include <set>
 #include <thread>
+#include <tuple>
 
 namespace windtunnel {
 
@@ -23,6 +24,7 @@ struct CalibrateFlags {
     double range_ratio = 1, limit_s = 600;
     int data_parallel = 1;
     std::optional<bool> asynchronous_scheduling;
+    OfflineLengths offline;
     bool quiet = false;
 };
 
@@ -71,22 +73,28 @@ Result<std::vector<BenchRun>> read_runs(const CalibrateFlags& flags) {
     const auto keep = [&](Problems more) {
         for (Problem& p : more) problems.push_back(std::move(p));
     };
-    std::vector<BenchRun> runs;
-    for (const std::string& file : flags.from) {
-        Result<std::vector<BenchResult>> results = read_bench_results(file);
+    BenchResults all;
+    for (const std::string& path : flags.from) {
+        Result<BenchResults> results = read_bench_results(path, flags.offline);
         if (!results) {
             keep(results.take_problems());
             continue;
         }
-        for (BenchResult& result : *results) {
-            Result<BenchRun> run = run_of(flags, *request, std::move(result));
-            if (run)
-                runs.push_back(std::move(*run));
-            else
-                keep(run.take_problems());
-        }
+        for (BenchResult& result : results->results) all.results.push_back(std::move(result));
+        for (std::string& note : results->notes) all.notes.push_back(std::move(note));
+    }
+    drop_repeated(all);
+    std::vector<BenchRun> runs;
+    for (BenchResult& result : all.results) {
+        Result<BenchRun> run = run_of(flags, *request, std::move(result));
+        if (run)
+            runs.push_back(std::move(*run));
+        else
+            keep(run.take_problems());
     }
     if (!problems.empty()) return problems;
+    if (!flags.quiet)
+        for (const std::string& note : all.notes) print_line("note: " + note);
     return runs;
 }
 
@@ -106,8 +114,8 @@ StepProfile profile_of(const BenchFit& fit, const std::vector<BenchRun>& runs) {
         servers.insert(fmt::format("{}, tp {}", run.capacity.shape.id, run.capacity.tensor_parallel));
     p.gpu = c.gpu.name;
     p.date = newest_date(runs);
-    p.source = fmt::format("calibrated to {} result{} of vllm bench serve", runs.size(),
-                           runs.size() == 1 ? "" : "s");
+    p.source =
+        fmt::format("calibrated to {} result{} of vllm bench", runs.size(), runs.size() == 1 ? "" : "s");
     for (const std::string& server : servers) p.source += (server == *servers.begin() ? ": " : "; ") + server;
     p.source += ", vLLM " + to_string(c.profile.version);
     p.front_end_ms = fit.front_end_ms;
@@ -165,11 +173,12 @@ int run_calibrate(const CalibrateFlags& flags) {
         return calibrate_from_results(flags);
     }
     if (!(flags.limit_s >= 1 && flags.limit_s <= 3600))
-        return refuse({{{}, "--time-limit", fmt::format("found {}, allowed: 1 to 3600 seconds", flags.limit_s)}});
+        return refuse(
+            {{{}, "--time-limit", fmt::format("found {}, allowed: 1 to 3600 seconds", flags.limit_s)}});
     Result<KvRequest> request = flags.engine.read();
     if (!request) return refuse_flags(request.take_problems());
-    return calibrate_device(
-        {*request, flags.measurements, flags.compare, flags.out, flags.limit_s, flags.output == "json", flags.quiet});
+    return calibrate_device({*request, flags.measurements, flags.compare, flags.out, flags.limit_s,
+                             flags.output == "json", flags.quiet});
 }
 
 }  // namespace
@@ -177,11 +186,13 @@ int run_calibrate(const CalibrateFlags& flags) {
 void add_calibrate_command(CLI::App& app, Invocation& invocation) {
     auto flags = std::make_shared<CalibrateFlags>();
     CLI::App* command = app.add_subcommand(
-        "calibrate", "Fits the step-time model to the GPU at hand, or to results of vllm bench serve");
+        "calibrate", "Fits the step-time model to the GPU at hand, or to results of vllm bench");
     constexpr const char* what = "Measurements";
     command
-        ->add_option("--from", flags->from,
-                     "results of `vllm bench serve --save-result` (also --save-detailed, --append-result)")
+        ->add_option(
+            "--from", flags->from,
+            "results of `vllm bench serve --save-result` (also --save-detailed, --append-result), of "
+            "`vllm bench throughput` and `latency` (--output-json), or folders of them")
         ->take_all()
         ->group(what);
     command
@@ -190,6 +201,13 @@ void add_calibrate_command(CLI::App& app, Invocation& invocation) {
             "lengths in the results were uniform on [ratio * L, L]; files with detail say it themselves")
         ->capture_default_str()
         ->group(what);
+    for (const auto& [name, into, words] :
+         {std::tuple{
+              "--input-len", &flags->offline.input_len,
+              "prompt tokens of results of `vllm bench throughput` and `latency`, which do not say them"},
+          {"--output-len", &flags->offline.output_len, "... output tokens"},
+          {"--batch-size", &flags->offline.batch_size, "... prompts, of `latency`"}})
+        command->add_option(name, *into, words)->check(CLI::Range(1, 10000000))->group(what);
     command->add_option("--dp", flags->data_parallel, "copies of the engine behind one address")->group(what);
     command
         ->add_option("--async-scheduling", flags->asynchronous_scheduling,

@@ -49,9 +49,10 @@ StepProfile profile_of(const DeviceFit& fit, const CalibrationResult& found, con
     StepProfile p;
     p.gpu = capacity.gpu.name, p.device = device.name, p.driver = device.driver, p.date = today();
     p.source = fmt::format(
-        "calibrated on {} ({}), {}, with the shapes of {}: weights, products, decode attention and layers "
+        "calibrated on {} ({}), {}, with the shapes of {}: weights, products, {} attention and layers "
         "measured, the rest as shipped",
-        device.name, device.driver, p.date, capacity.shape.id);
+        device.name, device.driver, p.date, capacity.shape.id,
+        prefills_like_the_engine(capacity.gpu) ? "decode and prefill" : "decode");
     StepTimeCoefficients k = coefficients_of(fit, capacity.gpu);
     k.source = p.source;
     p.coefficients = step_time_coefficients_json(k);

@@ -84,7 +84,8 @@ double ttft_sigma_of(const BenchRun& r) {
     return lockstep ? lockstep_ttft_sigma : ttft_sigma;
 }
 
-/// Errors in sigmas: of every run its TPOT and its TTFT, 0 where not measured.
+/// Errors in sigmas: of every run its TPOT and its TTFT, 0 where not measured. An offline run has but the
+/// time that everything took, in the place of the TPOT.
 Eigen::VectorXd errors_of(const std::vector<BenchRun>& runs, const std::vector<std::size_t>& which,
                           const std::vector<BenchMeans>& predicted) {
     Eigen::VectorXd out = Eigen::VectorXd::Zero(static_cast<Eigen::Index>(2 * which.size()));
@@ -93,6 +94,8 @@ Eigen::VectorXd errors_of(const std::vector<BenchRun>& runs, const std::vector<s
         const auto at = static_cast<Eigen::Index>(2 * i);
         if (m.tpot_ms && predicted[i].tpot_ms)
             out[at] = std::log(*predicted[i].tpot_ms / *m.tpot_ms) / tpot_sigma;
+        if (!m.tpot_ms && !m.ttft_ms && m.output_throughput && predicted[i].output_throughput)
+            out[at] = std::log(*m.output_throughput / *predicted[i].output_throughput) / tpot_sigma;
         if (m.ttft_ms && predicted[i].ttft_ms)
             out[at + 1] = std::log(*predicted[i].ttft_ms / *m.ttft_ms) / ttft_sigma_of(runs[which[i]]);
     }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <stdexcept>
+#include <tuple>
 
 namespace windtunnel {
 namespace {
@@ -104,7 +105,10 @@ private:
     }
     [[nodiscard]] std::vector<CalibrationPoint> prefills() const {
         std::vector<CalibrationPoint> out;
-        for (const int length : {2048, 512, 8192}) add_where_it_fits(out, attention(1, length, length, 2));
+        // Whole prompts, and a chunk behind a long context.
+        for (const auto& [batch, length, queries] :
+             {std::tuple{1, 2048, 2048}, {1, 512, 512}, {1, 8192, 8192}, {1, 16384, 1024}, {8, 1024, 1024}})
+            add_where_it_fits(out, attention(batch, length, queries, 2));
         return out;
     }
     /// Two depths tell what a layer costs from what a step costs besides.
@@ -248,9 +252,9 @@ double expected_seconds(const CalibrationPoint& p, const Gpu& gpu) {
         }
         case CalibrationKind::attention: {
             const double scores = static_cast<double>(p.rows * p.length * p.queries);
-            // Our prefill reaches a tenth of the peak or so.
+            // Our prefill reaches a quarter of the peak or so: 8 operations a pair at 0.4 of it.
             return replays(cache_bytes_of(p),
-                           (p.queries > 1 ? 16.0 : 4.0) * scores * p.stack.heads * p.stack.head_dim) +
+                           (p.queries > 1 ? 8.0 : 4.0) * scores * p.stack.heads * p.stack.head_dim) +
                    static_cast<double>(p.rows * p.length) * 1e-8;
         }
         case CalibrationKind::sampling:

@@ -12,7 +12,8 @@
 namespace windtunnel {
 namespace {
 
-constexpr double most_share = 1.2;  // what the reader of coefficients allows
+// What the reader of coefficients allows.
+constexpr double most_share = 1.2, most_tile_tokens = 1e4;
 
 NumberType type_of(int element_bytes) { return element_bytes == 1 ? NumberType::fp8 : NumberType::bf16; }
 
@@ -54,16 +55,28 @@ std::vector<AttentionTime> decodes_of(const DeviceTimes& times, int element_byte
     return out;
 }
 
-double prefill_share(const DeviceTimes& times, const Gpu& gpu) {
-    double flops = 0, seconds = 0;
-    for (const AttentionTime& t : times.attention)
-        if (t.queries > 1) {
-            const double pairs = static_cast<double>(t.queries) * (static_cast<double>(t.length - t.queries) +
-                                                                   (static_cast<double>(t.queries) + 1) / 2);
-            flops += 4.0 * static_cast<double>(t.batch) * pairs * t.heads * t.head_dim;
-            seconds += t.seconds;
-        }
-    return seconds > 0 ? flops / seconds / gpu.flops(NumberType::bf16) : 0;
+/// seconds = w (pairs + tile_tokens * queries) / share, where w is what a pair costs at the peak: linear in 1
+/// / share and tile_tokens / share.
+PrefillFit fit_prefills(const DeviceTimes& times, const Gpu& gpu) {
+    std::vector<Eigen::Vector2d> terms;  // in units of the measured time
+    for (const AttentionTime& t : times.attention) {
+        if (t.queries == 1 || t.element_bytes != 2) continue;
+        const auto queries = static_cast<double>(t.queries), batch = static_cast<double>(t.batch);
+        const double pairs = queries * (static_cast<double>(t.length - t.queries) + (queries + 1) / 2);
+        terms.emplace_back(Eigen::Vector2d(pairs, queries) *
+                           (4.0 * batch * t.heads * t.head_dim / gpu.flops(NumberType::bf16) / t.seconds));
+    }
+    PrefillFit out;
+    if (terms.empty()) return out;
+    Eigen::MatrixXd a(static_cast<Eigen::Index>(terms.size()), 2);
+    for (Eigen::Index i = 0; i < a.rows(); ++i) a.row(i) = terms[static_cast<std::size_t>(i)].transpose();
+    const Eigen::VectorXd one = Eigen::VectorXd::Ones(a.rows());
+    Eigen::Vector2d x(0, -1);
+    if (terms.size() >= 3) x = a.colPivHouseholderQr().solve(one);
+    if (!(x[0] > 0 && x[1] >= 0)) x = {a.col(0).sum() / a.col(0).squaredNorm(), 0};
+    out.flops = 1 / x[0], out.tile_tokens = x[1] / x[0], out.points = terms.size();
+    out.error = (a * x - one).cwiseAbs().mean();
+    return out;
 }
 
 /// Slope of the times over the rows, by least squares.
@@ -147,11 +160,13 @@ DeviceFit fit_to_device(const DeviceTimes& times, const KvCapacity& capacity) {
         out.products_8bit = fit_products(times, gpu, 1, dense_kernel(shipped, WeightKernel::eight_bit));
     out.decode = fit_attention_law(decodes_of(times, 2), gpu.bytes_per_second);
     out.decode_8bit = fit_attention_law(decodes_of(times, 1), gpu.bytes_per_second);
-    out.prefill_flops = prefill_share(times, gpu);
+    out.prefill = fit_prefills(times, gpu);
     out.sampled_row_s = row_seconds(times.sampling);
     fit_steps(times, capacity, out);
     return out;
 }
+
+bool prefills_like_the_engine(const Gpu& gpu) { return gpu.compute_capability() < 90; }
 
 StepTimeCoefficients coefficients_of(const DeviceFit& fit, const Gpu& gpu) {
     StepTimeCoefficients k = step_time_coefficients(gpu);
@@ -165,6 +180,10 @@ StepTimeCoefficients coefficients_of(const DeviceFit& fit, const Gpu& gpu) {
     if (fit.products_8bit.points > 0) k.matrix_8bit_s = fit.products_8bit.launch_s;
     set_share(k.kv_bandwidth, fit.decode.share);
     set_share(k.kv_bandwidth_8bit, fit.decode_8bit.share);
+    if (prefills_like_the_engine(gpu) && fit.prefill.points >= 3) {
+        set_share(k.attention_flops, fit.prefill.flops);
+        k.attention_tile_tokens = std::clamp(fit.prefill.tile_tokens, 1.0, most_tile_tokens);
+    }
     if (fit.layer_s > 0) {
         // Piecewise graphs and none cost a layer more by what the CPU adds, which is not measured here.
         const double more = fit.layer_s - k.layer_s;
@@ -209,8 +228,14 @@ std::string device_fit_table(const DeviceFit& fit, const DeviceTimes& times, con
                law(fit.decode));
     out += row("decode attention, fp8 cache", percent(fit.decode_8bit.share),
                percent(other.kv_bandwidth_8bit), law(fit.decode_8bit));
-    out += row("prefill attention (our kernel; not in the profile)", percent(fit.prefill_flops),
-               percent(other.attention_flops), "");
+    const bool alike = prefills_like_the_engine(gpu);
+    out += row(alike ? "prefill attention" : "prefill attention (our kernel; not in the profile)",
+               percent(fit.prefill.flops), percent(other.attention_flops),
+               error(fit.prefill.points, fit.prefill.error));
+    if (fit.prefill.points > 0)
+        out += row("... keys beyond its own that a query is charged with",
+                   fmt::format("{:.0f}", fit.prefill.tile_tokens),
+                   fmt::format("{:.0f}", other.attention_tile_tokens), "");
     out += row("fixed times", "measured", other_name, "");
     out += row("a 16-bit product", micro(fit.products.launch_s), micro(other.matrix_16bit_s), "");
     out += row("a layer of a captured decode step", micro(fit.layer_s), micro(other.layer_s),
@@ -256,6 +281,11 @@ std::string device_fit_residuals(const DeviceFit& fit, const DeviceTimes& times,
                     {"median_error", law.median_error},
                     {"p90_error", law.p90_error},
                     {"held_out_error", law.held_out_error}};
+    out["prefill_attention"] = {{"points", fit.prefill.points},
+                                {"share", fit.prefill.flops},
+                                {"tile_tokens", fit.prefill.tile_tokens},
+                                {"error", fit.prefill.error},
+                                {"in_profile", prefills_like_the_engine(capacity.gpu)}};
     StepTimeCoefficients k = coefficients_of(fit, capacity.gpu);
     k.layer_s = fit.layer_s, k.step_s = fit.stack_s;
     out["steps"] = nlohmann::ordered_json::array();

@@ -42,11 +42,22 @@ struct ProductFit {
     std::size_t points = 0;
 };
 
+/// Prefills in the model's terms: every query is charged with its keys and `tile_tokens` more, at a share of
+/// the 16-bit peak.
+struct PrefillFit {
+    double flops = 0, tile_tokens = 0;
+    double error = 0;  ///< mean |predicted / measured - 1|
+    std::size_t points = 0;
+};
+/// Whether the engine's prefill kernel there is of the kind of ours. vLLM runs FlashAttention-2 before sm_90,
+/// with the instructions and tiles of ours; from sm_90 on kernels of that hardware, which are faster.
+[[nodiscard]] bool prefills_like_the_engine(const Gpu& gpu);
+
 /// What the times say in the step-time model's terms. 0 = nothing was measured.
 struct DeviceFit {
     ProductFit products, products_8bit;
     AttentionLaw decode, decode_8bit;
-    double prefill_flops = 0;  ///< share of the 16-bit peak that our own prefill kernel reaches
+    PrefillFit prefill;        ///< our own kernel's
     double sampled_row_s = 0;  ///< of our own sampling
     double layer_s = 0;        ///< what a layer of our stack takes beyond its products and attention
     double stack_s = 0;        ///< what a step takes beyond its layers, the head's product included
@@ -62,8 +73,8 @@ struct DeviceFit {
 [[nodiscard]] double predicted_step_seconds(const KvCapacity& capacity, const StepTimeCoefficients& k,
                                             double sampled_row_s, const StepTimeMeasured& step);
 
-/// The shipped coefficients with what was measured in their place. Prefill attention, sampling and what a
-/// step costs besides its layers stay as shipped: our kernels there are not the engines'.
+/// The shipped coefficients with what was measured in their place. Sampling, what a step costs besides its
+/// layers, and prefill attention where the engine's kernel is another stay as shipped.
 [[nodiscard]] StepTimeCoefficients coefficients_of(const DeviceFit& fit, const Gpu& gpu);
 
 /// A table of what was measured beside `other`, a shipped or earlier profile's coefficients.

@@ -14,7 +14,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <future>
 #include <stdexcept>
+#include <thread>
 
 using namespace windtunnel;
 
@@ -72,23 +74,52 @@ struct DeviceCase {
     }
 };
 
-double worst_error(const AttentionCase& c, const AttentionPlan& plan) {
+/// A case and what is right.
+struct Judged {
+    AttentionCase c;
+    std::vector<double> expected, weighted;
+    explicit Judged(AttentionCase from) : c(std::move(from)) {
+        expected = reference_attention(c.args(), c.problem.kv_format,
+                                       static_cast<int>(c.problem.sequences.size()), &weighted);
+    }
+};
+double worst_error(const Judged& of, const AttentionPlan& plan) {
+    const AttentionCase& c = of.c;
     const DeviceCase device(c, plan);
     const DeviceMemory pool(c.pool);
     check(cudaMemset(device.out.as<void>(), 0xff, c.out_elements() * 2));
     launch_attention(device.args(pool.as<std::byte>()), plan, c.problem.kv_format, nullptr);
     std::vector<std::uint16_t> out(c.out_elements());
     check(cudaMemcpy(out.data(), device.out.as<void>(), out.size() * 2, cudaMemcpyDeviceToHost));
-    std::vector<double> weighted;
-    const std::vector<double> expected = reference_attention(
-        c.args(), c.problem.kv_format, static_cast<int>(c.problem.sequences.size()), &weighted);
     double worst = 0;
     for (std::size_t i = 0; i < out.size(); ++i) {
-        const double error = std::abs(small_floats::to_float(c.query_format, out[i]) - expected[i]) /
-                             attention_tolerance(c.problem.kv_format, c.query_format, weighted[i]);
+        const double error = std::abs(small_floats::to_float(c.query_format, out[i]) - of.expected[i]) /
+                             attention_tolerance(c.problem.kv_format, c.query_format, of.weighted[i]);
         if (!(error <= worst)) worst = error;
     }
     return worst;
+}
+
+/// Small cases of every kernel: each format and head dim as a prefill, and with one and two column tiles.
+constexpr int kernel_cases = 4 * 3 * 3;
+AttentionCase kernel_case(int i) {
+    AttentionCase c;
+    const FloatFormat formats[] = {FloatFormat::f16, FloatFormat::bf16, FloatFormat::e4m3};
+    const int dims[] = {64, 96, 128, 256}, kind = i / 12;
+    c.seed = 500 + static_cast<std::uint64_t>(i);
+    c.problem.kv_format = formats[i % 3];
+    c.query_format = i % 3 == 2 ? FloatFormat::bf16 : formats[i % 3];
+    c.problem.layout = {i % 2 == 0 ? 16 : 32, 2, dims[i / 3 % 4], 0, bytes_of(c.problem.kv_format)};
+    c.problem.heads = 2 * (kind == 2 ? 12 : 4);
+    c.scale = 1 / std::sqrt(static_cast<float>(c.problem.layout.head_dim));
+    if (i % 5 == 0) c.problem.window = 45;
+    if (i % 4 == 0) c.soft_cap = 20;
+    if (kind == 0)
+        c.problem.sequences = {{150, 150}, {290, 37}, {1, 1}, {0, 1}};
+    else
+        c.problem.sequences = {{257}, {0}, {1}, {600}, {16}, {2000}};
+    c.build();
+    return c;
 }
 
 /// The KV write and the block copy give on the device, byte for byte, what the same functions give here.
@@ -138,22 +169,33 @@ bool writes_agree(FloatFormat kv) {
 int run_check(std::uint64_t calls) {
     double worst[3] = {};
     int wrong = 0;
-    for (std::uint64_t i = 0; i < calls; ++i) {
-        const AttentionCase c = random_attention_case(i, 700);
-        for (const int tiles : {0, 1 + static_cast<int>(i % 11)}) {
-            const double error =
-                worst_error(c, tiles > 0 ? plan_attention(c.problem, {}, tiles) : plan_of(c));
-            double& most = worst[static_cast<int>(c.problem.kv_format)];
-            most = std::max(most, error);
-            if (error <= 1) continue;
-            ++wrong;
-            std::printf("call %llu is off by %.2f of what rounding allows: %s\n",
-                        static_cast<unsigned long long>(i), error, c.words().c_str());
+    const std::uint64_t all = kernel_cases + calls;
+    // The reference takes most of the time: as many at once as there are cores.
+    const std::uint64_t at_once = std::max(1u, std::thread::hardware_concurrency());
+    for (std::uint64_t from = 0; from < all; from += at_once) {
+        std::vector<std::future<Judged>> judged;
+        for (std::uint64_t i = from; i < std::min(all, from + at_once); ++i)
+            judged.push_back(std::async(std::launch::async, [i] {
+                return Judged(i < kernel_cases ? kernel_case(static_cast<int>(i))
+                                               : random_attention_case(i - kernel_cases, 700));
+            }));
+        for (std::uint64_t i = from; i < from + judged.size(); ++i) {
+            const Judged one = judged[i - from].get();
+            const AttentionCase& c = one.c;
+            for (const int tiles : {0, 1 + static_cast<int>(i % 11)}) {
+                const double error =
+                    worst_error(one, tiles > 0 ? plan_attention(c.problem, {}, tiles) : plan_of(c));
+                double& most = worst[static_cast<int>(c.problem.kv_format)];
+                most = std::max(most, error);
+                if (error <= 1) continue;
+                ++wrong;
+                std::printf("call %llu is off by %.2f of what rounding allows: %s\n",
+                            static_cast<unsigned long long>(i), error, c.words().c_str());
+            }
         }
     }
-    std::printf(
-        "%llu random calls, %d off; largest error of what rounding allows: fp16 %.2f, bf16 %.2f, fp8 %.2f\n",
-        static_cast<unsigned long long>(calls), wrong, worst[0], worst[1], worst[2]);
+    std::printf("%llu calls, %d off; largest error of what rounding allows: fp16 %.2f, bf16 %.2f, fp8 %.2f\n",
+                static_cast<unsigned long long>(all), wrong, worst[0], worst[1], worst[2]);
     for (const FloatFormat kv : {FloatFormat::f16, FloatFormat::bf16, FloatFormat::e4m3})
         if (!writes_agree(kv))
             ++wrong,
@@ -195,17 +237,20 @@ void time_shape(const Shape& s, double peak, int l2, std::FILE* csv, const char*
     const DeviceMemory pool(slice * static_cast<std::size_t>(slices));
     fill_with_noise(pool, s.format, 1);
     const DeviceCase device(c, plan_of(c));
-    const double seconds = seconds_of(20, [&](int i, cudaStream_t stream) {
+    const CallSeconds took = call_seconds_of(20, [&](int i, cudaStream_t stream) {
         launch_attention(device.args(pool.as<std::byte>() + static_cast<std::size_t>(i % slices) * slice),
                          device.plan, s.format, stream);
     });
-    std::printf("%5d @ %6d  %2d/%d heads  D %3d  %s  %9.1f us  %7.1f GB/s  %5.1f %%  %d items, %d partial\n",
-                s.batch, s.length, s.heads, s.kv_heads, s.head_dim,
-                s.format == FloatFormat::f16    ? "fp16"
-                : s.format == FloatFormat::bf16 ? "bf16"
-                                                : "fp8 ",
-                seconds * 1e6, bytes / seconds / 1e9, 100 * bytes / seconds / peak,
-                static_cast<int>(device.plan.items.size()) * s.kv_heads, device.plan.partials * s.kv_heads);
+    const double seconds = took.median;
+    std::printf(
+        "%5d @ %6d  %2d/%d heads  D %3d  %s  %9.1f us (p95 %9.1f)  %7.1f GB/s  %5.1f %%  %d items, %d "
+        "partial\n",
+        s.batch, s.length, s.heads, s.kv_heads, s.head_dim,
+        s.format == FloatFormat::f16    ? "fp16"
+        : s.format == FloatFormat::bf16 ? "bf16"
+                                        : "fp8 ",
+        seconds * 1e6, took.p95 * 1e6, bytes / seconds / 1e9, 100 * bytes / seconds / peak,
+        static_cast<int>(device.plan.items.size()) * s.kv_heads, device.plan.partials * s.kv_heads);
     if (csv) {
         const char* const kv = s.format == FloatFormat::f16    ? "float16"
                                : s.format == FloatFormat::bf16 ? "bfloat16"
@@ -214,6 +259,33 @@ void time_shape(const Shape& s, double peak, int l2, std::FILE* csv, const char*
                      s.length, s.heads, s.kv_heads, s.head_dim, kv, seconds * 1e6, bytes / 1e6,
                      bytes / seconds / 1e9, 100 * bytes / seconds / peak);
     }
+}
+
+/// `length` tokens of which the last `queries` are new.
+void time_prefill(int batch, int length, int queries, const Shape& s, double peak_flops) {
+    AttentionCase c;
+    c.problem.kv_format = s.format;
+    c.query_format = FloatFormat::bf16;
+    c.problem.layout = {16, s.kv_heads, s.head_dim, 0, bytes_of(s.format)};
+    c.problem.heads = s.heads;
+    c.problem.sequences.assign(static_cast<std::size_t>(batch), AttentionSequence{length, queries});
+    c.scale = 1 / std::sqrt(static_cast<float>(s.head_dim));
+    c.build_index();
+    const DeviceMemory pool(static_cast<std::size_t>(c.blocks * c.problem.layout.bytes_per_block()));
+    fill_with_noise(pool, s.format, 1);
+    const DeviceCase device(c, plan_of(c));
+    const CallSeconds took = call_seconds_of(4, [&](int, cudaStream_t stream) {
+        launch_attention(device.args(pool.as<std::byte>()), device.plan, s.format, stream);
+    });
+    const double pairs = batch * (static_cast<double>(queries) * (length - queries) +
+                                  0.5 * queries * (queries + 1.0)),
+                 flops = 4 * pairs * s.heads * s.head_dim / took.median;
+    std::printf(
+        "%2d x %5d new of %6d  %2d/%d heads  D %3d  %s  %9.1f us (p95 %9.1f)  %6.1f TFLOP/s  %5.1f %%  %d "
+        "items\n",
+        batch, queries, length, s.heads, s.kv_heads, s.head_dim,
+        s.format == FloatFormat::e4m3 ? "fp8 " : "bf16", took.median * 1e6, took.p95 * 1e6, flops / 1e12,
+        100 * flops / peak_flops, static_cast<int>(device.plan.items.size()) * s.kv_heads);
 }
 
 int run_time(const char* csv_file) {
@@ -258,6 +330,26 @@ int run_time(const char* csv_file) {
         time_shape({64, 8192, 64, 4, 128, format}, peak, l2, csv, properties.name);
     }
     if (csv) std::fclose(csv);
+    // Dense 16-bit operations per cycle of a multiprocessor: NVIDIA's data sheets of A100, L40S, H100 and B200.
+    int core_khz = 0;
+    check(cudaDeviceGetAttribute(&core_khz, cudaDevAttrClockRate, 0));
+    const double per_cycle = properties.major == 10                           ? 8192
+                             : properties.major == 9                          ? 4096
+                             : properties.major == 8 && properties.minor == 0 ? 2048
+                                                                              : 1024;
+    const double peak_flops = per_cycle * processors * 1e3 * core_khz;
+    std::printf("prefills; the products' peak is %.0f TFLOP/s at %.0f MHz\n", peak_flops / 1e12,
+                core_khz / 1e3);
+    for (const int head_dim : {128, 64, 96, 256})
+        for (const FloatFormat format : {FloatFormat::bf16, FloatFormat::e4m3}) {
+            const Shape s{1, 0, 32, 8, head_dim, format};
+            time_prefill(1, 8192, 8192, s, peak_flops);
+            if (head_dim != 128) continue;
+            time_prefill(1, 512, 512, s, peak_flops);
+            time_prefill(1, 2048, 2048, s, peak_flops);
+            time_prefill(8, 2048, 2048, s, peak_flops);
+            time_prefill(1, 32768, 2048, s, peak_flops);
+        }
     return 0;
 }
 

@@ -64,43 +64,70 @@ if [ "${1:-}" = --replay ]; then
     replay "${2:-100000}"
     exit 0
 fi
+# One stage of the attention check: what fails or takes too long is said at the end, and the next stage comes.
+failed=
+stage() {
+    title=$1 limit=$2
+    shift 2
+    echo "== $title"
+    timeout "$limit" "$@" || failed="$failed
+   $title (exit code $?)"
+}
+# Objects side by side on all cores, for this GPU alone; a call of ten minutes has room for the rest.
+attention_build() {
+    flags="-O3 -std=c++20 -I. -arch=${WINDTUNNEL_ARCH:-native} -lineinfo --expt-relaxed-constexpr"
+    built= pids=
+    for file in tools/attention_check.cu tools/measure_check.cu gpu/paged_attention*.cu gpu/device_measure.cu gpu/decode_step.cu \
+        gpu/attention_case.cpp gpu/attention_plan.cpp gpu/attention_reference.cpp; do
+        object=build/attention/$(basename "$file").o
+        # shellcheck disable=SC2086
+        nvcc $flags -Xptxas -v -c -o "$object" "$file" 2>"$object.ptxas" &
+        pids="$pids $!" built="$built $object"
+    done
+    for pid in $pids; do wait "$pid" || { cat build/attention/*.ptxas >&2; return 1; }; done
+    common=$(ls build/attention/paged_attention*.o build/attention/attention_case*.o build/attention/attention_plan*.o)
+    # shellcheck disable=SC2086
+    nvcc -arch="${WINDTUNNEL_ARCH:-native}" -o build/attention/attention_check build/attention/attention_check.cu.o build/attention/attention_reference*.o $common || return 1
+    # shellcheck disable=SC2086
+    nvcc -arch="${WINDTUNNEL_ARCH:-native}" -o build/attention/measure_check build/attention/measure_check.cu.o build/attention/device_measure.cu.o \
+        build/attention/decode_step.cu.o $common -lcublasLt || failed="$failed
+   what calibrate measures: not linked (is cuBLAS there?)"
+    cat build/attention/paged_attention_*.ptxas | awk '/spill stores/ { spills += $5 }
+        /Used [0-9]+ registers/ { kernels++; if ($5 + 0 > most) most = $5 + 0 }
+        END { printf "%d kernels, at most %d registers, %d bytes spilled\n", kernels, most, spills }'
+}
 attention() {
     command -v nvcc >/dev/null || PATH="$PATH:/usr/local/cuda/bin"
+    rm -rf build/attention
     mkdir -p build/attention
-    program=build/attention/attention_check
-    echo "== the attention kernel: registers and spills for this GPU"
-    nvcc -O3 -std=c++20 -I. -arch=native -lineinfo -Xptxas -v -o "$program" tools/attention_check.cu gpu/paged_attention*.cu \
-        gpu/attention_case.cpp gpu/attention_plan.cpp gpu/attention_reference.cpp 2>build/attention/ptxas
-    awk '/spill stores/ { spills += $5 } /Used [0-9]+ registers/ { kernels++; if ($5 + 0 > most) most = $5 + 0 }
-        END { printf "%d kernels, at most %d registers, %d bytes spilled\n", kernels, most, spills }' build/attention/ptxas
-    echo "== the attention kernel, the KV write and the block copy: against the reference"
-    "$program" check
+    echo "== the attention kernels: registers and spills for this GPU"
+    attention_build || return 1
+    at=build/attention
+    stage "the attention kernels, the KV write and the block copy: against the reference" 150 $at/attention_check check
+    stage "time by shape: decodes (batch @ tokens) against the bandwidth, prefills against the products' peak" 120 \
+        $at/attention_check time $at/times.csv
+    tools/attention_page.sh $at/times.csv ../shared/data/measured/decode_attention_kernels.csv.gz >$at/page.html && echo "page: $at/page.html"
+    if [ -x $at/measure_check ]; then
+        stage "what calibrate measures: products, sampling, prefill, whole decode steps, blocks of the cache" 150 $at/measure_check
+    fi
     if command -v compute-sanitizer >/dev/null; then
-        for tool in memcheck racecheck; do
-            echo "== compute-sanitizer $tool"
-            compute-sanitizer --tool $tool --error-exitcode 9 "$program" check 12
-        done
-    fi
-    echo "== what calibrate measures: products, sampling, prefill, whole decode steps, blocks of the cache"
-    if nvcc -O3 -std=c++20 -I. -arch=native --expt-relaxed-constexpr -o build/attention/measure_check tools/measure_check.cu \
-        gpu/device_measure.cu gpu/decode_step.cu gpu/paged_attention*.cu gpu/attention_case.cpp gpu/attention_plan.cpp -lcublasLt; then
-        build/attention/measure_check || echo "some were not measured"
-        if command -v compute-sanitizer >/dev/null; then
-            echo "== compute-sanitizer memcheck of a decode step's kernels"
-            compute-sanitizer --tool memcheck --error-exitcode 9 build/attention/measure_check steps
-        fi
+        stage "compute-sanitizer memcheck" 120 compute-sanitizer --tool memcheck --error-exitcode 9 $at/attention_check check 4
+        stage "compute-sanitizer racecheck" 150 compute-sanitizer --tool racecheck --error-exitcode 9 $at/attention_check check 4
+        [ ! -x $at/measure_check ] || stage "compute-sanitizer memcheck of a decode step's kernels" 90 \
+            compute-sanitizer --tool memcheck --error-exitcode 9 $at/measure_check steps
     else
-        echo "not built: is cuBLAS there?"
+        echo "compute-sanitizer is not installed: not run"
     fi
-    echo "== the attention kernel: time by shape (batch @ tokens), share of the peak bandwidth"
-    "$program" time build/attention/times.csv
-    tools/attention_page.sh build/attention/times.csv ../shared/data/measured/decode_attention_kernels.csv.gz >build/attention/page.html
-    echo "page: build/attention/page.html"
+    if [ -n "$failed" ]; then
+        echo "== failed:$failed"
+        return 1
+    fi
+    echo "== all stages passed"
 }
 if [ "${1:-}" = --attention ]; then
     nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
     attention
-    exit 0
+    exit
 fi
 trials=${1:-100000}
 export LD_LIBRARY_PATH="build/cuda/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"

@@ -5,12 +5,16 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 namespace windtunnel {
 namespace {
+
+constexpr double longest_time_ms = 1e9;  // 11 days
 
 using nlohmann::json;
 
@@ -49,14 +53,30 @@ std::string spoken(const json& v) {
     return v.is_string() ? shown(v.get<std::string>()) : v.dump().substr(0, 60);
 }
 
+/// What kind of `vllm bench` wrote it.
+bool is_of_serve(const json& v) { return v.contains("completed") || v.contains("total_output_tokens"); }
+bool is_of_throughput(const json& v) { return v.contains("elapsed_time") && v.contains("num_requests"); }
+bool is_of_latency(const json& v) { return v.contains("avg_latency"); }
+bool is_result(const json& v) {
+    return v.is_object() && (is_of_serve(v) || is_of_throughput(v) || is_of_latency(v));
+}
+
 /// Reads one result object; collects what is wrong.
 class ResultReader {
 public:
-    ResultReader(const json& object, std::string file, std::int64_t line) : m_in(object) {
+    ResultReader(const json& object, std::string file, std::int64_t line, const OfflineLengths& offline)
+        : m_in(object), m_offline(offline) {
         m_out.file = std::move(file), m_out.line = line;
     }
 
     Result<BenchResult> read() {
+        if (!is_of_serve(m_in) && is_of_throughput(m_in)) return read_throughput();
+        if (!is_of_serve(m_in) && is_of_latency(m_in)) return read_latency();
+        return read_serve();
+    }
+
+private:
+    Result<BenchResult> read_serve() {
         for (const char* key : {"completed", "duration", "total_input_tokens", "total_output_tokens"})
             if (!m_in.contains(key))
                 problem(key,
@@ -73,21 +93,80 @@ public:
         count("total_output_tokens", m_out.total_output_tokens, 1);
         if (const auto v = positive("duration")) m_out.duration_s = *v;
         load();
-        m_out.mean_ttft_ms = positive("mean_ttft_ms");
-        m_out.mean_tpot_ms = positive("mean_tpot_ms");
-        m_out.p99_ttft_ms = positive("p99_ttft_ms");
-        m_out.p99_tpot_ms = positive("p99_tpot_ms");
+        m_out.mean_ttft_ms = milliseconds("mean_ttft_ms");
+        m_out.mean_tpot_ms = milliseconds("mean_tpot_ms");
+        m_out.p99_ttft_ms = milliseconds("p99_ttft_ms");
+        m_out.p99_tpot_ms = milliseconds("p99_tpot_ms");
         m_out.output_throughput = positive("output_throughput");
         if (!m_out.mean_ttft_ms && !m_out.mean_tpot_ms)
             problem("mean_tpot_ms",
                     "found neither it nor mean_ttft_ms, allowed: at least one of them (--percentile-metrics "
                     "does not take them away)");
         lengths();
+        if (const json* ramp = find("ramp_up_strategy"); ramp && m_out.start_times_s.empty())
+            problem("ramp_up_strategy",
+                    fmt::format("found {} without start_times, allowed: a constant rate, or --save-detailed "
+                                "of a release that writes the times of sending",
+                                spoken(*ramp)));
         if (!m_problems.empty()) return {std::move(m_problems)};
         return m_out;
     }
 
-private:
+    /// All prompts at once: what is told is how long all of them took.
+    Result<BenchResult> read_throughput() {
+        std::int64_t requests = 0, tokens = 0;
+        count("num_requests", requests, 1);
+        count("total_num_tokens", tokens, 1);
+        const std::optional<double> seconds = positive("elapsed_time");
+        if (!seconds) missing("elapsed_time");
+        if (tokens == 0 && m_problems.empty()) missing("total_num_tokens");
+        const std::int64_t output = flag("--output-len", m_offline.output_len, "throughput");
+        if (!m_problems.empty()) return {std::move(m_problems)};
+        if (const std::int64_t input = tokens - requests * output; input < requests)
+            problem("total_num_tokens",
+                    fmt::format("found {} tokens of {} requests, allowed with --output-len {}: at least {}",
+                                tokens, requests, output, requests * (output + 1)));
+        else if (m_offline.input_len && std::abs(static_cast<double>(input) / static_cast<double>(requests) -
+                                                 static_cast<double>(*m_offline.input_len)) >
+                                            0.05 * static_cast<double>(*m_offline.input_len) + 1)
+            problem("total_num_tokens",
+                    fmt::format("found {} tokens of {} requests, which leave {} of prompt each beside "
+                                "--output-len {}, allowed: about --input-len {}",
+                                tokens, requests, input / requests, output, *m_offline.input_len));
+        if (!m_problems.empty()) return {std::move(m_problems)};
+        offline_run(requests, tokens - requests * output, output, *seconds);
+        return m_out;
+    }
+    /// A batch that starts together: its time is one prefill and all its decodes.
+    Result<BenchResult> read_latency() {
+        const std::optional<double> seconds = positive("avg_latency");
+        if (!seconds) missing("avg_latency");
+        const std::int64_t input = flag("--input-len", m_offline.input_len, "latency"),
+                           output = flag("--output-len", m_offline.output_len, "latency"),
+                           batch = flag("--batch-size", m_offline.batch_size, "latency");
+        if (!m_problems.empty()) return {std::move(m_problems)};
+        offline_run(batch, batch * input, output, *seconds);
+        return m_out;
+    }
+    void offline_run(std::int64_t requests, std::int64_t input_tokens, std::int64_t output, double seconds) {
+        text("model_id", m_out.model_id);
+        text("date", m_out.date);
+        m_out.num_prompts = m_out.completed = requests;
+        m_out.total_input_tokens = input_tokens, m_out.total_output_tokens = requests * output;
+        m_out.duration_s = seconds;
+        m_out.output_throughput = static_cast<double>(requests * output) / seconds;
+    }
+    std::int64_t flag(const char* name, std::optional<std::int64_t> value, const char* kind) {
+        if (!value)
+            problem("", fmt::format("is of `vllm bench {0}`, which does not say it, allowed: {1} as it was "
+                                    "given there",
+                                    kind, name));
+        return value.value_or(0);
+    }
+    void missing(const char* key) {
+        problem(key, "found nothing or 0, allowed: what `vllm bench --output-json` writes");
+    }
+
     void problem(const char* key, std::string message) {
         m_problems.push_back(problem_at(m_out.file, m_out.line, key, std::move(message)));
     }
@@ -120,6 +199,12 @@ private:
             return std::nullopt;
         }
         return v->get<double>() > 0 ? std::optional<double>(v->get<double>()) : std::nullopt;
+    }
+    std::optional<double> milliseconds(const char* key) {
+        const std::optional<double> v = positive(key);
+        if (v && *v > longest_time_ms)
+            problem(key, fmt::format("found {:g}, allowed: at most {:g} ms", *v, longest_time_ms));
+        return v;
     }
     void load() {
         if (const json* rate = find("request_rate")) {
@@ -166,9 +251,112 @@ private:
     }
 
     const json& m_in;
+    const OfflineLengths& m_offline;
     BenchResult m_out;
     Problems m_problems;
 };
+
+/// Text of a JSON value and the line on which it starts.
+struct Value {
+    std::string text;
+    std::int64_t line = 0;
+};
+/// Cuts text into the values that stand in it one after the other. What is no object or list ends with its
+/// line.
+std::vector<Value> values_in(const std::string& text) {
+    std::vector<Value> out;
+    std::int64_t line = 1;
+    for (std::size_t i = 0; i < text.size();) {
+        const char first = text[i];
+        if (first == '\n') ++line;
+        if (first == ' ' || first == '\t' || first == '\r' || first == '\n') {
+            ++i;
+            continue;
+        }
+        Value value{"", line};
+        const std::size_t from = i;
+        bool in_string = false;
+        for (int depth = 0; i < text.size(); ++i) {
+            const char c = text[i];
+            if (c == '\n') ++line;
+            if (in_string) {
+                if (c == '\\')
+                    ++i;
+                else if (c == '"')
+                    in_string = false;
+                continue;
+            }
+            if (c == '"') in_string = true;
+            if (c == '{' || c == '[') ++depth;
+            if (c == '}' || c == ']') --depth;
+            if ((c == '}' || c == ']' || c == '\n') && depth <= 0) {
+                ++i;
+                break;
+            }
+        }
+        value.text = text.substr(from, i - from);
+        out.push_back(std::move(value));
+    }
+    return out;
+}
+
+/// The results of one file. `anything`: whether JSON that is no result at all is a problem, or nothing.
+Result<std::vector<BenchResult>> read_file(const std::string& file, const OfflineLengths& offline,
+                                           bool anything) {
+    std::ifstream in(file, std::ios::binary);
+    if (!in)
+        return problem_at(file, 0, "",
+                          "cannot be read, allowed: a file that `vllm bench serve --save-result` wrote, or a "
+                          "folder of them");
+    std::string text = without_nan({std::istreambuf_iterator<char>(in), {}});
+    if (text.starts_with("\xef\xbb\xbf")) text.erase(0, 3);
+    const std::vector<Value> values = values_in(text);
+    std::vector<std::pair<json, std::int64_t>> objects;
+    for (const Value& value : values) {
+        json one = json::parse(value.text, nullptr, false);
+        const std::int64_t line = values.size() > 1 ? value.line : 0;
+        if (one.is_discarded())
+            return problem_at(file, value.line, "",
+                              "found text that is no JSON, allowed: a result of `vllm bench serve "
+                              "--save-result`, or several (--append-result)");
+        if (one.is_array())
+            for (json& each : one) objects.emplace_back(std::move(each), line);
+        else
+            objects.emplace_back(std::move(one), line);
+    }
+    std::vector<BenchResult> out;
+    Problems problems;
+    for (const auto& [object, line] : objects) {
+        if (anything && !is_result(object)) continue;
+        if (!object.is_object()) {
+            problems.push_back(
+                problem_at(file, line, "", fmt::format("found {}, allowed: a JSON object", spoken(object))));
+            continue;
+        }
+        Result<BenchResult> one = ResultReader(object, file, line, offline).read();
+        if (one)
+            out.push_back(std::move(*one));
+        else
+            for (Problem& p : one.take_problems()) problems.push_back(std::move(p));
+    }
+    if (objects.empty() && !anything)
+        return problem_at(file, 0, "", "found no result, allowed: at least one JSON object");
+    if (!problems.empty()) return problems;
+    return out;
+}
+
+Result<std::vector<std::string>> files_of(const std::string& folder) {
+    std::vector<std::string> files;
+    std::error_code failed;
+    for (std::filesystem::recursive_directory_iterator at(folder, failed), end; !failed && at != end;
+         at.increment(failed))
+        if (const std::string ending = at->path().extension().string();
+            at->is_regular_file(failed) && (ending == ".json" || ending == ".jsonl"))
+            files.push_back(at->path().string());
+    if (failed) return problem_at(folder, 0, "", "cannot be read: " + failed.message());
+    std::sort(files.begin(), files.end());
+    return files;
+}
 
 }  // namespace
 
@@ -181,50 +369,52 @@ std::string BenchResult::words() const {
     return out;
 }
 
-Result<std::vector<BenchResult>> read_bench_results(const std::string& file) {
-    std::ifstream in(file, std::ios::binary);
-    if (!in)
-        return problem_at(file, 0, "",
-                          "cannot be read, allowed: a file that `vllm bench serve --save-result` wrote");
-    const std::string text = without_nan({std::istreambuf_iterator<char>(in), {}});
-    std::vector<std::pair<json, std::int64_t>> objects;
-    Problems problems;
-    if (json whole = json::parse(text, nullptr, false); !whole.is_discarded()) {
-        if (whole.is_array())
-            for (json& one : whole) objects.emplace_back(std::move(one), 0);
-        else
-            objects.emplace_back(std::move(whole), 0);
-    } else {
-        std::int64_t line = 0;
-        for (std::size_t from = 0; from < text.size();) {
-            const std::size_t end = std::min(text.find('\n', from), text.size());
-            const std::string one = text.substr(from, end - from);
-            ++line, from = end + 1;
-            if (one.find_first_not_of(" \t\r") == std::string::npos) continue;
-            json object = json::parse(one, nullptr, false);
-            if (object.is_discarded())
-                return problem_at(file, line, "",
-                                  "found text that is no JSON, allowed: a result of `vllm bench serve "
-                                  "--save-result`, or one per line (--append-result)");
-            objects.emplace_back(std::move(object), line);
-        }
+Result<BenchResults> read_bench_results(const std::string& path, const OfflineLengths& offline) {
+    BenchResults out;
+    std::error_code failed;
+    if (!std::filesystem::is_directory(path, failed)) {
+        Result<std::vector<BenchResult>> one = read_file(path, offline, false);
+        if (!one) return one.take_problems();
+        out.results = std::move(*one);
+        return out;
     }
-    if (objects.empty()) return problem_at(file, 0, "", "found no result, allowed: at least one JSON object");
-    std::vector<BenchResult> out;
-    for (const auto& [object, line] : objects) {
-        if (!object.is_object()) {
-            problems.push_back(
-                problem_at(file, line, "", fmt::format("found {}, allowed: a JSON object", spoken(object))));
+    const Result<std::vector<std::string>> files = files_of(path);
+    if (!files) return files.problems();
+    Problems problems;
+    for (const std::string& file : *files) {
+        Result<std::vector<BenchResult>> one = read_file(file, offline, true);
+        if (!one) {
+            for (Problem& p : one.take_problems()) problems.push_back(std::move(p));
             continue;
         }
-        Result<BenchResult> one = ResultReader(object, file, line).read();
-        if (one)
-            out.push_back(std::move(*one));
-        else
-            for (Problem& p : one.take_problems()) problems.push_back(std::move(p));
+        if (one->empty()) out.notes.push_back(file + " holds no result of `vllm bench`: left out");
+        for (BenchResult& r : *one) out.results.push_back(std::move(r));
     }
+    if (problems.empty() && out.results.empty())
+        problems.push_back(
+            problem_at(path, 0, "",
+                       fmt::format("found no result in {} JSON files of this folder, allowed: at least one",
+                                   files->size())));
     if (!problems.empty()) return problems;
     return out;
+}
+
+void drop_repeated(BenchResults& all) {
+    const auto run = [](const BenchResult& r) {
+        return std::tuple(r.date, r.model_id, r.duration_s, r.completed, r.total_input_tokens,
+                          r.total_output_tokens, r.request_rate, r.max_concurrency, r.mean_ttft_ms,
+                          r.mean_tpot_ms, r.output_throughput, r.tensor_parallel);
+    };
+    std::vector<BenchResult> kept;
+    for (BenchResult& r : all.results) {
+        const auto same =
+            std::find_if(kept.begin(), kept.end(), [&](const BenchResult& k) { return run(k) == run(r); });
+        if (same == kept.end())
+            kept.push_back(std::move(r));
+        else
+            all.notes.push_back(r.words() + " is the same run as " + same->words() + ": counted once");
+    }
+    all.results = std::move(kept);
 }
 
 Result<Trace> trace_of(const BenchResult& r, double range_ratio) {

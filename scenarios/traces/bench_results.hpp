@@ -8,8 +8,8 @@
 
 namespace windtunnel {
 
-/// One result of `vllm bench serve --save-result` (or the older benchmark_serving.py): how the load was made
-/// and what the client measured.
+/// One result of `vllm bench serve --save-result` (or the older benchmark_serving.py), or of `vllm bench
+/// throughput` and `vllm bench latency` with --output-json: how the load was made and what was measured.
 struct BenchResult {
     std::string file;
     std::int64_t line = 0;  ///< of a file of several (--append-result); 0 = the only one
@@ -27,9 +27,21 @@ struct BenchResult {
     [[nodiscard]] std::string words() const;  ///< "c64.json, concurrency 64" or "r8.json, 8 requests/s"
 };
 
-/// All results in one file: a JSON object, one per line, or an array of them. NaN and Infinity, which Python
-/// writes, are read as nothing.
-[[nodiscard]] Result<std::vector<BenchResult>> read_bench_results(const std::string& file);
+/// What results of `vllm bench throughput` and `latency` do not say of their own load.
+struct OfflineLengths {
+    std::optional<std::int64_t> input_len, output_len, batch_size;
+};
+struct BenchResults {
+    std::vector<BenchResult> results;
+    std::vector<std::string> notes;  ///< what was left out of a folder, and why
+};
+/// All results in one file: JSON objects one after the other (one per line or not), or an array of them. NaN
+/// and Infinity, which Python writes, are read as nothing. Of a folder, all its *.json and *.jsonl, those in
+/// its folders too (`vllm bench sweep`); JSON that is no result is noted.
+[[nodiscard]] Result<BenchResults> read_bench_results(const std::string& path,
+                                                      const OfflineLengths& offline = {});
+/// Leaves one of results that are the same run (a sweep's summary holds them again), with notes.
+void drop_repeated(BenchResults& results);
 
 /// What was sent. Lengths and sending times are the recorded ones where the file has them; else every request
 /// has the mean lengths (or, with `range_ratio` below 1, lengths drawn from [ratio * L, L] whose mean is the

@@ -78,7 +78,7 @@ TEST_CASE(
     CHECK(profile.at("date") == "2026-06-01");
     CHECK(profile.at("device").is_null());
     CHECK_THAT(profile.at("source").get<std::string>(),
-               Catch::Contains("calibrated to 4 results of vllm bench serve: ") &&
+               Catch::Contains("calibrated to 4 results of vllm bench: ") &&
                    Catch::Contains("Llama-3.1-8B, tp 1"));
     REQUIRE(profile.at("residuals").size() == 4);
     double shipped = 0, fitted = 0, held_out = 0;
@@ -124,7 +124,9 @@ TEST_CASE(
         "mean_ttft_ms": 40.0, "mean_tpot_ms": 9.0})";
     for (char& c : one)
         if (c == '\n') c = ' ';
-    folder.write("both.jsonl", one + "\n" + one + "\n");
+    std::string again = one;  // another run, or it would count once
+    again.replace(again.find("\"duration\": 10.0"), 16, "\"duration\": 10.1");
+    folder.write("both.jsonl", one + "\n" + again + "\n");
     const program::Ended fit =
         program::run_in(folder.path(), windtunnel_program, "calibrate --from both.jsonl " + server + " -q");
     INFO(fit.error);
@@ -135,6 +137,70 @@ TEST_CASE(
     CHECK(fit.out.find("all-reduces") != std::string::npos);
     // One stream of short requests does not tell how fast prefill attention is.
     CHECK(fit.out.find("not told by these results") != std::string::npos);
+}
+
+TEST_CASE("calibrate --from: folders, repeated runs, results one after the other, offline benchmarks") {
+    const program::Folder folder;
+    measure(folder, "c1.json", "", "--max-concurrency 1 --num-prompts 4 --input-len 256 --output-len 64");
+    std::string text = folder.read("c1.json");
+    text.replace(text.find("NaN"), 3, "null");
+    const json one = json::parse(text);
+    json other = one;
+    other["mean_tpot_ms"] = one.at("mean_tpot_ms").get<double>() * 1.01;
+    folder.write("sweep/a/run=0.json", one.dump());
+    folder.write("sweep/a/summary.json", json::array({one, other}).dump());
+    folder.write("sweep/flags.json", R"({"gpu_memory_utilization": 0.9})");
+    folder.write("two.json", one.dump(2) + "\n" + other.dump(2) + "\n");
+    const auto calibrated = [&](const std::string& arguments) {
+        return program::run_in(folder.path(), windtunnel_program, "calibrate " + arguments + " " + server);
+    };
+    using Catch::Contains;
+    const program::Ended sweep = calibrated("--from sweep");
+    INFO(sweep.error);
+    REQUIRE(sweep.code == 0);
+    CHECK_THAT(sweep.out, Contains("fitted to 2 results"));
+    CHECK_THAT(sweep.error, Contains("flags.json holds no result of `vllm bench`: left out") &&
+                                Contains("is the same run as run=0.json"));
+    CHECK_THAT(calibrated("--from two.json").out, Contains("fitted to 2 results"));
+
+    // 100 prompts of 256 + 64 tokens in what the simulated engine needs for them, and a batch of 8.
+    const std::string model = " --model meta-llama/Llama-3.1-8B-Instruct";
+    folder.write(
+        "throughput.json",
+        R"({"elapsed_time": 4, "num_requests": 100, "total_num_tokens": 32000, "requests_per_second": 25})");
+    folder.write("latency.json", R"({"avg_latency": 0.6, "latencies": [0.6], "percentiles": {"50": 0.6}})");
+    const program::Ended offline = calibrated("--from throughput.json" + model + " --output-len 64 -o json");
+    INFO(offline.error);
+    REQUIRE(offline.code == 0);
+    // 6,400 tokens in 4 s, which the fit comes nearer to.
+    const json profile = json::parse(offline.out);
+    const json& run = find_run(profile.at("residuals"), "throughput.json, all at once");
+    const auto off = [&](const char* which) {
+        return std::abs(std::log(run.at(which).at("output_throughput").get<double>() / 1600));
+    };
+    CHECK(run.at("measured").at("output_throughput") == 1600.0);
+    CHECK(off("fitted") < 0.7 * off("shipped"));
+    CHECK(
+        calibrated("--from latency.json" + model + " --input-len 256 --output-len 64 --batch-size 8").code ==
+        0);
+    for (const auto& [arguments, said] :
+         {std::pair<const char*, const char*>{"--from throughput.json",
+                                              "throughput.json: is of `vllm bench throughput`"},
+          {"--from throughput.json --output-len 320", "at least 32100"},
+          {"--from throughput.json --output-len 64 --input-len 1000", "about --input-len 1000"},
+          {"--from latency.json --input-len 256", "--batch-size as it was given there"},
+          {"--from sweep/none", "cannot be read"}}) {
+        const program::Ended ended = calibrated(std::string(arguments) + model);
+        CHECK(ended.code == 2);
+        CHECK_THAT(ended.error, Contains(said));
+    }
+    other["ramp_up_strategy"] = "linear";
+    other["mean_ttft_ms"] = 1e300;
+    folder.write("ramp.json", other.dump());
+    const std::string refused = calibrated("--from ramp.json").error;
+    CHECK_THAT(refused, Contains("ramp_up_strategy: found \"linear\" without start_times") ||
+                            Contains("ramp_up_strategy: found 'linear' without start_times"));
+    CHECK_THAT(refused, Contains("mean_ttft_ms: found 1e+300, allowed: at most"));
 }
 
 TEST_CASE("calibrate: what it cannot use is said with file, line and key") {
@@ -261,7 +327,7 @@ TEST_CASE("calibrate on a GPU: a profile that bench takes, whatever cut the meas
     // Everything known: nothing is measured again, but what failed; the same profile.
     lab::FakeGpu idle(gpu.m_capacity);
     CHECK(calibrate(idle) == answered);
-    CHECK(idle.measured == 3);
+    CHECK(idle.measured == 5);  // the prefills
     CHECK(json::parse(folder.read("gpu.json")) == profile);
     const program::Ended bench =
         program::run_in(folder.path(), windtunnel_program,

@@ -44,7 +44,7 @@ TEST_CASE("calibration: a GPU that follows the model gives its numbers back, wit
         INFO(model);
         CHECK(found.left_out.empty());
         CHECK(gpu.elapsed() < 300);
-        REQUIRE(found.failed.size() == 3);  // the prefills
+        REQUIRE(found.failed.size() == 5);  // the prefills
         CHECK_THAT(found.failed[0], Catch::Contains("attention 1@2048 new 2048: this GPU has no room"));
         const DeviceFit fit = fit_to_device(found.times, gpu.m_capacity);
         CHECK(fit.products.error < 1e-3);
@@ -82,6 +82,40 @@ TEST_CASE("calibration: a GPU that follows the model gives its numbers back, wit
         const std::string table = device_fit_table(fit, found.times, gpu.m_capacity, "shipped", shipped);
         CHECK_THAT(table, Catch::Contains("decode attention, fp8 cache") && Catch::Contains("70.0%") &&
                               Catch::Contains("whole decode steps, replayed") && Catch::Contains("+1."));
+    }
+}
+
+TEST_CASE(
+    "calibration: prefills give share and tile back, and enter the profile where the engine's kernel is "
+    "alike") {
+    for (const char* name : {"a100-sxm-80gb", "h100-sxm-80gb"}) {
+        KvRequest request = request_of("meta-llama/Llama-3.1-8B-Instruct");
+        request.gpu = name;
+        const KvCapacity capacity = *kv_capacity(request);
+        const StepTimeCoefficients shipped = step_time_coefficients(capacity.gpu);
+        DeviceTimes times;
+        for (const CalibrationPoint& p :
+             calibration_points(request, capacity, capacity.gpu.memory_bytes / 10 * 9))
+            if (p.kind == CalibrationKind::attention && p.queries > 1) {
+                // 32 heads of 128: 4 x 32 x 128 = 16,384 operations a pair of query and key, at 0.55 of the
+                // peak; 100 keys more than its own for each query.
+                const double n = static_cast<double>(p.queries), before = static_cast<double>(p.length) - n;
+                const double pairs = static_cast<double>(p.rows) * n * (before + (n + 1) / 2 + 100);
+                times.attention.push_back({p.rows, p.length, p.queries, 32, 8, 128, 2,
+                                           16384 * pairs / (0.55 * capacity.gpu.flops(NumberType::bf16))});
+            }
+        REQUIRE(times.attention.size() == 5);
+        const DeviceFit fit = fit_to_device(times, capacity);
+        CHECK(fit.prefill.flops == Approx(0.55));
+        CHECK(fit.prefill.tile_tokens == Approx(100));
+        CHECK(fit.prefill.error < 1e-9);
+        const StepTimeCoefficients k = coefficients_of(fit, capacity.gpu);
+        const bool alike = std::string(name) == "a100-sxm-80gb";  // FlashAttention-2 there, 3 on Hopper
+        CHECK(k.attention_flops == Approx(alike ? 0.55 : shipped.attention_flops));
+        CHECK(k.attention_tile_tokens == Approx(alike ? 100 : shipped.attention_tile_tokens));
+        const std::string table = device_fit_table(fit, times, capacity, "shipped", shipped);
+        CHECK_THAT(table, Catch::Contains(alike ? "prefill attention  " : "our kernel; not in the profile"));
+        CHECK_THAT(table, Catch::Contains("55.0%") && Catch::Contains("of 5 points"));
     }
 }
 
