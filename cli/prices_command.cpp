@@ -55,8 +55,8 @@ void add_prices_command(CLI::App& app, Invocation& invocation) {
     command->footer(
         "\nA price list of your own holds in a scenario too: cluster.prices: FILE. Formats are told apart by content, .gz and .zst\n"
         "too: SkyPilot's catalogues (CSV), Karpenter's initial prices (JSON, Go), AWS's price list (bulk JSON and CSV, aws pricing\n"
-        "get-products) and spot price history, Azure's retail prices (JSON pages), FOCUS 1.x exports (CSV), ec2instances.info and\n"
-        "Lambda's API (JSON), what -o json and -o csv print, and CSV (commas, semicolons, tabs) or JSON records with instance_type,\n"
+        "get-products) and spot price history, Azure's retail prices (JSON pages), FOCUS 1.x exports and AWS's cost and usage\n"
+        "reports (CSV), ec2instances.info and Lambda's API (JSON), what -o json and -o csv print, and CSV (commas, semicolons, tabs) or JSON records with instance_type,\n"
         "region, price_usd_per_hour and by choice cloud, zone, spot_usd_per_hour, committed_usd_per_hour, gpu, gpus, vcpus,\n"
         "memory_gib, date.\n\n"
         "Examples:\n"

@@ -1,6 +1,8 @@
 #include "models/nearest_name.hpp"
 #include "scenarios/markets/price_readers.hpp"
 
+#include <cmath>
+
 namespace windtunnel {
 namespace {
 
@@ -44,6 +46,38 @@ void add_aws_price(const PriceCells& cells, PriceGatherer& out) {
     facts.memory_gib = leading_number(at(cells, "memory"));
     facts.gpu_count = leading_number(at(cells, "gpu"));
     out.set(facts, way, *price, at(cells, "effectivedate"));
+}
+
+/// Columns as both versions of the report have them (AWS Data Exports and Cost and Usage Reports, documentation, 2025), in
+/// lower case letters and digits.
+void add_aws_usage(const PriceCells& cells, PriceGatherer& out) {
+    const std::string kind = at(cells, "lineitemlineitemtype"), usage = at(cells, "lineitemusagetype"), operation = at(cells, "lineitemoperation");
+    const std::string unit = folded_name(at(cells, "pricingunit"));
+    if (!unit.empty() && unit != "hrs" && unit != "hours") return;
+    if (operation.starts_with("RunInstances:") && !operation.starts_with("RunInstances:SV")) return;  // Windows, other software
+    if (usage.find("BoxUsage") == std::string::npos && usage.find("SpotUsage") == std::string::npos) return;
+    PriceRow facts;
+    facts.cloud = "aws";
+    facts.instance_type = at(cells, "productinstancetype");
+    if (facts.instance_type.empty()) facts.instance_type = machine_in(usage);
+    facts.zone = at(cells, "lineitemavailabilityzone");
+    facts.region = !at(cells, "productregioncode").empty() ? at(cells, "productregioncode") : at(cells, "productregion");
+    if (facts.region.empty()) facts.region = region_of_zone("aws", facts.zone);
+    if (facts.instance_type.empty() || facts.region.empty() || out.is_foreign(at(cells, "lineitemcurrencycode"))) return;
+    const char* covered = kind == "DiscountedUsage" ? "reservationeffectivecost" : kind == "SavingsPlanCoveredUsage" ? "savingsplansavingsplaneffectivecost" : nullptr;
+    const std::string since = at(cells, "lineitemusagestartdate");
+    if (covered != nullptr) {
+        const auto cost = read_amount(at(cells, covered)), hours = read_amount(at(cells, "lineitemusageamount"));
+        if (cost && hours && *hours > 0) out.set(facts, PriceWay::committed, std::llround(*cost / *hours * 1e9), since);
+        return;
+    }
+    if (kind != "Usage") return;
+    const bool spot = usage.find("SpotUsage") != std::string::npos;
+    // A zone's own price is of spot machines alone: others cost the same in all of a region.
+    if (!spot) facts.zone.clear();
+    const auto rate = out.billed_money("lineItem/UnblendedRate", at(cells, "lineitemunblendedrate"));
+    const auto list = rate || spot ? rate : out.billed_money("pricing/publicOnDemandRate", at(cells, "pricingpublicondemandrate"));
+    if (list && *list > 0) out.set(facts, spot ? PriceWay::spot : PriceWay::on_demand, *list, since);
 }
 
 }  // namespace windtunnel

@@ -83,7 +83,7 @@ void describe(PriceRow& row) {
 const std::string& price_list_formats() {
     static const std::string text =
         "SkyPilot's catalogue (InstanceType,Price,SpotPrice,Region), Karpenter's prices (JSON, Go), AWS's price list or spot price history, "
-        "Azure's retail prices, a FOCUS export, ec2instances.info, or CSV with instance_type, region, price_usd_per_hour";
+        "Azure's retail prices, a FOCUS export, AWS's cost and usage report, ec2instances.info, or CSV with instance_type, region, price_usd_per_hour";
     return text;
 }
 

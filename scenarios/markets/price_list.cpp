@@ -54,6 +54,8 @@ Result<PriceList> read_price_list(std::istream& in, const std::string& name) {
     TextInput text(bytes);
     std::string_view start = text.buffered();
     start.remove_prefix(std::min(start.find_first_not_of(" \t\r\n"), start.size()));
+    if (start.starts_with("PAR1") || start.starts_with("PK\x03\x04"))
+        return Problem{{name, 0, 0}, "", fmt::format("is {}, allowed: the same as CSV or JSON (.gz and .zst too)", start.front() == 'P' && start[1] == 'A' ? "a Parquet file" : "a zip archive or a spreadsheet's own file")};
     if (start.starts_with('{') || start.starts_with('[')) return read_price_json(text, name);
     const bool go = start.starts_with("package ") || start.starts_with("//") || start.starts_with("/*") || start.starts_with("var ");
     return go ? read_price_go(text, name) : read_price_table(text, name);

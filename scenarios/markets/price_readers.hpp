@@ -101,5 +101,7 @@ void add_focus_charge(const PriceCells& cells, PriceGatherer& out);
 /// A line of AWS's price list (EC2, bulk JSON and CSV, GetProducts), with its product's attributes, by the same names. Machines
 /// on Linux, shared tenancy, without software; on demand, and reserved for a year without upfront.
 void add_aws_price(const PriceCells& cells, PriceGatherer& out);
+/// A line item of AWS's Cost and Usage Report: hours of Linux machines at what was effectively paid for them.
+void add_aws_usage(const PriceCells& cells, PriceGatherer& out);
 
 }  // namespace windtunnel

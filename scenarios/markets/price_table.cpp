@@ -16,7 +16,7 @@ char separator_of(std::string_view header) {
     return best;
 }
 
-enum class TableKind : std::uint8_t { none, own, focus, aws };
+enum class TableKind : std::uint8_t { none, own, focus, aws, aws_usage };
 
 class TableReader {
 public:
@@ -53,6 +53,8 @@ private:
             m_kind = TableKind::focus;
         else if (has("sku") && has("priceperunit") && has("termtype"))
             m_kind = TableKind::aws;
+        else if (has("lineitemusagetype") && has("lineitemlineitemtype"))
+            m_kind = TableKind::aws_usage;
         else if (has_price_columns(names))
             m_kind = TableKind::own;
         else
@@ -72,6 +74,8 @@ private:
                 return add_focus_charge(cells, m_out);
             case TableKind::aws:
                 return add_aws_price(cells, m_out);
+            case TableKind::aws_usage:
+                return add_aws_usage(cells, m_out);
             case TableKind::own:
             case TableKind::none:
                 return m_records.add(cells, m_out);

@@ -89,6 +89,28 @@ TEST_CASE("price formats: FOCUS exports, with what is no price in them") {
     CHECK((priced.rows[0].cloud == "azure" && prices(priced.rows[0]) == "3.673|-|-"));
 }
 
+TEST_CASE("price formats: AWS's cost and usage report, of both versions") {
+    const std::string rows = "Usage,USE1-BoxUsage:g6.xlarge,RunInstances,g6.xlarge,us-east-1,us-east-1a,Hrs,0.72,0.8048,24,,,USD,2026-01-01T00:00:00Z\n"
+                             "Usage,SpotUsage:g6.xlarge,RunInstances:SV001,g6.xlarge,us-east-1,us-east-1b,Hrs,0.31,0.8048,1,,,USD,2026-01-01T00:00:00Z\n"
+                             "DiscountedUsage,BoxUsage:p5.48xlarge,RunInstances,p5.48xlarge,us-east-1,,Hrs,0,55.04,2,68,,USD,2026-01-01T00:00:00Z\n"
+                             "SavingsPlanCoveredUsage,BoxUsage:g5.xlarge,RunInstances,g5.xlarge,us-east-1,,Hrs,1.006,1.006,10,,6,USD,2026-01-01T00:00:00Z\n"
+                             "Usage,BoxUsage:g5.2xlarge,RunInstances:0002,g5.2xlarge,us-east-1,,Hrs,1.58,1.58,1,,,USD,2026-01-01T00:00:00Z\n"
+                             "Tax,BoxUsage:g6.2xlarge,RunInstances,g6.2xlarge,us-east-1,,Hrs,9,9,1,,,USD,2026-01-01T00:00:00Z\n"
+                             "Usage,EBS:VolumeUsage.gp3,CreateVolume-Gp3,,us-east-1,,GB-Mo,0.08,0.08,1,,,USD,2026-01-01T00:00:00Z\n";
+    for (const char* head : {"lineItem/LineItemType,lineItem/UsageType,lineItem/Operation,product/instanceType,product/regionCode,lineItem/AvailabilityZone,pricing/unit,lineItem/UnblendedRate,pricing/publicOnDemandRate,lineItem/UsageAmount,"
+                             "reservation/EffectiveCost,savingsPlan/SavingsPlanEffectiveCost,lineItem/CurrencyCode,lineItem/UsageStartDate\n",
+                             "line_item_line_item_type,line_item_usage_type,line_item_operation,product_instance_type,product_region_code,line_item_availability_zone,pricing_unit,line_item_unblended_rate,pricing_public_on_demand_rate,line_item_usage_amount,"
+                             "reservation_effective_cost,savings_plan_savings_plan_effective_cost,line_item_currency_code,line_item_usage_start_date\n"}) {
+        const PriceList list = accepted(head + rows);
+        REQUIRE(list.rows.size() == 4);
+        CHECK((list.rows[0].instance_type == "g5.xlarge" && prices(list.rows[0]) == "-|-|0.6"));
+        CHECK((list.rows[1].zone.empty() && prices(list.rows[1]) == "0.72|-|-"));
+        CHECK((list.rows[2].zone == "us-east-1b" && prices(list.rows[2]) == "-|0.31|-"));
+        CHECK((list.rows[3].instance_type == "p5.48xlarge" && prices(list.rows[3]) == "-|-|34"));
+    }
+    CHECK_THAT(refusal("PAR1\x15\x04"), Contains("a Parquet file") && Contains("as CSV"));
+}
+
 TEST_CASE("price formats: AWS's price list as bulk JSON, CSV and GetProducts, spot price histories, ec2instances.info") {
     const std::string product =
         R"({"sku":"A","productFamily":"Compute Instance","attributes":{"regionCode":"us-east-1","instanceType":"g6.xlarge","operatingSystem":"SYSTEM","tenancy":"Shared","preInstalledSw":"NA","capacitystatus":"Used","vcpu":"4","memory":"16 GiB","gpu":"1"}})";
