@@ -98,7 +98,7 @@ public:
         m_sold_out = m_withheld = ShapeSet{};
         m_spot.start(b, key.seed, key.trial);
         for (std::uint32_t i = 0; i < b.shapes.size(); ++i) m_shape_nodes[i] = 0;
-        m_reservations.start(b);
+        m_reservations.start(b, m_sold_out);
         m_topology.plans = b.counters.data();
         for (std::uint32_t i = 0; i < b.topology_cells; ++i) m_topology.cells[i] = TopologyCell{};
         for (std::uint32_t p = 0; p < b.pools.size(); ++p) {

@@ -12,10 +12,12 @@ public:
         m_nodes = arena.template take<std::uint32_t>(b.shapes.size());
         m_room = arena.template take<std::uint32_t>(b.shapes.size());
     }
-    WT_HD_COLD void start(const Blueprint& b) {
+    /// `sold_out`: gets what is bought in a reservation alone that is not there yet.
+    WT_HD_COLD void start(const Blueprint& b, ShapeSet& sold_out) {
         for (std::uint32_t i = 0; i < b.shapes.size(); ++i) {
             m_nodes[i] = 0;
             open(b.shapes[i], i, !b.shapes[i].reserved_late);
+            correct(b.shapes[i], i, sold_out);
         }
     }
     WT_HD_COLD void open(const ShapePlan& plan, std::uint32_t shape, bool open) { m_room[shape] = open ? plan.reserved : 0; }

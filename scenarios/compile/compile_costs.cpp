@@ -121,7 +121,8 @@ void schedule(const ReservationSpec& r, const ReservedShape& found, std::optiona
     if (end <= Tick{} || (from_s && end <= ticks(*from_s))) shape.reserved_late = 1;
     if (end <= Tick{}) return;
     if (r.block && end < out.parts.span)
-        out.warnings.push_back({r.where, r.path, fmt::format("is a block whose machines go {:.0f} s into the run, {:.0f} s before it ends{}: what runs on them then {}", to_seconds(end), *until_s - to_seconds(end),
+        out.warnings.push_back({r.where, r.path, fmt::format("is a block whose machines go {:.0f} s into the run, {}{}: what runs on them then {}", to_seconds(end),
+                                                             *until_s > to_seconds(end) ? fmt::format("{:.0f} s before it ends", *until_s - to_seconds(end)) : std::string("when it ends"),
                                                              drain > Tick{} ? fmt::format(", drained {:.0f} s before", to_seconds(drain)) : std::string(),
                                                              drain > Tick{} ? "has to find another node" : "is lost")});
     if (drain > Tick{}) event(ClusterEventKind::reservation_closes, end - drain, true);

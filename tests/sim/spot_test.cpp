@@ -325,6 +325,21 @@ TEST_CASE("reservations: one that opens later takes in a node that is there, one
     CHECK(ticks_of(o.tally.nodes) == Approx(all));
 }
 
+TEST_CASE("reservations: a pool has no nodes of one that has not begun, whatever it starts with") {
+    BlueprintParts parts = with_reservation();
+    parts.pools[0].initial = 3;
+    parts.shapes[1].reserved_late = parts.shapes[1].reserved_only = 1;
+    parts.shapes[1].bill = 1;
+    Runs runs;
+    TrialOutcome o = runs.run(parts);
+    CHECK(o.tally.pools[1].nodes.most == 0);
+    CHECK(o.tally.pools[0].nodes.most == 3);  // in the zone that has no reservation
+    parts.shapes[1].reserved_late = 0;
+    o = runs.run(parts);
+    CHECK(o.tally.pools[1].nodes.most == 1);
+    CHECK(o.tally.pools[0].nodes.most == 2);
+}
+
 TEST_CASE("reservations: the machines of a capacity block go at its end, drained before where somebody drains") {
     BlueprintParts parts = with_reservation();
     parts.shapes[1].reserved_only = 1;
