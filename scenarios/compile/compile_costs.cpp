@@ -134,8 +134,8 @@ void reserve(const ReservationSpec& r, std::int32_t number, CloudKind cloud, con
     const ReservedShape found = find_shape(r, number, pools, errors);
     if (found.draft == nullptr) return;
     ShapePlan& shape = out.parts.shapes[found.index];
-    if (shape.reserved > 0 || shape.committed > 0) {
-        errors.push_back({r.where, r.path, fmt::format("reserves nodes of {} that are reserved or committed already, allowed: once", r.pool)});
+    if (shape.reserved > 0) {
+        errors.push_back({r.where, r.path, fmt::format("reserves nodes of {} that are reserved already, allowed: once", r.pool)});
         return;
     }
     const std::size_t before = errors.size();
@@ -156,6 +156,10 @@ void reserve(const ReservationSpec& r, std::int32_t number, CloudKind cloud, con
     // Where the bill's nodes are all of this reservation, the row is the reservation's.
     const auto shapes = std::count_if(out.parts.shapes.begin(), out.parts.shapes.end(), [&](const ShapePlan& s) { return s.bill == shape.bill; });
     const bool alone = shapes == 1 && shape.reserved_only && (r.block || !until);
+    if (alone && shape.committed > 0) {
+        errors.push_back({r.where, r.path, fmt::format("reserves all nodes of {}, to which costs.committed commits besides, allowed: one of them (usd_per_hour is what a reserved node costs)", r.pool)});
+        return;
+    }
     CompiledPool row = out.pools[shape.bill];
     CompiledPool& bought = out.pools[shape.bill];
     row.capacity_type = "reserved";
