@@ -9,7 +9,7 @@
 #   tools/device_check.sh --replay [TRIALS]    trials on the GPU against this machine's threads
 # The second wants Random123's headers and, for its timing, a day to replay: `tools/device_check.sh --pack-replay` puts both
 # into build/replay on a machine that has `make bench`'s program. WINDTUNNEL_ARCH (native) and WINDTUNNEL_NVCC_FLAGS
-# (-maxrregcount=64, say) are its compiler's.
+# are its compiler's: "-Xptxas=-override-directive-values,-maxrregcount=64" tries more warps with fewer registers.
 set -eu
 cd "$(dirname "$0")/.."
 if [ "${1:-}" = --pack ]; then
