@@ -80,13 +80,13 @@ void AttentionCase::build_index() {
         }
     }
     queries.assign(out_elements(), 0);
-    for (std::uint16_t& q : queries)
-        q = static_cast<std::uint16_t>(small_floats::from_float(query_format, spread * random()));
 }
 
 void AttentionCase::build() {
     build_index();
     Normal random(seed + 0x9e3779b97f4a7c15u);
+    for (std::uint16_t& q : queries)
+        q = static_cast<std::uint16_t>(small_floats::from_float(query_format, spread * random()));
     const KvBlockLayout& l = problem.layout;
     const int sequences = static_cast<int>(problem.sequences.size());
     pool.assign(static_cast<std::size_t>(blocks * l.bytes_per_block()), std::byte{0});

@@ -25,7 +25,7 @@ struct AttentionCase {
 
     /// Fills what lies below `spread`.
     void build();
-    /// ... all but the pool (timings).
+    /// ... all but the pool and the numbers in the queries, which are zeros (timings make them on the GPU).
     void build_index();
     /// Pointers to the above.
     [[nodiscard]] AttentionArgs args() const;

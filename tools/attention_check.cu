@@ -237,6 +237,7 @@ void time_shape(const Shape& s, double peak, int l2, std::FILE* csv, const char*
     const DeviceMemory pool(slice * static_cast<std::size_t>(slices));
     fill_with_noise(pool, s.format, 1);
     const DeviceCase device(c, plan_of(c));
+    fill_with_noise(device.queries, c.query_format, 1);
     const CallSeconds took = call_seconds_of(20, [&](int i, cudaStream_t stream) {
         launch_attention(device.args(pool.as<std::byte>() + static_cast<std::size_t>(i % slices) * slice),
                          device.plan, s.format, stream);
@@ -274,6 +275,7 @@ void time_prefill(int batch, int length, int queries, const Shape& s, double pea
     const DeviceMemory pool(static_cast<std::size_t>(c.blocks * c.problem.layout.bytes_per_block()));
     fill_with_noise(pool, s.format, 1);
     const DeviceCase device(c, plan_of(c));
+    fill_with_noise(device.queries, c.query_format, 1);
     const CallSeconds took = call_seconds_of(4, [&](int, cudaStream_t stream) {
         launch_attention(device.args(pool.as<std::byte>()), device.plan, s.format, stream);
     });
