@@ -185,7 +185,8 @@ public:
         const std::uint32_t done =
             m_activity == Activity::decoding ? static_cast<std::uint32_t>(steps_done_by(now)) : 0;
         for (std::uint32_t i = 0; i < m_landing_count; ++i)
-            if (m_landing[i] != no_job && !on_its_way(pool[m_landing[i]])) --pool[m_landing[i]].outputs;
+            if (m_landing[i] != no_job && !on_its_way(pool[m_landing[i]]) && !this->late())
+                --pool[m_landing[i]].outputs;
         for (std::uint32_t i = 0; i < m_order_size; ++i) {
             const JobIndex index = m_order[i];
             if (index == no_job) continue;
@@ -357,8 +358,9 @@ private:
     WT_HD_CALL void deliver(Pool& pool, Sink& sink, Tick now) {
         report_gaps(sink, now);
         for (std::uint32_t i = 0; i < m_landing_count; ++i)
-            if (m_landing[i] != no_job) land(pool, sink, m_landing[i], now);
+            if (m_landing[i] != no_job) land_token(pool, sink, m_landing[i], now);
         m_landing_count = 0;
+        if (this->late()) trim_order();
         if (m_done_count == 0) return;
         if (m_blocks.caching())
             sort_done(pool);  // blocks are taken again in the order in which they are freed
@@ -389,9 +391,17 @@ private:
         if (m_current.live > m_wait_rows) sink.gaps(now - m_from, Tick{}, 1, m_current.live - m_wait_rows);
         m_wait_count = m_wait_rows = 0;
     }
+    template <class Sink>
+    WT_HD void land_token(Pool& pool, Sink& sink, JobIndex index, Tick now) {
+        if (!this->drafting()) return land(pool, sink, index, now);
+        if (this->late()) return land_drafts(pool, sink, index, now);
+        land(pool, sink, index, now, this->m_given[pool[index].place]);
+    }
+    template <class Sink>
+    WT_HD_COLD void land_drafts(Pool& pool, Sink& sink, JobIndex index, Tick now);  // models/draft_steps.hpp
     /// The token of a step that computed the last of a job's tokens.
     template <class Sink>
-    WT_HD void land(Pool& pool, Sink& sink, JobIndex index, Tick now) {
+    WT_HD void land(Pool& pool, Sink& sink, JobIndex index, Tick now, std::uint32_t tokens = 1) {
         Job& job = pool[index];
         if (job.first_token == never) {
             job.first_token = now;
@@ -400,7 +410,6 @@ private:
         } else {
             sink.gaps(now - job.last_token, Tick{}, 1, 1);
         }
-        const std::uint32_t tokens = this->drafting() ? this->m_given[job.place] : 1;
         if (tokens > 1) sink.gaps(Tick{}, Tick{}, tokens - 1, 1);  // those that were accepted come with it
         m_totals.generation_tokens += tokens;
         job.last_token = now;
@@ -554,4 +563,5 @@ private:
 }  // namespace windtunnel
 
 #include "models/boundary_work.hpp"
+#include "models/draft_steps.hpp"
 #include "models/pipeline_steps.hpp"

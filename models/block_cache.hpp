@@ -67,8 +67,8 @@ private:
 /// on from a run begins one of its own. The table knows the first block of each; a job's runs are a list from
 /// the last backward.
 ///
-/// Several prompts that are computed in turns, a part of each in every step, break the second rule: who finds
-/// a chain may find blocks of both. Then (`lists`) every block is a run, and each job has a table of those
+/// Several prompts that are computed in turns, a part of each in every step, break the second rule, and so does a
+/// cached block that is computed anew before what follows it: who finds a chain may find blocks of both. Then (`lists`) every block is a run, and each job has a table of those
 /// that it holds.
 template <class Layout>
 class BlockCache {

@@ -24,6 +24,8 @@ WT_HD_COLD void BatchServer<Layout>::do_boundary_work(Pool& pool, Sink& sink, Ti
             else
                 --m_current.live;
             drop(m_done, m_done_count, index);
+        } else if (this->late()) {
+            drop(m_landing, m_landing_count, index);
         }
         if (m_flights.pipelined()) m_flights.drop(index);
         m_blocks.release(pool, index, this->blocks_of(job, 0), 0, false);

@@ -200,8 +200,9 @@ protected:
             if (index == no_job || pool[index].state == JobState::retiring) continue;
             Job& job = pool[index];
             const bool batched = in_batch(job);
-            const std::int64_t tokens = batched ? 1 : min_of(limited(wanted(job)), load.budget);
-            if (tokens == 0) continue;  // all that it has is on its way through the pipeline's stages
+            const std::int64_t tokens =
+                batched ? 1 : min_of(limited(drafting() ? wanted(pool, job) : rest_of(job)), load.budget);
+            if (tokens == 0) continue;  // all that it has is on its way
             const std::int64_t need = batched ? m_batch.blocks_due(job) : blocks_needed(job, tokens);
             const std::int64_t left = windowed() ? leaves_window(job, batched) : 0;
             while (need > m_blocks.free() + left && !ended) {
@@ -243,7 +244,7 @@ protected:
         } else if (given > 0 && job.state == JobState::stalled) {
             ++load.decodes;
             load.tokens += given;
-            load.context += static_cast<std::int64_t>(job.prompt_tokens) + job.outputs;
+            load.context += context_with_drafts(pool, job);
             become_fresh(pool, index);
             --m_loose;
         } else if (given > 0 && job.state == JobState::prefilling) {
@@ -363,16 +364,18 @@ protected:
     [[nodiscard]] WT_HD static std::int64_t rest_of(const Job& job) {
         return static_cast<std::int64_t>(job.prompt_tokens) + job.outputs - job.computed;
     }
-    /// Tokens that a running job that is not in the batch asks for: what is not computed, and the drafts
-    /// behind it. No draft stands where the last token that the model's length allows would be (vllm.md 1.5
-    /// b).
-    [[nodiscard]] WT_HD std::int64_t wanted(const Job& job) const {
-        const std::int64_t rest = rest_of(job);
-        if (!drafting() || job.state != JobState::stalled) return rest;
-        return min_of(rest + m_config->draft_tokens,
-                      m_config->max_model_len - 1 - static_cast<std::int64_t>(job.computed));
-    }
     [[nodiscard]] WT_HD bool drafting() const { return m_config->draft_tokens > 0; }
+    // Drafts (models/draft_steps.hpp).
+    [[nodiscard]] WT_HD_COLD std::int64_t wanted(const Pool& pool, const Job& job) const;
+    [[nodiscard]] WT_HD std::uint32_t hashed_with_drafts(const Job& job, std::uint32_t given) const;
+    [[nodiscard]] WT_HD std::uint32_t accepted(const Pool& pool, const Job& job, std::uint32_t drafts) const;
+    [[nodiscard]] WT_HD std::int64_t context_with_drafts(const Pool& pool, const Job& job) const;
+    WT_HD void note_blocks(Job& job, std::int64_t more) const;
+    WT_HD_COLD bool take_accepted(const Pool& pool, Job& job);
+    WT_HD_COLD void settle_late(Pool& pool);
+    [[nodiscard]] WT_HD bool late() const { return drafting() && m_config->asynchronous != 0; }
+    [[nodiscard]] WT_HD static std::uint32_t on_the_way(const Job& job) { return job.end_step >> 24 & 0x7fu; }
+    static constexpr std::uint32_t blocks_of_drafting = 0xffffffu, returned_since = 0x80000000u;
     /// Blocks that a job takes for `tokens` more tokens. With drafts it may hold blocks for tokens that were
     /// not accepted.
     [[nodiscard]] WT_HD std::int64_t blocks_needed(const Job& job, std::int64_t tokens) const {
@@ -391,7 +394,7 @@ protected:
             return m_config->blocks_for(job.computed + extra) * m_config->groups() -
                    released * m_config->window_groups;
         }
-        return drafting() ? job.end_step & 0xffffffu : m_config->blocks_for(job.computed + extra);
+        return drafting() ? job.end_step & blocks_of_drafting : m_config->blocks_for(job.computed + extra);
     }
     [[nodiscard]] WT_HD bool windowed() const { return m_config->window_groups > 0; }
     /// What the guard of 0.19 wants to see free for a sequence. (0.19's first releases asked for all of it in groups
@@ -405,16 +408,6 @@ protected:
         const std::int64_t before = batched ? m_batch.released(job) : job.end_step;
         const std::int64_t after = m_config->outside_window(batched ? m_batch.computed(job) : job.computed);
         return (after - before) * m_config->window_groups;
-    }
-    /// With drafts, end_step counts a job's blocks, and in its upper bits those of its tokens behind which
-    /// hashing lags: the tokens that its last step gave it.
-    WT_HD static void note_blocks(Job& job, std::int64_t more) {
-        job.end_step = (job.end_step & 0xffffffu) + static_cast<std::uint32_t>(more);
-    }
-    [[nodiscard]] WT_HD std::uint32_t hashed_with_drafts(const Job& job, std::uint32_t given) const {
-        if (job.state == JobState::prefilling) return job.computed;
-        const std::uint32_t all = job.prompt_tokens + job.outputs;
-        return given > 0 ? all : all - (job.end_step >> 24);
     }
     [[nodiscard]] WT_HD std::int64_t limited(std::int64_t tokens) const {
         return m_config->long_prefill_threshold > 0 ? min_of(tokens, m_config->long_prefill_threshold)
@@ -477,6 +470,7 @@ protected:
     /// The plan's state becomes that after the last `steps` planned steps; what they bring is still to be
     /// delivered.
     WT_HD_CALL void settle_step(Pool& pool, std::int64_t steps) {
+        if (late()) return settle_late(pool);
         advance_batch(pool, steps);
         while (m_batch.one_is_done()) stop(pool, m_batch.pop_done());
         for (std::uint32_t i = 0; i < m_fresh_count; ++i) {
@@ -499,21 +493,6 @@ protected:
     WT_HD void advance_batch(Pool& pool, std::int64_t steps) {
         if (steps > 1) m_blocks.take(pool, m_batch.allocations(steps - 1));
         if (!m_prompts_only) m_batch.advance(steps);
-    }
-    /// A step with drafts gives a job the model's own token and the drafts before it that are accepted; the
-    /// others' KV is forgotten. True when it has all its tokens.
-    WT_HD bool take_accepted(const Pool& pool, Job& job) {
-        std::uint32_t& given = m_given[job.place];
-        given = 1 + accepted_drafts(pool.seed, pool.trial, job.request, job.outputs, given - 1,
-                                    m_config->acceptance_q32);
-        if (given > job.output_tokens - job.outputs) given = job.output_tokens - job.outputs;
-        job.outputs += given;
-        job.computed = job.prompt_tokens + job.outputs - 1;
-        job.end_step = (job.end_step & 0xffffffu) | given << 24;
-        job.state = JobState::stalled;
-        if (job.outputs == job.output_tokens) return true;
-        ++m_loose;
-        return false;
     }
     /// The last of its tokens is in a planned step.
     WT_HD void stop(Pool& pool, JobIndex index) {

@@ -37,7 +37,8 @@ struct Job {
     Tick last_token;             ///< of one that is not decoding: when it got its last token;
                                  ///< before its first token: from when on its server sees it in the queue
     std::uint32_t end_step = 0;  ///< while decoding: the server's step count at which it is done;
-                                 ///< while stalled: its tokens that have been hashed; with drafts: its blocks;
+                                 ///< while stalled: its tokens that have been hashed; with drafts: its blocks, and
+                                 ///< what models/draft_steps.hpp says;
                                  ///< while receiving: blocks that were here; while unread: its blocks
     JobState state = JobState::waiting;
     std::uint8_t aborted : 1 = 0;  ///< its client has gone; it leaves at the next step boundary

@@ -30,6 +30,7 @@ public:
         m_block_size = static_cast<std::uint32_t>(config.block_size);
         m_free = config.usable_blocks;
         m_caching = config.prefix_caching != 0;
+        m_drops_last = config.drops_last_hit != 0;
         if (m_caching) m_cache.start(m_free);
     }
     [[nodiscard]] WT_HD std::int64_t free() const { return m_free; }
@@ -59,21 +60,11 @@ public:
     /// vllm.md 2.4: from the first block to the first that is missing, and never the last of its `whole`
     /// tokens.
     [[nodiscard]] WT_HD Found find(const Pool& pool, JobIndex index, std::int64_t whole) const {
-        Found found;
-        if (!m_caching) return found;
-        const Job& job = pool[index];
+        if (!m_caching) return {};
         const std::uint32_t most = static_cast<std::uint32_t>(whole - 1) / m_block_size;
-        const std::uint32_t shareable = shareable_blocks(pool, job),
-                            limit = shareable < most ? shareable : most;
-        if (limit > 0) {
-            const auto cached = m_cache.find(paths_of(pool), path_of(pool, job), limit);
-            found.shared = cached.blocks;
-            found.in_use = cached.held;
-            if (found.shared < limit) return found;
-        }
-        found.own = m_cache.left_of(pool.blocks[index]);
-        if (found.own > most - found.shared) found.own = most - found.shared;
-        return found;
+        const Found found = find_up_to(pool, index, most);
+        if (!m_drops_last || found.own > 0 || found.shared == 0) return found;
+        return find_up_to(pool, index, found.shared - 1);
     }
     /// A job that is admitted takes what was found. Counts a first admission.
     WT_HD void take_found(Pool& pool, JobIndex index, const Found& found, ServerGauges& counters) {
@@ -99,6 +90,22 @@ public:
     }
 
 private:
+    /// Of the first `most` blocks.
+    [[nodiscard]] WT_HD Found find_up_to(const Pool& pool, JobIndex index, std::uint32_t most) const {
+        const Job& job = pool[index];
+        Found found;
+        const std::uint32_t shareable = shareable_blocks(pool, job),
+                            limit = shareable < most ? shareable : most;
+        if (limit > 0) {
+            const auto cached = m_cache.find(paths_of(pool), path_of(pool, job), limit);
+            found.shared = cached.blocks;
+            found.in_use = cached.held;
+            if (found.shared < limit) return found;
+        }
+        found.own = m_cache.left_of(pool.blocks[index]);
+        if (found.own > most - found.shared) found.own = most - found.shared;
+        return found;
+    }
     /// How many blocks of its prompt others may have in common with it.
     [[nodiscard]] WT_HD std::uint32_t shareable_blocks(const Pool& pool, const Job& job) const {
         const Request& request = pool.requests[job.request];
@@ -116,6 +123,7 @@ private:
     std::int64_t m_free = 0;
     std::uint32_t m_block_size = 1;
     bool m_caching = false;
+    bool m_drops_last = false;
 };
 
 }  // namespace windtunnel

@@ -52,7 +52,8 @@ struct ServerConfig {
     std::uint8_t swaps = 0;            ///< V0: who gives way keeps its blocks, in up to `swap_blocks` of the host's memory
     std::uint8_t hands_over = 0;  ///< of a prefill server: requests that have ended keep their blocks until they are read
     std::uint8_t receives = 0;    ///< of a decode server: prompts' KV comes from others
-    std::uint8_t padding[7] = {};
+    std::uint8_t drops_last_hit = 0;  ///< EAGLE and MTP: the last cached block is computed anew (2.4), but for one's own after a preemption
+    std::uint8_t padding[6] = {};
     std::int64_t swap_blocks = 0;
     Tick swap_block_time;              ///< one block over the bus
     std::int64_t kv_block_bytes = 0;  ///< of a block, on all its GPUs together, where KV moves between servers
@@ -86,6 +87,11 @@ struct ServerConfig {
     [[nodiscard]] WT_HD bool in_turn() const {
         return by_priority != 0 || long_prefill_threshold > 0 || draft_tokens > 0 || pipeline_stages > 1 ||
                window_groups > 0;
+    }
+    /// Whether who finds a chain of cached blocks may find blocks of several prompts in it, so that each job lists its own
+    /// (models/block_cache.hpp).
+    [[nodiscard]] WT_HD bool lists_blocks() const {
+        return prefix_caching != 0 && (long_prefill_threshold > 0 || receives != 0 || drops_last_hit != 0);
     }
     [[nodiscard]] WT_HD bool has_front_end() const {
         return front_request.count + front_prompt_token.count + front_output_token.count > 0;

@@ -250,6 +250,8 @@ private:
             if (copies == m_cached.end()) break;
             found.push_back(copies->second.front());
         }
+        const auto own = [&](std::size_t i) { return m_blocks[i].content.first >> 32 != 0; };
+        if (m_config->drops_last_hit && !found.empty() && !own(found.back())) found.pop_back();
         return found;
     }
 
@@ -370,7 +372,7 @@ private:
         for (Sequence& s : m_running) s.scheduled = 0;
         for (std::size_t i = 0; i < m_running.size() && budget > 0 && !ended; ++i) {  // 1.5
             const Sequence& s = m_running[i];
-            if (s.outputs + s.placeholders >= s.asked) continue;  // 1.13.6
+            if (s.placeholders > 0 && s.outputs + 1 >= s.asked) continue;  // 1.13.6: its token is the last, whatever is accepted
             const std::int64_t drafts = s.decoding ? config.draft_tokens : 0;
             const std::int64_t counted_on = pipelined() ? 0 : s.placeholders;
             std::int64_t tokens = s.prompt + s.outputs + counted_on + drafts - s.computed;
@@ -422,7 +424,7 @@ private:
             m_running.push_back(head);
             m_waiting.pop_front();
         }
-        return batch_of_scheduled();
+        return batch_of_scheduled(pool);
     }
 
     [[nodiscard]] std::int64_t held_by_somebody(const std::vector<std::size_t>& blocks) const {
@@ -479,8 +481,17 @@ private:
         return true;
     }
 
+    [[nodiscard]] std::int64_t accepted(const Pool& pool, const Sequence& s, std::int64_t drafts) const {
+        if (drafts == 0) return 0;
+        return accepted_drafts(pool.seed, pool.trial, pool[s.job].request, static_cast<std::uint32_t>(s.outputs),
+                               static_cast<std::uint32_t>(drafts), m_config->acceptance_q32);
+    }
+    /// Tokens that the step on the GPU is going to give a sequence that is scheduled behind it.
+    [[nodiscard]] std::int64_t tokens_on_the_way(const Pool& pool, const Sequence& s) const {
+        return s.placeholders == 0 ? 0 : 1 + accepted(pool, s, s.placeholders - 1);
+    }
     /// What the step costs, and what it makes of the sequences right after it was scheduled (1.9, 1.13.5).
-    Batch batch_of_scheduled() {
+    Batch batch_of_scheduled(const Pool& pool) {
         Batch batch;
         std::int64_t tokens = 0, sampled = 0, pairs = 0, context = 0, decodes = 0, prefills = 0;
         for (Sequence& s : m_running) {
@@ -488,7 +499,7 @@ private:
             tokens += s.scheduled;
             if (s.decoding) {
                 ++decodes;
-                context += s.computed + 1;
+                context += s.prompt + s.outputs + tokens_on_the_way(pool, s);
             } else {
                 ++prefills;
                 pairs += s.scheduled * s.computed + s.scheduled * (s.scheduled + 1) / 2;
@@ -498,7 +509,7 @@ private:
             const bool samples = drafts >= 0;
             if (samples) {
                 ++sampled;
-                ++s.placeholders;
+                s.placeholders += 1 + drafts;
                 s.decoding = true;
             }
             batch.rows.push_back({s.arrival, samples, drafts});
@@ -527,12 +538,10 @@ private:
     /// True when it has them all. The tokens of a step come together.
     template <class Sink>
     bool give_tokens(Pool& pool, Sink& sink, Sequence& s, std::int64_t drafts, Tick now) {
-        std::int64_t tokens = 1;
-        if (m_config->draft_tokens > 0) {
-            tokens += accepted_drafts(pool.seed, pool.trial, pool[s.job].request, static_cast<std::uint32_t>(s.outputs),
-                                      static_cast<std::uint32_t>(drafts), m_config->acceptance_q32);
-            tokens = std::min(tokens, s.limit - s.outputs);
-            s.computed = s.prompt + s.outputs + tokens - 1;  // 1.9: what was rejected is rolled back
+        const std::int64_t taken = accepted(pool, s, drafts), tokens = std::min(1 + taken, s.limit - s.outputs);
+        if (s.placeholders > 0) {  // 1.9: what was rejected is rolled back
+            s.computed -= drafts - taken;
+            s.placeholders -= 1 + drafts;
         }
         m_gauges.generation_tokens += static_cast<std::uint64_t>(tokens);
         if (s.outputs == 0) {
@@ -545,7 +554,7 @@ private:
         for (std::int64_t i = 1; i < tokens; ++i) sink.gaps(Tick{}, Tick{}, 1, 1);
         s.last_token = now;
         s.outputs += tokens;
-        if (s.placeholders > 0) --s.placeholders;
+        if (m_config->asynchronous && s.computed > 0) enter(pool, s, s.computed - s.placeholders);  // 1.13.5
         if (s.outputs < s.limit) return false;
         if (m_config->hands_over && s.computed > 0) {
             pool[s.job].state = JobState::unread;

@@ -65,7 +65,7 @@ typename StepwiseServer<Layout>::Batch StepwiseServer<Layout>::schedule_v0(const
         m_running[i].scheduled = 1;
     }
     if (!prompts && !m_preempted) swap_in(pool, fault);
-    Batch batch = batch_of_scheduled();
+    Batch batch = batch_of_scheduled(pool);
     batch.time += std::exchange(m_moved, 0) * m_config->swap_block_time;
     return batch;
 }

@@ -272,6 +272,7 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
             to->swap_block_time = from.swap_block_time;
             to->long_prefill_threshold = from.long_prefill_threshold;
             to->draft_tokens = from.draft_tokens;
+            to->drops_last_hit = from.drops_last_hit;
             to->lookahead_tokens = from.lookahead_tokens;
             to->acceptance_q32 = from.acceptance_q32;
             to->per_sampled_row = from.cost.per_sampled_row;
@@ -314,7 +315,7 @@ void check(const ServerParts& s) {
     else
         WT_EXPECTS(s.full_groups == 1);
     WT_EXPECTS(s.long_prefill_threshold >= 0 && s.draft_tokens >= 0 && s.draft_tokens <= 64);
-    WT_EXPECTS(s.draft_tokens == 0 || !s.asynchronous);
+    WT_EXPECTS(!s.drops_last_hit || (s.draft_tokens > 0 && !s.hands_over));
     if (s.prefill_first) {
         WT_EXPECTS(!s.asynchronous && !s.by_priority && s.long_prefill_threshold == 0 && s.draft_tokens == 0 && !s.chunked_prefill);
         WT_EXPECTS(!s.prefix_caching && !s.reserve_full_sequence && s.max_num_batched_tokens >= s.max_model_len);

@@ -17,6 +17,7 @@ struct ServerParts {
     std::int64_t swap_blocks = 0;
     Tick swap_block_time;
     std::int32_t long_prefill_threshold = 0, draft_tokens = 0, lookahead_tokens = 0;
+    bool drops_last_hit = false;
     std::uint32_t acceptance_q32 = 0;
     ReplicaKind kind = ReplicaKind::continuous;
     std::int32_t data_parallel = 1, pipeline_stages = 1;

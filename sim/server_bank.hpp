@@ -70,7 +70,7 @@ private:
         if (!b.shared_prefixes) return;
         s.cached_blocks = s.cached_blocks < config.usable_blocks ? config.usable_blocks : s.cached_blocks;
         const std::int64_t prompt = config.blocks_for(config.max_model_len);
-        if ((config.long_prefill_threshold > 0 || config.receives) && s.listed < prompt) s.listed = prompt;
+        if (config.lists_blocks() && s.listed < prompt) s.listed = prompt;
     }
     ArenaArray<Server, Layout> m_servers;
 };

@@ -23,6 +23,7 @@ struct Speculation {
     std::string method;       ///< "eagle3", "mtp", "ngram", "draft_model", ...
     std::string model;        ///< what drafts, where it is a model
     std::int32_t tokens = 1;  ///< proposed for each sequence in each step
+    bool padded_batches = true;  ///< the drafter's batches keep rejected tokens as padding (disable_padded_drafter_batch)
 };
 
 /// How a server of whole batches forms them, and how long they take: batch_ms + requests x request_ms + prompt tokens x

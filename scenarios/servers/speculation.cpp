@@ -17,14 +17,16 @@ struct Method {
     Drafter drafter;
     double acceptance;  ///< that a draft is accepted when those before it were, where nobody says
     bool lookahead;     ///< asks for slots behind its tokens (vllm.md 2.10)
+    bool ahead;         ///< its drafts stay on the GPU, so that steps may be scheduled asynchronously (vllm.md 1.13.10)
 };
 /// Acceptance depends on model and text. MTP: DeepSeek-V3's report (December 2024) gives 85 to 90 % for the
 /// second token. The others are our estimates of what is common in chat, 2025.
 constexpr Method methods[] = {
-    {"ngram", Drafter::nothing, 0.3, false}, {"suffix", Drafter::nothing, 0.4, false},
-    {"medusa", Drafter::heads, 0.5, false},  {"mlp_speculator", Drafter::heads, 0.5, false},
-    {"eagle", Drafter::layer, 0.65, true},   {"eagle3", Drafter::layer, 0.75, true},
-    {"mtp", Drafter::layer, 0.85, true},     {"draft_model", Drafter::model, 0.7, true}};
+    {"ngram", Drafter::nothing, 0.3, false, false}, {"ngram_gpu", Drafter::nothing, 0.3, false, true},
+    {"suffix", Drafter::nothing, 0.4, false, false}, {"medusa", Drafter::heads, 0.5, false, false},
+    {"mlp_speculator", Drafter::heads, 0.5, false, false}, {"eagle", Drafter::layer, 0.65, true, true},
+    {"eagle3", Drafter::layer, 0.75, true, true}, {"mtp", Drafter::layer, 0.85, true, true},
+    {"draft_model", Drafter::model, 0.7, true, true}};
 
 const Method* find_method(const std::string& name) {
     // deepseek_mtp, qwen3_next_mtp, ... are one method under the names of their models.
@@ -110,6 +112,12 @@ std::optional<std::string> read_speculative_config(const std::string& text, Spec
     } else {
         out.tokens = json["num_speculative_tokens"].get<std::int32_t>();
     }
+    if (json.contains("disable_padded_drafter_batch")) {
+        if (!json["disable_padded_drafter_batch"].is_boolean())
+            return "found disable_padded_drafter_batch: " + json["disable_padded_drafter_batch"].dump() +
+                   ", allowed: true or false";
+        out.padded_batches = !json["disable_padded_drafter_batch"].get<bool>();
+    }
     if (json.contains("disable_by_batch_size"))
         return std::string("disable_by_batch_size is not simulated, allowed: leave it out");
     return std::nullopt;
@@ -128,9 +136,13 @@ std::optional<std::string> apply_speculation(const ModelServer& server, const Kv
             spec.method, std::lround(100 * acceptance)));
     if (method.drafter == Drafter::model)
         warnings.emplace_back("the draft model's weights and KV cache take no memory in the simulation");
-    if (parts.asynchronous)
-        warnings.emplace_back("with speculative decoding steps are scheduled synchronously");
-    parts.asynchronous = false;
+    if (parts.asynchronous && (!method.ahead || !spec.padded_batches)) {
+        warnings.push_back(fmt::format("with {} steps are scheduled synchronously, as vLLM does",
+                                       method.ahead ? "disable_padded_drafter_batch" : "drafts of " + spec.method));
+        parts.asynchronous = false;
+    }
+    // EAGLE and MTP need the hidden states of the last cached block (vllm.md 2.4).
+    parts.drops_last_hit = method.drafter == Drafter::layer && parts.prefix_caching && !parts.hands_over;
     parts.draft_tokens = spec.tokens;
     parts.lookahead_tokens = method.lookahead ? spec.tokens : 0;
     parts.acceptance_q32 =
@@ -147,9 +159,9 @@ std::optional<std::string> apply_speculation(const ModelServer& server, const Kv
     KvCapacity wide = capacity;
     wide.limits.max_num_seqs = capacity.limits.max_num_seqs * (1 + spec.tokens);
     wide.limits.max_num_batched_tokens = parts.max_num_batched_tokens;
-    StepTimeOptions synchronous = options;
-    synchronous.asynchronous_scheduling = false;
-    const StepCostTable verify = step_cost_table(wide, synchronous);
+    StepTimeOptions scheduled = options;
+    scheduled.asynchronous_scheduling = parts.asynchronous;
+    const StepCostTable verify = step_cost_table(wide, scheduled);
     for (std::size_t rows = 1; rows < parts.cost.decode_step.size(); ++rows)
         parts.cost.decode_step[rows] =
             verify.decode_step[rows * static_cast<std::size_t>(1 + spec.tokens)] + passes * pass[rows];

@@ -355,6 +355,45 @@ TEST_CASE("speculative decoding: a step gives 1 + a + a^2 + a^3 tokens in the me
     CHECK(4000.0 / steps == Approx(1.875).margin(0.1));
 }
 
+TEST_CASE("speculative decoding: asynchronously a step is planned as if all drafts of the one ahead were accepted") {
+    // As above, all accepted. The second step is planned at 0, behind the prefill; the third at 1000, with five tokens on
+    // their way, whose context the GPU knows: 15. At 1111 five tokens are there and four are on their way; one of them is
+    // not enough for nine, so that a fourth step is planned (vllm.md 1.13.6). It runs for nothing, 1226 to 1345, and
+    // the second request, which comes at 1200, waits for it. Its prefill is planned at 1226.
+    Experiment e = plain({{0, 10, 9, -1}, {1200, 5, 1, -1}});
+    e.limits.asynchronous = true;
+    e.limits.draft_tokens = 3;
+    e.limits.acceptance = 1;
+    Seen s = observe<BatchServer>(e);
+    CHECK(s.jobs[0].first == 1000);
+    CHECK(s.jobs[0].finish == 1000 + 111 + 115);
+    CHECK(s.jobs[1].first == 1226 + 119 + 1000);
+    CHECK(s == observe<StepwiseServer>(e));
+    // None accepted: it is known when the last step is on its way, and nothing runs for nothing.
+    e.limits.acceptance = 0;
+    e.arrivals[1].at = 1900;
+    s = observe<BatchServer>(e);
+    CHECK(s.jobs[0].finish == 1000 + 8 * 100 + (11 + 18) * 4);
+    CHECK(s.jobs[1].first == s.jobs[0].finish + 1000);
+    CHECK(s == observe<StepwiseServer>(e));
+}
+
+TEST_CASE("speculative decoding: asynchronously blocks are taken for drafts that may be rejected") {
+    // Blocks of 4, prompt 4, 3 drafts, none accepted. At 0 the prefill takes a block and the step behind it, tokens 4 to 7,
+    // another; at 1000 the next counts on these four and takes a third. Synchronously it has one, then two.
+    for (const bool asynchronous : {false, true}) {
+        Experiment e = plain({{0, 4, 9, -1}});
+        e.limits.block_size = 4;
+        e.limits.asynchronous = asynchronous;
+        e.limits.draft_tokens = 3;
+        e.scrapes = {500, 1050};
+        const Seen s = observe<BatchServer>(e);
+        CHECK(s.gauges[0].used_blocks == (asynchronous ? 2 : 1));
+        CHECK(s.gauges[1].used_blocks == (asynchronous ? 3 : 2));
+        CHECK(s == observe<StepwiseServer>(e));
+    }
+}
+
 namespace {
 
 /// Blocks of 4 tokens, a node of the prefix tree for each; a prefill step of n tokens takes 1000 + n ticks.
@@ -384,6 +423,19 @@ TEST_CASE("prefix caching: a prompt seen before is prefilled from the first miss
     CHECK(s.gauges[0].prefix_queries == 12 + 12 + 13);
     CHECK(s.gauges[0].prefix_hits == 8 + 12);
     CHECK(s == observe<StepwiseServer>(scraped));
+}
+
+TEST_CASE("prefix caching: EAGLE and MTP compute the last of the cached blocks anew") {
+    // The same requests: of 2 and of 3 blocks that are cached, 1 and 2 are found (vllm.md 2.4).
+    Experiment e = cached({{0, 12, 1, -1, {0, 1, 2}}, {5000, 12, 1, -1, {0, 1, 2}}, {9000, 13, 1, -1, {0, 1, 2}}}, 12);
+    e.limits.draft_tokens = 1;
+    e.limits.drops_last_hit = true;
+    e.scrapes = {20'000};
+    const Seen s = observe<BatchServer>(e);
+    CHECK(s.jobs[1].first == 5000 + 1008);
+    CHECK(s.jobs[2].first == 9000 + 1005);
+    CHECK(s.gauges[0].prefix_hits == 4 + 8);
+    CHECK(s == observe<StepwiseServer>(e));
 }
 
 TEST_CASE("prefix caching: a request that is admitted in the same step finds what another's chunk holds") {

@@ -48,6 +48,25 @@ TEST_CASE("compile server: pipeline stages are batches in flight, not a second s
     CHECK_FALSE(compile_server(s, "h100-sxm-80gb", {}, false, out.facts, out.warnings).ok());
 }
 
+TEST_CASE("compile server: drafts of the model's own layers leave scheduling asynchronous, others do not") {
+    ModelServer s = serving("Qwen/Qwen3-32B", "0.19.0");
+    s.speculation = Speculation{"eagle3", "a/b", 3};
+    const Compiled eagle = compiled(s, "h100-sxm-80gb");
+    CHECK(eagle.parts.asynchronous);
+    CHECK(eagle.parts.drops_last_hit);
+    CHECK(eagle.parts.lookahead_tokens == 3);
+    s.speculation->padded_batches = false;
+    CHECK_FALSE(compiled(s, "h100-sxm-80gb").parts.asynchronous);
+    s.speculation = Speculation{"ngram", "", 3};
+    const Compiled ngram = compiled(s, "h100-sxm-80gb");
+    CHECK_FALSE(ngram.parts.asynchronous);
+    CHECK_FALSE(ngram.parts.drops_last_hit);
+    // A release that schedules synchronously goes on doing so.
+    ModelServer old = serving("Qwen/Qwen3-32B", "0.12.0");
+    old.speculation = Speculation{"eagle3", "a/b", 3};
+    CHECK_FALSE(compiled(old, "h100-sxm-80gb").parts.asynchronous);
+}
+
 TEST_CASE("compile server: the data parallel engines of a mixture hold a share of its experts each") {
     // 235 billion weights in 16 bits are 438 GiB: no GPU holds them, eight that share the experts do, whether these are
     // whole (expert parallel) or cut. About 8 billion weights are not in experts: 15 GiB on each, and 53 of the experts.

@@ -27,7 +27,7 @@ public:
         std::int64_t host_wait = 0;
         std::int32_t pipeline_stages = 1;
         std::int32_t full_groups = 1, window_groups = 0, window_tokens = 0;
-        bool hands_over = false, receives = false;
+        bool hands_over = false, receives = false, drops_last_hit = false;
     };
 
     EngineUnderTest(const Limits& limits, const StepCostTable& cost) {
@@ -61,6 +61,7 @@ public:
         m_config->window_tokens = limits.window_tokens;
         m_config->hands_over = limits.hands_over;
         m_config->receives = limits.receives;
+        m_config->drops_last_hit = limits.drops_last_hit;
         m_config->draft_tokens = limits.draft_tokens;
         m_config->lookahead_tokens = limits.lookahead_tokens;
         m_config->acceptance_q32 = static_cast<std::uint32_t>(std::min(limits.acceptance * 4294967296.0, 4294967295.0));
@@ -168,7 +169,7 @@ Seen observe(const Experiment& e) {
         server.take_memory(arena, e.limits.max_num_seqs, e.limits.block_size, e.limits.prefix_caching,
                            nodes.empty() ? 0 : e.limits.usable_blocks, e.limits.pipeline_stages,
                            e.limits.window_groups > 0,
-                           (e.limits.long_prefill_threshold > 0 || e.limits.receives) && e.limits.prefix_caching && !nodes.empty()
+                           engine.config().lists_blocks() && !nodes.empty()
                                ? (e.limits.max_model_len + e.limits.block_size - 1) / e.limits.block_size
                                : 0,
                            e.limits.receives);
@@ -392,15 +393,16 @@ inline Experiment random_experiment(std::uint64_t seed) {
     l.by_priority = pick(0, 3) == 0;
     if (pick(0, 3) == 0) l.long_prefill_threshold = static_cast<std::int32_t>(pick(1, 60));
     if (pick(0, 3) == 0) {
-        l.asynchronous = false;
         l.draft_tokens = static_cast<std::int32_t>(pick(1, 6));
         l.lookahead_tokens = pick(0, 1) ? l.draft_tokens : 0;
+        l.drops_last_hit = pick(0, 1) == 0;
         l.acceptance = static_cast<double>(pick(0, 10)) / 10;
     }
     if (pick(0, 4) == 0) {
         l.prefill_first = true;
         l.asynchronous = l.by_priority = l.chunked_prefill = l.prefix_caching = l.reserve_full_sequence = false;
         l.long_prefill_threshold = l.draft_tokens = l.lookahead_tokens = 0;
+        l.drops_last_hit = false;
         l.usable_blocks = std::max(l.usable_blocks, least + l.watermark_blocks + 1);
         while (l.max_num_batched_tokens < l.max_model_len) {  // a prompt is never cut
             ++l.max_num_batched_tokens;
@@ -429,7 +431,7 @@ inline Experiment random_experiment(std::uint64_t seed) {
     if (pick(0, 3) == 0 && !l.prefill_first && l.pipeline_stages == 1 && l.window_groups == 0)
         l.receives = true;
     else
-        l.hands_over = pick(0, 3) == 0 && !l.prefill_first && (l.long_prefill_threshold == 0 || !l.prefix_caching);
+        l.hands_over = pick(0, 3) == 0 && !l.prefill_first && ((l.long_prefill_threshold == 0 && !l.drops_last_hit) || !l.prefix_caching);
     for (Arrival& a : e.arrivals) {
         if (pick(0, 4) == 0) continue;
         a.moves = pick(1, pick(1, 60)) * scale;
