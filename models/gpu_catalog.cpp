@@ -184,4 +184,10 @@ Result<ResolvedGpu> get_gpu(std::string_view name) {
         fmt::format("found MIG profile '{}' of {}, allowed: {}", wanted, whole.name, spoken_list(profiles))};
 }
 
+double pcie_bytes_per_second(const Gpu& gpu) { return 16e9 * std::pow(2.0, gpu.pcie_generation - 3); }
+
+double one_way_link_bytes_per_second(const Gpu& gpu) {
+    return gpu.link_bytes_per_second > 0 ? gpu.link_bytes_per_second / 2 : pcie_bytes_per_second(gpu);
+}
+
 }  // namespace windtunnel

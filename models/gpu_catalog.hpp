@@ -58,4 +58,9 @@ struct ResolvedGpu {
 /// problem that says the nearest ones.
 [[nodiscard]] Result<ResolvedGpu> get_gpu(std::string_view name);
 
+/// PCI Express, 16 lanes, one way, on the wire: 8 GT/s a lane for 3.0, twice as much with each generation (PCI-SIG).
+[[nodiscard]] double pcie_bytes_per_second(const Gpu& gpu);
+/// Of the fastest link between two of them in a node, one way: NVLink or the like, else PCI Express.
+[[nodiscard]] double one_way_link_bytes_per_second(const Gpu& gpu);
+
 }  // namespace windtunnel

@@ -19,6 +19,14 @@ KvBlockLayout layer_layout(const KvCapacity& c) {
     layout.element_bytes = c.kv_type == NumberType::fp8 ? 1 : 2;
     if (c.shape.mla) {
         layout.latent_elements = c.shape.mla->kv_lora_rank + c.shape.mla->rope_head_dim;
+        if (c.shape.indexer) {
+            // fp8 rows of sparse attention keep their scales and 16-bit positions: 656 bytes for 512 + 64 (vllm.md 3.1). The
+            // indexer's keys are fp8 with a scale of four bytes for 128 of them (DeepSeek-V3.2 in vLLM 0.11).
+            const LatentAttention& a = *c.shape.mla;
+            if (c.kv_type == NumberType::fp8)
+                layout.latent_elements = a.kv_lora_rank + a.kv_lora_rank / 128 * 4 + 2 * a.rope_head_dim;
+            layout.index_bytes = c.shape.indexer->head_dim + c.shape.indexer->head_dim / 128 * 4;
+        }
         // 0.7.3 padded the rows to 256 bytes: 576 elements became 640.
         if (c.profile.version.minor == 7 && c.profile.version.patch >= 3)
             layout.latent_elements = (layout.latent_elements + 127) / 128 * 128;
@@ -35,12 +43,21 @@ struct GroupPlan {
     int layers_per_block = 0;
 };
 
+/// Hybrid models of attention and recurrent layers (vLLM 0.10.1 on): the same grouping, with a state in place of a block
+/// of tokens.
+GroupPlan plan_state_groups(const EngineProfile& profile, int attention, int recurrent) {
+    if (attention == 0) return {{{0, 1, true}}, recurrent};
+    const int smallest = std::min(attention, recurrent), largest = std::max(attention, recurrent);
+    const int size = profile.version.minor >= 12 && 2 * largest < 3 * smallest ? largest : smallest;
+    return {{{0, (attention + size - 1) / size}, {0, (recurrent + size - 1) / size, true}}, size};
+}
+
 GroupPlan plan_groups(const LlmShape& shape, const EngineProfile& profile, int layers) {
     if (!profile.hybrid_kv_groups || !shape.sliding_window) return {{{0, 1}}, layers};
     const int window = shape.sliding_window->tokens;
     const int windowed =
         std::min(layers, static_cast<int>(std::lround(static_cast<double>(shape.sliding_window->layers) *
-                                                      layers / shape.layers)));
+                                                      layers / attention_layers(shape))));
     const int full = layers - windowed;
     if (windowed == 0) return {{{0, 1}}, layers};
     if (full == 0) return {{{window, 1}}, layers};
@@ -59,7 +76,7 @@ int group_count(const std::vector<KvGroup>& groups) {
 /// The largest length of one request whose blocks fit in `blocks`.
 std::int64_t longest_request(const KvCapacity& c) {
     std::int64_t low = 0, high = c.num_gpu_blocks * c.block_size + 1;
-    if (c.groups.size() > 1 || c.groups[0].window_tokens > 0)
+    if (c.groups.size() > 1 || c.groups[0].window_tokens > 0 || c.groups[0].state)
         high = std::max<std::int64_t>(high, std::int64_t{c.max_model_len} + 1);
     while (high - low > 1) {
         const std::int64_t middle = low + (high - low) / 2;
@@ -81,8 +98,25 @@ std::size_t graphs_captured(const KvCapacity& c, std::optional<int> ceiling) {
 /// The stage whose pool holds the fewest blocks: what is left for the pool in bytes (may be negative).
 struct TightestStage {
     double pool = 0;
-    int layers = 1;
+    int layers = 1;  ///< with a KV cache
+    int recurrent = 0;
 };
+
+/// Whether states live in the pool beside the blocks; before, they had memory of their own for max_num_seqs requests.
+bool pools_states(const KvCapacity& c) {
+    return c.shape.recurrent && c.profile.generation == EngineGeneration::v1 && c.profile.version >= EngineVersion{10, 0};
+}
+
+/// A state takes the place of a block of one layer: vLLM makes blocks as long as that takes, in steps of 16 tokens.
+void lengthen_blocks(KvCapacity& c) {
+    if (!pools_states(c) || attention_layers(c.shape) == 0) return;
+    const std::int64_t state = recurrent_state_bytes(c.shape, c.tensor_parallel), sixteen = 16 * c.layout.bytes_per_token();
+    const std::int64_t least = (state + sixteen - 1) / sixteen * 16;
+    if (least <= c.block_size || least > 16'384) return;
+    c.notes.push_back(fmt::format("blocks of {} tokens: a block of one layer holds the state of a recurrent one ({} bytes)",
+                                  least, state));
+    c.block_size = c.layout.block_size = static_cast<int>(least);
+}
 
 /// Fills the ledger of the tightest stage.
 TightestStage tightest_stage(KvCapacity& c, std::size_t graphs) {
@@ -93,11 +127,14 @@ TightestStage tightest_stage(KvCapacity& c, std::size_t graphs) {
         const StageWeights w = stage_weights(c.shape, c.weights_type, parallelism, stage);
         const StartupMemory m = startup_memory(c.shape, c.gpu, c.profile, c.limits, parallelism, w.layers,
                                                stage == c.pipeline_parallel - 1, graphs);
+        const double states = pools_states(c) ? 0.0
+                                              : static_cast<double>(recurrent_state_bytes(c.shape, c.tensor_parallel)) *
+                                                    w.recurrent_layers * c.limits.max_num_seqs;
         const double pool = c.gpu_memory_utilization * static_cast<double>(c.gpu.memory_bytes) - w.total() -
-                            m.activation - m.non_torch - m.cuda_graphs;
+                            m.activation - m.non_torch - m.cuda_graphs - states;
         if (pool / w.layers >= tightest_per_layer) continue;
         tightest_per_layer = pool / w.layers;
-        tightest = {pool, w.layers};
+        tightest = {pool, w.attention_layers, w.recurrent_layers};
         c.weights_gib = w.total() / gib;
         c.activation_gib = m.activation / gib;
         c.non_torch_gib = m.non_torch / gib;
@@ -156,6 +193,10 @@ std::int64_t blocks_per_request(const std::vector<KvGroup>& groups, int block_si
     std::int64_t blocks = 0;
     for (const KvGroup& g : groups) {
         std::int64_t held = tokens;
+        if (g.state) {
+            blocks += g.count;
+            continue;
+        }
         if (g.window_tokens > 0)
             held = std::min<std::int64_t>(tokens, std::int64_t{g.window_tokens} - 1 + max_num_batched_tokens);
         blocks += g.count * ((held + block_size - 1) / block_size + (g.window_tokens > 0 ? 1 : 0));
@@ -178,16 +219,21 @@ Result<KvCapacity> kv_capacity(const KvRequest& request) {
     if (Problems problems = read_kv_request(request, c); !problems.empty()) return problems;
     c.layout = layer_layout(c);
     c.total_gib = static_cast<double>(c.gpu.memory_bytes) / gib;
+    lengthen_blocks(c);
 
     TightestStage stage =
         tightest_stage(c, request.enforce_eager ? 0 : graphs_captured(c, request.max_cudagraph_capture_size));
     if (request.kv_cache_gib) {
-        stage = {*request.kv_cache_gib * gib, 0};
-        for (int s = 0; s < c.pipeline_parallel; ++s)
-            stage.layers = std::max(stage.layers, layers_of_stage(c.shape.layers, c.pipeline_parallel, s));
+        stage = {*request.kv_cache_gib * gib, 0, 0};
+        for (int s = 0; s < c.pipeline_parallel; ++s) {
+            const StageWeights w = stage_weights(c.shape, c.weights_type, {c.tensor_parallel, c.pipeline_parallel, 1}, s);
+            stage.layers = std::max(stage.layers, w.attention_layers);
+            stage.recurrent = std::max(stage.recurrent, w.recurrent_layers);
+        }
     }
     const double pool = stage.pool;
-    const GroupPlan plan = plan_groups(c.shape, c.profile, stage.layers);
+    const GroupPlan plan = pools_states(c) ? plan_state_groups(c.profile, stage.layers, stage.recurrent)
+                                           : plan_groups(c.shape, c.profile, stage.layers);
     c.groups = plan.groups;
     c.bytes_per_block = c.layout.bytes_per_block() * plan.layers_per_block;
     if (request.kv_cache_gib) c.notes.push_back("KV cache size given: the memory model decides nothing");

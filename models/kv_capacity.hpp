@@ -52,6 +52,7 @@ struct KvRequest {
 struct KvGroup {
     int window_tokens = 0;  ///< 0 = full attention
     int count = 1;          ///< groups of this kind
+    bool state = false;     ///< of recurrent layers: a block for each sequence, whatever its length
 };
 
 /// What the engine would start with, per GPU (the smallest rank's pool). GiB are 2^30 bytes.

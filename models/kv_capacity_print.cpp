@@ -50,6 +50,7 @@ std::string kv_capacity_json(const KvCapacity& c) {
         group["window_tokens"] =
             g.window_tokens > 0 ? nlohmann::ordered_json(g.window_tokens) : nlohmann::ordered_json(nullptr);
         group["count"] = g.count;
+        if (g.state) group["state"] = true;
         out["kv_groups"].push_back(std::move(group));
     }
     out["notes"] = c.notes;

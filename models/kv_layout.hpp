@@ -19,6 +19,7 @@ struct KvBlockLayout {
     std::int32_t head_dim = 0;         ///< elements per head; unused when latent
     std::int32_t latent_elements = 0;  ///< kv_lora_rank + rope_head_dim; 0 = not latent
     std::int32_t element_bytes = 2;    ///< 2 for fp16 and bf16, 1 for fp8
+    std::int32_t index_bytes = 0;      ///< per token, in a cache of its own beside it: what a sparse indexer keeps
 
     WT_HD constexpr std::int64_t row_elements() const {
         return latent_elements > 0 ? latent_elements : std::int64_t{kv_heads} * head_dim;
@@ -37,9 +38,9 @@ struct KvBlockLayout {
         return block * block_stride() + (std::int64_t{head} * block_size + slot) * head_dim;
     }
     WT_HD constexpr std::int64_t bytes_per_token() const {
-        return block_stride() / block_size * element_bytes;
+        return block_stride() / block_size * element_bytes + index_bytes;
     }
-    WT_HD constexpr std::int64_t bytes_per_block() const { return block_stride() * element_bytes; }
+    WT_HD constexpr std::int64_t bytes_per_block() const { return bytes_per_token() * block_size; }
 };
 
 /// KV heads that one of `tensor_parallel` ranks holds: heads are replicated, never split, so at least 1.

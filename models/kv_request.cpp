@@ -110,6 +110,9 @@ private:
                 m_problems, allowed, "kv-cache-dtype",
                 fmt::format("found '{}', allowed: auto, bf16, fp16 or fp8", m_request.kv_cache_dtype));
             if (allowed) out.kv_type = *type;
+        } else if (out.shape.indexer && out.profile.version >= EngineVersion{11, 0}) {
+            out.kv_type = NumberType::fp8;
+            out.notes.push_back("KV cache in fp8: sparse attention's own format, unless bf16 is asked for");
         } else if (declares_fp8_cache(out)) {
             out.kv_type = NumberType::fp8;
             out.notes.push_back("KV cache in fp8, as ModelOpt checkpoints declare it");
@@ -141,6 +144,9 @@ private:
             out.shape.kv_heads = r.kv_shape->kv_heads;
             out.shape.head_dim = r.kv_shape->head_dim;
             out.shape.mla.reset();
+            out.shape.indexer.reset();
+            out.shape.recurrent.reset();
+            out.shape.kv_layers = out.shape.mlp_layers = 0;
             out.shape.moe.reset();
             out.shape.sliding_window.reset();
             out.shape.chunked_attention.reset();
@@ -204,6 +210,7 @@ private:
 
     /// NVIDIA's quantised checkpoints say that their cache is fp8, and vLLM listens from 0.13 on (2025-12).
     [[nodiscard]] bool declares_fp8_cache(const KvCapacity& c) const {
+        if (c.shape.declares_fp8_cache && c.profile.version.minor >= 13) return true;
         const bool narrow =
             c.shape.stored_type == NumberType::fp8 || c.shape.stored_type == NumberType::nvfp4;
         return narrow && m_request.model.starts_with("nvidia/") && c.profile.version.minor >= 13;
@@ -213,6 +220,7 @@ private:
     static int default_block_size(const KvCapacity& c) {
         if (!c.shape.mla || c.profile.version.minor < 8 || c.profile.generation == EngineGeneration::v0)
             return 16;
+        if (c.shape.indexer) return 64;  // vllm.md 5.3
         const int capability = c.gpu.compute_capability();
         return capability >= 100 && capability < 120 ? 128 : capability == 90 ? 64 : 16;
     }

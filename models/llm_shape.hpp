@@ -14,8 +14,30 @@ struct MixtureOfExperts {
     int experts = 0;
     int experts_per_token = 0;
     int expert_intermediate_size = 0;
-    int shared_experts = 0;  ///< of expert_intermediate_size each, used by every token
+    int shared_experts = 0;  ///< used by every token
     int dense_layers = 0;
+    int shared_intermediate_size = 0;  ///< of the shared ones together; 0 = expert_intermediate_size each
+
+    [[nodiscard]] int shared_width() const {
+        return shared_intermediate_size > 0 ? shared_intermediate_size : shared_experts * expert_intermediate_size;
+    }
+};
+
+/// Layers that keep a state of fixed size for each sequence in place of KV: Mamba, gated delta rules, lightning
+/// attention, short convolutions. Sizes are of one layer, whole.
+struct RecurrentLayers {
+    int layers = 0;
+    double parameters = 0;
+    double convolution_elements = 0;  ///< of the state: the last inputs of its convolution, in the model's type
+    double state_elements = 0;        ///< ... and its matrix
+    int state_element_bytes = 2;
+};
+
+/// Sparse attention (DeepSeek-V3.2, 2025): an indexer with keys of its own picks what a token attends to.
+struct SparseIndexer {
+    int heads = 0;
+    int head_dim = 0;
+    int chosen_tokens = 0;
 };
 
 /// Latent attention (DeepSeek-V2, 2024): the cache holds one row of kv_lora_rank + rope_head_dim per token.
@@ -60,6 +82,15 @@ struct LlmShape {
     bool multimodal = false;
     std::optional<MixtureOfExperts> moe;
     std::optional<LatentAttention> mla;
+    std::optional<SparseIndexer> indexer;  ///< beside latent attention
+    std::optional<RecurrentLayers> recurrent;
+    int kv_layers = 0;   ///< with attention and a KV cache; 0 = all
+    int mlp_layers = 0;  ///< with an MLP or experts; 0 = all
+    bool gated_attention = false;      ///< queries come with a gate of their width
+    bool sixteen_bit_attention = false;  ///< its projections are left out of the quantisation
+    bool declares_fp8_cache = false;     ///< the checkpoint asks for an fp8 KV cache
+    double int4_bytes = 0;         ///< of a 4-bit weight with its group's scale, where the groups are unusual
+    bool int4_everywhere = false;  ///< latent attention: 4-bit weights are not those of the experts alone
     std::optional<WindowedLayers> sliding_window;
     std::optional<WindowedLayers> chunked_attention;  ///< chunked-local layers (Llama 4)
     std::vector<MeasuredActivation> measured_activations;
@@ -84,7 +115,18 @@ struct LayerParameters {
 /// Everything that the layers and tables do not count: norms, biases, vision towers. Never negative.
 [[nodiscard]] double other_parameters(const LlmShape& shape);
 
+/// Whether a checkpoint of this type quantises its experts only: mxfp4 where there are any (gpt-oss, 2025-08), int4 with
+/// latent attention (Kimi K2, 2025) unless its config.json says otherwise.
+[[nodiscard]] bool quantises_experts_only(const LlmShape& shape, NumberType type);
+
 /// Layers that route to experts.
 [[nodiscard]] int expert_layers(const LlmShape& shape);
+[[nodiscard]] int attention_layers(const LlmShape& shape);
+/// Layers with an MLP that no token is routed in.
+[[nodiscard]] int dense_layers(const LlmShape& shape);
+/// Weights of all layers, without norms and biases.
+[[nodiscard]] double layers_parameters(const LlmShape& shape);
+/// Bytes that one of `tensor_parallel` ranks keeps for a sequence in each recurrent layer.
+[[nodiscard]] std::int64_t recurrent_state_bytes(const LlmShape& shape, int tensor_parallel);
 
 }  // namespace windtunnel

@@ -22,15 +22,22 @@ StageWeights stage_weights(const LlmShape& shape, NumberType type, ModelParallel
     w.layers = layers_of_stage(shape.layers, pp, stage);
     int before = 0;
     for (int s = 0; s < stage; ++s) before += layers_of_stage(shape.layers, pp, s);
-    const int dense_total = shape.layers - expert_layers(shape);
-    const int dense = std::clamp(dense_total - before, 0, w.layers);
-    w.routed_layers = w.layers - dense;
+    // Of kinds that alternate, a stage has its share of layers.
+    const auto part_of = [&](int of_all) {
+        return static_cast<int>(std::lround(static_cast<double>(of_all) * (before + w.layers) / shape.layers) -
+                                std::lround(static_cast<double>(of_all) * before / shape.layers));
+    };
+    const bool alternate = shape.kv_layers > 0 || shape.mlp_layers > 0;
+    const int dense = alternate ? part_of(dense_layers(shape)) : std::clamp(dense_layers(shape) - before, 0, w.layers);
+    w.dense_layers = dense;
+    w.routed_layers = alternate ? part_of(expert_layers(shape)) : w.layers - dense;
+    w.attention_layers = part_of(attention_layers(shape));
+    w.recurrent_layers = shape.recurrent ? part_of(shape.recurrent->layers) : 0;
 
     const double sixteen = type == NumberType::fp32 ? 4.0 : 2.0;
-    const double quantised = bytes_per_weight(type);
-    const bool experts_only =
-        shape.moe && (type == NumberType::mxfp4 || (type == NumberType::int4 && shape.mla));
-    const double linear = experts_only ? 2.0 : quantised;
+    const double quantised =
+        type == NumberType::int4 && shape.int4_bytes > 0 ? shape.int4_bytes : bytes_per_weight(type);
+    const double linear = quantises_experts_only(shape, type) ? 2.0 : quantised;
     if (shape.moe && type == NumberType::mxfp4) {
         // The kernels pad each rank's share of an expert to 256 rows: 2880 becomes 3072, which is the
         // 64.4 GiB that gpt-oss-120b logs on an H100 (llm-d-planner, vLLM 0.11.0, 2025-12).
@@ -39,7 +46,8 @@ StageWeights stage_weights(const LlmShape& shape, NumberType type, ModelParallel
         p.one_expert *= padded / share;
         p.experts *= padded / share;
     }
-    w.attention = p.attention * linear * w.layers;
+    w.attention = p.attention * (shape.sixteen_bit_attention ? sixteen : linear) * w.attention_layers;
+    if (shape.recurrent) w.recurrent = shape.recurrent->parameters / tp * linear * w.recurrent_layers;
     w.dense_mlp = (p.mlp * dense + p.shared * w.routed_layers) * linear;
     w.one_expert = p.one_expert * quantised;
     w.experts = p.experts * quantised * w.routed_layers / parallelism.expert_groups;
@@ -54,9 +62,9 @@ StageWeights stage_weights(const LlmShape& shape, NumberType type, ModelParallel
     if (shape.max_positions <= 1 << 20) w.rotary = 2.0 * shape.max_positions * rotary_width;
     if (shape.mla)
         w.absorbed = 2.0 * shape.mla->kv_lora_rank * (shape.mla->nope_head_dim + shape.mla->value_head_dim) *
-                     shape.attention_heads / tp * w.layers;
+                     shape.attention_heads / tp * w.attention_layers;
     w.read_every_step =
-        w.attention + w.dense_mlp + w.router + (last ? table : 0.0) + (shape.multimodal ? 0.0 : w.other);
+        w.attention + w.recurrent + w.dense_mlp + w.router + (last ? table : 0.0) + (shape.multimodal ? 0.0 : w.other);
     return w;
 }
 

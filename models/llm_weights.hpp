@@ -21,6 +21,10 @@ struct ModelParallelism {
 struct StageWeights {
     int layers = 0;
     int routed_layers = 0;  ///< of them with experts
+    int dense_layers = 0;   ///< with an MLP without
+    int attention_layers = 0;
+    int recurrent_layers = 0;
+    double recurrent = 0;  ///< all of these
     double attention = 0;   ///< all layers
     double dense_mlp = 0;   ///< dense layers and shared experts
     double experts = 0;     ///< all routed experts of all layers
@@ -32,15 +36,14 @@ struct StageWeights {
     double rotary = 0;     ///< cached cosines and sines, max_positions rows
     double absorbed = 0;   ///< latent attention: 16-bit copies of the up-projections
     [[nodiscard]] double total() const {
-        return attention + dense_mlp + experts + router + embedding + head + other + rotary + absorbed;
+        return attention + recurrent + dense_mlp + experts + router + embedding + head + other + rotary + absorbed;
     }
     /// Bytes that every step reads whatever the batch is: not the embedding table (rows are looked up),
     /// not the experts. A tied table is read as the head.
     double read_every_step = 0;
 };
 
-/// `type` is the weights' type; embeddings, head, norms and routers stay in 16 bits. mxfp4 quantises experts
-/// only where there are any (gpt-oss, 2025-08), int4 with latent attention likewise (Kimi K2.5, 2026).
+/// `type` is the weights' type; embeddings, head, norms and routers stay in 16 bits.
 [[nodiscard]] StageWeights stage_weights(const LlmShape& shape, NumberType type, ModelParallelism parallelism,
                                          int stage);
 

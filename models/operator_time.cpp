@@ -81,9 +81,7 @@ double experts_seconds(const Gpu& gpu, const KernelCoefficients& kernel, NumberT
 }
 
 double link_bytes_per_second(const Gpu& gpu, const StepTimeCoefficients& k) {
-    const double one_way = gpu.link_bytes_per_second > 0 ? gpu.link_bytes_per_second / 2
-                                                         : 16e9 * std::pow(2.0, gpu.pcie_generation - 3);
-    return one_way * k.link_bandwidth;
+    return one_way_link_bytes_per_second(gpu) * k.link_bandwidth;
 }
 
 double all_reduce_seconds(const Gpu& gpu, const StepTimeCoefficients& k, int ranks, double bytes) {

@@ -28,28 +28,31 @@ struct Product {
 std::vector<Product> products_of(const LlmShape& s, const StageWeights& w, NumberType linear, int tp) {
     std::vector<Product> out;
     const double h = s.hidden_size, heads = static_cast<double>(s.attention_heads) / tp;
+    const NumberType attention = s.sixteen_bit_attention ? NumberType::bf16 : linear;
     const auto add = [&](double outputs, double inputs, NumberType type, int layers) {
         if (layers > 0 && outputs > 0) out.push_back({outputs, inputs, type, layers});
     };
     if (s.mla) {
         const LatentAttention& a = *s.mla;
         const double query = a.nope_head_dim + a.rope_head_dim, latent = a.kv_lora_rank + a.rope_head_dim;
-        add(a.q_lora_rank + latent, h, linear, w.layers);
-        add(heads * query, a.q_lora_rank > 0 ? a.q_lora_rank : h, linear, w.layers);
-        add(heads * (a.nope_head_dim + a.value_head_dim), a.kv_lora_rank, linear, w.layers);
-        add(h, heads * a.value_head_dim, linear, w.layers);
+        add(a.q_lora_rank + latent, h, attention, w.attention_layers);
+        add(heads * query, a.q_lora_rank > 0 ? a.q_lora_rank : h, attention, w.attention_layers);
+        add(heads * (a.nope_head_dim + a.value_head_dim), a.kv_lora_rank, attention, w.attention_layers);
+        add(h, heads * a.value_head_dim, attention, w.attention_layers);
     } else {
         const double query = heads * s.head_dim;
-        add(query + 2.0 * kv_heads_per_rank(s.kv_heads, tp) * s.head_dim, h, linear, w.layers);
-        add(h, query, linear, w.layers);
+        add((s.gated_attention ? 2 : 1) * query + 2.0 * kv_heads_per_rank(s.kv_heads, tp) * s.head_dim, h, attention,
+            w.attention_layers);
+        add(h, query, attention, w.attention_layers);
     }
+    // Of a recurrent layer all projections as one product.
+    if (s.recurrent) add(s.recurrent->parameters / tp / h, h, linear, w.recurrent_layers);
     const double up = s.gated_mlp ? 2 : 1;
     const double dense = static_cast<double>(s.intermediate_size) / tp;
-    add(up * dense, h, linear, w.layers - w.routed_layers);
-    add(h, dense, linear, w.layers - w.routed_layers);
+    add(up * dense, h, linear, w.dense_layers);
+    add(h, dense, linear, w.dense_layers);
     if (s.moe) {
-        const double shared =
-            static_cast<double>(s.moe->shared_experts) * s.moe->expert_intermediate_size / tp;
+        const double shared = static_cast<double>(s.moe->shared_width()) / tp;
         add(up * shared, h, linear, w.routed_layers);
         if (shared > 0) add(h, shared, linear, w.routed_layers);
         add(s.moe->experts, h, NumberType::bf16, w.routed_layers);
@@ -93,8 +96,8 @@ public:
     /// Seconds per decode token of context in layers of full attention.
     [[nodiscard]] double seconds_per_context_token() const {
         const double bytes = static_cast<double>(m_c.layout.bytes_per_token());
-        double seconds = bytes / kv_bytes_per_second();
-        if (m_c.shape.mla) {
+        double seconds = (m_c.layout.index_bytes > 0 ? m_c.layout.index_bytes : bytes) / kv_bytes_per_second();
+        if (m_c.shape.mla && !m_c.shape.indexer) {
             // All heads of a rank attend to the same compressed row: arithmetic can outweigh reading it.
             const LatentAttention& a = *m_c.shape.mla;
             const double flops = 2.0 * (2.0 * a.kv_lora_rank + a.rope_head_dim) * m_c.shape.attention_heads /
@@ -115,11 +118,8 @@ private:
         std::vector<Product> products;
     };
 
-    /// mxfp4 quantises experts only where there are any, int4 with latent attention likewise.
     [[nodiscard]] NumberType linear_type() const {
-        const bool experts_only = m_c.shape.moe && (m_c.weights_type == NumberType::mxfp4 ||
-                                                    (m_c.weights_type == NumberType::int4 && m_c.shape.mla));
-        return experts_only ? NumberType::bf16 : m_c.weights_type;
+        return quantises_experts_only(m_c.shape, m_c.weights_type) ? NumberType::bf16 : m_c.weights_type;
     }
     [[nodiscard]] double kv_bytes_per_second() const {
         return m_c.gpu.bytes_per_second *
@@ -139,10 +139,13 @@ private:
         return m_c.shape.sliding_window && m_c.shape.sliding_window->tokens <= filled_window;
     }
     [[nodiscard]] double layers_of_full_attention() const {
-        return m_c.shape.layers - (has_filled_windows() ? m_c.shape.sliding_window->layers : 0);
+        return attention_layers(m_c.shape) - (has_filled_windows() ? m_c.shape.sliding_window->layers : 0);
     }
     /// Small windows: every decode row reads one window in each windowed layer.
     [[nodiscard]] double window_seconds(const StageWeights& w, int rows) const {
+        if (m_c.shape.indexer)  // of all that the indexer looked at, its choice is read
+            return static_cast<double>(rows) * w.attention_layers * m_c.shape.indexer->chosen_tokens *
+                   static_cast<double>(m_c.layout.bytes_per_token()) / kv_bytes_per_second();
         if (!has_filled_windows()) return 0;
         const auto& window = *m_c.shape.sliding_window;
         const double layers = static_cast<double>(window.layers) * w.layers / m_c.shape.layers;
@@ -151,7 +154,7 @@ private:
     }
     /// What prefill attention costs per token whatever its position: whole tiles, and filled windows.
     [[nodiscard]] double chunk_seconds(const StageWeights& w, int tokens) const {
-        double keys = m_k.attention_tile_tokens * w.layers;
+        double keys = m_k.attention_tile_tokens * w.attention_layers;
         if (has_filled_windows()) {
             const auto& window = *m_c.shape.sliding_window;
             keys += static_cast<double>(window.tokens) * window.layers * w.layers / m_c.shape.layers;
@@ -208,7 +211,7 @@ private:
     [[nodiscard]] double elementwise_seconds(const StageWeights& w, double n) const {
         const LlmShape& s = m_c.shape;
         const double tp = m_c.tensor_parallel, query = s.attention_heads / tp * s.head_dim;
-        const double mlp = s.intermediate_size / tp * (w.layers - w.routed_layers) / w.layers;
+        const double mlp = s.intermediate_size / tp * w.dense_layers / w.layers;
         double bytes = 16.0 * s.hidden_size + 6 * query + 6 * mlp;
         if (dense_is_narrow()) bytes += 3 * (2.0 * s.hidden_size + query + mlp);
         return w.layers * n * bytes / (m_c.gpu.bytes_per_second * m_k.weight_bandwidth);
@@ -221,8 +224,9 @@ private:
         ExpertLayer layer;
         layer.hidden = m_c.shape.hidden_size;
         layer.matrices = m_c.shape.gated_mlp ? 3 : 2;
-        layer.intermediate =
-            w.one_expert / bytes_per_weight(m_c.weights_type) / layer.hidden / layer.matrices;
+        const bool own_groups = m_c.weights_type == NumberType::int4 && m_c.shape.int4_bytes > 0;
+        const double weight = own_groups ? m_c.shape.int4_bytes : bytes_per_weight(m_c.weights_type);
+        layer.intermediate = w.one_expert / weight / layer.hidden / layer.matrices;
         layer.experts = moe.experts / groups;
         layer.chosen = static_cast<double>(moe.experts_per_token) / moe.experts;
         // Engines that share their experts step together: each meets the others' tokens.

@@ -307,7 +307,7 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
 
 void check(const ServerParts& s) {
     WT_EXPECTS(s.max_num_seqs >= 1 && s.max_num_batched_tokens >= s.max_num_seqs);
-    WT_EXPECTS(s.block_size >= 1 && s.block_size <= 1024 && s.max_model_len >= 1);
+    WT_EXPECTS(s.block_size >= 1 && s.block_size <= 16'384 && s.max_model_len >= 1);
     WT_EXPECTS(s.full_groups >= 0 && s.window_groups >= 0 && s.full_groups + s.window_groups >= 1);
     WT_EXPECTS(s.usable_blocks >= most_blocks_of(s, s.max_model_len));
     if (s.window_groups > 0)

@@ -10,16 +10,9 @@ namespace {
 /// Of what a data sheet says of the links within a node, so much is left for blocks that are copied
 /// [estimate: NCCL and CUDA copies reach 80 to 90 %, 2024].
 constexpr double link_share = 0.8;
-/// PCI Express by generation, x16, one way, bytes per second (PCI-SIG: 3.0 is 15.75e9, each later one twice
-/// that).
-constexpr double pcie_3_bytes_per_s = 15.75e9;
-
 /// Between two GPUs of a node, one way.
 std::int64_t within_a_node(const Gpu& gpu) {
-    const int generation = std::clamp(gpu.pcie_generation, 3, 6);
-    const double way = gpu.link_bytes_per_second > 0 ? gpu.link_bytes_per_second / 2
-                                                     : pcie_3_bytes_per_s * (1 << (generation - 3));
-    return static_cast<std::int64_t>(way * link_share);
+    return static_cast<std::int64_t>(one_way_link_bytes_per_second(gpu) * link_share);
 }
 
 }  // namespace

@@ -95,9 +95,9 @@ void throttle(std::int64_t share, ServerParts& parts, StepTimeOptions& options, 
                      static_cast<double>(share) / 1000));
 }
 
-/// Of KV blocks between a GPU and its host: about 25 GB/s over a PCIe 4 x16 bus in practice (vllm.md 4.8), and twice as
-/// much from one generation to the next.
-double swap_bytes_per_second(const Gpu& gpu) { return 25e9 * std::pow(2.0, gpu.pcie_generation - 4); }
+/// Of KV blocks between a GPU and its host: in practice about 25 of the 32 GB/s of a PCIe 4 x16 bus (vllm.md 4.8), and
+/// as large a share of the others.
+double swap_bytes_per_second(const Gpu& gpu) { return pcie_bytes_per_second(gpu) * (25.0 / 32); }
 
 /// Where the simulated V0 engine is not vLLM's.
 template <class Warn>
@@ -168,7 +168,7 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
     parts.block_size = c.block_size;
     parts.max_model_len = c.max_model_len;
     const bool v1 = c.profile.generation == EngineGeneration::v1;
-    std::int64_t blocks = server.num_gpu_blocks_override.value_or(c.kv_cache_tokens / c.block_size);
+    std::int64_t blocks = server.num_gpu_blocks_override.value_or(has_states(c) ? c.num_gpu_blocks : c.kv_cache_tokens / c.block_size);
     parts.usable_blocks = blocks - (v1 ? 1 : 0);  // V1 keeps the null block (vllm.md 2.1)
     parts.watermark_blocks = static_cast<std::int64_t>(c.profile.kv_watermark * static_cast<double>(blocks));
     // V0 cuts prompts by default where they may be longer than 32,768 tokens (0.5.4 on; vllm.md, section 5).
@@ -204,6 +204,12 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
             blocks = server.num_gpu_blocks_override.value_or(c.num_gpu_blocks);
             use_windows(c, blocks, parts);
         }
+    }
+    if (has_states(c)) {
+        const std::int64_t set_aside = use_states(c, blocks, parts);
+        warn(fmt::format("layers without attention keep a state for each request that runs: {} blocks are set aside for them, and the "
+                         "scheduler shares out the others; prompts are not cached",
+                         set_aside));
     }
     if (const std::int64_t most = longest_alone(parts, kept, parts.max_model_len); parts.max_model_len > most) {
         if (most < 1)

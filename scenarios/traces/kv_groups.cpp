@@ -9,6 +9,20 @@ bool has_windows(const KvCapacity& capacity) {
                        [](const KvGroup& g) { return g.window_tokens > 0; });
 }
 
+bool has_states(const KvCapacity& capacity) {
+    return std::any_of(capacity.groups.begin(), capacity.groups.end(), [](const KvGroup& g) { return g.state; });
+}
+
+std::int64_t use_states(const KvCapacity& capacity, std::int64_t blocks, ServerParts& parts) {
+    std::int64_t states = 0, attention = 0;
+    for (const KvGroup& g : capacity.groups) (g.state ? states : attention) += g.count;
+    attention = std::max<std::int64_t>(attention, 1);
+    const std::int64_t running = std::min<std::int64_t>(parts.max_num_seqs, blocks / (states + 2 * attention));
+    parts.usable_blocks = std::max<std::int64_t>((blocks - running * states) / attention - 1, 1);
+    parts.prefix_caching = false;
+    return running * states;
+}
+
 void use_windows(const KvCapacity& capacity, std::int64_t blocks, ServerParts& parts) {
     parts.full_groups = parts.window_groups = 0;
     for (const KvGroup& g : capacity.groups) {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 
 using namespace windtunnel;
@@ -332,4 +333,70 @@ TEST_CASE("logged start-ups: predicted from model and GPU alone, blocks are with
     std::sort(errors.begin(), errors.end());
     CHECK(errors[errors.size() / 2] < 0.03);
     CHECK(errors.back() < 0.10);
+}
+
+namespace {
+
+/// A config.json of its own for a test.
+class ConfigFile {
+public:
+    explicit ConfigFile(const std::string& text) : m_path(std::filesystem::temp_directory_path() / "kv_capacity_test.json") {
+        std::ofstream(m_path) << text;
+    }
+    ~ConfigFile() { std::filesystem::remove(m_path); }
+    ConfigFile(const ConfigFile&) = delete;
+    ConfigFile& operator=(const ConfigFile&) = delete;
+    [[nodiscard]] std::string path() const { return m_path.string(); }
+
+private:
+    std::filesystem::path m_path;
+};
+
+}  // namespace
+
+TEST_CASE("kv: a recurrent layer's state takes the place of a block, which is as long as that takes") {
+    // Qwen3-Next: a state of 2 x (3 x 8192 + 4096 x 128) = 1,097,728 bytes; attention keeps 2 x 2 x 256 x 2 = 2,048 bytes a
+    // token, 32,768 in steps of 16 tokens: 34 steps, 544 tokens (what vLLM 0.11 logs). 12 layers attend, 36 do not: a
+    // group of 12 and three of states. A block of 12 layers is 13,369,344 bytes: 1,285 in 16 GiB. A request of 2,048
+    // tokens takes 4 of the one and one of each of the three.
+    const ConfigFile file(R"({"model_type": "qwen3_next", "hidden_size": 2048, "intermediate_size": 5120,
+        "num_hidden_layers": 48, "num_attention_heads": 16, "num_key_value_heads": 2, "head_dim": 256,
+        "full_attention_interval": 4, "linear_conv_kernel_dim": 4, "linear_key_head_dim": 128, "linear_value_head_dim": 128,
+        "linear_num_key_heads": 16, "linear_num_value_heads": 32, "num_experts": 512, "num_experts_per_tok": 10,
+        "moe_intermediate_size": 512, "shared_expert_intermediate_size": 512, "vocab_size": 151936,
+        "max_position_embeddings": 262144, "torch_dtype": "bfloat16"})");
+    KvRequest request = ask(file.path(), "h200");
+    request.kv_cache_gib = 16;
+    request.max_model_len = 2048;
+    request.vllm_version = "0.11.0";
+    const KvCapacity c = answer(request);
+    CHECK(c.block_size == 544);
+    REQUIRE(c.groups.size() == 2);
+    CHECK(c.groups[0].count == 1);
+    CHECK(c.groups[1].count == 3);
+    CHECK(c.groups[1].state);
+    CHECK(c.bytes_per_block == 544 * 2048 * 12);
+    CHECK(c.num_gpu_blocks == 1285);
+    CHECK(c.max_concurrency == Approx(1285.0 / 7));
+}
+
+TEST_CASE("kv: sparse attention keeps fp8 rows of 656 bytes and its indexer's keys beside them") {
+    // DeepSeek-V3.2: 512 + 4 x 4 + 2 x 64 bytes (vllm.md 3.1), and 128 + 4 of the indexer; blocks of 64 tokens, 61 layers.
+    const ConfigFile file(R"({"model_type": "deepseek_v32", "hidden_size": 7168, "intermediate_size": 18432,
+        "kv_lora_rank": 512, "q_lora_rank": 1536, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128,
+        "moe_intermediate_size": 2048, "n_routed_experts": 256, "n_shared_experts": 1, "num_experts_per_tok": 8,
+        "first_k_dense_replace": 3, "num_attention_heads": 128, "num_hidden_layers": 61, "max_position_embeddings": 163840,
+        "vocab_size": 129280, "index_head_dim": 128, "index_n_heads": 64, "index_topk": 2048,
+        "quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}})");
+    KvRequest request = ask(file.path(), "h200");
+    request.tensor_parallel = 8;
+    request.vllm_version = "0.11.0";
+    KvCapacity c = answer(request);
+    CHECK(c.block_size == 64);
+    CHECK(c.bytes_per_block == (656 + 132) * 64 * 61);
+    request.kv_cache_dtype = "bf16";
+    c = answer(request);
+    CHECK(c.bytes_per_block == (1152 + 132) * 64 * 61);
+    // 61 indexers of 1536 x 64 x 128 + 7168 x (128 + 64) weights beside V3's 671.03 billion.
+    CHECK(static_cast<double>(c.shape.parameters) == Approx(671.03e9 + 61 * (12'582'912.0 + 1'376'256)).epsilon(1e-4));
 }
