@@ -109,6 +109,34 @@ TEST_CASE("prefill pairs: kv_producer and kv_consumer, LMCache's roles and SGLan
     CHECK(modes->workloads[0].prefilled_by.at(0).target_name == "sg-prefill");
 }
 
+TEST_CASE("prefill pairs: the production stack's variable LMCACHE_NIXL_ROLE, and LeaderWorkerSets by llm-d's label") {
+    // The stack's servers are kv_both by flag; who sends and who receives, the variable says.
+    std::string stack;
+    for (const std::string role : {"receiver", "sender"}) {
+        std::string one = server("lm-" + role, "", transfers("kv_both"));
+        const std::string resources = "        resources:";
+        one.insert(one.find(resources), "        env: [{name: LMCACHE_NIXL_ROLE, value: " + role + "}]\n");
+        stack += one;
+    }
+    const auto variables = read(stack);
+    if (!variables) FAIL(text_of(variables.problems()));
+    CHECK(variables->workloads[0].target_name == "lm-receiver");
+    CHECK(variables->workloads[0].prefilled_by.at(0).target_name == "lm-sender");
+
+    const auto group = [](const std::string& role) {
+        return "apiVersion: leaderworkerset.x-k8s.io/v1\nkind: LeaderWorkerSet\nmetadata: {name: wide-" + role +
+               "}\nspec:\n  replicas: 1\n  leaderWorkerTemplate:\n    size: 1\n    workerTemplate:\n"
+               "      metadata: {labels: {llm-d.ai/role: " + role + "}}\n      spec:\n        containers:\n"
+               "        - name: vllm\n          image: vllm/vllm-openai:v0.11.0\n          command: [vllm, serve, "
+               "meta-llama/Llama-3.1-8B-Instruct]\n          args: [--max-model-len, '8192']\n"
+               "          resources: {limits: {nvidia.com/gpu: 1}, requests: {cpu: 4, memory: 16Gi}}\n---\n";
+    };
+    const auto groups = read(group("decode") + group("prefill"));
+    if (!groups) FAIL(text_of(groups.problems()));
+    CHECK(groups->workloads[0].target_name == "wide-decode");
+    CHECK(groups->workloads[0].prefilled_by.at(0).target_name == "wide-prefill");
+}
+
 TEST_CASE("prefill pairs: KServe's LLMInferenceService with spec.prefill makes two Deployments") {
     const auto scenario = read(
         "apiVersion: serving.kserve.io/v1alpha1\nkind: LLMInferenceService\nmetadata: {name: chat}\nspec:\n  "
