@@ -81,7 +81,8 @@ int longest_context(ConfigReader& reader, const std::string& family) {
         if (type == "yarn" && rope.contains("original_max_position_embeddings") &&
             rope.at("original_max_position_embeddings").is_number_integer())
             longest = rope.at("original_max_position_embeddings").get<std::int64_t>();
-        longest = static_cast<std::int64_t>(static_cast<double>(longest) * rope.at("factor").get<double>());
+        longest = static_cast<std::int64_t>(
+            std::clamp(static_cast<double>(longest) * rope.at("factor").get<double>(), 1.0, double{most}));
         break;
     }
     return static_cast<int>(std::clamp<std::int64_t>(longest, 1, most));

@@ -251,6 +251,9 @@ void read_recurrent(ConfigReader& reader, const LayerKinds& kinds, LlmShape& s) 
 
 void read_layer_kinds(ConfigReader& reader, const std::string& family, LlmShape& s) {
     const LayerKinds kinds = kinds_of(reader, family, s);
+    const int told = kinds.full + kinds.windowed + kinds.chunked + kinds.recurrent + kinds.mlp_only;
+    if (told != s.layers && reader.problems().empty())
+        reader.add("num_hidden_layers", fmt::format("found {}, allowed: {}, of which the kinds are told", s.layers, told));
     read_experts(reader, family, kinds, s);
     if (kinds.recurrent > 0) read_recurrent(reader, kinds, s);
     // Qwen configs carry a window that is switched off by use_sliding_window.

@@ -1,6 +1,7 @@
 #include "models/huggingface_reader.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace windtunnel {
 namespace {
@@ -46,7 +47,7 @@ double tower_parameters(const json& whole, int hidden_size) {
         for (const char* key : {"vision_config", "audio_config"})
             if (const json& inner = whole.at("thinker_config"); inner.contains(key) && inner.at(key).is_object())
                 sum += encoder_parameters(inner.at(key), hidden_size);
-    return std::min(sum, 1e12);
+    return std::isfinite(sum) ? std::clamp(sum, 0.0, 1e12) : 0;
 }
 
 json class_defaults(const std::string& family) {

@@ -65,8 +65,8 @@ double layers_parameters(const LlmShape& shape) {
 std::int64_t recurrent_state_bytes(const LlmShape& shape, int tensor_parallel) {
     if (!shape.recurrent) return 0;
     const RecurrentLayers& r = *shape.recurrent;
-    return static_cast<std::int64_t>((2 * r.convolution_elements + r.state_element_bytes * r.state_elements) /
-                                     tensor_parallel);
+    const double bytes = (2 * r.convolution_elements + r.state_element_bytes * r.state_elements) / tensor_parallel;
+    return static_cast<std::int64_t>(std::min(bytes, 1e18));  // absurd shapes must not overflow
 }
 
 double other_parameters(const LlmShape& shape) {

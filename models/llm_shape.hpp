@@ -18,8 +18,9 @@ struct MixtureOfExperts {
     int dense_layers = 0;
     int shared_intermediate_size = 0;  ///< of the shared ones together; 0 = expert_intermediate_size each
 
-    [[nodiscard]] int shared_width() const {
-        return shared_intermediate_size > 0 ? shared_intermediate_size : shared_experts * expert_intermediate_size;
+    [[nodiscard]] double shared_width() const {
+        return shared_intermediate_size > 0 ? shared_intermediate_size
+                                            : static_cast<double>(shared_experts) * expert_intermediate_size;
     }
 };
 

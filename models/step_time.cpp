@@ -52,7 +52,7 @@ std::vector<Product> products_of(const LlmShape& s, const StageWeights& w, Numbe
     add(up * dense, h, linear, w.dense_layers);
     add(h, dense, linear, w.dense_layers);
     if (s.moe) {
-        const double shared = static_cast<double>(s.moe->shared_width()) / tp;
+        const double shared = s.moe->shared_width() / tp;
         add(up * shared, h, linear, w.routed_layers);
         if (shared > 0) add(h, shared, linear, w.routed_layers);
         add(s.moe->experts, h, NumberType::bf16, w.routed_layers);
