@@ -17,7 +17,16 @@ struct CaLoopRules {
     std::int32_t expendable_priority = -10;  ///< pods below it are ignored
     std::int32_t max_nodes_per_scale_up = 1000;
     Tick max_node_provision_time = seconds(900);
+    std::int32_t ok_total_unready = 3;             ///< so many unready nodes are never too many
+    double max_total_unready_percentage = 45;
 };
+
+/// Whether a cluster's or a group's nodes are well enough for it to be scaled (ok-total-unready-count,
+/// max-total-unready-percentage).
+WT_HD constexpr bool is_healthy(const CaLoopRules& rules, std::int32_t unready, std::int32_t total) {
+    return unready <= rules.ok_total_unready ||
+           static_cast<double>(unready) <= rules.max_total_unready_percentage / 100.0 * static_cast<double>(total);
+}
 
 /// When the next iteration starts. `productive` = the last one scaled up or deleted a node;
 /// `unschedulable_at` = when a pod was last found unschedulable, `never` if none since the last iteration.

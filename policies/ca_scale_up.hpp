@@ -10,12 +10,6 @@ namespace windtunnel {
 /// Why a node group is no option.
 enum class CaSkipped : std::uint8_t { not_skipped, at_max, backed_off, unhealthy, no_pod_fits };
 
-/// A group counts as unhealthy while too many of its nodes are unready (ok-total-unready-count,
-/// max-total-unready-percentage).
-WT_HD constexpr bool is_healthy(std::int32_t unready, std::int32_t total) {
-    return unready <= 3 || unready * 100 <= total * 45;
-}
-
 WT_HD constexpr CaSkipped skip_group(std::int32_t target_size, std::int32_t max_size,
                                      const CaBackoff& backoff, bool healthy, Tick now) {
     if (target_size >= max_size) return CaSkipped::at_max;

@@ -20,7 +20,7 @@ struct KarpenterDisruptionRules {
 /// A node as disruption sees it, parallel to the KarpenterNode of the same index.
 struct DisruptionNode {
     std::int32_t pool = 0;
-    bool initialized = true;
+    bool initialized = true;             ///< one that is coming takes pods, but nobody goes for its sake
     bool deleting = false;
     bool nominated = false;              ///< planned for pods within the last 20 s
     bool do_not_disrupt = false;         ///< the annotation on the node
@@ -30,6 +30,7 @@ struct DisruptionNode {
     bool consolidate_never = false;      ///< consolidateAfter: Never
     bool only_when_empty = false;        ///< consolidationPolicy WhenEmpty
     bool full = false;                   ///< known to have room for no pod of any group
+    bool reserved = false;               ///< runs in a reservation: without it nothing is saved
     bool drifted = false;
     Tick drifted_at;
     Tick consolidate_after;
@@ -69,9 +70,13 @@ WT_HD constexpr bool is_settled(const DisruptionNode& node, Tick now) {
 /// Empty = evicting what is on it costs nothing.
 WT_HD constexpr bool is_empty(const DisruptionNode& node) { return node.eviction_cost <= 0.0; }
 
+/// What goes with the node for an hour. A reservation is paid for with or without nodes in it.
+WT_HD constexpr std::int64_t saved_price(const DisruptionNode& node, const KarpenterOffering& offering) {
+    return node.reserved ? 0 : offering.price_nano_usd_per_hour;
+}
 /// Dearest node per disturbed pod first: price / (1 + eviction cost).
 WT_HD constexpr double candidate_value(const DisruptionNode& node, const KarpenterOffering& offering) {
-    return static_cast<double>(offering.price_nano_usd_per_hour) / (1.0 + node.eviction_cost);
+    return static_cast<double>(saved_price(node, offering)) / (1.0 + node.eviction_cost);
 }
 
 /// The cluster, and memory to try things out in; everything belongs to the caller.
@@ -96,14 +101,14 @@ struct ConsolidationScene {
     std::int32_t destination_count = 0;
 };
 
-/// Looks up which nodes could take anything at all: initialised, staying, settled, with room for a pod of
+/// Looks up which nodes could take anything at all: staying, settled or still coming, with room for a pod of
 /// some group. Most nodes of a busy cluster are full, so trials look at few. Call once per round.
 WT_HD constexpr void open_scene(ConsolidationScene& scene, Tick now) {
     scene.destination_count = 0;
     for (std::int32_t n = 0; n < scene.node_count; ++n) {
         const DisruptionNode& view = scene.views[n];
         scene.nodes[n].closed = false;
-        if (view.full || view.deleting || !view.initialized || !is_settled(view, now)) continue;
+        if (view.full || view.deleting || (view.initialized && !is_settled(view, now))) continue;
         bool room = false;
         for (std::int32_t g = 0; g < scene.group_count && !room; ++g)
             room = scene.groups[g].allowed.has(scene.nodes[n].offering) &&
@@ -217,9 +222,14 @@ WT_HD_CALL constexpr ProvisioningPlan plan_without(const ConsolidationScene& sce
             count_zone(batch, scene.groups[pod.group], std::uint64_t{1} << offering.zone, -1);
         }
     }
-    const ProvisioningPlan plan = plan_batch(batch);
-    for (std::int32_t p = 0; p < batch.pod_count; ++p)
-        if (batch.pods[p].node != karpenter_unplaced) take_from_node(batch, batch.pods[p]);
+    ProvisioningPlan plan = plan_batch(batch);
+    for (std::int32_t p = 0; p < batch.pod_count; ++p) {
+        if (batch.pods[p].node == karpenter_unplaced) continue;
+        // A node that is still coming may yet fail: what would go there has no place (helpers.go, SimulateScheduling
+        // [from general knowledge, not re-read, 2026-11]).
+        plan.unscheduled += scene.views[batch.pods[p].node].initialized ? 0 : 1;
+        take_from_node(batch, batch.pods[p]);
+    }
     // Nothing looks at `closed` of a node that is no destination, so opening all is putting them back.
     for (std::int32_t c = 0; c < candidate_count; ++c) scene.nodes[candidates[c]].closed = false;
     return plan;
@@ -240,7 +250,7 @@ WT_HD_CALL constexpr Consolidation try_consolidation(const ConsolidationScene& s
     bool all_spot = true;
     for (std::int32_t c = 0; c < candidate_count; ++c) {
         const KarpenterOffering& offering = offerings[scene.nodes[candidates[c]].offering];
-        price += offering.price_nano_usd_per_hour;
+        price += saved_price(scene.views[candidates[c]], offering);
         all_spot = all_spot && offering.kind == OfferingKind::spot;
     }
     const ProvisioningPlan plan = plan_without(scene, candidates, candidate_count, 1);
@@ -275,7 +285,8 @@ WT_HD constexpr OfferingSet without_same_type(const ConsolidationScene& scene, c
     for (std::int32_t c = 0; c < candidate_count; ++c) {
         const KarpenterOffering& held = scene.offerings[scene.nodes[candidates[c]].offering];
         if (karpenter_detail::worst_price(scene.offerings, set, held.type) < 0) continue;
-        if (held.price_nano_usd_per_hour < limit) limit = held.price_nano_usd_per_hour;
+        const std::int64_t price = saved_price(scene.views[candidates[c]], held);
+        if (price < limit) limit = price;
     }
     return karpenter_detail::cheaper_than(scene.offerings, set, limit);
 }

@@ -107,7 +107,7 @@ WT_HD_CALL constexpr DisruptionCommand find_drifted(const ConsolidationScene& sc
     count = within_budgets(scene, round, count);
     std::int32_t empty = 0;
     for (std::int32_t c = 0; c < count; ++c)
-        if (scene.views[round.candidates[c]].pod_count == 0) {
+        if (is_empty(scene.views[round.candidates[c]])) {
             const std::int32_t n = round.candidates[c];
             round.candidates[c] = round.candidates[empty];
             round.candidates[empty++] = n;
@@ -127,14 +127,14 @@ WT_HD_CALL constexpr DisruptionCommand find_drifted(const ConsolidationScene& sc
     return {};
 }
 
-/// Nodes with pods whose pool consolidates underutilised nodes, in the order of the scene. Empty ones are Emptiness'
+/// Nodes that are not empty and whose pool consolidates underutilised nodes, in the order of the scene. Empty ones are Emptiness'
 /// business: where its budget kept one, consolidation must not take it.
 WT_HD constexpr std::int32_t gather_underutilized(const ConsolidationScene& scene,
                                                   const DisruptionRound& round, Tick now) {
     std::int32_t count = 0;
     for (std::int32_t n = 0; n < scene.node_count; ++n) {
         const DisruptionNode& view = scene.views[n];
-        if (is_candidate(view) && is_settled(view, now) && !view.only_when_empty && view.pod_count > 0)
+        if (is_candidate(view) && is_settled(view, now) && !view.only_when_empty && !is_empty(view))
             round.candidates[count++] = n;
     }
     reset_left(scene, round, DisruptionReason::underutilized);
@@ -242,17 +242,18 @@ WT_HD_CALL constexpr DisruptionCommand find_one(const ConsolidationScene& scene,
 
 }  // namespace karpenter_detail
 
-/// One round over a scene that open_scene has prepared for `now`.
+/// One round over a scene that open_scene has prepared for `now`; of the methods behind `after` only.
 WT_HD constexpr DisruptionCommand find_disruption(const ConsolidationScene& scene,
                                                   const KarpenterDisruptionRules& rules,
-                                                  const DisruptionRound& round, Tick now) {
+                                                  const DisruptionRound& round, Tick now,
+                                                  DisruptionMethod after = DisruptionMethod::none) {
     using namespace karpenter_detail;
-    DisruptionCommand command = find_empty(scene, round, now);
-    if (command.method == DisruptionMethod::none) command = find_drifted(scene, round);
-    if (command.method == DisruptionMethod::none && !round.consolidated)
-        command = find_many(scene, rules, round, now);
-    if (command.method == DisruptionMethod::none && !round.consolidated)
-        command = find_one(scene, rules, round, now);
+    DisruptionCommand command;
+    const auto goes_on = [&](DisruptionMethod method) { return command.method == DisruptionMethod::none && after < method; };
+    if (goes_on(DisruptionMethod::emptiness)) command = find_empty(scene, round, now);
+    if (goes_on(DisruptionMethod::drift)) command = find_drifted(scene, round);
+    if (goes_on(DisruptionMethod::multi_node) && !round.consolidated) command = find_many(scene, rules, round, now);
+    if (goes_on(DisruptionMethod::single_node) && !round.consolidated) command = find_one(scene, rules, round, now);
     return command;
 }
 

@@ -213,7 +213,7 @@ PromqlFlow PromqlCodeGenerator::map_call(const PromqlNode& node, PromqlMap funct
     }
     m_stack -= parameters;
     const bool on_selector = !node.children.empty() && node.children[0]->kind == PromqlNodeKind::selector &&
-                             m_compiler.options().metrics.count(node.children[0]->name) == 0;
+                             !m_compiler.options().is_recorded(node.children[0]->name);
     return map_top(std::move(flow), function, on_selector);
 }
 

@@ -102,6 +102,7 @@ private:
     std::int32_t require_stream(const PromqlNode& node, const SelectedStream& s, std::int64_t history_ms);
     PromqlFlow selector(const PromqlNode& node);
     PromqlFlow recorded_metric(const PromqlNode& node);
+    [[nodiscard]] std::string recorded_text(const PromqlNode& node);
     PromqlFlow range(const PromqlNode& node, const std::string& user, PromqlRangeFunction function);
     PromqlFlow subquery(const PromqlNode& node, PromqlRangeFunction function, std::int64_t step_ms,
                         const std::function<PromqlFlow()>& body);

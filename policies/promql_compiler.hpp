@@ -12,6 +12,14 @@
 
 namespace windtunnel {
 
+/// One of the expressions that together make a metric, and labels that all its elements have: where a matcher refuses
+/// these, the expression is left out.
+struct PromqlMetricPart {
+    LabelSet labels;
+    std::string expression;
+    std::string refused;  ///< why it cannot be used; "" = it can
+};
+
 struct PromqlOptions {
     PromqlSemantics semantics = PromqlSemantics::prometheus_2;
     std::int64_t lookback_ms = 300'000;              ///< Prometheus' query.lookback-delta
@@ -22,6 +30,10 @@ struct PromqlOptions {
     /// Further metrics, as recording rules make them: name -> expression. A use of the name is replaced by
     /// the expression, evaluated when the query is; a range of it is a subquery with the default step.
     std::map<std::string, std::string> metrics;
+    /// The same of metrics in parts (ALERTS).
+    std::map<std::string, std::vector<PromqlMetricPart>> parts;
+
+    [[nodiscard]] bool is_recorded(const std::string& name) const { return metrics.contains(name) || parts.contains(name); }
 };
 
 /// A compiled query on the host. What a trial needs of it is in `view()`, whose arrays it owns.

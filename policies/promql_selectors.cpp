@@ -88,6 +88,7 @@ void PromqlCodeGenerator::warn_of_empty_selection(const PromqlNode& node,
         std::vector<std::string> names;
         for (const MetricFamily& family : catalog.families) names.push_back(family.name);
         for (const auto& [name, text] : m_compiler.options().metrics) names.push_back(name);
+        for (const auto& [name, parts] : m_compiler.options().parts) names.push_back(name);
         const std::string nearest = nearest_name(node.name, names);
         warning(node.column, "found the metric '" + node.name +
                                  "', which nothing here exposes, so it is always empty" +
@@ -140,7 +141,7 @@ std::int32_t PromqlCodeGenerator::require_stream(const PromqlNode& node, const S
 }
 
 PromqlFlow PromqlCodeGenerator::selector(const PromqlNode& node) {
-    if (m_compiler.options().metrics.count(node.name) > 0) return recorded_metric(node);
+    if (m_compiler.options().is_recorded(node.name)) return recorded_metric(node);
     const std::vector<SelectedStream> selected = resolve(node);
     if (selected.empty()) {
         emit(PromqlOp::empty);
@@ -170,6 +171,23 @@ PromqlFlow PromqlCodeGenerator::selector(const PromqlNode& node) {
     return push(std::move(flow));
 }
 
+/// The expression behind a name; of a metric in parts those that the matchers may select, "" = none.
+std::string PromqlCodeGenerator::recorded_text(const PromqlNode& node) {
+    const PromqlOptions& options = m_compiler.options();
+    const auto whole = options.metrics.find(node.name);
+    if (whole != options.metrics.end()) return whole->second;
+    std::string text;
+    for (const PromqlMetricPart& part : options.parts.at(node.name)) {
+        const bool left_out = std::any_of(node.matchers.begin(), node.matchers.end(), [&](const PromqlMatcher& m) {
+            return part.labels.contains(m.label) && judge(m, part.labels, nullptr) != LabelVerdict::accepted;
+        });
+        if (left_out) continue;
+        if (!part.refused.empty()) problem(node.column, "found " + part.refused);
+        text += (text.empty() ? "" : " or ") + part.expression;
+    }
+    return text;
+}
+
 /// The expression behind a name of `metrics`, in place of the name.
 PromqlFlow PromqlCodeGenerator::recorded_metric(const PromqlNode& node) {
     if (contains(m_metrics_open, node.name)) {
@@ -183,7 +201,13 @@ PromqlFlow PromqlCodeGenerator::recorded_metric(const PromqlNode& node) {
         problem(node.column, "found @ behind the recorded metric '" + node.name + "', allowed: behind a series that is scraped");
         return push({});
     }
-    auto tree = parse_promql(m_compiler.options().metrics.at(node.name), m_where, m_path);
+    const std::string text = recorded_text(node);
+    if (text.empty()) {
+        warning(node.column, "found matchers on '" + node.name + "' that no series passes, so the selector is always empty");
+        emit(PromqlOp::empty);
+        return push({});
+    }
+    auto tree = parse_promql(text, m_where, m_path);
     m_metrics_open.push_back(node.name);
     if (!tree) {
         Problems problems = tree.take_problems();
@@ -240,7 +264,7 @@ PromqlFlow PromqlCodeGenerator::range(const PromqlNode& node, const std::string&
     if (node.kind == PromqlNodeKind::subquery)
         return subquery(node, function, node.step_ms,
                         [&] { return vector(*node.children[0], "a subquery"); });
-    if (m_compiler.options().metrics.count(node.name) > 0) {
+    if (m_compiler.options().is_recorded(node.name)) {
         PromqlNode instant;
         instant.kind = PromqlNodeKind::selector;
         instant.column = node.column;

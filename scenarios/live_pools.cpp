@@ -73,6 +73,13 @@ bool same_kind(const NodeObject& a, const NodeObject& b) {
            a.allocatable.cpu_milli == b.allocatable.cpu_milli && a.taints.size() == b.taints.size();
 }
 
+constexpr const char* scale_down_disabled = "cluster-autoscaler.kubernetes.io/scale-down-disabled";
+
+bool is_annotated(const NodeObject& node, const std::string& key) {
+    const auto found = node.meta.annotations.find(key);
+    return found != node.meta.annotations.end() && found->second == "true";
+}
+
 class LiveNodes {
 public:
     LiveNodes(Scenario& scenario, Findings& findings) : m_scenario(scenario), m_findings(findings) {}
@@ -87,7 +94,7 @@ public:
             const NodeObject& first = *nodes.front();
             const auto same = std::stable_partition(nodes.begin(), nodes.end(), [&](const NodeObject* n) { return same_kind(*n, first); });
             const auto count = static_cast<std::int32_t>(same - nodes.begin());
-            take(first, count);
+            take(first, count, static_cast<std::int32_t>(std::count_if(nodes.begin(), same, [](const NodeObject* n) { return is_annotated(*n, scale_down_disabled); })));
             nodes.erase(nodes.begin(), same);
         }
     }
@@ -100,6 +107,8 @@ private:
         if (node.unschedulable) return warn(node, "is cordoned and is left out: its pods and its cost are not counted"), false;
         const std::string karpenter = node.label("karpenter.sh/nodepool");
         const auto& pools = m_scenario.manifests.node_pools;
+        if (!karpenter.empty() && is_annotated(node, "karpenter.sh/do-not-disrupt"))
+            warn(node, "is annotated karpenter.sh/do-not-disrupt, which is not simulated of single nodes: it may be consolidated");
         if (!karpenter.empty() && std::any_of(pools.begin(), pools.end(), [&](const KarpenterNodePool& p) { return p.meta.name == karpenter; }))
             return m_findings.notes.push_back({node.meta.where, "", node.meta.title() + " is of NodePool/" + karpenter + ", which has the nodes that the pods at t = 0 need"}), false;
         return true;
@@ -112,7 +121,8 @@ private:
         if (cluster.region.empty() && cloud_of(node) == cluster.cloud) cluster.region = region_of(node);
     }
 
-    void take(const NodeObject& node, std::int32_t count) {
+    /// `kept` of them are not to be taken by the cluster-autoscaler.
+    void take(const NodeObject& node, std::int32_t count, std::int32_t kept) {
         const std::string group = group_of(node);
         for (std::size_t p = 0; p < m_named; ++p) {
             PoolSpec& pool = m_scenario.cluster.pools[p];
@@ -122,6 +132,7 @@ private:
             if (!m_filled.contains(pool.name)) pool.initial_nodes = 0;  // what runs stands over what was desired
             m_filled.insert(pool.name);
             pool.initial_nodes += count;
+            pool.protected_nodes += kept;
             if (pool.initial_nodes > pool.max_nodes) {
                 m_findings.warnings.push_back({pool.where, pool.path, "has " + std::to_string(pool.initial_nodes) + " nodes in the dump, above its maximum of " + std::to_string(pool.max_nodes) + ", which is raised to that"});
                 pool.max_nodes = pool.initial_nodes;

@@ -137,6 +137,7 @@ struct PoolSpec {
     std::int32_t min_nodes = 0;
     std::int32_t max_nodes = 0;
     std::int32_t initial_nodes = 0;              ///< at t = 0 at least this many
+    std::int32_t protected_nodes = 0;            ///< of these, those that a dump shows annotated scale-down-disabled
     std::optional<std::int64_t> price_nano_usd_per_hour;  ///< of one node, in place of the price list's
     std::optional<Tick> provisioning;            ///< median from request to Ready node
     double provisioning_sigma = 0;               ///< of the logarithm; 0 = always the median

@@ -57,6 +57,7 @@ struct Blueprint {
     BlobSpan<SourcePlan> sources;
     BlobSpan<PrefetchPlan> prefetches;
     std::uint32_t artefacts = 0;       ///< things that nodes and shared volumes keep
+    std::uint32_t images = 0;          ///< of known sizes
     std::uint32_t most_stages = 0;     ///< of any template
     std::uint32_t most_transfers = 0;  ///< StagePlan::transfers of all stages of any template
     std::uint32_t start_padding = 0;

@@ -180,6 +180,7 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
         b->karpenter = parts.karpenter;
         b->epoch_ms = parts.epoch_ms;
         b->artefacts = starts.artefacts;
+        b->images = parts.images;
         b->most_stages = starts.most_stages;
         b->most_transfers = starts.most_transfers;
     }
@@ -453,6 +454,7 @@ BlueprintBlock build(const BlueprintParts& parts, std::uint32_t growth) {
             WT_EXPECTS(stage.after == StagePlan::all_before || stage.after >> i == 0);
             WT_EXPECTS(stage.bytes >= 0 && (stage.source == no_link || stage.source < parts.sources.size()));
             WT_EXPECTS(stage.artefact < static_cast<std::int32_t>(parts.artefacts));
+            WT_EXPECTS(stage.image < static_cast<std::int32_t>(parts.images) && (stage.image < 0 || stage.kept == Kept::node));
             if (stage.layer_count == 0) continue;
             WT_EXPECTS(stage.once_per_node && stage.fixed.count > 0 && stage.downloads >= 1 && stage.downloads <= most_downloads);
             WT_EXPECTS(stage.layer_count <= most_layers && stage.first_layer + stage.layer_count <= parts.layers.size());

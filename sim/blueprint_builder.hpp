@@ -68,6 +68,7 @@ struct BlueprintParts {
     std::vector<SourcePlan> sources;
     std::vector<PrefetchPlan> prefetches;
     std::uint32_t artefacts = 0;  ///< that stages name; those without a name get one of their own
+    std::uint32_t images = 0;     ///< of known sizes, that stages name
     std::vector<QuantileTable> tables;
     std::vector<PoolPlan> pools;
     std::vector<ShapePlan> shapes;

@@ -77,7 +77,7 @@ private:
     [[nodiscard]] WT_HD_COLD bool is_eligible(const State& s, std::uint32_t n, Tick now) const {
         const Blueprint& b = s.blueprint();
         const ClusterNode& node = s.node(n);
-        if (node.state != NodeState::ready ||
+        if ((node.state != NodeState::ready && node.state != NodeState::cordoned) ||
             b.pools[node.pool].provisioner != Provisioner::cluster_autoscaler)
             return false;
         const ShapePlan& shape = s.shape_of(node);
@@ -90,6 +90,7 @@ private:
         CaNodeView view;
         view.allocatable = shape.allocatable;
         view.gpu = shape.allocatable[resource_gpus] > 0 || shape.gpu_labelled ? resource_gpus : -1;
+        view.scale_down_disabled = node.protected_node != 0;
         view.pods = pods;
         view.pod_count = 2;
         return scale_down_eligibility(view, b.cluster_autoscaler.down, now) == CaUnremovable::no_reason;

@@ -16,6 +16,7 @@ public:
     struct Pending {
         std::int32_t count = 0;
         std::uint32_t pod = no_index;
+        std::int32_t placed = 0;  ///< others that find room on coming nodes
     };
 
     WT_HD CaNodeTrial(State& state, Mind& mind, const NodeRoom<Layout>& room, const Pending* pending,

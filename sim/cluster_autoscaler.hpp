@@ -56,6 +56,7 @@ public:
         m_unschedulable_at = never;
         bool productive = false;
         give_up_overdue(fleet.state(), now);
+        if (!is_cluster_healthy(fleet.state())) return now + plan.loop.scan_interval;
         const NodeRoom<Layout>& room = fleet.scheduler().room(fleet.state());
         const Helpable helpable = gather(fleet, now);
         const bool too_young = helpable.pods > 0 && !pods_old_enough(plan.loop, helpable.oldest, now);
@@ -139,6 +140,14 @@ private:
         }
     }
 
+    /// With too many nodes unready, of whatever pools, it does nothing at all.
+    [[nodiscard]] WT_HD_COLD static bool is_cluster_healthy(const State& s) {
+        const IndexSet<Layout>& lost = s.nodes_in(NodeState::lost);
+        std::int32_t unready = 0;
+        for (std::uint32_t n = lost.first(); n != no_index; n = lost.next(n + 1))
+            unready += s.node(n).loss != LossStage::unnoticed ? 1 : 0;
+        return is_healthy(s.blueprint().cluster_autoscaler.loop, unready, static_cast<std::int32_t>(s.registered_nodes()));
+    }
     [[nodiscard]] WT_HD static bool is_mine(const Blueprint& b, std::uint32_t pool) {
         return b.pools[pool].provisioner == Provisioner::cluster_autoscaler;
     }
@@ -159,7 +168,6 @@ private:
             ++m_pending[pod.revision].count;
             m_pending[pod.revision].pod = p;
             ++found.pods;
-            found.oldest = min(found.oldest, pod.created);
         }
         const IndexSet<Layout>& coming = s.nodes_in(NodeState::provisioning);
         for (std::uint32_t n = coming.first(); n != no_index && found.pods > 0; n = coming.next(n + 1))
@@ -169,7 +177,25 @@ private:
                 if (m_pending[t].count == 0 || !b.templates[t].shapes.has(s.node(n).shape)) continue;
                 found.pods -= put_on(fleet, t, n);
             }
+        found.oldest = oldest_left(fleet, now);
         return found;
+    }
+    /// When the oldest of the pods was made that find no room on coming nodes. Like pods take it in the queue's order.
+    [[nodiscard]] WT_HD_COLD Tick oldest_left(Fleet<Layout, Owner>& fleet, Tick now) {
+        State& s = fleet.state();
+        Tick oldest = never;
+        for (std::uint32_t p = fleet.scheduler().first_pending(); p != no_index; p = s.pod(p).next) {
+            const Pod& pod = s.pod(p);
+            if (pod.nominated != no_index ||
+                !is_helpable(s.blueprint().cluster_autoscaler.loop, s.template_of(pod).priority, pod.created, now))
+                continue;
+            Pending& pending = m_pending[pod.revision];
+            if (pending.placed > 0)
+                --pending.placed;
+            else
+                oldest = min(oldest, pod.created);
+        }
+        return oldest;
     }
     /// Puts as many pending pods of a template on a node, in mind, as it takes; their number.
     WT_HD_COLD std::int32_t put_on(Fleet<Layout, Owner>& fleet, std::uint32_t t, std::uint32_t n) {
@@ -185,6 +211,7 @@ private:
             m_mind.put(s, pending.pod, n);
         }
         pending.count -= placed;
+        pending.placed += placed;
         return placed;
     }
 
@@ -251,7 +278,7 @@ private:
         CaBackoff& backoff = m_backoff[group.first];
         if (is_stale(plan.backoff, backoff, now)) backoff = CaBackoff{};
         const CaSkipped skipped =
-            skip_group(target, most, backoff, is_healthy(unready_of(s, group), target), now);
+            skip_group(target, most, backoff, is_healthy(plan.loop, unready_of(s, group), target), now);
         if (skipped != CaSkipped::not_skipped) return skipped;
         const std::int32_t groups = groups_for(b, group.first);
         if (groups == 0) return CaSkipped::no_pod_fits;

@@ -92,6 +92,7 @@ struct ClusterNode {
     std::uint8_t is_replacement = 0;       ///< another waits for it to be Ready, and goes then
     std::uint8_t unbilled = 0;             ///< the machine is gone, its object still there
     std::uint8_t reserved = 0;             ///< it is one of its shape's reservation
+    std::uint8_t protected_node = 0;       ///< annotated: neither Karpenter nor cluster-autoscaler takes it of its own accord
     std::uint16_t pool = 0;
     std::uint16_t shape = 0;               ///< index into Blueprint::shapes
     std::uint32_t pods = 0;

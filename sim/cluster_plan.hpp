@@ -157,6 +157,7 @@ struct PoolPlan {
     /// Where it buys both ways: so many nodes on demand first, then this share of the others.
     std::uint32_t on_demand_base = 0;
     std::uint32_t on_demand_percent = 100;
+    std::uint32_t protected_nodes = 0;  ///< so many of its first nodes are not taken (ClusterNode::protected_node)
 
     /// How many of so many nodes of a pool that buys both ways are on demand by this: a share is rounded up (EC2 Auto
     /// Scaling, instances distribution; docs, 2025). Karpenter has no base: it prefers spot for all.
@@ -184,7 +185,7 @@ struct ClusterAutoscalerPlan {
     std::uint8_t balance_similar = 0;  ///< --balance-similar-node-groups
     std::uint8_t padding[3] = {};
     std::int32_t max_nodes_total = 0;  ///< --max-nodes-total; 0 = no bound
-    Tick unremovable_recheck = seconds(300);
+    Tick unremovable_recheck = seconds(300);  ///< --unremovable-node-recheck-timeout
     Tick max_graceful_termination = seconds(600);  ///< --max-graceful-termination-sec
     Tick max_pod_eviction = seconds(120);          ///< --max-pod-eviction-time
 };
@@ -210,7 +211,8 @@ struct KarpenterPoolPlan {
     Tick expire_after = seconds(720 * 3600);
     Tick termination_grace = never;
     std::uint8_t only_when_empty = 0;  ///< consolidationPolicy WhenEmpty
-    std::uint8_t padding[3] = {};
+    std::uint8_t do_not_disrupt = 0;   ///< karpenter.sh/do-not-disrupt on its nodes, by its template
+    std::uint8_t padding[2] = {};
     std::uint32_t first_budget = 0;  ///< in Blueprint::karpenter_budgets
     std::uint32_t budget_count = 0;
 };
@@ -274,6 +276,8 @@ struct TemplatePlan {
     std::uint8_t degradation = 0;       ///< 1 + index into Blueprint::degradations: so are all its processes
     std::uint8_t blocks_removal = 0;    ///< cluster-autoscaler removes no node with such a pod (10.7.4)
     std::int32_t priority = 0;
+    std::int32_t deletion_cost = 0;     ///< controller.kubernetes.io/pod-deletion-cost
+    std::int32_t containers = 1;        ///< init containers included
     std::uint32_t first_spread = 0;     ///< its rules are Blueprint::spread_rules [first, first + count)
     std::uint32_t spread_count = 0;
     std::uint32_t first_affinity = 0;   ///< Blueprint::affinity_rules

@@ -7,56 +7,15 @@
 #include "sim/blueprint.hpp"
 #include "sim/calendar.hpp"
 #include "sim/cluster_objects.hpp"
+#include "sim/control_slots.hpp"
 #include "sim/node_bill.hpp"
+#include "sim/node_images.hpp"
 #include "sim/occurrence.hpp"
 #include "sim/reservation_seats.hpp"
 #include "sim/spot_seats.hpp"
 #include "sim/tally.hpp"
 
 namespace windtunnel {
-
-/// Order of what happens at one tick in the control plane, first to last; requests and engine steps of the
-/// same tick come before all of it (sim/trial.hpp).
-///   nodes become ready or leave -> pods go on -> workloads' controllers -> quotas are counted anew -> CronJobs ->
-///   transfers are through -> spot nodes are taken -> spot markets change -> node groups replace what was taken ->
-///   scheduled scalings -> events -> metrics are scraped -> KEDA polls -> HPAs sync -> nodes are scaled ->
-///   Karpenter plans, then disrupts -> the span ends
-struct ControlSlots {
-    std::uint32_t nodes = 0, pods = 0, workloads = 0, quota = 0, crons = 0, transfers = 0, spot_nodes = 0, spot_markets = 0,
-                  spot_pools = 0, schedule = 0, events = 0, scrape = 0, metrics_server = 0, rules = 0, keda = 0, hpa = 0,
-                  node_scaling = 0, karpenter_batch = 0, karpenter_disruption = 0, span_end = 0, kv = 0;
-    std::uint32_t first_timer = 0;  ///< slots below it are the fleet's: nodes, pods, workloads, quotas, CronJobs, transfers, spot
-    std::uint32_t count = 0;
-
-    WT_HD static ControlSlots of(const Blueprint& b, std::uint32_t autoscalers) {
-        ControlSlots s;
-        s.pods = b.node_slots;
-        s.workloads = s.pods + b.pod_slots;
-        s.quota = s.workloads + static_cast<std::uint32_t>(b.workloads.size());
-        s.crons = s.quota + 1;
-        const auto markets = static_cast<std::uint32_t>(b.spot_markets.size());
-        s.transfers = s.crons + static_cast<std::uint32_t>(b.crons.size());
-        s.spot_nodes = s.transfers + 1;
-        s.spot_markets = s.spot_nodes + (markets > 0 ? b.node_slots : 0);
-        s.spot_pools = s.spot_markets + markets;
-        s.first_timer = s.schedule = s.spot_pools + (markets > 0 ? static_cast<std::uint32_t>(b.pools.size()) : 0);
-        s.events = s.schedule + 1;
-        s.scrape = s.events + 1;
-        s.metrics_server = s.scrape + 1;
-        s.rules = s.metrics_server + 1;
-        s.keda = s.rules + static_cast<std::uint32_t>(b.alert_groups.size());
-        s.hpa = s.keda + autoscalers;
-        s.node_scaling = s.hpa + autoscalers;
-        s.karpenter_batch = s.node_scaling + 1;
-        s.karpenter_disruption = s.karpenter_batch + 1;
-        s.span_end = s.karpenter_disruption + 1;
-        s.kv = s.span_end + 1;
-        s.count = s.kv;
-        for (const WorkloadPlan& plan : b.workloads)
-            if (plan.prefill.workload >= 0) s.count = s.kv + 1;
-        return s;
-    }
-};
 
 /// What the parts of the fleet share: pods, nodes, workloads, and the changes that keep their lists and
 /// counters consistent. It decides nothing.
@@ -79,6 +38,7 @@ public:
         m_reservations.take_memory(arena, b);
         m_topology.cells = arena.template take<TopologyCell>(b.topology_cells);
         m_spot.take_memory(arena, b);
+        m_images.take_memory(arena, b);
     }
 
     WT_HD_COLD void start(const Blueprint& b, TrialKey key, Owner& owner, Calendar<Layout>& calendar,
@@ -97,6 +57,7 @@ public:
         m_launches = 0;
         m_sold_out = m_withheld = ShapeSet{};
         m_spot.start(b, key.seed, key.trial);
+        m_images.start(b);
         for (std::uint32_t i = 0; i < b.shapes.size(); ++i) m_shape_nodes[i] = 0;
         m_reservations.start(b, m_sold_out);
         m_topology.plans = b.counters.data();
@@ -365,6 +326,12 @@ public:
     [[nodiscard]] WT_HD bool has_free_node(std::uint32_t pool) const {
         return m_free_nodes[pool] != no_index;
     }
+    /// Nodes that there are for the scheduler, Ready or not: all but those that are still coming.
+    [[nodiscard]] WT_HD std::uint32_t registered_nodes() const {
+        std::uint32_t sum = 0;
+        for (int state = static_cast<int>(NodeState::ready); state < node_states; ++state) sum += m_nodes_in[state].size();
+        return sum;
+    }
     /// Nodes of a shape, coming ones included; of all shapes in [first, first + count).
     [[nodiscard]] WT_HD std::uint32_t nodes_of(std::uint32_t first, std::uint32_t count = 1) const {
         std::uint32_t sum = 0;
@@ -399,6 +366,8 @@ public:
     }
     [[nodiscard]] WT_HD const SpotSeats<Layout>& spot() const { return m_spot; }
     [[nodiscard]] WT_HD SpotSeats<Layout>& spot() { return m_spot; }
+    [[nodiscard]] WT_HD NodeImages<Layout>& images() { return m_images; }
+    [[nodiscard]] WT_HD const NodeImages<Layout>& images() const { return m_images; }
     /// The market's capacity, or the number of its nodes, has changed.
     WT_HD_COLD void note_market(std::uint32_t m) {
         if (m_spot.plan(m).has_capacity_process()) find_sold_out();
@@ -456,6 +425,7 @@ public:
             note_market(static_cast<std::uint32_t>(plan.market));
         }
         if (node.in_topology) count_node_domains(n, false);
+        m_images.node_gone(n);
         node.next = m_free_nodes[node.pool];
         m_free_nodes[node.pool] = n;
         set_node_state(n, NodeState::none, now);
@@ -594,6 +564,7 @@ private:
     ReservationSeats<Layout> m_reservations;
     ShapeSet m_sold_out, m_withheld;
     SpotSeats<Layout> m_spot;
+    NodeImages<Layout> m_images;
     std::uint32_t m_launches = 0;  ///< numbers the draws of spot depth
 };
 

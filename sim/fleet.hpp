@@ -88,7 +88,7 @@ public:
             for (std::uint32_t i = 0; i < b.pools[p].initial; ++i) {
                 const std::uint32_t shape = m_node_pools.next_shape(m_state, p);
                 if (shape != no_index)
-                    m_node_pools.place(*this, shape, fault);
+                    protect(m_node_pools.place(*this, shape, fault));
                 else
                     m_spot.refill(m_state, p, Tick{});
             }
@@ -274,6 +274,12 @@ private:
                 if (!warm_up(plan.first_pod + i * group + k, fault)) return;
             if (plan.controller == WorkloadController::ordinals) m_controllers.sync(*this, w, Tick{}, fault);
         }
+    }
+    /// The first nodes of a pool are those that a dump shows annotated.
+    WT_HD void protect(std::uint32_t n) {
+        ClusterNode& node = m_state.node(n);
+        const PoolPlan& pool = m_state.blueprint().pools[node.pool];
+        node.protected_node = m_state.nodes_of(pool.first_shape, pool.shape_count) <= pool.protected_nodes ? 1 : 0;
     }
     /// A pod that exists is Ready at once. False when there is no room for it.
     WT_HD_COLD bool warm_up(std::uint32_t p, Fault& fault) {

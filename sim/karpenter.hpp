@@ -4,6 +4,7 @@
 #include "policies/karpenter_rounds.hpp"
 #include "sim/cluster_state.hpp"
 #include "sim/eviction.hpp"
+#include "sim/karpenter_offers.hpp"
 #include "sim/karpenter_pods.hpp"
 
 namespace windtunnel {
@@ -24,8 +25,7 @@ public:
         const bool used = b.karpenter_pools.size() > 0;
         const std::size_t nodes = used ? b.node_slots : 0, pods = used ? b.pod_slots : 0,
                           pools = b.karpenter_pools.size();
-        m_offerings = arena.template take_plain<KarpenterOffering>(used ? b.shapes.size() : 0);
-        m_unavailable = arena.template take_plain<Tick>(used ? b.shapes.size() : 0);
+        m_offers.take_memory(arena, b, used);
         m_known.take_memory(arena, b, used);
         m_topology = arena.template take_plain<KarpenterTopology>(used ? 2 : 0);
         m_roomy.take_memory(arena, nodes);
@@ -52,25 +52,14 @@ public:
         m_command = {};
         m_stage = Stage::looking;
         m_nothing_at = never;
-        m_prices_until = Tick{};
         m_calm_until = Tick{INT64_MIN};
         if (b.karpenter_pools.size() == 0) return;
         m_roomy.clear();
         for (std::uint32_t n = 0; n < b.node_slots; ++n) m_waits[n] = Wait{};
+        m_offers.start(b);
         m_mine = ShapeSet{};
-        for (std::uint32_t i = 0; i < b.shapes.size(); ++i) {
-            const ShapePlan& shape = b.shapes[i];
-            m_offerings[i] = {shape.capacity,
-                              shape.planned_room(),
-                              shape.nano_usd_per_hour + shape.overlay_nano_usd_per_hour,
-                              shape.kind,
-                              static_cast<std::int32_t>(shape.zone),
-                              shape.type,
-                              shape.family};
-            m_unavailable[i] = Tick{INT64_MIN / 2};
-            if (b.pools[shape.pool].provisioner == Provisioner::karpenter)
-                m_mine.add(static_cast<std::int32_t>(i));
-        }
+        for (std::uint32_t i = 0; i < b.shapes.size(); ++i)
+            if (b.pools[b.shapes[i].pool].provisioner == Provisioner::karpenter) m_mine.add(static_cast<std::int32_t>(i));
         m_known.start(b);
         s.wake_disruption(b.karpenter.poll);
     }
@@ -121,7 +110,7 @@ public:
         if (batch.pod_count == 0) return;
         const ProvisioningPlan plan = plan_batch(batch);
         for (std::int32_t c = 0; c < plan.claim_count && !fault.broken(); ++c) {
-            const LaunchAnswer answer = answer_of(s, m_claims[c].offerings);
+            const LaunchAnswer answer = m_offers.answer_of(s, m_claims[c].offerings);
             if (answer.offering >= 0 &&
                 s.has_free_node(s.blueprint().shapes[static_cast<std::uint32_t>(answer.offering)].pool))
                 fleet.node_pools().place(fleet, static_cast<std::uint32_t>(answer.offering), fault);
@@ -140,13 +129,14 @@ public:
         settle(fleet, now, fault);
         switch (m_stage) {
             case Stage::looking:
-                look(fleet, now);
-                if (m_stage == Stage::validating)
-                    s.wake_disruption(now + s.blueprint().karpenter.validation_delay);
+                look(fleet, DisruptionMethod::none, now);
                 break;
             case Stage::validating:
                 m_stage = Stage::looking;
-                if (still_valid(fleet, now)) carry_out(fleet, now, fault);
+                if (still_valid(fleet, now))
+                    carry_out(fleet, now, fault);
+                else
+                    look(fleet, m_command.method, now);
                 break;
         }
     }
@@ -167,29 +157,31 @@ private:
     /// The pods that wait for nodes of its pools and those of nodes that are being deleted, beside the cluster.
     WT_HD_COLD ProvisioningBatch gather_batch(Fleet<Layout, Owner>& fleet, Tick now) {
         State& s = fleet.state();
-        look_at_prices(s, now);
+        (void)m_offers.look_at_prices(s, now);
         const Blueprint& b = s.blueprint();
         ProvisioningBatch batch;
-        for (std::uint32_t p = fleet.scheduler().first_pending(); p != no_index; p = s.pod(p).next) {
-            const Pod& pod = s.pod(p);
-            if (is_for_me(s.template_of(pod))) gather_pod(s, p, batch.pod_count++);
-        }
+        gather_pending(fleet, batch);
         gather_deleted(s, batch);
         if (batch.pod_count == 0) return batch;
         gather_pools(s, now);
-        batch.offerings = m_offerings;
+        batch.offerings = m_offers.all();
         batch.offering_count = static_cast<std::int32_t>(b.shapes.size());
         batch.pools = m_pools;
         batch.pool_count = static_cast<std::int32_t>(b.karpenter_pools.size());
         batch.groups = m_known.groups();
         batch.pods = m_pods;
         batch.nodes = m_nodes;
-        batch.node_count = gather_nodes(s);
+        batch.node_count = gather_open_nodes(s);
         batch.claims = m_claims;
         batch.claim_capacity = static_cast<std::int32_t>(b.node_slots);
         batch.topology = &m_topology[0];
         m_known.count_zones(s, m_topology[0]);
         return batch;
+    }
+    WT_HD_COLD void gather_pending(Fleet<Layout, Owner>& fleet, ProvisioningBatch& batch) {
+        State& s = fleet.state();
+        for (std::uint32_t p = fleet.scheduler().first_pending(); p != no_index; p = s.pod(p).next)
+            if (is_for_me(s.template_of(s.pod(p)))) gather_pod(s, p, batch.pod_count++);
     }
     WT_HD void gather_pod(State& s, std::uint32_t p, std::int32_t at) {
         KarpenterPod& to = m_pods[at] = KarpenterPod{};
@@ -197,7 +189,8 @@ private:
         to.created = s.pod(p).created.count;
         to.uid = s.pod_draw(StreamPurpose::scheduling_tie, p, 0);
     }
-    /// Adds the pods of nodes that Karpenter deletes or has tainted for a command; terminating ones are replaced already.
+    /// Adds the pods of nodes that Karpenter deletes or has tainted for a command; terminating ones are replaced already,
+    /// but for those that come back under their name.
     WT_HD_COLD void gather_deleted(State& s, ProvisioningBatch& batch) {
         for (const NodeState state : {NodeState::draining, NodeState::cordoned}) {
             const IndexSet<Layout>& nodes = s.nodes_in(state);
@@ -206,7 +199,7 @@ private:
                                                                      s.blueprint().pools[s.node(n).pool].karpenter >= 0
                                                                : is_waiting(s, n);
                 for (std::uint32_t p = mine ? s.node(n).first_pod : no_index; p != no_index; p = s.pod(p).next_on_node)
-                    if (s.pod(p).active() && is_for_me(s.template_of(s.pod(p)))) gather_pod(s, p, batch.pod_count++);
+                    if (is_reschedulable(s, p) && is_for_me(s.template_of(s.pod(p)))) gather_pod(s, p, batch.pod_count++);
             }
         }
     }
@@ -238,7 +231,7 @@ private:
             pool.min_types = plan.min_types;
             pool.min_families = plan.min_families;
             for (std::uint32_t i = 0; i < slots.shape_count; ++i)
-                if (m_unavailable[slots.first_shape + i] <= now)
+                if (m_offers.may_be_had(slots.first_shape + i, now))
                     pool.offerings.add(static_cast<std::int32_t>(slots.first_shape + i));
             if (pool.limited == 0) continue;
             for (std::uint32_t i = slots.first_shape; i < slots.first_shape + slots.shape_count; ++i)
@@ -247,20 +240,22 @@ private:
         }
     }
 
-    /// Nodes that pods may go to, initialised ones first.
-    WT_HD_COLD std::int32_t gather_nodes(State& s) {
-        std::int32_t count = 0;
-        for (const NodeState state : {NodeState::ready, NodeState::provisioning}) {
-            const IndexSet<Layout>& nodes = s.nodes_in(state);
-            for (std::uint32_t n = nodes.first(); n != no_index; n = nodes.next(n + 1)) {
-                const ClusterNode& node = s.node(n);
-                m_ids[count] = n;
-                KarpenterNode& to = m_nodes[count++];
-                to = KarpenterNode{};
-                to.free = node.free;
-                to.offering = node.shape;
-                m_known.count_on(s, node, to);
-            }
+    /// Nodes that pods may go to, initialised ones first; their number.
+    WT_HD_COLD std::int32_t gather_open_nodes(State& s) {
+        return gather_nodes(s, NodeState::provisioning, gather_nodes(s, NodeState::ready, 0));
+    }
+    /// Adds the nodes in a state behind the first `count`, but for those that wait for their replacement; gives how many
+    /// there are then.
+    WT_HD_COLD std::int32_t gather_nodes(State& s, NodeState state, std::int32_t count) {
+        const IndexSet<Layout>& nodes = s.nodes_in(state);
+        for (std::uint32_t n = nodes.first(); n != no_index; n = nodes.next(n + 1)) {
+            if (state == NodeState::cordoned && is_waiting(s, n)) continue;
+            m_ids[count] = n;
+            KarpenterNode& to = m_nodes[count++];
+            to = KarpenterNode{};
+            to.free = s.node(n).free;
+            to.offering = s.node(n).shape;
+            m_known.count_on(s, s.node(n), to);
         }
         return count;
     }
@@ -270,43 +265,13 @@ private:
     WT_HD_COLD std::uint32_t launch(Fleet<Layout, Owner>& fleet, const OfferingSet& set, Tick now,
                                     Fault& fault) {
         State& s = fleet.state();
-        const LaunchAnswer answer = answer_of(s, set);
-        for (std::int32_t i = answer.failed.next(0); i >= 0; i = answer.failed.next(i + 1))
-            m_unavailable[i] = now + karpenter_unavailable;
+        const LaunchAnswer answer = m_offers.answer_of(s, set);
+        m_offers.note_failed(answer, now);
         if (answer.offering < 0) return no_index;
         // A replacement stands beside what it replaces for a while: the pool needs a slot for both.
         if (!s.has_free_node(s.blueprint().shapes[static_cast<std::uint32_t>(answer.offering)].pool))
             return no_index;
         return fleet.node_pools().launch(s, static_cast<std::uint32_t>(answer.offering), now, fault);
-    }
-    /// What the cloud gives for a launch request.
-    WT_HD_COLD LaunchAnswer answer_of(State& s, const OfferingSet& set) const {
-        OfferingSet deep;
-        s.next_launch();
-        for (std::int32_t i = set.next(0); i >= 0; i = set.next(i + 1))
-            if (m_offerings[i].kind == OfferingKind::spot && s.is_deep(static_cast<std::uint32_t>(i)))
-                deep.add(i);
-        return launch_claim(m_offerings, set, s.sold_out(), deep);
-    }
-
-    /// The prices that it plans with: those in force when it last asked. A reservation that has nodes left comes first
-    /// (9.4.1) and costs nothing more.
-    WT_HD_COLD void look_at_prices(State& s, Tick now) {
-        const Blueprint& b = s.blueprint();
-        const bool anew = now >= m_prices_until;
-        if (anew) m_prices_until = now + karpenter_price_refresh;
-        for (std::uint32_t i = 0; i < b.shapes.size(); ++i) {
-            const ShapePlan& shape = b.shapes[i];
-            const std::int64_t overlay = shape.overlay_nano_usd_per_hour;  // as a sum, also where prices are recorded
-            if (anew && shape.market >= 0 && m_offerings[i].price_nano_usd_per_hour != s.spot().price(shape) + overlay) {
-                m_offerings[i].price_nano_usd_per_hour = s.spot().price(shape) + overlay;
-                m_nothing_at = never;  // what was too dear may not be so now
-            }
-            if (shape.reserved == 0) continue;
-            const bool left = s.has_reservation_left(i);
-            m_offerings[i].kind = left ? OfferingKind::reserved : shape.kind;
-            m_offerings[i].price_nano_usd_per_hour = left ? 0 : shape.nano_usd_per_hour + overlay;
-        }
     }
 
     // ---- disruption ------------------------------------------------------------------------------------
@@ -315,7 +280,7 @@ private:
     WT_HD_COLD ConsolidationScene build_scene(Fleet<Layout, Owner>& fleet, Tick now) {
         State& s = fleet.state();
         const Blueprint& b = s.blueprint();
-        look_at_prices(s, now);
+        if (m_offers.look_at_prices(s, now)) m_nothing_at = never;  // what was too dear may not be so now
         gather_pools(s, now);
         m_known.note_changes(s);
         m_known.note_budgets(s);
@@ -329,15 +294,17 @@ private:
         ConsolidationScene scene;
         scene.topology = &m_topology[0];
         scene.scratch_topology = &m_topology[1];
-        scene.offerings = m_offerings;
+        scene.offerings = m_offers.all();
         scene.offering_count = static_cast<std::int32_t>(b.shapes.size());
         scene.pools = m_pools;
         scene.pool_count = static_cast<std::int32_t>(b.karpenter_pools.size());
         scene.groups = m_known.groups();
-        scene.group_count = 2 * static_cast<std::int32_t>(b.templates.size());
+        scene.group_count = m_known.group_count();
         scene.nodes = m_nodes;
         scene.views = m_views;
-        scene.node_count = gather_nodes(s);
+        const std::int32_t open = gather_open_nodes(s);
+        // Who is cordoned by hand takes no pods, but may go like any other.
+        scene.node_count = gather_nodes(s, NodeState::cordoned, open);
         scene.pods = m_known.standing();
         scene.scratch_pools = m_scratch_pools;
         scene.scratch_pods = m_scratch_pods;
@@ -345,22 +312,24 @@ private:
         scene.claim_capacity = static_cast<std::int32_t>(b.node_slots);
         scene.destinations = m_places;
         for (std::int32_t i = 0; i < scene.node_count; ++i) view_node(s, i, now);
-        reserve_for_deleted(s, scene);
+        reserve(fleet, scene, open);
         count_pools(s);
         for (std::int32_t k = 0; k < scene.pool_count; ++k) m_allowance[k] = allowance_of(s, k, now);
         open_scene(scene, now);
         return scene;
     }
-    /// Pods of nodes that are going already take part in every trial: the room they will take is not there for others.
-    WT_HD_COLD void reserve_for_deleted(State& s, const ConsolidationScene& scene) {
+    /// Pods that wait for a node, and those of nodes that are going already, take part in every trial: the room that they
+    /// will take on the first `open` nodes is not there for others.
+    WT_HD_COLD void reserve(Fleet<Layout, Owner>& fleet, const ConsolidationScene& scene, std::int32_t open) {
         ProvisioningBatch batch;
-        gather_deleted(s, batch);
+        gather_pending(fleet, batch);
+        gather_deleted(fleet.state(), batch);
         if (batch.pod_count == 0) return;
         batch.offerings = scene.offerings;
         batch.groups = m_known.groups();
         batch.pods = m_pods;
         batch.nodes = m_nodes;
-        batch.node_count = scene.node_count;
+        batch.node_count = open;
         batch.topology = &m_topology[0];
         (void)plan_batch(batch);  // without pools: what finds no room would have to have a node of its own
     }
@@ -371,8 +340,8 @@ private:
         const auto& seen = m_known.seen(n);
         DisruptionNode& view = m_views[i];
         view = DisruptionNode{};
-        view.initialized = node.state == NodeState::ready;
-        view.full = !m_roomy.has(n);
+        view.initialized = node.state != NodeState::provisioning;
+        view.full = node.state == NodeState::cordoned || (node.state == NodeState::ready && !m_roomy.has(n));
         view.first_pod = seen.first_pod;
         view.pod_count = seen.pod_count;
         view.pods_do_not_disrupt = seen.do_not_disrupt;
@@ -384,6 +353,8 @@ private:
         }
         const KarpenterPoolPlan& plan = b.karpenter_pools[k];
         view.pool = k;
+        view.reserved = node.reserved != 0;
+        view.do_not_disrupt = plan.do_not_disrupt != 0 || node.protected_node != 0;
         view.nominated = node.nominated_until > now;
         view.consolidate_never = plan.consolidate_after == never;
         view.consolidate_after = plan.consolidate_after;
@@ -392,8 +363,8 @@ private:
         view.last_pod_event = node.last_pod_event;
         // Pods that differ may find another order of the destinations where their own node was one.
         if (seen.only_room && (seen.alike || view.full))
-            view.kind = KarpenterPods<Layout, Owner>::spread_bits(seen.pods_kind +
-                                                                  (std::uint64_t{node.shape} << 32)) |
+            view.kind = KarpenterPods<Layout, Owner>::spread_bits(
+                            seen.pods_kind + (std::uint64_t{node.shape} << 32) + (std::uint64_t{node.reserved} << 63)) |
                         1;
         view.budget_blocked = m_known.is_held(s, node);
     }
@@ -409,7 +380,7 @@ private:
                 const std::int32_t k = b.pools[s.node(n).pool].karpenter;
                 if (k < 0) continue;
                 ++m_pool_nodes[k];
-                const bool up = state == NodeState::ready ||
+                const bool up = state == NodeState::ready || (state == NodeState::cordoned && !is_waiting(s, n)) ||
                                 (state == NodeState::lost && s.node(n).loss == LossStage::unnoticed);
                 m_pool_leaving[k] += up ? 0 : 1;
             }
@@ -447,7 +418,8 @@ private:
         return round;
     }
 
-    WT_HD_COLD void look(Fleet<Layout, Owner>& fleet, Tick now) {
+    /// Tries the methods behind `after`: that of a command which has just been dropped, and with it what came before it.
+    WT_HD_COLD void look(Fleet<Layout, Owner>& fleet, DisruptionMethod after, Tick now) {
         State& s = fleet.state();
         // Nothing was found, and since then nothing has changed that could be.
         if (m_nothing_at != never && m_nothing_changes == s.changes() && now < m_calm_until) return;
@@ -460,8 +432,9 @@ private:
             round.consolidated = view.do_not_disrupt || view.consolidate_never ||
                                  is_settled(view, m_nothing_at) == is_settled(view, now);
         }
-        m_command = find_disruption(scene, s.blueprint().karpenter, round, now);
+        m_command = find_disruption(scene, s.blueprint().karpenter, round, now, after);
         if (m_command.method == DisruptionMethod::none) {
+            if (after != DisruptionMethod::none) return;  // the methods before were not asked
             m_nothing_at = now;
             m_nothing_version = s.version();
             m_nothing_changes = s.changes();
@@ -473,6 +446,7 @@ private:
             m_chosen[c] = {n, s.node(n).incarnation};
         }
         m_stage = Stage::validating;
+        s.wake_disruption(now + s.blueprint().karpenter.validation_delay);
     }
 
     /// When time alone can change what was looked at: a node comes to rest or is nominated no more, an
@@ -484,14 +458,14 @@ private:
         const auto note = [&](Tick at) {
             if (at > now) until = min(until, at);
         };
-        if (b.spot_prices.size() > 0) note(m_prices_until);
+        if (b.spot_prices.size() > 0) note(m_offers.prices_until());
         for (std::int32_t i = 0; i < scene.node_count; ++i) {
             const DisruptionNode& view = scene.views[i];
             if (view.do_not_disrupt) continue;
             if (!view.consolidate_never) note(view.last_pod_event + view.consolidate_after);
             if (view.nominated) note(s.node(m_ids[i]).nominated_until);
         }
-        for (std::uint32_t i = 0; i < b.shapes.size(); ++i) note(m_unavailable[i]);
+        for (std::uint32_t i = 0; i < b.shapes.size(); ++i) note(m_offers.unavailable_until(i));
         for (const KarpenterBudgetPlan& budget : b.karpenter_budgets)
             for (std::uint32_t i = 0; budget.scheduled && i < budget.interval_count; ++i) {
                 note(b.intervals[budget.first_interval + i].from);
@@ -519,7 +493,7 @@ private:
         State& s = fleet.state();
         if (m_command.action == ConsolidationAction::remove) {
             for (std::int32_t c = 0; c < m_command.candidate_count && !fault.broken(); ++c)
-                fleet.node_pools().drain(fleet, m_chosen[c].node, Drainer::karpenter, now, fault);
+                delete_claim(fleet, m_chosen[c].node, now, fault);
             s.wake_disruption(now + milliseconds(20));  // at once after a success
             return;
         }
@@ -527,7 +501,8 @@ private:
         if (n == no_index) return;
         s.node(n).nominated_until = never;
         for (std::int32_t c = 0; c < m_command.candidate_count; ++c) {
-            fleet.node_pools().set_cordoned(s, m_chosen[c].node, true, now);
+            if (s.node(m_chosen[c].node).state != NodeState::cordoned)
+                fleet.node_pools().set_cordoned(s, m_chosen[c].node, true, now);
             m_waits[m_chosen[c].node] = {{n, s.node(n).incarnation}, m_chosen[c].incarnation, now};
         }
         s.wake_disruption(now + milliseconds(20));
@@ -552,6 +527,11 @@ private:
         }
     }
 
+    /// A node goes, cordoned or not.
+    WT_HD_COLD void delete_claim(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
+        m_waits[n] = Wait{};
+        fleet.node_pools().drain(fleet, n, Drainer::karpenter, now, fault);
+    }
     /// Nodes past expireAfter go, whatever budgets say; nothing is launched for them beforehand.
     WT_HD_COLD void expire(Fleet<Layout, Owner>& fleet, Tick now, Fault& fault) {
         State& s = fleet.state();
@@ -560,16 +540,16 @@ private:
             const KarpenterPoolPlan& plan = b.karpenter_pools[k];
             if (plan.expire_after == never || now < plan.expire_after) continue;
             const PoolPlan& slots = b.pools[plan.pool];
-            const IndexSet<Layout>& ready = s.nodes_in(NodeState::ready);
             const std::uint32_t end = slots.first_node + slots.node_slots;
-            for (std::uint32_t n = ready.next(slots.first_node); n < end; n = ready.next(n + 1))
-                if (s.node(n).launched + plan.expire_after <= now)
-                    fleet.node_pools().drain(fleet, n, Drainer::karpenter, now, fault);
+            for (const NodeState state : {NodeState::ready, NodeState::cordoned}) {
+                const IndexSet<Layout>& nodes = s.nodes_in(state);
+                for (std::uint32_t n = nodes.next(slots.first_node); n < end; n = nodes.next(n + 1))
+                    if (s.node(n).launched + plan.expire_after <= now) delete_claim(fleet, n, now, fault);
+            }
         }
     }
 
-    KarpenterOffering* m_offerings = nullptr;  ///< [shapes]
-    Tick* m_unavailable = nullptr;             ///< [shapes] left out of planning before
+    KarpenterOffers<State> m_offers;
     KarpenterPods<Layout, Owner> m_known;
     KarpenterTopology* m_topology = nullptr;     ///< as it is, and one to try things out in
     IndexSet<Layout> m_roomy;                    ///< Ready nodes with room for something
@@ -592,7 +572,6 @@ private:
     DisruptionCommand m_command;
     Stage m_stage = Stage::looking;
     Tick m_nothing_at = never;  ///< when consolidation last found nothing
-    Tick m_prices_until;        ///< spot prices are looked at again then
     Tick m_calm_until;          ///< ... and until when time alone cannot change that
     std::uint64_t m_nothing_version = 0, m_nothing_changes = 0;
 };

@@ -4,6 +4,14 @@
 
 namespace windtunnel {
 
+/// Whether a pod on a node would need another place if the node went: one that terminates has been replaced already, but
+/// for those of ordinal sets, which come back under their names (kubernetes.md 9.6.4).
+template <class State>
+[[nodiscard]] WT_HD bool is_reschedulable(const State& s, std::uint32_t p) {
+    return s.pod(p).active() || s.blueprint().workloads[s.pod(p).workload].controller == WorkloadController::ordinals;
+}
+
+
 /// Pods as Karpenter sees them: what their templates ask for (groups), what those that stand on a node make
 /// of it, and which of them a disruption budget holds. Nodes are looked at anew only when something on them
 /// has changed.
@@ -35,6 +43,7 @@ public:
 
     /// One group for each template as it stands, by its number; behind them those in which it has given up something.
     [[nodiscard]] WT_HD KarpenterPodGroup* groups() const { return m_groups; }
+    [[nodiscard]] WT_HD std::int32_t group_count() const { return m_group_count; }
     /// Pods on nodes, by their slots.
     [[nodiscard]] WT_HD const KarpenterPod* standing() const { return m_standing; }
     [[nodiscard]] WT_HD const NodeSeen& seen(std::uint32_t n) const { return m_seen[n]; }
@@ -157,6 +166,7 @@ private:
     }
 
     WT_HD_COLD void form_groups(const Blueprint& b) {
+        m_group_count = static_cast<std::int32_t>(group_count(b));
         const auto templates = static_cast<std::uint32_t>(b.templates.size());
         m_label_count = m_exclusive_count = 0;
         std::uint32_t next = templates;
@@ -243,7 +253,7 @@ private:
         std::uint32_t first_class = 0, last = no_index;
         for (std::uint32_t p = s.node(n).first_pod; p != no_index; p = s.pod(p).next_on_node) {
             const Pod& pod = s.pod(p);
-            if (!pod.active()) continue;
+            if (!is_reschedulable(s, p)) continue;
             const TemplatePlan& made_from = s.template_of(pod);
             KarpenterPod& standing = m_standing[p];
             standing = KarpenterPod{};
@@ -257,8 +267,8 @@ private:
             }
             last = p;
             ++seen.pod_count;
-            seen.do_not_disrupt = seen.do_not_disrupt || made_from.do_not_disrupt;
-            const double cost = eviction_cost(0, made_from.priority);
+            seen.do_not_disrupt = seen.do_not_disrupt || (made_from.do_not_disrupt && pod.active());
+            const double cost = eviction_cost(made_from.deletion_cost, made_from.priority);
             seen.eviction_cost += cost > 0 ? cost : 0;
             alike = alike && made_from.fit_class == first_class;
             seen.pods_kind += spread_bits(made_from.fit_class + 1);  // whatever their order
@@ -276,7 +286,7 @@ private:
     KarpenterPodGroup* m_groups = nullptr;                ///< [templates], and what they become
     std::int32_t m_labels[karpenter_spread_labels] = {};  ///< the counter of each spread label
     std::int32_t m_exclusive[64] = {};                    ///< of each exclusive set
-    std::int32_t m_label_count = 0, m_exclusive_count = 0;
+    std::int32_t m_label_count = 0, m_exclusive_count = 0, m_group_count = 0;
     std::uint8_t* m_held = nullptr;  ///< [workloads] covered, refused
     bool m_any_held = false;
     KarpenterPod* m_standing = nullptr;   ///< [pod_slots]

@@ -93,7 +93,7 @@ public:
     WT_HD_COLD void taint(Fleet<Layout, Owner>& fleet, std::uint32_t n, Drainer drainer, Tick now, Fault& fault) {
         State& s = fleet.state();
         ClusterNode& node = s.node(n);
-        if (!WT_CHECK(fault, node.state == NodeState::ready)) return;
+        if (!WT_CHECK(fault, node.state == NodeState::ready || node.state == NodeState::cordoned)) return;
         node.drainer = drainer;
         node.deleted_at = now;
         for (std::uint32_t p = node.first_pod; p != no_index; p = s.pod(p).next_on_node) {

@@ -210,7 +210,7 @@ public:
             std::uint32_t& there = m_on_nodes[cell(s, n, plan.stage)];
             if (at_once) {
                 there = present;
-                keep_layers(s, n, plan.stage);
+                keep_on_node(s, n, plan.stage);
             }
             if (there != absent) continue;
             there = by_node;
@@ -348,15 +348,16 @@ private:
         keep(s, p, plan, i);
         rouse(s, s.pod(p).node, stage_of(s, plan, i).kept, now);
     }
-    WT_HD void keep(const State& s, std::uint32_t p, const TemplatePlan& plan, std::uint32_t i) {
+    WT_HD void keep(State& s, std::uint32_t p, const TemplatePlan& plan, std::uint32_t i) {
         const StagePlan& stage = stage_of(s, plan, i);
         if (stage.kept == Kept::pod)
             m_pods[p].kept |= 1u << i;
         else
             place_of(s, p, stage) = present;
-        keep_layers(s, s.pod(p).node, stage);
+        keep_on_node(s, s.pod(p).node, stage);
     }
-    WT_HD void keep_layers(const State& s, std::uint32_t n, const StagePlan& stage) {
+    WT_HD void keep_on_node(State& s, std::uint32_t n, const StagePlan& stage) {
+        s.images().note(stage, n);
         for (std::uint32_t l = 0; l < stage.layer_count; ++l) {
             const LayerPlan& layer = s.blueprint().layers[stage.first_layer + l];
             m_on_nodes[cell(s, n, layer.blob)] = m_on_nodes[cell(s, n, layer.chain)] = present;
@@ -518,7 +519,7 @@ private:
         const Blueprint& b = s.blueprint();
         const auto count = static_cast<std::uint32_t>(b.prefetches.size());
         m_on_nodes[cell(s, which / count, b.prefetches[which % count].stage)] = present;
-        keep_layers(s, which / count, b.prefetches[which % count].stage);
+        keep_on_node(s, which / count, b.prefetches[which % count].stage);
         rouse(s, which / count, Kept::node, now);
         pulls_on(s, which / count, now);
     }

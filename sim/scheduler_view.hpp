@@ -23,6 +23,7 @@ public:
         r.spread_count = static_cast<std::int32_t>(plan.spread_count);
         r.affinity = b.affinity_rules.data() + plan.first_affinity;
         r.affinity_count = static_cast<std::int32_t>(plan.affinity_count);
+        r.containers = plan.containers;
         r.starts_affinity = plan.starts_affinity != 0;
         r.system_default_spread = plan.default_spread != 0;
         r.preempts = plan.preempts != 0;
@@ -32,6 +33,7 @@ public:
     WT_HD void look_for(std::uint32_t pod) {
         m_pod = pod;
         m_template = &m_state.template_of(m_state.pod(pod));
+        m_all_nodes = m_state.registered_nodes();
     }
     [[nodiscard]] WT_HD std::uint32_t slot(std::int32_t node) const { return m_room.slot(node); }
     [[nodiscard]] WT_HD std::int32_t index_of(std::uint32_t slot_number) const {
@@ -94,8 +96,19 @@ public:
     [[nodiscard]] WT_HD ScoringUse used(std::int32_t n) const { return at(n).used; }
     [[nodiscard]] WT_HD std::int64_t soft_taints(const PodRules&, std::int32_t n) const { return wish(n).soft_taints; }
     [[nodiscard]] WT_HD std::int64_t preference(const PodRules&, std::int32_t n) const { return wish(n).preference; }
-    // Image sizes are the same for all nodes so far.
-    [[nodiscard]] WT_HD std::int64_t image_bytes(const PodRules&, std::int32_t) const { return 0; }
+    /// Of the pod's images that the node has: size x share of the nodes that have it, each cut to whole bytes.
+    [[nodiscard]] WT_HD std::int64_t image_bytes(const PodRules&, std::int32_t n) const {
+        const Blueprint& b = m_state.blueprint();
+        std::int64_t sum = 0;
+        for (std::uint32_t i = 0; b.images > 0 && i < m_template->stage_count; ++i) {
+            const StagePlan& stage = b.stages[m_template->first_stage + i];
+            if (stage.image < 0 || !m_state.images().has(slot(n), stage.image)) continue;
+            sum += static_cast<std::int64_t>(
+                static_cast<double>(stage.image_bytes) *
+                (static_cast<double>(m_state.images().nodes_with(stage.image)) / static_cast<double>(m_all_nodes)));
+        }
+        return sum;
+    }
     [[nodiscard]] WT_HD bool is_hostname(std::int32_t key) const { return key == topology_hostname; }
     template <class Feasible>
     [[nodiscard]] WT_HD std::int64_t distinct_domains(std::int32_t key, const Feasible& feasible,
@@ -155,6 +168,7 @@ private:
     std::uint32_t m_pending;
     std::uint32_t m_pod = no_index;
     const TemplatePlan* m_template = nullptr;
+    std::uint32_t m_all_nodes = 0;  ///< whatever their state
 };
 
 }  // namespace windtunnel

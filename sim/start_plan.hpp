@@ -59,6 +59,9 @@ struct StagePlan {
     /// is what they take together, alone. A template has at most one such stage.
     std::uint32_t first_layer = 0, layer_count = 0;
     std::uint32_t downloads = 0;
+    /// An image whose size is known: below BlueprintParts::images, and its compressed bytes, as containerd reports images.
+    std::int32_t image = -1;
+    std::int64_t image_bytes = 0;
 
     /// Places among its pod's transfers: one for its bytes; of an image by layers one for each download, and one for what
     /// is unpacked.

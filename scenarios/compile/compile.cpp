@@ -13,6 +13,7 @@
 #include "scenarios/compile/compile_start.hpp"
 #include "scenarios/compile/feasibility.hpp"
 #include "scenarios/compile/node_places.hpp"
+#include "scenarios/compile/unscaled_targets.hpp"
 #include "scenarios/compile/unsimulated.hpp"
 #include "scenarios/compile/workload_kinds.hpp"
 
@@ -24,7 +25,6 @@
 #include <type_traits>
 
 namespace windtunnel {
-
 namespace {
 
 /// Monday, 2024-01-01T00:00:00Z: t = 0 where neither the scenario nor the trace says when it is.
@@ -36,7 +36,6 @@ constexpr std::int32_t most_replicas = 10'000;
 /// A vLLM pod's CPU use: its API server and engine idle, and an engine core that spins while it steps.
 constexpr CpuUsePlan vllm_cpu{50, 1000};  // [estimate: one core for the engine's loop, 2025]
 
-/// One workload on its way into the blueprint.
 /// What the pods' label of that name says, or the object's own; "" = neither has it.
 std::string label_of(const WorkloadObject& object, const std::string& name) {
     for (const Labels* labels : {&object.pod.labels, &object.meta.labels})
@@ -44,6 +43,7 @@ std::string label_of(const WorkloadObject& object, const std::string& name) {
     return "";
 }
 
+/// One workload on its way into the blueprint.
 class WorkloadDraft {
 public:
     WorkloadDraft(const Scenario& scenario, const WorkloadSpec& spec, const WorkloadObject& object,
@@ -355,9 +355,7 @@ private:
             if (e.kind == EventKind::scale && e.target == m_object.meta.title())
                 most = std::max(most, e.count);
         if (std::max(most, initial) > most_replicas) {
-            const ObjectMeta& meta = scaler.scaled_object != nullptr ? scaler.scaled_object->meta
-                                     : scaler.hpa != nullptr         ? scaler.hpa->meta
-                                                                     : m_object.meta;
+            const ObjectMeta& meta = scaler.scaled_object ? scaler.scaled_object->meta : scaler.hpa ? scaler.hpa->meta : m_object.meta;
             refuse(meta.where, meta.title(),
                    fmt::format("found up to {} replicas, allowed: at most {}", std::max(most, initial),
                                most_replicas));
@@ -591,6 +589,7 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     compile_autoscalers(scenario, objects, out.clock, out, errors, out.warnings);
     if (!errors.empty()) return errors;
     compile_accounts(source, out);
+    warn_of_unscaled_targets(scenario, objects, out);
     warn_of_shortages(out);
     warn_of_idle_profiles(scenario, out);
     out.hash = hash_of(scenario, parts, source);

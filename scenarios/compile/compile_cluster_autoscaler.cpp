@@ -25,6 +25,7 @@ void compile_cluster_autoscaler(const Scenario& scenario, BlueprintParts& parts)
         plan.max_drain = settings->max_drain_parallelism;
         plan.max_graceful_termination = settings->max_graceful_termination;
         plan.max_pod_eviction = settings->max_pod_eviction;
+        plan.unremovable_recheck = settings->unremovable_recheck;
         plan.max_nodes_total = settings->max_nodes_total;
         if (cluster && cluster->find("scale_down_unneeded_s"))  // the scenario's own word holds
             plan.down.unneeded_time = scenario.cluster.scale_down_unneeded;

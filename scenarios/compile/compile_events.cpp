@@ -252,9 +252,7 @@ void compile_budgets(const Scenario& scenario, const std::vector<const WorkloadO
         if (budget.always_allow_unhealthy) plan.unhealthy = UnhealthyEvictionPolicy::always_allow;
         bool covers = false;
         for (std::size_t w = 0; w < objects.size(); ++w) {
-            if (objects[w]->meta.name_space != budget.meta.name_space ||
-                !budget.selector.matches(objects[w]->pod.labels))
-                continue;
+            if (!budget.covers(objects[w]->meta.name_space, objects[w]->pod.labels)) continue;
             plan.workloads[w / 64] |= std::uint64_t{1} << (w % 64);
             covers = true;
         }

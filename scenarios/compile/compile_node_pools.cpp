@@ -234,6 +234,7 @@ private:
         out.consolidate_after = pool.consolidate_after.value_or(never);
         out.expire_after = pool.expire_after.value_or(never);
         out.termination_grace = pool.termination_grace.value_or(never);
+        out.do_not_disrupt = pool.do_not_disrupt ? 1 : 0;
         out.only_when_empty = pool.consolidation == ConsolidationPolicy::when_empty ? 1 : 0;
         out.first_budget = static_cast<std::uint32_t>(m_parts.karpenter_budgets.size());
         for (const NodePoolBudget& budget : pool.budgets) m_parts.karpenter_budgets.push_back(budget_of(budget));

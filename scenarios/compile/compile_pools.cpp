@@ -195,6 +195,7 @@ PoolPlan plan_of(const PoolSpec& spec, const ClusterSpec& cluster, Problems& err
                   : spec.allocation == AllocationSpec::deep   ? ShapeChoice::deep
                                                               : ShapeChoice::listed;
     plan.initial = static_cast<std::uint32_t>(std::max(spec.min_nodes, spec.initial_nodes));
+    plan.protected_nodes = static_cast<std::uint32_t>(spec.protected_nodes);
     plan.minimum = static_cast<std::uint32_t>(fixed ? static_cast<std::int32_t>(plan.initial) : spec.min_nodes);
     // A fixed pool keeps its initial nodes; beyond them are only those that somebody adds.
     plan.node_slots = std::max(static_cast<std::uint32_t>(std::max(spec.max_nodes, 1)), fixed ? plan.initial : 1);

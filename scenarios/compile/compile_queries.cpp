@@ -3,6 +3,7 @@
 
 #include "policies/promql_labels.hpp"
 #include "policies/promql_pods.hpp"
+#include "scenarios/compile/alert_series.hpp"
 #include "scenarios/compile/compile_autoscalers.hpp"
 #include "scenarios/compile/scrape_targets.hpp"
 
@@ -147,6 +148,10 @@ bool exposes(Exposer exposer, const Scenario& scenario, const BlueprintParts& pa
             for (std::uint32_t t = plan.first_template; t < plan.first_template + plan.template_count; ++t)
                 if (parts.templates[t].plan.server >= 0) return true;
             return false;
+        case Exposer::tgi_servers:
+            return object.server && object.server->engine == "tgi";
+        case Exposer::sglang_servers:
+            return object.server && object.server->engine == "sglang";
         case Exposer::deployments:
             return object.meta.kind == "Deployment";
         case Exposer::stateful_sets:
@@ -157,25 +162,12 @@ bool exposes(Exposer exposer, const Scenario& scenario, const BlueprintParts& pa
     return false;
 }
 
-/// A label's value in PromQL's quotes.
-std::string in_quotes(const std::string& value) {
-    std::string out = "\"";
-    for (const char c : value) {
-        if (c == '"' || c == '\\') out += '\\';
-        out += c;
-    }
-    return out + '"';
-}
-
 /// The expressions of recording rules by the names that they record; several rules may record one name, each with
 /// labels of its own.
 std::map<std::string, std::string> recorded_metrics(const std::vector<RecordingRule>& rules) {
     std::map<std::string, std::string> out;
     for (const RecordingRule& rule : rules) {
-        std::string expression = "(" + rule.expression + ")";
-        for (const auto& [label, value] : rule.labels)
-            if (value.find("{{") == std::string::npos)
-                expression = "label_replace(" + expression + ", " + in_quotes(label) + ", " + in_quotes(value) + ", \"\", \"\")";
+        const std::string expression = with_rule_labels("(" + rule.expression + ")", rule.labels);
         std::string& all = out[rule.name];
         all = all.empty() ? expression : all + " or " + expression;
     }
@@ -242,6 +234,7 @@ std::vector<std::string> QueryCompiler::series_names() const {
     std::vector<std::string> out;
     for (const MetricFamily& f : m_exposed.catalog.families) out.push_back(f.name);
     for (const auto& [name, expression] : m_compiler.options().metrics) out.push_back(name);
+    for (const auto& [name, parts] : m_compiler.options().parts) out.push_back(name);
     return out;
 }
 
@@ -302,6 +295,8 @@ PromqlCompiler QueryCompiler::make(const Scenario& scenario, const std::vector<c
     options.longest_history_ms = milliseconds_of(parts.span + parts.drain_limit + longest + longest) + 1;
     options.delay_ms = milliseconds_of(parts.scrape.delay);
     options.metrics = recorded_metrics(scenario.manifests.rules.recording);
+    if (!scenario.manifests.rules.alerting.empty())
+        options.parts["ALERTS"] = alert_series(scenario.manifests.rules.alerting, scenario.prometheus.evaluation_interval);
     for (const MetricMapping& m : scenario.metrics) options.metrics[m.name] = m.expression;
     return PromqlCompiler(m_exposed.catalog, options);
 }

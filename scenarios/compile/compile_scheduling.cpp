@@ -38,6 +38,8 @@ public:
                 t.preferred_terms = rules.preferred_terms;
                 t.plan.unmarked = rules.plan.unmarked;
                 t.plan.priority = rules.plan.priority;
+                t.plan.deletion_cost = pod.deletion_cost;
+                t.plan.containers = static_cast<std::int32_t>(pod.containers.size() + pod.init_containers.size());
                 t.plan.preempts = rules.plan.preempts;
                 t.plan.starts_affinity = rules.plan.starts_affinity;
                 t.plan.default_spread = rules.plan.default_spread;

@@ -380,6 +380,16 @@ void StartCompiler::add_layers(const StartStage& from, StagePlan& stage) {
     }
 }
 
+/// An image whose size is known draws the scheduler to nodes that have it.
+void StartCompiler::note_image(const StartStage& from, StagePlan& stage) {
+    double bytes = from.layers.empty() ? from.bytes : 0;
+    for (const ImageLayer& l : from.layers) bytes += l.bytes;
+    if (bytes <= 0) return;
+    stage.image = m_images.emplace(stage.artefact, static_cast<std::int32_t>(m_images.size())).first->second;
+    stage.image_bytes = std::llround(bytes);
+    m_parts.images = static_cast<std::uint32_t>(m_images.size());
+}
+
 std::int32_t StartCompiler::artefact_of(const std::string& name) {
     const auto known = m_artefacts.emplace(name, static_cast<std::int32_t>(m_artefacts.size())).first;
     m_parts.artefacts = static_cast<std::uint32_t>(m_artefacts.size());
@@ -408,6 +418,7 @@ void StartCompiler::add(const StartGraph& graph, const std::string& title, Templ
         if (stage.kept >= Kept::node) {
             stage.artefact = artefact_of(from.artefact.empty() ? title + " " + from.name : from.artefact);
             if (!from.layers.empty()) add_layers(from, stage);
+            if (from.is_image()) note_image(from, stage);
             if (stage.kept == Kept::node && stage.bytes > 0) m_node_stages.push_back({from.name, stage.artefact, stage});
         }
         pod.stages.push_back(stage);

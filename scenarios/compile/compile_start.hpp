@@ -40,6 +40,7 @@ public:
 
 private:
     void add_layers(const StartStage& from, StagePlan& stage);
+    void note_image(const StartStage& from, StagePlan& stage);
     [[nodiscard]] std::int32_t artefact_of(const std::string& name);
     [[nodiscard]] std::int32_t table_of(double median_s, double sigma);
     [[nodiscard]] std::uint32_t source_of(const std::string& name) const;
@@ -47,6 +48,7 @@ private:
     const ClusterSpec& m_cluster;
     BlueprintParts& m_parts;
     std::map<std::string, std::int32_t> m_artefacts;
+    std::map<std::int32_t, std::int32_t> m_images;  ///< by their artefacts
     struct NodeStage {
         std::string name;
         std::int32_t artefact = -1;

@@ -36,8 +36,8 @@ public:
     void counter(const char* name, SeriesKind source, std::vector<LabelSet> extras = {{}}) {
         add(name, MetricKind::counter, MetricScope::per_pod, {source}, Exposer::servers, std::move(extras));
     }
-    void gauge(const char* name, SeriesKind source) {
-        add(name, MetricKind::gauge, MetricScope::per_pod, {source}, Exposer::servers);
+    void gauge(const char* name, SeriesKind source, Exposer exposer = Exposer::servers) {
+        add(name, MetricKind::gauge, MetricScope::per_pod, {source}, exposer);
     }
     /// A series about a pod that an exporter on its node serves: with the pod's labels, and again as Prometheus
     /// renames them where the exporter is scraped without honorLabels.
@@ -45,6 +45,11 @@ public:
         add(name, kind, MetricScope::per_pod, {source, ScrapeTarget::node}, Exposer::servers);
         m_out.catalog.families.back().constant_labels = exporter;
         m_out.speaks_of_others.emplace_back(name);
+    }
+    /// A series about a pod, of whatever workload, that one exporter for the whole cluster serves.
+    void about_pods(const char* name, MetricKind kind, SeriesKind source, const LabelSet& exporter, std::vector<LabelSet> extras) {
+        add(name, kind, MetricScope::per_pod, {source, ScrapeTarget::cluster}, Exposer::all, std::move(extras));
+        m_out.catalog.families.back().constant_labels = exporter;
     }
     /// Of one exporter for the whole cluster.
     void cluster(const char* name, MetricKind kind, SeriesKind source, Exposer exposer, const LabelSet& exporter,
@@ -105,6 +110,16 @@ void add_vllm(Families& f) {
     f.gauge("up", SeriesKind::up);
 }
 
+/// The names of servers that are simulated as vLLM (text-generation-inference, docs/source/reference/metrics.md, 3.0, 2025;
+/// sglang, python/sglang/srt/metrics/collector.py, 0.4, 2025).
+void add_other_servers(Families& f) {
+    f.gauge("tgi_queue_size", SeriesKind::requests_waiting, Exposer::tgi_servers);
+    f.gauge("tgi_batch_current_size", SeriesKind::requests_running, Exposer::tgi_servers);
+    f.gauge("sglang:num_queue_reqs", SeriesKind::requests_waiting, Exposer::sglang_servers);
+    f.gauge("sglang:num_running_reqs", SeriesKind::requests_running, Exposer::sglang_servers);
+    f.gauge("sglang:token_usage", SeriesKind::kv_cache_usage, Exposer::sglang_servers);
+}
+
 /// DCGM's exporter and the kubelet's cadvisor.
 void add_node_exporters(Families& f) {
     const LabelSet dcgm = {{"job", "dcgm-exporter"}, {"service", "dcgm-exporter"}};
@@ -162,7 +177,7 @@ void add_kube_state(Families& f) {
                            Row{"kube_hpa_spec_max_replicas", K::hpa_maximum, Exposer::autoscaled}})
         f.cluster(row.name, MetricKind::gauge, row.source, row.exposer, exporter);
     const auto of_pods = [&](const char* name, MetricKind kind, K source, std::vector<LabelSet> extras = {{}}) {
-        f.add(name, kind, MetricScope::per_pod, {source, ScrapeTarget::cluster}, Exposer::all, std::move(extras));
+        f.about_pods(name, kind, source, exporter, std::move(extras));
     };
     of_pods("kube_pod_status_ready", MetricKind::gauge, K::pod_ready,
             {{{"condition", "true"}}, {{"condition", "false"}}, {{"condition", "unknown"}}});
@@ -211,6 +226,7 @@ ExposedMetrics exposed_metrics() {
     ExposedMetrics out;
     Families f(out);
     add_vllm(f);
+    add_other_servers(f);
     add_node_exporters(f);
     add_queues(f);
     add_kube_state(f);

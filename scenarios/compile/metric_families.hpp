@@ -10,6 +10,8 @@ namespace windtunnel {
 enum class Exposer : std::uint8_t {
     all,
     servers,        ///< whose pods answer requests
+    tgi_servers,    ///< of these, the ones that run that server
+    sglang_servers,
     deployments,    ///< of that kind
     stateful_sets,  ///< of that kind, and LeaderWorkerSets, whose groups are some
     autoscaled,     ///< with an HPA

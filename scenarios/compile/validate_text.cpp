@@ -103,7 +103,7 @@ std::string guarded_text(const Scenario& scenario, const WorkloadObject& workloa
     std::vector<std::string> budgets;
     const auto amount = [](const IntOrPercent& n) { return std::to_string(n.value) + (n.percent ? "%" : ""); };
     for (const PodDisruptionBudget& budget : scenario.manifests.pod_disruption_budgets) {
-        if (budget.meta.name_space != workload.meta.name_space || !budget.selector.matches(workload.pod.labels)) continue;
+        if (!budget.covers(workload.meta.name_space, workload.pod.labels)) continue;
         budgets.push_back(budget.meta.title() + (budget.min_available ? ": at least " + amount(*budget.min_available) + " stay" : budget.max_unavailable ? ": at most " + amount(*budget.max_unavailable) + " away" : ""));
     }
     return join(budgets);

@@ -85,6 +85,11 @@ private:
             if ((n.kind == Node::Kind::number || n.kind == Node::Kind::integer) && n.number >= 0 && n.number <= 1) to = n.number;
             else error(shown, "a share from 0 to 1");
         };
+        const auto percentage = [&](double& to) {
+            const Node n = resolve_plain_scalar(text);
+            if ((n.kind == Node::Kind::number || n.kind == Node::Kind::integer) && n.number >= 0 && n.number <= 100) to = n.number;
+            else error(shown, "a percentage from 0 to 100");
+        };
         /// A switch that is simulated in one position only.
         const auto fixed = [&](bool neutral, const char* what) {
             bool on = neutral;
@@ -119,6 +124,9 @@ private:
         else if (name == "max-scale-down-parallelism" || name == "max-empty-bulk-delete") number(o.max_scale_down_parallelism, 1);
         else if (name == "max-drain-parallelism") number(o.max_drain_parallelism, 1);
         else if (name == "max-pod-eviction-time") time(o.max_pod_eviction);
+        else if (name == "unremovable-node-recheck-timeout") time(o.unremovable_recheck);
+        else if (name == "ok-total-unready-count") number(o.loop.ok_total_unready, 0);
+        else if (name == "max-total-unready-percentage") percentage(o.loop.max_total_unready_percentage);
         else if (name == "max-nodes-total") number(o.max_nodes_total, 0);
         else if (name == "max-graceful-termination-sec") {
             std::int32_t s = 600;
@@ -127,7 +135,7 @@ private:
         } else if (name == "nodes") group(text);
         else if (name == "node-group-auto-discovery") o.auto_discovery.push_back(text);
         else if (name == "expander") expander(text);
-        else if (name == "salvo-scale-up" || name == "enforce-node-group-min-size" || name == "parallel-scale-up") fixed(false, name.c_str());
+        else if (name == "salvo-scale-up") fixed(false, name.c_str());
         else if (name == "cores-total" || name == "memory-total" || name == "gpu-total") error(shown, "limits of the whole cluster are not simulated; leave it out and bound the groups");
         else other(name, shown);
     }
@@ -166,12 +174,14 @@ private:
             "kubeconfig", "kubernetes", "namespace", "cluster-name", "leader-elect", "leader-elect-lease-duration", "leader-elect-renew-deadline",
             "leader-elect-retry-period", "leader-elect-resource-lock", "leader-elect-resource-name", "leader-elect-resource-namespace", "address", "profiling",
             "write-status-configmap", "status-config-map-name", "aws-use-static-instance-list", "kube-client-qps", "kube-client-burst", "regional",
-            "max-inactivity", "max-failing-time", "record-duplicated-events", "emit-per-nodegroup-metrics", "debugging-snapshot-enabled", "user-agent", "gce-concurrent-refreshes"};
+            "max-inactivity", "max-failing-time", "parallel-scale-up", "node-info-cache-expire-time", "kube-api-content-type", "cluster-snapshot-parallelism",
+            "predicate-parallelism", "dynamic-node-delete-delay-after-taint-enabled", "scale-down-simulation-timeout", "max-binpacking-time", "max-nodegroup-binpacking-duration", "record-duplicated-events", "emit-per-nodegroup-metrics", "debugging-snapshot-enabled", "user-agent", "gce-concurrent-refreshes"};
         static const std::vector<std::string> not_simulated = {
-            "balancing-ignore-label", "ignore-taint", "startup-taint", "status-taint", "max-total-unready-percentage",
-            "ok-total-unready-count", "unremovable-node-recheck-timeout", "max-node-startup-time", "daemonset-eviction-for-empty-nodes", "daemonset-eviction-for-occupied-nodes",
+            "balancing-ignore-label", "balancing-label", "ignore-taint", "startup-taint", "status-taint", "enforce-node-group-min-size", "node-delete-delay-after-taint",
+            "memory-difference-ratio", "max-free-difference-ratio", "max-allocatable-difference-ratio", "feature-gates", "enable-dynamic-resource-allocation",
+            "enable-provisioning-requests", "drain-priority-config", "scale-down-delay-type-local", "force-ds", "bypassed-scheduler-names", "max-node-startup-time", "daemonset-eviction-for-empty-nodes", "daemonset-eviction-for-occupied-nodes",
             "node-deletion-delay-timeout", "node-deletion-batcher-interval", "scale-down-non-empty-candidates-count", "scale-down-candidates-pool-ratio", "scale-down-candidates-pool-min-count",
-            "scale-down-simulation-timeout", "estimator", "min-replica-count", "max-nodegroup-binpacking-duration", "max-binpacking-time",
+            "estimator", "min-replica-count",
             "scale-up-from-zero", "max-bulk-soft-taint-count", "max-bulk-soft-taint-time", "cordon-node-before-terminating"};
         if (std::find(not_simulated.begin(), not_simulated.end(), name) != not_simulated.end()) {
             m_findings.warnings.push_back({m_container.where, m_container.path, shown + " is not simulated: what it decides is left out"});

@@ -38,6 +38,7 @@ struct ClusterAutoscalerSettings {
     std::int32_t max_scale_down_parallelism = 10, max_drain_parallelism = 1;
     Tick max_graceful_termination = seconds(600);
     Tick max_pod_eviction = seconds(120);
+    Tick unremovable_recheck = seconds(300);
     std::int32_t max_nodes_total = 0;           ///< 0 = no bound
     SourcePosition where;
 };

@@ -36,7 +36,7 @@ public:
             for (const ScaleAction& action : job.actions) check_scaled(job.meta, action.target);
         for (const auto& service : m_manifests.services) check_service(service);
         for (const auto& budget : m_manifests.pod_disruption_budgets) {
-            if (!selects_any(budget.selector, budget.meta.name_space))
+            if (budget.selector && !selects_any(*budget.selector, budget.meta.name_space))
                 warn(m_manifests.where(budget.meta, "spec.selector"), "spec.selector", "matches no pod template of the manifests");
             note(budget.meta, "", budget.meta.title() + " governs evictions only: rollouts, scale-down and lost nodes do not ask it");
         }

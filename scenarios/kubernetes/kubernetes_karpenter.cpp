@@ -47,6 +47,8 @@ void duration_or_never(Decoder& map, const std::string& key, std::optional<Tick>
         out.reset();
         return;
     }
+    if (node->kind == Node::Kind::integer)
+        return map.error(key, "found the number " + node->text + ", allowed: text with a unit such as " + node->text + "s, or Never");
     if (const auto value = karpenter_duration(map, key, "Never, or whole hours, minutes and seconds such as 720h, 1h30m or 30s")) out = *value;
 }
 
@@ -63,8 +65,14 @@ NodeRequirement decode_requirement(Decoder& item) {
     SelectorExpression& e = out.expression;
     e.key = item.required_text("key");
     if (!item.has("operator")) item.missing("operator", "In, NotIn, Exists, DoesNotExist, Gt or Lt");
-    e.op = item.choice("operator", requirement_operators).value_or(SelectorOperator::exists);
+    const auto op = item.choice("operator", requirement_operators);
+    e.op = op.value_or(SelectorOperator::exists);
     e.values = item.texts("values");
+    if (!op) {  // said; what its values are to be is not known
+        item.quiet({"minValues"});
+        item.finish();
+        return out;
+    }
     const auto wrong = [&](const std::string& allowed) { item.error("values", fmt::format("found [{}], allowed: {}", join(e.values), allowed)); };
     switch (e.op) {
         case SelectorOperator::in:
@@ -113,7 +121,6 @@ void check_contradictions(const KarpenterNodePool& pool, Decoder& spec) {
 NodePoolBudget decode_budget(Decoder& item, bool beta) {
     NodePoolBudget out;
     out.where = item.where();
-    if (!item.has("nodes")) item.missing("nodes", "a number of nodes or a percentage, such as \"1\" or \"10%\"");
     if (const Node* node = item.take("nodes")) {
         // The CRD knows text only; what else `kubectl apply` would refuse is named with what to write.
         const auto count = whole(node->text);
@@ -227,7 +234,9 @@ KarpenterNodePool decode_node_pool(Decoder& object, ObjectMeta meta, bool beta) 
     Decoder pod_template = spec.child("template");
     Decoder metadata = pod_template.child("metadata");
     out.labels = metadata.text_map("labels");
-    metadata.quiet({"annotations"});
+    const Labels annotations = metadata.text_map("annotations");
+    const auto kept = annotations.find("karpenter.sh/do-not-disrupt");
+    out.do_not_disrupt = kept != annotations.end() && kept->second == "true";
     metadata.finish();
     Decoder node = pod_template.child("spec");
     if (spec.has("template") && !node.has("requirements")) node.missing("requirements", "a list of {key, operator, values}");

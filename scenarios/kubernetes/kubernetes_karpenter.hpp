@@ -51,6 +51,7 @@ struct KarpenterNodePool {
     std::vector<NodePoolBudget> budgets{NodePoolBudget{}};
     std::optional<Tick> expire_after = seconds(720 * 3600);  ///< empty: Never
     std::optional<Tick> termination_grace;
+    bool do_not_disrupt = false;             ///< template annotation karpenter.sh/do-not-disrupt: of all its nodes
     std::optional<std::int32_t> replicas;    ///< a static pool keeps so many nodes
     std::string node_class_kind;             ///< "EC2NodeClass", "AKSNodeClass", ...
     std::string node_class;                  ///< its name

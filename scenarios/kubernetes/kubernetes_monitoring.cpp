@@ -179,6 +179,7 @@ void decode_rule(Decoder& rule, const AlertingRule& of_group, PrometheusRules& o
     // A plain number is an expression too.
     const Node* expression = rule.take("expr");
     std::map<std::string, std::string> labels = rule.text_map("labels");
+    labels.insert(of_group.labels.begin(), of_group.labels.end());  // the rule's own stand over its group's
     if (expression != nullptr && rule.has("record")) {
         out.recording.push_back(
             {rule.required_text("record"), expression->text, std::move(labels), rule.where("expr")});
@@ -186,7 +187,8 @@ void decode_rule(Decoder& rule, const AlertingRule& of_group, PrometheusRules& o
         AlertingRule alert = of_group;
         alert.name = rule.required_text("alert");
         alert.expression = expression->text;
-        alert.severity = labels["severity"];
+        if (const auto severity = labels.find("severity"); severity != labels.end()) alert.severity = severity->second;
+        alert.labels = std::move(labels);
         alert.hold_for = prometheus_duration(rule, "for").value_or(Tick{});
         alert.keep_firing_for = prometheus_duration(rule, "keep_firing_for").value_or(Tick{});
         alert.where = rule.where("expr");
@@ -203,10 +205,11 @@ PrometheusRules decode_rule_groups(Decoder& owner) {
     for (Decoder& group : owner.children("groups")) {
         AlertingRule of_group;
         of_group.group = group.text("name").value_or("");
+        of_group.labels = group.text_map("labels");
         of_group.interval = prometheus_duration(group, "interval");
         if (of_group.interval && of_group.interval->count == 0) of_group.interval.reset();
         for (Decoder& rule : group.children("rules")) decode_rule(rule, of_group, out);
-        group.quiet({"query_offset", "partial_response_strategy", "limit", "labels", "rules"});
+        group.quiet({"query_offset", "partial_response_strategy", "limit", "rules"});
         group.finish();
     }
     return out;

@@ -24,6 +24,7 @@ struct AlertingRule {
     std::string expression;
     std::string group;
     std::string severity;           ///< its label; "" = none
+    std::map<std::string, std::string> labels;  ///< set on its alerts
     std::optional<Tick> interval;   ///< its group's; empty: Prometheus' evaluation_interval
     Tick hold_for{0};               ///< `for`
     Tick keep_firing_for{0};

@@ -133,7 +133,8 @@ PodDisruptionBudget decode_pod_disruption_budget(Decoder& object, ObjectMeta met
     PodDisruptionBudget out;
     out.meta = std::move(meta);
     Decoder spec = object.child("spec");
-    out.selector = decode_label_selector(spec.child("selector"));
+    if (spec.has("selector")) out.selector = decode_label_selector(spec.child("selector"));
+    else spec.warn("", "has no selector, which matches no pod: it guards nothing; write selector: {} for all pods of the namespace");
     out.min_available = spec.int_or_percent("minAvailable");
     out.max_unavailable = spec.int_or_percent("maxUnavailable");
     out.always_allow_unhealthy = spec.choice<bool>("unhealthyPodEvictionPolicy", {{"IfHealthyBudget", false}, {"AlwaysAllow", true}}).value_or(false);

@@ -56,10 +56,14 @@ struct NodeGroup {
 
 struct PodDisruptionBudget {
     ObjectMeta meta;
-    LabelSelector selector;
+    std::optional<LabelSelector> selector;        ///< none matches no pod, an empty one all of the namespace (policy/v1)
     std::optional<IntOrPercent> min_available;    ///< exactly one of the two is set
     std::optional<IntOrPercent> max_unavailable;
     bool always_allow_unhealthy = false;          ///< unhealthyPodEvictionPolicy AlwaysAllow
+
+    [[nodiscard]] bool covers(const std::string& name_space, const Labels& pod_labels) const {
+        return selector && name_space == meta.name_space && selector->matches(pod_labels);
+    }
 };
 
 struct PriorityClass {

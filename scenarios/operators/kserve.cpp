@@ -35,18 +35,23 @@ bool supports(const Node& spec, const std::string& format) {
     });
 }
 
-/// The ServingRuntime of the namespace, then the ClusterServingRuntime: by name, or the first that supports the format.
+/// The ServingRuntime of the namespace, then the ClusterServingRuntime, then a ServingRuntime where one of the two leaves
+/// its namespace to `kubectl apply -n`: by name, or the first that supports the format.
 RuntimeFound find_runtime(const Derivation& d, const std::string& name, const std::string& format) {
+    const std::string own = d.root().text_at({"metadata", "namespace"});
+    RuntimeFound beside;
     for (const char* kind : {"ServingRuntime", "ClusterServingRuntime"})
         for (const Document& document : d.given()) {
             const Node* spec = document.root.find("spec");
             if (document.root.text_at({"kind"}) != kind || !spec) continue;
             const std::string its = document.root.text_at({"metadata", "name"});
-            const bool here = kind[0] == 'C' || document.root.text_at({"metadata", "namespace"}) == d.root().text_at({"metadata", "namespace"});
+            const std::string there = document.root.text_at({"metadata", "namespace"});
             const Node* disabled = spec->find("disabled");
-            if (!here || (disabled && disabled->boolean)) continue;
-            if (name.empty() ? supports(*spec, format) : its == name) return {spec, its};
+            if ((disabled && disabled->boolean) || !(name.empty() ? supports(*spec, format) : its == name)) continue;
+            if (kind[0] == 'C' || there == own) return {spec, its};
+            if (!beside.spec && (there.empty() || own.empty())) beside = {spec, its};
         }
+    if (beside.spec) return beside;
     // What KServe's own chart brings along.
     if (name.empty() && format == "huggingface") return {nullptr, "kserve-huggingfaceserver"};
     return {nullptr, name};
@@ -224,7 +229,8 @@ void add_scaled_object(Derivation& d, Decoder& component, const std::string& dep
     Node& triggers = list_at(spec, "triggers");
     Decoder scaling = component.child("autoScaling");
     for (Decoder& item : scaling.children("metrics")) triggers.children.push_back(keda_trigger(item));
-    scaling.unsupported({"behavior"}, "a behaviour of KServe's autoscaling; write the ScaledObject");
+    if (const Node* behavior = scaling.take("behavior"); behavior && behavior->is_map())
+        put(map_at(map_at(spec, "advanced"), "horizontalPodAutoscalerConfig"), "behavior", *behavior);
     scaling.finish();
     if (triggers.children.empty()) {
         Node trigger = make_map(d.root());
@@ -319,7 +325,9 @@ void derive_inference_service(Derivation& d) {
         metrics.children.push_back(utilization_metric(resource.text("name").value_or("cpu"), resource.child("target").int32("averageUtilization", 1).value_or(80), item.node()));
     }
     if (metrics.children.empty() && !requests_metric) metrics.children.push_back(utilization_metric(metric, target, predictor.node()));
-    if (!requests_metric) d.add_autoscaler(name, bounds.least, most, std::move(metrics));
+    const Node* behavior = scaling.take("behavior");
+    scaling.finish();
+    if (!requests_metric) d.add_autoscaler(name, bounds.least, most, std::move(metrics), behavior);
 }
 
 /// What an LLMInferenceService says of its servers: of those that answer (spec), or compute prompts (spec.prefill).

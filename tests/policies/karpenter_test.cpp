@@ -544,6 +544,49 @@ TEST_CASE("karpenter: pods do not move to nodes that are not initialised or are 
     CHECK(try_consolidation(cluster.scene(), {}, candidate, 1).action == ConsolidationAction::none);
 }
 
+TEST_CASE("karpenter: nobody goes for the sake of a node that is still coming") {
+    Cluster cluster;
+    cluster.add(1, 1);
+    cluster.add(1, 0);
+    const std::int32_t candidate[] = {0};
+    cluster.views[1].initialized = false;
+    // The pod would go to the coming node before a new one is planned: that one may yet fail, so nothing is done.
+    CHECK(try_consolidation(cluster.scene(), {}, candidate, 1).action == ConsolidationAction::none);
+    // Where that node is spoken for, a new one at 1200 takes the place of the one at 3500.
+    cluster.nodes[1].free = {};
+    CHECK(try_consolidation(cluster.scene(), {}, candidate, 1).action == ConsolidationAction::replace);
+}
+
+TEST_CASE("karpenter: a node in a reservation saves nothing, so nothing cheaper replaces it") {
+    Cluster cluster;
+    cluster.add(1, 1);
+    const std::int32_t candidate[] = {0};
+    CHECK(try_consolidation(cluster.scene(), {}, candidate, 1).action == ConsolidationAction::replace);
+    cluster.views[0].reserved = true;
+    CHECK(try_consolidation(cluster.scene(), {}, candidate, 1).action == ConsolidationAction::none);
+    CHECK(candidate_value(cluster.views[0], cluster.offerings[1]) == 0.0);
+    cluster.add(1, 1);  // its pod still may go where there is room
+    CHECK(try_consolidation(cluster.scene(), {}, candidate, 1).action == ConsolidationAction::remove);
+}
+
+TEST_CASE("karpenter: what Emptiness' budget keeps is not consolidated, and a dropped command is followed by the next method") {
+    Cluster cluster;
+    cluster.add(1, 1);
+    cluster.add(1, 1);
+    cluster.views[0].eviction_cost = 0.0;  // its pod costs nothing: it counts as empty
+    const DisruptionCommand first = cluster.disrupt();
+    CHECK(first.method == DisruptionMethod::emptiness);
+    CHECK(cluster.candidates[0] == 0);
+    // Dropped 15 s later: the other's pod fits beside it, which single-node consolidation finds at once.
+    const DisruptionCommand next = find_disruption(cluster.scene(), {}, cluster.round(), seconds(100), first.method);
+    CHECK(next.method == DisruptionMethod::single_node);
+    CHECK(cluster.candidates[0] == 1);
+    CHECK(find_disruption(cluster.scene(), {}, cluster.round(), seconds(100), next.method).method == DisruptionMethod::none);
+    cluster.allowance[0].empty = 0;
+    cluster.views[1].do_not_disrupt = true;
+    CHECK(cluster.disrupt().method == DisruptionMethod::none);
+}
+
 TEST_CASE("karpenter: a claim's timers, its GPUs, pod events and the tiers of a drain") {
     CHECK(claim_times_out_at(ClaimPhase::launching, seconds(10)) == seconds(310));
     CHECK(claim_times_out_at(ClaimPhase::launched, seconds(10)) == seconds(910));

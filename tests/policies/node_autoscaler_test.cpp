@@ -175,9 +175,14 @@ TEST_CASE("cluster autoscaler: which groups are options, balancing and overdue n
     back_off({}, backoff, seconds(0));
     CHECK(skip_group(2, 3, backoff, true, seconds(300)) == CaSkipped::backed_off);
     CHECK(skip_group(2, 3, backoff, true, seconds(301)) == CaSkipped::not_skipped);
-    CHECK(is_healthy(3, 4));
-    CHECK(is_healthy(9, 20));
-    CHECK_FALSE(is_healthy(10, 20));
+    CHECK(is_healthy({}, 3, 4));
+    CHECK(is_healthy({}, 9, 20));
+    CHECK_FALSE(is_healthy({}, 10, 20));
+    CaLoopRules strict;
+    strict.ok_total_unready = 0;
+    strict.max_total_unready_percentage = 20;
+    CHECK(is_healthy(strict, 1, 5));
+    CHECK_FALSE(is_healthy(strict, 1, 4));
     std::int32_t sizes[] = {5, 1, 1};
     const std::int32_t most[] = {9, 9, 2};
     CHECK(balance_groups(sizes, most, 3, 4) == 4);

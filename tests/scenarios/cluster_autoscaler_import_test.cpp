@@ -104,5 +104,11 @@ TEST_CASE("cluster-autoscaler: wrong flags are refused") {
     CHECK_THAT(with("--scale-down-unneeded-time", "--scale-down-uneeded-time").errors, Contains("did you mean scale-down-unneeded-time?"));
     CHECK_THAT(with("--v=4", "--salvo-scale-up").errors, Contains("salvo-scale-up is not simulated"));
     CHECK_THAT(with("--v=4", "--max-node-startup-time=5m").warnings, Contains("is not simulated"));
+    CHECK(with("--v=4", "--parallel-scale-up=true").errors == "");
+    CHECK_THAT(with("--v=4", "--enforce-node-group-min-size=true").warnings, Contains("is not simulated"));
+    CHECK(with("--v=4", "--unremovable-node-recheck-timeout=1m").manifests.cluster_autoscaler->unremovable_recheck == seconds(60));
+    CHECK(with("--v=4", "--ok-total-unready-count=7").manifests.cluster_autoscaler->loop.ok_total_unready == 7);
+    CHECK(with("--v=4", "--max-total-unready-percentage=20").manifests.cluster_autoscaler->loop.max_total_unready_percentage == 20);
+    CHECK_THAT(with("--v=4", "--max-total-unready-percentage=200").errors, Contains("a percentage"));
     CHECK_THAT(with(".*spot.*", "\"[spot\"").errors, Contains("a regular expression"));
 }

@@ -159,7 +159,18 @@ TEST_CASE("karpenter: v1beta1 keeps its own fields, and fields of the other vers
     CHECK_THAT(lines(import_text("apiVersion: karpenter.sh/v1alpha5\nkind: Provisioner\nmetadata: {name: p}\nspec: {}\n").findings.errors), Contains("NodePool"));
 }
 
+TEST_CASE("karpenter: a budget without nodes is one of a tenth, a template's annotation keeps its nodes") {
+    const Imported in = import_text(replaced(replaced(node_pool, "{nodes: \"0\", schedule", "{schedule"), "metadata: {labels", "metadata: {annotations: {karpenter.sh/do-not-disrupt: \"true\"}, labels") + node_class);
+    INFO(lines(in.findings.errors));
+    REQUIRE(in.findings.errors.empty());
+    CHECK(in.manifests.node_pools[0].budgets[1].nodes == IntOrPercent{10, true});
+    CHECK(in.manifests.node_pools[0].do_not_disrupt);
+    CHECK_FALSE(import_text(node_pool + node_class).manifests.node_pools[0].do_not_disrupt);
+}
+
 TEST_CASE("karpenter: broken NodePools are refused with what to write") {
+    CHECK_THAT(errors_with("consolidateAfter: 1m", "consolidateAfter: 30"), Contains("30s, or Never"));
+    CHECK_THAT(errors_with("operator: In, values: [g]", "operator: in, values: [g]"), Contains("did you mean In?") && !Contains("no values with Exists"));
     CHECK_THAT(errors_with("duration: 8h", "duration: 8h30s"), Contains("hours and minutes"));
     CHECK_THAT(errors_with(", duration: 8h", ""), Contains("stands without duration"));
     CHECK_THAT(errors_with("0 9 * * mon-fri", "0 25 * * *"), Contains("budgets[1].schedule"));

@@ -167,6 +167,33 @@ TEST_CASE("operators: autoscalers of their own are refused with what to write, f
     CHECK_THAT(lines(import_documents(scaler).findings.errors), Contains("found APA, AIBrix' own autoscaler") && Contains("ScaledObject"));
 }
 
+TEST_CASE("operators: KServe's autoscaling keeps its behaviour, and a runtime without a namespace is the service's own") {
+    const std::string scaled = "    minReplicas: 1\n    maxReplicas: 4\n    autoScaling:\n      behavior: {scaleDown: {stabilizationWindowSeconds: 60}}\n";
+    const Imported hpa = import_text(service("serving.kserve.io/deploymentMode: RawDeployment, serving.kserve.io/autoscalerClass: hpa", scaled));
+    INFO(lines(hpa.findings.errors));
+    REQUIRE(hpa.findings.errors.empty());
+    REQUIRE(hpa.manifests.horizontal_pod_autoscalers.size() == 1);
+    REQUIRE(hpa.manifests.horizontal_pod_autoscalers[0].behavior);
+    CHECK(hpa.manifests.horizontal_pod_autoscalers[0].behavior->scale_down.stabilization_window == seconds(60));
+    const Imported keda = import_text(service("serving.kserve.io/deploymentMode: RawDeployment, serving.kserve.io/autoscalerClass: keda", scaled));
+    INFO(lines(keda.findings.errors));
+    REQUIRE(keda.findings.errors.empty());
+    REQUIRE(keda.manifests.scaled_objects.size() == 1);
+    REQUIRE(keda.manifests.scaled_objects[0].behavior);
+    CHECK(keda.manifests.scaled_objects[0].behavior->scale_down.stabilization_window == seconds(60));
+    // The runtime is applied with -n beside a service that says its namespace; one of another namespace is none of its.
+    const auto with_runtime = [](const std::string& name_space) {
+        return "apiVersion: serving.kserve.io/v1alpha1\nkind: ServingRuntime\nmetadata: {name: own" + name_space +
+               "}\nspec:\n  supportedModelFormats: [{name: vLLM, autoSelect: true}]\n  containers:\n  - {name: kserve-container, image: \"vllm/vllm-openai:v0.9.2\", args: [--model=/mnt/models]}\n---\n"
+               "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nmetadata: {name: s, namespace: demo, annotations: {windtunnel.dev/model: Qwen/Qwen2.5-7B-Instruct}}\nspec:\n  predictor:\n"
+               "    model: {modelFormat: {name: vLLM}, runtime: own, resources: {limits: {nvidia.com/gpu: \"1\"}}}\n";
+    };
+    const Imported beside = import_text(with_runtime(""));
+    CHECK(lines(beside.findings.errors) == "");
+    CHECK(workload(beside, "s-predictor").server->vllm_version == "0.9.2");
+    CHECK_THAT(lines(import_text(with_runtime(", namespace: other")).findings.errors), Contains("which no ServingRuntime"));
+}
+
 TEST_CASE("operators: in a dump the Deployment that the controller made stands, not one that is derived again") {
     const std::string made = R"(---
 apiVersion: apps/v1

@@ -200,6 +200,61 @@ TEST_CASE("cluster autoscaler: moved pods get ten minutes at most, whatever thei
     CHECK(gone - again[0].at == Approx(60));
 }
 
+TEST_CASE("cluster autoscaler: a young pod waits although an older one has a node coming") {
+    // The first pod wakes the loop at 103 s, is too young, and is served at 113.02 s; its node comes a minute later. The
+    // second, of 130 s, is the oldest that nothing is coming for: the loop that it wakes passes it over, too.
+    Runs runs;
+    BlueprintParts parts = waiting(2, 2, 1);
+    parts.schedule = {{seconds(103), 0, 1}, {seconds(130), 0, 2}};
+    (void)runs.run(parts);
+    const std::vector<double> asked = runs.log->times(NodeState::provisioning);
+    REQUIRE(asked.size() == 2);
+    CHECK(asked[0] == Approx(113.02));
+    CHECK(asked[1] == Approx(140.02));
+}
+
+TEST_CASE("cluster autoscaler: an annotated node stays, a cordoned one goes") {
+    Runs runs;
+    BlueprintParts parts = waiting(1, 2, 1);
+    parts.schedule.clear();
+    parts.pools[0].initial = 2;
+    parts.pools[0].protected_nodes = 1;
+    CHECK(runs.run(parts).tally.pools[0].nodes.value == 1);
+    parts.pools[0].protected_nodes = 0;
+    CHECK(runs.run(parts).tally.pools[0].nodes.value == 0);
+    // kubectl gives up at 100 s and leaves the node cordoned; its pod ends at 200 s, and ten minutes later it goes.
+    parts.pools[0].initial = 1;
+    parts.workloads[0].initial_replicas = 1;
+    parts.schedule = {{seconds(200), 0, 0}};
+    parts.events = {{seconds(100), ClusterEventKind::drain_node, {}, 0, 1, 0, {}}};
+    DisruptionBudgetPlan budget;
+    budget.spec.max_unavailable = integer(0);
+    budget.workloads[0] = 1;
+    parts.budgets = {budget, budget};
+    CHECK(runs.run(parts).tally.pools[0].nodes.value == 0);
+    CHECK(of_state(*runs.log, NodeState::cordoned).size() == 1);
+    REQUIRE(runs.log->times(NodeState::none).size() == 1);
+    CHECK(runs.log->times(NodeState::none)[0] > 800);
+    CHECK(runs.log->times(NodeState::none)[0] < 1200);
+}
+
+TEST_CASE("cluster autoscaler: with too many nodes unready it does nothing") {
+    // Four of eight nodes are lost at 500 s and noticed within a minute: 4 > 3 and 4 > 45 % of 8. Until their pods are
+    // given up, five minutes later, a pod that wants to come at 600 s gets no node; with five unready ones allowed it does.
+    Runs runs;
+    BlueprintParts parts = waiting(9, 12, 1);
+    parts.workloads[0].initial_replicas = 8;
+    parts.pools[0].initial = 8;
+    parts.schedule = {{seconds(600), 0, 9}};
+    parts.events = {{seconds(500), ClusterEventKind::lose_node, {}, 0, 4, 0, {}}};
+    parts.span = seconds(700);
+    (void)runs.run(parts);
+    CHECK(runs.log->times(NodeState::provisioning).empty());
+    parts.cluster_autoscaler.loop.ok_total_unready = 5;
+    (void)runs.run(parts);
+    CHECK(runs.log->times(NodeState::provisioning).size() == 1);
+}
+
 TEST_CASE("drain: kubectl asks every 5 s, and gives up where two budgets cover a pod") {
     Runs runs;
     BlueprintParts parts = half_empty();

@@ -144,6 +144,40 @@ TEST_CASE("karpenter: an expired node goes without a replacement first") {
     CHECK(outcome.tally.ready_replicas.value == 1);
 }
 
+TEST_CASE("karpenter: a reserved node is kept although a cheaper one would do") {
+    // The pod starts on the reserved node of two GPUs, which costs nothing more. A node of one GPU is cheaper by its
+    // price, but to rent it beside the reservation would only add to the bill.
+    Runs runs;
+    BlueprintParts parts = karpenter_pool();
+    parts.schedule.clear();
+    parts.shapes[0].reserved = 1;
+    CHECK(runs.run(parts).tally.pools[0].launched == 1);
+    parts.shapes[0].reserved = 0;
+    parts.shapes[1].nano_usd_per_hour = 3'000'000'000;
+    CHECK(runs.run(parts).tally.pools[0].nodes.value == 1);
+}
+
+TEST_CASE("karpenter: a template's annotation keeps every node, and a cordoned node goes when it is empty") {
+    Runs runs;
+    BlueprintParts parts = karpenter_pool();
+    parts.karpenter_pools[0].do_not_disrupt = 1;
+    CHECK(runs.run(parts).tally.pools[0].nodes.value == 3);
+    // kubectl gives up at 100 s and leaves the only node cordoned; its pod ends at 200 s. Emptiness takes it after
+    // consolidateAfter (30 s), a poll and the validation.
+    parts = karpenter_pool();
+    parts.schedule = {{seconds(200), 0, 0}};
+    parts.events = {{seconds(100), ClusterEventKind::drain_node, {}, 0, 1, 0, {}}};
+    DisruptionBudgetPlan budget;
+    budget.spec.max_unavailable = integer(0);
+    budget.workloads[0] = 1;
+    parts.budgets = {budget, budget};
+    CHECK(runs.run(parts).tally.pools[0].nodes.value == 0);
+    const std::vector<double> gone = runs.log->times(NodeState::none);
+    REQUIRE(gone.size() == 1);
+    CHECK(gone[0] > 230);
+    CHECK(gone[0] < 300);
+}
+
 TEST_CASE("node autoscaling: arenas laid out for a GPU give the same trial") {
     for (const BlueprintParts& parts : {autoscaled(), karpenter_pool()}) {
         Runs runs;

@@ -158,6 +158,36 @@ TEST_CASE("scheduler: anti-affinity by host leaves the pod that has no host of i
     CHECK(seen.last_rejection.by_reason[static_cast<int>(Rejection::anti_affinity)] == 3);
 }
 
+TEST_CASE("scheduler: a pod goes to the node that has its large image, though another is emptier") {
+    // Two nodes of 4000 mCPU and 2 MiB of memory; a pod asks for 100 mCPU and 1 KiB of it. Beside the first pod the score of
+    // LeastAllocated is (95 + 99) / 2 = 97 where it is 98 on the empty node, that of balanced allocation 97 and 98. An image of 8 GB that one
+    // node of two has counts 4 GB, more than 1000 MiB: 100 points; one of 40 MB counts 20 MB, less than 23 MiB: none.
+    const std::int64_t bytes = GENERATE(std::int64_t{0}, std::int64_t{40'000'000}, std::int64_t{8'000'000'000});
+    BlueprintParts parts = nodes_of(2);
+    parts.shapes[0].allocatable[resource_gpus] = parts.shapes[0].capacity[resource_gpus] = 8;
+    TemplateParts t = pod_of(0);
+    StagePlan pull;
+    pull.once_per_node = 1;
+    pull.one_at_a_time = 1;
+    pull.kept = Kept::node;
+    pull.fixed = seconds(10);
+    if (bytes > 0) {
+        parts.images = 1;
+        pull.image = 0;
+        pull.image_bytes = bytes;
+    }
+    t.stages = {pull};
+    t.plan.container_stage = 1;
+    parts.add(replicas_of(3, 1), t);
+    parts.schedule = {{seconds(100), 0, 2}};
+    const BlueprintBlock block = build(parts);
+    SchedulingObserver seen(block.blueprint());
+    (void)watch(block, seen);
+    REQUIRE(seen.binds == 2);
+    const bool together = seen.pods[0].node == seen.pods[1].node;
+    CHECK(together == (bytes > 1'000'000'000));
+}
+
 TEST_CASE("scheduler: pods that ask for a zone spread alternate between zones of unequal size") {
     BlueprintParts parts;
     for (std::uint32_t zone = 0; zone < 2; ++zone) {
