@@ -44,7 +44,7 @@ struct ScaledBy {
     std::int32_t least = 0, most = 0;
 };
 
-ScaledBy scaler_of(const Scenario& scenario, const WorkloadObject& workload) {
+ScaledBy scaled_by(const Scenario& scenario, const WorkloadObject& workload) {
     const auto scales = [&](const ObjectMeta& meta, const ScaleTarget& target) {
         return target.kind == workload.meta.kind && target.name == workload.meta.name && meta.name_space == workload.meta.name_space;
     };
@@ -253,7 +253,7 @@ private:
         line("serves", server ? server_text(*server) : "nothing that is known");
         line("each pod", (workload.group_size > 1 ? std::to_string(workload.group_size) + " pods a group; " : "") + needs_text(workload.pod));
         line("reached by", reached_text(m_scenario, workload));
-        const ScaledBy scaler = scaler_of(m_scenario, workload);
+        const ScaledBy scaler = scaled_by(m_scenario, workload);
         line("scaled by", scaler.text);
         line("guarded by", guarded_text(m_scenario, workload));
         if (workload.status) line("now", fmt::format("{} replicas, {} Ready", workload.status->replicas, workload.status->ready));

@@ -170,7 +170,9 @@ void decode_job_spec(Decoder spec, Decoder& object, JobObject& out) {
         for (const auto* list : {&out.pod.init_containers, &out.pod.containers})
             for (const Container& c : *list) read_commands(c, object, out);
     out.effect_declared = declared != out.meta.annotations.end() || !out.actions.empty();
-    if (const auto time = out.meta.annotations.find("windtunnel.dev/run-time-s"); time != out.meta.annotations.end()) {
+    for (const Labels* annotations : {&out.pod.annotations, &out.meta.annotations}) {  // the object's own stand over its pods'
+        const auto time = annotations->find("windtunnel.dev/run-time-s");
+        if (time == annotations->end()) continue;
         const Node number = resolve_plain_scalar(time->second);
         const bool numeric = number.kind == Node::Kind::integer || number.kind == Node::Kind::number;
         if (numeric && number.number >= 0 && number.number < 4e7) out.run_time = from_seconds(number.number);

@@ -31,7 +31,7 @@ constexpr KindRow other_kinds[] = {
     {"Status", KindRole::note}, {"ComponentStatus", KindRole::note}, {"CSINode", KindRole::note}, {"CSIStorageCapacity", KindRole::note}, {"VolumeAttachment", KindRole::note},
     {"FlowSchema", KindRole::note}, {"PriorityLevelConfiguration", KindRole::note}, {"NodeMetrics", KindRole::note}, {"NodeFeature", KindRole::note}, {"NodeFeatureRule", KindRole::note},
     {"PodTemplate", KindRole::note}, {"ControllerRevision", KindRole::note}, {"PodMetrics", KindRole::note}, {"ClusterPolicy", KindRole::note}, {"AnalysisTemplate", KindRole::note}, {"ClusterAnalysisTemplate", KindRole::note}, {"AnalysisRun", KindRole::note}, {"NVIDIADriver", KindRole::note},
-    {"NodeFeatureDiscovery", KindRole::note}, {"ValidatingAdmissionPolicy", KindRole::note}, {"ValidatingAdmissionPolicyBinding", KindRole::note},
+    {"ResourceSlice", KindRole::note}, {"VerticalPodAutoscalerCheckpoint", KindRole::note}, {"NVIDIADriver", KindRole::note}, {"NodeFeatureDiscovery", KindRole::note}, {"ValidatingAdmissionPolicy", KindRole::note}, {"ValidatingAdmissionPolicyBinding", KindRole::note},
     // They say how requests find a replica, which the scenario says here.
     {"VirtualService", KindRole::warn, "its routes, retries and time-outs are not read; the scenario's workload says routing, timeout_s and retry"},
     {"DestinationRule", KindRole::warn, "its load balancing is not read; the scenario's workload says routing"},
@@ -83,6 +83,9 @@ constexpr const char* harmless_groups[] = {
     "nfd.k8s-sigs.io", "elbv2.k8s.aws", "vpcresources.k8s.aws", "crd.k8s.amazonaws.com", "cloud.google.com", "networking.gke.io", "source.toolkit.fluxcd.io",
     "notification.toolkit.fluxcd.io", "velero.io", "longhorn.io", "ceph.rook.io", "metrics.k8s.io", "authentication.k8s.io", "authorization.k8s.io",
     "image.toolkit.fluxcd.io", "externaldns.k8s.io", "eventing.keda.sh", "tekton.dev", "triggers.tekton.dev", "external-dns.io", "generators.external-secrets.io",
+    "internal.apiserver.k8s.io", "storagemigration.k8s.io", "k8s.cni.cncf.io", "sriovnetwork.openshift.io", "mellanox.com", "linkerd.io", "policy.linkerd.io",
+    "gateway.envoyproxy.io", "aigateway.envoyproxy.io", "gateway.kgateway.dev", "kuadrant.io", "operators.coreos.com", "operator.openshift.io", "config.openshift.io",
+    "route.openshift.io", "image.openshift.io", "project.openshift.io", "security.openshift.io", "user.openshift.io", "oauth.openshift.io",
     // Kueue admits workloads that name a queue (label kueue.x-k8s.io/queue-name), which are refused there.
     "kueue.x-k8s.io", "visibility.kueue.x-k8s.io"};
 

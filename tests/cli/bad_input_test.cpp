@@ -382,6 +382,41 @@ TEST_CASE("bad input: what is odd and still runs is warned of") {
     CHECK(has(warnings_of(eksctl), "found the region eu-west-1"));
 }
 
+TEST_CASE("bad input: a target of no replicas is warned of unless something raises it") {
+    const auto empty_with = [](const std::string& scaler) {
+        return [scaler](const Folder& f) {
+            f.replace("scenario.yaml", "  target: Deployment/chat\n", "  target: Deployment/chat\n  initial_replicas: 0\n  timeout_s: 20\n");
+            f.write("k8s/keda.yaml", scaler);
+        };
+    };
+    const std::string raises = std::string(scaled_object), none = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+    CHECK(has(warnings_of(empty_with(none)), "starts with 0 replicas and nothing scales it"));
+    CHECK(has(warnings_of(empty_with(hpa)), "HorizontalPodAutoscaler/second does not touch a target of 0 replicas"));
+    CHECK_FALSE(has(warnings_of(empty_with(raises)), "starts with 0 replicas"));
+    std::string paused = raises;
+    paused.replace(paused.find("metadata: {name: chat}"), 22, "metadata: {name: chat, annotations: {autoscaling.keda.sh/paused-replicas: \"0\"}}");
+    CHECK(has(warnings_of(empty_with(paused)), "ScaledObject/chat is paused at 0 replicas"));
+    const auto scaled_later = [&](const Folder& f) {
+        empty_with(none)(f);
+        f.replace("scenario.yaml", "thresholds:\n", "events:\n  - {at_s: 5, scale: Deployment/chat, replicas: 1}\nthresholds:\n");
+    };
+    CHECK_FALSE(has(warnings_of(scaled_later), "starts with 0 replicas"));
+}
+
+TEST_CASE("bad input: queries on alerts and on kube-state-metrics' pods select what is there") {
+    const auto rules = [](const std::string& query, const std::string& keep) {
+        return [query, keep](const Folder& f) {
+            f.replace("k8s/keda.yaml", "sum(vllm:num_requests_waiting)", query);
+            f.write("k8s/rules.yaml", "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: r}\nspec:\n  groups:\n  - name: g\n    labels: {team: llm}\n    rules:\n"
+                                      "    - {alert: Busy, expr: 'sum(vllm:num_requests_running) > 0', for: 1m, labels: {severity: page}" + keep + "}\n");
+        };
+    };
+    const std::string firing = "sum(ALERTS{alertname=\"Busy\", alertstate=\"firing\", team=\"llm\"}) or vector(0)";
+    CHECK_FALSE(has(warnings_of(rules("'" + firing + "'", "")), "ALERTS"));
+    CHECK(has(warnings_of(rules("'sum(ALERTS{alertname=\"Bussy\"}) or vector(0)'", "")), "found matchers on 'ALERTS' that no series passes"));
+    CHECK_FALSE(has(warnings_of(rules("'sum(kube_pod_status_ready{job=\"kube-state-metrics\", condition=\"true\"})'", "")), "no series passes"));
+}
+
 TEST_CASE("bad input: an earlier result survives a run that is refused") {
     const Folder f;
     write_base(f);

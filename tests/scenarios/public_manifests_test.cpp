@@ -146,7 +146,8 @@ TEST_CASE("public manifests: transfers between prefill and decode servers say wh
 TEST_CASE("public manifests: kinds of gateways and operators are notes, warnings or refusals, none unknown") {
     const auto object = [](const std::string& kind) { return "apiVersion: x/v1\nkind: " + kind + "\nmetadata: {name: x}\nspec: {}\n"; };
     for (const char* kind : {"HTTPRoute", "Gateway", "NetworkPolicy", "Ingress", "IngressRoute", "PeerAuthentication", "TriggerAuthentication", "ClusterPolicy",
-                             "PodTemplate", "VolumeSnapshot", "ApplicationSet", "Certificate", "ServiceAccount", "SecretProviderClass"}) {
+                             "PodTemplate", "VolumeSnapshot", "ApplicationSet", "Certificate", "ServiceAccount", "SecretProviderClass", "ResourceSlice", "VerticalPodAutoscalerCheckpoint",
+                             "NVIDIADriver"}) {
         INFO(kind);
         const Findings f = import_text(object(kind)).findings;
         CHECK(f.errors.empty());
