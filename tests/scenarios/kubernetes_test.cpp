@@ -390,13 +390,6 @@ TEST_CASE("kubernetes: other kinds are notes, refusals or unknown") {
     CHECK(errors_of(deployment + budget).empty());
     CHECK(*import_text(deployment + budget).manifests.pod_disruption_budgets.at(0).max_unavailable == IntOrPercent{25, true});
     CHECK_THAT(errors_of(deployment + replaced(budget, ", maxUnavailable: 25%", "")), Contains("exactly one"));
-    // policy/v1: no selector matches no pod, an empty one all of the namespace.
-    const auto covers = [&](const std::string& selector) {
-        return import_text(deployment + replaced(budget, "selector: {matchLabels: {app: chat}}, ", selector)).manifests.pod_disruption_budgets.at(0).covers("default", {{"app", "chat"}});
-    };
-    CHECK_FALSE(covers(""));
-    CHECK(covers("selector: {}, "));
-    CHECK(covers("selector: {matchLabels: {app: chat}}, "));
 }
 
 namespace {

@@ -189,6 +189,17 @@ TEST_CASE("public manifests: Kueue's objects change nothing until a workload nam
     CHECK_THAT(lines(import_text(listed + "replicas: [{name: chat, count: 3}]\n").findings.errors), Contains("replicas: would change the result") && Contains("kustomize build"));
 }
 
+TEST_CASE("public manifests: a budget without a selector matches no pod, one with an empty selector all of the namespace") {
+    const auto covers = [](const std::string& selector) {
+        const Imported in = import_text("apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: b}\nspec: {" + selector + "maxUnavailable: 1}\n");
+        return in.manifests.pod_disruption_budgets.at(0).covers("default", {{"app", "chat"}});
+    };
+    CHECK_FALSE(covers(""));
+    CHECK(covers("selector: {}, "));
+    CHECK(covers("selector: {matchLabels: {app: chat}}, "));
+    CHECK_FALSE(covers("selector: {matchLabels: {app: code}}, "));
+}
+
 TEST_CASE("public manifests: an unrendered template is one error") {
     std::string text = dumped;
     text.replace(text.find("v0.9.1"), 6, "{{ .Values.tag }}");
