@@ -35,7 +35,8 @@ std::vector<PromqlMetricPart> alert_series(const std::vector<AlertingRule>& rule
         const std::int64_t hold = whole_milliseconds(rule.hold_for);
         // The expression may end in a comment.
         const std::string present = fmt::format("(group without () ({}\n))", rule.expression);
-        const auto as_evaluated = [&](const std::string& expression) { return fmt::format("last_over_time(({})[{}ms:{}ms])", expression, every, every); };
+        // Just under an interval holds one evaluation, the last, whichever of its ends counts.
+        const auto as_evaluated = [&](const std::string& expression) { return fmt::format("last_over_time(({})[{}ms:{}ms])", expression, std::max<std::int64_t>(every - 1, 1), every); };
         LabelSet labels(rule.labels.begin(), rule.labels.end());
         std::erase_if(labels, [](const auto& label) { return label.second.find("{{") != std::string::npos; });
         labels["alertname"] = rule.name;

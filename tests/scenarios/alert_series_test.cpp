@@ -32,7 +32,7 @@ TEST_CASE("alert series: pending for as long as the rule's for says, then firing
     const std::size_t firing = bench.add("sum(ALERTS{alertname=\"Queue\",alertstate=\"firing\",severity=\"page\"}) or vector(0)");
     const std::size_t pending = bench.add("count(ALERTS{alertname=\"Queue\",alertstate=\"pending\",deployment=\"chat\"}) or vector(0)");
     const std::size_t now = bench.add("count(ALERTS{alertname=~\"N.*\",namespace=\"prod\"}) or vector(0)");
-    const std::size_t lately = bench.add("max_over_time(ALERTS{alertname=\"Queue\",alertstate=\"firing\"}[1m:15s]) or vector(0)");
+    const std::size_t lately = bench.add("max(max_over_time(ALERTS{alertname=\"Queue\",alertstate=\"firing\"}[1m:15s])) or vector(0)");
     const std::size_t other = bench.add("ALERTS{alertname=\"Queue\",severity=\"ticket\"} or vector(0)");
     bench.open();
     double pod_1 = 0;
