@@ -229,8 +229,7 @@ void add_scaled_object(Derivation& d, Decoder& component, const std::string& dep
     Node& triggers = list_at(spec, "triggers");
     Decoder scaling = component.child("autoScaling");
     for (Decoder& item : scaling.children("metrics")) triggers.children.push_back(keda_trigger(item));
-    if (const Node* behavior = scaling.take("behavior"); behavior && behavior->is_map())
-        put(map_at(map_at(spec, "advanced"), "horizontalPodAutoscalerConfig"), "behavior", *behavior);
+    const Node* behavior = scaling.take("behavior");
     scaling.finish();
     if (triggers.children.empty()) {
         Node trigger = make_map(d.root());
@@ -239,6 +238,7 @@ void add_scaled_object(Derivation& d, Decoder& component, const std::string& dep
         put(map_at(trigger, "metadata"), "value", make_text(std::to_string(target), d.root()));
         triggers.children.push_back(std::move(trigger));
     }
+    if (behavior && behavior->is_map()) put(map_at(map_at(spec, "advanced"), "horizontalPodAutoscalerConfig"), "behavior", *behavior);
     put(out, "spec", std::move(spec));
     d.add(std::move(out));
 }
