@@ -530,6 +530,19 @@ private:
     }
 };
 
+/// Writes down what the series owe that a query reads (`let_sleep`).
+WT_HD inline void catch_up(SampleStore& store, const PromqlProgramView& query) {
+    for (std::int32_t i = 0; i < query.instruction_count; ++i) {
+        const PromqlInstruction& op = query.instructions[i];
+        if (op.op != PromqlOp::select && op.op != PromqlOp::range_select) continue;
+        for (std::int32_t k = 0; k < op.count; ++k) {
+            const std::int32_t s = query.words[op.table + 2 * k];
+            const std::int32_t slots = store.series[store.streams[s].first_series].slots_in_use;
+            for (std::int32_t slot = 0; slot < slots; ++slot) catch_up(store, s, slot);
+        }
+    }
+}
+
 /// The value of a query at one time, as an instant query at `now` would return it.
 ///
 /// `workspace` has at least the program's `workspace` elements and points. The result's elements lie in it

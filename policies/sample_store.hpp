@@ -14,9 +14,9 @@ enum class SampleKind : std::uint8_t {
     gone,   ///< the pod vanished: stale, and what follows in the slot belongs to another pod (another series)
 };
 
-/// One scraped sample, or several in a row: of one value, each the series' `step_ms` after the one before, as a target
-/// gives them that nothing happens to. Prometheus keeps time in milliseconds, so do we; the stamp holds the first
-/// one's time, how many more follow (12 bits) and the kind (2 bits). A marker stands alone.
+/// One scraped sample, or several in a row: of one value, each the series' `step_ms` after the one before, as
+/// a target gives them that nothing happens to. Prometheus keeps time in milliseconds, so do we; the stamp
+/// holds the first one's time, how many more follow (12 bits) and the kind (2 bits). A marker stands alone.
 struct SampleRun {
     static constexpr std::uint32_t most_repeats = 0xfffu;
 
@@ -29,7 +29,7 @@ struct SampleRun {
     WT_HD std::int64_t first_ms() const { return stamp >> 14; }
     WT_HD std::uint32_t repeats() const { return static_cast<std::uint32_t>(stamp >> 2) & most_repeats; }
     WT_HD SampleKind kind() const { return static_cast<SampleKind>(stamp & 3); }
-    WT_HD void repeat() { stamp += 4; }
+    WT_HD void repeat(std::uint32_t times = 1) { stamp += std::int64_t{4} * times; }
 };
 
 /// One series: `count` runs, the newest of them here, those before it in a ring that ends before `next`.
@@ -37,14 +37,23 @@ struct SeriesState {
     std::uint32_t next = 0;
     std::uint32_t count = 0;
     std::uint32_t generation = 0;  ///< how many pods have left this slot
-    std::uint32_t steady = 0;  ///< the newest so many runs are values of one pod, each `step_ms` after the one before
-                               ///< it and none below it
+    std::uint32_t steady = 0;  ///< the newest so many runs are values of one pod, each `step_ms` after the
+                               ///< one before it and none below it
     SampleRun newest;
     std::int64_t newest_ms = 0;   ///< when its last sample was taken
     std::uint32_t step_ms = 0;    ///< of all runs with repeats; without any the last distance of two samples
     std::uint32_t repeating = 0;  ///< how many runs have repeats
     std::int32_t slots_in_use = 0;  ///< in a stream's first series: all slots with samples lie below
-    bool lost = false;            ///< the ring has overwritten runs: older ones than it holds are not known
+    bool lost = false;              ///< the ring has overwritten runs: older ones than it holds are not known
+    std::uint16_t clock = no_clock;  ///< whose turns repeat the newest value without being told (`let_sleep`)
+    std::uint32_t turn = 0;          ///< up to which of these the samples are here
+    static constexpr std::uint16_t no_clock = 0xffffu;
+};
+
+/// When the targets of one offset were scraped last, and how often they have been.
+struct ScrapeClock {
+    std::int64_t last_ms = 0;
+    std::uint32_t turns = 0;
 };
 
 /// A stream is one metric family of one workload with one value of the family's own dimension (a bucket's
@@ -77,6 +86,7 @@ struct SampleStore {
     const StreamPlan* streams = nullptr;
     SeriesState* series = nullptr;
     SampleRun* samples = nullptr;
+    const ScrapeClock* clocks = nullptr;
     std::int32_t stream_count = 0;
     std::int64_t epoch_ms = 0;
 
@@ -89,12 +99,13 @@ WT_HD constexpr std::int64_t to_unix_ms(std::int64_t epoch_ms, Tick at) {
 }
 
 /// The run `back` runs before the newest (0 = newest). Requires back < state.count.
-WT_HD inline SampleRun run_from_newest(const SampleStoreView& store, const StreamPlan& stream, std::int32_t slot,
-                                       std::uint32_t back) {
+WT_HD inline SampleRun run_from_newest(const SampleStoreView& store, const StreamPlan& stream,
+                                       std::int32_t slot, std::uint32_t back) {
     const SeriesState& state = store.series[stream.first_series + slot];
     if (back == 0) return state.newest;
-    const std::uint32_t at =
-        state.next >= back ? state.next - back : state.next + static_cast<std::uint32_t>(stream.capacity) - back;
+    const std::uint32_t at = state.next >= back
+                                 ? state.next - back
+                                 : state.next + static_cast<std::uint32_t>(stream.capacity) - back;
     return store.samples[stream.first_sample + std::int64_t{slot} * stream.capacity + at];
 }
 
@@ -113,7 +124,8 @@ WT_HD inline void expect_memory([[maybe_unused]] const void* at) {
 /// Tells the memory that the run before the newest is asked for soon.
 WT_HD inline void expect_reading(const SampleStoreView& store, const StreamPlan& stream, std::int32_t slot) {
     const SeriesState& state = store.series[stream.first_series + slot];
-    const std::uint32_t back = state.next == 0 ? static_cast<std::uint32_t>(stream.capacity) - 1 : state.next - 1;
+    const std::uint32_t back =
+        state.next == 0 ? static_cast<std::uint32_t>(stream.capacity) - 1 : state.next - 1;
     expect_memory(&store.samples[stream.first_sample + std::int64_t{slot} * stream.capacity + back]);
 }
 
@@ -127,7 +139,8 @@ WT_HD inline bool same_bits(double a, double b) {
     return x.bits == y.bits;
 }
 
-/// A sample at `time_ms`, after a sample: whether it comes `step_ms` later, which is set where nothing hangs on it.
+/// A sample at `time_ms`, after a sample: whether it comes `step_ms` later, which is set where nothing hangs
+/// on it.
 WT_HD inline bool comes_in_step(SeriesState& state, std::int64_t time_ms) {
     const std::int64_t distance = time_ms - state.newest_ms;
     if (distance == state.step_ms) return true;
@@ -140,21 +153,23 @@ WT_HD inline bool comes_in_step(SeriesState& state, std::int64_t time_ms) {
 }  // namespace sample_store_detail
 
 /// Appends one entry. False, and nothing changed, when it is older than the newest entry or would be a
-/// second value at the same millisecond (Prometheus drops such samples too).
-[[nodiscard]] WT_HD inline bool try_append(SampleStore& store, std::int32_t stream_index, std::int32_t slot,
-                                           Tick at, double value, SampleKind kind = SampleKind::value) {
+/// second value at the same millisecond (Prometheus drops such samples too). `time_ms` is Unix time.
+[[nodiscard]] WT_HD inline bool try_append_at(SampleStore& store, std::int32_t stream_index,
+                                              std::int32_t slot, std::int64_t time_ms, double value,
+                                              SampleKind kind) {
     const StreamPlan& stream = store.streams[stream_index];
     SeriesState& state = store.series[stream.first_series + slot];
-    const std::int64_t time_ms = to_unix_ms(store.epoch_ms, at);
     bool goes_on = false;
     if (state.count > 0) {
         const SampleKind before = state.newest.kind();
         if (time_ms < state.newest_ms) return false;
-        if (time_ms == state.newest_ms && before != SampleKind::gone && kind == SampleKind::value) return false;
+        if (time_ms == state.newest_ms && before != SampleKind::gone && kind == SampleKind::value)
+            return false;
         if (before == SampleKind::value && kind == SampleKind::value &&
             sample_store_detail::comes_in_step(state, time_ms)) {
             const std::uint32_t repeats = state.newest.repeats();
-            if (sample_store_detail::same_bits(value, state.newest.value) && repeats < SampleRun::most_repeats) {
+            if (sample_store_detail::same_bits(value, state.newest.value) &&
+                repeats < SampleRun::most_repeats) {
                 if (repeats == 0) ++state.repeating;
                 state.newest.repeat();
                 state.newest_ms = time_ms;
@@ -162,7 +177,8 @@ WT_HD inline bool comes_in_step(SeriesState& state, std::int64_t time_ms) {
             }
             goes_on = !(value < state.newest.value);
         }
-        SampleRun& place = store.samples[stream.first_sample + std::int64_t{slot} * stream.capacity + state.next];
+        SampleRun& place =
+            store.samples[stream.first_sample + std::int64_t{slot} * stream.capacity + state.next];
         if (state.count == static_cast<std::uint32_t>(stream.capacity) + 1) {
             state.lost = true;
             if (place.repeats() > 0) --state.repeating;
@@ -183,7 +199,14 @@ WT_HD inline bool comes_in_step(SeriesState& state, std::int64_t time_ms) {
     return true;
 }
 
-/// Appends the newest value once more, as an unchanged target gives it. Requires that the series has not ended.
+/// The same at a simulated time.
+[[nodiscard]] WT_HD inline bool try_append(SampleStore& store, std::int32_t stream_index, std::int32_t slot,
+                                           Tick at, double value, SampleKind kind = SampleKind::value) {
+    return try_append_at(store, stream_index, slot, to_unix_ms(store.epoch_ms, at), value, kind);
+}
+
+/// Appends the newest value once more, as an unchanged target gives it. Requires that the series has not
+/// ended.
 WT_HD inline void repeat_newest(SampleStore& store, std::int32_t stream_index, std::int32_t slot, Tick at) {
     SeriesState& state = store.series[store.streams[stream_index].first_series + slot];
     const std::int64_t time_ms = to_unix_ms(store.epoch_ms, at);
@@ -194,6 +217,42 @@ WT_HD inline void repeat_newest(SampleStore& store, std::int32_t stream_index, s
     }
     state.newest.repeat();
     state.newest_ms = time_ms;
+}
+
+/// Whether a target's series could do without being visited: it repeats its value, `step_ms` after `step_ms`.
+WT_HD inline bool repeats_in_step(const SampleStore& store, std::int32_t stream_index, std::int32_t slot,
+                                  std::int64_t step_ms) {
+    const SeriesState& state = store.series[store.streams[stream_index].first_series + slot];
+    return state.newest.kind() == SampleKind::value && state.newest.repeats() > 0 && state.step_ms == step_ms;
+}
+/// From here on each turn of the clock is one more sample of the newest value. Requires that it
+/// `repeats_in_step`, that the clock's turns come in this step, and that its last one is the newest sample.
+WT_HD inline void let_sleep(SampleStore& store, std::int32_t stream_index, std::int32_t slot,
+                            std::uint16_t clock) {
+    SeriesState& state = store.series[store.streams[stream_index].first_series + slot];
+    state.clock = clock;
+    state.turn = store.clocks[clock].turns;
+}
+/// Writes down the samples that a sleeping series owes. Whoever reads or wakes it does this first.
+WT_HD inline void catch_up(SampleStore& store, std::int32_t stream_index, std::int32_t slot) {
+    SeriesState& state = store.series[store.streams[stream_index].first_series + slot];
+    if (state.clock == SeriesState::no_clock) return;
+    const ScrapeClock clock = store.clocks[state.clock];
+    const std::uint32_t owed = clock.turns - state.turn;
+    if (owed == 0) return;
+    state.turn = clock.turns;
+    if (owed <= SampleRun::most_repeats - state.newest.repeats()) {
+        state.newest.repeat(owed);
+        state.newest_ms = clock.last_ms;
+        return;
+    }
+    for (std::uint32_t i = owed; i-- > 0;)
+        (void)try_append_at(store, stream_index, slot, clock.last_ms - std::int64_t{i} * state.step_ms,
+                            state.newest.value, SampleKind::value);
+}
+WT_HD inline void wake_up(SampleStore& store, std::int32_t stream_index, std::int32_t slot) {
+    catch_up(store, stream_index, slot);
+    store.series[store.streams[stream_index].first_series + slot].clock = SeriesState::no_clock;
 }
 
 /// Ends a series until its next sample, as a scrape does that failed or did not show it.

@@ -4,19 +4,23 @@
 #include "policies/promql_eval.hpp"
 #include "sim/container_status.hpp"
 #include "sim/fleet.hpp"
+#include "sim/object_series.hpp"
 
 namespace windtunnel {
 
 /// The trial's Prometheus and metrics-server: what pods count, what is scraped when, what queries answer.
 ///
-/// Every target is scraped at an offset of its own within its interval, one of `scrape_phases`: a pod's own /metrics
-/// in its monitor's interval, the exporters on a node (DCGM's, cadvisor) and those of the cluster (kube-state-metrics,
-/// queues, gateways) in Prometheus' own. A target that does not answer ends its series until it answers again.
+/// Every target is scraped at an offset of its own within its interval, one of `scrape_phases`: a pod's own
+/// /metrics in its monitor's interval, the exporters on a node (DCGM's, cadvisor) and those of the cluster
+/// (kube-state-metrics, queues, gateways) in Prometheus' own. A target that does not answer ends its series
+/// until it answers again.
 ///
-/// A pod to whose server nothing has happened since the last scrape says what it said then, and is not asked.
+/// A pod to whose server nothing has happened since the last scrape says what it said then. Once its series
+/// repeat in step it sleeps: no scrape visits it, and who asks for its series, or wakes it, writes down what
+/// they owe.
 ///
-/// `Host` gives readings: gauges_of(pod, now), server_rests(pod), workload_reading(source, workload), responses(workload, which),
-/// restarts_of(pod), and the fleet.
+/// `Host` gives readings: gauges_of(pod, now), server_rests(pod), workload_reading(source, workload),
+/// responses(workload, which), restarts_of(pod), and the fleet.
 template <class Layout>
 class MetricsBoard {
 public:
@@ -37,6 +41,9 @@ public:
         // Of each loop the pods by offset, and behind them those whose nodes' exporters are scraped then.
         const std::size_t sets = m_enabled ? (b.scrape_loops.size() + 1) * scrape_phases : 0;
         m_targets = arena.template take_plain<IndexSet<Layout>>(sets);
+        m_clocks =
+            arena.template take_plain<ScrapeClock>(m_enabled ? b.scrape_loops.size() * scrape_phases : 0);
+        m_store.clocks = m_clocks;
         for (std::size_t i = 0; i < sets; ++i) {
             IndexSet<Layout> set;
             set.take_memory(arena, b.pod_slots);
@@ -45,7 +52,8 @@ public:
         m_pods = arena.template take<PodWatch>(m_enabled ? b.pod_slots : 0);
         m_buckets = arena.template take<std::uint64_t>(
             m_enabled ? std::size_t{b.pod_slots} * (b.histogram_bounds.size() + b.histograms.size()) : 0);
-        m_sums = arena.template take<std::int64_t>(m_enabled ? std::size_t{b.pod_slots} * b.histograms.size() : 0);
+        m_sums =
+            arena.template take<std::int64_t>(m_enabled ? std::size_t{b.pod_slots} * b.histograms.size() : 0);
     }
 
     WT_HD_COLD void start(const Blueprint& b, TrialKey key) {
@@ -64,8 +72,8 @@ public:
         for (auto i = static_cast<std::int32_t>(b.streams.size()); i-- > 0;) {
             const StreamSource& source = b.stream_sources[static_cast<std::size_t>(i)];
             WorkloadStreams& of = m_streams[source.workload];
-            std::int32_t& first = source.target == ScrapeTarget::own    ? of.own
-                                  : source.target == ScrapeTarget::node ? of.node
+            std::int32_t& first = source.target == ScrapeTarget::own                     ? of.own
+                                  : source.target == ScrapeTarget::node                  ? of.node
                                   : b.streams[static_cast<std::size_t>(i)].first_pod < 0 ? of.cluster
                                                                                          : of.cluster_pods;
             m_next[i] = first;
@@ -73,7 +81,9 @@ public:
         }
         if (!m_enabled) return;
         for (std::size_t i = 0; i < (b.scrape_loops.size() + 1) * scrape_phases; ++i) m_targets[i].clear();
+        for (std::size_t i = 0; i < b.scrape_loops.size() * scrape_phases; ++i) m_clocks[i] = ScrapeClock{};
         for (std::uint32_t p = 0; p < b.pod_slots; ++p) m_pods[p] = PodWatch{};
+        m_asleep = 0;
         for (std::size_t i = 0; i < b.scrape_loops.size(); ++i) {
             m_due[i] = Tick{};
             m_turn[i] = 0;
@@ -105,6 +115,7 @@ public:
     // ---- what pods count themselves ---------------------------------------------------------------------
 
     WT_HD_COLD void pod_started(std::uint32_t p, const Pod& pod, Tick now) {
+        stir(p);
         const PodWatch before = m_pods[p];
         m_pods[p] = PodWatch{};
         m_pods[p].own_set = before.own_set;
@@ -135,9 +146,11 @@ public:
         }
     }
     /// A request comes to its server: from now on it says something else.
-    WT_HD void server_works(std::uint32_t p) { m_pods[p].quiet = false; }
+    WT_HD void server_works(std::uint32_t p) { stir(p); }
+    /// Its engine is gone.
+    WT_HD void server_gone(std::uint32_t p) { stir(p); }
     WT_HD void count_finished(std::uint32_t p, FinishedReason reason) {
-        m_pods[p].quiet = false;
+        stir(p);
         ++m_pods[p].finished[static_cast<std::size_t>(reason)];
     }
     /// A request has been answered in full, after `e2el` at its server.
@@ -162,7 +175,7 @@ public:
     /// So many observations (`weight`) of a duration, or of a number of tokens.
     WT_HD_COLD void observe(std::uint32_t p, HistogramKind kind, Tick value, std::int64_t weight = 1) {
         const Blueprint& b = *m_blueprint;
-        m_pods[p].quiet = false;
+        stir(p);
         for (std::size_t h = 0; h < b.histograms.size(); ++h) {
             const HistogramPlan& plan = b.histograms[h];
             if (plan.kind != kind) continue;
@@ -175,6 +188,7 @@ public:
 
     /// Its pod is gone: the series end at once, the slot's next pod starts new ones.
     WT_HD_COLD void pod_gone(std::uint32_t p, std::uint32_t workload, Tick now) {
+        stir(p);
         PodWatch& watch = m_pods[p];
         if (watch.own_set != no_set) m_targets[watch.own_set].remove(p);
         if (watch.node_set != no_set) m_targets[watch.node_set].remove(p);
@@ -195,7 +209,10 @@ public:
         for (std::uint32_t loop = 0; loop < m_blueprint->scrape_loops.size(); ++loop) {
             if (m_due[loop] != now) continue;
             const auto phase = static_cast<std::uint32_t>(m_turn[loop] % scrape_phases);
-            if (!down) scrape_phase(host, loop, phase, now);
+            if (!down)
+                scrape_phase(host, loop, phase, now);
+            else
+                wake_all();  // their samples end here
             const std::uint64_t turn = ++m_turn[loop];
             const Tick interval = m_blueprint->scrape_loops[loop];
             m_due[loop] = Tick{interval.count * static_cast<std::int64_t>(turn / scrape_phases)} +
@@ -220,6 +237,7 @@ public:
         view.semantics = q.semantics;
         view.is_scalar = q.is_scalar != 0;
         view.workspace = q.workspace;
+        if (m_asleep > 0) catch_up(m_store, view);
         return evaluate(view, m_store.view(), now, m_workspace);
     }
     /// What an autoscaler hears: an answer as old as the scenario's delay, at first the one of t = 0.
@@ -239,16 +257,17 @@ public:
             if (!plan.reads(TriggerSource::pod_cpu)) continue;
             const WorkloadPlan& w = m_blueprint->workloads[plan.workload];
             const auto& existing = host.existing_pods();
-            for (std::uint32_t p = existing.next(w.first_pod); p < w.first_pod + w.pod_slots; p = existing.next(p + 1)) {
+            for (std::uint32_t p = existing.next(w.first_pod); p < w.first_pod + w.pod_slots;
+                 p = existing.next(p + 1)) {
                 if (!host.pod(p).serves() || host.server_of(p) < 0) continue;
                 PodWatch& watch = m_pods[p];
                 const Tick busy = host.gauges_of(p, now).busy;
                 if (now > watch.cpu_looked_at)
                     watch.cpu_milli =
-                        w.cpu.idle_milli + static_cast<std::int64_t>(
-                                               static_cast<double>(w.cpu.busy_milli - w.cpu.idle_milli) *
-                                               (static_cast<double>((busy - watch.cpu_busy_before).count) /
-                                                static_cast<double>((now - watch.cpu_looked_at).count)));
+                        w.cpu.idle_milli +
+                        static_cast<std::int64_t>(static_cast<double>(w.cpu.busy_milli - w.cpu.idle_milli) *
+                                                  (static_cast<double>((busy - watch.cpu_busy_before).count) /
+                                                   static_cast<double>((now - watch.cpu_looked_at).count)));
                 watch.cpu_busy_before = busy;
                 watch.cpu_looked_at = now;
                 ++watch.cpu_looks;
@@ -268,7 +287,8 @@ public:
     /// Whether something answers nothing now.
     [[nodiscard]] WT_HD_COLD bool is_out(OutageKind kind, std::uint32_t workload, Tick now) const {
         for (const OutagePlan& o : m_blueprint->outages)
-            if (o.kind == kind && (kind != OutageKind::workload || o.workload == workload) && o.from <= now && now < o.until)
+            if (o.kind == kind && (kind != OutageKind::workload || o.workload == workload) && o.from <= now &&
+                now < o.until)
                 return true;
         return false;
     }
@@ -294,10 +314,13 @@ private:
 
     struct PodWatch {
         std::uint16_t own_set = no_set, node_set = no_set;  ///< which of m_targets it is in
-        bool was_up = false;  ///< at the last scrape of its own /metrics
-        bool quiet = false;   ///< its own /metrics say what they said at the last scrape, until a request comes
-        ServerGauges gauges;  ///< at the last scrape of its own /metrics
-        Tick started;         ///< its engine
+        bool was_up = false;                                ///< at the last scrape of its own /metrics
+        bool quiet =
+            false;  ///< its own /metrics say what they said at the last scrape, until a request comes
+        bool asleep = false;          ///< quiet, and not visited
+        std::uint32_t workload = 0;   ///< while it sleeps
+        ServerGauges gauges;          ///< at the last scrape of its own /metrics
+        Tick started;                 ///< its engine
         Tick busy_before, looked_at;  ///< the node's exporters' last look
         double utilization = 0;       ///< between their last two, 0..1
         Tick busy;                    ///< at their last look
@@ -322,11 +345,52 @@ private:
         return p * width + m_blueprint->histograms[histogram].first_bound + histogram + bucket;
     }
 
+    /// Something happens to a pod's engine: what its own /metrics say may change.
+    WT_HD void stir(std::uint32_t p) {
+        if (!m_pods[p].quiet) return;
+        m_pods[p].quiet = false;
+        if (m_pods[p].asleep) wake(p);
+    }
+    WT_HD_COLD void wake(std::uint32_t p) {
+        PodWatch& watch = m_pods[p];
+        const auto slot = static_cast<std::int32_t>(p - m_blueprint->workloads[watch.workload].first_pod);
+        for (std::int32_t s = m_streams[watch.workload].own; s != no_stream; s = m_next[s])
+            wake_up(m_store, s, slot);
+        m_targets[watch.own_set].add(p);
+        watch.asleep = false;
+        --m_asleep;
+    }
+    WT_HD_COLD void wake_all() {
+        for (std::uint32_t p = 0; m_asleep > 0 && p < m_blueprint->pod_slots; ++p)
+            if (m_pods[p].asleep) wake(p);
+    }
+    /// After a scrape that repeated everything: whether the next ones, too, will do so without being told.
+    WT_HD void try_sleep(std::uint32_t p, std::uint32_t workload, std::int32_t slot, Tick now) {
+        const Blueprint& b = *m_blueprint;
+        const Tick interval = b.scrape_loops[b.workloads[workload].scrape_loop];
+        if (now < Tick{} || interval.count % ticks_per_millisecond != 0) return;
+        for (std::int32_t s = m_streams[workload].own; s != no_stream; s = m_next[s])
+            if (!repeats_in_step(m_store, s, slot, interval.count / ticks_per_millisecond)) return;
+        for (const OutagePlan& o : b.outages)
+            if (o.kind == OutageKind::workload && o.workload == workload) return;
+        PodWatch& watch = m_pods[p];
+        for (std::int32_t s = m_streams[workload].own; s != no_stream; s = m_next[s])
+            let_sleep(m_store, s, slot, watch.own_set);
+        m_targets[watch.own_set].remove(p);
+        watch.asleep = true;
+        watch.workload = workload;
+        ++m_asleep;
+    }
     template <class Host>
     WT_HD_COLD void scrape_phase(const Host& host, std::uint32_t loop, std::uint32_t phase, Tick now) {
+        ScrapeClock& clock = m_clocks[loop * scrape_phases + phase];
+        clock.last_ms = to_unix_ms(m_store.epoch_ms, now);
+        ++clock.turns;
         const IndexSet<Layout>& own = m_targets[loop * scrape_phases + phase];
-        std::uint32_t ahead = own.first();  // where they are in memory has nothing to do with when they are scraped
-        for (int i = 0; i < 4 && ahead != no_index; ++i, ahead = own.next(ahead + 1)) expect_scrape(host, ahead);
+        std::uint32_t ahead =
+            own.first();  // where they are in memory has nothing to do with when they are scraped
+        for (int i = 0; i < 4 && ahead != no_index; ++i, ahead = own.next(ahead + 1))
+            expect_scrape(host, ahead);
         for (std::uint32_t p = own.first(); p != no_index; p = own.next(p + 1)) {
             if (ahead != no_index) {
                 expect_scrape(host, ahead);
@@ -335,8 +399,10 @@ private:
             scrape_pod(host, p, now);
         }
         if (loop != 0) return;
-        const IndexSet<Layout>& on_nodes = m_targets[m_blueprint->scrape_loops.size() * scrape_phases + phase];
-        for (std::uint32_t p = on_nodes.first(); p != no_index; p = on_nodes.next(p + 1)) scrape_node_of(host, p, now);
+        const IndexSet<Layout>& on_nodes =
+            m_targets[m_blueprint->scrape_loops.size() * scrape_phases + phase];
+        for (std::uint32_t p = on_nodes.first(); p != no_index; p = on_nodes.next(p + 1))
+            scrape_node_of(host, p, now);
         for (std::uint32_t w = 0; w < m_blueprint->workloads.size(); ++w)
             if (m_streams[w].phase == phase) scrape_cluster(host, w, now);
     }
@@ -347,8 +413,9 @@ private:
         const std::uint32_t workload = host.pod(p).workload;
         expect_memory(&m_pods[p]);
         for (std::int32_t s = m_streams[workload].own; s != no_stream; s = m_next[s])
-            expect_memory(&m_store.series[m_store.streams[s].first_series +
-                                          static_cast<std::int32_t>(p - m_blueprint->workloads[workload].first_pod)]);
+            expect_memory(
+                &m_store.series[m_store.streams[s].first_series +
+                                static_cast<std::int32_t>(p - m_blueprint->workloads[workload].first_pod)]);
     }
 
     /// A pod's own /metrics. Until its engine runs, and while it is cut off, it is not up and its series end.
@@ -363,13 +430,14 @@ private:
         if (up && watch.quiet) {
             for (std::int32_t s = m_streams[pod.workload].own; s != no_stream; s = m_next[s])
                 repeat_newest(m_store, s, slot, now);
+            try_sleep(p, pod.workload, slot, now);
             return;
         }
         watch.quiet = false;
         if (up) {
             const ServerGauges gauges = host.gauges_of(p, max(now, Tick{}));
-            watch.quiet = watch.was_up && gauges == watch.gauges && gauges.running == 0 && gauges.waiting == 0 &&
-                          host.server_rests(p);
+            watch.quiet = watch.was_up && gauges == watch.gauges && gauges.running == 0 &&
+                          gauges.waiting == 0 && host.server_rests(p);
             watch.gauges = gauges;
             watch.blocks = b.servers[static_cast<std::size_t>(server)].usable_blocks *
                            b.servers[static_cast<std::size_t>(server)].data_parallel;
@@ -406,7 +474,8 @@ private:
         }
         for (std::int32_t s = m_streams[pod.workload].node; s != no_stream; s = m_next[s]) {
             if (runs)
-                (void)try_append(m_store, s, slot, now, value_of(b.stream_sources[static_cast<std::size_t>(s)], p));
+                (void)try_append(m_store, s, slot, now,
+                                 value_of(b.stream_sources[static_cast<std::size_t>(s)], p));
             else
                 mark_stale(m_store, s, slot, now);
         }
@@ -417,87 +486,22 @@ private:
         const Blueprint& b = *m_blueprint;
         const WorkloadStreams& streams = m_streams[w];
         for (std::int32_t s = streams.cluster; s != no_stream; s = m_next[s])
-            (void)try_append(m_store, s, 0, now, workload_value(host, b.stream_sources[static_cast<std::size_t>(s)]));
+            (void)try_append(m_store, s, 0, now,
+                             workload_value(b, host, b.stream_sources[static_cast<std::size_t>(s)]));
         if (streams.cluster_pods == no_stream) return;
         const WorkloadPlan& plan = b.workloads[w];
         const auto& existing = host.existing_pods();
-        for (std::uint32_t p = existing.next(plan.first_pod); p < plan.first_pod + plan.pod_slots; p = existing.next(p + 1))
+        for (std::uint32_t p = existing.next(plan.first_pod); p < plan.first_pod + plan.pod_slots;
+             p = existing.next(p + 1))
             for (std::int32_t s = streams.cluster_pods; s != no_stream; s = m_next[s]) {
                 const auto slot = static_cast<std::int32_t>(p - plan.first_pod);
-                const double value = pod_object_value(host, b.stream_sources[static_cast<std::size_t>(s)], p, now);
+                const double value =
+                    pod_object_value(b, host, b.stream_sources[static_cast<std::size_t>(s)], p, now);
                 if (value < 0)
                     mark_stale(m_store, s, slot, now);
                 else
                     (void)try_append(m_store, s, slot, now, value);
             }
-    }
-
-    /// A series of a whole workload, some of them sums of the host's readings.
-    template <class Host>
-    [[nodiscard]] WT_HD_COLD double workload_value(const Host& host, const StreamSource& s) const {
-        switch (s.source) {
-            case SeriesKind::queue_messages:
-                return host.workload_reading(SeriesKind::queue_length, s.workload) +
-                       host.workload_reading(SeriesKind::queue_in_flight, s.workload);
-            case SeriesKind::replicas_unavailable: {
-                const double missing = host.workload_reading(SeriesKind::replicas_desired, s.workload) -
-                                       host.workload_reading(SeriesKind::replicas_ready, s.workload);
-                return missing > 0 ? missing : 0;
-            }
-            case SeriesKind::responses_total:
-                return host.responses(s.workload, static_cast<std::uint32_t>(s.extra));
-            case SeriesKind::pool_average_queue:
-            case SeriesKind::pool_average_kv:
-                return pool_average(host, s);
-            case SeriesKind::one:
-                return 1;
-            default:
-                return host.workload_reading(s.source, s.workload);
-        }
-    }
-    /// Over the pods whose engines run, as an endpoint picker sees them.
-    template <class Host>
-    [[nodiscard]] WT_HD_COLD double pool_average(const Host& host, const StreamSource& s) const {
-        const WorkloadPlan& plan = m_blueprint->workloads[s.workload];
-        const auto& existing = host.existing_pods();
-        std::int64_t waiting = 0, used = 0, blocks = 0, pods = 0;
-        for (std::uint32_t p = existing.next(plan.first_pod); p < plan.first_pod + plan.pod_slots; p = existing.next(p + 1)) {
-            const std::int32_t server = host.server_of(p);
-            if (!host.pod(p).serves() || server < 0) continue;
-            const ServerGauges g = host.gauges_of(p, host.now());
-            waiting += g.waiting;
-            used += g.used_blocks;
-            blocks += m_blueprint->servers[static_cast<std::size_t>(server)].usable_blocks *
-                      m_blueprint->servers[static_cast<std::size_t>(server)].data_parallel;
-            ++pods;
-        }
-        if (pods == 0) return 0;
-        return s.source == SeriesKind::pool_average_queue ? static_cast<double>(waiting) / static_cast<double>(pods)
-                                                          : static_cast<double>(used) / static_cast<double>(blocks);
-    }
-
-    /// What kube-state-metrics says of a pod; -1 where it has no such series now. `extra` counts the label's values in
-    /// its order.
-    template <class Host>
-    [[nodiscard]] WT_HD_COLD double pod_object_value(const Host& host, const StreamSource& s, std::uint32_t p,
-                                                       Tick now) const {
-        const Pod& pod = host.pod(p);
-        if (s.source == SeriesKind::one) return 1;
-        if (s.source == SeriesKind::pod_scheduled) return (pod.node != no_index) == (s.extra == 0) && s.extra < 2 ? 1 : 0;
-        if (s.source == SeriesKind::pod_unschedulable) return pod.state == PodState::pending && pod.unschedulable ? 1 : -1;
-        if (s.source >= SeriesKind::pod_waiting && s.source <= SeriesKind::pod_running) {
-            const ContainerStatus status = host.container_status_of(p, now);
-            if (status == ContainerStatus::none) return -1;
-            if (s.source == SeriesKind::pod_running) return status == ContainerStatus::running ? 1 : 0;
-            if (s.source == SeriesKind::pod_waiting) return is_waiting(status) ? 1 : 0;
-            return static_cast<std::int64_t>(status) == static_cast<std::int64_t>(s.extra) ? 1 : -1;
-        }
-        if (s.source == SeriesKind::pod_ready) return (pod.state == PodState::ready) == (s.extra == 0) && s.extra < 2 ? 1 : 0;
-        if (s.source == SeriesKind::pod_restarts) return static_cast<double>(host.restarts_of(p));
-        // Pending until its containers have been made, then Running.
-        const bool pending = pod.state == PodState::pending ||
-                             (pod.state == PodState::starting && pod.stage < m_blueprint->templates[pod.revision].container_stage);
-        return s.extra == (pending ? 0 : 1) ? 1 : 0;
     }
 
     [[nodiscard]] WT_HD_COLD double value_of(const StreamSource& s, std::uint32_t p) const {
@@ -566,11 +570,14 @@ private:
     const Blueprint* m_blueprint = nullptr;
     TrialKey m_key;
     bool m_enabled = false;
-    WorkloadStreams* m_streams = nullptr;     ///< [workloads]
-    std::int32_t* m_next = nullptr;           ///< [streams]
-    Tick* m_due = nullptr;                    ///< [scrape_loops] when its next offset is
-    std::uint64_t* m_turn = nullptr;          ///< [scrape_loops] offsets that have passed
-    IndexSet<Layout>* m_targets = nullptr;    ///< [loop, or behind the last: exporters on nodes][phase] pods
+    WorkloadStreams* m_streams = nullptr;  ///< [workloads]
+    std::int32_t* m_next = nullptr;        ///< [streams]
+    Tick* m_due = nullptr;                 ///< [scrape_loops] when its next offset is
+    std::uint64_t* m_turn = nullptr;       ///< [scrape_loops] offsets that have passed
+    IndexSet<Layout>* m_targets =
+        nullptr;                      ///< [loop, or behind the last: exporters on nodes][phase] pods awake
+    ScrapeClock* m_clocks = nullptr;  ///< [loop][phase]
+    std::uint32_t m_asleep = 0;       ///< pods
     SampleStore m_store;
     PromqlWorkspace m_workspace;
     ArenaArray<PodWatch, Layout> m_pods;

@@ -152,6 +152,7 @@ public:
         close_books(p, now);
         m_node_use.engine_ended(m_fleet.state(), p, m_servers[p].gauges(m_jobs, now).busy, now);
         m_server_calendar.set(p, never);
+        if (m_board.enabled()) m_board.server_gone(p);
         if (m_blueprint.most_turns > 1) engine_works(p, false);
     }
     [[nodiscard]] WT_HD std::uint32_t requests_of(std::uint32_t p) {
