@@ -17,17 +17,38 @@ struct InterleavedLayout {
     static constexpr std::uint32_t lanes = 32;
 };
 
-/// An array inside a trial's arena. Trivially copyable; does not own.
+#if defined(__SANITIZE_ADDRESS__)
+#define WT_ARENA_BOUNDS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WT_ARENA_BOUNDS 1
+#endif
+#endif
+
+/// An array inside a trial's arena. Trivially copyable; does not own. Sanitizers see no bounds inside an arena: where
+/// they are on, it checks its own.
 template <class T, class Layout>
 class ArenaArray {
 public:
     ArenaArray() = default;
-    WT_HD explicit ArenaArray(T* first) : m_first(first) {}
-    WT_HD T& operator[](std::size_t i) const { return m_first[i * Layout::lanes]; }
+    WT_HD ArenaArray(T* first, [[maybe_unused]] std::size_t count) : m_first(first) {
+#ifdef WT_ARENA_BOUNDS
+        m_count = count;
+#endif
+    }
+    WT_HD T& operator[](std::size_t i) const {
+#ifdef WT_ARENA_BOUNDS
+        if (i >= m_count) __builtin_trap();
+#endif
+        return m_first[i * Layout::lanes];
+    }
     [[nodiscard]] WT_HD bool valid() const { return m_first != nullptr; }
 
 private:
     T* m_first = nullptr;
+#ifdef WT_ARENA_BOUNDS
+    std::size_t m_count = 0;
+#endif
 };
 
 /// Hands out arrays from a block of memory, in a fixed order, so that a dry run over no memory gives the
@@ -47,7 +68,7 @@ public:
         const std::size_t offset = (m_used + 15) / 16 * 16;
         m_used = offset + count * sizeof(T);
         if (m_memory == nullptr || m_used > m_size) return ArenaArray<T, Layout>{};
-        return ArenaArray<T, Layout>{reinterpret_cast<T*>(m_memory + offset * Layout::lanes) + m_lane};
+        return ArenaArray<T, Layout>{reinterpret_cast<T*>(m_memory + offset * Layout::lanes) + m_lane, count};
     }
     /// An array in one piece even where trials interleave: for the control plane, whose rare calls take
     /// plain pointers.

@@ -387,7 +387,7 @@ private:
     template <class Sink>
     WT_HD void end_waits(Sink& sink, Tick now) {
         for (std::uint32_t i = 0; i < m_wait_count; ++i)
-            if (m_waits[i].rows > 0) sink.gaps(now - m_waits[i].since, Tick{}, 1, m_waits[i].rows);
+            sink.gaps(now - m_waits[i].since, Tick{}, 1, m_waits[i].rows);
         if (m_current.live > m_wait_rows) sink.gaps(now - m_from, Tick{}, 1, m_current.live - m_wait_rows);
         m_wait_count = m_wait_rows = 0;
     }

@@ -182,10 +182,14 @@ protected:
     /// One of the decode batch leaves it; when it got its last token, if it waited since.
     WT_HD_COLD Tick leave_wait(const Job& job) {
         for (std::uint32_t i = 0; i < m_wait_count; ++i) {
-            if (m_waits[i].since < job.last_token || m_waits[i].rows == 0) continue;
-            --m_waits[i].rows;
+            const Tick since = m_waits[i].since;
+            if (since < job.last_token) continue;
             --m_wait_rows;
-            return m_waits[i].since;
+            if (--m_waits[i].rows == 0) {  // its place is needed: there are as many as rows at most
+                --m_wait_count;
+                for (; i < m_wait_count; ++i) m_waits[i] = m_waits[i + 1];
+            }
+            return since;
         }
         return never;
     }

@@ -95,7 +95,7 @@ struct JobPool {
     }
     /// Its server takes it out, for the step that begins at `at`.
     WT_HD void note_scheduled(JobIndex i, Tick at) const {
-        if (keeps_schedules && schedules[i].at == never) schedules[i] = {at, at - jobs[i].last_token};
+        if (keeps_schedules && schedules[i].at == never) schedules[i] = {at, max(at, jobs[i].last_token) - jobs[i].last_token};
     }
     WT_HD void give_back(JobIndex i) {
         jobs[i].next = free_list;

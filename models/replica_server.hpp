@@ -35,6 +35,7 @@ public:
         m_whole = config.kind == ReplicaKind::whole_batches;
         m_front = {};
         m_front_until = never;
+        m_step_at = Tick{-1};
         m_plain = !m_whole && m_ranks == 1 && !config.has_front_end();
         if (m_whole) return m_batches.start(config);
         for (std::uint32_t i = 0; i < m_ranks; ++i) rank(i).start(config);
@@ -62,6 +63,8 @@ public:
         return all;
     }
 
+    /// Whether it has several engines, whose steps end one after another within an instant.
+    [[nodiscard]] WT_HD bool has_ranks() const { return m_ranks > 1 && !m_whole; }
     /// One of its engines has raised an error that its process does not survive.
     [[nodiscard]] WT_HD bool died() const {
         if (m_plain) return m_first.died();
@@ -85,12 +88,12 @@ public:
         if (pool[index].state == JobState::arriving)
             pool[index].aborted = 1;  // noticed when its turn comes
         else
-            rank(pool[index].rank).abort(pool, index, seen_from);
+            rank(pool[index].rank).abort(pool, index, seen(pool[index].rank, seen_from));
     }
     WT_HD_COLD void reconfigure(const ServerConfig& config, Tick seen_from) {
         m_config = &config;
         if (m_whole) return m_batches.reconfigure(config);
-        for (std::uint32_t i = 0; i < m_ranks; ++i) rank(i).reconfigure(config, seen_from);
+        for (std::uint32_t i = 0; i < m_ranks; ++i) rank(i).reconfigure(config, seen(i, seen_from));
     }
 
     /// Does what is due at `next_change()`: the front end first, so that an engine sees at a boundary who
@@ -101,8 +104,11 @@ public:
         if (m_whole) return m_batches.advance(pool, sink, fault);
         const Tick now = next_change();
         if (m_front_until == now) return advance_front(pool, now);
-        for (std::uint32_t i = 0; i < m_ranks; ++i)
-            if (rank(i).next_change() == now) return rank(i).advance(pool, sink, fault);
+        std::uint32_t i = 0;
+        while (rank(i).next_change() != now) ++i;
+        m_step_rank = m_step_at == now && m_step_rank > i ? m_step_rank : i;
+        m_step_at = now;
+        rank(i).advance(pool, sink, fault);
     }
 
     /// The KV of a job's prompt has come (`whole`), or never will.
@@ -110,7 +116,7 @@ public:
         if (pool[index].state == JobState::arriving)
             pool[index].computed = 0;  // only the latter: it has not asked for it yet
         else
-            rank(pool[index].rank).end_reception(pool, index, whole, now, seen_from);
+            rank(pool[index].rank).end_reception(pool, index, whole, now, seen(pool[index].rank, seen_from));
     }
     /// Prompt tokens of a job that its prefix cache (its first engine's) would spare it.
     [[nodiscard]] WT_HD_COLD std::int64_t cached_tokens(Pool& pool, JobIndex index) const {
@@ -140,6 +146,10 @@ public:
     }
 
 private:
+    /// From when on a rank's boundaries see what they should from `seen_from` on: its boundary at that instant may be over.
+    [[nodiscard]] WT_HD Tick seen(std::uint32_t i, Tick seen_from) const {
+        return seen_from == m_step_at && i <= m_step_rank ? seen_from + Tick{1} : seen_from;
+    }
     /// To the rank with the least to do, a request that waits counting four times one that runs (vLLM's own
     /// balancer over data parallel engines, 0.9 to 0.24); of equals the first.
     WT_HD_CALL void hand_over(Pool& pool, JobIndex index, Tick now, Tick seen_from) {
@@ -148,7 +158,7 @@ private:
             if (rank(i).load() < rank(best).load()) best = i;
         pool[index].rank = best & 0x7f;
         pool[index].state = JobState::waiting;  // no longer in the front end
-        rank(best).arrive(pool, index, now, seen_from);
+        rank(best).arrive(pool, index, now, seen(best, seen_from));
     }
     WT_HD_COLD void advance_front(Pool& pool, Tick now) {
         const JobIndex index = m_front.pop_front(pool);
@@ -158,13 +168,15 @@ private:
             m_front_until = now + m_config->front_end_time(next.prompt_tokens, next.output_tokens);
         }
         hand_over(pool, index, now, now);
-        if (pool[index].aborted) rank(pool[index].rank).abort(pool, index, now);
+        if (pool[index].aborted) rank(pool[index].rank).abort(pool, index, seen(pool[index].rank, now));
     }
 
     const ServerConfig* m_config = nullptr;
     Engine m_first;
     ArenaArray<Engine, Layout> m_more;
     std::uint32_t m_ranks = 1;
+    std::uint32_t m_step_rank = 0;  ///< the last of its ranks whose step ended at `m_step_at`
+    Tick m_step_at{-1};             ///< when one last did
     bool m_whole = false;
     bool m_plain = true;  ///< one engine and nothing before it
     DynamicBatchServer<Layout> m_batches;

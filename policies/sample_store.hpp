@@ -86,9 +86,9 @@ struct SampleStore {
     const StreamPlan* streams = nullptr;
     SeriesState* series = nullptr;
     SampleRun* samples = nullptr;
-    const ScrapeClock* clocks = nullptr;
     std::int32_t stream_count = 0;
     std::int64_t epoch_ms = 0;
+    const ScrapeClock* clocks = nullptr;
 
     WT_HD SampleStoreView view() const { return {streams, series, samples, stream_count, epoch_ms}; }
 };

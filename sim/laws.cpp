@@ -63,7 +63,7 @@ std::vector<std::string> broken_laws(const Blueprint& b, const TrialOutcome& o) 
 }
 
 LawObserver::LawObserver(const Blueprint& b)
-    : m_blueprint(b), m_pods(b.pod_slots), m_used(b.node_slots), m_nodes(b.node_slots, NodeState::none), m_shapes(b.node_slots), m_charged(b.quotas.size()), m_clients(std::size_t{64} * b.node_slots), m_pools(b.karpenter_pools.size()) {
+    : m_blueprint(b), m_pods(b.pod_slots), m_used(b.node_slots), m_nodes(b.node_slots, NodeState::none), m_shapes(b.node_slots), m_charged(b.quotas.size()), m_clients(std::size_t{64} * b.node_slots), m_pools(b.karpenter_pools.size()), m_replaces(b.node_slots, no_index) {
     for (const WorkloadPlan& w : b.workloads) m_desired.push_back(w.initial_replicas);
 }
 
@@ -129,7 +129,10 @@ void LawObserver::node_changed(std::uint32_t n, const ClusterNode& node, Tick no
     expect(now >= m_last, "L4: the clock went back", now);
     m_last = now;
     // Within one instant a replacement comes before what it replaces is marked.
-    if (now > m_nodes_changed) check_limits(now);
+    if (now > m_nodes_changed) {
+        check_limits(now);
+        m_launched.clear();
+    }
     m_nodes_changed = now;
     if (node.state == NodeState::none)
         expect(m_used[n] == ResourceAmounts{}, "L5: a node left with pods on it", now);
@@ -138,8 +141,22 @@ void LawObserver::node_changed(std::uint32_t n, const ClusterNode& node, Tick no
     before.shape = m_shapes[n];
     count_in_pool(n, before, -1);
     count_in_pool(n, node, 1);
+    note_replacements(n, node);
     m_nodes[n] = node.state;
     m_shapes[n] = node.shape;
+}
+
+/// What is launched in the instant in which another of its pool is cordoned is there to replace it.
+void LawObserver::note_replacements(std::uint32_t n, const ClusterNode& node) {
+    if (node.state == NodeState::provisioning) m_launched.push_back(n);
+    const PoolPlan& pool = m_blueprint.pools[node.pool];
+    if (node.state == NodeState::cordoned)
+        for (const std::uint32_t launched : m_launched)
+            if (launched >= pool.first_node && launched < pool.first_node + pool.node_slots) m_replaces[launched] = n;
+    if (node.state != NodeState::none) return;
+    m_replaces[n] = no_index;
+    for (std::uint32_t& replaced : m_replaces)
+        if (replaced == n) replaced = no_index;
 }
 
 void LawObserver::count_in_pool(std::uint32_t, const ClusterNode& node, int by) {
@@ -158,8 +175,15 @@ void LawObserver::count_in_pool(std::uint32_t, const ClusterNode& node, int by) 
 void LawObserver::check_limits(Tick now) {
     for (std::size_t k = 0; k < m_pools.size(); ++k) {
         const KarpenterPoolPlan& plan = m_blueprint.karpenter_pools[static_cast<std::uint32_t>(k)];
-        const PoolUse& use = m_pools[k];
+        PoolUse use = m_pools[k];
         if (use.leaving > 0) continue;  // a replacement may stand beside what it replaces
+        // Also after the latter has been given back, because the replacement was too long in coming.
+        const PoolPlan& pool = m_blueprint.pools[plan.pool];
+        for (std::uint32_t n = pool.first_node; n < pool.first_node + pool.node_slots; ++n) {
+            if (m_replaces[n] == no_index) continue;
+            use.capacity -= m_blueprint.shapes[m_shapes[n]].capacity;
+            --use.nodes;
+        }
         bool within = plan.node_limit < 0 || use.nodes <= plan.node_limit;
         for (std::int32_t kind = 0; kind < resource_kinds; ++kind)
             within = within && ((plan.limited >> kind & 1) == 0 || use.capacity[kind] <= plan.limits[kind]);

@@ -36,6 +36,7 @@ private:
     void expect(bool holds, const char* law, Tick now);
     void count_devices(const Pod& pod, std::int32_t by, Tick now);
     void count_in_pool(std::uint32_t n, const ClusterNode& node, int by);
+    void note_replacements(std::uint32_t n, const ClusterNode& node);
     void check_limits(Tick now);
     const Blueprint& m_blueprint;
     std::vector<Pod> m_pods;
@@ -46,6 +47,8 @@ private:
     std::vector<std::int32_t> m_clients;     ///< [node x 64 + device]
     std::vector<std::uint32_t> m_desired;    ///< per workload: spec.replicas
     std::vector<PoolUse> m_pools;            ///< per NodePool of Karpenter's
+    std::vector<std::uint32_t> m_replaces;   ///< per node: one of those it was launched to replace, as long as that stands
+    std::vector<std::uint32_t> m_launched;   ///< nodes launched in this instant
     Tick m_nodes_changed;
     Tick m_last;
 };

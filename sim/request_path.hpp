@@ -246,9 +246,11 @@ protected:
         m_server_calendar.set(p, m_servers[p].next_change());
     }
 
-    /// The first tick whose step boundary on replica p can still see what happens now: this tick's may be over.
+    /// The first tick whose step boundary on replica p can still see what happens now: this tick's may be over. Where p
+    /// has several engines and this is a step of its own, it knows of which.
     [[nodiscard]] WT_HD Tick seen_from(std::uint32_t p) const {
-        return m_now == m_last_step && p <= m_last_replica ? m_now + Tick{1} : m_now;
+        if (m_now != m_last_step || p > m_last_replica) return m_now;
+        return p == m_last_replica && m_servers[p].has_ranks() ? m_now : m_now + Tick{1};
     }
 
     /// Lets held requests go while there is a replica for them.

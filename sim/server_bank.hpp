@@ -91,7 +91,7 @@ public:
         m_servers.resize(b.pod_slots);
         m_more.resize(b.pod_slots * more);
         for (std::size_t p = 0; p < m_servers.size(); ++p)
-            m_servers[p].take_memory(arena, ArenaArray<Engine, ContiguousLayout>(m_more.data() + p * more), instances);
+            m_servers[p].take_memory(arena, ArenaArray<Engine, ContiguousLayout>(m_more.data() + p * more, more), instances);
     }
     Server& operator[](std::uint32_t p) { return m_servers[p]; }
 

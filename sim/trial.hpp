@@ -337,8 +337,9 @@ private:
     // ---- steps and the control plane --------------------------------------------------------------------
 
     WT_HD void end_step(std::uint32_t p) {
+        // An engine that is woken takes its step after those of replicas behind it.
+        m_last_replica = m_last_step == m_now && m_last_replica > p ? m_last_replica : p;
         m_last_step = m_now;
-        m_last_replica = p;
         m_servers[p].advance(m_jobs, *this, m_fault);
         if (m_servers[p].died()) m_fleet.kubelet().process_dies(m_fleet, p, m_now);
         m_server_calendar.set(p, m_servers[p].next_change());

@@ -17,7 +17,7 @@ struct Bench {
         m_memory.resize(1 << 16);
         m_pool.capacity = 64;
         m_jobs.resize(64);
-        m_pool.jobs = ArenaArray<Job, Layout>(m_jobs.data());
+        m_pool.jobs = ArenaArray<Job, Layout>(m_jobs.data(), m_jobs.size());
         m_requests.resize(64);
         m_pool.requests = m_requests.data();
         Arena<Layout> arena(m_memory.data(), m_memory.size() * 8, 0);

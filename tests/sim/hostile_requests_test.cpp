@@ -108,7 +108,9 @@ BlueprintParts hostile_cluster(std::uint64_t seed, std::vector<Request>& request
 TEST_CASE("requests: whatever goes wrong, each ends once, and fast, stepwise and interleaved trials are one") {
     const std::uint64_t trials = std::getenv("WINDTUNNEL_LONG") ? 20'000 : 800;
     std::uint64_t ends[6] = {}, grown = 0, retried = 0, redelivered = 0, dead = 0, errors = 0, wrong = 0, duplicates = 0;
-    for (std::uint64_t seed = 1; seed <= trials; ++seed) {
+    // The last one is a seed that once found a mistake.
+    for (std::uint64_t i = 1; i <= trials + 1; ++i) {
+        const std::uint64_t seed = i <= trials ? i : 10493;
         INFO("seed " << seed);
         std::vector<Request> requests;
         const BlueprintParts parts = hostile_cluster(seed, requests);

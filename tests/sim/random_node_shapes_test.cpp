@@ -171,7 +171,9 @@ BlueprintParts random_shapes(std::uint64_t seed, std::vector<Request>& requests)
 TEST_CASE("random pools of several shapes: fast = stepwise = interleaved, the laws and the limits hold") {
     const std::uint64_t trials = std::getenv("WINDTUNNEL_LONG") ? 5000 : 150;
     std::uint64_t completed = 0, launched = 0, dropped = 0;
-    for (std::uint64_t seed = 1; seed <= trials; ++seed) {
+    // The last one is a seed that once found a mistake.
+    for (std::uint64_t i = 1; i <= trials + 1; ++i) {
+        const std::uint64_t seed = i <= trials ? i : 1772;
         INFO("seed " << seed);
         std::vector<Request> requests;
         const BlueprintParts parts = random_shapes(seed, requests);

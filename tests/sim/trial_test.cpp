@@ -130,7 +130,9 @@ TEST_CASE(
     "hold") {
     const std::uint64_t trials = std::getenv("WINDTUNNEL_LONG") ? 20'000 : 600;
     std::uint64_t ends[6] = {}, grown = 0, hits = 0;
-    for (std::uint64_t seed = 1; seed <= trials; ++seed) {
+    // The last one is a seed that once found a mistake.
+    for (std::uint64_t i = 1; i <= trials + 1; ++i) {
+        const std::uint64_t seed = i <= trials ? i : 11520;
         INFO("seed " << seed);
         std::vector<Request> requests;
         BlueprintParts parts = random_cluster(seed, requests);
