@@ -6,10 +6,6 @@
 namespace windtunnel {
 namespace {
 
-std::string at(const PriceCells& cells, const char* name) {
-    const auto found = cells.find(name);
-    return found == cells.end() ? std::string() : found->second;
-}
 /// Whether an attribute is not said, or is what is wanted.
 bool is_or_silent(const PriceCells& cells, const char* name, const char* wanted) {
     const std::string found = folded_name(at(cells, name));

@@ -9,10 +9,6 @@
 namespace windtunnel {
 namespace {
 
-std::string at(const PriceCells& cells, const char* name) {
-    const auto found = cells.find(name);
-    return found == cells.end() ? std::string() : found->second;
-}
 bool says(const std::string& text, const char* what) { return text.find(what) != std::string::npos; }
 
 /// How many hours a PricingUnit is: "Hours", "Hrs", "1 Hour", "100 Hours"; 0 = no machine's time ("GB-Hours", "vCPU-Hours").

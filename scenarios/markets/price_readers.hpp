@@ -96,6 +96,11 @@ inline constexpr std::size_t most_price_problems = 20;  ///< that are said of a 
 /// A charge of a FOCUS export (FinOps Open Cost and Usage Specification 1.0 to 1.2), by column names in lower case letters and
 /// digits.
 using PriceCells = std::map<std::string, std::string>;
+/// What a column says; empty where the list has no such column.
+inline std::string at(const PriceCells& cells, const char* name) {
+    const auto found = cells.find(name);
+    return found == cells.end() ? std::string() : found->second;
+}
 void add_focus_charge(const PriceCells& cells, PriceGatherer& out);
 
 /// A line of AWS's price list (EC2, bulk JSON and CSV, GetProducts), with its product's attributes, by the same names. Machines
