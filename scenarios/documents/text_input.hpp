@@ -1,6 +1,7 @@
 #pragma once
 #include "scenarios/documents/byte_source.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -57,6 +58,17 @@ public:
     [[nodiscard]] char peek() const { return m_buffer[m_begin]; }
     void advance() {
         if (m_buffer[m_begin++] == '\n') ++m_line;
+    }
+
+    /// All that has not been read yet.
+    [[nodiscard]] std::string rest() {
+        std::string out;
+        while (!at_end()) {
+            out += buffered();
+            m_line += std::count(buffered().begin(), buffered().end(), '\n');
+            m_begin = m_end;
+        }
+        return out;
     }
 
     /// What lies in the buffer and has not been read yet (up to 1 MiB at the start).

@@ -1,4 +1,5 @@
 #include "models/nearest_name.hpp"
+#include "scenarios/documents/json_values.hpp"
 #include "scenarios/markets/price_readers.hpp"
 #include "scenarios/markets/price_records.hpp"
 #include "scenarios/traces/trace_formats.hpp"
@@ -6,7 +7,6 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 namespace windtunnel {
 namespace {
@@ -321,29 +321,15 @@ void add_document(const Json& root, PriceGatherer& out, bool& known) {
 }  // namespace
 
 Result<PriceList> read_price_json(TextInput& text, const std::string& name) {
-    std::string document;
-    for (; !text.at_end(); text.advance()) document += text.peek();
+    std::string document = text.rest();
     if (!text.source().error().empty()) return Problem{{name, 0, 0}, "", text.source().error()};
-    std::vector<Json> roots;
-    try {
-        roots.push_back(Json::parse(document));
-    } catch (const nlohmann::json::parse_error& whole) {
-        // One document a line, as pages that were saved one after another.
-        roots.clear();
-        for (std::size_t at = 0; at < document.size();) {
-            const std::size_t end = std::min(document.find('\n', at), document.size());
-            const std::string one = document.substr(at, end - at);
-            at = end + 1;
-            if (one.find_first_not_of(" \t\r") == std::string::npos) continue;
-            roots.push_back(Json::parse(one, nullptr, false));
-            if (!roots.back().is_discarded()) continue;
-            const auto broken = static_cast<std::int32_t>(1 + std::count(document.begin(), document.begin() + static_cast<std::ptrdiff_t>(std::min(whole.byte, document.size())), '\n'));
-            return Problem{{name, broken, 0}, "", "is no JSON from here on, allowed: " + price_list_formats()};
-        }
-    }
+    Result<std::vector<JsonValue>> values = json_values(std::move(document), name, price_list_formats());
+    if (!values) return values.take_problems();
+    Json roots = Json::array();
+    for (JsonValue& value : *values) roots.push_back(std::move(value.json));
     PriceGatherer out(name);
     if (roots.size() > 1 && std::all_of(roots.begin(), roots.end(), [](const Json& root) { return root.is_object() && !root.contains("Items") && !root.contains("SpotPriceHistory") && !root.contains("product"); })) {
-        add_records(Json(roots), "", out);
+        add_records(roots, "", out);
         return out.finish("", price_list_formats());
     }
     for (const Json& root : roots) {

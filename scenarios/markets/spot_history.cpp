@@ -324,10 +324,9 @@ Result<SpotHistory> read_spot_history(std::istream& in, const std::string& name,
                      start.substr(0, start.find('\n')).find("] ") != std::string_view::npos &&
                      start.substr(0, start.find('\n')).find("nstance") != std::string_view::npos;
     if (!log && (start.starts_with('{') || start.starts_with('['))) {
-        std::string document;
-        for (; !text.at_end(); text.advance()) document += text.peek();
+        std::string document = text.rest();
         if (!bytes.error().empty()) return Problem{{name, 0, 0}, "", bytes.error()};
-        return within_reach(read_spot_json(document, name, options), name);
+        return within_reach(read_spot_json(std::move(document), name, options), name);
     }
     if (is_spot_table(start.substr(0, start.find('\n')))) return within_reach(read_spot_table(text, name, options), name);
     return within_reach(LineReader(text, name).read(), name);

@@ -1,6 +1,7 @@
 #include "scenarios/markets/spot_history_json.hpp"
 
 #include "models/time.hpp"
+#include "scenarios/documents/json_values.hpp"
 #include "scenarios/documents/quantity.hpp"
 #include "scenarios/traces/trace_time.hpp"
 
@@ -8,7 +9,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <set>
 
 namespace windtunnel {
@@ -286,21 +286,13 @@ Result<SpotHistory> read_lifetimes(const Json& root, const std::string& name) {
 
 }  // namespace
 
-Result<SpotHistory> read_spot_json(const std::string& document, const std::string& name,
+Result<SpotHistory> read_spot_json(std::string document, const std::string& name,
                                    const SpotReadOptions& options) {
-    Json root = Json::parse(document, nullptr, false);
-    if (root.is_discarded()) {  // a document a line
-        Json lines = Json::array();
-        for (std::size_t at = 0; at < document.size();) {
-            const std::size_t end = std::min(document.find('\n', at), document.size());
-            const std::string line = document.substr(at, end - at);
-            at = end + 1;
-            if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-            lines.push_back(Json::parse(line, nullptr, false));
-            if (lines.back().is_discarded()) return Problem{{name, static_cast<std::int32_t>(lines.size()), 0}, "", "is no JSON, allowed: a spot history"};
-        }
-        root = std::move(lines);
-    }
+    Result<std::vector<JsonValue>> values = json_values(std::move(document), name, "a spot history");
+    if (!values) return values.take_problems();
+    Json root = Json::array();
+    for (JsonValue& value : *values) root.push_back(std::move(value.json));
+    if (root.size() == 1) root = Json(std::move(root[0]));
     if (root.is_object()) {
         if (is_price_page(root)) {
             SpotPriceSeries series;

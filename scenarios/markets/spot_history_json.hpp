@@ -15,7 +15,7 @@ namespace windtunnel {
 // Behind read_spot_history().
 
 /// The JSON formats: arrays of availability, AWS price histories, the GCP preemption study.
-[[nodiscard]] Result<SpotHistory> read_spot_json(const std::string& document, const std::string& name,
+[[nodiscard]] Result<SpotHistory> read_spot_json(std::string document, const std::string& name,
                                                  const SpotReadOptions& options);
 
 /// Whether a first line is the header of a table of spot prices, or of numbers of nodes by time, or a line of

@@ -1,5 +1,6 @@
 #include "scenarios/traces/bench_results.hpp"
 
+#include "scenarios/documents/json_values.hpp"
 #include "scenarios/traces/trace_builder.hpp"
 
 #include <fmt/format.h>
@@ -8,7 +9,6 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <tuple>
 
 namespace windtunnel {
@@ -16,7 +16,7 @@ namespace {
 
 constexpr double longest_time_ms = 1e9;  // 11 days
 
-using nlohmann::json;
+using json = nlohmann::ordered_json;
 
 /// Python's json.dump writes NaN and Infinity, which JSON does not have: outside strings they become null.
 std::string without_nan(const std::string& text) {
@@ -256,50 +256,6 @@ private:
     Problems m_problems;
 };
 
-/// Text of a JSON value and the line on which it starts.
-struct Value {
-    std::string text;
-    std::int64_t line = 0;
-};
-/// Cuts text into the values that stand in it one after the other. What is no object or list ends with its
-/// line.
-std::vector<Value> values_in(const std::string& text) {
-    std::vector<Value> out;
-    std::int64_t line = 1;
-    for (std::size_t i = 0; i < text.size();) {
-        const char first = text[i];
-        if (first == '\n') ++line;
-        if (first == ' ' || first == '\t' || first == '\r' || first == '\n') {
-            ++i;
-            continue;
-        }
-        Value value{"", line};
-        const std::size_t from = i;
-        bool in_string = false;
-        for (int depth = 0; i < text.size(); ++i) {
-            const char c = text[i];
-            if (c == '\n') ++line;
-            if (in_string) {
-                if (c == '\\')
-                    ++i;
-                else if (c == '"')
-                    in_string = false;
-                continue;
-            }
-            if (c == '"') in_string = true;
-            if (c == '{' || c == '[') ++depth;
-            if (c == '}' || c == ']') --depth;
-            if ((c == '}' || c == ']' || c == '\n') && depth <= 0) {
-                ++i;
-                break;
-            }
-        }
-        value.text = text.substr(from, i - from);
-        out.push_back(std::move(value));
-    }
-    return out;
-}
-
 /// The results of one file. `anything`: whether JSON that is no result at all is a problem, or nothing.
 Result<std::vector<BenchResult>> read_file(const std::string& file, const OfflineLengths& offline,
                                            bool anything) {
@@ -310,19 +266,17 @@ Result<std::vector<BenchResult>> read_file(const std::string& file, const Offlin
                           "folder of them");
     std::string text = without_nan({std::istreambuf_iterator<char>(in), {}});
     if (text.starts_with("\xef\xbb\xbf")) text.erase(0, 3);
-    const std::vector<Value> values = values_in(text);
+    Result<std::vector<JsonValue>> values =
+        json_values(std::move(text), file,
+                    "a result of `vllm bench serve --save-result`, or several (--append-result)");
+    if (!values) return values.take_problems();
     std::vector<std::pair<json, std::int64_t>> objects;
-    for (const Value& value : values) {
-        json one = json::parse(value.text, nullptr, false);
-        const std::int64_t line = values.size() > 1 ? value.line : 0;
-        if (one.is_discarded())
-            return problem_at(file, value.line, "",
-                              "found text that is no JSON, allowed: a result of `vllm bench serve "
-                              "--save-result`, or several (--append-result)");
-        if (one.is_array())
-            for (json& each : one) objects.emplace_back(std::move(each), line);
+    for (JsonValue& value : *values) {
+        const std::int64_t line = values->size() > 1 ? value.line : 0;
+        if (value.json.is_array())
+            for (json& each : value.json) objects.emplace_back(std::move(each), line);
         else
-            objects.emplace_back(std::move(one), line);
+            objects.emplace_back(std::move(value.json), line);
     }
     std::vector<BenchResult> out;
     Problems problems;

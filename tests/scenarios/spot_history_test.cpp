@@ -138,6 +138,7 @@ TEST_CASE("spot history: what cannot be told is refused, with the row") {
     CHECK(has(refusal(""), "is empty"));
     CHECK(has(refusal("{\"spot_advisor\": {}}"), "interruption bands"));
     CHECK(has(refusal("{"), "no JSON"));
+    CHECK(has(refusal("{\"a\": 1}\n\n\n{\"a\": tru\n}\n"), "h:4: found text that is no JSON"));
 }
 
 TEST_CASE("spot history: the recorded traces, by their own sums") {
