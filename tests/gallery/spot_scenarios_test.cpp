@@ -280,9 +280,9 @@ TEST_CASE("costs: volumes, load balancers, traffic and commitments stand beside 
     b = bill("{load_balancer: {usd_per_hour: 0.02, usd_per_gb: 0.008}, traffic: {bytes_per_token: 200}}");
     CHECK(b["load balancer"] == std::llround(30'000 + static_cast<double>(b["tokens"] + b["prompts"]) * 200 * 0.008 / 1e3));
     // Three nodes are reserved and two are there: at the price on demand, or at their own.
-    const auto reserved = [&](const std::string& more, const std::string& besides = "cluster.costs={}") {
+    const auto reserved = [&](int nodes, const std::string& more, const std::string& besides = "cluster.costs={}") {
         std::vector<std::string> set = demand;
-        set.push_back("cluster.reservations=[{pool: spot, nodes: " + (more.starts_with('1') ? more : "3" + more) + "}]");
+        set.push_back("cluster.reservations=[{pool: spot, nodes: " + std::to_string(nodes) + more + "}]");
         set.push_back(besides);
         const Shown shown = show(midflight, set);
         RunResults out = results_of(shown.run.scenario, {}, 1, "cpu");
@@ -293,10 +293,10 @@ TEST_CASE("costs: volumes, load balancers, traffic and commitments stand beside 
         for (const CostRow& r : parts.rows) unused += r.use == "unused" ? r.micro_usd : 0;
         return std::pair(parts.micro_usd(), unused);
     };
-    CHECK(reserved("") == std::pair(std::int64_t{3'621'600}, std::int64_t{1'207'200}));
-    CHECK(reserved(", usd_per_hour: 0.5") == std::pair(std::int64_t{2'250'000}, std::int64_t{750'000}));
+    CHECK(reserved(3, "") == std::pair(std::int64_t{3'621'600}, std::int64_t{1'207'200}));
+    CHECK(reserved(3, ", usd_per_hour: 0.5") == std::pair(std::int64_t{2'250'000}, std::int64_t{750'000}));
     // One is reserved, the other is committed to at a price of its own: 1.5 h x (0.5 + 0.4).
-    CHECK(reserved("1, usd_per_hour: 0.5", "cluster.costs={committed: [{pool: spot, nodes: 1, usd_per_hour: 0.4}]}") == std::pair(std::int64_t{1'350'000}, std::int64_t{0}));
+    CHECK(reserved(1, ", usd_per_hour: 0.5", "cluster.costs={committed: [{pool: spot, nodes: 1, usd_per_hour: 0.4}]}") == std::pair(std::int64_t{1'350'000}, std::int64_t{0}));
 }
 
 TEST_CASE("fixed-fleet-70b: autoscaling with ten-minute starts saves some and degrades minutes, a spare replica none") {

@@ -2,12 +2,12 @@
 // would make of it.
 #include "scenarios/commands/command_line.hpp"
 #include "scenarios/kubernetes/kubernetes.hpp"
+#include "tests/support/imported_manifests.hpp"
 
 #include <catch2/catch.hpp>
 
-#include <iostream>
-
 using namespace windtunnel;
+using namespace windtunnel::lab;
 using Catch::Matchers::Contains;
 
 namespace {
@@ -29,33 +29,6 @@ Words vllm_of(const std::string& script, const Environment& environment = {}, co
     for (const Words& command : commands_of(script, environment, parameters))
         if (is_vllm(command)) return command;
     return {};
-}
-
-struct Imported {
-    Manifests manifests;
-    Findings findings;
-};
-
-std::string lines(const Problems& problems) {
-    std::string out;
-    for (const Problem& p : problems) out += to_string(p) + "\n";
-    return out;
-}
-
-Imported import_text(const std::string& text) {
-    auto documents = parse_documents(text, "k8s.yaml");
-    if (!documents) FAIL(to_string(documents.problems()[0]));
-    Imported out;
-    out.manifests = import_kubernetes(std::move(*documents), out.findings);
-    return out;
-}
-
-Imported import_file(const std::string& name) {
-    auto documents = read_documents({std::string(WINDTUNNEL_SOURCE_DIR) + "/tests/scenarios/published/" + name}, std::cin);
-    if (!documents) FAIL(to_string(documents.problems()[0]));
-    Imported out;
-    out.manifests = import_kubernetes(std::move(*documents), out.findings);
-    return out;
 }
 
 Imported server_with(const std::string& fields, const std::string& image = "vllm/vllm-openai:v0.10.2") {

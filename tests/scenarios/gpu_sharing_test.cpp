@@ -1,9 +1,11 @@
 // What nodes advertise when their GPUs are divided: NVIDIA's device plugin and mig-parted.
 #include "scenarios/kubernetes/gpu_sharing.hpp"
+#include "tests/support/problem_lines.hpp"
 
 #include <catch2/catch.hpp>
 
 using namespace windtunnel;
+using namespace windtunnel::lab;
 using Catch::Matchers::Contains;
 
 namespace {
@@ -32,12 +34,6 @@ Read read(const std::string& plugin, const std::string& layouts = "version: v1\n
     out.plugin = decode_device_plugin_config(a);
     Decoder b((*second)[0].root, "", "mig.yaml", out.findings);
     out.layouts = decode_mig_parted_config(b);
-    return out;
-}
-
-std::string lines(const Problems& problems) {
-    std::string out;
-    for (const Problem& p : problems) out += to_string(p) + "\n";
     return out;
 }
 

@@ -1,11 +1,13 @@
 // Karpenter's objects as people write them, and as they break them.
 #include "scenarios/compile/node_offerings.hpp"
 #include "scenarios/compile/validate_text.hpp"
+#include "tests/support/imported_manifests.hpp"
 
 #include <catch2/catch.hpp>
 #include <set>
 
 using namespace windtunnel;
+using namespace windtunnel::lab;
 using Catch::Matchers::Contains;
 
 namespace {
@@ -55,25 +57,6 @@ spec:
     - {nodes: "0", schedule: "0 9 * * mon-fri", duration: 8h}
   limits: {cpu: 1000, memory: 4000Gi, nvidia.com/gpu: 16}
 )yaml";
-
-struct Imported {
-    Manifests manifests;
-    Findings findings;
-};
-
-Imported import_text(const std::string& text) {
-    auto documents = parse_documents(text, "k8s.yaml");
-    if (!documents) FAIL(to_string(documents.problems()[0]));
-    Imported out;
-    out.manifests = import_kubernetes(std::move(*documents), out.findings);
-    return out;
-}
-
-std::string lines(const Problems& problems) {
-    std::string out;
-    for (const Problem& p : problems) out += to_string(p) + "\n";
-    return out;
-}
 
 std::string replaced(std::string text, const std::string& from, const std::string& to) {
     const std::size_t at = text.find(from);

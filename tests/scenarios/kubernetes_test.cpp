@@ -9,8 +9,10 @@
 
 #include "scenarios/compile/validate_text.hpp"
 #include "scenarios/scenario.hpp"
+#include "tests/support/imported_manifests.hpp"
 
 using namespace windtunnel;
+using namespace windtunnel::lab;
 using Catch::Matchers::Contains;
 
 namespace {
@@ -41,19 +43,6 @@ spec:
         lifecycle: {preStop: {exec: {command: [sh, -c, "sleep 15"]}}}
 )";
 
-struct Imported {
-    Manifests manifests;
-    Findings findings;
-};
-
-Imported import_text(const std::string& text) {
-    auto documents = parse_documents(text, "k8s.yaml");
-    if (!documents) FAIL(to_string(documents.problems()[0]));
-    Imported out;
-    out.manifests = import_kubernetes(std::move(*documents), out.findings);
-    return out;
-}
-
 std::string replaced(std::string text, const std::string& from, const std::string& to) {
     const std::size_t at = text.find(from);
     REQUIRE(at != std::string::npos);
@@ -61,17 +50,8 @@ std::string replaced(std::string text, const std::string& from, const std::strin
 }
 
 /// All errors of a text as lines.
-std::string errors_of(const std::string& text) {
-    std::string out;
-    for (const Problem& p : import_text(text).findings.errors) out += to_string(p) + "\n";
-    return out;
-}
-
-std::string warnings_of(const std::string& text) {
-    std::string out;
-    for (const Problem& p : import_text(text).findings.warnings) out += to_string(p) + "\n";
-    return out;
-}
+std::string errors_of(const std::string& text) { return lines(import_text(text).findings.errors); }
+std::string warnings_of(const std::string& text) { return lines(import_text(text).findings.warnings); }
 
 std::string notes_of(const std::string& text) {
     std::string out;

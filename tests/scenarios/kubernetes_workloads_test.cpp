@@ -1,10 +1,12 @@
 // What pods and the objects around them say, field by field, and what the API server would refuse.
 #include "scenarios/kubernetes/kubernetes.hpp"
+#include "tests/support/problem_lines.hpp"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
 
 using namespace windtunnel;
+using namespace windtunnel::lab;
 using Catch::Matchers::Contains;
 
 namespace {
@@ -19,12 +21,6 @@ Read read(const std::string& text) {
     if (!documents) FAIL(to_string(documents.problems()[0]));
     Read out;
     out.manifests = import_kubernetes(std::move(*documents), out.findings);
-    return out;
-}
-
-std::string lines(const Problems& problems) {
-    std::string out;
-    for (const Problem& p : problems) out += to_string(p) + "\n";
     return out;
 }
 

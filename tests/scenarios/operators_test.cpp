@@ -1,46 +1,15 @@
 // What operators' controllers make of their objects (tests/scenarios/published, own words and values): the Deployments,
 // autoscalers and servers that they come to, and what is refused with advice.
 #include "scenarios/scenario.hpp"
+#include "tests/support/imported_manifests.hpp"
 
 #include <catch2/catch.hpp>
 
-#include <iostream>
-
 using namespace windtunnel;
+using namespace windtunnel::lab;
 using Catch::Matchers::Contains;
 
 namespace {
-
-struct Imported {
-    Manifests manifests;
-    Findings findings;
-};
-
-std::string lines(const Problems& problems) {
-    std::string out;
-    for (const Problem& p : problems) out += to_string(p) + "\n";
-    return out;
-}
-
-Imported import_documents(std::vector<Document> documents) {
-    Imported out;
-    out.manifests = import_kubernetes(std::move(documents), out.findings);
-    return out;
-}
-
-std::vector<Document> published(const std::string& name) {
-    auto documents = read_documents({std::string(WINDTUNNEL_SOURCE_DIR) + "/tests/scenarios/published/" + name}, std::cin);
-    if (!documents) FAIL(to_string(documents.problems()[0]));
-    return std::move(*documents);
-}
-
-Imported import_file(const std::string& name) { return import_documents(published(name)); }
-
-Imported import_text(const std::string& text) {
-    auto documents = parse_documents(text, "k8s.yaml");
-    if (!documents) FAIL(to_string(documents.problems()[0]));
-    return import_documents(std::move(*documents));
-}
 
 const WorkloadObject& workload(const Imported& in, const std::string& name) {
     for (const WorkloadObject& w : in.manifests.workloads)
@@ -169,18 +138,19 @@ TEST_CASE("operators: autoscalers of their own are refused with what to write, f
 
 TEST_CASE("operators: KServe's autoscaling keeps its behaviour, and a runtime without a namespace is the service's own") {
     const std::string scaled = "    minReplicas: 1\n    maxReplicas: 4\n    autoScaling:\n      behavior: {scaleDown: {stabilizationWindowSeconds: 60}}\n";
-    const Imported hpa = import_text(service("serving.kserve.io/deploymentMode: RawDeployment, serving.kserve.io/autoscalerClass: hpa", scaled));
-    INFO(lines(hpa.findings.errors));
-    REQUIRE(hpa.findings.errors.empty());
-    REQUIRE(hpa.manifests.horizontal_pod_autoscalers.size() == 1);
-    REQUIRE(hpa.manifests.horizontal_pod_autoscalers[0].behavior);
-    CHECK(hpa.manifests.horizontal_pod_autoscalers[0].behavior->scale_down.stabilization_window == seconds(60));
-    const Imported keda = import_text(service("serving.kserve.io/deploymentMode: RawDeployment, serving.kserve.io/autoscalerClass: keda", scaled));
-    INFO(lines(keda.findings.errors));
-    REQUIRE(keda.findings.errors.empty());
-    REQUIRE(keda.manifests.scaled_objects.size() == 1);
-    REQUIRE(keda.manifests.scaled_objects[0].behavior);
-    CHECK(keda.manifests.scaled_objects[0].behavior->scale_down.stabilization_window == seconds(60));
+    const auto scaled_by = [&](const std::string& autoscaler) {
+        const Imported in = import_text(service("serving.kserve.io/deploymentMode: RawDeployment, serving.kserve.io/autoscalerClass: " + autoscaler, scaled));
+        INFO(lines(in.findings.errors));
+        REQUIRE(in.findings.errors.empty());
+        return in.manifests;
+    };
+    const auto keeps_behavior = [](const auto& scalers) {
+        REQUIRE(scalers.size() == 1);
+        REQUIRE(scalers[0].behavior);
+        CHECK(scalers[0].behavior->scale_down.stabilization_window == seconds(60));
+    };
+    keeps_behavior(scaled_by("hpa").horizontal_pod_autoscalers);
+    keeps_behavior(scaled_by("keda").scaled_objects);
     // The runtime is applied with -n beside a service that says its namespace; one of another namespace is none of its.
     const auto with_runtime = [](const std::string& name_space) {
         return "apiVersion: serving.kserve.io/v1alpha1\nkind: ServingRuntime\nmetadata: {name: own" + name_space +

@@ -1,10 +1,12 @@
 // Price lists as people have them: formats of other tools, in the shapes that they really have.
 #include "scenarios/markets/price_list.hpp"
+#include "tests/support/problem_lines.hpp"
 
 #include <catch2/catch.hpp>
 #include <sstream>
 
 using namespace windtunnel;
+using namespace windtunnel::lab;
 using Catch::Matchers::Contains;
 
 namespace {
@@ -22,11 +24,6 @@ std::string refusal(const std::string& text) {
     const auto list = read(text);
     REQUIRE_FALSE(list);
     return to_string(list.problems().front());
-}
-std::string warnings(const PriceList& list) {
-    std::string out;
-    for (const Problem& p : list.warnings) out += to_string(p) + "\n";
-    return out;
 }
 /// "0.8048|0.3|0.53": on demand, spot, committed, in USD; - = not offered.
 std::string prices(const PriceRow& row) {
@@ -54,7 +51,7 @@ TEST_CASE("price formats: SkyPilot's catalogues of other clouds") {
                               "gcp.csv");
     REQUIRE(list.rows.size() == 1);
     CHECK(list.rows[0].cloud == "gcp");
-    CHECK_THAT(warnings(list), Contains("without an instance type") && Contains("(2 such)"));
+    CHECK_THAT(lines(list.warnings), Contains("without an instance type") && Contains("(2 such)"));
     list = accepted("\xef\xbb\xbfInstanceType,AcceleratorName,AcceleratorCount,vCPUs,MemoryGiB,Generation,GpuInfo,Price,SpotPrice,Region\r\nStandard_NC24ads_A100_v4,A100-80GB,1.0,24.0,220.0,V2,\"{'Gpus': []}\",3.673,nan,eastus\r\n");
     CHECK(list.rows[0].cloud == "azure");
     CHECK(list.rows[0].gpu == "a100-pcie-80gb");  // its name is of either form: the catalogue knows which one this machine has
@@ -81,7 +78,7 @@ TEST_CASE("price formats: FOCUS exports, with what is no price in them") {
     CHECK((list.rows[0].instance_type == "g5.xlarge" && prices(list.rows[0]) == "1.006|-|-"));
     CHECK((list.rows[1].instance_type == "g6.xlarge" && prices(list.rows[1]) == "0.72|0.31|-"));
     CHECK((list.rows[2].instance_type == "p5.48xlarge" && prices(list.rows[2]) == "-|-|34"));
-    CHECK_THAT(warnings(list), Contains("ContractedUnitPrice: found \"-1.3\", which is less than nothing: left out"));
+    CHECK_THAT(lines(list.warnings), Contains("ContractedUnitPrice: found \"-1.3\", which is less than nothing: left out"));
     // From 1.2 on: billed in euros, priced in dollars.
     const PriceList priced = accepted(
         "BillingCurrency,ChargeCategory,ListUnitPrice,PricingCategory,PricingCurrency,PricingCurrencyListUnitPrice,PricingUnit,ProviderName,RegionId,ResourceType,SkuPriceDetails\n"

@@ -2,32 +2,15 @@
 // what is simulated must not stop them, and the labels they select nodes by must be there.
 #include "scenarios/kubernetes/kubernetes.hpp"
 #include "scenarios/node_labels.hpp"
+#include "tests/support/imported_manifests.hpp"
 
 #include <catch2/catch.hpp>
 
 using namespace windtunnel;
+using namespace windtunnel::lab;
 using Catch::Matchers::Contains;
 
 namespace {
-
-struct Imported {
-    Manifests manifests;
-    Findings findings;
-};
-
-Imported import_text(const std::string& text) {
-    auto documents = parse_documents(text, "k8s.yaml");
-    if (!documents) FAIL(to_string(documents.problems()[0]));
-    Imported out;
-    out.manifests = import_kubernetes(std::move(*documents), out.findings);
-    return out;
-}
-
-std::string lines(const Problems& problems) {
-    std::string out;
-    for (const Problem& p : problems) out += to_string(p) + "\n";
-    return out;
-}
 
 PoolSpec pool_of(const std::string& type) {
     PoolSpec pool;

@@ -4,35 +4,17 @@
 #include "scenarios/documents/document.hpp"
 #include "scenarios/kubernetes/kubernetes.hpp"
 #include "scenarios/servers/other_servers.hpp"
+#include "tests/support/imported_manifests.hpp"
 
 #include <catch2/catch.hpp>
 
-#include <iostream>
 #include <set>
 
 using namespace windtunnel;
+using namespace windtunnel::lab;
 using Catch::Matchers::Contains;
 
 namespace {
-
-struct Imported {
-    Manifests manifests;
-    Findings findings;
-};
-
-std::string lines(const Problems& problems) {
-    std::string out;
-    for (const Problem& p : problems) out += to_string(p) + "\n";
-    return out;
-}
-
-Imported import_file(const std::string& name) {
-    auto documents = read_documents({std::string(WINDTUNNEL_SOURCE_DIR) + "/tests/scenarios/published/" + name}, std::cin);
-    if (!documents) FAIL(to_string(documents.problems()[0]));
-    Imported out;
-    out.manifests = import_kubernetes(std::move(*documents), out.findings);
-    return out;
-}
 
 const WorkloadObject& workload(const Manifests& manifests, const std::string& name) {
     for (const WorkloadObject& w : manifests.workloads)

@@ -3,6 +3,7 @@
 #include "scenarios/compile/compile_start.hpp"
 #include "scenarios/compile/feasibility.hpp"
 #include "scenarios/compile/workload_source.hpp"
+#include "tests/support/problem_lines.hpp"
 
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include <sstream>
 
 using namespace windtunnel;
+using namespace windtunnel::lab;
 using Catch::Matchers::Contains;
 namespace fs = std::filesystem;
 
@@ -22,11 +24,6 @@ StartStage stage(const std::string& name, double s, std::optional<std::vector<st
     out.name = name;
     out.median_s = s;
     out.after = std::move(after);
-    return out;
-}
-std::string lines(const Problems& problems) {
-    std::string out;
-    for (const Problem& p : problems) out += to_string(p) + "\n";
     return out;
 }
 std::vector<std::string> names(const StartGraph& graph, const std::vector<std::size_t>& path) {

@@ -3,6 +3,7 @@
 #include "scenarios/compile/workload_source.hpp"
 #include "sim/laws.hpp"
 #include "sim/run_trial.hpp"
+#include "tests/support/problem_lines.hpp"
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -122,12 +123,6 @@ inline Compiled run(const std::string& manifests, const std::string& scenario_li
         out.broken = broken_laws(block.blueprint(), out.outcome);
         break;
     }
-    return out;
-}
-
-inline std::string lines(const Problems& problems) {
-    std::string out;
-    for (const Problem& p : problems) out += to_string(p) + "\n";
     return out;
 }
 

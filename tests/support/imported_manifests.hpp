@@ -1,0 +1,39 @@
+#pragma once
+#include "scenarios/kubernetes/kubernetes.hpp"
+#include "tests/support/problem_lines.hpp"
+
+#include <catch2/catch.hpp>
+#include <iostream>
+#include <string>
+#include <vector>
+
+/// Manifests without a scenario around them, and what is said of them.
+namespace windtunnel::lab {
+
+struct Imported {
+    Manifests manifests;
+    Findings findings;
+};
+
+inline Imported import_documents(std::vector<Document> documents) {
+    Imported out;
+    out.manifests = import_kubernetes(std::move(documents), out.findings);
+    return out;
+}
+
+inline Imported import_text(const std::string& text) {
+    auto documents = parse_documents(text, "k8s.yaml");
+    if (!documents) FAIL(to_string(documents.problems()[0]));
+    return import_documents(std::move(*documents));
+}
+
+/// Of tests/scenarios/published.
+inline std::vector<Document> published(const std::string& name) {
+    auto documents = read_documents({std::string(WINDTUNNEL_SOURCE_DIR) + "/tests/scenarios/published/" + name}, std::cin);
+    if (!documents) FAIL(to_string(documents.problems()[0]));
+    return std::move(*documents);
+}
+
+inline Imported import_file(const std::string& name) { return import_documents(published(name)); }
+
+}  // namespace windtunnel::lab
