@@ -1,12 +1,11 @@
 #include "scenarios/compile/unscaled_targets.hpp"
 
+#include "scenarios/compile/compile_autoscalers.hpp"
+
 #include <fmt/format.h>
 #include <algorithm>
 
-#include "scenarios/compile/compile_autoscalers.hpp"
-
 namespace windtunnel {
-
 namespace {
 
 /// Why nothing leads the workload out of zero replicas; "" = something may.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "scenarios/compile/compile_autoscalers.hpp"
 #include "scenarios/compile/compile_server.hpp"
 #include "scenarios/compile/compile_start.hpp"
 #include "scenarios/compile/node_offerings.hpp"
@@ -45,23 +46,19 @@ struct ScaledBy {
 };
 
 ScaledBy scaled_by(const Scenario& scenario, const WorkloadObject& workload) {
-    const auto scales = [&](const ObjectMeta& meta, const ScaleTarget& target) {
-        return target.kind == workload.meta.kind && target.name == workload.meta.name && meta.name_space == workload.meta.name_space;
-    };
+    const ScalerOf scaler = scaler_of(scenario, workload);
     const auto describe = [](const ObjectMeta& meta, std::int32_t least, std::int32_t most, const std::vector<std::string>& parts) {
         return ScaledBy{fmt::format("{} {}: {} to {} replicas on {}", meta.title(), at(meta.where), least, most, join(parts, "; ")), least, most};
     };
-    for (const auto& hpa : scenario.manifests.horizontal_pod_autoscalers) {
-        if (!scales(hpa.meta, hpa.target)) continue;
+    if (const HorizontalPodAutoscaler* hpa = scaler.hpa) {
         std::vector<std::string> parts;
-        for (const HpaMetric& metric : hpa.metrics) parts.push_back(metric_text(metric));
-        return describe(hpa.meta, hpa.min_replicas, hpa.max_replicas, parts);
+        for (const HpaMetric& metric : hpa->metrics) parts.push_back(metric_text(metric));
+        return describe(hpa->meta, hpa->min_replicas, hpa->max_replicas, parts);
     }
-    for (const auto& object : scenario.manifests.scaled_objects) {
-        if (!scales(object.meta, object.target)) continue;
+    if (const ScaledObject* object = scaler.scaled_object) {
         std::vector<std::string> parts;
-        for (const Trigger& trigger : object.triggers) parts.push_back(trigger_text(trigger));
-        return describe(object.meta, object.min_replicas, object.max_replicas, parts);
+        for (const Trigger& trigger : object->triggers) parts.push_back(trigger_text(trigger));
+        return describe(object->meta, object->min_replicas, object->max_replicas, parts);
     }
     return {fmt::format("nothing: {} {}", workload.replicas, workload.replicas == 1 ? "replica" : "replicas"), workload.replicas, workload.replicas};
 }

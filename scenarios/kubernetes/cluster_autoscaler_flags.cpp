@@ -80,16 +80,13 @@ private:
             else if (text == "false" || text == "0" || text == "f") to = false;
             else error(shown, "true or false");
         };
-        const auto share = [&](double& to) {
+        const auto up_to = [&](double most, double& to, const char* allowed) {
             const Node n = resolve_plain_scalar(text);
-            if ((n.kind == Node::Kind::number || n.kind == Node::Kind::integer) && n.number >= 0 && n.number <= 1) to = n.number;
-            else error(shown, "a share from 0 to 1");
+            if ((n.kind == Node::Kind::number || n.kind == Node::Kind::integer) && n.number >= 0 && n.number <= most) to = n.number;
+            else error(shown, allowed);
         };
-        const auto percentage = [&](double& to) {
-            const Node n = resolve_plain_scalar(text);
-            if ((n.kind == Node::Kind::number || n.kind == Node::Kind::integer) && n.number >= 0 && n.number <= 100) to = n.number;
-            else error(shown, "a percentage from 0 to 100");
-        };
+        const auto share = [&](double& to) { up_to(1, to, "a share from 0 to 1"); };
+        const auto percentage = [&](double& to) { up_to(100, to, "a percentage from 0 to 100"); };
         /// A switch that is simulated in one position only.
         const auto fixed = [&](bool neutral, const char* what) {
             bool on = neutral;

@@ -31,7 +31,7 @@ constexpr KindRow other_kinds[] = {
     {"Status", KindRole::note}, {"ComponentStatus", KindRole::note}, {"CSINode", KindRole::note}, {"CSIStorageCapacity", KindRole::note}, {"VolumeAttachment", KindRole::note},
     {"FlowSchema", KindRole::note}, {"PriorityLevelConfiguration", KindRole::note}, {"NodeMetrics", KindRole::note}, {"NodeFeature", KindRole::note}, {"NodeFeatureRule", KindRole::note},
     {"PodTemplate", KindRole::note}, {"ControllerRevision", KindRole::note}, {"PodMetrics", KindRole::note}, {"ClusterPolicy", KindRole::note}, {"AnalysisTemplate", KindRole::note}, {"ClusterAnalysisTemplate", KindRole::note}, {"AnalysisRun", KindRole::note}, {"NVIDIADriver", KindRole::note},
-    {"ResourceSlice", KindRole::note}, {"VerticalPodAutoscalerCheckpoint", KindRole::note}, {"NVIDIADriver", KindRole::note}, {"NodeFeatureDiscovery", KindRole::note}, {"ValidatingAdmissionPolicy", KindRole::note}, {"ValidatingAdmissionPolicyBinding", KindRole::note},
+    {"ResourceSlice", KindRole::note}, {"VerticalPodAutoscalerCheckpoint", KindRole::note}, {"NodeFeatureDiscovery", KindRole::note}, {"ValidatingAdmissionPolicy", KindRole::note}, {"ValidatingAdmissionPolicyBinding", KindRole::note},
     // They say how requests find a replica, which the scenario says here.
     {"VirtualService", KindRole::warn, "its routes, retries and time-outs are not read; the scenario's workload says routing, timeout_s and retry"},
     {"DestinationRule", KindRole::warn, "its load balancing is not read; the scenario's workload says routing"},
