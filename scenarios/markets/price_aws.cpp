@@ -50,7 +50,7 @@ void add_aws_usage(const PriceCells& cells, PriceGatherer& out) {
     const std::string kind = at(cells, "lineitemlineitemtype"), usage = at(cells, "lineitemusagetype"), operation = at(cells, "lineitemoperation");
     const std::string unit = folded_name(at(cells, "pricingunit"));
     if (!unit.empty() && unit != "hrs" && unit != "hours") return;
-    if (operation.starts_with("RunInstances:") && !operation.starts_with("RunInstances:SV")) return;  // Windows, other software
+    if (runs_other_software(operation)) return;
     if (usage.find("BoxUsage") == std::string::npos && usage.find("SpotUsage") == std::string::npos) return;
     PriceRow facts;
     facts.cloud = "aws";

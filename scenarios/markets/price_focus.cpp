@@ -9,8 +9,6 @@
 namespace windtunnel {
 namespace {
 
-bool says(const std::string& text, const char* what) { return text.find(what) != std::string::npos; }
-
 /// How many hours a PricingUnit is: "Hours", "Hrs", "1 Hour", "100 Hours"; 0 = no machine's time ("GB-Hours", "vCPU-Hours").
 double hours_of_unit(const std::string& unit) {
     const std::size_t letters = std::min(unit.find_first_not_of("0123456789., "), unit.size());
@@ -42,11 +40,10 @@ std::string machine_of(const PriceCells& cells) {
     return "";
 }
 
-/// Windows, licensed software and dedicated hosts are other products. AWS says the software by its operation
-/// ("RunInstances:0002" is Windows, ":SV…" spot; AWS documentation, billing of AMIs, 2025).
+/// Windows, licensed software and dedicated hosts are other products.
 bool is_other_product(const PriceCells& cells) {
-    const std::string operation = at(cells, "xoperation"), usage = at(cells, "xusagetype") + at(cells, "skumeter");
-    if (operation.starts_with("RunInstances:") && !operation.starts_with("RunInstances:SV")) return true;
+    const std::string usage = at(cells, "xusagetype") + at(cells, "skumeter");
+    if (runs_other_software(at(cells, "xoperation"))) return true;
     for (const char* name : {"xskumetersubcategory", "xskudescription", "chargedescription"})
         if (says(at(cells, name), "Windows")) return true;
     return says(usage, "DedicatedUsage") || says(usage, "HostUsage") || says(usage, "HostBoxUsage");

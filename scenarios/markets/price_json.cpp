@@ -18,7 +18,6 @@ std::string text_at(const Json& item, const char* key) {
     const Json& value = item[key];
     return value.is_string() ? value.get<std::string>() : value.is_number() ? value.dump() : std::string();
 }
-bool says(const std::string& in, const char* what) { return in.find(what) != std::string::npos; }
 const Json& child(const Json& item, const char* key) {
     static const Json none;
     return item.is_object() && item.contains(key) ? item[key] : none;

@@ -93,14 +93,21 @@ inline constexpr std::size_t most_price_problems = 20;  ///< that are said of a 
 /// Go: the tables of Karpenter's providers (zz_generated.pricing_aws.go).
 [[nodiscard]] Result<PriceList> read_price_go(TextInput& text, const std::string& name);
 
-/// A charge of a FOCUS export (FinOps Open Cost and Usage Specification 1.0 to 1.2), by column names in lower case letters and
-/// digits.
+/// A record's cells by the names of its columns, in lower case letters and digits.
 using PriceCells = std::map<std::string, std::string>;
 /// What a column says; empty where the list has no such column.
 inline std::string at(const PriceCells& cells, const char* name) {
     const auto found = cells.find(name);
     return found == cells.end() ? std::string() : found->second;
 }
+inline bool says(const std::string& text, const char* what) { return text.find(what) != std::string::npos; }
+/// AWS says the software of a machine by its operation: "RunInstances:0002" is Windows, ":SV…" spot (AWS documentation,
+/// billing of AMIs, 2025).
+inline bool runs_other_software(const std::string& operation) {
+    return operation.starts_with("RunInstances:") && !operation.starts_with("RunInstances:SV");
+}
+
+/// A charge of a FOCUS export (FinOps Open Cost and Usage Specification 1.0 to 1.2).
 void add_focus_charge(const PriceCells& cells, PriceGatherer& out);
 
 /// A line of AWS's price list (EC2, bulk JSON and CSV, GetProducts), with its product's attributes, by the same names. Machines

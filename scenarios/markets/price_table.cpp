@@ -8,14 +8,6 @@
 namespace windtunnel {
 namespace {
 
-/// The separator that a header has most of.
-char separator_of(std::string_view header) {
-    char best = ',';
-    for (const char c : {';', '\t'})
-        if (std::count(header.begin(), header.end(), c) > std::count(header.begin(), header.end(), best)) best = c;
-    return best;
-}
-
 enum class TableKind : std::uint8_t { none, own, focus, aws, aws_usage };
 
 class TableReader {

@@ -32,16 +32,6 @@ int change_named(std::string_view word) {
     return 0;
 }
 
-std::vector<std::string_view> fields_of(std::string_view line) {
-    std::vector<std::string_view> out;
-    for (std::size_t from = 0;;) {
-        const std::size_t comma = line.find(',', from);
-        out.push_back(trimmed(line.substr(from, comma - from)));
-        if (comma == std::string_view::npos) return out;
-        from = comma + 1;
-    }
-}
-
 bool read_integer(std::string_view text, std::int64_t& out) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
     return error == std::errc{} && end == text.data() + text.size() && !text.empty();
@@ -279,6 +269,16 @@ std::string_view to_string(SpotFormat format) {
             return "lifetimes";
     }
     return "";
+}
+
+std::vector<std::string_view> fields_of(std::string_view line, char separator) {
+    std::vector<std::string_view> out;
+    for (std::size_t from = 0;;) {
+        const std::size_t end = line.find(separator, from);
+        out.push_back(trimmed(line.substr(from, end - from)));
+        if (end == std::string_view::npos) return out;
+        from = end + 1;
+    }
 }
 
 void set_count(SpotMarketRecord& market, std::vector<std::uint32_t>& there, std::int64_t count,

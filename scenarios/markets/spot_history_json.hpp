@@ -34,6 +34,9 @@ struct SpotClock {
 inline constexpr const char* spot_clock_allowed =
     "a time such as 2020-02-20T22:06:16Z, milliseconds since 1970, or numbers under a column time_s or ms";
 
+/// What stands between the separators of a line without quotes, blanks at the ends aside.
+[[nodiscard]] std::vector<std::string_view> fields_of(std::string_view line, char separator = ',');
+
 /// Entries of a price history, in any order.
 class SpotPriceSeries {
 public:

@@ -12,22 +12,10 @@ namespace {
 
 constexpr std::string_view aws_text = "SPOTPRICEHISTORY\t";
 
-char separator_of(std::string_view line) {
-    char best = ',';
-    for (const char c : {';', '\t'})
-        if (std::count(line.begin(), line.end(), c) > std::count(line.begin(), line.end(), best)) best = c;
-    return best;
-}
-
 std::vector<std::string> columns_of(std::string_view line) {
-    const char separator = separator_of(line);
     std::vector<std::string> out;
-    for (std::size_t from = 0;;) {
-        const std::size_t end = line.find(separator, from);
-        out.push_back(normalised_column(line.substr(from, end - from)));
-        if (end == std::string_view::npos) return out;
-        from = end + 1;
-    }
+    for (const std::string_view name : fields_of(line, separator_of(line))) out.push_back(normalised_column(name));
+    return out;
 }
 
 bool is_clock(const std::string& column) {
@@ -58,13 +46,10 @@ public:
                 const bool plain = line.starts_with(aws_text);
                 m_separator = separator_of(line);
                 m_columns = plain ? std::vector<std::string>{"", "availabilityzone", "instancetype", "productdescription", "spotprice", "timestamp"} : columns_of(line);
-                std::size_t from = 0;
-                for (std::size_t i = 0; i < m_columns.size() && !plain; ++i) {
-                    const std::size_t end = std::min(line.find(m_separator, from), line.size());
-                    m_names.emplace_back(trimmed(line.substr(from, end - from)));
-                    from = end + 1;
+                if (!plain) {
+                    for (const std::string_view name : fields_of(line, m_separator)) m_names.emplace_back(name);
+                    continue;
                 }
-                if (!plain) continue;
             }
             if (!split_csv_record(m_text, line, fields, error, m_separator)) return wrong("", "found " + error + ", allowed: RFC 4180 quoting");
             if (fields.size() != m_columns.size()) return wrong("", fmt::format("found {} fields, allowed: the header's {}", fields.size(), m_columns.size()));

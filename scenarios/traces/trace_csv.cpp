@@ -434,6 +434,14 @@ std::string normalised_column(std::string_view name) {
     return out;
 }
 
+char separator_of(std::string_view header) {
+    char best = ',';
+    for (const char c : {';', '\t'})
+        if (std::count(header.begin(), header.end(), c) > std::count(header.begin(), header.end(), best))
+            best = c;
+    return best;
+}
+
 bool split_csv_record(TextInput& text, std::string_view line, std::vector<std::string>& fields,
                       std::string& error, char separator) {
     struct Record {

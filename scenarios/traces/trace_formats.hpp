@@ -28,6 +28,9 @@ namespace windtunnel {
 /// "Request tokens" -> "requesttokens": lower case letters and digits only.
 [[nodiscard]] std::string normalised_column(std::string_view name);
 
+/// The comma, semicolon or tab of which a table's header has most.
+[[nodiscard]] char separator_of(std::string_view header);
+
 /// The fields of one CSV record (RFC 4180) that begins with `line`; takes further lines while a quote is
 /// open. False, with what is wrong in `error`, where a quote is misplaced or never closed.
 [[nodiscard]] bool split_csv_record(TextInput& text, std::string_view line, std::vector<std::string>& fields,
