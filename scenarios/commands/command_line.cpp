@@ -6,8 +6,6 @@
 namespace windtunnel {
 namespace {
 
-constexpr int deepest = 5;  // shells within shells
-
 std::string program_of(const std::string& word) { return word.substr(word.rfind('/') + 1); }
 
 bool is_shell(const std::string& word) {
@@ -71,7 +69,7 @@ private:
     }
 
     void look_in_script(const std::string& script, std::vector<std::string> parameters) {
-        if (m_context.depth >= deepest) return;
+        if (m_context.depth >= ShellContext::deepest) return;
         ++m_context.depth;
         std::swap(m_context.parameters, parameters);
         for (const std::vector<std::string>& command : shell_commands(script, m_context)) look(command);

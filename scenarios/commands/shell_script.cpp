@@ -8,8 +8,6 @@
 namespace windtunnel {
 namespace {
 
-constexpr int deepest = 5;
-
 bool is_name_char(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
@@ -335,7 +333,7 @@ private:
     std::string substitution(std::string_view inside) {
         const bool lists = contains(inside, "-L") || contains(inside, "--list-gpus") || contains(inside, "--query-gpu");
         if (contains(inside, "nvidia-smi") && lists && (contains(inside, "wc -l") || contains(inside, "grep -c")) && m_context.gpus > 0) return std::to_string(m_context.gpus);
-        if (!contains(inside, "|") && m_context.depth < deepest) {
+        if (!contains(inside, "|") && m_context.depth < ShellContext::deepest) {
             const std::vector<std::string> command = ShellReader(inside, m_context).words();
             if (command.size() > 1 && command[0] == "echo") {
                 std::string out;
@@ -504,7 +502,7 @@ private:
             for (std::size_t i = 1; i < command.size(); ++i) script += (i > 1 ? " " : "") + command[i];
         if ((command[0] == "source" || command[0] == ".") && command.size() > 1)
             if (const auto file = m_context.files.find(command[1]); file != m_context.files.end()) script = file->second;
-        if (script.empty() || m_context.depth >= deepest) {
+        if (script.empty() || m_context.depth >= ShellContext::deepest) {
             m_commands.push_back(std::move(command));
             return;
         }

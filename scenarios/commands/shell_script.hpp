@@ -17,7 +17,8 @@ struct ShellContext {
     std::map<std::string, std::vector<std::string>> arrays;   ///< NAME=(a b c)
     std::map<std::string, std::string> files;                 ///< by path: of ConfigMap volumes and here-documents
     std::int64_t gpus = 0;                                    ///< what nvidia-smi lists
-    int depth = 0;                                            ///< scripts within scripts
+    int depth = 0;                                            ///< scripts within scripts, up to `deepest`
+    static constexpr int deepest = 5;
 };
 
 /// Takes a script of sh or bash apart into the simple commands that it runs, in order: quotes, backslashes, line
