@@ -1,6 +1,6 @@
 #include "gpu/decode_step.hpp"
 
-#include "gpu/attention_case.hpp"
+#include "gpu/device_attention.hpp"
 #include "gpu/device_noise.hpp"
 #include "gpu/device_product.hpp"
 #include "gpu/device_timing.hpp"
@@ -127,14 +127,14 @@ void launch_sampling(const void* logits, std::int32_t* tokens, std::int64_t rows
 struct DecodeStep::Parts {
     DecodeStack s;
     int rows, length, qkv_width, query_width, mlp_width;
-    AttentionCase attention;
-    AttentionPlan plan;
+    AttentionCase attention_case;
+    DeviceAttention attention;
     std::size_t qkv_bytes, out_bytes, up_bytes, down_bytes, layer_bytes, pool_bytes;
     DeviceProduct qkv_product, out_product, up_product, down_product, head_product;
     DeviceMemory weights, head, norms, pool, x, residual, normed, qkv, queries, attended, up, activated,
-        logits, tokens, workspace, table, lengths, starts, slots, items, combines, partial_out, partial_lse;
+        logits, tokens, workspace, slots;
 
-    static AttentionCase attention_case(const DecodeStack& s, int rows, int length) {
+    static AttentionCase case_of(const DecodeStack& s, int rows, int length) {
         AttentionCase c;
         c.problem.layout = {16, s.kv_heads, s.head_dim, 0, 2};
         c.problem.heads = s.heads;
@@ -144,14 +144,6 @@ struct DecodeStep::Parts {
             throw std::runtime_error(refusal);
         c.build_index();
         return c;
-    }
-    static AttentionPlan plan_of(const AttentionCase& c) {
-        AttentionMachine machine;
-        machine.multiprocessors = attribute(cudaDevAttrMultiProcessorCount);
-        machine.blocks_per_multiprocessor =
-            std::max(1, resident_attention_blocks(plan_attention(c.problem, {}, 1 << 20), FloatFormat::bf16,
-                                                  c.problem.layout.head_dim));
-        return plan_attention(c.problem, machine);
     }
     static std::vector<std::int64_t> slots_of(const AttentionCase& c) {
         std::vector<std::int64_t> out;
@@ -174,14 +166,15 @@ struct DecodeStep::Parts {
           qkv_width((s.heads + 2 * s.kv_heads) * s.head_dim),
           query_width(s.heads * s.head_dim),
           mlp_width((s.gated ? 2 : 1) * s.intermediate),
-          attention(attention_case(s, n, tokens_each)),
-          plan(plan_of(attention)),
+          attention_case(case_of(s, n, tokens_each)),
+          attention(attention_case, plan_on_device(attention_case)),
           qkv_bytes(halves(std::int64_t{qkv_width} * s.hidden)),
           out_bytes(halves(std::int64_t{s.hidden} * query_width)),
           up_bytes(halves(std::int64_t{mlp_width} * s.hidden)),
           down_bytes(halves(std::int64_t{s.hidden} * s.intermediate)),
           layer_bytes(qkv_bytes + out_bytes + up_bytes + down_bytes),
-          pool_bytes(static_cast<std::size_t>(attention.blocks * attention.problem.layout.bytes_per_block())),
+          pool_bytes(static_cast<std::size_t>(attention_case.blocks *
+                                              attention_case.problem.layout.bytes_per_block())),
           qkv_product(n, qkv_width, s.hidden),
           out_product(n, s.hidden, query_width),
           up_product(n, mlp_width, s.hidden),
@@ -202,37 +195,23 @@ struct DecodeStep::Parts {
           logits(halves(std::int64_t{n} * s.vocabulary)),
           tokens(static_cast<std::size_t>(4 * n)),
           workspace(DeviceProduct::workspace_bytes),
-          table(attention.block_table),
-          lengths(attention.lengths),
-          starts(attention.query_starts),
-          slots(slots_of(attention)),
-          items(plan.items),
-          combines(plan.combines),
-          partial_out(static_cast<std::size_t>(plan.partial_out_floats(attention.problem.layout)) * 4),
-          partial_lse(static_cast<std::size_t>(plan.partial_lse_floats(attention.problem.layout)) * 4) {
+          slots(slots_of(attention_case)) {
         // Deviations as in trained models: what a layer adds to the residual stays near 1.
         for (const DeviceMemory* m : {&weights, &head}) fill_with_noise(*m, FloatFormat::bf16, 0.02f);
         for (const DeviceMemory* m : {&pool, &x}) fill_with_noise(*m, FloatFormat::bf16, 1);
         norms.fill(0x3f);  // 0x3f3f is 0.75 in bf16
         residual.fill(0);
     }
-    [[nodiscard]] AttentionArgs attention_args(int layer) const {
-        AttentionArgs a = attention.args();
-        a.queries = queries.as<void>(), a.out = attended.as<void>();
-        a.pool = pool.as<std::byte>() + static_cast<std::size_t>(layer) * pool_bytes;
-        a.block_table = table.as<std::int32_t>(), a.lengths = lengths.as<std::int32_t>(),
-        a.query_starts = starts.as<std::int32_t>();
-        a.items = items.as<AttentionItem>(), a.combines = combines.as<AttentionCombine>();
-        a.partial_out = partial_out.as<float>(), a.partial_lse = partial_lse.as<float>();
-        return a;
+    [[nodiscard]] std::byte* layer_pool(int layer) const {
+        return pool.as<std::byte>() + static_cast<std::size_t>(layer) * pool_bytes;
     }
     [[nodiscard]] KvWriteArgs write_args(int layer) const {
         KvWriteArgs w;
         w.keys = qkv.as<__nv_bfloat16>() + query_width;
         w.values = qkv.as<__nv_bfloat16>() + query_width + s.kv_heads * s.head_dim;
-        w.pool = pool.as<std::byte>() + static_cast<std::size_t>(layer) * pool_bytes;
+        w.pool = layer_pool(layer);
         w.slots = slots.as<std::int64_t>();
-        w.layout = attention.problem.layout;
+        w.layout = attention_case.problem.layout;
         w.token_stride = qkv_width;
         w.tokens = rows;
         return w;
@@ -266,7 +245,7 @@ void DecodeStep::launch(void* on) const {
                                                               s.kv_heads, s.head_dim, p.length - 1);
         check(cudaGetLastError(), "launching the rotation");
         launch_kv_write(p.write_args(layer), stream);
-        launch_attention(p.attention_args(layer), p.plan, FloatFormat::bf16, stream);
+        p.attention.launch(p.queries, p.attended, p.layer_pool(layer), stream);
         multiply(p.out_product, at += p.qkv_bytes, p.attended, p.x);
         norm();
         multiply(p.up_product, at += p.out_bytes, p.normed, p.up);

@@ -1,11 +1,10 @@
 #include "gpu/device_measure.hpp"
 
-#include "gpu/attention_case.hpp"
 #include "gpu/decode_step.hpp"
+#include "gpu/device_attention.hpp"
 #include "gpu/device_noise.hpp"
 #include "gpu/device_product.hpp"
 #include "gpu/device_timing.hpp"
-#include "gpu/paged_attention.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -105,31 +104,15 @@ double measure_attention(FloatFormat format, int heads, int kv_heads, int head_d
     if (const std::string refusal = attention_refusal(c.problem); !refusal.empty())
         throw std::runtime_error(refusal);
     c.build_index();
-    AttentionMachine machine;
-    machine.multiprocessors = attribute(cudaDevAttrMultiProcessorCount);
-    machine.blocks_per_multiprocessor =
-        std::max(1, resident_attention_blocks(plan_attention(c.problem, {}, 1 << 20), format, head_dim));
-    const AttentionPlan plan = plan_attention(c.problem, machine);
+    const DeviceAttention attention(c, plan_on_device(c));
     const auto slice = static_cast<std::size_t>(c.blocks * c.problem.layout.bytes_per_block());
     const int copies = copies_of(static_cast<double>(slice));
-    const DeviceMemory pool(slice * static_cast<std::size_t>(copies)), query(c.queries), table(c.block_table),
-        lengths(c.lengths), starts(c.query_starts), key_scales(c.key_scales), value_scales(c.value_scales),
-        items(plan.items), combines(plan.combines), out(c.out_elements() * 2),
-        partial_out(static_cast<std::size_t>(plan.partial_out_floats(c.problem.layout)) * 4),
-        partial_lse(static_cast<std::size_t>(plan.partial_lse_floats(c.problem.layout)) * 4);
+    const DeviceMemory pool(slice * static_cast<std::size_t>(copies)), query(c.queries),
+        out(c.out_elements() * 2);
     fill_with_noise(pool, format, 1), fill_with_noise(query, c.query_format, 1);
-    AttentionArgs args = c.args();
-    args.queries = query.as<void>(), args.out = out.as<void>();
-    args.block_table = table.as<std::int32_t>(), args.lengths = lengths.as<std::int32_t>(),
-    args.query_starts = starts.as<std::int32_t>();
-    if (!c.key_scales.empty())
-        args.key_scales = key_scales.as<float>(), args.value_scales = value_scales.as<float>();
-    args.items = items.as<AttentionItem>(), args.combines = combines.as<AttentionCombine>();
-    args.partial_out = partial_out.as<float>(), args.partial_lse = partial_lse.as<float>();
     return seconds_of(std::max(copies, 8), [&](int i, cudaStream_t stream) {
-        AttentionArgs one = args;
-        one.pool = pool.as<std::byte>() + static_cast<std::size_t>(i % copies) * slice;
-        launch_attention(one, plan, format, stream);
+        attention.launch(query, out, pool.as<std::byte>() + static_cast<std::size_t>(i % copies) * slice,
+                         stream);
     });
 }
 

@@ -1,11 +1,10 @@
 // Checks and times the attention kernel on the GPU at hand; built by nvcc alone (tools/device_check.sh):
-//   attention_check check [CALLS]   random calls against the reference in double precision; exit code 1 if
-//   one is off attention_check time            microseconds and share of the peak by shape
-#include "gpu/attention_case.hpp"
+//   attention_check check [CALLS]   random calls against the reference in double precision; exit code 1 if one is off
+//   attention_check time [CSV]      microseconds and share of the peak by shape
 #include "gpu/attention_reference.hpp"
+#include "gpu/device_attention.hpp"
 #include "gpu/device_noise.hpp"
 #include "gpu/device_timing.hpp"
-#include "gpu/paged_attention.hpp"
 
 #include <cuda_runtime.h>
 
@@ -22,58 +21,6 @@ using namespace windtunnel;
 
 namespace {
 
-AttentionMachine machine_of(const AttentionPlan& plan, const AttentionCase& c) {
-    AttentionMachine machine;
-    check(cudaDeviceGetAttribute(&machine.multiprocessors, cudaDevAttrMultiProcessorCount, 0));
-    machine.blocks_per_multiprocessor =
-        std::max(1, resident_attention_blocks(plan, c.problem.kv_format, c.problem.layout.head_dim));
-    return machine;
-}
-AttentionPlan plan_of(const AttentionCase& c) {
-    const AttentionPlan any = plan_attention(c.problem, {}, 1 << 20);
-    return plan_attention(c.problem, machine_of(any, c));
-}
-
-/// A case on the device, ready to be launched.
-struct DeviceCase {
-    const AttentionCase& c;
-    AttentionPlan plan;
-    DeviceMemory queries, table, lengths, starts, key_scales, value_scales, items, combines, out, partial_out,
-        partial_lse;
-
-    DeviceCase(const AttentionCase& from, AttentionPlan with)
-        : c(from),
-          plan(std::move(with)),
-          queries(c.queries),
-          table(c.block_table),
-          lengths(c.lengths),
-          starts(c.query_starts),
-          key_scales(c.key_scales),
-          value_scales(c.value_scales),
-          items(plan.items),
-          combines(plan.combines),
-          out(c.out_elements() * 2),
-          partial_out(static_cast<std::size_t>(plan.partial_out_floats(c.problem.layout)) * 4),
-          partial_lse(static_cast<std::size_t>(plan.partial_lse_floats(c.problem.layout)) * 4) {}
-
-    [[nodiscard]] AttentionArgs args(const std::byte* pool) const {
-        AttentionArgs a = c.args();
-        a.queries = queries.as<void>();
-        a.out = out.as<void>();
-        a.pool = pool;
-        a.block_table = table.as<std::int32_t>();
-        a.lengths = lengths.as<std::int32_t>();
-        a.query_starts = starts.as<std::int32_t>();
-        if (!c.key_scales.empty())
-            a.key_scales = key_scales.as<float>(), a.value_scales = value_scales.as<float>();
-        a.items = items.as<AttentionItem>();
-        a.combines = combines.as<AttentionCombine>();
-        a.partial_out = partial_out.as<float>();
-        a.partial_lse = partial_lse.as<float>();
-        return a;
-    }
-};
-
 /// A case and what is right.
 struct Judged {
     AttentionCase c;
@@ -85,12 +32,12 @@ struct Judged {
 };
 double worst_error(const Judged& of, const AttentionPlan& plan) {
     const AttentionCase& c = of.c;
-    const DeviceCase device(c, plan);
-    const DeviceMemory pool(c.pool);
-    check(cudaMemset(device.out.as<void>(), 0xff, c.out_elements() * 2));
-    launch_attention(device.args(pool.as<std::byte>()), plan, c.problem.kv_format, nullptr);
+    const DeviceAttention device(c, plan);
+    const DeviceMemory pool(c.pool), queries(c.queries), results(c.out_elements() * 2);
+    results.fill(0xff);
+    device.launch(queries, results, pool.as<std::byte>(), nullptr);
     std::vector<std::uint16_t> out(c.out_elements());
-    check(cudaMemcpy(out.data(), device.out.as<void>(), out.size() * 2, cudaMemcpyDeviceToHost));
+    check(cudaMemcpy(out.data(), results.as<void>(), out.size() * 2, cudaMemcpyDeviceToHost));
     double worst = 0;
     for (std::size_t i = 0; i < out.size(); ++i) {
         const double error = std::abs(small_floats::to_float(c.query_format, out[i]) - of.expected[i]) /
@@ -184,7 +131,7 @@ int run_check(std::uint64_t calls) {
             const AttentionCase& c = one.c;
             for (const int tiles : {0, 1 + static_cast<int>(i % 11)}) {
                 const double error =
-                    worst_error(one, tiles > 0 ? plan_attention(c.problem, {}, tiles) : plan_of(c));
+                    worst_error(one, tiles > 0 ? plan_attention(c.problem, {}, tiles) : plan_on_device(c));
                 double& most = worst[static_cast<int>(c.problem.kv_format)];
                 most = std::max(most, error);
                 if (error <= 1) continue;
@@ -236,11 +183,11 @@ void time_shape(const Shape& s, double peak, int l2, std::FILE* csv, const char*
     if (slice * static_cast<std::size_t>(slices) > free / 10 * 9) return;
     const DeviceMemory pool(slice * static_cast<std::size_t>(slices));
     fill_with_noise(pool, s.format, 1);
-    const DeviceCase device(c, plan_of(c));
-    fill_with_noise(device.queries, c.query_format, 1);
+    const DeviceAttention device(c, plan_on_device(c));
+    const DeviceMemory queries(c.queries), out(c.out_elements() * 2);
+    fill_with_noise(queries, c.query_format, 1);
     const CallSeconds took = call_seconds_of(20, [&](int i, cudaStream_t stream) {
-        launch_attention(device.args(pool.as<std::byte>() + static_cast<std::size_t>(i % slices) * slice),
-                         device.plan, s.format, stream);
+        device.launch(queries, out, pool.as<std::byte>() + static_cast<std::size_t>(i % slices) * slice, stream);
     });
     const double seconds = took.median;
     std::printf(
@@ -274,10 +221,11 @@ void time_prefill(int batch, int length, int queries, const Shape& s, double pea
     c.build_index();
     const DeviceMemory pool(static_cast<std::size_t>(c.blocks * c.problem.layout.bytes_per_block()));
     fill_with_noise(pool, s.format, 1);
-    const DeviceCase device(c, plan_of(c));
-    fill_with_noise(device.queries, c.query_format, 1);
+    const DeviceAttention device(c, plan_on_device(c));
+    const DeviceMemory rows(c.queries), out(c.out_elements() * 2);
+    fill_with_noise(rows, c.query_format, 1);
     const CallSeconds took = call_seconds_of(4, [&](int, cudaStream_t stream) {
-        launch_attention(device.args(pool.as<std::byte>()), device.plan, s.format, stream);
+        device.launch(rows, out, pool.as<std::byte>(), stream);
     });
     const double pairs = batch * (static_cast<double>(queries) * (length - queries) +
                                   0.5 * queries * (queries + 1.0)),
@@ -291,21 +239,18 @@ void time_prefill(int batch, int length, int queries, const Shape& s, double pea
 }
 
 int run_time(const char* csv_file) {
-    int clock_khz = 0, bus_bits = 0, l2 = 0, processors = 0;
-    check(cudaDeviceGetAttribute(&clock_khz, cudaDevAttrMemoryClockRate, 0));
-    check(cudaDeviceGetAttribute(&bus_bits, cudaDevAttrGlobalMemoryBusWidth, 0));
-    check(cudaDeviceGetAttribute(&l2, cudaDevAttrL2CacheSize, 0));
-    check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, 0));
+    const int l2 = attribute(cudaDevAttrL2CacheSize), processors = attribute(cudaDevAttrMultiProcessorCount);
     cudaDeviceProp properties{};
     check(cudaGetDeviceProperties(&properties, 0));
-    const double peak = 2.0 * clock_khz * 1e3 * bus_bits / 8;
+    const double peak =
+        2e3 * attribute(cudaDevAttrMemoryClockRate) * attribute(cudaDevAttrGlobalMemoryBusWidth) / 8;
     std::FILE* const csv = csv_file ? std::fopen(csv_file, "w") : nullptr;
     if (csv_file && !csv) throw std::runtime_error(std::string("cannot write ") + csv_file);
     if (csv) std::fprintf(csv, "gpu,vllm,kernel,b,kv_len,hq,hkv,d,attn,kv,us,kv_mb,gbs,pct\n");
     {
         const std::size_t bytes = std::size_t{4} << 30;
         const DeviceMemory memory(bytes), out(16);
-        check(cudaMemset(memory.as<void>(), 0, bytes));
+        memory.fill(0);
         const double seconds = seconds_of(5, [&](int, cudaStream_t stream) {
             read_all<<<processors * 8, 256, 0, stream>>>(memory.as<uint4>(), bytes / 16,
                                                          out.as<std::uint32_t>());
@@ -333,8 +278,7 @@ int run_time(const char* csv_file) {
     }
     if (csv) std::fclose(csv);
     // Dense 16-bit operations per cycle of a multiprocessor: NVIDIA's data sheets of A100, L40S, H100 and B200.
-    int core_khz = 0;
-    check(cudaDeviceGetAttribute(&core_khz, cudaDevAttrClockRate, 0));
+    const int core_khz = attribute(cudaDevAttrClockRate);
     const double per_cycle = properties.major == 10                           ? 8192
                              : properties.major == 9                          ? 4096
                              : properties.major == 8 && properties.minor == 0 ? 2048
