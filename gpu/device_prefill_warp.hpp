@@ -5,7 +5,7 @@
 namespace windtunnel {
 
 /// The machine of PrefillWarp on a GPU. `shared` is the block's shared memory; places in it are offsets.
-struct DevicePrefillWarp : DeviceWarp<false> {
+struct DevicePrefillWarp : DeviceWarp {
     std::uint32_t shared;
 
     /// Places are reckoned anew from here on: kept from step to step they would fill the registers.

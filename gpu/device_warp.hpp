@@ -6,9 +6,8 @@
 
 namespace windtunnel {
 
-/// The machine of AttentionWalk on a GPU: each thread is one lane. `stream` loads past the L1 cache: what
-/// only one warp reads; without it neighbours find what they share there. sm_80 and later.
-template <bool stream>
+/// The machine of AttentionWalk on a GPU: each thread is one lane. Loads go past the L1 cache: only one warp
+/// reads what they bring. sm_80 and later.
 struct DeviceWarp {
     template <class T>
     struct PerLane {
@@ -31,14 +30,9 @@ struct DeviceWarp {
             load<16>(from, w);
             load<16>(static_cast<const char*>(from) + 16, w + 4);
         } else if constexpr (bytes == 16) {
-            if constexpr (stream)
-                asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v4.u32 {%0, %1, %2, %3}, [%4];"
-                             : "=r"(w[0]), "=r"(w[1]), "=r"(w[2]), "=r"(w[3])
-                             : "l"(from));
-            else
-                asm volatile("ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4];"
-                             : "=r"(w[0]), "=r"(w[1]), "=r"(w[2]), "=r"(w[3])
-                             : "l"(from));
+            asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v4.u32 {%0, %1, %2, %3}, [%4];"
+                         : "=r"(w[0]), "=r"(w[1]), "=r"(w[2]), "=r"(w[3])
+                         : "l"(from));
         } else if constexpr (bytes == 8) {
             asm volatile("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];"
                          : "=r"(w[0]), "=r"(w[1])

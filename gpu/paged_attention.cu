@@ -11,8 +11,8 @@ __global__ void __launch_bounds__(128)
     combine_kernel(const __grid_constant__ AttentionArgs args, int item_columns) {
     const int kv_head = static_cast<int>(blockIdx.x) % args.layout.kv_heads,
               job = static_cast<int>(blockIdx.x) / args.layout.kv_heads;
-    combine_partials<DeviceWarp<true>>(args, args.combines[job], kv_head, item_columns,
-                                       static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x));
+    combine_partials<DeviceWarp>(args, args.combines[job], kv_head, item_columns,
+                                 static_cast<int>(threadIdx.x), static_cast<int>(blockDim.x));
 }
 __global__ void __launch_bounds__(256) kv_write_kernel(const __grid_constant__ KvWriteArgs args) {
     const std::int64_t piece = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;

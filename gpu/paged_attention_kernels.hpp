@@ -18,15 +18,15 @@ constexpr int least_blocks() {
 template <class Kind>
 __global__ void __launch_bounds__(32 * attention_warps, least_blocks<Kind>())
     attention_kernel(const __grid_constant__ AttentionArgs args) {
-    using Warp = DeviceWarp<true>;
     extern __shared__ float shared[];
     const int kv_head = static_cast<int>(blockIdx.x) % args.layout.kv_heads,
               thread = static_cast<int>(threadIdx.x), warp = thread / 32;
     const AttentionItem item = args.items[static_cast<int>(blockIdx.x) / args.layout.kv_heads];
     const WarpWork work{item, kv_head, warp, attention_warps};
-    walk_and_store<Warp, Kind>(Warp{thread % 32}, args, work, shared + warp * BlockShape<Kind>::warp_floats);
+    walk_and_store<DeviceWarp, Kind>(DeviceWarp{thread % 32}, args, work,
+                                     shared + warp * BlockShape<Kind>::warp_floats);
     __syncthreads();
-    write_result<Warp, Kind>(args, item, kv_head, shared, thread);
+    write_result<DeviceWarp, Kind>(args, item, kv_head, shared, thread);
 }
 
 /// The same for prefills.

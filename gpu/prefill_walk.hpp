@@ -234,6 +234,7 @@ private:
         partial,
         kv_head
     };
+    static_assert(static_cast<int>(Note::kv_head) < Kind::warp_notes);
     [[nodiscard]] WT_HD std::uint32_t place_of(Note what) const {
         return Kind::notes_at +
                static_cast<unsigned>(m_number * Kind::warp_notes + static_cast<int>(what)) * 4;
