@@ -1,17 +1,10 @@
 #include "gpu/batch_waves.hpp"
+#include "gpu/device_memory.hpp"
 #include "sim/lane_engine.hpp"
 
 #include <cuda_runtime.h>
 
 namespace windtunnel {
-
-namespace {
-
-void check(cudaError_t status, const char* what) {
-    if (status != cudaSuccess) throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(status));
-}
-
-}  // namespace
 
 void replay_on_cuda(const BatchPlan& plan) {
     std::size_t free = 0, total = 0;
@@ -32,8 +25,8 @@ DeviceAnswer ask_device() {
     if (const cudaError_t status = cudaGetDeviceProperties(&properties, 0); status != cudaSuccess)
         return {true, false, cudaGetErrorString(status)};
     return {true, true,
-            std::string(properties.name) + ", " + std::to_string(properties.totalGlobalMem >> 20) + " MiB, sm_" +
-                std::to_string(properties.major) + std::to_string(properties.minor)};
+            std::string(properties.name) + ", " + std::to_string(properties.totalGlobalMem >> 20) +
+                " MiB, sm_" + std::to_string(properties.major) + std::to_string(properties.minor)};
 }
 
 }  // namespace windtunnel
