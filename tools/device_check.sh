@@ -19,14 +19,14 @@ if [ "${1:-}" = --pack ]; then
     done
     exit 0
 fi
+# The requests of a day of the demo. A trace, so that it is uploaded once for all trials.
+write_day() { "$1" trace synth "$2" --preset azure-conv-2023 --rate 1.1574 --duration 86400 --profile daily >/dev/null; }
 if [ "${1:-}" = --pack-replay ]; then
     programs=build/release
     [ -x "$programs/windtunnel_bench" ] || programs=build/cuda
     mkdir -p build/replay
     cp -R /usr/include/Random123 build/replay/
-    # A trace, so that it is uploaded once: the first trial's requests.
-    "$programs/windtunnel" trace synth build/replay/day.csv --preset azure-conv-2023 --rate 1.1574 --duration 86400 \
-        --profile daily >/dev/null
+    write_day "$programs/windtunnel" build/replay/day.csv
     "$programs/windtunnel_bench" --freeze scenarios/gallery/chat-on-l4/scenario.yaml build/replay/day.csv build/replay/day.frozen
     rm build/replay/day.csv
     exit 0
@@ -143,10 +143,8 @@ clock() {
     "$@"
     awk -v from="$from" -v to="$(date +%s.%N)" 'BEGIN { printf "%.2f", to - from }'
 }
+write_day build/cuda/windtunnel "$out/day.csv"
 for backend in cpu cuda; do
-    # A trace, so that it is uploaded once: the first trial's requests.
-    [ -f "$out/day.csv" ] || build/cuda/windtunnel trace synth "$out/day.csv" --preset azure-conv-2023 --rate 1.1574 \
-        --duration 86400 --profile daily >/dev/null
     seconds=$(clock build/cuda/windtunnel run scenarios/gallery/chat-on-l4/scenario.yaml -t "$out/day.csv" \
         --trials "$trials" --backend "$backend" -q -o json --out "$out/$backend.json")
     awk -v b="$backend" -v s="$seconds" -v n="$trials" -v r="$(grep -vc '^[a-z#]' "$out/day.csv")" 'BEGIN {
