@@ -22,7 +22,7 @@ std::uint32_t number_of(const std::string& name) {
 
 Tick ticks_of_ms(std::int64_t ms) { return milliseconds(ms); }
 Tick ticks_of_hours(double h) { return from_seconds(std::min(h, 9000.0) * 3600); }
-std::uint32_t share_of(double share) { return static_cast<std::uint32_t>(std::lround(share * spot_share_one)); }
+std::uint32_t spot_share_of(double share) { return static_cast<std::uint32_t>(std::lround(share * spot_share_one)); }
 
 struct CountAt {
     std::int64_t at_ms;
@@ -182,7 +182,7 @@ private:
     }
     void set_reclaims(SpotMarketPlan& plan, double per_day, double share) {
         plan.reclaim_gap_table = add_table(exponential_table(static_cast<double>(seconds(86400).count) / per_day));
-        plan.reclaim_share = share_of(share);
+        plan.reclaim_share = spot_share_of(share);
     }
     void set_droughts(SpotMarketPlan& plan, const SpotSpec& spec) {
         const double between = 24 / *spec.droughts_per_day - spec.drought_hours;
@@ -192,8 +192,8 @@ private:
         }
         plan.plenty_table = add_table(exponential_table(static_cast<double>(ticks_of_hours(between).count)));
         plan.drought_table = add_table(exponential_table(static_cast<double>(ticks_of_hours(spec.drought_hours).count)));
-        plan.drought_share = share_of(spec.drought_share);
-        plan.drought_at_start = share_of(spec.drought_hours * *spec.droughts_per_day / 24);
+        plan.drought_share = spot_share_of(spec.drought_share);
+        plan.drought_at_start = spot_share_of(spec.drought_hours * *spec.droughts_per_day / 24);
     }
 
     void set_fit(SpotMarketPlan& plan, const SpotSpec& spec, const ShapeDraft& shape) {
@@ -219,7 +219,7 @@ private:
             double plenty = 0, drought = 0;
             for (const double h : fit->plenty_hours) plenty += h / static_cast<double>(fit->plenty_hours.size());
             for (const double h : fit->drought_hours) drought += h / static_cast<double>(fit->drought_hours.size());
-            plan.drought_at_start = share_of(drought / (plenty + drought));
+            plan.drought_at_start = spot_share_of(drought / (plenty + drought));
         }
     }
     /// Lengths in hours, each as likely as any other.

@@ -5,10 +5,10 @@
 namespace windtunnel {
 namespace {
 
-void move_to(Node& node, std::int32_t lines, std::int32_t columns) {
+void move_by(Node& node, std::int32_t lines, std::int32_t columns) {
     node.line += lines;
     node.column += columns;
-    for (Node& child : node.children) move_to(child, lines, columns);
+    for (Node& child : node.children) move_by(child, lines, columns);
 }
 
 }  // namespace
@@ -21,7 +21,7 @@ std::optional<Node> map_in_text(const Node& text, const std::string& file, const
         return std::nullopt;
     }
     Node root = std::move((*documents)[0].root);
-    move_to(root, text.line, 0);  // a block scalar starts on the line behind its key
+    move_by(root, text.line, 0);  // a block scalar starts on the line behind its key
     return root;
 }
 
