@@ -43,13 +43,15 @@ struct GroupPlan {
     int layers_per_block = 0;
 };
 
-/// Hybrid models of attention and recurrent layers (vLLM 0.10.1 on): the same grouping, with a state in place of a block
-/// of tokens.
-GroupPlan plan_state_groups(const EngineProfile& profile, int attention, int recurrent) {
-    if (attention == 0) return {{{0, 1, true}}, recurrent};
-    const int smallest = std::min(attention, recurrent), largest = std::max(attention, recurrent);
+/// Of `full` layers that see everything and `others` of another kind.
+GroupPlan plan_kinds(const EngineProfile& profile, int full, KvGroup other, int others) {
+    if (others == 0) return {{{0, 1}}, full};
+    const int smallest = full > 0 ? std::min(full, others) : others, largest = std::max(full, others);
+    // From 0.12 nearly equal counts are padded to the larger one instead of being cut into more groups.
     const int size = profile.version.minor >= 12 && 2 * largest < 3 * smallest ? largest : smallest;
-    return {{{0, (attention + size - 1) / size}, {0, (recurrent + size - 1) / size, true}}, size};
+    other.count = (others + size - 1) / size;
+    if (full == 0) return {{other}, size};
+    return {{{0, (full + size - 1) / size}, other}, size};
 }
 
 GroupPlan plan_groups(const LlmShape& shape, const EngineProfile& profile, int layers) {
@@ -58,13 +60,7 @@ GroupPlan plan_groups(const LlmShape& shape, const EngineProfile& profile, int l
     const int windowed =
         std::min(layers, static_cast<int>(std::lround(static_cast<double>(shape.sliding_window->layers) *
                                                       layers / attention_layers(shape))));
-    const int full = layers - windowed;
-    if (windowed == 0) return {{{0, 1}}, layers};
-    if (full == 0) return {{{window, 1}}, layers};
-    const int smallest = std::min(full, windowed), largest = std::max(full, windowed);
-    // From 0.12 nearly equal counts are padded to the larger one instead of being cut into more groups.
-    const int size = profile.version.minor >= 12 && 2 * largest < 3 * smallest ? largest : smallest;
-    return {{{0, (full + size - 1) / size}, {window, (windowed + size - 1) / size}}, size};
+    return plan_kinds(profile, layers - windowed, {window, 1}, windowed);
 }
 
 int group_count(const std::vector<KvGroup>& groups) {
@@ -232,7 +228,8 @@ Result<KvCapacity> kv_capacity(const KvRequest& request) {
         }
     }
     const double pool = stage.pool;
-    const GroupPlan plan = pools_states(c) ? plan_state_groups(c.profile, stage.layers, stage.recurrent)
+    // Hybrid models of attention and recurrent layers (vLLM 0.10.1 on): a state in place of a block of tokens.
+    const GroupPlan plan = pools_states(c) ? plan_kinds(c.profile, stage.layers, {0, 1, true}, stage.recurrent)
                                            : plan_groups(c.shape, c.profile, stage.layers);
     c.groups = plan.groups;
     c.bytes_per_block = c.layout.bytes_per_block() * plan.layers_per_block;

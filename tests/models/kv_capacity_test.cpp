@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -340,7 +341,8 @@ namespace {
 /// A config.json of its own for a test.
 class ConfigFile {
 public:
-    explicit ConfigFile(const std::string& text) : m_path(std::filesystem::temp_directory_path() / "kv_capacity_test.json") {
+    explicit ConfigFile(const std::string& text)
+        : m_path(std::filesystem::temp_directory_path() / ("kv_capacity_test_" + std::to_string(::getpid()) + ".json")) {
         std::ofstream(m_path) << text;
     }
     ~ConfigFile() { std::filesystem::remove(m_path); }
@@ -378,6 +380,22 @@ TEST_CASE("kv: a recurrent layer's state takes the place of a block, which is as
     CHECK(c.bytes_per_block == 544 * 2048 * 12);
     CHECK(c.num_gpu_blocks == 1285);
     CHECK(c.max_concurrency == Approx(1285.0 / 7));
+}
+
+TEST_CASE("kv: a stage of a pipeline whose layers all attend has no group of states") {
+    // One of 4 layers is recurrent: of two stages the first has it, and 2 of the 3 that attend; the second attends in one. That
+    // one is the tighter: it computes the logits of 500,000 words. 16 tokens of 2 x 8 x 128 x 2 bytes are a block.
+    const ConfigFile file(R"({"model_type": "x", "hidden_size": 1024, "intermediate_size": 2048, "num_hidden_layers": 4,
+        "num_attention_heads": 8, "num_key_value_heads": 8, "head_dim": 128, "vocab_size": 500000,
+        "layer_types": ["conv", "full_attention", "full_attention", "full_attention"], "conv_L_cache": 3,
+        "max_position_embeddings": 4096, "tie_word_embeddings": false, "torch_dtype": "bfloat16"})");
+    KvRequest request = ask(file.path(), "h200");
+    request.pipeline_parallel = 2;
+    request.vllm_version = "0.11.0";
+    const KvCapacity c = answer(request);
+    REQUIRE(c.groups.size() == 1);
+    CHECK_FALSE(c.groups[0].state);
+    CHECK(c.bytes_per_block == 16 * 4096);
 }
 
 TEST_CASE("kv: sparse attention keeps fp8 rows of 656 bytes and its indexer's keys beside them") {
