@@ -42,19 +42,34 @@ int multiples(int layers, int period, int offset) {
 /// How a window's period is spelled: one layer in so many sees everything.
 int without_every(int layers, int period) { return period > 0 ? layers - layers / period : layers; }
 
+/// Layers that see a window, where no list of layers says which do.
+int windowed_layers(ConfigReader& reader, const std::string& family, int layers) {
+    if (const std::string letters = reader.word("sliding_window_pattern"); !letters.empty()) {  // "LLLG"
+        int local = 0;
+        for (std::size_t i = 0; i < static_cast<std::size_t>(layers); ++i) local += letters[i % letters.size()] == 'L';
+        return local;
+    }
+    if (reader.has("sliding_window_pattern") || family.starts_with("gemma3") || family.starts_with("cohere2")) {
+        const int usual = family.starts_with("cohere2") ? 4 : 6;
+        return without_every(layers, reader.optional_int({"sliding_window_pattern"}).value_or(usual));
+    }
+    if (family == "gemma2" || family == "gpt_oss") return layers - layers / 2;
+    // From this layer on they see a window (Qwen2 and 3, where use_sliding_window is on).
+    if (reader.has("max_window_layers") && family.starts_with("qwen"))
+        return std::max(0, layers - reader.optional_int({"max_window_layers"}).value_or(layers));
+    return reader.has("sliding_window") ? layers : 0;
+}
+
 LayerKinds kinds_of(ConfigReader& reader, const std::string& family, const LlmShape& s) {
-    const json& config = reader.config();
     LayerKinds kinds;
     const int layers = s.layers;
     kinds.mlps = layers;
     for (const char* key : {"layer_types", "layers_block_type"})
-        if (config.contains(key) && config.at(key).is_array() && !config.at(key).empty()) {
-            count_types(config.at(key), kinds);
-            const auto listed = static_cast<int>(config.at(key).size());
-            if (listed != layers) {
+        if (const json* const types = reader.list(key); types && !types->empty()) {
+            count_types(*types, kinds);
+            const auto listed = static_cast<int>(types->size());
+            if (listed != layers)
                 reader.add(key, fmt::format("found {} layers, allowed: num_hidden_layers ({})", listed, layers));
-                return kinds;
-            }
             return kinds;
         }
     if (const std::string pattern = reader.word("hybrid_override_pattern"); !pattern.empty()) {  // Nemotron-H
@@ -67,12 +82,12 @@ LayerKinds kinds_of(ConfigReader& reader, const std::string& family, const LlmSh
         kinds.experts = static_cast<int>(std::count(pattern.begin(), pattern.end(), 'E'));
         return kinds;
     }
-    if (config.contains("attn_type_list") && config.at("attn_type_list").is_array()) {  // MiniMax: 0 = linear
-        for (const json& type : config.at("attn_type_list")) ++(type == 0 ? kinds.recurrent : kinds.full);
+    if (const json* const types = reader.list("attn_type_list")) {  // MiniMax: 0 = linear
+        for (const json& type : *types) ++(type == 0 ? kinds.recurrent : kinds.full);
         return kinds;
     }
-    if (config.contains("attn_layer_indices") && config.at("attn_layer_indices").is_array()) {  // Bamba
-        kinds.full = static_cast<int>(config.at("attn_layer_indices").size());
+    if (const json* const attending = reader.list("attn_layer_indices")) {  // Bamba
+        kinds.full = static_cast<int>(attending->size());
     } else if (reader.has("attn_layer_period")) {  // Jamba
         kinds.full = multiples(layers, reader.optional_int({"attn_layer_period"}, 1).value_or(1),
                                reader.optional_int({"attn_layer_offset"}).value_or(0));
@@ -90,45 +105,29 @@ LayerKinds kinds_of(ConfigReader& reader, const std::string& family, const LlmSh
         kinds.full = layers - kinds.chunked;
         return kinds;
     }
-    if (const std::string letters = reader.word("sliding_window_pattern"); !letters.empty()) {  // "LLLG"
-        const auto local = std::count(letters.begin(), letters.end(), 'L');
-        kinds.windowed = layers / static_cast<int>(letters.size()) * static_cast<int>(local);
-        const std::string rest = letters.substr(0, static_cast<std::size_t>(layers) % letters.size());
-        kinds.windowed += static_cast<int>(std::count(rest.begin(), rest.end(), 'L'));
-    } else if (reader.has("sliding_window_pattern") || family.starts_with("gemma3") || family.starts_with("cohere2")) {
-        const int usual = family.starts_with("cohere2") ? 4 : 6;
-        kinds.windowed = without_every(layers, reader.optional_int({"sliding_window_pattern"}).value_or(usual));
-    } else if (family == "gemma2" || family == "gpt_oss") {
-        kinds.windowed = layers - layers / 2;
-    } else if (reader.has("max_window_layers") && family.starts_with("qwen")) {
-        // From this layer on they see a window (Qwen2 and 3, where use_sliding_window is on).
-        kinds.windowed = std::max(0, layers - reader.optional_int({"max_window_layers"}).value_or(layers));
-    } else if (reader.has("sliding_window")) {
-        kinds.windowed = layers;
-    }
+    kinds.windowed = windowed_layers(reader, family, layers);
     kinds.full = layers - kinds.windowed;
     return kinds;
 }
 
 /// Layers that route, of all layers with an MLP.
 int routed_layers(ConfigReader& reader, int layers) {
-    const json& config = reader.config();
     if (reader.has("mlp_only_layers") || reader.has("decoder_sparse_step")) {  // Qwen
         const int step = reader.optional_int({"decoder_sparse_step"}, 1).value_or(1);
-        const json only = config.value("mlp_only_layers", json::array());
+        const json only = reader.config().value("mlp_only_layers", json::array());
         int count = 0;
         for (int i = 0; i < layers; ++i)
             count += (i + 1) % step == 0 && std::find(only.begin(), only.end(), json(i)) == only.end();
         return count;
     }
-    if (config.contains("moe_layers") && config.at("moe_layers").is_array() && !config.at("moe_layers").empty())
-        return static_cast<int>(config.at("moe_layers").size());  // Llama 4, written out
+    if (const json* const routed = reader.list("moe_layers"); routed && !routed->empty())
+        return static_cast<int>(routed->size());  // Llama 4, written out
     if (const auto step = reader.optional_int({"interleave_moe_layer_step"}, 1)) return layers / *step;
     if (reader.has("expert_layer_period"))  // Jamba
         return multiples(layers, reader.optional_int({"expert_layer_period"}, 1).value_or(1),
                          reader.optional_int({"expert_layer_offset"}).value_or(0));
-    if (config.contains("moe_layer_freq") && config.at("moe_layer_freq").is_array())  // 1 = routes
-        return static_cast<int>(std::count(config.at("moe_layer_freq").begin(), config.at("moe_layer_freq").end(), json(1)));
+    if (const json* const routes = reader.list("moe_layer_freq"))  // 1 = routes
+        return static_cast<int>(std::count(routes->begin(), routes->end(), json(1)));
     if (reader.has("moe_layer_start_index")) {  // ERNIE 4.5
         const int from = reader.optional_int({"moe_layer_start_index"}).value_or(0);
         const int to = std::min(layers - 1, reader.optional_int({"moe_layer_end_index"}, -1).value_or(layers - 1));

@@ -40,6 +40,10 @@ public:
         add(*keys.begin(), "found nothing, allowed: an integer of at least 1");
         return 1;
     }
+    /// Null where it is none.
+    [[nodiscard]] const nlohmann::json* list(const char* key) const {
+        return has(key) && m_config.at(key).is_array() ? &m_config.at(key) : nullptr;
+    }
     [[nodiscard]] bool flag(const char* key, bool otherwise) const {
         return has(key) && m_config.at(key).is_boolean() ? m_config.at(key).get<bool>() : otherwise;
     }

@@ -41,12 +41,12 @@ double encoder_parameters(const json& tower, double out_width) {
 
 double tower_parameters(const json& whole, int hidden_size) {
     double sum = 0;
-    for (const char* key : {"vision_config", "audio_config"})
-        if (whole.contains(key) && whole.at(key).is_object()) sum += encoder_parameters(whole.at(key), hidden_size);
-    if (whole.contains("thinker_config") && whole.at("thinker_config").is_object())
+    const auto add_towers_of = [&](const json& holder) {
         for (const char* key : {"vision_config", "audio_config"})
-            if (const json& inner = whole.at("thinker_config"); inner.contains(key) && inner.at(key).is_object())
-                sum += encoder_parameters(inner.at(key), hidden_size);
+            if (holder.contains(key) && holder.at(key).is_object()) sum += encoder_parameters(holder.at(key), hidden_size);
+    };
+    add_towers_of(whole);
+    if (whole.contains("thinker_config")) add_towers_of(whole.at("thinker_config"));
     return std::isfinite(sum) ? std::clamp(sum, 0.0, 1e12) : 0;
 }
 

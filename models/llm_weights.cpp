@@ -28,9 +28,8 @@ StageWeights stage_weights(const LlmShape& shape, NumberType type, ModelParallel
                                 std::lround(static_cast<double>(of_all) * before / shape.layers));
     };
     const bool alternate = shape.kv_layers > 0 || shape.mlp_layers > 0;
-    const int dense = alternate ? part_of(dense_layers(shape)) : std::clamp(dense_layers(shape) - before, 0, w.layers);
-    w.dense_layers = dense;
-    w.routed_layers = alternate ? part_of(expert_layers(shape)) : w.layers - dense;
+    w.dense_layers = alternate ? part_of(dense_layers(shape)) : std::clamp(dense_layers(shape) - before, 0, w.layers);
+    w.routed_layers = alternate ? part_of(expert_layers(shape)) : w.layers - w.dense_layers;
     w.attention_layers = part_of(attention_layers(shape));
     w.recurrent_layers = shape.recurrent ? part_of(shape.recurrent->layers) : 0;
 
@@ -48,7 +47,7 @@ StageWeights stage_weights(const LlmShape& shape, NumberType type, ModelParallel
     }
     w.attention = p.attention * (shape.sixteen_bit_attention ? sixteen : linear) * w.attention_layers;
     if (shape.recurrent) w.recurrent = shape.recurrent->parameters / tp * linear * w.recurrent_layers;
-    w.dense_mlp = (p.mlp * dense + p.shared * w.routed_layers) * linear;
+    w.dense_mlp = (p.mlp * w.dense_layers + p.shared * w.routed_layers) * linear;
     w.one_expert = p.one_expert * quantised;
     w.experts = p.experts * quantised * w.routed_layers / parallelism.expert_groups;
     w.router = p.router * sixteen * w.routed_layers;
