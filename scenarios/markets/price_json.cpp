@@ -284,7 +284,7 @@ void add_document(const Json& root, PriceGatherer& out, bool& known) {
     known = true;
     if (root.is_array()) {
         if (root.empty()) return;
-        if (child(root[0], "Items").is_array() || child(root[0], "SpotPriceHistory").is_array() || child(root[0], "product").is_object())
+        if (root[0].is_array() || child(root[0], "Items").is_array() || child(root[0], "SpotPriceHistory").is_array() || child(root[0], "product").is_object())
             return each(root, "", [&](const Json& page, const std::string&) { add_document(page, out, known); });
         if (child(root[0], "pricing").is_object() && root[0].contains("instance_type"))
             return each(root, "", [&](const Json& item, const std::string&) { add_ec2instances(item, out); });
@@ -326,18 +326,13 @@ Result<PriceList> read_price_json(TextInput& text, const std::string& name) {
     if (!values) return values.take_problems();
     Json roots = Json::array();
     for (JsonValue& value : *values) roots.push_back(std::move(value.json));
-    PriceGatherer out(name);
-    if (roots.size() > 1 && std::all_of(roots.begin(), roots.end(), [](const Json& root) { return root.is_object() && !root.contains("Items") && !root.contains("SpotPriceHistory") && !root.contains("product"); })) {
-        add_records(roots, "", out);
-        return out.finish("", price_list_formats());
-    }
-    for (const Json& root : roots) {
+    for (const Json& root : roots)
         if (const std::string parts = parts_list_of(root); !parts.empty())
             return Problem{{name, 0, 0}, "", "is " + parts + ", allowed: CSV with cloud, instance_type, region, price_usd_per_hour (`windtunnel prices --cloud oci -o csv`, or gcp, is one to begin with)"};
-        bool known = false;
-        add_document(root, out, known);
-        if (!known) return Problem{{name, 0, 0}, "", "is no price list, allowed: " + price_list_formats()};
-    }
+    PriceGatherer out(name);
+    bool known = false;
+    add_document(roots.size() == 1 ? roots[0] : roots, out, known);
+    if (!known) return Problem{{name, 0, 0}, "", "is no price list, allowed: " + price_list_formats()};
     return out.finish("", price_list_formats());
 }
 
