@@ -152,6 +152,13 @@ TEST_CASE("price formats: Karpenter's tables in Go and JSON, pages of Azure's AP
     const std::string page = R"({"Items":[{"currencyCode":"USD","unitPrice":3.673,"armRegionName":"eastus","armSkuName":"Standard_NC24ads_A100_v4","skuName":"NC24","serviceName":"Virtual Machines","unitOfMeasure":"1 Hour","type":"Consumption"},
         {"currencyCode":"USD","unitPrice":60000,"armRegionName":"eastus","armSkuName":"Standard_NC24ads_A100_v4","skuName":"NC24","serviceName":"Virtual Machines","unitOfMeasure":"1 Hour","type":"Reservation","reservationTerm":"3 Years"}]})";
     CHECK(prices(accepted("[" + page + "," + page + "]").rows.at(0)) == "3.673|-|-");
+    CHECK(prices(accepted(page + "\n" + page).rows.at(0)) == "3.673|-|-");  // pages of several lines each, one after the other
+    const auto entry = [](const std::string& price, const std::string& date) {
+        return R"({"AvailabilityZone":"us-east-1a","InstanceType":"g6.xlarge","ProductDescription":"Linux/UNIX","SpotPrice":")" + price + R"(","Timestamp":")" + date + "\"}\n";
+    };
+    const PriceList entries = accepted(entry("0.31", "2025-11-20T10:00:00Z") + entry("0.29", "2025-11-19T10:00:00Z"));
+    REQUIRE(entries.rows.size() == 1);
+    CHECK(prices(entries.rows[0]) == "-|0.31|-");  // the latest
     std::string line = page;
     line.erase(line.find('\n'), 1);
     CHECK(prices(accepted(line + "\n" + line + "\n").rows.at(0)) == "3.673|-|-");
