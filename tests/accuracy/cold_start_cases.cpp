@@ -2,11 +2,10 @@
 #include "models/cold_start_facts.hpp"
 #include "models/gpu_catalog.hpp"
 #include "tests/accuracy/evaluation.hpp"
+#include "tests/accuracy/measured_file.hpp"
 
 #include <fmt/format.h>
 #include <algorithm>
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <regex>
 #include <set>
@@ -16,11 +15,6 @@ namespace {
 
 using nlohmann::json;
 
-json read_json(const std::filesystem::path& file) {
-    std::ifstream in(file);
-    if (!in) throw std::runtime_error("cannot read " + file.string());
-    return json::parse(in);
-}
 bool says(const std::string& text, const char* what) { return text.find(what) != std::string::npos; }
 std::optional<double> number(const json& row, const char* key) {
     return row.contains(key) && row[key].is_number() ? std::optional(row[key].get<double>()) : std::nullopt;

@@ -1,4 +1,5 @@
 #include "tests/accuracy/evaluation.hpp"
+#include "tests/accuracy/measured_file.hpp"
 #include "tests/support/kv_arguments.hpp"
 
 #include "reports/bench_prediction.hpp"
@@ -6,10 +7,7 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <map>
-#include <nlohmann/json.hpp>
-#include <stdexcept>
 
 namespace windtunnel::accuracy {
 
@@ -86,10 +84,7 @@ std::vector<Comparison> compare(const std::vector<MeasuredCase>& cases, std::vec
 
 std::vector<Comparison> compare_kv_capacity(const std::filesystem::path& data,
                                             std::vector<std::string>& problems) {
-    const std::filesystem::path path = data / "measured" / "kv_capacity_cases.json";
-    std::ifstream in(path);
-    if (!in) throw std::runtime_error("cannot read " + path.string());
-    const nlohmann::json file = nlohmann::json::parse(in);
+    const nlohmann::json file = read_json(data / "measured" / "kv_capacity_cases.json");
     std::vector<Comparison> out;
     for (const auto& c : file.at("cases")) {
         if (!c.contains("cli") || !c["cli"].contains("end_to_end")) continue;

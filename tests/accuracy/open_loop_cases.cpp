@@ -1,11 +1,11 @@
 #include "tests/accuracy/measured_case.hpp"
+#include "tests/accuracy/measured_file.hpp"
 
 #include "reports/bench_report.hpp"
 
 #include <fmt/format.h>
 #include <algorithm>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <stdexcept>
 
 namespace windtunnel::accuracy {
@@ -15,12 +15,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::uint32_t block = 16;  ///< tokens
-
-json read_json(const std::filesystem::path& file) {
-    std::ifstream in(file);
-    if (!in) throw std::runtime_error("cannot read " + file.string());
-    return json::parse(in);
-}
 
 /// inference-perf's shared-prefix data set: a few system prompts, each with a few users' questions behind it,
 /// and requests go through these prompts in turn, so that all but the first of each find theirs cached.
