@@ -242,6 +242,7 @@ WT_HD inline void catch_up(SampleStore& store, std::int32_t stream_index, std::i
     if (owed == 0) return;
     state.turn = clock.turns;
     if (owed <= SampleRun::most_repeats - state.newest.repeats()) {
+        if (state.newest.repeats() == 0) ++state.repeating;  // the run before it is full
         state.newest.repeat(owed);
         state.newest_ms = clock.last_ms;
         return;

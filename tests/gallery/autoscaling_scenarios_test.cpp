@@ -316,6 +316,32 @@ TEST_CASE("scrapes: a workload that is cut off is not up, and its series end; me
     CHECK(last_of("events: [{at_s: 0, scale: Deployment/chat, replicas: 4}, {at_s: 1, no_metrics: metrics-server, duration_s: 1700}]\n", 900) == 4);
 }
 
+TEST_CASE("scrapes: pods that sleep while their metrics repeat change no answer") {
+    // An outage of a workload's own, though it be after the end, keeps its pods awake: every scrape visits them then.
+    std::string rules = "---\napiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: rules}\nspec:\n"
+                        "  groups:\n  - name: g\n    interval: 15s\n    rules:\n";
+    const auto watch = [&](const std::string& expression) { rules += "    - {alert: It, expr: '" + expression + "'}\n"; };
+    for (int n = 1; n <= 20; ++n) watch("sum(count_over_time(vllm:num_requests_running[5m])) > " + std::to_string(n));
+    for (int s = 1; s <= 15; ++s) watch("time() - timestamp(vllm:num_requests_running) > " + std::to_string(s));
+    for (int n = 1; n <= 9; ++n) watch("sum(increase(vllm:request_success_total[5m])) > 0." + std::to_string(n));
+    watch("absent(vllm:num_requests_running)");
+    const auto run = [&](const std::string& more) {
+        return Scene(hpa(by_count) + rules, "{q: '20 - 10 * (vector(time()) > bool 1704068400)'}",
+                     "start: warm\nevents: [{at_s: 400, no_metrics: true, duration_s: 200}, {at_s: 1100, lose_node: l4, count: 9}" + more + "]\n").show();
+    };
+    const Shown asleep = run(""), awake = run(", {at_s: 90000, no_metrics: Deployment/chat, duration_s: 1}");
+    REQUIRE(asleep.outcome.alerts.size() == 45);
+    std::size_t fired = 0;
+    for (std::size_t i = 0; i < 45; ++i) {
+        INFO(i);
+        CHECK(asleep.outcome.alerts[i] == awake.outcome.alerts[i]);
+        fired += asleep.outcome.alerts[i].episodes > 0 ? 1 : 0;
+    }
+    CHECK(fired > 35);
+    CHECK(asleep.scalings.size() == awake.scalings.size());
+    CHECK(asleep.outcome.tally.requests.completed == awake.outcome.tally.requests.completed);
+}
+
 TEST_CASE("scrapes: answers as old as the scenario says") {
     const auto first = [](const std::string& delay) {
         const Shown shown = Scene(hpa(by_count), "{q: '20 * (vector(time()) > bool 1704067500)'}", "prometheus: {delay_s: " + delay + "}\n").show();

@@ -410,6 +410,62 @@ TEST_CASE("promql: the sample store holds what the longest query needs and refus
     CHECK(bench.series[0].count == 1);
 }
 
+TEST_CASE("promql: a series that sleeps holds what it would if every scrape wrote it") {
+    // A run holds a sample and 4,095 repeats of it; whoever asks only now and then finds more owed than that.
+    const int step_s = 15, scrapes = 10'000, asked_every = GENERATE(1, 7, 4094, 4095, 4096, 9'999);
+    Bench written{small_catalog()}, asleep{small_catalog()};
+    ScrapeClock clock;
+    std::vector<std::size_t> queries;
+    for (const char* query : {"vllm:num_requests_waiting", "timestamp(vllm:num_requests_waiting)",
+                              "count_over_time(vllm:num_requests_waiting[10m])"}) {
+        queries.push_back(written.add(query));
+        (void)asleep.add(query);
+    }
+    written.open();
+    asleep.open();
+    asleep.store.clocks = &clock;
+    const auto same = [&](Tick now) {
+        for (const std::size_t q : queries) {
+            catch_up(asleep.store, asleep.programs[q].view());
+            CHECK(asleep.values(q, now) == written.values(q, now));
+        }
+        const SeriesState &a = asleep.series[0], &b = written.series[0];
+        REQUIRE(a.count == b.count);
+        CHECK(a.next == b.next);
+        CHECK(a.steady == b.steady);
+        CHECK(a.newest_ms == b.newest_ms);
+        CHECK(a.step_ms == b.step_ms);
+        CHECK(a.repeating == b.repeating);
+        CHECK(a.lost == b.lost);
+        for (std::uint32_t back = 0; back < a.count; ++back) {
+            const SampleRun x = run_from_newest(asleep.store.view(), asleep.layout.streams[0], 0, back);
+            const SampleRun y = run_from_newest(written.store.view(), written.layout.streams[0], 0, back);
+            CHECK((x.stamp == y.stamp && x.value == y.value));
+        }
+    };
+    for (int i = 1; i <= scrapes; ++i) {
+        const Tick now = seconds(step_s * i);
+        clock = {to_unix_ms(asleep.store.epoch_ms, now), clock.turns + 1};
+        written.put(waiting, chat, 0, 0, now, 3);
+        if (i <= 2) {
+            CHECK_FALSE(repeats_in_step(asleep.store, 0, 0, step_s * 1000));
+            asleep.put(waiting, chat, 0, 0, now, 3);
+            if (i == 2) let_sleep(asleep.store, 0, 0, 0);
+        }
+        if (i > 2 && i % asked_every == 0) same(now);
+    }
+    CHECK_FALSE(repeats_in_step(asleep.store, 0, 0, step_s * 1000 + 1));
+    wake_up(asleep.store, 0, 0);
+    // Another value, an outage of ten minutes, and the same one again.
+    for (const int i : {1, 2, 42, 43}) {
+        const Tick now = seconds(step_s * (scrapes + i));
+        ++clock.turns;  // which is no longer its business
+        for (Bench* bench : {&written, &asleep}) bench->put(waiting, chat, 0, 0, now, 4);
+        same(now);
+    }
+    CHECK(written.series[0].count == 5);  // 4,096 + 4,096 + 1,808 of 3; of 4 two and, out of step, one and one
+}
+
 TEST_CASE("promql: queries out of all proportion are refused") {
     std::string sum = "1";
     for (int i = 0; i < 5000; ++i) sum += " + 1";
