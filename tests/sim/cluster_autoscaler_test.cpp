@@ -156,10 +156,7 @@ TEST_CASE("cluster autoscaler: pods that may not be moved and budgets without ro
     parts.templates[0].plan.blocks_removal = 1;
     CHECK(runs.run(parts).tally.pools[0].nodes.value == 3);
     parts.templates[0].plan.blocks_removal = 0;
-    DisruptionBudgetPlan budget;
-    budget.spec.max_unavailable = integer(0);
-    budget.workloads[0] = 1;
-    parts.budgets = {budget};
+    parts.budgets = {holds_all()};
     CHECK(runs.run(parts).tally.pools[0].nodes.value == 3);
     // It does not even try: the budget is looked at before the node is chosen.
     CHECK(runs.run(parts).tally.evictions_refused == 0);
@@ -222,15 +219,10 @@ TEST_CASE("cluster autoscaler: an annotated node stays, a cordoned one goes") {
     CHECK(runs.run(parts).tally.pools[0].nodes.value == 1);
     parts.pools[0].protected_nodes = 0;
     CHECK(runs.run(parts).tally.pools[0].nodes.value == 0);
-    // kubectl gives up at 100 s and leaves the node cordoned; its pod ends at 200 s, and ten minutes later it goes.
+    // Cordoned and, from 200 s on, empty: ten minutes later it goes.
     parts.pools[0].initial = 1;
     parts.workloads[0].initial_replicas = 1;
-    parts.schedule = {{seconds(200), 0, 0}};
-    parts.events = {{seconds(100), ClusterEventKind::drain_node, {}, 0, 1, 0, {}}};
-    DisruptionBudgetPlan budget;
-    budget.spec.max_unavailable = integer(0);
-    budget.workloads[0] = 1;
-    parts.budgets = {budget, budget};
+    leave_cordoned(parts);
     CHECK(runs.run(parts).tally.pools[0].nodes.value == 0);
     CHECK(of_state(*runs.log, NodeState::cordoned).size() == 1);
     REQUIRE(runs.log->times(NodeState::none).size() == 1);
@@ -262,14 +254,11 @@ TEST_CASE("drain: kubectl asks every 5 s, and gives up where two budgets cover a
     parts.pools[0].initial = parts.pools[0].minimum = 2;
     parts.events = {{seconds(100), ClusterEventKind::drain_node, {}, 0, 1, 0, {}}};
     parts.span = seconds(150);
-    DisruptionBudgetPlan budget;
-    budget.spec.max_unavailable = integer(0);
-    budget.workloads[0] = 1;
-    parts.budgets = {budget};
+    parts.budgets = {holds_all()};
     // 100, 105, ..., 150 s.
     CHECK(runs.run(parts).tally.evictions_refused == 11);
     CHECK(of_state(*runs.log, NodeState::draining).size() == 1);
-    parts.budgets.push_back(budget);
+    parts.budgets.push_back(holds_all());
     CHECK(runs.run(parts).tally.evictions_refused == 1);  // an error to it: the node stays cordoned
     CHECK(of_state(*runs.log, NodeState::cordoned).size() == 1);
     CHECK(of_state(*runs.log, NodeState::none).empty());
@@ -286,10 +275,7 @@ TEST_CASE("drain: Karpenter asks again after 100 ms, then after twice as long ea
     pool.expire_after = seconds(100);
     parts.karpenter_pools = {pool};
     parts.span = seconds(131);
-    DisruptionBudgetPlan budget;
-    budget.spec.max_unavailable = integer(0);
-    budget.workloads[0] = 1;
-    parts.budgets = {budget};
+    parts.budgets = {holds_all()};
     // Deleted at 100 s: asked then, and 0.1, 0.3, 0.7, 1.5, 3.1, 6.3, 12.7, 22.7 s later; the next would
     // be 32.7 s.
     CHECK(runs.run(parts).tally.evictions_refused == 9);

@@ -162,15 +162,10 @@ TEST_CASE("karpenter: a template's annotation keeps every node, and a cordoned n
     BlueprintParts parts = karpenter_pool();
     parts.karpenter_pools[0].do_not_disrupt = 1;
     CHECK(runs.run(parts).tally.pools[0].nodes.value == 3);
-    // kubectl gives up at 100 s and leaves the only node cordoned; its pod ends at 200 s. Emptiness takes it after
-    // consolidateAfter (30 s), a poll and the validation.
+    // The only node, cordoned and from 200 s on empty: Emptiness takes it after consolidateAfter (30 s), a poll and the
+    // validation.
     parts = karpenter_pool();
-    parts.schedule = {{seconds(200), 0, 0}};
-    parts.events = {{seconds(100), ClusterEventKind::drain_node, {}, 0, 1, 0, {}}};
-    DisruptionBudgetPlan budget;
-    budget.spec.max_unavailable = integer(0);
-    budget.workloads[0] = 1;
-    parts.budgets = {budget, budget};
+    leave_cordoned(parts);
     CHECK(runs.run(parts).tally.pools[0].nodes.value == 0);
     const std::vector<double> gone = runs.log->times(NodeState::none);
     REQUIRE(gone.size() == 1);

@@ -58,6 +58,20 @@ inline BlueprintParts up_and_down(std::uint32_t most, Tick span) {
     return parts;
 }
 
+/// A budget that lets no pod of the first workload go.
+inline DisruptionBudgetPlan holds_all() {
+    DisruptionBudgetPlan budget;
+    budget.spec.max_unavailable = integer(0);
+    budget.workloads[0] = 1;
+    return budget;
+}
+/// kubectl gives up at 100 s, as two budgets cover the pods, and leaves a node cordoned; its pods end at 200 s.
+inline void leave_cordoned(BlueprintParts& parts) {
+    parts.schedule = {{seconds(200), 0, 0}};
+    parts.events = {{seconds(100), ClusterEventKind::drain_node, {}, 0, 1, 0, {}}};
+    parts.budgets = {holds_all(), holds_all()};
+}
+
 template <class Layout = ContiguousLayout>
 TrialOutcome run_logged(const BlueprintParts& parts, NodeLog*& log,
                         std::vector<std::unique_ptr<NodeLog>>& keep, std::vector<BlueprintBlock>& blocks) {
