@@ -90,7 +90,7 @@ int run_bench(const BenchFlags& flags) {
     Result<KvRequest> request = flags.engine.read();
     if (!request) return refuse_flags(request.take_problems());
     Problems problems = problems_of(flags);
-    Result<KvCapacity> capacity = kv_capacity(*request);
+    Result<KvCapacity> capacity = flags.engine.capacity(*request);
     if (!capacity)
         for (Problem& p : capacity.take_problems()) problems.push_back(std::move(p));
     Result<Trace> trace = workload_of(flags);
@@ -140,7 +140,7 @@ void add_bench_command(CLI::App& app, Invocation& invocation) {
     auto flags = std::make_shared<BenchFlags>();
     CLI::App* command =
         app.add_subcommand("bench", "Predicts what `vllm bench serve` would measure against one server");
-    flags->engine.add_to(*command);
+    flags->engine.add_to(*command, true);
     BenchSpec& spec = flags->spec;
     constexpr const char* what = "Model and GPU";
     command->add_option("--dp", flags->engine.request.data_parallel, "copies of the engine behind one address")->group(what);

@@ -1,9 +1,9 @@
 #include "cli/command_line.hpp"
 
 #include "cli/console.hpp"
-#include "models/nearest_name.hpp"
 #include "models/problem.hpp"
 #include "models/version.hpp"
+#include "scenarios/documents/suggest.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -59,17 +59,18 @@ void print_extras(const CLI::App& app) {
     // What follows an unknown flag is most likely its value.
     const std::string found = extras.empty() ? "" : extras.front();
     const bool flag = found.rfind('-', 0) == 0;
+    // Names are compared without their dashes, which all flags have in common; one that is far from all is no slip.
     std::vector<std::string> known;
     if (flag)
         for (const CLI::Option* o : command.get_options())
-            for (const std::string& name : o->get_lnames()) known.push_back("--" + name);
+            for (const std::string& name : o->get_lnames()) known.push_back(name);
     else
         for (const CLI::App* s : command.get_subcommands([](const CLI::App*) { return true; }))
             known.push_back(s->get_name());
-    std::string message = "found '" + found + "', which is " + (flag ? "no flag" : "not expected here");
-    if (!known.empty() && !found.empty())
-        message += "; nearest: " + spoken_list(nearest_names(found.substr(0, found.find('=')), known, 3));
-    print_error(message);
+    const std::size_t begin = std::min(found.find_first_not_of('-'), found.size());
+    const std::string meant = nearest_name(found.substr(begin, found.find('=') - begin), known);
+    print_error("found '" + found + "', which is " + (flag ? "no flag" : "not expected here") +
+                (meant.empty() ? "" : std::string("; did you mean '") + (flag ? "--" : "") + meant + "'?"));
 }
 
 int usage_error(const CLI::App& app, const CLI::ParseError& error) {

@@ -1,15 +1,20 @@
 #include "cli/engine_flags.hpp"
 
 #include "cli/console.hpp"
+#include "models/nearest_name.hpp"
+
+#include <fmt/format.h>
+#include <algorithm>
+#include <filesystem>
 
 namespace windtunnel {
 
-void EngineFlags::add_to(CLI::App& command) {
+void EngineFlags::add_to(CLI::App& command, bool positional) {
     KvRequest& r = request;
     constexpr const char* what = "Model and GPU";
     constexpr const char* engine = "Engine (vLLM's own flags; what is not given takes the release's default)";
     command
-        .add_option("--model", r.model,
+        .add_option(positional ? "--model,model" : "--model", r.model,
                     "Hugging Face id (organisation optional), or the path of a config.json")
         ->required()
         ->group(what);
@@ -61,6 +66,22 @@ Result<KvRequest> EngineFlags::read() const {
     Result<KvShape> shape = read_kv_shape(kv_shape);
     if (!shape) return as_flags(shape.take_problems());
     out.kv_shape = *shape;
+    return out;
+}
+
+Result<KvCapacity> EngineFlags::capacity(const KvRequest& read) const {
+    Result<KvCapacity> out = kv_capacity(read);
+    if (!out) return out;
+    const std::string id = out->shape.id, &typed = read.model;
+    std::error_code ignored;
+    const std::string without_organisation = folded_name(id.substr(id.find('/') + 1));
+    if (typed.ends_with(".json") || std::filesystem::exists(typed, ignored) || folded_name(typed) == folded_name(id) ||
+        folded_name(typed) == without_organisation)
+        return out;
+    const bool said = std::any_of(out->notes.begin(), out->notes.end(), [&](const std::string& n) { return n.find("'" + id + "'") != std::string::npos; });
+    if (!said) out->notes.push_back(fmt::format("'{}' has the shape of the catalogue's '{}'", typed, id));
+    if (const std::size_t at = out->refusal.find(id); at != std::string::npos) out->refusal.replace(at, id.size(), typed);
+    out->shape.id = typed;
     return out;
 }
 

@@ -11,9 +11,12 @@ struct EngineFlags {
     KvRequest request;
     std::string kv_shape;  ///< as typed
 
-    void add_to(CLI::App& command);
+    /// `positional`: the model may stand without its flag, as `vllm serve` has it.
+    void add_to(CLI::App& command, bool positional = false);
     /// The request, with the shape read.
     [[nodiscard]] Result<KvRequest> read() const;
+    /// What the request comes to, with the model called as it was typed; where the catalogue calls it otherwise, a note says so.
+    [[nodiscard]] Result<KvCapacity> capacity(const KvRequest& read) const;
 };
 
 /// Problems of a request name its fields; the flags are called the same.

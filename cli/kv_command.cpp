@@ -16,7 +16,7 @@ struct KvFlags {
 int run_kv(const KvFlags& flags) {
     Result<KvRequest> request = flags.engine.read();
     Result<KvCapacity> capacity =
-        request ? kv_capacity(*request) : Result<KvCapacity>(request.take_problems());
+        request ? flags.engine.capacity(*request) : Result<KvCapacity>(request.take_problems());
     if (!capacity) {
         print_errors(as_flags(capacity.take_problems()));
         return bad_input;
@@ -33,7 +33,7 @@ void add_kv_command(CLI::App& app, Invocation& invocation) {
     auto flags = std::make_shared<KvFlags>();
     CLI::App* command =
         app.add_subcommand("kv", "How much KV cache a vLLM server has, and how many requests fit");
-    flags->engine.add_to(*command);
+    flags->engine.add_to(*command, true);
     add_output_flag(*command, flags->output);
     command->footer(
         "\nExit codes: 0 it fits; 1 it does not (the arithmetic is printed); 2 a name or value that does not "

@@ -42,7 +42,7 @@ int run_prices(PriceFlags f) {
 void add_prices_command(CLI::App& app, Invocation& invocation) {
     CLI::App* command = app.add_subcommand("prices", "Instance types and what they cost: lists, filters, converts");
     const auto flags = std::make_shared<PriceFlags>();
-    command->add_option("file", flags->file, "a price list of your own, of any format below; default: the catalogue");
+    command->add_option("file,--price-list", flags->file, "a price list of your own, of any format below; default: the catalogue");
     command->add_option("--cloud", flags->filter.cloud, "aws, gcp, azure, ...");
     command->add_option("--region", flags->filter.region, "only there");
     command->add_option("--type", flags->filter.instance_type, "only this instance type");
@@ -56,9 +56,10 @@ void add_prices_command(CLI::App& app, Invocation& invocation) {
         "\nA price list of your own holds in a scenario too: cluster.prices: FILE. Formats are told apart by content, .gz and .zst\n"
         "too: SkyPilot's catalogues (CSV), Karpenter's initial prices (JSON, Go), AWS's price list (bulk JSON and CSV, aws pricing\n"
         "get-products) and spot price history, Azure's retail prices (JSON pages), FOCUS 1.x exports and AWS's cost and usage\n"
-        "reports (CSV), ec2instances.info and Lambda's API (JSON), what -o json and -o csv print, and CSV (commas, semicolons, tabs) or JSON records with instance_type,\n"
-        "region, price_usd_per_hour and by choice cloud, zone, spot_usd_per_hour, committed_usd_per_hour, gpu, gpus, vcpus,\n"
-        "memory_gib, date.\n\n"
+        "reports (CSV), ec2instances.info and Lambda's API (JSON), what -o json and -o csv print, and CSV (commas, semicolons, tabs)\n"
+        "or JSON records with instance_type, region, price_usd_per_hour and by choice cloud, zone, spot_usd_per_hour,\n"
+        "committed_usd_per_hour, gpu, gpus, vcpus, memory_gib, date; what they leave unsaid of a machine is the catalogue's. Prices of\n"
+        "parts are summed: Google's SKUs (Cloud Billing catalogue as JSON, the console's table as CSV), Oracle's list (JSON).\n\n"
         "Examples:\n"
         "  windtunnel prices --gpu l4 --region us-east-1\n"
         "  windtunnel prices --gpu h100-sxm-80gb --capacity spot --per-gpu\n"

@@ -24,6 +24,14 @@ Encoding recognise(std::string_view first) {
     return Encoding::plain;
 }
 
+/// Spreadsheets save "Unicode text" so: a byte order mark, or every other byte of the first letters nothing.
+bool is_utf16(std::string_view first) {
+    using namespace std::string_view_literals;
+    if (starts_with(first, "\xff\xfe"sv) || starts_with(first, "\xfe\xff"sv)) return true;
+    return first.size() >= 4 && ((first[0] == '\0' && first[2] == '\0' && first[1] != '\0' && first[3] != '\0') ||
+                                 (first[1] == '\0' && first[3] == '\0' && first[0] != '\0' && first[2] != '\0'));
+}
+
 }  // namespace
 
 struct ByteSource::State {
@@ -43,6 +51,8 @@ struct ByteSource::State {
         if (encoding == Encoding::gzip) {
             zlib_ready = inflateInit2(&zlib, 15 + 16) == Z_OK;  // 16: gzip wrapping only
             WT_EXPECTS(zlib_ready);
+        } else if (encoding == Encoding::plain && is_utf16({chunk.data(), end})) {
+            error = "is UTF-16 text, allowed: UTF-8 (spreadsheets call it \"CSV UTF-8\")";
         } else if (encoding == Encoding::zstd) {
             zstd.reset(ZSTD_createDStream());
             WT_EXPECTS(zstd != nullptr);

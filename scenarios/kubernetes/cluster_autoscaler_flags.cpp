@@ -28,9 +28,9 @@ std::optional<std::int32_t> minor_version(const std::string& image) {
     return whole(std::string_view(tag).substr(2, end == std::string::npos ? end : end - 2));
 }
 
-class FlagReader {
+class AutoscalerFlagReader {
 public:
-    FlagReader(ClusterAutoscalerSettings& out, const Container& container, Findings& findings) : m_out(out), m_container(container), m_findings(findings) {}
+    AutoscalerFlagReader(ClusterAutoscalerSettings& out, const Container& container, Findings& findings) : m_out(out), m_container(container), m_findings(findings) {}
 
     void read(const std::vector<std::string>& words) {
         for (std::size_t i = 1; i < words.size(); ++i) {
@@ -226,7 +226,7 @@ std::optional<ClusterAutoscalerSettings> read_cluster_autoscaler(const Container
     // Defaults that changed (kubernetes.md 10.1): the expander with 1.33, frequent loops with 1.35.
     out.expanders = {out.minor_version >= 33 ? CaExpander::least_waste : CaExpander::random};
     out.loop.frequent_loops = out.minor_version >= 35;
-    FlagReader(out, container, findings).read(words);
+    AutoscalerFlagReader(out, container, findings).read(words);
     return out;
 }
 

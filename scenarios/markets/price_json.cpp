@@ -2,6 +2,7 @@
 #include "scenarios/documents/json_values.hpp"
 #include "scenarios/markets/price_readers.hpp"
 #include "scenarios/markets/price_records.hpp"
+#include "scenarios/markets/price_skus.hpp"
 #include "scenarios/traces/trace_formats.hpp"
 
 #include <fmt/format.h>
@@ -256,8 +257,9 @@ void add_records(const Json& records, const std::string& path, PriceGatherer& ou
         PriceCells cells;
         std::vector<std::string> names;
         for (const auto& [key, value] : record.items()) {
-            names.push_back(normalised_column(key));
-            if (value.is_string() || value.is_number()) cells.emplace(names.back(), value.is_string() ? value.get<std::string>() : value.dump());
+            names.push_back(key);
+            reader.know(key);
+            if (value.is_string() || value.is_number()) cells.emplace(price_column_name(key), value.is_string() ? value.get<std::string>() : value.dump());
         }
         if (!has_price_columns(names)) return out.refuse(place, fmt::format("found {}, allowed: records with instance_type, region, price_usd_per_hour", record.dump().substr(0, 60)));
         reader.add(cells, out);
@@ -265,12 +267,36 @@ void add_records(const Json& records, const std::string& path, PriceGatherer& ou
     }
 }
 
-/// Lists of parts (an hour of a core, of a GiB, of a GPU), from which a machine's price would have to be made.
+/// Prices of parts without what a machine is made of.
 std::string parts_list_of(const Json& root) {
-    if (child(root, "items").is_array() && !root["items"].empty() && root["items"][0].is_object() && root["items"][0].contains("currencyCodeLocalizations")) return "Oracle's list of parts (an hour of a GPU, of an OCPU), not of shapes";
-    if (child(root, "skus").is_array()) return "Google Cloud's list of parts (an hour of a core, of a GiB, of a GPU), not of machine types";
-    if (root.is_object() && root.contains("CPU") && root.contains("RAM")) return "OpenCost's prices of parts (CPU, RAM, GPU), not of machines";
-    return "";
+    return root.is_object() && root.contains("CPU") && root.contains("RAM") ? "OpenCost's prices of parts (CPU, RAM, GPU), not of machines" : "";
+}
+
+/// Google's Cloud Billing catalogue and its export, Oracle's list: whether a document or an item of one is of them.
+bool is_google_sku(const Json& item) { return item.is_object() && ((item.contains("pricingInfo") && item.contains("description")) || (child(item, "sku").is_object() && item.contains("list_price"))); }
+bool is_oracle_product(const Json& item) { return item.is_object() && item.contains("currencyCodeLocalizations"); }
+bool is_of_parts(const Json& document) {
+    const Json& items = child(document, "items");
+    return child(document, "skus").is_array() || is_google_sku(document) || is_oracle_product(document) || (items.is_array() && !items.empty() && is_oracle_product(items[0]));
+}
+
+/// All pages together: the parts of a machine may stand on several.
+void add_parts(const Json& document, const std::string& path, SkuPrices& skus, PriceGatherer& out) {
+    if (is_google_sku(document)) return skus.add_google(document, path, out);
+    if (is_oracle_product(document)) return skus.add_oracle(document, path, out);
+    const bool google = child(document, "skus").is_array();
+    const std::string before = document.is_array() ? path : path + (path.empty() ? "" : ".") + (google ? "skus" : "items");
+    const Json& items = document.is_array() ? document : child(document, google ? "skus" : "items");
+    if (!items.is_array()) return out.refuse(path, "is no page of SKUs, allowed: pages with skus or items");
+    std::size_t number = 0;
+    for (const Json& item : items) {
+        if (out.problems().size() >= most_price_problems) return;
+        const std::string place = fmt::format("{}[{}]", before, number++);
+        if (google)
+            skus.add_google(item, place, out);
+        else
+            add_parts(item, place, skus, out);
+    }
 }
 
 void add_document(const Json& root, PriceGatherer& out, bool& known) {
@@ -282,6 +308,11 @@ void add_document(const Json& root, PriceGatherer& out, bool& known) {
         }
     };
     known = true;
+    if (is_of_parts(root.is_array() && !root.empty() ? root[0] : root)) {
+        SkuPrices skus;
+        add_parts(root, "", skus, out);
+        return skus.compose(out);
+    }
     if (root.is_array()) {
         if (root.empty()) return;
         if (root[0].is_array() || child(root[0], "Items").is_array() || child(root[0], "SpotPriceHistory").is_array() || child(root[0], "product").is_object())

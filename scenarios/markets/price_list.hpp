@@ -36,7 +36,7 @@ struct PriceList {
 
 /// Reads a price list; formats are recognised by content (price_readers.hpp): SkyPilot's catalogues, Karpenter's initial prices
 /// (JSON, Go), AWS's price list (bulk JSON and CSV, GetProducts) and spot price history, Azure's retail prices, FOCUS exports,
-/// ec2instances.info, Lambda's API, and a list of one's own: CSV, or JSON records, with instance_type, region,
+/// ec2instances.info, Lambda's API, Google's and Oracle's lists of parts (price_skus.hpp), and a list of one's own: CSV, or JSON records, with instance_type, region,
 /// price_usd_per_hour and by choice cloud, zone, spot_usd_per_hour, committed_usd_per_hour, gpu, gpus, vcpus, memory_gib, date.
 /// Also .gz and .zst.
 [[nodiscard]] Result<PriceList> read_price_list(const std::filesystem::path& file);

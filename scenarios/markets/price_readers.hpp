@@ -54,8 +54,14 @@ public:
 
     /// Committed prices of this list are what its cloud offers to everybody.
     void commitments_are_offers() { m_list.offers_commitments = true; }
-    /// A row as a list has it; its cloud is found out, what cannot be is said.
+    /// The same of several columns or rows is said of the first alone.
+    void say_once(const std::string& kind, const std::string& path, const std::string& message);
+    /// A row as a list has it; its cloud is found out, what it leaves unsaid is the catalogue's, what cannot be is said.
     void add(PriceRow row);
+    /// A row without a machine: accelerators that are sold apart, whose price belongs to that of a machine's row.
+    void add_apart(PriceRow row);
+    /// How many GPUs a row's machine has, by the row or the catalogue; 0 = not known.
+    [[nodiscard]] double gpus_of(PriceRow row) const;
     /// One price of a machine in a place, out of many in any order: the latest holds. `facts` describe a machine that the
     /// catalogue lacks.
     void set(const PriceRow& facts, PriceWay way, std::int64_t nano_usd, const std::string& since);
@@ -65,7 +71,14 @@ public:
 
 private:
     void settle(PriceRow& row);
+    void fill(PriceRow& row);
+    void join_apart();
+    void keep_one_of_each();
 
+    struct Apart {
+        PriceRow row;
+        std::int64_t line = 0;
+    };
     struct LeftOut {
         std::size_t warning = 0, count = 0;
         std::string message;
@@ -79,6 +92,10 @@ private:
     std::map<Place, PriceRow> m_rows;
     std::map<std::pair<Place, PriceWay>, std::string> m_latest;  ///< since when it holds
     std::set<std::string> m_said, m_foreign;
+    std::vector<std::size_t> m_bare;    ///< rows that say nothing of GPUs
+    std::vector<std::int64_t> m_lines;  ///< of the rows
+    std::vector<Apart> m_apart;
+    std::map<std::string, std::set<std::string>> m_filled;  ///< types by what of them is the catalogue's
 };
 
 inline constexpr std::size_t most_price_problems = 20;  ///< that are said of a list

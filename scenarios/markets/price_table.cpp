@@ -1,5 +1,6 @@
 #include "scenarios/markets/price_readers.hpp"
 #include "scenarios/markets/price_records.hpp"
+#include "scenarios/markets/price_skus.hpp"
 #include "scenarios/traces/trace_formats.hpp"
 
 #include <fmt/format.h>
@@ -8,7 +9,10 @@
 namespace windtunnel {
 namespace {
 
-enum class TableKind : std::uint8_t { none, own, focus, aws, aws_usage };
+enum class TableKind : std::uint8_t { none, own, focus, aws, aws_usage, skus };
+
+/// Titles and notes that stand before a header.
+constexpr int most_lines_before_header = 20;
 
 class TableReader {
 public:
@@ -22,14 +26,20 @@ public:
             m_out.stand_at(m_text.line());
             if (line.find_first_not_of(" \t,;") == std::string_view::npos || line.front() == '#') continue;
             if (m_kind == TableKind::none) m_separator = separator_of(line);
-            const std::string begin(line.substr(0, 80));
+            if (m_begin.empty()) m_begin = line.substr(0, 80), m_first = m_text.line();
             if (!split_csv_record(m_text, line, fields, error, m_separator)) return m_out.problem("", "found " + error + ", allowed: RFC 4180 quoting");
             if (m_kind != TableKind::none)
                 add(fields);
-            else if (!take_header(fields))
-                return m_out.problem("", fmt::format("found the columns {}, allowed: {}", begin, price_list_formats()));
+            else if (!take_header(fields) && ++m_passed > most_lines_before_header)
+                break;
         }
         if (!m_text.source().error().empty()) return m_out.problem("", m_text.source().error());
+        if (m_kind == TableKind::none && !m_begin.empty()) {
+            m_out.stand_at(m_first);
+            return m_out.problem("", fmt::format("found the columns {}, allowed: {}", m_begin, price_list_formats()));
+        }
+        m_out.stand_at(0);
+        if (m_kind == TableKind::skus) m_skus.compose(m_out);
         return m_out.finish("", price_list_formats());
     }
 
@@ -47,10 +57,17 @@ private:
             m_kind = TableKind::aws;
         else if (has("lineitemusagetype") && has("lineitemlineitemtype"))
             m_kind = TableKind::aws_usage;
-        else if (has_price_columns(names))
+        else if (has("skudescription") || (has("skuid") && has("description")))
+            m_kind = TableKind::skus;
+        else if (has_price_columns(fields))
             m_kind = TableKind::own;
         else
             return m_preamble;
+        if (m_kind == TableKind::own)
+            for (std::size_t i = 0; i < fields.size(); ++i) {
+                m_records.know(fields[i]);
+                names[i] = price_column_name(fields[i]);
+            }
         m_columns = std::move(names);
         return true;
     }
@@ -68,6 +85,8 @@ private:
                 return add_aws_price(cells, m_out);
             case TableKind::aws_usage:
                 return add_aws_usage(cells, m_out);
+            case TableKind::skus:
+                return m_skus.add(cells, m_out);
             case TableKind::own:
             case TableKind::none:
                 return m_records.add(cells, m_out);
@@ -77,6 +96,10 @@ private:
     TextInput& m_text;
     PriceGatherer m_out;
     PriceRecords m_records;
+    SkuPrices m_skus;
+    std::string m_begin;        ///< of the first line that is not blank
+    std::int64_t m_first = 0;   ///< its number
+    int m_passed = 0;           ///< lines before the header
     std::vector<std::string> m_columns;
     TableKind m_kind = TableKind::none;
     char m_separator = ',';

@@ -133,6 +133,8 @@ TEST_CASE("cli: unknown flags and commands are usage errors that name the neares
         windtunnel_with("kv --modle x --gpu l4-24gb");  // --model is missing because it is misspelt
     CHECK(missing.code == 2);
     CHECK(has(missing.error, "'--model'"));
+    // What is far from every name was not meant to be one of them.
+    for (const char* far : {"run x.yaml --frobnicate 3", "xyzzy"}) CHECK_FALSE(has(windtunnel_with(far).error, "did you mean"));
     const Ended command = windtunnel_with("runn");
     CHECK(command.code == 2);
     CHECK(has(command.error, "'run'"));
@@ -193,6 +195,15 @@ TEST_CASE("cli kv: unknown names exit 2 with the nearest, all at once") {
     CHECK(has(e.error, "error: --gpu:"));
     CHECK(has(e.error, "l4-24gb"));
     CHECK(has(e.error, "2 errors"));
+}
+
+TEST_CASE("cli kv: a model may stand without its flag, and is called as it was typed") {
+    const Ended e = windtunnel_with("kv Qwen/Qwen2.5-Coder-14B --gpu h100-sxm-80gb");
+    REQUIRE(e.code == 0);
+    CHECK(has(e.out, " model                     Qwen/Qwen2.5-Coder-14B ("));
+    CHECK(has(e.out, "'Qwen/Qwen2.5-Coder-14B' read as 'Qwen/Qwen2.5-14B-Instruct'"));
+    CHECK(has(windtunnel_with("kv --model llama-3.1-8b --gpu l4-24gb").out, " model                     meta-llama/Llama-3.1-8B ("));
+    CHECK(Json::parse(windtunnel_with("kv meta-llama/Llama-3.1-8B-Instruct --gpu l4-24gb -o json").out)["model"] == "meta-llama/Llama-3.1-8B-Instruct");
 }
 
 TEST_CASE("cli kv: a pool of given size and shape") {

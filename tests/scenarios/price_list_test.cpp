@@ -112,7 +112,8 @@ TEST_CASE("prices: all that is wrong with a list is said at once, and memories t
     std::istringstream odd("cloud,instance_type,region,price_usd_per_hour,memory_gib\naws,g6.xlarge,us-east-1,0.8,16384\naws,mine,us-east-1,1,99999999\naws,g6.2xlarge,us-east-1,1,32\n");
     const auto list = read_price_list(odd, "odd.csv");
     REQUIRE(list);
-    REQUIRE(list->warnings.size() == 2);
+    REQUIRE(list->warnings.size() == 3);
+    CHECK(list->warnings[2].message.find("does not say GPUs, vCPUs of g6.2xlarge, g6.xlarge") != std::string::npos);
     CHECK(list->warnings[0].message.find("it is in MiB") != std::string::npos);
     CHECK(list->rows[0].memory_gib == 16);
     CHECK(list->warnings[1].message.find("no machine has") != std::string::npos);
@@ -154,6 +155,6 @@ TEST_CASE("prices: Azure's retail prices, on demand, spot and reserved") {
     CHECK(*list->rows[0].spot == 1'500'000'000);
     CHECK(*list->rows[0].committed == 2'000'000'000);  // 17,520 USD over 8,760 hours
     CHECK(list->rows[0].gpu_count == 1);
-    std::istringstream parts(R"({"items":[{"partNumber":"B1","currencyCodeLocalizations":[]}]})");
-    CHECK(read_price_list(parts, "oci.json").problems().front().message.find("list of parts") != std::string::npos);
+    std::istringstream parts(R"({"CPU":"0.03","RAM":"0.004","GPU":"0.95"})");
+    CHECK(read_price_list(parts, "opencost.json").problems().front().message.find("prices of parts") != std::string::npos);
 }
