@@ -1,6 +1,7 @@
 // Measured starts: files of the schemas of cold_start_measured.json and coldstart_facts.json, and ServerlessLLM's lists of loads.
 #include "models/cold_start_facts.hpp"
 #include "models/gpu_catalog.hpp"
+#include "tests/accuracy/cold_start_held_out.hpp"
 #include "tests/accuracy/evaluation.hpp"
 #include "tests/accuracy/measured_file.hpp"
 
@@ -113,7 +114,8 @@ public:
         }
         for (const auto& entry : std::filesystem::recursive_directory_iterator(m_folder))
             if (entry.is_regular_file() && entry.path().extension() == ".json" && entry.path().parent_path() != m_folder) add_loads(entry.path());
-        std::sort(m_out.begin(), m_out.end(), [](const Comparison& a, const Comparison& b) { return std::tie(a.group, a.metric, a.id) < std::tie(b.group, b.metric, b.id); });
+        for (Comparison& c : held_out(m_logs)) m_out.push_back(std::move(c));
+        std::sort(m_out.begin(), m_out.end(), [](const Comparison& a, const Comparison& b) { return std::tie(a.group, a.metric, a.id, a.model) < std::tie(b.group, b.metric, b.id, b.model); });
         return std::move(m_out);
     }
 
@@ -161,6 +163,7 @@ private:
         };
         const bool v1 = c.profile.generation == EngineGeneration::v1;
         compare_with(fmt::format("cold start: engine V{}, as shipped", v1 ? 1 : 0));
+        m_logs.push_back({id, row.value("source", ""), c, stages(c, options), dynamo, compile, capture, number(row, "profile_s"), whole});
         if (!dynamo || !v1) return;
         options.dynamo_trace_s = *dynamo;
         compare_with("cold start: engine V1, host known by its trace");
@@ -221,6 +224,7 @@ private:
     const std::filesystem::path m_folder;
     std::vector<std::string>& m_problems;
     std::vector<Comparison> m_out;
+    std::vector<EngineLog> m_logs;
 };
 
 }  // namespace

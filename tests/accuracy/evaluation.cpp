@@ -110,7 +110,7 @@ std::vector<ErrorSummary> summaries(const std::vector<Comparison>& all, GroupBy 
     std::map<std::pair<std::string, std::string>, std::vector<double>> errors;
     for (const Comparison& c : all)
         // Starts are of any card, and of no load.
-        if (c.not_counted.empty() && (c.family != "cold start" || by == GroupBy::family || by == GroupBy::group)) errors[{key_of(c, by), c.metric}].push_back(c.percent());
+        if (c.not_counted.empty() && (!c.family.starts_with("cold start") || by == GroupBy::family || by == GroupBy::group)) errors[{key_of(c, by), c.metric}].push_back(c.percent());
     std::vector<ErrorSummary> out;
     for (auto& [key, values] : errors) {
         std::vector<double> absolute;
