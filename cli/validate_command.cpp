@@ -25,6 +25,9 @@ int run_validate(const ValidateFlags& flags) {
     Scenario scenario;
     Findings findings;
     read_scenario_into(flags.inputs, std::cin, scenario, findings);
+    PeakFinding peak;
+    if (findings.errors.empty()) peak = peak_of(scenario);
+    findings.warnings.insert(findings.warnings.end(), peak.unscaled.begin(), peak.unscaled.end());
     const std::string text = validate_text(scenario, findings, flags.verbose, [&](const PoolSpec& pool) {
         const auto price = pool_price(pool, scenario.cluster);
         return price ? std::optional<double>(static_cast<double>(price->nano_usd_per_hour) / 1e9)
@@ -34,7 +37,6 @@ int run_validate(const ValidateFlags& flags) {
         print_line(text.substr(0, text.find_last_not_of('\n') + 1));
         return bad_input;
     }
-    const PeakFinding peak = peak_of(scenario);
     const std::size_t summary = text.rfind("errors: ");
     std::string shown = text;
     if (!peak.text.empty()) shown.insert(summary == std::string::npos ? shown.size() : summary, "peak " + peak.text);

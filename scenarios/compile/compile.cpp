@@ -337,12 +337,12 @@ private:
             least = initial = scaler.scaled_job->min_replicas;
             most = scaler.scaled_job->max_replicas;
         }
-        // A manifest that says a count starts with it, within the autoscaler's bounds; one that does not,
-        // with the minimum.
+        // A manifest that says a count starts with it, within the autoscaler's bounds (of 0 an HPA leaves it at 0,
+        // kubernetes.md 1.3.3); one that does not, with the minimum.
         const bool scaled = scaler.scaled_object != nullptr || scaler.hpa != nullptr;
         if (scaled && m_object.replicas_given &&
             !(scaler.scaled_object && scaler.scaled_object->paused_replicas))
-            initial = std::clamp(m_object.replicas, least, most);
+            initial = scaler.scaled_object == nullptr && m_object.replicas == 0 ? 0 : std::clamp(m_object.replicas, least, most);
         if (m_spec.initial_replicas) initial = *m_spec.initial_replicas;
         for (const ScalingCronJob& job : m_scenario.manifests.scaling_cron_jobs)
             if (job.target.name == m_object.meta.name || (scaler.hpa && job.target.name == scaler.hpa->meta.name) ||
@@ -589,7 +589,8 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
     compile_autoscalers(scenario, objects, out.clock, out, errors, out.warnings);
     if (!errors.empty()) return errors;
     compile_accounts(source, out);
-    warn_of_unscaled_targets(scenario, objects, out);
+    out.unscaled = unscaled_targets(scenario, objects, out);
+    out.warnings.insert(out.warnings.end(), out.unscaled.begin(), out.unscaled.end());
     warn_of_shortages(out);
     warn_of_idle_profiles(scenario, out);
     out.hash = hash_of(scenario, parts, source);

@@ -126,6 +126,7 @@ struct CompiledScenario {
     ExtendedResources extended;      ///< which stand in which place
     SchedulerWords scheduler_words;  ///< of the reasons why pods are pending
     Problems warnings;         ///< shown in every result
+    Problems unscaled;         ///< those of them that unscaled_targets finds
     bool has_goodput = false;  ///< the scenario says what a good request is
 };
 

@@ -23,23 +23,25 @@ std::string reason_for_none(const Scenario& scenario, const WorkloadObject& obje
 
 }  // namespace
 
-void warn_of_unscaled_targets(const Scenario& scenario, const std::vector<const WorkloadObject*>& objects, CompiledScenario& out) {
-    const BlueprintParts& parts = out.parts;
-    for (std::size_t w = 0; w < objects.size() && w < out.workloads.size(); ++w) {
+Problems unscaled_targets(const Scenario& scenario, const std::vector<const WorkloadObject*>& objects, const CompiledScenario& compiled) {
+    Problems out;
+    const BlueprintParts& parts = compiled.parts;
+    for (std::size_t w = 0; w < objects.size() && w < compiled.workloads.size(); ++w) {
         const auto index = static_cast<std::uint32_t>(w);
         const bool asked = std::find(parts.workload_of_model.begin(), parts.workload_of_model.end(), index) != parts.workload_of_model.end() ||
                            std::any_of(parts.workloads.begin(), parts.workloads.end(), [&](const WorkloadPlan& p) { return p.prefill.workload == static_cast<std::int32_t>(w); });
         const bool raised = std::any_of(parts.schedule.begin(), parts.schedule.end(), [&](const ScheduledScale& s) {
-            return s.workload == index && (s.replicas > 0 || s.minimum > 0) && s.at < parts.span;
+            return s.kind == ScaleTargetKind::replicas && s.workload == index && s.replicas > 0 && s.at < parts.span;
         });
         if (!asked || raised || parts.workloads[w].initial_replicas > 0) continue;
         const std::string why = reason_for_none(scenario, *objects[w]);
         if (why.empty()) continue;
-        out.warnings.push_back({objects[w]->meta.where, objects[w]->meta.title(),
-                                fmt::format("starts with 0 replicas and {}: every request to it waits and none is answered; write replicas "
-                                            "(or the workload's initial_replicas) of at least 1, or an autoscaler that leaves 0, such as a ScaledObject of KEDA",
-                                            why)});
+        out.push_back({objects[w]->meta.where, objects[w]->meta.title(),
+                       fmt::format("starts with 0 replicas and {}: every request to it waits and none is answered; write replicas "
+                                   "(or the workload's initial_replicas) of at least 1, or an autoscaler that leaves 0, such as a ScaledObject of KEDA",
+                                   why)});
     }
+    return out;
 }
 
 }  // namespace windtunnel

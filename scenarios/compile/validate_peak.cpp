@@ -11,7 +11,10 @@ namespace windtunnel {
 
 namespace {
 
-/// The scenario with one request to each workload: what it asks for at its largest does not depend on the requests.
+/// As long as schedules take to come around, for workloads whose length only their trace says.
+constexpr double a_week_s = 7 * 86400;
+
+/// The scenario with one request to each workload, over the same time: what it asks for at its largest does not depend on the requests.
 Scenario with_one_request_each(const Scenario& scenario) {
     Scenario out = scenario;
     if (out.workloads.empty())  // manifests alone
@@ -24,12 +27,13 @@ Scenario with_one_request_each(const Scenario& scenario) {
             out.workloads.push_back(std::move(spec));
         }
     for (WorkloadSpec& spec : out.workloads) {
+        const std::optional<double> lasts = spec.trace.empty() && spec.synthetic ? spec.synthetic->duration_s : std::nullopt;
         spec.trace.clear();
         spec.resample.reset();
         spec.rate_scale = 1;
         SyntheticSpec one;
         one.requests = 1;
-        one.duration_s = 1;
+        one.duration_s = scenario.duration ? to_seconds(*scenario.duration) : lasts.value_or(a_week_s);
         LengthSpec length;
         length.kind = LengthKind::fixed;
         length.tokens = 1;
@@ -45,15 +49,17 @@ Scenario with_one_request_each(const Scenario& scenario) {
 }  // namespace
 
 PeakFinding peak_of(const Scenario& scenario) {
-    if (scenario.cluster.pools.empty() && scenario.manifests.node_pools.empty()) return {};
+    const bool has_nodes = !scenario.cluster.pools.empty() || !scenario.manifests.node_pools.empty();
     const Scenario probe = with_one_request_each(scenario);
     if (probe.workloads.empty()) return {};
     const Result<WorkloadSource> source = WorkloadSource::make(probe, probe.seed);
-    if (!source) return {"not known: " + to_string(source.problems().front()) + "\n", false};
+    const auto unknown = [&](const std::string& why) { return PeakFinding{has_nodes ? "not known" + why + "\n" : "", false, {}}; };
+    if (!source) return unknown(": " + to_string(source.problems().front()));
     const Result<CompiledScenario> compiled = compile_scenario(probe, *source);
-    if (!compiled)
-        return {"not known, a run would be refused: " + to_string(compiled.problems().front()) + "\n", false};
+    if (!compiled) return unknown(", a run would be refused: " + to_string(compiled.problems().front()));
     PeakFinding out;
+    out.unscaled = compiled->unscaled;
+    if (!has_nodes) return out;
     for (const PeakDemand& peak : peak_demands(*compiled)) {
         out.text += fmt::format("{} {} at once ({}): ", peak.wanted, peak.resource, fmt::join(peak.demands, ", "));
         if (!peak.is_short()) {

@@ -8,10 +8,11 @@ namespace windtunnel {
 struct PeakFinding {
     std::string text;      ///< a line for each kind of GPU; "" = nothing asks for one, or nobody says what nodes there are
     bool short_of = false;  ///< something would wait for ever
+    Problems unscaled;      ///< warnings of workloads that have no replica and get none (unscaled_targets)
 };
 
-/// Whether all workloads at their largest find a place at once (find_shortages), without any requests: what `windtunnel validate`
-/// says of it. Requires that the scenario was read without errors.
+/// Whether all workloads at their largest find a place at once (find_shortages), without any requests, and which get no replica:
+/// what `windtunnel validate` says of it. Requires that the scenario was read without errors.
 [[nodiscard]] PeakFinding peak_of(const Scenario& scenario);
 
 }  // namespace windtunnel

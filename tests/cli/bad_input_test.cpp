@@ -401,6 +401,36 @@ TEST_CASE("bad input: a target of no replicas is warned of unless something rais
         f.replace("scenario.yaml", "thresholds:\n", "events:\n  - {at_s: 5, scale: Deployment/chat, replicas: 1}\nthresholds:\n");
     };
     CHECK_FALSE(has(warnings_of(scaled_later), "starts with 0 replicas"));
+    // A job that raises the bounds of an HPA raises no replica of a target of none; one that patches replicas does.
+    const auto patched = [&](const std::string& what, const std::string& patch) {
+        return [=](const Folder& f) {
+            empty_with(hpa)(f);
+            f.replace("scenario.yaml", "duration_s: 30", "duration_s: 90");
+            f.write("k8s/job.yaml", "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: early}\nspec: {schedule: \"* * * * *\", jobTemplate: {spec: {template: {spec: {restartPolicy: Never, "
+                                    "containers: [{name: k, image: kubectl, command: [kubectl, patch, " + what + ", --patch, '" + patch + "']}]}}}}}\n");
+        };
+    };
+    CHECK(has(warnings_of(patched("hpa, second", R"({"spec":{"minReplicas":2}})")), "starts with 0 replicas"));
+    CHECK_FALSE(has(warnings_of(patched("deployment, chat", R"({"spec":{"replicas":2}})")), "starts with 0 replicas"));
+    // So does `validate`, over the same time.
+    const auto validated = [](const Spoil& spoil) {
+        const Folder f;
+        write_base(f);
+        spoil(f);
+        const Ended e = windtunnel_in(f.path(), "validate scenario.yaml");
+        CHECK(e.code == 0);
+        return e.out + e.error;
+    };
+    CHECK(has(validated(empty_with(none)), "warning: k8s/chat.yaml:1:1: Deployment/chat: starts with 0 replicas and nothing scales it"));
+    CHECK_FALSE(has(validated(empty_with(raises)), "starts with 0 replicas"));
+    CHECK_FALSE(has(validated(scaled_later), "starts with 0 replicas"));
+    // A manifest that says 0 beside an HPA starts with none, whatever the HPA's minimum.
+    const auto said = [&](const Folder& f) {
+        f.write("k8s/keda.yaml", hpa);
+        f.replace("k8s/chat.yaml", "  selector:\n    matchLabels:", "  replicas: 0\n  selector:\n    matchLabels:");
+        f.replace("scenario.yaml", "  target: Deployment/chat\n", "  target: Deployment/chat\n  timeout_s: 20\n");
+    };
+    CHECK(has(validated(said), "HorizontalPodAutoscaler/second does not touch a target of 0 replicas"));
 }
 
 TEST_CASE("bad input: queries on alerts and on kube-state-metrics' pods select what is there") {
