@@ -57,10 +57,11 @@ private:
             }
             const bool flag = word.size() > 1 && word[0] == '-';
             if (flag && word[1] != '-' && word.find('c') != std::string::npos) {
-                if (i + 1 >= words.size()) return;
+                const std::size_t script = i + 1 < words.size() && words[i + 1] == "--" ? i + 2 : i + 1;
+                if (script >= words.size()) return;
                 // The word after the script is $0.
-                const std::size_t rest = std::min(i + 3, words.size());
-                return look_in_script(words[i + 1], {words.begin() + static_cast<std::ptrdiff_t>(rest), words.end()});
+                const std::size_t rest = std::min(script + 2, words.size());
+                return look_in_script(words[script], {words.begin() + static_cast<std::ptrdiff_t>(rest), words.end()});
             }
             if (flag) continue;
             if (const auto file = m_context.files.find(word); file != m_context.files.end()) look_in_script(file->second, {words.begin() + static_cast<std::ptrdiff_t>(i) + 1, words.end()});

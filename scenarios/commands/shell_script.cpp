@@ -1,5 +1,7 @@
 #include "scenarios/commands/shell_script.hpp"
 
+#include "scenarios/commands/shell_arithmetic.hpp"
+
 #include <algorithm>
 #include <cctype>
 #include <charconv>
@@ -331,6 +333,10 @@ private:
 
     /// $(...): what can be told of its output; else itself.
     std::string substitution(std::string_view inside) {
+        if (inside.size() > 1 && inside.front() == '(' && inside.back() == ')') {
+            const auto variable = [&](const std::string& name) { return lookup(name); };
+            if (const auto number = shell_arithmetic(expand(std::string(inside.substr(1, inside.size() - 2))), variable)) return std::to_string(*number);
+        }
         const bool lists = contains(inside, "-L") || contains(inside, "--list-gpus") || contains(inside, "--query-gpu");
         if (contains(inside, "nvidia-smi") && lists && (contains(inside, "wc -l") || contains(inside, "grep -c")) && m_context.gpus > 0) return std::to_string(m_context.gpus);
         if (!contains(inside, "|") && m_context.depth < ShellContext::deepest) {

@@ -23,7 +23,7 @@ struct ShellContext {
 
 /// Takes a script of sh or bash apart into the simple commands that it runs, in order: quotes, backslashes, line
 /// continuations and here-documents are resolved, redirections dropped, `$NAME`, `${NAME:-default}` and its
-/// relatives, "$@", arrays, `$(nvidia-smi -L | wc -l)`, `$(echo ...)` and `$(cat FILE)` replaced; any other
+/// relatives, `$((NAME * 2))`, "$@", arrays, `$(nvidia-smi -L | wc -l)`, `$(echo ...)` and `$(cat FILE)` replaced; any other
 /// command substitution stays as it is written. `export`, assignments and `set -- ...` change the context; `eval`,
 /// `source FILE` and a leading `exec` are followed.
 /// Of `if` the branches are left out whose test of strings, numbers or emptiness is known to fail; loops and

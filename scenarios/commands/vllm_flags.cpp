@@ -7,8 +7,12 @@
 namespace windtunnel {
 namespace {
 
-constexpr FlagRole U = FlagRole::used, H = FlagRole::harmless, X = FlagRole::unsupported;
+constexpr FlagRole U = FlagRole::used, H = FlagRole::harmless, W = FlagRole::stood_in, X = FlagRole::unsupported;
 constexpr FlagValues F0 = FlagValues::none, F1 = FlagValues::one, FO = FlagValues::optional, FM = FlagValues::many;
+
+constexpr const char* one_front_end = "says where data parallel ranks run: all of a workload's stand behind one front end here";
+constexpr const char* even_experts = "evens out the load of experts: they are taken to be loaded evenly, without redundant copies, whose memory is not taken off";
+constexpr const char* no_overlap = "overlaps halves of a batch: step times are those without it";
 
 constexpr VllmFlag flags[] = {
     // What the engine is.
@@ -63,12 +67,12 @@ constexpr VllmFlag flags[] = {
     {"scheduler-delay-factor", X, F1, "a delay before prompts are scheduled", "0.0"},
     {"max-num-partial-prefills", X, F1, "several partial prefills at once", "1"},
     {"max-long-partial-prefills", X, F1, "several partial prefills at once", "1"},
-    {"data-parallel-size-local", X, F1, "data parallel ranks on several nodes"},
-    {"data-parallel-address", X, F1, "data parallel ranks on several nodes"},
-    {"data-parallel-start-rank", X, F1, "data parallel ranks on several nodes"},
+    {"data-parallel-size-local", W, F1, one_front_end},
+    {"data-parallel-address", W, F1, one_front_end},
+    {"data-parallel-start-rank", W, F1, one_front_end},
     {"nnodes", X, F1, "a server over several nodes", "1"},
-    {"enable-eplb", X, F0, "expert load balancing"},
-    {"enable-dbo", X, F0, "dual batch overlap"},
+    {"enable-eplb", W, F0, even_experts},
+    {"enable-dbo", W, F0, no_overlap},
     {"decode-context-parallel-size", X, F1, "context parallelism", "1"},
     {"prefill-context-parallel-size", X, F1, "context parallelism", "1"},
     {"disable-sliding-window", X, F0, "a model's sliding window switched off"},
@@ -96,11 +100,11 @@ constexpr VllmFlag flags[] = {
     {"default-mm-loras", X, F1, "LoRA adapters take memory and time"},
     {"qlora-adapter-name-or-path", X, F1, "LoRA adapters take memory and time"},
     {"data-parallel-rank", X, F1, "data parallel ranks on several nodes"},
-    {"data-parallel-hybrid-lb", X, F0, "data parallel ranks on several nodes"},
+    {"data-parallel-hybrid-lb", W, F0, one_front_end},
     {"data-parallel-external-lb", X, F0, "data parallel ranks on several nodes"},
-    {"eplb-config", X, F1, "expert load balancing"},
-    {"num-redundant-experts", X, F1, "expert load balancing"},
-    {"ubatch-size", X, F1, "dual batch overlap"},
+    {"eplb-config", W, F1, even_experts},
+    {"num-redundant-experts", W, F1, even_experts},
+    {"ubatch-size", W, F1, no_overlap, "0"},
     {"scheduler-cls", X, F1, "another scheduler than vLLM's own"},
     {"ec-transfer-config", X, F1, "encoder results between servers"},
     {"mm-encoder-only", X, F0, "encoders on servers of their own"},

@@ -10,6 +10,7 @@ namespace windtunnel {
 enum class FlagRole : std::uint8_t {
     used,         ///< read into the ModelServer
     harmless,     ///< cannot change the result: a note
+    stood_in,     ///< what is simulated instead is near and named: a warning
     unsupported,  ///< would change the result and is not simulated: an error
 };
 
@@ -25,8 +26,8 @@ struct VllmFlag {
     const char* name;  ///< without dashes, words joined by '-'
     FlagRole role;
     FlagValues values;
-    const char* why = "";        ///< of unsupported: what it is that is not simulated
-    const char* neutral = "";    ///< of unsupported: a value with which it changes nothing
+    const char* why = "";        ///< of unsupported: what it is that is not simulated; of stood_in: what is instead
+    const char* neutral = "";    ///< of both: a value with which it changes nothing
 };
 
 /// The row of a flag by its long name (`tensor-parallel-size`), or nullptr.

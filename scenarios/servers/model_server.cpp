@@ -76,6 +76,10 @@ public:
             switch (given.flag->role) {
                 case FlagRole::used: use(given); break;
                 case FlagRole::harmless: note(given, "does not change the result"); break;
+                case FlagRole::stood_in:
+                    if (given.negated || (!value.empty() && is_neutral(*given.flag, value))) break;
+                    m_findings.warnings.push_back({place(given).where, place(given).path, "--" + given.name + " " + given.flag->why});
+                    break;
                 case FlagRole::unsupported:
                     if (given.flag->name == std::string_view("device") && (value == "auto" || value == "rocm")) break;
                     if (given.negated || (!value.empty() && is_neutral(*given.flag, value))) break;
@@ -109,6 +113,9 @@ private:
     template <class T, class Int = std::int64_t>
     void integer(const GivenFlag& given, T& out, std::int64_t least, std::int64_t most) {
         const std::string allowed = "an integer from " + std::to_string(least) + " to " + std::to_string(most);
+        // vLLM's parser takes an empty word or None for an option that may be left out as that (optional_type).
+        if constexpr (requires { out.reset(); })
+            if (given.values.size() == 1 && (given.values[0].empty() || given.values[0] == "None")) return out.reset();
         if (!one_value(given, allowed)) return;
         const auto value = human_integer(given.values[0]);
         if (value && *value >= least && *value <= most) out = static_cast<Int>(*value);

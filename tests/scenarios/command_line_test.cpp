@@ -39,6 +39,7 @@ Imported server_with(const std::string& fields, const std::string& image = "vllm
 }  // namespace
 
 TEST_CASE("command line: shells are looked through as far as simple commands go") {
+    CHECK(find_command({"/bin/bash", "-c", "--", "ulimit -n 65536; vllm serve x"}, {}, is_vllm) == Words{"vllm", "serve", "x"});
     const Environment environment{{"MODEL", "org/model"}, {"EMPTY", ""}};
     const auto commands = commands_of("set -e  # prepare\nexport TP=2 && PORT=80 exec vllm serve \"$MODEL\" \\\n  --tensor-parallel-size=${TP} --port ${PORT:-8000} --name 'a b' --x ${EMPTY:-d}; echo done", environment);
     REQUIRE(commands.size() == 2);
@@ -74,6 +75,25 @@ TEST_CASE("shell: parameters and their expansions") {
     CHECK(vllm_of("eval \"vllm serve x $A\"", {{"A", "--y 2"}}) == Words{"vllm", "serve", "x", "--y", "2"});
     CHECK(vllm_of("vllm serve x --tp $(nvidia-smi -L | wc -l) --n `nvidia-smi --query-gpu=name --format=csv,noheader | wc -l`") == Words{"vllm", "serve", "x", "--tp", "2", "--n", "2"});
     CHECK(vllm_of("vllm serve $(echo org/m) --host $(hostname -i)") == Words{"vllm", "serve", "org/m", "--host", "$(hostname -i)"});
+}
+
+TEST_CASE("shell: arithmetic on whole numbers") {
+    const auto last = [](const std::string& text, const std::map<std::string, std::string>& environment = {}) { return vllm_of("vllm serve x " + text, environment).back(); };
+    CHECK(last("$((2 + 3 * 4))") == "14");
+    CHECK(last("$(( (2 + 3) * -4 / 3 % 4 ))") == "-2");  // -20 / 3 = -6, -6 % 4 = -2: towards zero
+    CHECK(last("$((NODES*RANKS))", {{"NODES", "2"}, {"RANKS", "8"}}) == "16");
+    CHECK(last("$((${NODES:-3} * $RANKS))", {{"RANKS", "8"}}) == "24");
+    CHECK(last("$((NEVER_SET + 1))") == "1");
+    CHECK(last("$(($(nvidia-smi -L | wc -l) * 2))") == "4");
+    CHECK(vllm_of("N=$((1 + 1))\nvllm serve x --tp $((N * 2))").back() == "4");
+    // What has no value stays as it is written.
+    for (const char* text : {"$((1 / 0))", "$((2 ** 3))", "$((A + 1))", "$((9223372036854775807 + 1))", "$((1 +))", "$((08x))"}) {
+        INFO(text);
+        CHECK(vllm_of(std::string("vllm serve x \"") + text + "\"", {{"A", "$(SECRET)"}}).back().starts_with("$("));
+    }
+    const auto deep = std::string(200, '(') + "1" + std::string(200, ')');
+    CHECK(last("\"$((" + deep + "))\"").starts_with("$("));
+    CHECK(last("--y", {}) == "--y");
 }
 
 TEST_CASE("shell: a branch whose test is known to fail is not taken") {
