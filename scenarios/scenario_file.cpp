@@ -23,7 +23,7 @@ void decode_target(Decoder& workload, WorkloadSpec& out) {
     if (!target) return;
     const std::size_t slash = target->find('/');
     // The workloads themselves, or the operators' objects that make one.
-    const std::vector<std::string> kinds = {"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController", "LeaderWorkerSet", "Rollout", "InferenceService", "LLMInferenceService", "NIMService", "RayService", "VLLMRuntime", "Model", "Workspace"};
+    const std::vector<std::string> kinds = {"Deployment", "StatefulSet", "ReplicaSet", "ReplicationController", "LeaderWorkerSet", "Rollout", "InferenceService", "LLMInferenceService", "NIMService", "RayService", "RayCluster", "VLLMRuntime", "Model", "Workspace", "InferenceSet"};
     const std::string kind = target->substr(0, slash);
     if (slash == std::string::npos || slash + 1 == target->size() || std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) {
         workload.error("target", "found \"" + *target + "\", allowed: KIND/NAME such as Deployment/NAME, StatefulSet/NAME or InferenceService/NAME" +

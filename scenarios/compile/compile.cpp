@@ -111,7 +111,7 @@ private:
                 break;
         }
         const bool queue = m_spec.routing == RoutingSpec::queue;
-        m_plan.hold = queue || m_spec.on_no_endpoints == OnNoEndpoints::hold ? 1 : 0;
+        m_plan.hold = queue || m_spec.on_no_endpoints == OnNoEndpoints::hold || gateway_holds(m_scenario, m_object) ? 1 : 0;
         const std::optional<std::int64_t> limit = queue ? m_spec.queue.hold : m_spec.hold_limit;
         m_plan.hold_limit =
             static_cast<std::uint32_t>(std::clamp<std::int64_t>(limit.value_or(0), 0, 0x7fffffff));

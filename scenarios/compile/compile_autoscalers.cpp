@@ -239,7 +239,7 @@ private:
             t.ignore_null_values = from.ignore_null_values ? 1 : 0;
             t.query = m_queries.add(from.query, m_scenario.manifests.where(so.meta, path + ".metadata.query"),
                                     so.meta.title() + ":" + path + ".metadata.query");
-        } else if (from.kind == TriggerKind::queue && simulates_queue() && !from.queue_rate) {
+        } else if (from.kind == TriggerKind::queue && (simulates_queue() || from.queue_at_gateway) && !from.queue_rate) {
             t.kind = TriggerSource::queue;
             t.workload = m_plan.workload;
             t.counts_in_flight = from.queue_counts_in_flight ? 1 : 0;
@@ -330,6 +330,10 @@ private:
         return name.substr(prefix.size(), name.rfind('|') - prefix.size());
     }
 
+    static bool is_series_name(const std::string& name) {
+        return std::all_of(name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == ':'; });
+    }
+
     /// A value inside a quoted regular expression that has to match it alone.
     static std::string quoted(const std::string& value, bool pattern) {
         std::string out;
@@ -362,7 +366,7 @@ private:
     /// makes of a series, else the series of that name.
     std::string query_of(const HorizontalPodAutoscaler& hpa, const HpaMetric& from) const {
         for (const MetricMapping& mapping : m_scenario.metrics)
-            if (mapping.name == from.name && from.selector.empty()) return mapping.expression;
+            if (mapping.name == from.name && (from.selector.empty() || !is_series_name(series_of(from.name)))) return mapping.expression;
         std::string selector = selector_text(from.selector);
         if (!selector.empty()) selector = selector.substr(1, selector.size() - 2);
         for (const AdapterRule& rule : m_scenario.manifests.adapter_rules) {
@@ -393,10 +397,13 @@ private:
             return resource(hpa.meta, path, from.name == "cpu", from.container, from.utilization_percent,
                             from.target_milli);
         TriggerPlan t;
+        const std::string query = query_of(hpa, from), series = series_of(from.name);
+        if (!is_series_name(series) && query.starts_with(series))
+            return refuse(hpa.meta, path, fmt::format("the metric {} is served by a system that is not simulated, allowed: its value in the scenario as metrics: {{\"{}\": EXPRESSION}}", from.name, from.name));
         t.kind = from.source == MetricSource::pods ? TriggerSource::pod_query : TriggerSource::query;
         t.sums_series = 1;
         t.ignore_null_values = 0;  // the metrics API answers a query without result with an error
-        t.query = m_queries.add(query_of(hpa, from), m_scenario.manifests.where(hpa.meta, path),
+        t.query = m_queries.add(query, m_scenario.manifests.where(hpa.meta, path),
                                 hpa.meta.title() + ":" + path,
                                 t.kind == TriggerSource::pod_query ? static_cast<std::int32_t>(m_plan.workload) : -1);
         t.metric = m_plan.hpa.metric_count;
@@ -447,6 +454,14 @@ ScalerOf scaler_of(const Scenario& scenario, const WorkloadObject& w) {
     for (const ScaledJobObject& j : scenario.manifests.scaled_jobs)
         if (w.meta.kind == j.meta.kind && w.meta.name == j.meta.name && w.meta.name_space == j.meta.name_space) out.scaled_job = &j;
     return out;
+}
+
+bool gateway_holds(const Scenario& scenario, const WorkloadObject& workload) {
+    const ScaledObject* scaled = scaler_of(scenario, workload).scaled_object;
+    const std::vector<Document>& documents = scenario.manifests.documents;
+    if (scaled == nullptr || scaled->meta.document >= documents.size()) return false;
+    const std::string& maker = documents[scaled->meta.document].made_from;
+    return maker.starts_with("HTTPScaledObject/") || maker.starts_with("RayService/");
 }
 
 void compile_autoscalers(const Scenario& scenario, const std::vector<const WorkloadObject*>& workloads,

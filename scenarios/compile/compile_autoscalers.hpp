@@ -19,6 +19,10 @@ struct ScalerOf {
 };
 [[nodiscard]] ScalerOf scaler_of(const Scenario& scenario, const WorkloadObject& workload);
 
+/// Whether what stands before a workload keeps requests until there is a replica, whatever the scenario says of
+/// on_no_endpoints: the interceptor of an HTTPScaledObject, Ray Serve's router.
+[[nodiscard]] bool gateway_holds(const Scenario& scenario, const WorkloadObject& workload);
+
 /// Fills BlueprintParts::schedule from the manifests' Jobs and CronJobs, beside the scenario's events. Requires the autoscalers.
 void compile_schedule(const Scenario& scenario, const std::vector<const WorkloadObject*>& workloads,
                       const StartClock& clock, BlueprintParts& parts, Problems& errors);

@@ -91,6 +91,7 @@ struct Trigger {
     std::string container;                     ///< cpu, memory: of one container; "" = the pod
     std::string queue;                         ///< queue: queueURL, queueName, topic, listName, ... ; "" = none
     bool queue_counts_in_flight = true;        ///< messages being worked on count: aws-sqs-queue, rabbitmq, streams
+    bool queue_at_gateway = false;             ///< the requests at a gateway or the servers: whatever the routing
     bool queue_rate = false;                   ///< rabbitmq MessageRate: messages per second published
     SourcePosition where;
 };

@@ -285,7 +285,9 @@ ComputeClass decode_compute_class(Decoder& object, ObjectMeta meta) {
             gpu.finish();
         }
         rule.harmless({"storage", "maxPodsPerNode", "location", "nodeSystemConfig", "placement", "serviceAccount", "imageType", "imageStreaming", "maxRunDurationSeconds"});
-        rule.unsupported({"reservations", "tpu", "flexStart", "podFamily"}, "reservations, TPUs, flex-start and pod families");
+        if (rule.has("reservations")) rule.warn("reservations", "which reservations there are and how many machines they hold, cluster.reservations says; without it the rule's machines are on demand, as many as are wanted");
+        rule.quiet({"reservations"});
+        rule.unsupported({"tpu", "flexStart", "podFamily"}, "TPUs, flex-start and pod families");
         rule.finish();
         out.rules.push_back(std::move(r));
     }

@@ -427,9 +427,9 @@ private:
             return;
         }
         const std::string group = api_version.substr(0, api_version.find('/'));
-        // Machines of the Cluster API reach the result through the group that names them; Google's and Azure's
+        // Machines of the Cluster API reach the result through the group that names them; Amazon's, Google's and Azure's
         // operators make accounts, networks and storage.
-        const bool operators = group.ends_with("cluster.x-k8s.io") || group.ends_with(".cnrm.cloud.google.com") ||
+        const bool operators = group.ends_with("cluster.x-k8s.io") || group.ends_with(".cnrm.cloud.google.com") || group.ends_with(".services.k8s.aws") ||
                                (group.ends_with(".azure.com") && group != "karpenter.azure.com");
         if (operators || is_harmless_group(group)) {
             leave_aside(kind, document);

@@ -82,6 +82,17 @@ const std::vector<Scaler>& scalers() {
         {"gcp-pubsub", true, "value", 10, "activationValue", "subscriptionName",
          {"mode", "subscriptionSize", "topicName", "aggregation", "timeHorizon", "valueIfNull", "credentialsFromEnv", "credentialsFromEnvFile", "subscriptionNameFromEnv",
           "topicNameFromEnv", "filterDuration"}},
+        {"activemq", true, "targetQueueSize", 10, "activationTargetQueueSize", "destinationName", {}},
+        {"artemis-queue", true, "queueLength", 10, "activationQueueLength", "queueName", {}},
+        {"beanstalkd", true, "value", 0, "activationValue", "tube", {}},
+        {"gcp-cloudtasks", true, "value", 100, "activationValue", "queueName", {}},
+        {"ibmmq", true, "queueDepth", 20, "activationQueueDepth", "queueName", {}},
+        {"liiklus", true, "lagThreshold", 10, "activationLagThreshold", "topic", {}},
+        {"nsq", true, "depthThreshold", 10, "activationDepthThreshold", "topic", {}},
+        {"pulsar", true, "msgBacklogThreshold", 10, "activationMsgBacklogThreshold", "topic", {}},
+        {"stan", true, "lagThreshold", 10, "activationLagThreshold", "subject", {}},
+        {"temporal", true, "targetQueueSize", 5, "activationTargetQueueSize", "taskQueue", {}},
+        {"solace-event-queue", true, "messageCountTarget", 0, "activationMessageCountTarget", "queueName", {}},
         // Everything below reports a number of its own.
         {"metrics-api", false, "targetValue", 0, "activationTargetValue", "valueLocation",
          {"url", "format", "authMode", "method", "keyParamName", "unsafeSsl", "aggregateFromKubeServiceEndpoints", "aggregationType", "timeout"}},
@@ -97,7 +108,29 @@ const std::vector<Scaler>& scalers() {
         {"azure-log-analytics", false, "threshold", 0, "activationThreshold", "query", {}},
         {"azure-eventhub", false, "unprocessedEventThreshold", 64, "activationUnprocessedEventThreshold", "eventHubName", {}},
         {"gcp-stackdriver", false, "targetValue", 5, "activationTargetValue", "filter", {}},
-        {"gcp-cloudtasks", false, "value", 100, "activationValue", "queueName", {}},
+        {"arangodb", false, "queryValue", 0, "activationQueryValue", "collection", {}},
+        {"aws-dynamodb", false, "targetValue", 0, "activationTargetValue", "tableName", {}},
+        {"aws-dynamodb-streams", false, "shardCount", 2, "activationShardCount", "tableName", {}},
+        {"azure-app-insights", false, "targetValue", 0, "activationTargetValue", "metricId", {}},
+        {"azure-blob", false, "blobCount", 5, "activationBlobCount", "blobContainerName", {}},
+        {"azure-data-explorer", false, "threshold", 0, "activationThreshold", "query", {}},
+        {"azure-pipelines", false, "targetPipelinesQueueLength", 1, "activationTargetPipelinesQueueLength", "poolName", {}},
+        {"cassandra", false, "targetQueryValue", 0, "activationTargetQueryValue", "query", {}},
+        {"couchdb", false, "queryValue", 0, "activationQueryValue", "query", {}},
+        {"etcd", false, "value", 0, "activationValue", "watchKey", {}},
+        {"forgejo-runner", false, "", 1, "", "name", {}},
+        {"gcp-storage", false, "targetObjectCount", 100, "activationTargetObjectCount", "bucketName", {}},
+        {"github-runner", false, "targetWorkflowQueueLength", 1, "activationTargetWorkflowQueueLength", "owner", {}},
+        {"huawei-cloudeye", false, "targetMetricValue", 0, "activationTargetMetricValue", "metricName", {}},
+        {"openstack-metric", false, "threshold", 0, "activationThreshold", "metricID", {}},
+        {"openstack-swift", false, "objectCount", 2, "activationObjectCount", "containerName", {}},
+        {"predictkube", false, "threshold", 0, "activationThreshold", "query", {}},
+        {"selenium-grid", false, "", 1, "", "browserName", {}},
+        {"solace-direct-messaging", false, "", 1, "", "solaceSempBaseURL", {}},
+        {"solarwinds", false, "targetValue", 0, "activationValue", "metricName", {}},
+        {"solr", false, "targetQueryValue", 0, "activationTargetQueryValue", "query", {}},
+        {"splunk-observability", false, "targetValue", 0, "activationTargetValue", "query", {}},
+        {"sumologic", false, "threshold", 0, "activationThreshold", "query", {}},
         {"graphite", false, "threshold", 0, "activationThreshold", "query", {}},
         {"influxdb", false, "thresholdValue", 0, "activationThresholdValue", "query", {}},
         {"loki", false, "threshold", 0, "activationThreshold", "query", {}},
@@ -193,6 +226,12 @@ std::string target_key(Decoder& metadata, const Scaler& scaler, Trigger& out) {
         out.queue_counts_in_flight = metadata_bool(metadata, "excludeUnacknowledged", false) ? false : true;
         return "value";
     }
+    if (scaler.type == "solace-event-queue" && !metadata.has("messageCountTarget"))
+        for (const char* key : {"messageSpoolUsageTarget", "messageReceiveRateTarget"})
+            if (metadata.has(key)) {
+                out.kind = TriggerKind::series;  // megabytes, or messages a second
+                return key;
+            }
     if (scaler.type == "gcp-pubsub") {
         if (metadata.has("mode") && metadata.text("mode") != "SubscriptionSize" && metadata.text("mode") != "NumUndeliveredMessages")
             out.kind = TriggerKind::series;  // ages and rates are numbers of their own
@@ -211,13 +250,19 @@ std::string target_key(Decoder& metadata, const Scaler& scaler, Trigger& out) {
 
 void decode_scaler(Decoder& metadata, const Scaler& scaler, Trigger& out) {
     out.kind = scaler.queue ? TriggerKind::queue : TriggerKind::series;
-    out.queue_counts_in_flight = out.type == "aws-sqs-queue" || scaler.type.ends_with("streams");
+    const Keys counting = {"aws-sqs-queue", "activemq", "artemis-queue", "pulsar", "solace-event-queue"};  // what is delivered and not yet acknowledged
+    out.queue_counts_in_flight = std::find(counting.begin(), counting.end(), out.type) != counting.end() || scaler.type.ends_with("streams");
     out.queue = metadata.text(scaler.name).value_or("");
     const std::string key = target_key(metadata, scaler, out);
     if (!key.empty()) {
         const bool required = scaler.fallback <= 0;
         out.threshold = metadata_number(metadata, key, required ? 1 : scaler.fallback, required, true);
         out.activation_threshold = metadata_number(metadata, scaler.activation, 0, false, false);
+    } else if (out.type == "external-push" && metadata.has("httpScaledObject") && metadata.has("targetConcurrency")) {
+        out.kind = TriggerKind::queue;  // derived from an HTTPScaledObject, or for a scaler that counts requests likewise
+        out.queue_at_gateway = out.queue_counts_in_flight = true;
+        out.queue = metadata.text("httpScaledObject").value_or("");
+        out.threshold = metadata_number(metadata, "targetConcurrency", 1, true, true);
     } else {
         // An external scaler names its own target; the scenario's series is divided by `targetSize` or 1.
         out.threshold = metadata_number(metadata, "targetSize", 1, false, true);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "models/llm_catalog.hpp"
+#include "scenarios/pods/kubernetes_pods.hpp"
 
 namespace windtunnel {
 namespace {
@@ -20,6 +21,10 @@ constexpr Maker makers[] = {{"InferenceService", "serving.kserve.io", derive_inf
                             {"NIMService", "apps.nvidia.com", derive_nim_service},
                             {"PodAutoscaler", "autoscaling.aibrix.ai", derive_pod_autoscaler},
                             {"RayService", "ray.io", derive_ray_service},
+                            {"RayCluster", "ray.io", derive_ray_cluster},
+                            {"HTTPScaledObject", "http.keda.sh", derive_http_scaled_object},
+                            {"Service", "serving.knative.dev", derive_knative_service},
+                            {"InferenceSet", "kaito.sh", derive_kaito_inference_set},
                             {"Workspace", "kaito.sh", derive_kaito_workspace}};
 
 std::string namespace_of(const Node& root) {
@@ -46,7 +51,31 @@ std::string group_of_derived_kind(const std::string& kind) {
     return "";
 }
 
+namespace {
+
+/// The ScaledObject that the HTTP add-on made says less than what it was made of, where the target stands.
+void leave_to_their_makers(std::vector<Document>& documents) {
+    const auto is_made_here = [&](const Document& d) {
+        const Node* metadata = d.root.text_at({"kind"}) == "ScaledObject" ? d.root.find("metadata") : nullptr;
+        const Node* owners = metadata && metadata->is_map() ? metadata->find("ownerReferences") : nullptr;
+        if (!owners || !owners->is_list()) return false;
+        return std::any_of(documents.begin(), documents.end(), [&](const Document& maker) {
+            return maker.root.text_at({"kind"}) == "HTTPScaledObject" && std::any_of(owners->children.begin(), owners->children.end(), [&](const Node& owner) {
+                       return owner.text_at({"kind"}) == "HTTPScaledObject" && owner.text_at({"name"}) == maker.root.text_at({"metadata", "name"});
+                   });
+        });
+    };
+    if (std::none_of(documents.begin(), documents.end(), is_made_here)) return;
+    std::vector<Document> kept;
+    for (const Document& d : documents)
+        if (!is_made_here(d)) kept.push_back(d);
+    documents = std::move(kept);
+}
+
+}  // namespace
+
 void derive_workloads(std::vector<Document>& documents, Findings& findings) {
+    leave_to_their_makers(documents);
     std::vector<Document> made;
     for (std::size_t i = 0; i < documents.size(); ++i) {
         const Node& root = documents[i].root;
@@ -54,7 +83,7 @@ void derive_workloads(std::vector<Document>& documents, Findings& findings) {
         const std::string kind = root.text_at({"kind"});
         if (!is_derived_kind(kind, root.text_at({"apiVersion"}))) continue;
         for (const Maker& maker : makers) {
-            if (kind != maker.kind) continue;
+            if (kind != maker.kind || !root.text_at({"apiVersion"}).starts_with(std::string(maker.group) + "/")) continue;
             Derivation derivation(documents, i, made, findings);
             maker.make(derivation);
         }
@@ -93,26 +122,44 @@ void Derivation::add(Node object) {
     m_made.push_back({m_given[m_index].file, std::move(object), title()});
 }
 
+/// A pod that carries `labels` and its object's, and what was declared of it.
+Node Derivation::pod_template(Node pod_spec, const std::vector<std::pair<std::string, std::string>>& labels) const {
+    Node all = make_map(root());
+    for (const auto& [key, value] : labels) put(all, key, make_text(value, root()));
+    if (const Node* given = root().find("metadata")->find("labels"))
+        for (const Node& label : given->children)
+            if (!all.find(label.key)) all.children.push_back(label);
+    Node metadata = make_map(root());
+    put(metadata, "labels", std::move(all));
+    for (const auto& [key, value] : m_declared) put(map_at(metadata, "annotations"), key, make_text(value, root()));
+    Node pod = make_map(root());
+    put(pod, "metadata", std::move(metadata));
+    put(pod, "spec", std::move(pod_spec));
+    return pod;
+}
+
 void Derivation::add_deployment(const std::string& name, Node pod_spec, const std::vector<std::pair<std::string, std::string>>& labels,
                                 std::optional<std::int64_t> replicas, const Node* strategy) {
     Node out = object("apps/v1", "Deployment", name);
     Node spec = make_map(root());
     if (replicas) put(spec, "replicas", make_integer(*replicas, root()));
     if (strategy && strategy->is_map()) put(spec, "strategy", *strategy);
-    Node carried = make_map(root());
-    for (const auto& [key, value] : labels) put(carried, key, make_text(value, root()));
-    put(map_at(spec, "selector"), "matchLabels", carried);
-    Node pod = make_map(root());
-    Node metadata = make_map(root());
-    Node all = carried;
-    if (const Node* given = root().find("metadata")->find("labels"))
-        for (const Node& label : given->children)
-            if (!all.find(label.key)) all.children.push_back(label);
-    put(metadata, "labels", std::move(all));
-    for (const auto& [key, value] : m_declared) put(map_at(metadata, "annotations"), key, make_text(value, root()));
-    put(pod, "metadata", std::move(metadata));
-    put(pod, "spec", std::move(pod_spec));
-    put(spec, "template", std::move(pod));
+    Node& selected = map_at(map_at(spec, "selector"), "matchLabels");
+    for (const auto& [key, value] : labels) put(selected, key, make_text(value, root()));
+    put(spec, "template", pod_template(std::move(pod_spec), labels));
+    put(out, "spec", std::move(spec));
+    add(std::move(out));
+}
+
+void Derivation::add_group(const std::string& name, Node leader, Node worker, std::int64_t size,
+                           const std::vector<std::pair<std::string, std::string>>& labels, std::optional<std::int64_t> replicas) {
+    Node out = object("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet", name);
+    Node spec = make_map(root());
+    if (replicas) put(spec, "replicas", make_integer(*replicas, root()));
+    Node& group = map_at(spec, "leaderWorkerTemplate");
+    put(group, "size", make_integer(size, root()));
+    put(group, "leaderTemplate", pod_template(std::move(leader), labels));
+    put(group, "workerTemplate", pod_template(std::move(worker), labels));
     put(out, "spec", std::move(spec));
     add(std::move(out));
 }
@@ -131,6 +178,46 @@ void Derivation::add_autoscaler(const std::string& deployment, std::int64_t leas
     if (behavior && behavior->is_map()) put(spec, "behavior", *behavior);
     put(out, "spec", std::move(spec));
     add(std::move(out));
+}
+
+Node* find_container(Node& pod, const std::string& name) {
+    for (Node& c : list_at(pod, "containers").children)
+        if (c.text_at({"name"}) == name) return &c;
+    return nullptr;
+}
+
+void default_readiness(Node& container) {
+    if (container.find("readinessProbe")) return;
+    const Node* ports = container.find("ports");
+    const Node* port = ports && !ports->children.empty() ? ports->children[0].find("containerPort") : nullptr;
+    Node probe = make_map(container);
+    put(map_at(probe, "tcpSocket"), "port", port ? *port : make_integer(8080, container));
+    put(container, "readinessProbe", std::move(probe));
+}
+
+void set_variable(Node& container, const std::string& name, const std::string& value) {
+    Node variable = make_map(container);
+    put(variable, "name", make_text(name, container));
+    put(variable, "value", make_text(value, container));
+    for (Node& given : list_at(container, "env").children)
+        if (given.text_at({"name"}) == name) {
+            given = std::move(variable);
+            return;
+        }
+    list_at(container, "env").children.push_back(std::move(variable));
+}
+
+std::int64_t gpus_of(const Node& container) {
+    const Node* resources = container.find("resources");
+    if (!resources) return 0;
+    Findings aside;
+    return decode_resources(Decoder(*resources, "", "", aside)).gpus();
+}
+
+void ask_for(Node& container, const std::string& resource, const std::string& amount) {
+    if (amount.empty()) return;
+    Node& resources = map_at(container, "resources");
+    for (const char* key : {"requests", "limits"}) put(map_at(resources, key), resource, make_text(amount, container));
 }
 
 Node utilization_metric(const std::string& resource, std::int64_t percent, const Node& at) {

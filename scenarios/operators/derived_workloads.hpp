@@ -16,7 +16,7 @@ namespace windtunnel {
 
 /// Adds the Deployments and autoscalers that operators make of their own objects (KServe's InferenceService and
 /// LLMInferenceService, the production stack's VLLMRuntime, KubeAI's Model, NIMService, AIBrix' PodAutoscaler,
-/// RayService, KAITO's Workspace) to the documents; Document::made_from names the object. Where the documents hold the made object
+/// RayService and RayCluster, KAITO's Workspace and InferenceSet, Knative's Service, HTTPScaledObject) to the documents; Document::made_from names the object. Where the documents hold the made object
 /// already, as a dump does, that one stands. Autoscalers of the operators' own are errors that say what to write.
 void derive_workloads(std::vector<Document>& documents, Findings& findings);
 
@@ -40,11 +40,16 @@ public:
     /// A Deployment whose pods carry `labels` and are selected by them. `replicas`: empty = not said.
     void add_deployment(const std::string& name, Node pod_spec, const std::vector<std::pair<std::string, std::string>>& labels,
                         std::optional<std::int64_t> replicas, const Node* strategy = nullptr);
+    /// A LeaderWorkerSet: `replicas` groups of `size` pods that serve as one, the first of which, `leader`, takes the requests.
+    void add_group(const std::string& name, Node leader, Node worker, std::int64_t size,
+                   const std::vector<std::pair<std::string, std::string>>& labels, std::optional<std::int64_t> replicas);
     /// An HPA of a Deployment; `metrics` is the list of autoscaling/v2.
     void add_autoscaler(const std::string& deployment, std::int64_t least, std::int64_t most, Node metrics, const Node* behavior = nullptr);
     void add(Node object);
 
 private:
+    [[nodiscard]] Node pod_template(Node pod_spec, const std::vector<std::pair<std::string, std::string>>& labels) const;
+
     const std::vector<Document>& m_given;
     std::size_t m_index;
     std::vector<Document>& m_made;
@@ -52,6 +57,25 @@ private:
     std::string m_kind, m_name, m_namespace;
     std::vector<std::pair<std::string, std::string>> m_declared;
 };
+
+/// The container of that name in a pod's spec, or nullptr.
+[[nodiscard]] Node* find_container(Node& pod, const std::string& name);
+
+/// A container without a readiness probe gets one on its first port, 8080 without any.
+void default_readiness(Node& container);
+
+/// A trigger of KEDA on the requests that are at a workload or wait for it, read as the HTTP add-on's scaler counts them, for
+/// each `target` a replica.
+[[nodiscard]] Node concurrency_trigger(const Node& at, const std::string& name, const std::string& target);
+
+/// Adds a variable to a container, in the place of one of that name.
+void set_variable(Node& container, const std::string& name, const std::string& value);
+
+/// The GPUs that a container asks for; 0 = none.
+[[nodiscard]] std::int64_t gpus_of(const Node& container);
+
+/// Requests and limits of the same amount.
+void ask_for(Node& container, const std::string& resource, const std::string& amount);
 
 /// A v2 metric: the utilization of cpu or memory over all containers.
 [[nodiscard]] Node utilization_metric(const std::string& resource, std::int64_t percent, const Node& at);
@@ -68,6 +92,10 @@ void derive_kubeai_model(Derivation& d);
 void derive_nim_service(Derivation& d);
 void derive_pod_autoscaler(Derivation& d);
 void derive_ray_service(Derivation& d);
+void derive_ray_cluster(Derivation& d);
+void derive_http_scaled_object(Derivation& d);
+void derive_knative_service(Derivation& d);
+void derive_kaito_inference_set(Derivation& d);
 void derive_kaito_workspace(Derivation& d);
 
 }  // namespace windtunnel

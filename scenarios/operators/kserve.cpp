@@ -57,12 +57,6 @@ RuntimeFound find_runtime(const Derivation& d, const std::string& name, const st
     return {nullptr, name};
 }
 
-Node* find_container(Node& pod, const std::string& name) {
-    for (Node& c : list_at(pod, "containers").children)
-        if (c.text_at({"name"}) == name) return &c;
-    return nullptr;
-}
-
 /// cpu 1 and memory 2Gi for requests and limits that the service leaves out.
 void default_resources(Node& container) {
     Node& resources = map_at(container, "resources");
@@ -75,16 +69,6 @@ void default_resources(Node& container) {
         put(map_at(resources, "requests"), name, make_text(amount, container));
         put(map_at(resources, "limits"), name, make_text(amount, container));
     }
-}
-
-/// A container without a readiness probe gets one on its first port.
-void default_readiness(Node& container) {
-    if (container.find("readinessProbe")) return;
-    const Node* ports = container.find("ports");
-    const Node* port = ports && !ports->children.empty() ? ports->children[0].find("containerPort") : nullptr;
-    Node probe = make_map(container);
-    put(map_at(probe, "tcpSocket"), "port", port ? *port : make_integer(8080, container));
-    put(container, "readinessProbe", std::move(probe));
 }
 
 bool has_word(const Node& container, const std::string& flag) {
@@ -110,8 +94,9 @@ void say_model(Derivation& d, const Decoder& model, const Node& container, const
         d.findings().warnings.push_back({model.where("storageUri"), model.path_of("storageUri"), "found \"" + uri + "\", which is taken to hold " + name});
 }
 
-/// The predictor's pod: the runtime's, over which go the service's own fields and its model's container.
-Node predictor_pod(Derivation& d, Decoder& predictor, std::string& model_name) {
+/// The predictor's pod: the runtime's, over which go the service's own fields and its model's container. `workers`: the
+/// runtime's workerSpec, if it has one.
+Node predictor_pod(Derivation& d, Decoder& predictor, std::string& model_name, Node& workers) {
     Node pod = make_map(predictor.node());
     Node own = predictor.node();
     own.key.clear();
@@ -135,6 +120,7 @@ Node predictor_pod(Derivation& d, Decoder& predictor, std::string& model_name) {
     if (runtime.spec) {
         pod = *runtime.spec;
         pod.key.clear();
+        if (const Node* given = pod.find("workerSpec")) workers = *given;
         for (const char* key : {"supportedModelFormats", "multiModel", "protocolVersions", "labels", "annotations", "disabled", "builtInAdapter", "grpcEndpoint",
                                 "grpcDataEndpoint", "httpDataEndpoint", "storageHelper", "replicas", "workerSpec"})
             erase_key(pod, key);
@@ -256,6 +242,37 @@ std::string deployment_mode(const Derivation& d) {
     return "";
 }
 
+/// `workerSpec`: a server over the GPUs of several pods, the head's and those of its workers, which Ray joins (KServe 0.15).
+/// The controller makes two Deployments of it; they serve together or not at all, as the group that is written here.
+void add_nodes_of_one_server(Derivation& d, Decoder& predictor, const std::string& name, Node head, Node workers, std::optional<std::int64_t> replicas) {
+    const Node* given = predictor.node().find("workerSpec");
+    if (given && given->is_map()) strategic_merge(workers, *given);
+    Decoder sizes(workers, predictor.path_of("workerSpec"), predictor.file(), d.findings());
+    // Without one of its own it has those of the runtime that KServe ships.
+    const std::int64_t stages = sizes.int32("pipelineParallelSize", 1).value_or(2), shares = sizes.int32("tensorParallelSize", 1).value_or(1);
+    erase_key(workers, "pipelineParallelSize");
+    erase_key(workers, "tensorParallelSize");
+    Node* container = find_container(head, container_name);
+    if (!container) return predictor.error("workerSpec", "stands beside no container named kserve-container, allowed: one");
+    const bool scripted = container->find("command") != nullptr;  // else the image's own entry point takes flags
+    set_variable(*container, "MODEL_DIR", "/mnt/models");
+    set_variable(*container, "TENSOR_PARALLEL_SIZE", std::to_string(shares));
+    set_variable(*container, "PIPELINE_PARALLEL_SIZE", std::to_string(stages));
+    if (!scripted)
+        for (const std::string& flag : {"--tensor-parallel-size=" + std::to_string(shares), "--pipeline-parallel-size=" + std::to_string(stages)})
+            list_at(*container, "args").children.push_back(make_text(flag, *container));
+    if (gpus_of(*container) == 0) ask_for(*container, "nvidia.com/gpu", std::to_string(shares));
+    Node& works = list_at(workers, "containers").children.empty() ? list_at(workers, "containers").children.emplace_back(*container) : list_at(workers, "containers").children[0];
+    for (const char* key : {"startupProbe", "readinessProbe", "livenessProbe"})
+        if (works.text_at({"name"}) == container_name) erase_key(works, key);  // a copy of the head's, which alone answers
+    if (const Node* image = container->find("image"); image && !works.find("image")) put(works, "image", *image);
+    if (gpus_of(works) == 0) ask_for(works, "nvidia.com/gpu", std::to_string(shares));
+    const std::int64_t on_head = gpus_of(*container), on_worker = gpus_of(works), wanted = shares * stages;
+    if (on_head != on_worker || wanted % on_head != 0)
+        return predictor.error("workerSpec", "found " + std::to_string(on_head) + " GPUs on the head and " + std::to_string(on_worker) + " on a worker for " + std::to_string(wanted) + " in all (tensorParallelSize x pipelineParallelSize), allowed: as many on each, which make up that number");
+    d.add_group(name, std::move(head), std::move(workers), wanted / on_head, {{"app", "isvc." + name}, {"serving.kserve.io/inferenceservice", d.name()}}, replicas);
+}
+
 }  // namespace
 
 void derive_inference_service(Derivation& d) {
@@ -275,9 +292,9 @@ void derive_inference_service(Derivation& d) {
     const std::string annotated = d.annotation("serving.kserve.io/targetUtilizationPercentage");
     const std::int64_t target = predictor.int32("scaleTarget", 1).value_or(static_cast<std::int32_t>(to_integer(annotated).value_or(80)));
     const std::string scaler = knative ? "" : d.annotation("serving.kserve.io/autoscalerClass");
-    predictor.unsupported({"workerSpec"}, "a server over several pods; write the LeaderWorkerSet");
     predictor.unsupported({"batcher"}, "requests that wait to be sent together");
-    predictor.unsupported({"canaryTrafficPercent"}, "two revisions that share the traffic");
+    if (knative) predictor.unsupported({"canaryTrafficPercent"}, "two revisions that share the traffic");
+    else if (predictor.has("canaryTrafficPercent")) predictor.warn("canaryTrafficPercent", "is Knative's: in Standard mode (RawDeployment) all traffic goes to the newest revision");
     predictor.quiet(component_keys);
     predictor.quiet(framework_keys);
     if (predictor.has("timeout")) predictor.warn("timeout", "is not read; the scenario's workload says timeout_s");
@@ -287,7 +304,8 @@ void derive_inference_service(Derivation& d) {
 
     const std::string name = d.name() + "-predictor";
     std::string model;
-    Node pod = predictor_pod(d, predictor, model);
+    Node workers = make_map(d.root());
+    Node pod = predictor_pod(d, predictor, model, workers);
     replace_in_texts(pod, "{{.Name}}", d.name());
     replace_in_texts(pod, "{{ .Name }}", d.name());
     replace_in_texts(pod, "{{.Namespace}}", d.root().text_at({"metadata", "namespace"}));
@@ -311,6 +329,12 @@ void derive_inference_service(Derivation& d) {
     if (fixed && scaler != "external") replicas = bounds.least;
     else if (scaler == "external" && predictor.has("minReplicas")) replicas = given_least;
     if (!model.empty() && d.annotation("windtunnel.dev/model").empty()) d.declare("windtunnel.dev/model", model);
+    if (predictor.has("workerSpec")) {
+        if (knative) predictor.error("workerSpec", "stands in an InferenceService that Knative runs, allowed: serving.kserve.io/deploymentMode: RawDeployment");
+        if (!fixed && scaler != "external")
+            predictor.error("workerSpec", "stands beside an autoscaler, allowed: the annotation serving.kserve.io/autoscalerClass: none or external, or minReplicas equal to maxReplicas");
+        return add_nodes_of_one_server(d, predictor, name, std::move(pod), std::move(workers), replicas);
+    }
     d.add_deployment(name, std::move(pod), {{"app", "isvc." + name}, {"serving.kserve.io/inferenceservice", d.name()}}, replicas, predictor.node().find("deploymentStrategy"));
     if (fixed || knative || scaler == "external") return;
     if (keda) return add_scaled_object(d, predictor, name, {bounds.least, most}, metric, target);
@@ -345,15 +369,19 @@ void derive_llm_servers(Derivation& d, Decoder& spec, const Node& model, const L
     flags.push_back(named.empty() ? "/mnt/models" : named);
     flags.insert(flags.end(), {"--served-model-name", what.served, "--port", "8000"});
     const auto count = [&](const char* key, const char* flag) {
-        if (const auto n = parallelism.int32(key, 1); n && *n > 1) flags.insert(flags.end(), {flag, std::to_string(*n)});
+        const std::int64_t n = parallelism.int32(key, 1).value_or(1);
+        if (n > 1) flags.insert(flags.end(), {flag, std::to_string(n)});
+        return n;
     };
-    count("tensor", "--tensor-parallel-size");
-    count("pipeline", "--pipeline-parallel-size");
-    count("data", "--data-parallel-size");
+    (void)count("tensor", "--tensor-parallel-size");
+    const std::int64_t stages = count("pipeline", "--pipeline-parallel-size"), ranks = count("data", "--data-parallel-size");
     if (parallelism.boolean("expert").value_or(false)) flags.emplace_back("--enable-expert-parallel");
-    parallelism.quiet({"dataLocal", "dataRPCPort"});
+    // Pods of a group: its stages, or as many as its ranks need with so many in each.
+    const std::int64_t local = parallelism.int32("dataLocal", 1).value_or(1);
+    const std::int64_t pods = stages > 1 ? stages : std::max<std::int64_t>(ranks / local, 1);
+    parallelism.quiet({"dataRPCPort"});
     parallelism.finish();
-    spec.unsupported({"worker"}, "a server over several pods; write the LeaderWorkerSet");
+    const Node* worker = spec.take("worker");
     Node pod = make_map(d.root());
     if (const Node* given = spec.take("template")) {
         pod = *given;
@@ -397,7 +425,10 @@ void derive_llm_servers(Derivation& d, Decoder& spec, const Node& model, const L
         d.findings().warnings.push_back({what.uri_where, what.uri_path, "found \"" + what.uri + "\", which names no model that is known; declare it with the annotation windtunnel.dev/model on " + d.title()});
     std::vector<std::pair<std::string, std::string>> labels = {{"app.kubernetes.io/name", d.name()}, {"app.kubernetes.io/component", "llminferenceservice-workload" + what.suffix}};
     if (!what.role.empty()) labels.emplace_back("llm-d.ai/role", what.role);  // as its controller labels them
-    d.add_deployment(d.name() + "-kserve" + what.suffix, std::move(pod), labels, replicas);
+    if (!worker || !worker->is_map()) return d.add_deployment(d.name() + "-kserve" + what.suffix, std::move(pod), labels, replicas);
+    Node others = *worker;
+    others.key.clear();
+    d.add_group(d.name() + "-kserve-mn" + what.suffix, std::move(pod), std::move(others), pods, labels, replicas);
 }
 
 void derive_llm_inference_service(Derivation& d) {
@@ -424,7 +455,8 @@ void derive_llm_inference_service(Derivation& d) {
         Decoder prefill = spec.child("prefill");
         derive_llm_servers(d, prefill, model.node(), prompts);
     }
-    spec.quiet({"prefill"});
+    spec.unsupported({"scaling"}, "its controller's own autoscaler; write the HorizontalPodAutoscaler or ScaledObject of its Deployment");
+    spec.quiet({"prefill", "storageInitializer"});
     derive_llm_servers(d, spec, model.node(), what);
 }
 

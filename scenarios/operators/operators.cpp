@@ -1,7 +1,6 @@
 // Operators besides KServe: what they make of their objects (fields of their documented custom resources, 2024 to
 // 2026, from general knowledge).
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "scenarios/commands/command_line.hpp"
 #include "scenarios/operators/derived_workloads.hpp"
@@ -17,26 +16,9 @@ Node container_of(const std::string& name, const std::string& image, const Node&
     return out;
 }
 
-/// Requests and limits of the same amount.
-void ask_for(Node& container, const std::string& resource, const std::string& amount) {
-    if (amount.empty()) return;
-    Node& resources = map_at(container, "resources");
-    for (const char* key : {"requests", "limits"}) put(map_at(resources, key), resource, make_text(amount, container));
-}
-
 std::string scalar_at(Decoder& map, const std::string& key) {
     const Node* node = map.take(key);
     return node ? scalar_text(*node) : "";
-}
-
-/// A key of a map of engine arguments as a flag: `tensor_parallel_size: 2`, `enforce_eager: true`.
-void add_engine_flag(std::vector<std::string>& words, const Node& member) {
-    std::string name = member.key;
-    std::replace(name.begin(), name.end(), '_', '-');
-    if (member.is_null()) return;
-    if (member.kind == Node::Kind::boolean) words.push_back((member.boolean ? "--" : "--no-") + name);
-    else if (!member.is_list() && !member.is_map()) words.insert(words.end(), {"--" + name, member.text});
-    else words.insert(words.end(), {"--" + name, to_json(member).dump()});
 }
 
 }  // namespace
@@ -213,63 +195,6 @@ void derive_pod_autoscaler(Derivation& d) {
     if (!spec.has("maxReplicas")) spec.missing("maxReplicas", "at least minReplicas");
     spec.finish();
     d.add_autoscaler(name, least, most, std::move(metrics));
-}
-
-void derive_ray_service(Derivation& d) {
-    Decoder object = d.decoder();
-    Decoder spec = object.child("spec");
-    const auto advice = std::string(", allowed: one application ray.serve.llm:build_openai_app with one of llm_configs and a fixed num_replicas, or a Deployment");
-    const std::string text = spec.required_text("serveConfigV2");
-    auto parsed = parse_documents(text, object.file());
-    const Node* applications = parsed && parsed->size() == 1 ? parsed->front().root.find("applications") : nullptr;
-    if (!applications || applications->children.size() != 1) return spec.error("serveConfigV2", "found text whose applications cannot be told" + advice);
-    const Node& application = applications->children[0];
-    const Node* arguments = application.find("args");
-    const Node* configs = arguments ? arguments->find("llm_configs") : nullptr;
-    if (application.text_at({"import_path"}) != "ray.serve.llm:build_openai_app" || !configs || configs->children.size() != 1)
-        return spec.error("serveConfigV2", "found the application " + application.text_at({"import_path"}) + ", whose replicas and GPUs only its Python code knows" + advice);
-    const Node& config = configs->children[0];
-    const std::string id = config.text_at({"model_loading_config", "model_id"}), source = config.text_at({"model_loading_config", "model_source"});
-    std::vector<std::string> words = {"vllm", "serve", source.empty() ? id : source, "--served-model-name", id};
-    std::int64_t gpus = 1;
-    if (const Node* engine = config.find("engine_kwargs"))
-        for (const Node& member : engine->children) {
-            add_engine_flag(words, member);
-            if (member.key == "tensor_parallel_size" || member.key == "pipeline_parallel_size") gpus *= std::max<std::int64_t>(member.integer, 1);
-        }
-    std::int64_t replicas = 1;
-    if (const Node* deployment = config.find("deployment_config")) {
-        if (const Node* count = deployment->find("num_replicas"); count && count->kind == Node::Kind::integer) replicas = count->integer;
-        if (const Node* scaling = deployment->find("autoscaling_config")) {
-            const Node *least = scaling->find("min_replicas"), *most = scaling->find("max_replicas");
-            if (!least || !most || least->integer != most->integer || least->integer < 1)
-                return spec.error("serveConfigV2", "found autoscaling_config, Ray Serve's own autoscaler (target_ongoing_requests), which is not simulated, allowed: min_replicas equal to max_replicas, num_replicas, or a Deployment with an HPA or ScaledObject");
-            replicas = least->integer;
-        }
-    }
-    Decoder cluster = spec.child("rayClusterConfig");
-    const std::vector<Decoder> groups = cluster.children("workerGroupSpecs");
-    if (groups.size() != 1) return cluster.error("workerGroupSpecs", "found " + std::to_string(groups.size()) + " groups of workers, allowed: one");
-    Decoder group = groups[0];
-    Node pod = make_map(group.node());
-    if (const Node* given = group.child("template").node().find("spec")) pod = *given;
-    pod.key.clear();
-    Node& containers = list_at(pod, "containers");
-    if (containers.children.empty()) return group.error("template", "has no container, allowed: one with nvidia.com/gpu");
-    Node& container = containers.children[0];
-    Findings aside;
-    Decoder resources(map_at(container, "resources"), "", object.file(), aside);
-    const std::int64_t has = decode_resources(std::move(resources)).gpus();
-    if (has != gpus)
-        return group.error("template", "found workers with " + std::to_string(has) + " GPUs for replicas of " + std::to_string(gpus) + ", allowed: as many GPUs on a worker as a replica takes (tensor_parallel_size x pipeline_parallel_size)");
-    const auto most = group.int32("maxReplicas", 0);
-    if (most && *most < replicas)
-        group.error("maxReplicas", "found " + std::to_string(*most) + " workers for " + std::to_string(replicas) + " replicas, allowed: at least as many");
-    put(container, "command", make_texts(words, spec.node()));
-    erase_key(container, "args");
-    spec.warn("", "is simulated as " + std::to_string(replicas) + " vLLM servers: Ray's head, proxies and router are not");
-    const std::string name = d.name() + "-" + group.text("groupName").value_or("worker");
-    d.add_deployment(name, std::move(pod), {{"ray.io/cluster", d.name()}, {"ray.io/group", group.text("groupName").value_or("worker")}}, replicas);
 }
 
 }  // namespace windtunnel

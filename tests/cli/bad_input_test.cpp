@@ -273,6 +273,10 @@ TEST_CASE("bad input: fields of manifests") {
         {"autoscaler of nothing", in_keda("scaleTargetRef: {name: chat}", "scaleTargetRef: {name: chut}"), {"k8s/keda.yaml:5:19: spec.scaleTargetRef", "Deployment/chat"}},
         {"autoscaler without target", in_keda("  scaleTargetRef: {name: chat}\n", ""), {"k8s/keda.yaml:5:3: spec.scaleTargetRef", "missing"}},
         {"a target in two namespaces", [](const Folder& f) { f.write("k8s/other.yaml", deployment); f.replace("k8s/other.yaml", "name: chat", "name: chat\n  namespace: other"); f.replace("k8s/other.yaml", "metadata: {name: chat}", "metadata: {name: chat, namespace: other}"); }, {"workload.target", "several namespaces"}},
+        {"a metric of another system", [](const Folder& f) {
+             f.write("k8s/keda.yaml", std::string(hpa) + "  metrics: [{type: External, external: {metric: {name: pubsub.googleapis.com|subscription|num_undelivered_messages, selector: {matchLabels: {resource.labels.subscription_id: s}}}, "
+                                                         "target: {type: AverageValue, averageValue: 2}}}]\n");
+         }, {"k8s/keda.yaml:7", "is served by a system that is not simulated", "metrics: {\"pubsub.googleapis.com|subscription|num_undelivered_messages\": EXPRESSION}"}},
         {"two autoscalers", with_file("k8s/hpa.yaml", hpa), {"HorizontalPodAutoscaler/second", "k8s/hpa.yaml:1", "one autoscaler"}},
         {"more replicas than can be", in_keda("maxReplicaCount: 4", "maxReplicaCount: 2147483647"), {"k8s/keda.yaml:1:1", "ScaledObject/chat", "2147483647", "10000"}},
         {"min above max", in_keda("minReplicaCount: 1", "minReplicaCount: 9"), {"k8s/keda.yaml:6:20: spec.minReplicaCount", "9", "maxReplicaCount 4"}},
@@ -412,6 +416,12 @@ TEST_CASE("bad input: a target of no replicas is warned of unless something rais
     };
     CHECK(has(warnings_of(patched("hpa, second", R"({"spec":{"minReplicas":2}})")), "starts with 0 replicas"));
     CHECK_FALSE(has(warnings_of(patched("deployment, chat", R"({"spec":{"replicas":2}})")), "starts with 0 replicas"));
+    // A metric that no series is called has its value from the scenario, whatever its selector.
+    CHECK_FALSE(has(warnings_of([](const Folder& f) {
+                        f.write("k8s/keda.yaml", std::string(hpa) + "  metrics: [{type: External, external: {metric: {name: a|b, selector: {matchLabels: {c: d}}}, target: {type: AverageValue, averageValue: 2}}}]\n");
+                        f.replace("scenario.yaml", "thresholds:\n", "metrics: {\"a|b\": sum(vllm:num_requests_waiting)}\nthresholds:\n");
+                    }),
+                    "a|b"));
     // So does `validate`, over the same time.
     const auto validated = [](const Spoil& spoil) {
         const Folder f;

@@ -1,4 +1,5 @@
 // Node pools as manifests describe them, compiled and run: Karpenter's NodePools, eksctl, GKE, AKS, Cluster API.
+#include "tests/support/imported_manifests.hpp"
 #include "tests/support/node_pools_lab.hpp"
 
 #include <map>
@@ -414,6 +415,11 @@ spec:
     c = good(custom + deployment(pods, "1"), place, "events:\n  - {at_s: 300, scale: Deployment/chat, replicas: 2}\n  - {at_s: 200, no_capacity: \"*\", capacity_type: spot, duration_s: 1600}\n");
     CHECK(c.outcome.tally.pools[0].nodes.value == 1);
     CHECK(c.outcome.tally.pools[1].nodes.value == 1);  // after the first rule's group backed off
+    // A rule over reservations is its machines, with a warning of what is not known of them.
+    std::string reserved = custom;
+    reserved.replace(reserved.find("spot: false"), 11, "spot: false, reservations: {affinity: Specific, specific: [{name: ours}]}");
+    CHECK(good(reserved + deployment(pods, "1"), place).scenario.pools.size() == 2);
+    CHECK_THAT(lines(import_text(reserved).findings.warnings), Contains("priorities[1].reservations") && Contains("cluster.reservations"));
 }
 
 TEST_CASE("AKS: the operator's pools and what az prints") {

@@ -117,17 +117,16 @@ TEST_CASE("operators: autoscalers of their own are refused with what to write, f
     const std::string knative = "serving.kserve.io/deploymentMode: Serverless";
     CHECK_THAT(errors(service(knative, "    minReplicas: 0\n    maxReplicas: 3\n")), Contains("k8s.yaml:7:18: spec.predictor.maxReplicas") && Contains("Knative") && Contains("RawDeployment"));
     CHECK(errors(service(knative, "    minReplicas: 2\n    maxReplicas: 2\n")).empty());
+    const std::string canary = "    canaryTrafficPercent: 10\n    minReplicas: 2\n    maxReplicas: 2\n";
+    CHECK_THAT(errors(service(knative, canary)), Contains("two revisions that share the traffic"));
+    const Imported standard = import_text(service("serving.kserve.io/deploymentMode: RawDeployment", canary));
+    CHECK(standard.findings.errors.empty());
+    CHECK_THAT(lines(standard.findings.warnings), Contains("canaryTrafficPercent: is Knative's"));
     CHECK_THAT(errors(service("", "    scaleMetric: concurrency\n    scaleTarget: 5\n    maxReplicas: 3\n")), Contains("Knative"));
     CHECK_THAT(errors(service("serving.kserve.io/autoscalerClass: kedda", "    maxReplicas: 3\n")), Contains("kedda") && Contains("keda"));
     CHECK_THAT(errors(service("", "    minReplicas: 3\n    maxReplicas: 2\n")), Contains("found 2 below minReplicas 3"));
     CHECK_THAT(errors(service("", "    minReplica: 3\n")), Contains("Deployment/s-predictor:spec.template.spec.minReplica: is no known key"));
 
-    auto ray = published("ray_service.yaml");
-    const Node* text = ray[0].root.find("spec")->find("serveConfigV2");
-    std::string config = text->text;
-    config.replace(config.find("max_replicas: 1"), 15, "max_replicas: 4");
-    ray[0].root.find("spec")->find("serveConfigV2")->text = config;
-    CHECK_THAT(lines(import_documents(ray).findings.errors), Contains("Ray Serve's own autoscaler") && Contains("min_replicas equal to max_replicas"));
     auto model = published("kubeai_model.yaml");
     model[0].root.find("spec")->find("maxReplicas")->integer = 4;
     CHECK_THAT(lines(import_documents(model).findings.errors), Contains("scaled by KubeAI") && Contains("autoscalingDisabled"));

@@ -130,21 +130,27 @@ TEST_CASE("public manifests: kinds of gateways and operators are notes, warnings
     const auto object = [](const std::string& kind) { return "apiVersion: x/v1\nkind: " + kind + "\nmetadata: {name: x}\nspec: {}\n"; };
     for (const char* kind : {"HTTPRoute", "Gateway", "NetworkPolicy", "Ingress", "IngressRoute", "PeerAuthentication", "TriggerAuthentication", "ClusterPolicy",
                              "PodTemplate", "VolumeSnapshot", "ApplicationSet", "Certificate", "ServiceAccount", "SecretProviderClass", "ResourceSlice", "VerticalPodAutoscalerCheckpoint",
-                             "NVIDIADriver"}) {
+                             "NVIDIADriver", "EnvoyFilter", "IngressClassParams", "PodIdentityAssociation"}) {
         INFO(kind);
         const Findings f = import_text(object(kind)).findings;
         CHECK(f.errors.empty());
         CHECK_THAT(lines(f.notes), Contains("does not change the result"));
     }
-    for (const char* kind : {"InferencePool", "InferenceModel", "InferenceObjective", "DestinationRule", "VirtualService", "BackendConfig", "HealthCheckPolicy"}) {
+    for (const char* kind : {"InferencePool", "InferenceModel", "InferenceObjective", "DestinationRule", "VirtualService", "BackendConfig", "HealthCheckPolicy", "CacheServer", "DatadogMetric", "LocalModelCache", "HelmChart"}) {
         INFO(kind);
         const Findings f = import_text(object(kind)).findings;
         CHECK(f.errors.empty());
         CHECK(f.warnings.size() == 1);
     }
-    for (const char* kind : {"InferenceGraph", "HTTPScaledObject", "VerticalPodAutoscaler", "LoraAdapter", "StormService"}) {
+    for (const char* kind : {"InferenceGraph", "JobSet", "CapacityBuffer", "Nodegroup", "VerticalPodAutoscaler", "LoraAdapter", "StormService"}) {
         INFO(kind);
         CHECK_THAT(lines(import_text(object(kind)).findings.errors), Contains("would change the result and is not simulated"));
+    }
+    for (const char* version : {"fsx.services.k8s.aws/v1alpha1\nkind: FileSystem", "autoscaling.internal.knative.dev/v1alpha1\nkind: PodAutoscaler", "serving.knative.dev/v1\nkind: Revision"}) {
+        INFO(version);
+        const Findings f = import_text(std::string("apiVersion: ") + version + "\nmetadata: {name: x}\nspec: {}\n").findings;
+        CHECK(f.errors.empty());
+        CHECK_THAT(lines(f.notes), Contains("does not change the result"));
     }
     CHECK_THAT(lines(import_text(object("InferenceService")).findings.errors), Contains("apiVersion: found x/v1, allowed for InferenceService: serving.kserve.io/VERSION"));
     const std::string monitoring = "apiVersion: monitoring.googleapis.com/v1\nkind: PodMonitoring\nmetadata: {name: m}\nspec: {selector: {matchLabels: {app: chat}}, endpoints: [{port: 8000, interval: 20s}]}\n";

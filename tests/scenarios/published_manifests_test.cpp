@@ -159,7 +159,7 @@ TEST_CASE("vLLM flags: older and newer releases' names have a role, each once") 
         INFO(name);
         CHECK(seen.insert(name).second);
     }
-    for (const char* name : {"ngram-prompt-lookup-max", "lora-dtype", "data-parallel-hybrid-lb", "scheduler-cls", "eplb-config"}) {
+    for (const char* name : {"ngram-prompt-lookup-max", "lora-dtype", "data-parallel-external-lb", "scheduler-cls", "max-loras"}) {
         INFO(name);
         const VllmFlag* flag = find_vllm_flag(name);
         REQUIRE(flag);
@@ -171,6 +171,11 @@ TEST_CASE("vLLM flags: older and newer releases' names have a role, each once") 
         const VllmFlag* flag = find_vllm_flag(name);
         REQUIRE(flag);
         CHECK(flag->role == FlagRole::harmless);
+    }
+    for (const char* name : {"data-parallel-hybrid-lb", "eplb-config", "enable-dbo"}) {
+        INFO(name);
+        REQUIRE(find_vllm_flag(name));
+        CHECK(find_vllm_flag(name)->role == FlagRole::stood_in);
     }
     std::vector<std::string> rest;
     const auto given = split_flags({"--kv-cache-metrics", "--node-rank", "1", "--prompt-adapters", "a=b", "c=d", "--port=1"}, rest);
