@@ -157,6 +157,8 @@ struct PoolSpec {
     // What manifests of node groups say besides.
     AllocationSpec allocation = AllocationSpec::listed;   ///< which of its types the cloud gives
     bool only_reserved = false;                  ///< nothing beyond its reservations
+    bool never_reserved = false;                 ///< takes no node of a reservation
+    std::optional<Tick> longest_run;             ///< after which the cloud ends a node
     bool buys_both = false;                      ///< on demand and spot, shared out by the next two
     std::int32_t on_demand_base = 0;
     std::int32_t on_demand_percent = 100;

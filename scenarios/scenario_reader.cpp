@@ -44,6 +44,8 @@ void add_node_groups(Scenario& scenario, Findings& findings) {
         pool.taints = group.taints;
         pool.allocation = group.allocation;
         pool.only_reserved = group.only_reserved;
+        pool.never_reserved = group.never_reserved;
+        pool.longest_run = group.longest_run;
         pool.buys_both = group.buys_both;
         pool.on_demand_base = group.on_demand_base;
         pool.on_demand_percent = group.on_demand_percent;

@@ -1,7 +1,7 @@
 #include "scenarios/compile/compile_costs.hpp"
 
 #include "models/nearest_name.hpp"
-#include "scenarios/traces/trace_time.hpp"
+#include "scenarios/documents/quantity.hpp"
 
 #include <fmt/format.h>
 #include <algorithm>
@@ -74,14 +74,14 @@ ReservedShape find_shape(const ReservationSpec& r, std::int32_t number, const st
 }
 
 /// Seconds from the run's start; nothing where it is not said, or wrong, which is an error.
-std::optional<double> seconds_of(const ReservationTime& time, const ReservationSpec& r, const char* name, const CompiledScenario& out, Problems& errors) {
+std::optional<double> seconds_of(const ReservationTime& time, const ReservationSpec& r, const char* name, const std::string& time_zone, const CompiledScenario& out, Problems& errors) {
     if (time.date.empty()) return time.at_s;
-    Instant instant;
-    if (!TimestampParser().parse(time.date, instant)) {
-        errors.push_back({r.where, r.path + "." + name, fmt::format("found \"{}\", allowed: a date with a time of day such as 2026-11-26T11:30:00Z", time.date)});
+    const auto at = parse_wall_clock(time.date, time_zone);  // as start_time
+    if (!at) {
+        errors.push_back({r.where, r.path + "." + name, at.problems().front().message});
         return std::nullopt;
     }
-    return static_cast<double>(instant.seconds - out.clock.start_unix_s) + static_cast<double>(instant.ticks) / static_cast<double>(ticks_per_second);
+    return static_cast<double>(*at - out.clock.start_unix_s);
 }
 
 /// How long before its end EC2 terminates a capacity block's instances, and how long before that Karpenter drains their nodes
@@ -130,16 +130,21 @@ void schedule(const ReservationSpec& r, const ReservedShape& found, std::optiona
 }
 
 /// Nodes of one shape that are kept for the pool, billed in a row of their own, and paid for whether they are used or not.
-void reserve(const ReservationSpec& r, std::int32_t number, CloudKind cloud, const std::vector<PoolDraft>& pools, CompiledScenario& out, Problems& errors) {
-    const ReservedShape found = find_shape(r, number, pools, errors);
+void reserve(const Scenario& scenario, std::size_t number, const std::vector<PoolDraft>& pools, CompiledScenario& out, Problems& errors) {
+    const ReservationSpec& r = scenario.cluster.reservations[number];
+    const ReservedShape found = find_shape(r, static_cast<std::int32_t>(number), pools, errors);
     if (found.draft == nullptr) return;
+    if (found.pool->spec.never_reserved) {
+        errors.push_back({r.where, r.path + ".pool", fmt::format("reserves nodes of {}, whose manifest takes none of a reservation (reservationAffinity NO_RESERVATION), allowed: a pool that does (ANY_RESERVATION or SPECIFIC_RESERVATION)", r.pool)});
+        return;
+    }
     ShapePlan& shape = out.parts.shapes[found.index];
     if (shape.reserved > 0) {
         errors.push_back({r.where, r.path, fmt::format("reserves nodes of {} that are reserved already, allowed: once", r.pool)});
         return;
     }
     const std::size_t before = errors.size();
-    const auto from = seconds_of(r.from, r, "start", out, errors), until = seconds_of(r.until, r, "end", out, errors);
+    const auto from = seconds_of(r.from, r, "start", scenario.time_zone, out, errors), until = seconds_of(r.until, r, "end", scenario.time_zone, out, errors);
     if (errors.size() > before) return;
     if (from && until && *until <= *from) {
         errors.push_back({r.where, r.path + ".end", "is not after the reservation's start, allowed: a later time"});
@@ -151,7 +156,7 @@ void reserve(const ReservationSpec& r, std::int32_t number, CloudKind cloud, con
     shape.reserved = static_cast<std::uint32_t>(r.nodes);
     shape.reserved_only = found.draft->reservation >= 0 || found.pool->spec.only_reserved || r.block ? 1 : 0;
     shape.reserved_absorbs = shape.reserved_only ? 0 : 1;
-    schedule(r, found, from, until, cloud, out, errors);
+    schedule(r, found, from, until, scenario.cluster.cloud, out, errors);
 
     // Where the bill's nodes are all of this reservation, the row is the reservation's.
     const auto shapes = std::count_if(out.parts.shapes.begin(), out.parts.shapes.end(), [&](const ShapePlan& s) { return s.bill == shape.bill; });
@@ -165,6 +170,7 @@ void reserve(const ReservationSpec& r, std::int32_t number, CloudKind cloud, con
     row.capacity_type = "reserved";
     row.reserved = true;
     row.instance_type = found.draft->instance_type;
+    row.zone = found.draft->zone;
     row.gpus_per_node = shape.gpus;
     row.minimum = row.maximum = row.committed_nodes = r.nodes;
     row.committed_nano_usd_per_hour = r.nano_usd_per_hour.value_or(shape.nano_usd_per_hour);
@@ -184,6 +190,28 @@ void reserve(const ReservationSpec& r, std::int32_t number, CloudKind cloud, con
     }
     shape.reserved_bill = static_cast<std::uint32_t>(out.pools.size());
     out.pools.push_back(std::move(row));
+}
+
+/// Reservations of one pool and type in several zones are rows of their own, which their zones tell apart.
+void tell_zones_apart(CompiledScenario& out) {
+    std::vector<std::size_t> alike;
+    for (std::size_t i = 0; i < out.pools.size(); ++i)
+        for (std::size_t j = 0; j < out.pools.size(); ++j) {
+            const CompiledPool &one = out.pools[i], &other = out.pools[j];
+            if (i != j && one.reserved && other.reserved && one.name == other.name && one.instance_type == other.instance_type && one.zone != other.zone) {
+                alike.push_back(i);
+                break;
+            }
+        }
+    for (const std::size_t i : alike) out.pools[i].instance_type += " in " + out.pools[i].zone;
+}
+
+/// Nodes that the cloud ends by itself would change a run that is longer.
+void check_longest_runs(const std::vector<PoolDraft>& pools, const CompiledScenario& out, Problems& errors) {
+    for (const PoolDraft& pool : pools)
+        if (pool.spec.longest_run && *pool.spec.longest_run < out.parts.span + out.parts.drain_limit)
+            errors.push_back({pool.spec.where, pool.spec.path, fmt::format("ends its nodes after {:.0f} s (maxRunDuration), which would change the result and is not simulated, allowed: a run that is shorter, or nodes without that end",
+                                                                           to_seconds(*pool.spec.longest_run))});
 }
 
 /// Pools whose manifests let them use nothing but a reservation have none beyond it.
@@ -229,10 +257,12 @@ void compile_costs(const Scenario& scenario, const std::vector<PoolDraft>& pools
     for (const CommitmentSpec& c : costs.commitments) commit(c, out, errors);
     for (const CloudQuotaSpec& q : scenario.cluster.quotas) limit(q, pools, out, errors);
     for (std::size_t c = 0; c < scenario.cluster.reservations.size(); ++c)
-        reserve(scenario.cluster.reservations[c], static_cast<std::int32_t>(c), scenario.cluster.cloud, pools, out, errors);
+        reserve(scenario, c, pools, out, errors);
+    tell_zones_apart(out);
     if (out.pools.size() > max_pools)
         errors.push_back({{scenario.file, 0, 0}, "cluster.reservations", fmt::format("found {} pools, spot, reserved and on demand apart, allowed: at most {}", out.pools.size(), max_pools)});
     check_only_reserved(scenario, pools, out, errors);
+    check_longest_runs(pools, out, errors);
     if (costs.volume_gib > 0) {
         CompiledCost volumes;
         volumes.name = "volumes";

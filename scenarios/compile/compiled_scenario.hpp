@@ -25,6 +25,7 @@ struct CompiledPool {
     /// Paid for, used or not, at this price of one: all the time, or what of it a reservation lasts.
     std::int64_t committed_nodes = 0, committed_nano_usd_per_hour = 0;
     bool reserved = false;                  ///< its nodes are a reservation's
+    std::string zone;                       ///< of a reservation; "" = not said
     std::optional<Tick> paid_from, paid_until;  ///< of a reservation, within the span; empty: the span's begin, its end
     bool by_karpenter = false;              ///< its maximum is the engine's room for it, no one's limit
 };

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <set>
 #include <tuple>
 
@@ -137,8 +138,11 @@ bool asks_for_reserved(const KarpenterNodePool& pool) {
 
 /// Reservations of a pool that asks for them are offerings of their own, with the label by which pods choose them. Without
 /// that, its launches on demand fall into the reservation, as EC2's open ones let them.
-void add_reserved(const KarpenterNodePool& pool, const ClusterSpec& cluster, std::vector<NodeOffering>& offerings, Findings& findings) {
+void add_reserved(const KarpenterNodePool& pool, const Manifests& manifests, const ClusterSpec& cluster, std::vector<NodeOffering>& offerings, Findings& findings) {
     if (!asks_for_reserved(pool)) return;
+    const KarpenterNodeClass* made_of = nullptr;
+    for (const KarpenterNodeClass& c : manifests.node_classes)
+        if (c.meta.kind == pool.node_class_kind && c.meta.name == pool.node_class) made_of = &c;
     const std::size_t bought = offerings.size();
     bool any = false;
     for (std::size_t c = 0; c < cluster.reservations.size(); ++c) {
@@ -156,8 +160,11 @@ void add_reserved(const KarpenterNodePool& pool, const ClusterSpec& cluster, std
             offerings.push_back(std::move(reserved));
         }
     }
+    if (any && made_of != nullptr && made_of->meta.kind == "EC2NodeClass" && !made_of->selects_reservations)
+        findings.warnings.push_back({pool.where, "spec.template.spec.nodeClassRef", fmt::format("is of {}, which selects no reservations (capacityReservationSelectorTerms): Karpenter would see none, and buy", made_of->meta.title())});
     if (any) return;
-    const std::string write = fmt::format("cluster.reservations: [{{pool: {}, nodes: N, instance_type: TYPE}}]", pool.meta.name);
+    std::string write = fmt::format("cluster.reservations: [{{pool: {}, nodes: N, instance_type: TYPE}}]", pool.meta.name);
+    if (made_of != nullptr && !made_of->reservations.empty()) write += fmt::format("; {} has {}", made_of->meta.title(), fmt::join(made_of->reservations, ", "));
     for (const NodeRequirement& r : pool.requirements)
         if (r.expression.key == capacity_label && r.expression.values.size() == 1)
             findings.errors.push_back({r.where, r.path, "asks for reserved capacity alone, and the scenario reserves nothing for this pool, allowed: " + write});
@@ -226,7 +233,7 @@ std::vector<NodeOffering> karpenter_offerings(const KarpenterNodePool& pool, con
                 offerings.push_back(std::move(offering));
             }
     }
-    add_reserved(pool, cluster, offerings, findings);
+    add_reserved(pool, manifests, cluster, offerings, findings);
     if (offerings.empty()) {
         refuse(fmt::format("{} finds no price in {}, allowed: cluster.region (or zones) of {} with prices: {}", pool.meta.title(),
                            zones.front().empty() ? (cluster.region.empty() ? "no region" : cluster.region) : join(zones), cloud, join((*get_cloud(cloud))->regions)));

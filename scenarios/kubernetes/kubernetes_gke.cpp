@@ -85,16 +85,29 @@ void read_node_config(Decoder config, NodeGroup& out) {
     config.harmless({"diskSizeGb", "diskType", "imageType", "localSsdCount", "minCpuPlatform", "ephemeralStorageConfig", "ephemeralStorageLocalSsdConfig", "localNvmeSsdBlockConfig"});
     config.quiet({"oauthScopes", "serviceAccount", "serviceAccountRef", "metadata", "tags", "shieldedInstanceConfig", "workloadMetadataConfig", "gcfsConfig", "gvnic", "bootDiskKMSCryptoKeyRef",
                   "bootDiskKmsKey", "loggingConfig", "loggingVariant", "resourceLabels", "resourceManagerTags", "advancedMachineFeatures", "linuxNodeConfig", "kubeletConfig", "effectiveCgroupMode",
-                  "windowsNodeConfig", "fastSocket", "confidentialNodes", "enableConfidentialStorage", "storagePools", "secondaryBootDisks", "containerdConfig", "nodeGroup", "nodeGroupRef", "maxRunDuration", "bootDisk"});
+                  "windowsNodeConfig", "fastSocket", "confidentialNodes", "enableConfidentialStorage", "storagePools", "secondaryBootDisks", "containerdConfig", "nodeGroup", "nodeGroupRef", "bootDisk"});
     // ANY: matching reservations are used up first, which the scenario describes (cluster.reservations); SPECIFIC: the pool has
-    // no nodes beyond the reservation (GKE documentation, consuming reserved zonal resources, 2025).
+    // no nodes beyond the reservation; NO: none of it (GKE documentation, consuming reserved zonal resources, 2025).
     if (config.has("reservationAffinity")) {
         Decoder affinity = config.child("reservationAffinity");
-        out.only_reserved = affinity.choice<bool>("consumeReservationType", {{"NO_RESERVATION", false}, {"ANY_RESERVATION", false}, {"UNSPECIFIED", false}, {"SPECIFIC_RESERVATION", true}}).value_or(false);
+        const auto use = affinity.choice<int>("consumeReservationType", {{"NO_RESERVATION", 0}, {"ANY_RESERVATION", 1}, {"UNSPECIFIED", 1}, {"SPECIFIC_RESERVATION", 2}}).value_or(1);
+        out.never_reserved = use == 0;
+        out.only_reserved = use == 2;
         affinity.quiet({"key", "values"});
         affinity.finish();
     }
-    config.unsupported({"sandboxConfig", "flexStart"}, "sandboxes and flex-start");
+    // "604800s": the cloud ends a node after that long (Compute Engine, limited run time, 2025). A run that is shorter never sees it.
+    if (const auto most = config.text("maxRunDuration")) {
+        const std::string number = most->substr(0, most->find('s'));
+        const bool whole = !number.empty() && number.size() <= 9 && number.find_first_not_of("0123456789") == std::string::npos && most->size() <= number.size() + 1;
+        if (whole)
+            out.longest_run = seconds(std::stoll(number));
+        else
+            config.error("maxRunDuration", "found \"" + *most + "\", allowed: seconds such as 604800s");
+    }
+    if (config.boolean("flexStart").value_or(false))
+        config.error("flexStart", "would change the result and is not simulated: flex-start, whose nodes come when the cloud has them, allowed: standard or spot nodes");
+    config.unsupported({"sandboxConfig"}, "sandboxes");
     config.finish();
 }
 
@@ -198,7 +211,13 @@ NodeGroup decode_gcloud_pool(Decoder& pool) {
     read_sizes(pool, out, initial);
     if (const Node* pods = pool.take("maxPodsConstraint"))
         if (const auto most = to_integer(pods->text_at({"maxPodsPerNode"}))) out.max_pods = *most;
-    pool.quiet({"etag", "instanceGroupUrls", "management", "networkConfig", "podIpv4CidrSize", "selfLink", "status", "statusMessage", "upgradeSettings", "version", "conditions", "updateInfo", "placementPolicy", "queuedProvisioning", "bestEffortProvisioning", "nodeCount"});
+    if (pool.has("queuedProvisioning")) {
+        Decoder queued = pool.child("queuedProvisioning");
+        if (queued.boolean("enabled").value_or(false))
+            queued.error("enabled", "would change the result and is not simulated: nodes that come all at once for a ProvisioningRequest, allowed: standard or spot nodes");
+        queued.finish();
+    }
+    pool.quiet({"etag", "instanceGroupUrls", "management", "networkConfig", "podIpv4CidrSize", "selfLink", "status", "statusMessage", "upgradeSettings", "version", "conditions", "updateInfo", "placementPolicy", "bestEffortProvisioning", "nodeCount"});
     pool.finish();
     return out;
 }

@@ -326,12 +326,28 @@ KarpenterNodeClass decode_ec2_node_class(Decoder& object, ObjectMeta meta, bool 
     }
     if (beta && spec.has("kubelet")) spec.error("kubelet", "is a field of karpenter.k8s.aws/v1, allowed in v1beta1: spec.template.spec.kubelet of the NodePool");
     decode_kubelet(spec.child("kubelet"), out);
-    spec.quiet({"capacityReservationSelectorTerms"});
+    for (Decoder& term : spec.children("capacityReservationSelectorTerms")) {
+        if (const auto id = term.text("id"); id && !id->starts_with("cr-")) term.error("id", "found \"" + *id + "\", allowed: a capacity reservation's id such as cr-0123456789abcdef0");
+        if (term.has("id") && (term.has("tags") || term.has("ownerID"))) term.error("id", "stands beside tags or ownerID, allowed: alone");
+        (void)term.choice<bool>("instanceMatchCriteria", {{"open", true}, {"targeted", false}});
+        term.quiet({"tags", "ownerID"});
+        term.finish();
+        out.selects_reservations = true;
+    }
     if (spec.has("capacityReservationSelectorTerms"))
         spec.note("capacityReservationSelectorTerms", "which reservations there are and how many nodes they hold, cluster.reservations says");
     spec.harmless({"userData", "tags", "metadataOptions", "detailedMonitoring", "associatePublicIPAddress", "context", "ipPrefixCount", "networkInterfaces"});
     spec.finish();
-    if (const Node* status = object.take("status"))
+    const Node* status = object.take("status");
+    // Which there are, without how many nodes they hold (Karpenter documentation, NodeClasses, 2025).
+    if (const Node* reservations = status != nullptr ? status->find("capacityReservations") : nullptr)
+        for (const Node& r : reservations->children) {
+            const std::string end = r.text_at({"endTime"}), state = r.text_at({"state"});
+            if (!state.empty() && state != "active") continue;
+            out.reservations.push_back(r.text_at({"id"}) + " (" + r.text_at({"instanceType"}) + " in " + r.text_at({"availabilityZone"}) + (r.text_at({"reservationType"}) == "capacity-block" ? ", a capacity block" : "") +
+                                       (end.empty() ? "" : ", until " + end) + ")");
+        }
+    if (status != nullptr)
         if (const Node* subnets = status->find("subnets"))
             for (const Node& subnet : subnets->children)
                 if (const std::string zone = subnet.text_at({"zone"}); !zone.empty() && std::find(out.zones.begin(), out.zones.end(), zone) == out.zones.end()) out.zones.push_back(zone);

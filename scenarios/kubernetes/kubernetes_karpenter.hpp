@@ -69,6 +69,8 @@ struct KarpenterNodeClass {
     std::map<std::string, Quantity> kube_reserved, system_reserved;
     bool instance_store = false;             ///< instanceStorePolicy RAID0
     std::int64_t root_volume_bytes = 0;      ///< of blockDeviceMappings, the root one; 0 = the family's own
+    bool selects_reservations = false;       ///< capacityReservationSelectorTerms
+    std::vector<std::string> reservations;   ///< of its status, in a dump: "cr-1 (g6.xlarge in us-east-1a, until ...)"
 };
 
 /// A NodeOverlay (gate NodeOverlay, alpha): the price that Karpenter takes for the offerings it matches. It decides what

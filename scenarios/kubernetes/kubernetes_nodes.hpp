@@ -32,6 +32,8 @@ struct NodeGroup {
     std::vector<std::string> instance_types;  ///< at least one
     bool spot = false;                        ///< all of it is spot
     bool only_reserved = false;               ///< nothing beyond its reservations
+    bool never_reserved = false;              ///< takes no node of a reservation
+    std::optional<Tick> longest_run;          ///< after which the cloud ends a node
     AllocationSpec allocation = AllocationSpec::listed;
     bool buys_both = false;                   ///< on demand and spot, shared out by the next two
     std::int32_t on_demand_base = 0, on_demand_percent = 100;

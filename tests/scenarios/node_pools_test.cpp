@@ -125,7 +125,10 @@ TEST_CASE("reservations: when they begin and end, what they cost then, and which
     refused(", kind: capacity-block", "when the block ends");
     refused(", upfront_usd: 100", "start and end");
     refused(", start_s: 600, end_s: 600", "is not after the reservation's start");
-    refused(", end: next week", "allowed: a date with a time of day");
+    // Dates are of the scenario's time zone, as its start is: 5:30 hours before UTC in Kolkata.
+    c = good(pool("on-demand") + deployment(), where(", start: \"2026-03-02T08:10\", end: \"2026-03-02T02:50:00Z\""), "start_time: \"2026-03-02T08:00\"\ntime_zone: Asia/Kolkata\n");
+    CHECK(events() == Events{{ClusterEventKind::reservation_opens, 600}, {ClusterEventKind::reservation_ends, 1200}});
+    refused(", end: next week", "allowed: a date or time such as");
     refused(", drain_before_s: 60", "kind: capacity-block");
     refused(", usd_per_hour: 1, upfront_usd: 1, start_s: 0, end_s: 1", "allowed: one of them");
 }
@@ -239,6 +242,27 @@ nodeGroups:
     CHECK(c.outcome.tally.pools[2].nodes.value == 1);
 }
 
+TEST_CASE("reservations: rows of one pool in two zones are told apart") {
+    const std::string zones = "      - {key: node.kubernetes.io/instance-type, operator: In, values: [g6.xlarge]}\n      - {key: topology.kubernetes.io/zone, operator: In, values: [us-east-1a, us-east-1b]}\n";
+    const Compiled c = good(node_class + node_pool(zones) + deployment(), "  cloud: aws\n  region: us-east-1\n  zones: [us-east-1a, us-east-1b]\n"
+                                                                           "  reservations: [{pool: gpu, nodes: 2, zone: us-east-1a}, {pool: gpu, nodes: 1, zone: us-east-1b}]\n");
+    std::set<std::string> rows;
+    for (const CompiledPool& p : c.scenario.pools)
+        if (p.reserved) rows.insert(p.instance_type);
+    CHECK(rows == std::set<std::string>{"g6.xlarge in us-east-1a", "g6.xlarge in us-east-1b"});
+}
+
+TEST_CASE("karpenter: a node class that selects no reservations is said, and what its status lists is named") {
+    const std::string pool = node_pool("      - {key: karpenter.sh/capacity-type, operator: In, values: [reserved, on-demand]}\n      - {key: node.kubernetes.io/instance-type, operator: In, values: [g6.xlarge]}\n");
+    const std::string reserved = "  cloud: aws\n  region: us-east-1\n  reservations: [{pool: gpu, nodes: 2}]\n";
+    const std::string terms = "  capacityReservationSelectorTerms: [{id: cr-0123456789abcdef0}]\n";
+    CHECK_THAT(lines(good(node_class + pool + deployment(), reserved).scenario.warnings), Contains("selects no reservations (capacityReservationSelectorTerms)"));
+    CHECK_THAT(lines(good(node_class + terms + pool + deployment(), reserved).scenario.warnings), !Contains("selects no reservations"));
+    const std::string status = "status:\n  capacityReservations: [{id: cr-0123456789abcdef0, instanceType: g6.xlarge, availabilityZone: us-east-1a, reservationType: default, state: active}]\n";
+    CHECK_THAT(lines(good(node_class + terms + status + pool + deployment()).scenario.warnings), Contains("nodes: N") && Contains("cr-0123456789abcdef0 (g6.xlarge in us-east-1a)"));
+    CHECK_THAT(lines(run(node_class + "  capacityReservationSelectorTerms: [{id: chat}]\n" + pool + deployment(), reserved).errors), Contains("such as cr-0123456789abcdef0"));
+}
+
 TEST_CASE("eksctl: a node group aimed at a capacity reservation, or at a block, ends with it") {
     const auto group = [](const std::string& more) {
         return "---\napiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\nmetadata: {name: demo, region: us-east-1}\nmanagedNodeGroups:\n"
@@ -342,6 +366,15 @@ TEST_CASE("GKE: a node pool of a specific reservation ends with it") {
     CHECK(c.outcome.tally.pools[1].nodes.most == 2);
     CHECK(c.scenario.pools[1].capacity_type == "reserved");
     CHECK_THAT(lines(run(pool("SPECIFIC_RESERVATION") + deployment(), place).errors), Contains("cluster.reservations: [{pool: l4"));
+    CHECK_THAT(lines(run(pool("NO_RESERVATION") + deployment(), reserved).errors), Contains("takes none of a reservation (reservationAffinity NO_RESERVATION)"));
+    CHECK(good(pool("NO_RESERVATION") + deployment("", "3"), place).outcome.tally.nodes.most == 3);
+    // The run lasts half an hour and what is left then: nodes that the cloud ends later are as any.
+    const auto ends = [&](const std::string& more) { return pool("ANY_RESERVATION") + "    " + more + "\n" + deployment(); };
+    CHECK(good(ends("maxRunDuration: 604800s"), place).outcome.tally.nodes.most > 0);
+    CHECK_THAT(lines(run(ends("maxRunDuration: 600s"), place).errors), Contains("ends its nodes after 600 s (maxRunDuration)"));
+    CHECK_THAT(lines(run(ends("maxRunDuration: a week"), place).errors), Contains("seconds such as 604800s"));
+    CHECK_THAT(lines(run(ends("flexStart: true"), place).errors), Contains("flex-start"));
+    CHECK(good(ends("flexStart: false"), place).outcome.tally.nodes.most > 0);
 }
 
 TEST_CASE("GKE: what gcloud prints, as YAML and as JSON") {
