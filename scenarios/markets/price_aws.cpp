@@ -76,4 +76,32 @@ void add_aws_usage(const PriceCells& cells, PriceGatherer& out) {
     if (list && *list > 0) out.set(facts, spot ? PriceWay::spot : PriceWay::on_demand, *list, since);
 }
 
+/// Azure's retail prices API (prices.azure.com/api/retail/prices; documentation, 2025): Linux machines by the hour, on demand
+/// and spot; a reservation's price is that of its whole term. Of equal ones the latest holds.
+void add_azure_price(const PriceCells& cells, const std::string& path, PriceGatherer& out) {
+    out.commitments_are_offers();
+    const auto text = [&](const char* name) { return at(cells, name); };
+    const std::string type = text("armskuname"), region = text("armregionname"), kind = text("type"), sku = text("skuname") + " " + text("metername");
+    if (type.empty() || region.empty() || kind == "DevTestConsumption" || says(text("productname"), "Windows") || says(sku, "Low Priority")) return;
+    if (const std::string service = text("servicename"); !service.empty() && service != "Virtual Machines") return;
+    if (says(text("productname"), "Dedicated Host") || says(text("productname"), "Cloud Services")) return;
+    if (out.is_foreign(text("currencycode"))) return;
+    const bool unit_price = cells.contains("unitprice");
+    if (!unit_price && !cells.contains("retailprice")) return out.refuse(path + "retailPrice", "found no price, allowed: USD of at least 0");
+    const auto price = out.money(path + (unit_price ? "unitPrice" : "retailPrice"), text(unit_price ? "unitprice" : "retailprice"));
+    if (!price) return;
+    PriceRow facts;
+    facts.cloud = "azure";
+    facts.instance_type = type;
+    facts.region = region;
+    const std::string term = text("reservationterm"), since = text("effectivestartdate");
+    if (kind == "Reservation" || !term.empty()) {
+        if (term.starts_with('3') || term.starts_with('5')) return;  // a year's holds
+        return out.set(facts, PriceWay::committed, std::llround(static_cast<double>(*price) / 8760), since);
+    }
+    if (text("unitofmeasure") != "1 Hour" && !text("unitofmeasure").empty()) return;
+    if (*price == 0) return;
+    out.set(facts, says(sku, "Spot") ? PriceWay::spot : PriceWay::on_demand, *price, since);
+}
+
 }  // namespace windtunnel

@@ -96,6 +96,8 @@ void add_focus_charge(const PriceCells& cells, PriceGatherer& out) {
     facts.cloud = cloud_of(provider);
     facts.region = at(cells, "regionid");
     facts.zone = at(cells, "availabilityzone");
+    if (facts.region.empty()) facts.region = facts.zone.empty() ? "" : region_of_zone(facts.cloud, facts.zone);
+    if (way != PriceWay::spot) facts.zone.clear();  // others cost the same in all of a region
     if (facts.region.empty() && facts.zone.empty())
         return out.leave_out("no region", "RegionId", fmt::format("has a price of {} and no region: left out", facts.instance_type));
     out.set(facts, way, *price, at(cells, "chargeperiodstart"));

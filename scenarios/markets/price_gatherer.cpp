@@ -115,6 +115,12 @@ bool is_same_card(const std::string& one, const std::string& other) {
     return family(a->gpu.name) == family(b->gpu.name) && a->gpu.memory_bytes == b->gpu.memory_bytes;
 }
 
+/// "use1-az1", "apne1-az4" (AWS documentation, availability zone ids, 2025).
+bool is_zone_id(const std::string& zone) {
+    const std::size_t az = zone.find("-az");
+    return az != std::string::npos && az >= 3 && az <= 8 && az + 3 < zone.size() && zone.find_first_not_of("0123456789", az + 3) == std::string::npos;
+}
+
 std::string shown_usd(const std::optional<std::int64_t>& nano) { return nano ? fmt::format("{:g}", static_cast<double>(*nano) / 1e9) : "none"; }
 
 }  // namespace
@@ -226,6 +232,18 @@ double PriceGatherer::gpus_of(PriceRow row) const {
 void PriceGatherer::add(PriceRow row) {
     if (row.cloud.empty()) row.cloud = cloud_of_file(m_name);
     if (row.cloud.empty()) row.cloud = cloud_of_type(row.instance_type);
+    // "use1-az1" is another zone's name in every account (SkyPilot's catalogue of AWS has them): the region's price remains.
+    if (is_zone_id(row.zone) && !row.region.empty()) {
+        say_once("zone ids", row.instance_type, fmt::format("and others have zones by their ids ({}), which every account names otherwise: prices are the region's, spot that of the cheapest zone", row.zone));
+        const auto [found, is_new] = m_of_zone_ids.try_emplace({row.instance_type, row.region}, m_list.rows.size());
+        row.zone.clear();
+        if (!is_new) {
+            PriceRow& before = m_list.rows[found->second];
+            if (!before.spot || (row.spot && *row.spot < *before.spot)) before.spot = row.spot;
+            if (!before.on_demand) before.on_demand = row.on_demand;
+            return;
+        }
+    }
     if (row.gpu_count == 0 && row.gpu.empty()) m_bare.push_back(m_list.rows.size());
     m_list.rows.push_back(std::move(row));
     m_lines.push_back(m_line);

@@ -112,35 +112,11 @@ void add_price_map(const Json& root, const std::string& path, PriceGatherer& out
 
 // ---- Azure -----------------------------------------------------------------------------------------------------------
 
-/// Azure's retail prices API (prices.azure.com/api/retail/prices; documentation, 2025): Linux machines by the hour, on demand
-/// and spot; a reservation's price is that of its whole term, a savings plan's that of an hour. Of equal ones the latest holds.
 void add_azure(const Json& item, const std::string& path, PriceGatherer& out) {
-    out.commitments_are_offers();
-    const auto text = [&](const char* key) { return text_at(item, key); };
-    const std::string type = text("armSkuName"), region = text("armRegionName"), kind = text("type"), sku = text("skuName") + " " + text("meterName");
-    if (type.empty() || region.empty() || kind == "DevTestConsumption" || says(text("productName"), "Windows") || says(sku, "Low Priority")) return;
-    if (const std::string service = text("serviceName"); !service.empty() && service != "Virtual Machines") return;
-    if (says(text("productName"), "Dedicated Host") || says(text("productName"), "Cloud Services")) return;
-    if (out.is_foreign(text("currencyCode"))) return;
-    const char* key = item.contains("unitPrice") ? "unitPrice" : "retailPrice";
-    const auto price = item.contains(key) ? price_of(item[key], path + "." + key, out) : std::nullopt;
-    if (!price) {
-        if (!item.contains(key)) out.refuse(path + "." + key, "found no price, allowed: USD of at least 0");
-        return;
-    }
-    PriceRow facts;
-    facts.cloud = "azure";
-    facts.instance_type = type;
-    facts.region = region;
-    const std::string term = text("reservationTerm"), since = text("effectiveStartDate");
-    if (kind == "Reservation" || !term.empty()) {
-        if (term.starts_with('3') || term.starts_with('5')) return;  // a year's holds
-        return out.set(facts, PriceWay::committed, std::llround(static_cast<double>(*price) / 8760), since);
-    }
-    if (text("unitOfMeasure") != "1 Hour" && !text("unitOfMeasure").empty()) return;
-    if (*price == 0) return;
-    const PriceWay way = says(sku, "Spot") ? PriceWay::spot : PriceWay::on_demand;
-    out.set(facts, way, *price, since);
+    PriceCells cells;
+    for (const auto& [key, value] : item.items())
+        if (value.is_string() || value.is_number()) cells.emplace(normalised_column(key), value.is_string() ? value.get<std::string>() : value.dump());
+    add_azure_price(cells, path + ".", out);
 }
 
 // ---- AWS -------------------------------------------------------------------------------------------------------------

@@ -108,13 +108,23 @@ PriceBook::PriceBook(const PriceList& list) {
 }
 
 std::optional<std::int64_t> PriceBook::find(const std::string& cloud, const std::string& instance_type, const std::string& place, CapacityType capacity) const {
-    for (const std::string& at : {place, region_of_zone(cloud, place)}) {
-        const auto row = m_prices.find({folded_name(instance_type), at});
+    const auto price_in = [&](const PriceRow& row) { return capacity == CapacityType::spot ? row.spot : row.committed ? row.committed : row.on_demand; };
+    const std::string type = folded_name(instance_type), region = region_of_zone(cloud, place);
+    for (const std::string& at : {place, region}) {
+        const auto row = m_prices.find({type, at});
         if (row == m_prices.end()) continue;
-        const auto price = capacity == CapacityType::spot ? row->second.spot : row->second.committed ? row->second.committed : row->second.on_demand;
-        if (price) return price;
+        if (const auto price = price_in(row->second)) return price;
     }
-    return std::nullopt;
+    // A list of zones alone. On demand a machine costs the same in all of a region; where no zone is asked for, the cheapest is.
+    std::optional<std::int64_t> least, most;
+    for (auto row = m_prices.lower_bound({type, ""}); row != m_prices.end() && row->first.first == type; ++row) {
+        const auto price = row->second.region == region ? price_in(row->second) : std::nullopt;
+        if (!price) continue;
+        least = std::min(least.value_or(*price), *price);
+        most = std::max(most.value_or(*price), *price);
+    }
+    const bool same_everywhere = capacity == CapacityType::on_demand && least == most;
+    return place == region || same_everywhere ? least : std::nullopt;
 }
 
 const PriceRow* PriceBook::described(const std::string& instance_type) const {

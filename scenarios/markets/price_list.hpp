@@ -58,7 +58,8 @@ public:
     PriceBook() = default;
     explicit PriceBook(const PriceList& list);
     [[nodiscard]] bool empty() const { return m_prices.empty(); }
-    /// Nano-USD per hour; `place` is a region or zone. The zone's own price wins over its region's.
+    /// Nano-USD per hour; `place` is a region or zone. The zone's own price wins over its region's; of a region whose zones alone
+    /// have prices it is the cheapest one's.
     [[nodiscard]] std::optional<std::int64_t> find(const std::string& cloud, const std::string& instance_type, const std::string& place,
                                                    CapacityType capacity) const;
     /// A row that says what the machine is: whole GPUs of a known kind (or none), CPU and memory. nullptr without one.

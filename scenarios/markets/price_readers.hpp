@@ -95,6 +95,7 @@ private:
     std::vector<std::size_t> m_bare;    ///< rows that say nothing of GPUs
     std::vector<std::int64_t> m_lines;  ///< of the rows
     std::vector<Apart> m_apart;
+    std::map<std::pair<std::string, std::string>, std::size_t> m_of_zone_ids;  ///< rows by type and region
     std::map<std::string, std::set<std::string>> m_filled;  ///< types by what of them is the catalogue's
 };
 
@@ -130,6 +131,8 @@ void add_focus_charge(const PriceCells& cells, PriceGatherer& out);
 /// A line of AWS's price list (EC2, bulk JSON and CSV, GetProducts), with its product's attributes, by the same names. Machines
 /// on Linux, shared tenancy, without software; on demand, and reserved for a year without upfront.
 void add_aws_price(const PriceCells& cells, PriceGatherer& out);
+/// An item of Azure's retail prices, as the API has it (`path`: where it stands, with a point) or as a table of its fields.
+void add_azure_price(const PriceCells& cells, const std::string& path, PriceGatherer& out);
 /// A line item of AWS's Cost and Usage Report: hours of Linux machines at what was effectively paid for them.
 void add_aws_usage(const PriceCells& cells, PriceGatherer& out);
 

@@ -96,8 +96,9 @@ double hours_of_word(const std::string& word) {
 /// Reads a header whose words are all about a price.
 std::optional<MoneyColumn> money_in_words(const std::vector<std::string>& words) {
     MoneyColumn out;
-    bool says_price = false;
+    bool says_price = false, says_money = false;
     for (const std::string& word : words) {
+        says_money = says_money || word == "usd" || word == "dollars" || !foreign_currency("", {word}).empty();
         if (is_one_of({"spot", "spotprice", "preemptible"}, word)) {
             out.way = PriceWay::spot;
             says_price = true;
@@ -117,7 +118,7 @@ std::optional<MoneyColumn> money_in_words(const std::vector<std::string>& words)
             return std::nullopt;
         }
     }
-    return says_price ? std::optional(out) : std::nullopt;
+    return says_price || (says_money && out.hours > 0) ? std::optional(out) : std::nullopt;  // "USD/h"
 }
 
 }  // namespace
@@ -209,7 +210,7 @@ void PriceRecords::add(const PriceCells& cells, PriceGatherer& out) {
     row.instance_type = type_of(cells);
     row.cloud = folded_name(text_of(cells, {"cloud", "provider"}));
     row.region = text_of(cells, {"region", "regioncode", "armregionname", "location"});
-    row.zone = text_of(cells, {"availabilityzone", "zone", "az"});
+    row.zone = text_of(cells, {"availabilityzonename", "availabilityzone", "zone", "az"});
     row.gpu = text_of(cells, {"acceleratorname", "gpu", "gpuname", "gpumodel", "gputype", "accelerator"});
     row.gpu_count = amount(cells, {"acceleratorcount", "gpus", "gpucount"}, out);
     if (const auto number = read_amount(row.gpu); number && row.gpu_count == 0) {  // a column "gpu" that counts them

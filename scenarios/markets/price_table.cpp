@@ -9,7 +9,7 @@
 namespace windtunnel {
 namespace {
 
-enum class TableKind : std::uint8_t { none, own, focus, aws, aws_usage, skus };
+enum class TableKind : std::uint8_t { none, own, focus, aws, aws_usage, azure, skus };
 
 /// Titles and notes that stand before a header.
 constexpr int most_lines_before_header = 20;
@@ -57,6 +57,8 @@ private:
             m_kind = TableKind::aws;
         else if (has("lineitemusagetype") && has("lineitemlineitemtype"))
             m_kind = TableKind::aws_usage;
+        else if (has("armskuname") && (has("retailprice") || has("unitprice")))
+            m_kind = TableKind::azure;
         else if (has("skudescription") || (has("skuid") && has("description")))
             m_kind = TableKind::skus;
         else if (has_price_columns(fields))
@@ -85,6 +87,8 @@ private:
                 return add_aws_price(cells, m_out);
             case TableKind::aws_usage:
                 return add_aws_usage(cells, m_out);
+            case TableKind::azure:
+                return add_azure_price(cells, "", m_out);
             case TableKind::skus:
                 return m_skus.add(cells, m_out);
             case TableKind::own:

@@ -1,4 +1,5 @@
-#include "scenarios/documents/quantity.hpp"
+#include "models/nearest_name.hpp"
+#include "scenarios/markets/price_records.hpp"
 #include "scenarios/markets/spot_history_json.hpp"
 #include "scenarios/traces/trace_formats.hpp"
 
@@ -30,7 +31,14 @@ std::optional<std::size_t> place_of(const std::vector<std::string>& columns, std
         if (const auto found = std::find(columns.begin(), columns.end(), name); found != columns.end()) return static_cast<std::size_t>(found - columns.begin());
     return std::nullopt;
 }
-std::optional<std::size_t> price_column(const std::vector<std::string>& columns) { return place_of(columns, {"spotprice", "priceusdperhour", "price"}); }
+/// The column of spot prices; of counts of nodes "spot" alone would be one.
+std::optional<std::size_t> price_column(const std::vector<std::string>& columns) {
+    if (const auto usual = place_of(columns, {"spotprice", "priceusdperhour", "price"})) return usual;
+    for (std::size_t i = 0; i < columns.size(); ++i)
+        for (const char* word : {"price", "cost", "usd"})
+            if (says(columns[i], word)) return i;
+    return std::nullopt;
+}
 
 class SpotTableReader {
 public:
@@ -41,7 +49,7 @@ public:
         std::string error;
         std::vector<std::string> fields;
         while (m_text.next_line(line)) {
-            if (trimmed(line).empty()) continue;
+            if (trimmed(line).empty() || line.front() == '#') continue;
             if (m_columns.empty()) {
                 const bool plain = line.starts_with(aws_text);
                 m_separator = separator_of(line);
@@ -84,9 +92,15 @@ private:
         if (!at) return refuse("timestamp", "no such column", "timestamp, instance_type, availability_zone, spot_price");
         const auto ms = time_of(*at, fields[*at]);
         if (!ms) return false;
-        const auto nano = parse_nano_usd(fields[price]);
-        if (!nano || *nano < 0) return refuse(m_names.empty() ? "SpotPrice" : m_names[price], fields[price], "USD per hour");
-        m_prices.add(type ? fields[*type] : "", zone ? fields[*zone] : "", product ? fields[*product] : "", *ms, *nano);
+        const std::string name = m_names.empty() ? "SpotPrice" : m_names[price];
+        const auto header = money_column(name);
+        if (header && !header->currency.empty()) return refuse(name, header->currency, "USD (convert them)");
+        if (const auto currency = place_of(m_columns, {"currency", "currencycode"}); currency && !fields[*currency].empty() && folded_name(fields[*currency]) != "usd")
+            return refuse(m_names[*currency], fields[*currency], "USD (convert them)");
+        const MoneyText money = read_money(fields[price]);
+        if (!money.nano_usd || (header && header->per_gpu)) return refuse(name, fields[price], "USD per hour");
+        const double hours = header && header->hours > 0 ? header->hours : 1;
+        m_prices.add(type ? fields[*type] : "", zone ? fields[*zone] : "", product ? fields[*product] : "", *ms, std::llround(static_cast<double>(*money.nano_usd) * (header ? header->usd : 1) / hours));
         return true;
     }
 

@@ -21,11 +21,34 @@ std::optional<double> number(const json& row, const char* key) {
     return row.contains(key) && row[key].is_number() ? std::optional(row[key].get<double>()) : std::nullopt;
 }
 
+/// A row as it can be used: what is null is not said, times that are none are told.
+json tidied(const json& row, const std::string& id, std::vector<std::string>& problems) {
+    json out = json::object();
+    if (!row.is_object()) {
+        problems.push_back(id + ": no row of keys and values");
+        return out;
+    }
+    for (const auto& [key, value] : row.items()) {
+        const bool time = key.ends_with("_s");
+        if (time && !value.is_null() && !value.is_array() && !(value.is_number() && value.get<double>() >= 0))
+            problems.push_back(fmt::format("{}: {}: found {}, allowed: seconds", id, key, value.dump()));
+        else if (value.is_number() ? !time || value.get<double>() > 0 : value.is_string())
+            out[key] = value;
+    }
+    return out;
+}
+/// The rows of a file that has them under `key`.
+json rows_of(const json& file, const char* key, const std::filesystem::path& path, std::vector<std::string>& problems) {
+    if (file.is_object() && file.contains(key) && file[key].is_array()) return file[key];
+    problems.push_back(fmt::format("{}: {}: found no list of rows", path.filename().string(), key));
+    return json::array();
+}
+
 /// "0.8.3" of "0.8.3 V1", "0.7.0" of "0.7.x V0", "0.10.0" of "0.10/0.11 V0"; nothing of "0.2x" and where none is said.
 std::string version_of(const std::string& engine) {
     std::smatch found;
-    if (std::regex_search(engine, found, std::regex(R"(\b0\.\d+\.\d+)"))) return found[0];
-    if (std::regex_search(engine, found, std::regex(R"(\b(0\.\d+)(\.x|[/ ]))"))) return found[1].str() + ".0";
+    if (std::regex_search(engine, found, std::regex(R"((?:^|[^0-9.])(0\.\d+\.\d+))"))) return found[1];
+    if (std::regex_search(engine, found, std::regex(R"((?:^|[^0-9.])(0\.\d+)(\.x|[/ ]))"))) return found[1].str() + ".0";
     return "";
 }
 
@@ -86,6 +109,9 @@ std::optional<Loading> loading_of(const std::string& text) {
     } else if (says(text, "page cache")) {
         out.options.storage = WeightStorage::page_cache;
         out.name = "page cache";
+    } else if (says(text, "NVMe") || says(text, "nvme")) {
+        out.options.storage = WeightStorage::local_nvme;
+        out.name = "NVMe";
     } else {
         return std::nullopt;
     }
@@ -106,7 +132,11 @@ public:
         if (std::filesystem::exists(m_folder / "cold_start_measured.json")) {
             const json file = read_json(m_folder / "cold_start_measured.json");
             std::size_t number_of_row = 0;
-            for (const json& row : file.at("cold_start")) add_row(row, row.value("case", fmt::format("row {}", number_of_row++)));
+            for (const json& raw : rows_of(file, "cold_start", m_folder / "cold_start_measured.json", m_problems)) {
+                const std::string place = fmt::format("row {}", number_of_row++);
+                const json row = tidied(raw, place, m_problems);
+                add_row(row, row.value("case", place));
+            }
         }
         if (std::filesystem::exists(m_folder / "coldstart_facts.json")) {
             const json file = read_json(m_folder / "coldstart_facts.json");
@@ -150,7 +180,9 @@ private:
             return;
         }
         const auto dynamo = number(row, "dynamo_s"), whole = number(row, "init_engine_s"), capture = number(row, "graph_capture_s");
-        const auto compile = number(row, row.contains("compile_s") ? "compile_s" : "graph_compile_s");
+        auto compile = number(row, row.contains("compile_s") ? "compile_s" : "graph_compile_s");
+        // Some logs have the sum alone: "torch.compile takes ... s in total", the trace and the compilation.
+        if (const auto total = number(row, "torch_compile_total_s"); !compile && total && dynamo && *total > *dynamo) compile = *total - *dynamo;
         ColdStartOptions options;
         options.storage = WeightStorage::page_cache;
         options.enforce_eager = says(engine, "eager");

@@ -74,9 +74,14 @@ public:
             if (const auto s = again(log, "compile"); s && log.compile) add("compile, s", *log.compile, *s);
             if (const auto s = again(log, "graph_capture"); s && log.capture) add("graph_capture, s", *log.capture, *s);
             if (!log.whole) continue;
-            double whole = profile(log);
-            for (const char* stage : {"dynamo_trace", "compile", "graph_capture"}) whole += again(log, stage).value_or(seconds_in(log, stage));
-            add("engine init, s", *log.whole, whole);
+            std::optional<double> whole = profile(log);
+            for (const char* stage : {"dynamo_trace", "compile", "graph_capture"}) {
+                const double shipped = seconds_in(log, stage);
+                const bool cached = std::string(stage) == "compile" && !log.compile;
+                const auto seconds = shipped <= 0 || cached ? std::optional(shipped) : again(log, stage);
+                whole = whole && seconds ? std::optional(*whole + *seconds) : std::nullopt;
+            }
+            if (whole) add("engine init, s", *log.whole, *whole);
         }
         return out;
     }
@@ -126,11 +131,11 @@ private:
         return law_of(best);
     }
     /// The median of other sources' profiling runs.
-    double profile(const EngineLog& log) const {
+    std::optional<double> profile(const EngineLog& log) const {
         std::vector<double> others;
         for (const auto& [source, seconds] : m_profiles)
             if (source != log.source) others.push_back(seconds);
-        if (others.size() < 3) return seconds_in(log, "profile_run");
+        if (others.size() < 3) return std::nullopt;
         std::sort(others.begin(), others.end());
         return others[others.size() / 2];
     }

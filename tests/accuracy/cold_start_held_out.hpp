@@ -17,9 +17,9 @@ struct EngineLog {
 };
 
 /// The same logs predicted with facts of engines that were fitted again without their source: fixed times and times by layer of
-/// the trace, the compilation and each kind of graph capture, how much slower a T4 captures, and the profiling run. What is
-/// fitted to fewer than three other sources stays as shipped, as do compilations that are cached: such stages are left out
-/// of the comparison, their part in a whole is not.
+/// the trace, the compilation and each kind of graph capture, how much slower a T4 captures, and the profiling run. A stage of
+/// which fewer than three other sources say anything is left out, and so is a whole with such a stage in it. Compilations that
+/// are cached are as shipped.
 [[nodiscard]] std::vector<Comparison> held_out(const std::vector<EngineLog>& logs);
 
 }  // namespace windtunnel::accuracy

@@ -10,7 +10,11 @@ namespace windtunnel::accuracy {
 inline nlohmann::json read_json(const std::filesystem::path& file) {
     std::ifstream in(file);
     if (!in) throw std::runtime_error("cannot read " + file.string());
-    return nlohmann::json::parse(in);
+    try {
+        return nlohmann::json::parse(in);
+    } catch (const nlohmann::json::exception& e) {
+        throw std::runtime_error(file.string() + " is no JSON: " + e.what());
+    }
 }
 
 }  // namespace windtunnel::accuracy

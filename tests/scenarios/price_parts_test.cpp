@@ -130,6 +130,7 @@ TEST_CASE("price list: what a list of prices alone does not say of its machines 
 TEST_CASE("price list: prices of a month, in cents, of one GPU, in other columns and for other ways of buying") {
     const auto on_demand = [](const std::string& text) { return *accepted(text).rows.at(0).on_demand; };
     CHECK(on_demand("Instance Type,Region,Price (USD/hour)\ng6.xlarge,us-east-1,0.8\n") == 800'000'000);
+    CHECK(on_demand("Instance Type,Region,USD/h\ng6.xlarge,us-east-1,0.8\n") == 800'000'000);
     CHECK(on_demand("instance_type,region,price_usd_per_month\ng6.xlarge,us-east-1,584\n") == 800'000'000);
     CHECK(on_demand("instance_type,region,price,unit\ng6.xlarge,us-east-1,584,month\n") == 800'000'000);
     CHECK(on_demand("instance_type,region,price,unit\ng6.xlarge,us-east-1,0.8,1 Hour\n") == 800'000'000);
@@ -161,4 +162,25 @@ TEST_CASE("price list: a machine that stands twice, one whose price is far from 
     list = accepted("instance_type,region,gpu,price\nhost-1,us-east-1,8x H100,60\n");
     CHECK(list.rows.at(0).gpu_count == 8);
     CHECK(list.rows.at(0).gpu == "h100-sxm-80gb");
+}
+
+TEST_CASE("price list: zones by their ids, zones alone, and Azure's prices as a table") {
+    const std::string head = "InstanceType,AcceleratorName,AcceleratorCount,vCPUs,MemoryGiB,GpuInfo,Price,SpotPrice,Region,AvailabilityZone\n";
+    const PriceList ids = accepted(head + "g6.xlarge,L4,1,4,16,,0.8048,0.4,us-east-1,use1-az1\ng6.xlarge,L4,1,4,16,,0.8048,0.3,us-east-1,use1-az2\n", "aws.csv");
+    CHECK_THAT(lines(ids.warnings), Contains("zones by their ids (use1-az1)"));
+    CHECK(PriceBook(ids).find("aws", "g6.xlarge", "us-east-1c", CapacityType::on_demand) == 804'800'000);
+    CHECK(PriceBook(ids).find("aws", "g6.xlarge", "us-east-1c", CapacityType::spot) == 300'000'000);
+    const PriceBook zones(accepted(head + "g6.xlarge,L4,1,4,16,,0.8048,0.4,us-east-1,us-east-1a\ng6.xlarge,L4,1,4,16,,0.8048,0.3,us-east-1,us-east-1b\n", "aws.csv"));
+    CHECK(zones.find("aws", "g6.xlarge", "us-east-1", CapacityType::on_demand) == 804'800'000);
+    CHECK(zones.find("aws", "g6.xlarge", "us-east-1", CapacityType::spot) == 300'000'000);
+    CHECK(zones.find("aws", "g6.xlarge", "us-east-1c", CapacityType::on_demand) == 804'800'000);
+    CHECK_FALSE(zones.find("aws", "g6.xlarge", "us-east-1c", CapacityType::spot));  // nobody said it
+    CHECK_FALSE(zones.find("aws", "g6.xlarge", "us-west-2", CapacityType::on_demand));
+    const PriceList azure = accepted("currencyCode,retailPrice,armRegionName,effectiveStartDate,meterName,productName,skuName,serviceName,unitOfMeasure,type,armSkuName\n"
+                                     "USD,3.673,eastus,2023-03-01,NC24ads A100 v4,NCads Linux,NC24ads A100 v4,Virtual Machines,1 Hour,Consumption,Standard_NC24ads_A100_v4\n"
+                                     "USD,1.2,eastus,2023-03-01,NC24ads A100 v4 Spot,NCads Linux,NC24ads A100 v4 Spot,Virtual Machines,1 Hour,Consumption,Standard_NC24ads_A100_v4\n"
+                                     "USD,4.8,eastus,2023-03-01,NC24ads A100 v4,NCads Series Windows,NC24ads A100 v4,Virtual Machines,1 Hour,Consumption,Standard_NC24ads_A100_v4\n");
+    REQUIRE(azure.rows.size() == 1);
+    CHECK(azure.rows[0].on_demand == 3'673'000'000);
+    CHECK(azure.rows[0].spot == 1'200'000'000);
 }

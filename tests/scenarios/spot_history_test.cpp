@@ -250,3 +250,23 @@ TEST_CASE("spot history: prices as text, CSV, pages, lines, and by numbers of se
     CHECK(has(refusal("Timestamp,InstanceType,AvailabilityZone,SpotPrice\n2025-11-20T10:00:00Z,g6.xlarge,us-east-1a,cheap\n"), "h:2"));
     CHECK(has(refusal("Timestamp,InstanceType,AvailabilityZone,SpotPrice\nyesterday,g6.xlarge,us-east-1a,0.3\n"), "Timestamp: found \"yesterday\""));
 }
+
+TEST_CASE("spot: prices in other currencies, by the month and with a decimal comma") {
+    const auto read = [](const std::string& price_header, const std::string& cells, const char* more_header = "", const char* more = "") {
+        std::istringstream in("timestamp;instance_type;availability_zone;" + price_header + more_header + "\n2026-11-02T01:00:00Z;g6.xlarge;us-east-1a;" + cells + more + "\n");
+        return read_spot_history(in, "prices.csv", {});
+    };
+    const auto first = [&](const std::string& header, const std::string& cell) {
+        const auto history = read(header, cell);
+        if (!history) FAIL(to_string(history.problems().front()));
+        return history->prices.at(0).points.at(0).nano_usd_per_hour;
+    };
+    CHECK(first("spot_price", "0,35") == 350'000'000);
+    CHECK(first("Spot Price (USD/hour)", "$0.35") == 350'000'000);
+    CHECK(first("spot_price_per_month", "219") == 300'000'000);  // 730 hours
+    const auto refusal = [](const Result<SpotHistory>& history) { return history ? std::string() : to_string(history.problems().front()); };
+    CHECK_THAT(refusal(read("spot_price_eur", "0.35")), Catch::Matchers::Contains("found \"EUR\", allowed: USD"));
+    CHECK_THAT(refusal(read("Spot price (€)", "0.35")), Catch::Matchers::Contains("found \"EUR\", allowed: USD"));
+    CHECK_THAT(refusal(read("spot_price", "0.35", ";currency", ";GBP")), Catch::Matchers::Contains("currency: found \"GBP\", allowed: USD"));
+    CHECK_THAT(refusal(read("spot_price", "-0.35")), Catch::Matchers::Contains("allowed: USD per hour"));
+}
