@@ -70,7 +70,6 @@ constexpr VllmFlag flags[] = {
     {"data-parallel-size-local", W, F1, one_front_end},
     {"data-parallel-address", W, F1, one_front_end},
     {"data-parallel-start-rank", W, F1, one_front_end},
-    {"nnodes", X, F1, "a server over several nodes", "1"},
     {"enable-eplb", W, F0, even_experts},
     {"enable-dbo", W, F0, no_overlap},
     {"decode-context-parallel-size", X, F1, "context parallelism", "1"},
@@ -143,6 +142,7 @@ constexpr VllmFlag flags[] = {
     {"enable-multimodal-encoder-data-parallel", H, F0}, {"additional-config", H, F1}, {"kv-events-config", H, F1},
     {"kv-sharing-fast-prefill", H, F0}, {"quantization-param-path", H, F1}, {"rope-theta", H, F1}, {"data-parallel-backend", H, F1},
     {"data-parallel-rpc-port", H, F1}, {"all2all-backend", H, F1}, {"numa-bind", H, F0}, {"shutdown-timeout", H, F1},
+    {"nnodes", H, F1},  // a group's pods; what they hold is checked with its GPUs
     {"node-rank", H, F1},
     {"master-addr", H, F1},
     {"master-port", H, F1},
@@ -186,7 +186,9 @@ struct Short {
     const char* name;
 };
 constexpr Short short_forms[] = {{"tp", "tensor-parallel-size"}, {"pp", "pipeline-parallel-size"}, {"dp", "data-parallel-size"},
-                                 {"dpl", "data-parallel-size-local"}, {"dpa", "data-parallel-address"}, {"ep", "enable-expert-parallel"},
+                                 {"dpl", "data-parallel-size-local"}, {"dpa", "data-parallel-address"}, {"dpp", "data-parallel-rpc-port"},
+                                 {"dpb", "data-parallel-backend"}, {"dpr", "data-parallel-start-rank"}, {"dpn", "data-parallel-rank"},
+                                 {"dph", "data-parallel-hybrid-lb"}, {"dpe", "data-parallel-external-lb"}, {"ep", "enable-expert-parallel"},
                                  {"q", "quantization"}, {"O", "optimization-level"}, {"cc", "compilation-config"},
                                  {"sc", "speculative-config"}, {"dcp", "decode-context-parallel-size"}, {"asc", "api-server-count"},
                                  {"ac", "attention-backend"}, {"n", "nnodes"}};

@@ -389,7 +389,7 @@ std::optional<ModelServer> read_model_server(const Container& container, Finding
         // The image's entry point is the server itself; args are its flags.
         if (!(has_vllm_entry_point(container.image) || huggingface_image) || !container.command.empty()) {
             if (auto batching = read_batching_server(container, context, findings)) return batching;
-            return read_other_server(container, findings, context);
+            return read_other_server(container, findings, context, surroundings.pods);
         }
         first_place = 0;
         if (huggingface_image) command = {"python", "-m", "huggingfaceserver"};

@@ -203,7 +203,7 @@ std::string vllm_version_of_image(const std::string& image) {
     return "";
 }
 
-std::optional<ModelServer> read_other_server(const Container& container, Findings& findings, const ShellContext& given) {
+std::optional<ModelServer> read_other_server(const Container& container, Findings& findings, const ShellContext& given, std::int64_t pods) {
     ShellContext context = given;
     context.depth = 0;
     std::vector<std::string> words = container.command;
@@ -244,8 +244,8 @@ std::optional<ModelServer> read_other_server(const Container& container, Finding
     for (const std::string& name : unread) aside += (aside.empty() ? "; not read: " : ", ") + name;
     reader.warn("runs " + title + ", which is simulated as vLLM's newest profile with these limits: its own scheduler, memory and kernels are not" + aside);
     const std::int64_t needed = std::int64_t{server.tensor_parallel} * server.pipeline_parallel * server.data_parallel;
-    if (needed > container.resources.gpus())
-        reader.error("found tensor x pipeline x data parallel = " + std::to_string(needed) + " on " + std::to_string(container.resources.gpus()) +
+    if (const std::int64_t gpus = container.resources.gpus() * pods; needed > gpus)
+        reader.error("found tensor x pipeline x data parallel = " + std::to_string(needed) + " on " + std::to_string(gpus) +
                      " GPUs, allowed: at most the GPUs in resources.limits");
     return server;
 }

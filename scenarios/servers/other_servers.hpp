@@ -10,8 +10,8 @@ namespace windtunnel {
 /// Reads a container that runs SGLang (`sglang.launch_server`) or Text Generation Inference
 /// (`text-generation-launcher`, or its image). Both batch continuously over a paged KV cache, as vLLM does, and
 /// are simulated so: a warning says it. Flags that would change the result and are not simulated are errors.
-/// Empty: the container is neither.
-[[nodiscard]] std::optional<ModelServer> read_other_server(const Container& container, Findings& findings, const ShellContext& context);
+/// Empty: the container is neither. `pods`: with such GPUs that serve together.
+[[nodiscard]] std::optional<ModelServer> read_other_server(const Container& container, Findings& findings, const ShellContext& context, std::int64_t pods = 1);
 
 /// What a container runs whose engine is not simulated, by its image or command: "NVIDIA NIM", "Triton", "Ollama", ...; "" = unknown.
 [[nodiscard]] std::string name_of_unsimulated_server(const Container& container);

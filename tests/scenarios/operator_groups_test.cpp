@@ -65,6 +65,24 @@ TEST_CASE("operators: a server over several pods is a group that serves as one")
     CHECK_FALSE(import_file("ray_cluster.yaml").manifests.services.empty());
 }
 
+TEST_CASE("operators: flags and servers of a group count the GPUs of all its pods") {
+    const auto server = [](const std::string& image, const std::string& words, const std::string& size) {
+        return import_text("apiVersion: leaderworkerset.x-k8s.io/v1\nkind: LeaderWorkerSet\nmetadata: {name: g}\nspec:\n  leaderWorkerTemplate:\n    size: " + size +
+                           "\n    workerTemplate: {spec: {containers: [{name: c, image: \"" + image + "\", command: [" + words + "], resources: {limits: {nvidia.com/gpu: 4}}}]}}\n");
+    };
+    const std::string ranks = "vllm, serve, Qwen/Qwen3-32B, -dp, \"8\", -dpl, \"4\", -dpa, $(LWS_LEADER_ADDRESS), -dpp, \"13345\"";
+    const std::string nodes = "vllm, serve, Qwen/Qwen3-32B, -tp, \"4\", -pp, \"2\", --nnodes, $(LWS_GROUP_SIZE), --node-rank, $(LWS_WORKER_INDEX)";
+    const std::string sglang = "python3, -m, sglang.launch_server, --model-path, Qwen/Qwen3-32B, --tp, \"8\", --dist-init-addr, \"$(LWS_LEADER_ADDRESS):20000\", --nnodes, $(LWS_GROUP_SIZE)";
+    struct Row {
+        std::string image, words;
+    };
+    for (const Row& row : {Row{"vllm/vllm-openai:v0.11.0", ranks}, Row{"vllm/vllm-openai:v0.11.0", nodes}, Row{"lmsysorg/sglang:v0.5.2", sglang}}) {
+        INFO(row.words);
+        CHECK(lines(server(row.image, row.words, "2").findings.errors) == "");
+        CHECK_THAT(lines(server(row.image, row.words, "1").findings.errors), Contains("= 8 on 4 GPUs"));
+    }
+}
+
 TEST_CASE("operators: a group whose pods cannot hold its server is refused with what to write") {
     const auto errors = [](const std::string& text) { return lines(import_text(text).findings.errors); };
     CHECK_THAT(errors(with("kserve_multi_node.yaml", "limits: {nvidia.com/gpu: \"2\"}, requests: {nvidia.com/gpu: \"2\"}", "limits: {nvidia.com/gpu: \"3\"}, requests: {nvidia.com/gpu: \"3\"}")),
