@@ -46,13 +46,13 @@ public:
     /// `cached_blocks`: how many of its KV blocks others may find again; `caching`: it caches prefixes at
     /// all; `stages`: of its pipeline; `windows`: layers see a part of the context;
     /// `listed`: blocks of a prompt that each job lists, where prompts are computed in turns or come from
-    /// elsewhere (`receives`).
+    /// elsewhere (`receives`); `grouped`: where windows act beside cached prefixes.
     WT_HD_COLD void take_memory(Arena<Layout>& arena, std::int32_t max_num_seqs, std::int32_t block_size,
                                 bool caching = false, std::int64_t cached_blocks = 0,
                                 std::int32_t stages = 1, bool windows = false, std::int64_t listed = 0,
-                                bool receives = false) {
+                                bool receives = false, const GroupCacheSizes& grouped = {}) {
         this->take_schedule_memory(arena, max_num_seqs, block_size, caching, cached_blocks, stages, windows,
-                                   listed, receives);
+                                   listed, receives, grouped);
     }
 
     /// A freshly started engine: empty pool, empty queue, counters at zero.
@@ -487,10 +487,10 @@ private:
         if (!m_current.batch_only || m_preempted || m_single || m_wait_rows > 0)
             return;  // a queue that was not looked at may move
         if (m_synchronous)
-            plan_jump(m_batch.context());
+            plan_jump(pool, m_batch.context());
         else if (m_next.there && m_next.batch_only && m_current.rows == m_next.rows && m_landing_count == 0 &&
                  m_done_count == 0)
-            plan_jump(m_batch.context() - m_batch.size());
+            plan_jump(pool, m_batch.context() - m_batch.size());
     }
 
     /// There is nothing to run.
@@ -514,7 +514,7 @@ private:
 
     /// The running steps and the planned one are the decode batch alone, with `context` tokens in the first
     /// of them; finds how many follow that are too.
-    WT_HD void plan_jump(std::int64_t context) {
+    WT_HD void plan_jump(const Pool& pool, std::int64_t context) {
         const ServerConfig& config = *m_config;
         const std::uint32_t segment = config.segment_of(context);
         m_step_growth = config.attention[segment].ticks_per_token * m_batch.size();
@@ -525,13 +525,25 @@ private:
             const std::int64_t inside = (room + m_batch.size() - 1) / m_batch.size();
             if (inside < steps) steps = inside;
         }
+        if (steps > 1 && m_blocks.by_block()) steps = 1 + this->steps_unshared(pool, steps - 1);
         const std::int64_t free =
             m_blocks.free() - (config.prefill_first ? 1 : 0);  // V0 wants one more than it takes
-        if (steps > 1) steps = free < 0 ? 1 : 1 + m_batch.steps_with_blocks(steps - 1, free, head_waits());
+        if (steps > 1)
+            steps = free < 0 ? 1 : 1 + m_batch.steps_with_blocks(steps - 1, free, head_waits(), takes_unseen(pool, steps - 1));
         m_steps = steps;
         m_until = m_from + duration(steps);
     }
 
+    /// Blocks that `steps` steps may take without a change in what the head of the queue finds: with windows it may
+    /// ask for fewer when it finds less.
+    [[nodiscard]] WT_HD std::int64_t takes_unseen(const Pool& pool, std::int64_t steps) const {
+        constexpr std::int64_t all = std::int64_t{1} << 62;
+        if (!m_blocks.by_block() || !head_waits()) return all;
+        const Job& head = pool[m_waiting.head];
+        const std::int64_t most = (m_config->blocks_for(steps) + 1) * m_batch.size() * m_config->groups();
+        const std::int64_t takes = m_blocks.takes_before(pool, m_waiting.head, std::int64_t{head.prompt_tokens} + head.outputs, most);
+        return takes < most ? takes : all;
+    }
     [[nodiscard]] WT_HD ServerGauges counters_at(Tick now) const {
         ServerGauges g = m_totals;
         if (m_activity != Activity::decoding && m_activity != Activity::mixed) return g;

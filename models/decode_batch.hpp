@@ -136,9 +136,10 @@ public:
         return blocks;
     }
     /// How many of the `limit` steps after the next can take their blocks from `free`, leaving no more than it free
-    /// (`refused`: the head of the queue did not fit).
-    [[nodiscard]] WT_HD std::int64_t steps_with_blocks(std::int64_t limit, std::int64_t free, bool refused) const {
-        if (m_windows > 0) return steps_in_windows(limit, free, refused);
+    /// (`refused`: the head of the queue did not fit). With windows no more than `takes` are taken.
+    [[nodiscard]] WT_HD std::int64_t steps_with_blocks(std::int64_t limit, std::int64_t free, bool refused,
+                                                       std::int64_t takes) const {
+        if (m_windows > 0) return steps_in_windows(limit, free, refused, takes);
         if ((limit + m_block_size - 1) / m_block_size * m_size <= free) return limit;
         std::int64_t steps = free / m_size * m_block_size;
         free -= free / m_size * m_size;
@@ -188,7 +189,7 @@ private:
         return blocks;
     }
     [[nodiscard]] WT_HD_COLD std::int64_t steps_in_windows(std::int64_t limit, std::int64_t free,
-                                                           bool refused) const {
+                                                           bool refused, std::int64_t takes) const {
         if (!m_starts.empty()) {
             const std::int64_t whole = m_starts.first_step() - m_steps_done - 1;
             if (whole < limit) limit = whole;
@@ -198,7 +199,8 @@ private:
         for (std::int64_t steps = 0; steps < limit; ++steps) {
             at = at + 1 == m_block_size ? 0 : at + 1;
             const std::int64_t need = std::int64_t{m_phase_count[at]} * m_groups;
-            if (need > free) return steps;
+            takes -= need;
+            if (need > free || takes < 0) return steps;
             free += std::int64_t{m_release_count[at]} * m_windows - need;
             if (refused && free > most) return steps;
         }

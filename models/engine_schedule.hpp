@@ -56,7 +56,8 @@ protected:
 
     WT_HD_COLD void take_schedule_memory(Arena<Layout>& arena, std::int32_t max_num_seqs,
                                          std::int32_t block_size, bool caching, std::int64_t cached_blocks,
-                                         std::int32_t stages, bool windows, std::int64_t listed, bool receives) {
+                                         std::int32_t stages, bool windows, std::int64_t listed, bool receives,
+                                         const GroupCacheSizes& grouped) {
         const auto seqs = static_cast<std::size_t>(max_num_seqs);
         m_batch.take_memory(arena, max_num_seqs, block_size, windows);
         m_order = arena.template take<JobIndex>(2 * seqs);
@@ -65,7 +66,9 @@ protected:
         m_landing = arena.template take<JobIndex>(seqs);
         m_done = arena.template take<JobIndex>(seqs);
         m_waits = arena.template take<Wait>(seqs);
-        m_blocks.take_memory(arena, receives ? 2 * max_num_seqs : max_num_seqs, caching, cached_blocks, listed);
+        m_blocks.take_memory(arena, receives ? 2 * max_num_seqs : max_num_seqs, caching, cached_blocks, listed, grouped);
+        m_turns = arena.template take<std::uint32_t>(
+            grouped.blocks > 0 ? 2 * static_cast<std::size_t>(block_size) + 4 * seqs : 0);
         m_flights.take_memory(arena, stages, max_num_seqs);
     }
     WT_HD_COLD void start_schedule(const ServerConfig& config) {
@@ -148,7 +151,10 @@ protected:
                 need += m_config->blocks_for(job.computed + chunk) - m_config->blocks_for(job.computed);
             }
             if (need <= m_blocks.free()) {
-                m_blocks.take(pool, need - m_batch.releases_due());
+                if (m_blocks.by_block())
+                    take_blocks(pool);
+                else
+                    m_blocks.take(pool, need - m_batch.releases_due());
                 m_batch.note_released();
                 break;
             }
@@ -208,7 +214,7 @@ protected:
                 batched ? 1 : min_of(limited(drafting() ? wanted(pool, job) : rest_of(job)), load.budget);
             if (tokens == 0) continue;  // all that it has is on its way
             const std::int64_t need = batched ? m_batch.blocks_due(job) : blocks_needed(job, tokens);
-            const std::int64_t left = windowed() ? leaves_window(job, batched) : 0;
+            const std::int64_t left = windowed() ? leaves_window(pool, index, batched) : 0;
             while (need > m_blocks.free() + left && !ended) {
                 const JobIndex victim = victim_of(pool);
                 if (!WT_CHECK(fault, victim != no_job)) return;
@@ -218,7 +224,10 @@ protected:
                 preempt(pool, victim, since, given);
             }
             if (ended) break;
-            m_blocks.take(pool, need - left);
+            if (m_blocks.by_block())
+                m_blocks.extend(pool, index, m_config->blocks_for((batched ? m_batch.computed(job) : job.computed) + tokens));
+            else
+                m_blocks.take(pool, need - left);
             if (windowed() && !batched)
                 job.end_step = static_cast<std::uint32_t>(m_config->outside_window(job.computed));
             m_given[at] = static_cast<std::uint32_t>(tokens);
@@ -242,7 +251,10 @@ protected:
             const bool landing = lands(index);
             take_out(job, index);
             if (!landing) job.last_token = since;
-            if (m_blocks.caching()) job.end_step = hashed(job, landing, 0);
+            if (m_blocks.by_block())
+                m_blocks.enter(pool, index, hashed(job, landing, 0) / static_cast<std::uint32_t>(m_config->block_size));
+            else if (m_blocks.caching())
+                job.end_step = hashed(job, landing, 0);
             job.state = JobState::stalled;
             ++m_loose;
         } else if (given > 0 && job.state == JobState::stalled) {
@@ -283,7 +295,7 @@ protected:
         const bool left_out = job.state == JobState::stalled && given == 0;
         const Tick waited = batched && m_wait_rows > 0 ? leave_wait(job) : never;
         take_out(job, index);
-        std::uint32_t full = left_out ? job.end_step : job.computed;
+        std::uint32_t full = !left_out ? job.computed : m_blocks.by_block() ? 0 : job.end_step;
         if (batched) full = hashed(job, landing, given);
         if (drafting()) full = hashed_with_drafts(job, given);
         m_blocks.release(pool, index, blocks_of(job, batched ? given : 0),
@@ -315,10 +327,10 @@ protected:
             const std::int64_t cached = found.blocks() * m_config->block_size, rest = whole - cached;
             const std::int64_t asked = limited(rest), chunk = min_of(asked, load.budget);
             if (chunk < asked && !m_config->chunked_prefill) break;
-            const std::int64_t need = m_config->blocks_for(cached + chunk) * m_config->groups() - found.blocks();
+            const std::int64_t need = (m_config->blocks_for(cached + chunk) - found.blocks()) * m_config->groups();
             const std::int64_t kept =
                 m_running > 0 || m_config->prefill_first ? m_config->watermark_blocks : 0;
-            if ((m_config->reserve_full_sequence ? most_of(whole) - found.in_use
+            if ((m_config->reserve_full_sequence ? most_of(whole, cached) - found.in_use
                                                  : need + found.idle()) +
                     kept >
                 m_blocks.free())
@@ -326,10 +338,15 @@ protected:
             m_waiting.pop_front(pool);
             pool.note_scheduled(index, since);
             m_blocks.take_found(pool, index, found, m_totals);
-            m_blocks.take(pool, need);
+            if (m_blocks.by_block())
+                m_blocks.extend(pool, index, m_config->blocks_for(cached + chunk));
+            else
+                m_blocks.take(pool, need);
             job.computed = static_cast<std::uint32_t>(cached);
             compute(pool, index, chunk, load);
-            job.end_step = drafting() ? static_cast<std::uint32_t>(found.blocks() + need) : 0;
+            job.end_step = static_cast<std::uint32_t>(drafting()   ? found.blocks() + need
+                                                      : windowed() ? m_config->outside_window(cached)
+                                                                   : 0);
             join_running(pool, index, chunk == rest);
         }
     }
@@ -403,16 +420,18 @@ protected:
     [[nodiscard]] WT_HD bool windowed() const { return m_config->window_groups > 0; }
     /// What the guard of 0.19 wants to see free for a sequence. (0.19's first releases asked for all of it in groups
     /// with a window too, and could wait for ever: vllm.md 1.14.)
-    [[nodiscard]] WT_HD std::int64_t most_of(std::int64_t tokens) const {
-        return windowed() ? m_config->most_blocks(tokens) : m_config->blocks_for(tokens);
+    [[nodiscard]] WT_HD std::int64_t most_of(std::int64_t tokens, std::int64_t cached) const {
+        return windowed() ? m_config->most_blocks(tokens, cached) : m_config->blocks_for(tokens);
     }
     /// Blocks that a sequence gives back when it is about to get tokens: what has left its window. With windows,
     /// end_step of one outside the batch counts what it has given back in each windowed group.
-    [[nodiscard]] WT_HD_COLD std::int64_t leaves_window(const Job& job, bool batched) const {
-        const std::int64_t before = batched ? m_batch.released(job) : job.end_step;
-        const std::int64_t after = m_config->outside_window(batched ? m_batch.computed(job) : job.computed);
-        return (after - before) * m_config->window_groups;
-    }
+    /// Where each block counts, they are given back at once.
+    // The rest: models/block_steps.hpp.
+    [[nodiscard]] WT_HD_COLD std::int64_t leaves_window(Pool& pool, JobIndex index, bool batched);
+    [[nodiscard]] WT_HD_COLD std::int64_t steps_unshared(const Pool& pool, std::int64_t limit) const;
+    WT_HD_COLD void take_blocks(Pool& pool);
+    WT_HD_COLD void take_blocks_of_jump(Pool& pool, std::int64_t steps);
+    WT_HD void take_or_leave(Pool& pool, JobIndex index, std::int64_t computed, bool frees);
     [[nodiscard]] WT_HD std::int64_t limited(std::int64_t tokens) const {
         return m_config->long_prefill_threshold > 0 ? min_of(tokens, m_config->long_prefill_threshold)
                                                     : tokens;
@@ -495,7 +514,12 @@ protected:
         m_fresh_count = 0;
     }
     WT_HD void advance_batch(Pool& pool, std::int64_t steps) {
-        if (steps > 1) m_blocks.take(pool, m_batch.allocations(steps - 1));
+        if (steps > 1) {
+            if (m_blocks.by_block())
+                take_blocks_of_jump(pool, steps - 1);
+            else
+                m_blocks.take(pool, m_batch.allocations(steps - 1));
+        }
         if (!m_prompts_only) m_batch.advance(steps);
     }
     /// The last of its tokens is in a planned step.
@@ -543,6 +567,7 @@ protected:
     DecodeBatch<Layout> m_batch;
     ArenaArray<JobIndex, Layout> m_order;       ///< running jobs by admission; no_job where one left
     ArenaArray<std::uint32_t, Layout> m_given;  ///< by place in it: tokens in the step being planned in turn
+    ArenaArray<std::uint32_t, Layout> m_turns;  ///< see models/block_steps.hpp
     ArenaArray<JobIndex, Layout> m_fresh;    ///< jobs that get a token from the prefill in the planned step
     ArenaArray<JobIndex, Layout> m_landing;  ///< ... and in the step that runs
     ArenaArray<JobIndex, Layout> m_done;     ///< jobs that get their last token in the step that runs
@@ -570,3 +595,5 @@ protected:
 };
 
 }  // namespace windtunnel
+
+#include "models/block_steps.hpp"

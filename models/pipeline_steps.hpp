@@ -42,7 +42,7 @@ WT_HD_COLD void BatchServer<Layout>::land_oldest(Pool& pool, Sink& sink, Tick no
             finish(pool, sink, index, now);
         } else if (job.state == JobState::fresh) {
             job.state = JobState::stalled;
-            if (m_blocks.caching()) job.end_step = job.computed;  // all of it is hashed
+            if (m_blocks.caching() && !m_blocks.by_block()) job.end_step = job.computed;  // all of it is hashed
             ++m_loose;
         }
     }

@@ -77,11 +77,15 @@ struct ServerConfig {
     [[nodiscard]] WT_HD std::int64_t outside_window(std::int64_t computed) const {
         return computed < window_tokens ? 0 : (computed + 1 - window_tokens) / block_size;
     }
-    /// The most that a sequence of `tokens` holds at any time, over all groups.
-    [[nodiscard]] WT_HD std::int64_t most_blocks(std::int64_t tokens) const {
-        const std::int64_t all = blocks_for(tokens);
+    /// The most blocks of a windowed group that a sequence of `tokens` holds at any time, the first `left` apart.
+    [[nodiscard]] WT_HD std::int64_t most_in_window(std::int64_t tokens, std::int64_t left = 0) const {
+        const std::int64_t all = blocks_for(tokens) - left;
         const std::int64_t inside = blocks_for(std::int64_t{window_tokens} - 1 + max_num_batched_tokens) + 1;
-        return full_groups * all + window_groups * (all < inside ? all : inside);
+        return all < inside ? all : inside;
+    }
+    /// ... over all groups, when `cached` tokens of it are found.
+    [[nodiscard]] WT_HD std::int64_t most_blocks(std::int64_t tokens, std::int64_t cached = 0) const {
+        return full_groups * blocks_for(tokens) + window_groups * most_in_window(tokens, outside_window(cached));
     }
     /// Whether a running sequence can be left out of a step, so that which one is matters.
     [[nodiscard]] WT_HD bool in_turn() const {
@@ -91,8 +95,10 @@ struct ServerConfig {
     /// Whether who finds a chain of cached blocks may find blocks of several prompts in it, so that each job lists its own
     /// (models/block_cache.hpp).
     [[nodiscard]] WT_HD bool lists_blocks() const {
-        return prefix_caching != 0 && (long_prefill_threshold > 0 || receives != 0 || drops_last_hit != 0);
+        return prefix_caching != 0 && window_groups == 0 && (long_prefill_threshold > 0 || receives != 0 || drops_last_hit != 0);
     }
+    /// Whether each block counts by itself (models/group_cache.hpp): windows give some back that are still found.
+    [[nodiscard]] WT_HD bool caches_by_block() const { return prefix_caching != 0 && window_groups > 0; }
     [[nodiscard]] WT_HD bool has_front_end() const {
         return front_request.count + front_prompt_token.count + front_output_token.count > 0;
     }

@@ -1,13 +1,13 @@
 #pragma once
 #include "models/fault.hpp"
 #include "models/job.hpp"
+#include "models/kv_blocks.hpp"
 #include "models/server_config.hpp"
 #include "models/speculation.hpp"
+#include "models/stepwise_blocks.hpp"
 
 #include <algorithm>
 #include <deque>
-#include <list>
-#include <map>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -23,7 +23,7 @@ public:
     using Pool = JobPool<Layout>;
 
     void take_memory(Arena<Layout>&, std::int32_t, std::int32_t, bool = false, std::int64_t = 0, std::int32_t = 1, bool = false,
-                     std::int64_t = 0, bool = false) {}
+                     std::int64_t = 0, bool = false, const GroupCacheSizes& = {}) {}
 
     void start(const ServerConfig& config) {
         m_config = m_next_config = &config;
@@ -34,10 +34,7 @@ public:
         m_died = false;
         m_skipped.clear();
         m_unread.clear();
-        m_blocks.assign(static_cast<std::size_t>(config.usable_blocks), {});
-        m_free.clear();
-        for (std::size_t i = 0; i < m_blocks.size(); ++i) m_free.push_back(i);
-        m_cached.clear();
+        m_blocks.start(config);
         m_until = never;
         m_flight.clear();
         m_stage_free.assign(static_cast<std::size_t>(config.pipeline_stages), Tick{});
@@ -52,7 +49,7 @@ public:
     [[nodiscard]] std::uint32_t load() const {
         return static_cast<std::uint32_t>(m_running.size() + 4 * queued());
     }
-    [[nodiscard]] std::int64_t free_blocks() const { return std::ssize(m_free); }
+    [[nodiscard]] std::int64_t free_blocks() const { return m_blocks.free(); }
     [[nodiscard]] std::uint64_t preemptions() const { return m_gauges.preemptions; }
     [[nodiscard]] const ServerGauges& totals() const { return m_gauges; }
 
@@ -92,7 +89,7 @@ public:
         s.job = index;
         s.prompt = pool[index].prompt_tokens;
         s.arrival = m_arrivals;
-        return std::ssize(find_prefix(pool, s)) * m_config->block_size;
+        return length_of(find_prefix(pool, s)) * m_config->block_size;
     }
     void reconfigure(const ServerConfig& config, Tick) { m_next_config = &config; }
 
@@ -106,6 +103,7 @@ public:
             apply(pool, sink, ended, now);
         }
         m_config = m_next_config;
+        m_blocks.reconfigure(*m_config);
         const auto let_go = [&](Sequence& s) {
             if (!pool[s.job].aborted) return false;
             free_blocks_of(s);
@@ -128,7 +126,7 @@ public:
         }
         m_gauges.running = static_cast<std::int64_t>(m_running.size());
         m_gauges.waiting = static_cast<std::int64_t>(queued());
-        m_gauges.used_blocks = m_config->usable_blocks - std::ssize(m_free);
+        m_gauges.used_blocks = m_config->usable_blocks - m_blocks.free();
         m_gauges.swapped = std::ssize(m_swapped);
         m_gauges.swap_blocks = swap_blocks_in_use();
         m_from = now;
@@ -170,15 +168,6 @@ public:
     [[nodiscard]] ServerGauges gauges(const Pool&, Tick now) const { return gauges_at(now); }
 
 private:
-    /// What a full block holds: a chain up to its end. Of the part that others may have: (node, block); of a
-    /// sequence's own: (its arrival's number above all nodes, block).
-    using Content = std::pair<std::uint64_t, std::int64_t>;
-    struct Block {
-        std::int64_t holders = 0;
-        bool hashed = false;
-        Content content{};
-        std::list<std::size_t>::iterator place{};  ///< in the free list
-    };
     /// What the scheduler knows a sequence by under --scheduling-policy priority: the lower goes first.
     using Rank = std::tuple<std::int32_t, std::int64_t, std::uint32_t>;
     struct Sequence {
@@ -190,13 +179,12 @@ private:
         Tick last_token;
         Rank rank;
         std::uint64_t arrival;  ///< number
-        std::vector<std::vector<std::size_t>> tables;  ///< one for each group of layers; 2.7's null block is `null`
+        StepwiseBlocks::Tables tables;
         std::int64_t hashed;              ///< of these, how many have been entered
         bool admitted;                    ///< once at least
         std::int64_t remote;              ///< prompt tokens whose KV is elsewhere
         bool received;                    ///< it has come into blocks of this one, or never will
     };
-    static constexpr std::size_t null = static_cast<std::size_t>(-1);
     /// A step that was scheduled, until its tokens are there.
     struct Batch {
         struct Row {
@@ -232,7 +220,7 @@ private:
         return g;
     }
 
-    [[nodiscard]] Content content_of(const Pool& pool, const Sequence& s, std::int64_t block) const {
+    [[nodiscard]] StepwiseBlocks::Content content_of(const Pool& pool, const Sequence& s, std::int64_t block) const {
         const Request& request = pool.requests[pool[s.job].request];
         const std::int64_t last = (block + 1) * m_config->block_size - 1, node = last / pool.prefixes.tokens_per_node;
         if (request.prefix_count > 0 && node < request.prefix_count && last < s.prompt)
@@ -240,83 +228,33 @@ private:
         return {(std::uint64_t{1} << 32) + s.arrival, block};
     }
 
-    /// vllm.md 2.4: the cached blocks of a sequence, from the first to the first that is missing.
-    [[nodiscard]] std::vector<std::size_t> find_prefix(const Pool& pool, const Sequence& s) const {
-        std::vector<std::size_t> found;
-        if (!m_config->prefix_caching) return found;
-        const std::int64_t most = (s.prompt + s.outputs - 1) / m_config->block_size;
-        while (std::ssize(found) < most) {
-            const auto copies = m_cached.find(content_of(pool, s, std::ssize(found)));
-            if (copies == m_cached.end()) break;
-            found.push_back(copies->second.front());
-        }
-        const auto own = [&](std::size_t i) { return m_blocks[i].content.first >> 32 != 0; };
-        if (m_config->drops_last_hit && !found.empty() && !own(found.back())) found.pop_back();
-        return found;
+    /// vllm.md 2.4: the cached blocks of a sequence, never the last of its tokens.
+    [[nodiscard]] StepwiseBlocks::Tables find_prefix(const Pool& pool, const Sequence& s) const {
+        return m_blocks.find((s.prompt + s.outputs - 1) / m_config->block_size,
+                             [&](std::int64_t block) { return content_of(pool, s, block); });
     }
+    [[nodiscard]] static std::int64_t length_of(const StepwiseBlocks::Tables& tables) { return std::ssize(tables[0]); }
 
     [[nodiscard]] std::int64_t blocks_for(std::int64_t tokens) const {
         return (tokens + m_config->block_size - 1) / m_config->block_size;
     }
 
-    /// vllm.md 2.2: the front of the free list, which forgets what it held.
-    std::size_t pop_block() {
-        const std::size_t index = m_free.front();
-        m_free.pop_front();
-        Block& block = m_blocks[index];
-        if (block.hashed) {
-            auto copies = m_cached.find(block.content);
-            std::erase(copies->second, index);
-            if (copies->second.empty()) m_cached.erase(copies);
-            block.hashed = false;
-        }
-        block.holders = 1;
-        return index;
-    }
-
     /// vllm.md 2.5: all or nothing.
     bool try_allocate(const Pool& pool, Sequence& s, std::int64_t tokens, std::int64_t lookahead = 0) {
         const std::int64_t end = std::min<std::int64_t>(s.computed + tokens + lookahead, m_config->max_model_len);
-        s.tables.resize(static_cast<std::size_t>(m_config->groups()));
-        leave_windows(s);
-        std::int64_t need = 0;
-        for (const auto& table : s.tables) need += std::max<std::int64_t>(blocks_for(end) - std::ssize(table), 0);
-        if (need > std::ssize(m_free)) return false;
-        for (auto& table : s.tables)
-            while (std::ssize(table) < blocks_for(end)) table.push_back(pop_block());
+        if (!m_blocks.try_extend(s.tables, s.computed, end)) return false;
         enter(pool, s, std::min(s.computed + tokens, s.prompt + s.outputs));  // 1.13.5
         return true;
     }
     /// Others find its full blocks of so many tokens.
     void enter(const Pool& pool, Sequence& s, std::int64_t known) {
         if (!m_config->prefix_caching) return;
-        for (const std::int64_t full = known / m_config->block_size; s.hashed < full; ++s.hashed) {
-            const std::size_t index = s.tables[0][static_cast<std::size_t>(s.hashed)];
-            m_blocks[index].hashed = true;
-            m_blocks[index].content = content_of(pool, s, s.hashed);
-            m_cached[m_blocks[index].content].push_back(index);
-        }
+        for (const std::int64_t full = known / m_config->block_size; s.hashed < full; ++s.hashed)
+            m_blocks.enter(s.tables, s.hashed, content_of(pool, s, s.hashed));
     }
-
-    /// vllm.md 2.3: the last first.
     void free_blocks_of(Sequence& s) {
-        for (auto& table : s.tables)
-            for (; !table.empty(); table.pop_back())
-                if (table.back() != null) free_block(table.back());
+        m_blocks.release(s.tables);
         s.hashed = 0;
-    }
-    void free_block(std::size_t index) {
-        Block& block = m_blocks[index];
-        if (--block.holders == 0) block.place = m_free.insert(m_free.end(), index);
-    }
-    /// vllm.md 2.7: blocks wholly left of the window.
-    void leave_windows(Sequence& s) {
-        for (std::size_t g = static_cast<std::size_t>(m_config->full_groups); g < s.tables.size(); ++g)
-            for (std::int64_t i = 0; (i + 1) * m_config->block_size <= s.computed - m_config->window_tokens + 1; ++i) {
-                std::size_t& block = s.tables[g][static_cast<std::size_t>(i)];
-                if (block != null) free_block(block);
-                block = null;
-            }
     }
 
     /// 1.2: a deque, or a heap by rank. `again`: it was preempted.
@@ -400,21 +338,22 @@ private:
             }
             if (pipelined() && awaits_token(head)) break;  // preempted while it was in the pipeline
             const std::int64_t whole = head.prompt + head.outputs;
-            const std::vector<std::size_t> found = find_prefix(pool, head);
-            const std::int64_t hits = std::ssize(found), cached = hits * config.block_size;
+            const StepwiseBlocks::Tables found = find_prefix(pool, head);
+            const std::int64_t cached = length_of(found) * config.block_size;
             const std::int64_t asked_for = limited(whole - cached), tokens = std::min(asked_for, budget);
             if (tokens < asked_for && !config.chunked_prefill) break;
             const std::int64_t spare = m_running.empty() ? 0 : config.watermark_blocks;
-            const std::int64_t in_use = held_by_somebody(found);
+            const std::int64_t in_use = m_blocks.held(found);
             const std::int64_t asked = config.reserve_full_sequence ? whole : cached + tokens;
             std::int64_t wanted = 0;
             for (std::int32_t g = 0; g < config.groups(); ++g) {
-                wanted += blocks_for(asked);
-                if (g < config.full_groups || !config.reserve_full_sequence) continue;
+                const auto& hits = found[static_cast<std::size_t>(g)];
+                const std::int64_t more = blocks_for(asked) - std::count(hits.begin(), hits.end(), StepwiseBlocks::null);
                 const std::int64_t seen = config.window_tokens - 1 + config.max_num_batched_tokens;
-                wanted += std::min<std::int64_t>(blocks_for(seen) + 1 - blocks_for(asked), 0);
+                const bool capped = g >= config.full_groups && config.reserve_full_sequence;
+                wanted += capped ? std::min(more, blocks_for(seen) + 1) : more;
             }
-            if (wanted - in_use + spare > std::ssize(m_free)) break;  // 1.14, 2.5
+            if (wanted - in_use + spare > m_blocks.free()) break;  // 1.14, 2.5
             take_found(head, found);
             head.computed = cached;
             if (!WT_CHECK(fault, try_allocate(pool, head, tokens))) return {};
@@ -427,15 +366,11 @@ private:
         return batch_of_scheduled(pool);
     }
 
-    [[nodiscard]] std::int64_t held_by_somebody(const std::vector<std::size_t>& blocks) const {
-        return std::count_if(blocks.begin(), blocks.end(), [&](std::size_t b) { return m_blocks[b].holders > 0; });
-    }
     /// What a sequence finds in the prefix cache is its own too. Counts a first admission.
-    void take_found(Sequence& s, const std::vector<std::size_t>& found) {
-        for (const std::size_t index : found)
-            if (m_blocks[index].holders++ == 0) m_free.erase(m_blocks[index].place);
-        s.tables = {found};
-        s.hashed = std::ssize(found);
+    void take_found(Sequence& s, const StepwiseBlocks::Tables& found) {
+        m_blocks.touch(found);
+        s.tables = found;
+        s.hashed = length_of(found);
         if (m_config->prefix_caching && !s.admitted) {
             m_gauges.prefix_queries += static_cast<std::uint64_t>(s.prompt);
             m_gauges.prefix_hits += static_cast<std::uint64_t>(s.hashed * m_config->block_size);
@@ -448,12 +383,12 @@ private:
     bool begin_reception(Pool& pool) {
         Sequence& s = m_waiting.front();
         if (std::ssize(m_skipped) >= m_config->max_num_seqs) return false;
-        const std::vector<std::size_t> found = find_prefix(pool, s);
+        const StepwiseBlocks::Tables found = find_prefix(pool, s);
         const std::int64_t spare = m_running.empty() ? 0 : m_config->watermark_blocks;
-        if (blocks_for(s.prompt) - held_by_somebody(found) + spare > std::ssize(m_free)) return false;
+        if (blocks_for(s.prompt) - m_blocks.held(found) + spare > m_blocks.free()) return false;
         take_found(s, found);
-        while (std::ssize(s.tables[0]) < blocks_for(s.prompt)) s.tables[0].push_back(pop_block());
-        pool[s.job].end_step = static_cast<std::uint32_t>(found.size());
+        if (!m_blocks.try_extend(s.tables, 0, s.prompt)) return false;
+        pool[s.job].end_step = static_cast<std::uint32_t>(length_of(found));
         m_wanting.push_back(s.job);
         m_skipped.push_back(s);
         m_waiting.pop_front();
@@ -468,7 +403,7 @@ private:
         } else {
             at->computed = at->prompt - 1;
             enter(pool, *at, at->computed);
-            if (!m_running.empty() && m_config->watermark_blocks > std::ssize(m_free)) return false;
+            if (!m_running.empty() && m_config->watermark_blocks > m_blocks.free()) return false;
             enter(pool, *at, at->prompt);
             at->remote = 0;
             at->received = false;
@@ -576,9 +511,7 @@ private:
     std::deque<Sequence> m_skipped;   ///< have blocks for KV that comes or has come, in the order in which they took them
     std::vector<Sequence> m_unread;   ///< ended, and their blocks wait to be read
     std::vector<JobIndex> m_wanting;  ///< began to wait for KV in the step that is being planned
-    std::vector<Block> m_blocks;  ///< of the KV pool
-    std::list<std::size_t> m_free;  ///< the front is taken next
-    std::map<Content, std::vector<std::size_t>> m_cached;  ///< copies, the oldest first
+    StepwiseBlocks m_blocks;
     std::uint64_t m_arrivals = 0;
     Tick m_from, m_until = never;
     bool m_preempted = false;    ///< by the last scheduling

@@ -25,7 +25,7 @@ void StepwiseServer<Layout>::swap_in(const Pool& pool, Fault& fault) {
     while (!m_swapped.empty() && m_running.size() < static_cast<std::size_t>(m_config->max_num_seqs)) {
         Sequence s = m_swapped.front();
         const std::int64_t blocks = blocks_for(s.computed);
-        if (std::ssize(m_free) - (blocks + 1) < m_config->watermark_blocks) return;
+        if (m_blocks.free() - (blocks + 1) < m_config->watermark_blocks) return;
         m_moved += blocks;
         m_swapped.erase(m_swapped.begin());
         (void)WT_CHECK(fault, try_allocate(pool, s, 1));
@@ -44,7 +44,7 @@ typename StepwiseServer<Layout>::Batch StepwiseServer<Layout>::schedule_v0(const
     while (m_swapped.empty() && !m_waiting.empty() && m_running.size() < static_cast<std::size_t>(m_config->max_num_seqs)) {
         Sequence& head = m_waiting.front();
         const std::int64_t whole = head.prompt + head.outputs;
-        if (whole > budget || blocks_for(whole) + m_config->watermark_blocks > std::ssize(m_free)) break;
+        if (whole > budget || blocks_for(whole) + m_config->watermark_blocks > m_blocks.free()) break;
         if (!WT_CHECK(fault, try_allocate(pool, head, whole))) return {};
         budget -= head.scheduled = whole;
         pool.note_scheduled(head.job, since);
@@ -53,7 +53,7 @@ typename StepwiseServer<Layout>::Batch StepwiseServer<Layout>::schedule_v0(const
         prompts = true;
     }
     for (std::size_t i = 0; !prompts && i < m_running.size(); ++i) {
-        for (; m_free.empty() && i < m_running.size(); m_preempted = true) {
+        for (; m_blocks.free() == 0 && i < m_running.size(); m_preempted = true) {
             if (m_config->swaps)
                 swap_out_last();
             else

@@ -312,7 +312,7 @@ void check(const ServerParts& s) {
     WT_EXPECTS(s.full_groups >= 0 && s.window_groups >= 0 && s.full_groups + s.window_groups >= 1);
     WT_EXPECTS(s.usable_blocks >= most_blocks_of(s, s.max_model_len));
     if (s.window_groups > 0)
-        WT_EXPECTS(s.window_tokens >= 1 && !s.prefix_caching && !s.prefill_first && s.draft_tokens == 0);
+        WT_EXPECTS(s.window_tokens >= (s.prefix_caching ? 2 : 1) && !s.prefill_first && s.draft_tokens == 0);
     else
         WT_EXPECTS(s.full_groups == 1);
     WT_EXPECTS(s.long_prefill_threshold >= 0 && s.draft_tokens >= 0 && s.draft_tokens <= 64);

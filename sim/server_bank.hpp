@@ -39,7 +39,7 @@ public:
                     BatchServer<Layout>& engine = m_servers.valid() && (r == 0 || more.valid()) ? server.rank(static_cast<std::uint32_t>(r)) : none;
                     engine = BatchServer<Layout>{};
                     engine.take_memory(arena, sizes.seqs, sizes.block_size, sizes.caching, sizes.cached_blocks, sizes.stages,
-                                       sizes.windows, sizes.listed, sizes.receives);
+                                       sizes.windows, sizes.listed, sizes.receives, sizes.grouped);
                 }
             }
         }
@@ -51,6 +51,7 @@ private:
         std::int32_t seqs = 0, block_size = 0, ranks = 1, instances = 0, stages = 1;
         bool caching = false, windows = false, receives = false;
         std::int64_t cached_blocks = 0, listed = 0;
+        GroupCacheSizes grouped;
     };
     WT_HD static void grow(const Blueprint& b, std::int32_t server, Sizes& s) {
         if (server < 0) return;
@@ -67,7 +68,8 @@ private:
         s.receives = s.receives || config.receives != 0;
         if (!config.prefix_caching) return;
         s.caching = true;
-        if (!b.shared_prefixes) return;
+        s.grouped.grow(config);
+        if (!b.shared_prefixes || config.caches_by_block()) return;
         s.cached_blocks = s.cached_blocks < config.usable_blocks ? config.usable_blocks : s.cached_blocks;
         const std::int64_t prompt = config.blocks_for(config.max_model_len);
         if (config.lists_blocks() && s.listed < prompt) s.listed = prompt;

@@ -177,6 +177,19 @@ Case mooncake_like() {
         large, 8);
 }
 
+/// The same conversations on servers whose layers are half of full attention, half with a window of 128 tokens, like
+/// gpt-oss: blocks are cached one by one.
+Case hybrid_like() {
+    ServerParts large = small_gpu(256, 60'000);
+    large.max_model_len = 131'072;
+    large.window_groups = 1;
+    large.window_tokens = 128;
+    return cached_prefixes(
+        "hybrid_like", 2'000,
+        {.requests = 50'000, .rate = 6.5, .shared_nodes = 2, .groups = 20, .prompt = 4000, .output = 343, .turns = 4},
+        large, 8);
+}
+
 /// In seconds of this process's CPU: others may be at work on the machine.
 double run_for(const Case& c, std::uint64_t count, ServerKind server, TrialOutcome& outcome) {
     BlueprintParts parts = c.parts;
@@ -397,7 +410,7 @@ int main(int argc, char** argv) {
             return windtunnel::freeze(argv[i + 1], argv[i + 2], argv[i + 3]);
         } else {
             std::fprintf(stderr,
-                         "usage: windtunnel_bench [--filter one_replica|prefix_1k|mooncake_like|fleet_64|day_10m|thousand_trials|control_plane|"
+                         "usage: windtunnel_bench [--filter one_replica|prefix_1k|mooncake_like|hybrid_like|fleet_64|day_10m|thousand_trials|control_plane|"
                          "control_plane_karpenter] [--workloads N] [--hours H] [--trials N] [--write FOLDER] [--freeze SCENARIO TRACE FILE]\n");
             return 2;
         }

@@ -41,6 +41,28 @@ TEST_CASE("batch server: jumps give the stepwise server's ticks, gauges and gaps
     CHECK(hits > 10 * workloads());    // tokens
 }
 
+TEST_CASE("batch server: beside sliding windows cached prefixes are found, kept and forgotten as block by block") {
+    // The reference has every block of every group, its content and its place in the free list (stepwise_blocks.hpp).
+    std::uint64_t count = 0, preemptions = 0, hits = 0;
+    for (std::uint64_t seed = 1'000'000; count < workloads() / 2; ++seed) {
+        Experiment e = random_experiment(seed);
+        if (!e.limits.prefix_caching || e.limits.window_groups == 0) continue;
+        ++count;
+        const Seen fast = observe<BatchServer>(e);
+        preemptions += fast.preemptions;
+        if (!fast.gauges.empty()) hits += fast.gauges.back().prefix_hits;
+        if (fast.broken || fast != observe<StepwiseServer>(e)) {
+            UNSCOPED_INFO("seed " << seed << ", shrunk:\n" << describe(shrink(e, differs)));
+            FAIL("fast and stepwise servers differ");
+        }
+        if (fast.free_at_end != e.limits.usable_blocks) FAIL("blocks were lost, seed " << seed);
+        e.limits.extra_cuts = true;
+        if (observe<BatchServer>(e) != fast) FAIL("extra cuts changed the result, seed " << seed);
+    }
+    CHECK(preemptions > 5 * count);
+    CHECK(hits > 10 * count);  // tokens
+}
+
 TEST_CASE("batch server: cutting every jump at every arrival changes nothing") {
     for (std::uint64_t seed = 1; seed <= workloads() / 4; ++seed) {
         Experiment e = random_experiment(seed);
@@ -491,4 +513,39 @@ TEST_CASE("prefix caching: a preempted request finds its own blocks again, outpu
     // and then prefills one token where it would have prefilled 5.
     CHECK(s.jobs[1].finish == 1008 + 105 + 106 + 1001);
     CHECK(s == observe<StepwiseServer>(e));
+}
+
+TEST_CASE("prefix caching: beside sliding windows a hit holds in every group, in the windowed ones at its end") {
+    // Blocks of 4, one group of full attention and one with a window of 8: a hit there needs ceil(7 / 4) = 2 blocks. Ten
+    // blocks: the first request leaves w3 w2 w1 w0 f3 f2 f1 f0 behind two that were never used. One of 8 tokens takes
+    // those two, w3 and w2; of 12 tokens also w1 and w0, and then all that the full group still has is of no use.
+    for (const auto& [other, hit] : {std::pair{0u, 16u}, std::pair{8u, 8u}, std::pair{12u, 0u}, std::pair{16u, 0u}}) {
+        Experiment e = cached({{0, 16, 1, -1, {0, 1, 2, 3}}, {5000, other == 0 ? 1 : other, 1, -1}, {9000, 17, 1, -1, {0, 1, 2, 3}}}, 10);
+        if (other == 0) e.arrivals.erase(e.arrivals.begin() + 1);
+        e.limits.max_model_len = 20;
+        e.limits.window_groups = 1;
+        e.limits.window_tokens = 8;
+        e.scrapes = {20'000};
+        const Seen s = observe<BatchServer>(e);
+        CHECK(s.gauges[0].prefix_hits == hit);
+        CHECK(s == observe<StepwiseServer>(e));
+    }
+}
+
+TEST_CASE("prefix caching: what a window has left is found until its blocks are taken") {
+    // The same groups. The first request leaves its windowed blocks 0 and 1 when 11 and 15 tokens are computed, at 1230 and
+    // 1684, and runs on until 2274: the second finds both prompt blocks, in the one group held, in the other free. With
+    // twelve blocks, ten of which the first has had, the third has taken the two that were left and those two before
+    // the second comes, and the full group's blocks, which are still held, are of no use.
+    for (const std::int64_t blocks : {40, 12}) {
+        Experiment e = cached({{0, 9, 12, -1, {0, 1}}, {2900, 9, 1, -1, {0, 1}}, {1810, 8, 1, -1}}, blocks);
+        e.limits.max_model_len = 24;
+        e.limits.window_groups = 1;
+        e.limits.window_tokens = 8;
+        e.scrapes = {1805, 20'000};
+        const Seen s = observe<BatchServer>(e);
+        CHECK(s.gauges[0].used_blocks == 5 + 3);
+        CHECK(s.gauges[1].prefix_hits == (blocks == 40 ? 8 : 0));
+        CHECK(s == observe<StepwiseServer>(e));
+    }
 }

@@ -142,7 +142,7 @@ TEST_CASE(
             nodes = share_prefixes(seed, requests);
         }
         for (ServerParts& server : parts.servers)
-            server.prefix_caching = seed % 3 != 1 && !server.prefill_first && server.window_groups == 0;
+            server.prefix_caching = seed % 3 != 1 && !server.prefill_first && (server.window_groups == 0 || server.window_tokens > 1);
         if (seed % 4 == 0) lab::share_gpus(parts, static_cast<std::uint8_t>(2 + seed / 4 % 3));
         std::uint32_t growth = 1;
         for (;; growth *= 4) {

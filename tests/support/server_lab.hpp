@@ -166,13 +166,16 @@ Seen observe(const Experiment& e) {
         pool.schedules = arena.take<FirstSchedule>(pool.capacity);
         pool.keeps_schedules = true;
         if (e.limits.prefix_caching) pool.blocks = arena.take<JobBlocks>(pool.capacity);
+        GroupCacheSizes grouped;
+        grouped.grow(engine.config());
+        const bool runs = !nodes.empty() && !engine.config().caches_by_block();
         server.take_memory(arena, e.limits.max_num_seqs, e.limits.block_size, e.limits.prefix_caching,
-                           nodes.empty() ? 0 : e.limits.usable_blocks, e.limits.pipeline_stages,
+                           runs ? e.limits.usable_blocks : 0, e.limits.pipeline_stages,
                            e.limits.window_groups > 0,
                            engine.config().lists_blocks() && !nodes.empty()
                                ? (e.limits.max_model_len + e.limits.block_size - 1) / e.limits.block_size
                                : 0,
-                           e.limits.receives);
+                           e.limits.receives, grouped);
     };
     JobPool<Layout> pool;
     pool.requests = requests.data();
@@ -419,10 +422,9 @@ inline Experiment random_experiment(std::uint64_t seed) {
         l.host_wait = 0;
     }
     if (!l.prefill_first && l.draft_tokens == 0 && pick(0, 2) == 0) {
-        l.prefix_caching = false;
         l.full_groups = static_cast<std::int32_t>(pick(0, 2));
         l.window_groups = static_cast<std::int32_t>(pick(1, 5));
-        l.window_tokens = static_cast<std::int32_t>(pick(1, pick(1, 100)));
+        l.window_tokens = static_cast<std::int32_t>(pick(l.prefix_caching ? 2 : 1, pick(2, 100)));
         const std::int64_t inside = (l.window_tokens - 1 + l.max_num_batched_tokens + l.block_size - 1) / l.block_size + 1;
         const std::int64_t one = l.full_groups * least + l.window_groups * std::min(least, inside);
         l.usable_blocks = one + (l.usable_blocks - least) * pick(1, 3);
@@ -431,7 +433,7 @@ inline Experiment random_experiment(std::uint64_t seed) {
     if (pick(0, 3) == 0 && !l.prefill_first && l.pipeline_stages == 1 && l.window_groups == 0)
         l.receives = true;
     else
-        l.hands_over = pick(0, 3) == 0 && !l.prefill_first && ((l.long_prefill_threshold == 0 && !l.drops_last_hit) || !l.prefix_caching);
+        l.hands_over = pick(0, 3) == 0 && !l.prefill_first && (l.window_groups == 0 || !l.prefix_caching) && ((l.long_prefill_threshold == 0 && !l.drops_last_hit) || !l.prefix_caching);
     for (Arrival& a : e.arrivals) {
         if (pick(0, 4) == 0) continue;
         a.moves = pick(1, pick(1, 60)) * scale;
