@@ -197,12 +197,12 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
     // V0 keeps its watermark and a block for the next token.
     const std::int64_t kept = parts.prefill_first ? parts.watermark_blocks + 1 : 0;
     if (has_windows(c)) {
-        if (server.speculation || (parts.prefix_caching && shared_prefixes) || server.kv_role != KvRole::none) {
-            warn("beside prompts that share prefixes, drafts, or KV from other servers, the layers' sliding windows count as full attention in the "
-                 "scheduler; the pool's size does not");
+        if (server.speculation || server.kv_role != KvRole::none) {
+            warn("beside drafts, or KV from other servers, the layers' sliding windows count as full attention in the scheduler; the "
+                 "pool's size does not");
         } else {
             blocks = server.num_gpu_blocks_override.value_or(c.num_gpu_blocks);
-            use_windows(c, blocks, parts);
+            use_windows(c, blocks, shared_prefixes, parts);
         }
     }
     if (has_states(c)) {

@@ -93,7 +93,7 @@ ServerParts server_parts(const KvCapacity& c, const StepTimeOptions& options, bo
     const std::int64_t null_blocks = c.profile.generation == EngineGeneration::v1 ? 1 : 0;
     out.usable_blocks = one_group ? c.num_gpu_blocks - null_blocks : c.kv_cache_tokens / c.block_size;
     out.prefix_caching = c.profile.prefix_caching && c.profile.generation == EngineGeneration::v1;
-    if (has_windows(c) && !(out.prefix_caching && shared_prefixes)) use_windows(c, c.num_gpu_blocks, out);
+    if (has_windows(c)) use_windows(c, c.num_gpu_blocks, shared_prefixes, out);
     if (has_states(c)) (void)use_states(c, c.num_gpu_blocks, out);
     // vLLM's start-up check does not count the null block, so the longest request may be one block too long
     // for the pool.

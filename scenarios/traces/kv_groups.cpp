@@ -23,14 +23,14 @@ std::int64_t use_states(const KvCapacity& capacity, std::int64_t blocks, ServerP
     return running * states;
 }
 
-void use_windows(const KvCapacity& capacity, std::int64_t blocks, ServerParts& parts) {
+void use_windows(const KvCapacity& capacity, std::int64_t blocks, bool shared_prefixes, ServerParts& parts) {
     parts.full_groups = parts.window_groups = 0;
     for (const KvGroup& g : capacity.groups) {
         (g.window_tokens > 0 ? parts.window_groups : parts.full_groups) += g.count;
         parts.window_tokens = std::max(parts.window_tokens, g.window_tokens);
     }
     parts.usable_blocks = blocks - 1;
-    parts.prefix_caching = false;
+    parts.prefix_caching = parts.prefix_caching && shared_prefixes && parts.window_tokens > 1;
 }
 
 std::int64_t longest_alone(const ServerParts& parts, std::int64_t kept, std::int64_t most) {

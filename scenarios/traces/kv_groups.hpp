@@ -9,9 +9,10 @@ namespace windtunnel {
 [[nodiscard]] bool has_states(const KvCapacity& capacity);
 
 /// Lets the windows of the layers act in the scheduler: `parts` has a pool of `blocks`, null block included, of which
-/// every group of layers takes its own, and which windows give back (vllm.md 2.7, 3.9). Prefixes are not cached then:
-/// without prompts in common the cache serves nobody but who is preempted, and computes its tokens again.
-void use_windows(const KvCapacity& capacity, std::int64_t blocks, ServerParts& parts);
+/// every group of layers takes its own, and which windows give back (vllm.md 2.7, 3.9). Where prompts share prefixes
+/// (`shared_prefixes`) and `parts` caches them, it goes on doing so, every group by itself. Else they are not cached:
+/// the cache would serve nobody but who is preempted, who computes its tokens again.
+void use_windows(const KvCapacity& capacity, std::int64_t blocks, bool shared_prefixes, ServerParts& parts);
 
 /// The longest request that the pool holds alone, `kept` blocks aside. Tokens.
 [[nodiscard]] std::int64_t longest_alone(const ServerParts& parts, std::int64_t kept, std::int64_t most);

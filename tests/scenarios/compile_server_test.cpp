@@ -1,5 +1,6 @@
 #include "scenarios/compile/compile_server.hpp"
 #include "scenarios/traces/kv_groups.hpp"
+#include "tests/support/server_lab.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -88,21 +89,30 @@ TEST_CASE("compile server: the data parallel engines of a mixture hold a share o
     CHECK(compiled(dense, "h100-sxm-80gb").facts.capacity.weights_gib == alone);
 }
 
-TEST_CASE("compile server: windows give their blocks back, unless prompts share what the cache finds") {
+TEST_CASE("compile server: windows give their blocks back, unless drafts make them count as full") {
     // gpt-oss-20b: twelve layers see 128 tokens, twelve see all; a block covers twelve layers of a kind.
     const ModelServer s = serving("openai/gpt-oss-20b");
-    const Compiled own = compiled(s, "l4-24gb");
-    CHECK(own.parts.full_groups == 1);
-    CHECK(own.parts.window_groups == 1);
-    CHECK(own.parts.window_tokens == 128);
-    CHECK(own.parts.usable_blocks == own.facts.capacity.num_gpu_blocks - 1);
-    const Compiled shared = compiled(s, "l4-24gb", true);
-    CHECK(shared.parts.window_groups == 0);
-    CHECK(shared.parts.prefix_caching);
-    CHECK(shared.parts.usable_blocks == own.facts.capacity.num_gpu_blocks / 2 - 1);
-    CHECK(std::any_of(shared.warnings.begin(), shared.warnings.end(), [](const Problem& p) {
-        return p.message.find("sliding windows count as full attention") != std::string::npos;
-    }));
+    const auto warns = [](const Compiled& c) {
+        return std::any_of(c.warnings.begin(), c.warnings.end(), [](const Problem& p) {
+            return p.message.find("sliding windows count as full attention") != std::string::npos;
+        });
+    };
+    for (const bool shared_prefixes : {false, true}) {
+        const Compiled own = compiled(s, "l4-24gb", shared_prefixes);
+        CHECK(own.parts.full_groups == 1);
+        CHECK(own.parts.window_groups == 1);
+        CHECK(own.parts.window_tokens == 128);
+        CHECK(own.parts.usable_blocks == own.facts.capacity.num_gpu_blocks - 1);
+        CHECK(own.parts.prefix_caching == shared_prefixes);
+        CHECK_FALSE(warns(own));
+    }
+    ModelServer drafting = s;
+    drafting.speculation = Speculation{"eagle3", "a/b", 3};
+    const Compiled drafts = compiled(drafting, "l4-24gb", true);
+    CHECK(drafts.parts.window_groups == 0);
+    CHECK(drafts.parts.prefix_caching);
+    CHECK(drafts.parts.usable_blocks < drafts.facts.capacity.num_gpu_blocks / 2);
+    CHECK(warns(drafts));
     // Blocks of 16 tokens. A window of 128 beside chunks of 2048 spans at most 2175 tokens, 136 blocks and one begun: of
     // 1000 blocks 863 are left for full attention, 13,808 tokens.
     ServerParts parts;
@@ -112,6 +122,42 @@ TEST_CASE("compile server: windows give their blocks back, unless prompts share 
     parts.usable_blocks = 1000;
     CHECK(longest_alone(parts, 0, 100'000) == 13'808);
     CHECK(longest_alone(parts, 0, 5'000) == 5'000);
+}
+
+TEST_CASE("compile server: gpt-oss serves twice as many long prompts at once as with full attention, shared beginnings or not") {
+    // 4,000 blocks, prompts of 4,096 tokens, the first 1,024 of which are the same: 64 blocks that all share. Each request
+    // has 192 of its own in the full group, 12 more when its 192 output tokens are there, and 9 in the windowed one. They
+    // begin one after the other, so 18 (of 213) to 19 (of 207) fit. When windows counted as full attention half of the
+    // blocks were there: 9 (of 204) to 10 (of 192). All but the first find the beginning, unless its end, which no window
+    // looks at any more, has been taken in the meantime: three compute it anew.
+    ModelServer s = serving("openai/gpt-oss-20b");
+    s.num_gpu_blocks_override = 4001;
+    const auto most_and_hits = [](const ServerParts& parts) {
+        lab::Experiment e;
+        e.cost = parts.cost;
+        auto& l = e.limits;
+        l.max_num_seqs = parts.max_num_seqs;
+        l.max_num_batched_tokens = parts.max_num_batched_tokens;
+        l.max_model_len = parts.max_model_len;
+        l.usable_blocks = parts.usable_blocks;
+        l.prefix_caching = parts.prefix_caching;
+        l.full_groups = parts.full_groups;
+        l.window_groups = parts.window_groups;
+        l.window_tokens = parts.window_tokens;
+        e.tokens_per_node = 1024;
+        for (std::uint32_t i = 0; i < 40; ++i) e.arrivals.push_back({0, 4096, 192, -1, {0, 4 * i + 1, 4 * i + 2, 4 * i + 3}});
+        for (std::int64_t at = 1; at < 2000; ++at) e.scrapes.push_back(at * ticks_per_second / 10);
+        const lab::Seen seen = lab::observe<BatchServer>(e);
+        CHECK(std::count_if(seen.jobs.begin(), seen.jobs.end(), [](const auto& j) { return j.end == 'f'; }) == 40);
+        std::int64_t most = 0;
+        for (const ServerGauges& g : seen.gauges) most = std::max(most, g.running);
+        return std::pair{most, seen.gauges.back().prefix_hits / 1024};
+    };
+    ServerParts parts = compiled(s, "l4-24gb", true).parts;
+    CHECK(most_and_hits(parts) == std::pair<std::int64_t, std::uint64_t>{19, 36});
+    parts.window_groups = 0;
+    parts.usable_blocks = 2000;
+    CHECK(most_and_hits(parts) == std::pair<std::int64_t, std::uint64_t>{10, 39});
 }
 
 TEST_CASE("compile server: V0 swaps with --preemption-mode swap, V1 does not know how") {
