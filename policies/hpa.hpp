@@ -148,9 +148,9 @@ struct HpaMetricInput {
 struct HpaSnapshot {
     std::int32_t spec_replicas = 0;    ///< scale.spec.replicas
     std::int32_t status_replicas = 0;  ///< scale.status.replicas: pods that exist, ready or not
-    std::int32_t pod_count = 0;        ///< pods that the selector matches
+    std::int32_t pod_count = 0;        ///< pods that the selector matches; where no metric asks_for_pods: 0
     std::int32_t ready_pods = 0;       ///< of these Running and Ready (count_ready_pods)
-    const HpaPod* pods = nullptr;      ///< [pod_count]; needed by resource and pods kinds only
+    const HpaPod* pods = nullptr;      ///< [pod_count]
     HpaMetricInput metrics[hpa_max_metrics];
     bool selector_valid = true;  ///< present, parsed, and no other HPA selects the same pods
 };

@@ -50,6 +50,12 @@ WT_HD constexpr std::int32_t count_ready_pods(const HpaPod* pods, std::int32_t c
     return ready;
 }
 
+/// Whether a proposal needs to know the pods: their samples, or with a target `value` how many of them are Ready.
+WT_HD constexpr bool asks_for_pods(const HpaMetricSpec& metric) {
+    const bool of_value = metric.kind == HpaMetricKind::object || metric.kind == HpaMetricKind::external;
+    return !of_value || metric.target == HpaTargetKind::value;
+}
+
 namespace hpa_detail {
 
 /// Sums over the samples that count.

@@ -2,7 +2,7 @@
 #include "policies/promql_functions.hpp"
 #include "policies/promql_program.hpp"
 #include "policies/promql_vectors.hpp"
-#include "policies/sample_store.hpp"
+#include "policies/promql_windows.hpp"
 
 #include <cstdint>
 
@@ -12,7 +12,7 @@ namespace windtunnel {
 /// query that does not fit its workspace, or looks at samples that a ring no longer holds, says so.
 class PromqlMachine {
 public:
-    WT_HD PromqlMachine(const PromqlProgramView& program, const SampleStoreView& store, std::int64_t now_ms,
+    WT_HD PromqlMachine(const PromqlProgramView& program, SampleStore& store, std::int64_t now_ms,
                         PromqlWorkspace& workspace)
         : m_program(program), m_store(store), m_workspace(workspace), m_start_ms(now_ms), m_now_ms(now_ms) {}
 
@@ -32,7 +32,7 @@ public:
 
 private:
     const PromqlProgramView& m_program;
-    const SampleStoreView& m_store;
+    SampleStore& m_store;  ///< sleeping series that are looked at write down what they owe
     PromqlWorkspace& m_workspace;
     const std::int64_t m_start_ms;  ///< when the query is evaluated
     std::int64_t m_now_ms;
@@ -75,8 +75,7 @@ private:
         return at - op.offset_ms;
     }
     WT_HD bool is_before_start(std::int64_t time_ms, std::int64_t start_ms) const {
-        return m_program.semantics == PromqlSemantics::prometheus_2 ? time_ms < start_ms
-                                                                    : time_ms <= start_ms;
+        return is_before_window(m_program.semantics, time_ms, start_ms);
     }
 
     WT_HD std::int32_t step(const PromqlInstruction& op, std::int32_t pc) {
@@ -191,36 +190,50 @@ private:
         const std::int32_t first = m_elements;
         const std::int64_t at_ms = end_of(op);
         for (std::int32_t k = 0; k < op.count; ++k) {
-            const StreamPlan& stream = m_store.streams[m_program.words[op.table + 2 * k]];
+            const std::int32_t s = m_program.words[op.table + 2 * k];
             const std::int32_t labels = m_program.words[op.table + 2 * k + 1];
+            const StreamPlan& stream = m_store.streams[s];
             const std::int32_t slots = m_store.series[stream.first_series].slots_in_use;
             for (std::int32_t slot = 0; slot < slots; ++slot) {
                 const SeriesState& state = m_store.series[stream.first_series + slot];
-                std::uint32_t generation = state.generation;
-                if (state.count > 0 && state.newest_ms <= at_ms) {  // as it is, without an offset
-                    if (state.newest.kind() == SampleKind::value &&
-                        !is_before_start(state.newest_ms, at_ms - op.range_ms))
-                        add_element({labels, stream.first_pod < 0 ? -1 : stream.first_pod + slot,
-                                     stream.first_pod < 0 ? 0 : generation, 0, state.newest.value,
-                                     state.newest_ms});
-                    continue;
+                if (state.count == 0) continue;
+                const std::int64_t newest_ms = time_of_newest(m_store, state);
+                if (newest_ms > at_ms) {
+                    select_past(op, s, slot, labels, at_ms);
+                } else if (state.newest.kind() == SampleKind::value &&
+                           !is_before_start(newest_ms, at_ms - op.range_ms)) {  // as it is, without an offset
+                    add_sample(stream, slot, labels, state.generation, state.newest.value, newest_ms);
                 }
-                bool found = false;
-                for (std::uint32_t back = 0; back < state.count && !found; ++back) {
-                    const SampleRun run = run_from_newest(m_store, stream, slot, back);
-                    found = run.first_ms() <= at_ms;
-                    if (!found && run.kind() == SampleKind::gone) --generation;
-                    if (!found || run.kind() != SampleKind::value) continue;
-                    const std::int64_t time_ms = run.first_ms() + samples_until(state, run, at_ms) * state.step_ms;
-                    if (is_before_start(time_ms, at_ms - op.range_ms)) continue;
-                    add_element({labels, stream.first_pod < 0 ? -1 : stream.first_pod + slot,
-                                 stream.first_pod < 0 ? 0 : generation, 0, run.value, time_ms});
-                }
-                if (!found && state.lost)
-                    return fail(PromqlStatus::history_too_short);
             }
         }
         push_vector(first);
+    }
+    WT_HD void add_sample(const StreamPlan& stream, std::int32_t slot, std::int32_t labels, std::uint32_t generation,
+                          double value, std::int64_t time_ms) {
+        if (stream.first_pod < 0)
+            add_element({labels, -1, 0, 0, value, time_ms});
+        else
+            add_element({labels, stream.first_pod + slot, generation, 0, value, time_ms});
+    }
+    /// The same of one series that has newer samples.
+    WT_HD_CALL void select_past(const PromqlInstruction& op, std::int32_t s, std::int32_t slot, std::int32_t labels,
+                                std::int64_t at_ms) {
+        catch_up(m_store, s, slot);
+        const StreamPlan& stream = m_store.streams[s];
+        const SeriesState& state = m_store.series[stream.first_series + slot];
+        std::uint32_t generation = state.generation;
+        for (std::uint32_t back = 0; back < state.count; ++back) {
+            const SampleRun run = run_from_newest(m_store.view(), stream, slot, back);
+            if (run.first_ms() > at_ms) {
+                if (run.kind() == SampleKind::gone) --generation;
+                continue;
+            }
+            if (run.kind() != SampleKind::value) return;
+            const std::int64_t time_ms = run.first_ms() + samples_until(state, run, at_ms) * state.step_ms;
+            if (is_before_start(time_ms, at_ms - op.range_ms)) return;
+            return add_sample(stream, slot, labels, generation, run.value, time_ms);
+        }
+        if (state.lost) fail(PromqlStatus::history_too_short);
     }
 
     WT_HD_CALL void range_select(const PromqlInstruction& op) {
@@ -229,153 +242,27 @@ private:
             function == PromqlRangeFunction::quantile || function == PromqlRangeFunction::predict_linear;
         const double parameter = has_parameter ? pop_scalar() : 0;
         const std::int32_t first = m_elements;
-        const std::int64_t end_ms = end_of(op), start_ms = end_ms - op.range_ms;
+        const std::int64_t end_ms = end_of(op);
+        PromqlWindow window(m_store, m_workspace, m_program.semantics, function, parameter, end_ms - op.range_ms,
+                            end_ms, m_now_ms);
         for (std::int32_t k = 0; k < op.count && m_status == PromqlStatus::ok; ++k) {
-            const StreamPlan& stream = m_store.streams[m_program.words[op.table + 2 * k]];
+            const std::int32_t s = m_program.words[op.table + 2 * k];
             const std::int32_t labels = m_program.words[op.table + 2 * k + 1];
+            const StreamPlan& stream = m_store.streams[s];
             const std::int32_t slots = m_store.series[stream.first_series].slots_in_use;
-            for (std::int32_t slot = 0; slot < slots; ++slot)
-                if (!is_before_start(m_store.series[stream.first_series + slot].newest.first_ms(), start_ms))
-                    expect_reading(m_store, stream, slot);
-            for (std::int32_t slot = 0; slot < slots; ++slot)
-                range_of_series(function, parameter, stream, slot, labels, start_ms, end_ms);
+            constexpr std::int32_t ahead = 8;  // so many series the memory has time for
+            for (std::int32_t slot = 0; slot < ahead && slot < slots; ++slot) window.expect(stream, slot);
+            for (std::int32_t slot = 0; slot < slots; ++slot) {
+                if (slot + ahead < slots) window.expect(stream, slot + ahead);
+                const PromqlStatus status = window.read(s, slot, [&](std::uint32_t generation, double value) {
+                    add_sample(stream, slot, labels, generation, value, m_now_ms);
+                });
+                if (status != PromqlStatus::ok) fail(status);
+            }
         }
         if (op.check_duplicates && has_duplicates(m_workspace.elements + first, m_elements - first))
             fail(PromqlStatus::duplicate_series);
         push_vector(first);
-    }
-
-    /// One slot's window: cut into one series for each pod that lived in it, oldest first.
-    WT_HD_CALL void range_of_series(PromqlRangeFunction function, double parameter, const StreamPlan& stream,
-                                    std::int32_t slot, std::int32_t labels, std::int64_t start_ms,
-                                    std::int64_t end_ms) {
-        const SeriesState& state = m_store.series[stream.first_series + slot];
-        if (state.count == 0) return;
-        if (is_before_start(state.newest_ms, start_ms)) return;  // it ended before
-        if (rate_of_steady(function, stream, slot, labels, start_ms, end_ms)) return;
-        std::uint32_t newest = 0, generation = state.generation;
-        for (; newest < state.count; ++newest) {
-            const SampleRun run = run_from_newest(m_store, stream, slot, newest);
-            if (run.first_ms() <= end_ms) break;
-            if (run.kind() == SampleKind::gone) --generation;
-        }
-        std::uint32_t past_oldest = newest;
-        for (; past_oldest < state.count; ++past_oldest) {
-            const SampleRun run = run_from_newest(m_store, stream, slot, past_oldest);
-            if (is_before_start(last_ms(state, run), start_ms)) break;
-            if (run.kind() == SampleKind::gone) --generation;
-        }
-        if (past_oldest == state.count && is_beginning_lost(stream, slot, start_ms))
-            return fail(PromqlStatus::history_too_short);
-        std::int32_t count = 0;
-        for (std::uint32_t back = past_oldest; back > newest; --back) {
-            const SampleRun run = run_from_newest(m_store, stream, slot, back - 1);
-            if (run.kind() == SampleKind::value && !take_points(state, run, start_ms, end_ms, count)) return;
-            const bool gone = run.kind() == SampleKind::gone;
-            if (count > 0 && (gone || back - 1 == newest)) {
-                PromqlElement e{labels,
-                                stream.first_pod < 0 ? -1 : stream.first_pod + slot,
-                                stream.first_pod < 0 ? 0 : generation,
-                                0,
-                                0,
-                                m_now_ms};
-                if (apply_range_function(function, m_workspace.points, count, start_ms, end_ms, m_now_ms,
-                                         parameter, m_program.semantics, e.value))
-                    add_element(e);
-                count = 0;
-            }
-            if (gone) ++generation;
-        }
-    }
-
-    /// How many samples of a run, without the first, are not after `at_ms`; the first is not.
-    WT_HD static std::int64_t samples_until(const SeriesState& state, const SampleRun& run, std::int64_t at_ms) {
-        if (run.repeats() == 0) return 0;
-        const std::int64_t steps = (at_ms - run.first_ms()) / state.step_ms;
-        return steps < run.repeats() ? steps : run.repeats();
-    }
-    /// How many samples of a run come before the window.
-    WT_HD std::int64_t samples_before(const SeriesState& state, const SampleRun& run, std::int64_t start_ms) const {
-        if (!is_before_start(run.first_ms(), start_ms)) return 0;
-        if (run.repeats() == 0) return 1;
-        const bool counts_start = m_program.semantics == PromqlSemantics::prometheus_2;
-        return (start_ms - run.first_ms() - (counts_start ? 1 : 0)) / state.step_ms + 1;
-    }
-    /// Adds the samples of a run that are in the window to the workspace's points. False when there is no room.
-    WT_HD bool take_points(const SeriesState& state, const SampleRun& run, std::int64_t start_ms, std::int64_t end_ms,
-                           std::int32_t& count) {
-        const std::int64_t to = samples_until(state, run, end_ms);
-        for (std::int64_t i = samples_before(state, run, start_ms); i <= to; ++i) {
-            if (!fits(count + 1)) return false;
-            m_workspace.points[count++] = {run.first_ms() + i * state.step_ms, run.value};
-        }
-        return true;
-    }
-    /// Whether samples of a window that begins at `start_ms` may have been overwritten.
-    WT_HD bool is_beginning_lost(const StreamPlan& stream, std::int32_t slot, std::int64_t start_ms) const {
-        const SeriesState& state = m_store.series[stream.first_series + slot];
-        return state.lost &&
-               !is_before_start(run_from_newest(m_store, stream, slot, state.count - 1).first_ms(), start_ms);
-    }
-
-    /// rate() and its like of a window that ends with the newest sample and in which one pod's counter only rose,
-    /// scraped in step, as it nearly always is: the first and the last sample and their number are all that counts.
-    /// False where the window is another one.
-    WT_HD_CALL bool rate_of_steady(PromqlRangeFunction function, const StreamPlan& stream, std::int32_t slot,
-                                   std::int32_t labels, std::int64_t start_ms, std::int64_t end_ms) {
-        using F = PromqlRangeFunction;
-        if (function != F::rate && function != F::increase && function != F::delta) return false;
-        const SeriesState& state = m_store.series[stream.first_series + slot];
-        if (state.steady == 0 || state.newest_ms > end_ms) return false;
-        const std::uint32_t steady = state.steady < state.count ? state.steady : state.count;
-        SampleRun run = state.newest;
-        if (!is_before_start(run.first_ms(), start_ms)) {
-            const std::uint32_t back = oldest_inside(stream, slot, start_ms, steady);
-            run = run_from_newest(m_store, stream, slot, back);
-            if (back + 1 == steady && !is_before_start(run.first_ms(), start_ms)) {
-                if (steady == state.count && state.lost) {
-                    fail(PromqlStatus::history_too_short);
-                    return true;
-                }
-                // What is older than the steady runs may be inside as well.
-                if (steady < state.count &&
-                    !is_before_start(last_ms(state, run_from_newest(m_store, stream, slot, steady)), start_ms))
-                    return false;
-            }
-        }
-        const std::int64_t first_ms = run.first_ms() + samples_before(state, run, start_ms) * state.step_ms;
-        if (first_ms >= state.newest_ms) return true;  // a single sample has no rate
-        const double change = state.newest.value - run.value;
-        double value = 0;
-        if (change != 0)
-            value = extrapolate({first_ms, run.value}, {state.newest_ms, state.newest.value},
-                                static_cast<std::int32_t>((state.newest_ms - first_ms) / state.step_ms) + 1, change,
-                                start_ms, end_ms, function != F::delta, function == F::rate, m_program.semantics);
-        add_element({labels, stream.first_pod < 0 ? -1 : stream.first_pod + slot,
-                     stream.first_pod < 0 ? 0 : state.generation, 0, value, m_now_ms});
-        return true;
-    }
-
-    /// The oldest of the newest `steady` runs that has a sample in the window; the newest has. In strides that
-    /// double, then by bisection: few runs are looked at, and the newest ones first.
-    WT_HD std::uint32_t oldest_inside(const StreamPlan& stream, std::int32_t slot, std::int64_t start_ms,
-                                      std::uint32_t steady) const {
-        const SeriesState& state = m_store.series[stream.first_series + slot];
-        const auto is_inside = [&](std::uint32_t back) {
-            return !is_before_start(last_ms(state, run_from_newest(m_store, stream, slot, back)), start_ms);
-        };
-        std::uint32_t inside = 0, outside = steady;
-        for (std::uint32_t stride = 1; inside + stride < outside; stride *= 2) {
-            if (is_inside(inside + stride))
-                inside += stride;
-            else
-                outside = inside + stride;
-        }
-        while (inside + 1 < outside) {
-            const std::uint32_t middle = (inside + outside) / 2;
-            (is_inside(middle) ? inside : outside) = middle;
-        }
-        return inside;
     }
 
     /// First time of the body: the first multiple of the step (in Unix time) inside the range.
@@ -530,24 +417,11 @@ private:
     }
 };
 
-/// Writes down what the series owe that a query reads (`let_sleep`).
-WT_HD inline void catch_up(SampleStore& store, const PromqlProgramView& query) {
-    for (std::int32_t i = 0; i < query.instruction_count; ++i) {
-        const PromqlInstruction& op = query.instructions[i];
-        if (op.op != PromqlOp::select && op.op != PromqlOp::range_select) continue;
-        for (std::int32_t k = 0; k < op.count; ++k) {
-            const std::int32_t s = query.words[op.table + 2 * k];
-            const std::int32_t slots = store.series[store.streams[s].first_series].slots_in_use;
-            for (std::int32_t slot = 0; slot < slots; ++slot) catch_up(store, s, slot);
-        }
-    }
-}
-
 /// The value of a query at one time, as an instant query at `now` would return it.
 ///
 /// `workspace` has at least the program's `workspace` elements and points. The result's elements lie in it
 /// until it is used again. Order of elements: that of the series (family, workload, own dimension, slot).
-WT_HD inline PromqlResult evaluate(const PromqlProgramView& program, const SampleStoreView& store, Tick now,
+WT_HD inline PromqlResult evaluate(const PromqlProgramView& program, SampleStore& store, Tick now,
                                    PromqlWorkspace& workspace) {
     PromqlMachine machine(program, store, to_unix_ms(store.epoch_ms, now), workspace);
     return machine.run();

@@ -128,11 +128,6 @@ WT_HD_CALL inline double aggregate_values(PromqlAggregate function, PromqlPoint*
                                           double parameter, PromqlSemantics semantics) {
     const bool compensated = semantics == PromqlSemantics::prometheus_3;
     switch (function) {
-        case PromqlAggregate::sum: {
-            CompensatedSum sum;
-            for (std::int32_t i = 0; i < count; ++i) sum.add(points[i].value);
-            return compensated ? sum.result() : sum.sum;
-        }
         case PromqlAggregate::avg: {
             if (compensated) {  // 3.x: the sum divided, as long as it stays finite
                 CompensatedSum sum;
@@ -144,21 +139,8 @@ WT_HD_CALL inline double aggregate_values(PromqlAggregate function, PromqlPoint*
             for (std::int32_t i = 0; i < count; ++i) mean.add(points[i].value, compensated);
             return mean.result();
         }
-        case PromqlAggregate::min:
-        case PromqlAggregate::max: {
-            const bool maximum = function == PromqlAggregate::max;
-            double best = points[0].value;
-            for (std::int32_t i = 1; i < count; ++i) {
-                const double v = points[i].value;
-                if ((maximum ? best < v : best > v) || is_nan(best)) best = v;
-            }
-            return best;
-        }
-        case PromqlAggregate::count:
         case PromqlAggregate::count_values:
             return static_cast<double>(count);
-        case PromqlAggregate::group:
-            return 1;
         case PromqlAggregate::stddev:
         case PromqlAggregate::stdvar: {
             double mean = 0, squares = 0;
@@ -177,12 +159,69 @@ WT_HD_CALL inline double aggregate_values(PromqlAggregate function, PromqlPoint*
     }
 }
 
+/// Aggregations that need of a group's members no more than what those before came to.
+WT_HD inline bool adds_up_as_it_goes(PromqlAggregate function) {
+    return function == PromqlAggregate::sum || function == PromqlAggregate::min || function == PromqlAggregate::max ||
+           function == PromqlAggregate::count || function == PromqlAggregate::group;
+}
+/// An order of identities in which the pods of one stream ascend.
+WT_HD inline bool comes_after(const PromqlElement& a, const PromqlElement& b) {
+    if (a.pod != b.pod) return a.pod > b.pod;
+    if (a.labels != b.labels) return a.labels > b.labels;
+    return a.generation > b.generation;
+}
+/// Where the group of a mapped element stands among `count` ones; `count`: it is the first of its group. Series come
+/// stream by stream, in each by pod: nearly always it is where the element before it went (`at`), the next one, or a
+/// new one behind the `highest`.
+WT_HD inline std::int32_t group_of(const PromqlElement& e, const PromqlElement* groups, std::int32_t count,
+                                   std::int32_t at, std::int32_t highest) {
+    if (count == 0 || same_labels(groups[at], e)) return at;
+    if (comes_after(e, groups[highest])) return count;
+    if (at + 1 < count && same_labels(groups[at + 1], e)) return at + 1;
+    for (at = 0; at < count && !same_labels(groups[at], e);) ++at;
+    return at;
+}
+/// The same as `aggregate` of these functions, in one pass. `points`: what a sum has lost (CompensatedSum::rest), by
+/// group.
+WT_HD_CALL inline std::int32_t add_up(PromqlAggregate function, PromqlElement* elements, std::int32_t count,
+                                      PromqlLabelMap groups, PromqlPoint* points, PromqlSemantics semantics) {
+    std::int32_t out = 0, at = 0, highest = 0;
+    for (std::int32_t i = 0; i < count; ++i) {
+        const double v = elements[i].value;
+        PromqlElement e = elements[i];
+        (void)groups.apply(e);
+        at = group_of(e, elements, out, at, highest);
+        PromqlElement& group = elements[at];  // at <= i: only consumed elements are overwritten
+        if (at == out) {
+            if (out == 0 || comes_after(e, elements[highest])) highest = at;
+            group = e;
+            if (function == PromqlAggregate::sum || function == PromqlAggregate::count) group.value = 0;
+            points[at].value = 0;
+            ++out;
+        }
+        if (function == PromqlAggregate::sum) {
+            CompensatedSum sum{group.value, points[at].value};
+            sum.add(v);
+            group.value = sum.sum;
+            points[at].value = sum.rest;
+        } else if (function == PromqlAggregate::group || function == PromqlAggregate::count) {
+            group.value = function == PromqlAggregate::group ? 1 : group.value + 1;
+        } else if ((function == PromqlAggregate::max ? group.value < v : group.value > v) || is_nan(group.value)) {
+            group.value = v;
+        }
+    }
+    for (std::int32_t g = 0; g < out && function == PromqlAggregate::sum && semantics == PromqlSemantics::prometheus_3; ++g)
+        elements[g].value = CompensatedSum{elements[g].value, points[g].value}.result();
+    return out;
+}
+
 /// Any aggregation. `scratch` has room for `count` elements (topk and bottomk use it). Returns how many
 /// elements are left.
 WT_HD_CALL inline std::int32_t aggregate(PromqlAggregate function, PromqlElement* elements, std::int32_t count,
                                          PromqlLabelMap groups, double parameter, PromqlElement* scratch,
                                          PromqlPoint* points, PromqlSemantics semantics) {
     const bool selects = function == PromqlAggregate::topk || function == PromqlAggregate::bottomk;
+    if (adds_up_as_it_goes(function)) return add_up(function, elements, count, groups, points, semantics);
     std::int32_t limit = count;
     if (selects) {
         if (parameter < 1) return 0;

@@ -47,8 +47,10 @@ struct SeriesState {
     bool lost = false;              ///< the ring has overwritten runs: older ones than it holds are not known
     std::uint16_t clock = no_clock;  ///< whose turns repeat the newest value without being told (`let_sleep`)
     std::uint32_t turn = 0;          ///< up to which of these the samples are here
+    std::uint32_t window_begin = 0;  ///< where in the ring the window asked for last began, as a place to look first
     static constexpr std::uint16_t no_clock = 0xffffu;
 };
+static_assert(sizeof(SeriesState) == 64);  // a line of memory
 
 /// When the targets of one offset were scraped last, and how often they have been.
 struct ScrapeClock {
@@ -98,15 +100,31 @@ WT_HD constexpr std::int64_t to_unix_ms(std::int64_t epoch_ms, Tick at) {
     return epoch_ms + at.count / ticks_per_millisecond;
 }
 
+/// The runs of one series, counted back from its newest.
+struct SeriesRuns {
+    const SeriesState& state;
+    const SampleRun* ring = nullptr;
+    std::uint32_t capacity = 0;
+
+    /// Requires back < state.count.
+    WT_HD SampleRun at(std::uint32_t back) const { return back == 0 ? state.newest : ring[place_of(back)]; }
+    /// Where in the ring a run stands; and the other way round, 0 < back <= capacity.
+    WT_HD std::uint32_t place_of(std::uint32_t back) const {
+        return state.next >= back ? state.next - back : state.next + capacity - back;
+    }
+    WT_HD std::uint32_t back_of(std::uint32_t place) const {
+        return place < state.next ? state.next - place : state.next + capacity - place;
+    }
+};
+WT_HD inline SeriesRuns runs_of(const SampleStoreView& store, const StreamPlan& stream, std::int32_t slot) {
+    return {store.series[stream.first_series + slot],
+            store.samples + stream.first_sample + std::int64_t{slot} * stream.capacity,
+            static_cast<std::uint32_t>(stream.capacity)};
+}
 /// The run `back` runs before the newest (0 = newest). Requires back < state.count.
 WT_HD inline SampleRun run_from_newest(const SampleStoreView& store, const StreamPlan& stream,
                                        std::int32_t slot, std::uint32_t back) {
-    const SeriesState& state = store.series[stream.first_series + slot];
-    if (back == 0) return state.newest;
-    const std::uint32_t at = state.next >= back
-                                 ? state.next - back
-                                 : state.next + static_cast<std::uint32_t>(stream.capacity) - back;
-    return store.samples[stream.first_sample + std::int64_t{slot} * stream.capacity + at];
+    return runs_of(store, stream, slot).at(back);
 }
 
 /// When a run's last sample was taken.
@@ -121,12 +139,10 @@ WT_HD inline void expect_memory([[maybe_unused]] const void* at) {
 #endif
 }
 
-/// Tells the memory that the run before the newest is asked for soon.
-WT_HD inline void expect_reading(const SampleStoreView& store, const StreamPlan& stream, std::int32_t slot) {
-    const SeriesState& state = store.series[stream.first_series + slot];
-    const std::uint32_t back =
-        state.next == 0 ? static_cast<std::uint32_t>(stream.capacity) - 1 : state.next - 1;
-    expect_memory(&store.samples[stream.first_sample + std::int64_t{slot} * stream.capacity + back]);
+/// Tells the memory that a window of a series is asked for soon.
+WT_HD inline void expect_window(const SampleStoreView& store, const StreamPlan& stream, std::int32_t slot) {
+    const SeriesRuns runs = runs_of(store, stream, slot);
+    expect_memory(runs.ring + runs.state.window_begin);
 }
 
 namespace sample_store_detail {
@@ -233,7 +249,12 @@ WT_HD inline void let_sleep(SampleStore& store, std::int32_t stream_index, std::
     state.clock = clock;
     state.turn = store.clocks[clock].turns;
 }
-/// Writes down the samples that a sleeping series owes. Whoever reads or wakes it does this first.
+/// When a series' newest sample was taken, those that it owes included: they have the newest value.
+WT_HD inline std::int64_t time_of_newest(const SampleStore& store, const SeriesState& state) {
+    return state.clock == SeriesState::no_clock ? state.newest_ms : store.clocks[state.clock].last_ms;
+}
+/// Writes down the samples that a sleeping series owes. Whoever reads more than its newest value and its time, or
+/// wakes it, does this first.
 WT_HD inline void catch_up(SampleStore& store, std::int32_t stream_index, std::int32_t slot) {
     SeriesState& state = store.series[store.streams[stream_index].first_series + slot];
     if (state.clock == SeriesState::no_clock) return;

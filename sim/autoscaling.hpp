@@ -155,7 +155,10 @@ public:
         HpaSnapshot snapshot;
         snapshot.spec_replicas = static_cast<std::int32_t>(w.desired);
         snapshot.status_replicas = static_cast<std::int32_t>(w.active);
-        list_pods(plan.workload, host, snapshot);
+        bool asks = false;
+        for (std::int32_t i = 0; i < s.hpa_spec.metric_count; ++i)
+            asks = asks || asks_for_pods(s.hpa_spec.metrics[i]);
+        if (asks) list_pods(plan.workload, host, snapshot);
         std::int64_t values[hpa_max_metrics];
         KedaMetricAnswer answers[hpa_max_metrics];
         for (std::uint32_t t = 0; t < plan.trigger_count; ++t) {

@@ -237,8 +237,7 @@ public:
         view.semantics = q.semantics;
         view.is_scalar = q.is_scalar != 0;
         view.workspace = q.workspace;
-        if (m_asleep > 0) catch_up(m_store, view);
-        return evaluate(view, m_store.view(), now, m_workspace);
+        return evaluate(view, m_store, now, m_workspace);
     }
     /// What an autoscaler hears: an answer as old as the scenario's delay, at first the one of t = 0.
     [[nodiscard]] WT_HD_COLD PromqlResult ask_for_autoscaler(std::uint32_t query, Tick now) {
@@ -454,6 +453,7 @@ private:
             else
                 mark_stale(m_store, s, slot, now);
         }
+        if (watch.quiet) try_sleep(p, pod.workload, slot, now);
     }
 
     /// What its node's exporters say of a pod.

@@ -63,7 +63,7 @@ public:
         workspace.points = points.data();
         workspace.element_capacity = view.workspace.elements;
         workspace.point_capacity = view.workspace.points;
-        return evaluate(view, store.view(), now, workspace);
+        return evaluate(view, store, now, workspace);
     }
 
     /// The only value of a query's answer.

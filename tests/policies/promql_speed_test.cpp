@@ -1,9 +1,11 @@
 #include "policies/promql_pods.hpp"
 #include "tests/policies/promql_bench.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <random>
+#include <tuple>
 
 using namespace windtunnel;
 
@@ -82,6 +84,63 @@ TEST_CASE("promql: rates that look at a window's ends are those that look at eve
         }
     }
     CHECK(compared > 5000);
+}
+
+TEST_CASE("promql: a gauge that stays at infinity has no change to speak of, however long it has stayed") {
+    Bench bench{small_catalog()};
+    const std::size_t delta = bench.add("delta(vllm:num_requests_waiting{deployment=\"chat\"}[2m])");
+    bench.open();
+    for (int i = 1; i <= 40; ++i) bench.put(waiting, chat, 0, 0, seconds(15 * i), promql_infinity);
+    CHECK(is_nan(bench.value(delta, seconds(600))));  // infinity - infinity, as Prometheus has it
+}
+
+TEST_CASE("promql: sums that go through their elements once are the sums of each group by itself") {
+    std::mt19937_64 random(11);
+    const auto below = [&](std::uint64_t n) { return static_cast<std::int32_t>(random() % n); };
+    // Label sets 0..3 become 0 and 1; of the first the pod stays part of the identity, and set 4 is dropped.
+    const std::int32_t words[] = {1, 1, 2, 2, -1};
+    for (int round = 0; round < 400; ++round) {
+        std::vector<PromqlElement> elements(static_cast<std::size_t>(below(60)));
+        for (PromqlElement& e : elements) {
+            const auto generation = static_cast<std::uint32_t>(below(2));
+            e = {below(5), below(12), generation, 0, static_cast<double>(below(1000)) * 0.1, 0};
+        }
+        if (round % 2 == 0)  // as series come
+            std::sort(elements.begin(), elements.end(), [](const PromqlElement& a, const PromqlElement& b) {
+                return std::tie(a.labels, a.pod, a.generation) < std::tie(b.labels, b.pod, b.generation);
+            });
+        for (const PromqlAggregate function :
+             {PromqlAggregate::sum, PromqlAggregate::min, PromqlAggregate::max, PromqlAggregate::count}) {
+            std::vector<PromqlElement> expected;
+            std::vector<std::vector<double>> members;
+            for (PromqlElement e : elements) {
+                (void)PromqlLabelMap{words}.apply(e);
+                std::size_t g = 0;
+                while (g < expected.size() && !same_labels(expected[g], e)) ++g;
+                if (g == expected.size()) expected.push_back(e), members.emplace_back();
+                members[g].push_back(e.value);
+            }
+            for (std::size_t g = 0; g < expected.size(); ++g) {
+                const std::vector<double>& m = members[g];
+                CompensatedSum sum;
+                for (const double v : m) sum.add(v);
+                expected[g].value = function == PromqlAggregate::sum   ? sum.result()
+                                    : function == PromqlAggregate::min ? *std::min_element(m.begin(), m.end())
+                                    : function == PromqlAggregate::max ? *std::max_element(m.begin(), m.end())
+                                                                       : static_cast<double>(m.size());
+            }
+            std::vector<PromqlElement> found = elements, scratch(elements.size());
+            std::vector<PromqlPoint> points(elements.size());
+            const std::int32_t count =
+                aggregate(function, found.data(), static_cast<std::int32_t>(found.size()), {words}, 0, scratch.data(),
+                          points.data(), PromqlSemantics::prometheus_3);
+            REQUIRE(static_cast<std::size_t>(count) == expected.size());
+            for (std::size_t g = 0; g < expected.size(); ++g) {
+                CHECK(same_labels(found[g], expected[g]));
+                CHECK(same_bits({found[g].value}, {expected[g].value}));
+            }
+        }
+    }
 }
 
 TEST_CASE("promql: a value that is scraped again and again is kept once, with the times of all its samples") {

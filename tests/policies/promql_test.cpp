@@ -417,6 +417,7 @@ TEST_CASE("promql: a series that sleeps holds what it would if every scrape wrot
     ScrapeClock clock;
     std::vector<std::size_t> queries;
     for (const char* query : {"vllm:num_requests_waiting", "timestamp(vllm:num_requests_waiting)",
+                              "delta(vllm:num_requests_waiting[10m])", "delta(vllm:num_requests_waiting[10m] offset 2m)",
                               "count_over_time(vllm:num_requests_waiting[10m])"}) {
         queries.push_back(written.add(query));
         (void)asleep.add(query);
@@ -425,10 +426,8 @@ TEST_CASE("promql: a series that sleeps holds what it would if every scrape wrot
     asleep.open();
     asleep.store.clocks = &clock;
     const auto same = [&](Tick now) {
-        for (const std::size_t q : queries) {
-            catch_up(asleep.store, asleep.programs[q].view());
-            CHECK(asleep.values(q, now) == written.values(q, now));
-        }
+        for (const std::size_t q : queries) CHECK(asleep.values(q, now) == written.values(q, now));
+        catch_up(asleep.store, 0, 0);
         const SeriesState &a = asleep.series[0], &b = written.series[0];
         REQUIRE(a.count == b.count);
         CHECK(a.next == b.next);
