@@ -75,8 +75,9 @@ public:
     template <class T>
     WT_HD T* take_plain(std::size_t count) {
         static_assert(std::is_trivially_destructible_v<T> && alignof(T) <= 16);
-        const std::size_t offset = (m_used + 15) / 16 * 16;
-        const std::size_t bytes = (count * sizeof(T) + 15) / 16 * 16;
+        constexpr std::size_t line = 64, unit = sizeof(T) % line == 0 ? line : 16;  // no element on two lines
+        const std::size_t offset = (m_used + unit - 1) / unit * unit;
+        const std::size_t bytes = (count * sizeof(T) + unit - 1) / unit * unit;
         m_used = offset + bytes;
         if (m_memory == nullptr || m_used > m_size) return nullptr;
         return reinterpret_cast<T*>(m_memory + offset * Layout::lanes + bytes * m_lane);

@@ -4,6 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 namespace windtunnel {
 
@@ -32,11 +36,20 @@ double Distribution::mean_ticks() const {
 }
 
 void* TrialArena::memory(std::size_t bytes) {
-    if (m_memory.size() * sizeof(Line) < bytes) {
-        m_memory = {};
-        m_memory.resize((bytes + sizeof(Line) - 1) / sizeof(Line));
-    }
-    return m_memory.data();
+    if (m_size >= bytes) return m_memory.get();
+    // A large cluster's arrays go far beyond what a TLB covers in pages of 4 KiB; the system is asked for huge ones.
+    constexpr std::size_t line = 64, huge = std::size_t{2} << 20;
+    const std::size_t unit = bytes < 2 * huge ? line : huge;
+    m_memory.reset();
+    m_size = 0;
+    const std::size_t size = (bytes + unit - 1) / unit * unit;
+    m_memory.reset(std::aligned_alloc(unit, size));
+    if (m_memory == nullptr) throw std::bad_alloc();
+    m_size = size;
+#if defined(__linux__)
+    if (unit == huge) (void)madvise(m_memory.get(), size, MADV_HUGEPAGE);  // where it will not, all is as it was
+#endif
+    return m_memory.get();
 }
 
 TrialOutcome run_trial(const Blueprint& blueprint, WorkloadView workload, TrialKey key, TrialArena& arena,

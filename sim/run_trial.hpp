@@ -4,6 +4,7 @@
 #include "sim/blueprint_builder.hpp"
 #include "sim/observer.hpp"
 
+#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -41,14 +42,16 @@ struct TrialOutcome {
 /// Memory of one trial after another; grows, never shrinks. One per thread.
 class TrialArena {
 public:
+    /// At least so many bytes, aligned to 64, of any content.
     [[nodiscard]] void* memory(std::size_t bytes);
-    [[nodiscard]] std::size_t size() const { return m_memory.size() * sizeof(Line); }
+    [[nodiscard]] std::size_t size() const { return m_size; }
 
 private:
-    struct alignas(64) Line {
-        unsigned char bytes[64];
+    struct Release {
+        void operator()(void* memory) const { std::free(memory); }
     };
-    std::vector<Line> m_memory;
+    std::unique_ptr<void, Release> m_memory;
+    std::size_t m_size = 0;
 };
 
 enum class ServerKind : std::uint8_t { fast, stepwise };
