@@ -22,7 +22,8 @@
 
 /// `windtunnel_bench [--filter NAME]`: how many requests per second the engine alone simulates, one JSON
 /// object per line. Reading, reporting and building the workload are outside the measured time.
-/// `--write FOLDER` writes the control plane's manifests, for `windtunnel run FOLDER/scenario.yaml`; `--freeze SCENARIO
+/// `--replicas 100` gives the control plane twice the pods and nodes under the same requests: what that costs is what grows
+/// with the cluster. `--write FOLDER` writes the control plane's manifests, for `windtunnel run FOLDER/scenario.yaml`; `--freeze SCENARIO
 /// TRACE FILE` writes a compiled scenario for tools/device_check.sh --replay.
 namespace windtunnel {
 namespace {
@@ -399,6 +400,8 @@ int main(int argc, char** argv) {
             filter = argv[++i];
         else if (std::strcmp(argv[i], "--workloads") == 0 && i + 1 < argc)
             size.workloads = std::atoi(argv[++i]);
+        else if (std::strcmp(argv[i], "--replicas") == 0 && i + 1 < argc)
+            size.replicas = std::atoi(argv[++i]);
         else if (std::strcmp(argv[i], "--hours") == 0 && i + 1 < argc)
             size.hours = std::atof(argv[++i]);
         else if (std::strcmp(argv[i], "--trials") == 0 && i + 1 < argc)
@@ -411,7 +414,7 @@ int main(int argc, char** argv) {
         } else {
             std::fprintf(stderr,
                          "usage: windtunnel_bench [--filter one_replica|prefix_1k|mooncake_like|hybrid_like|fleet_64|day_10m|thousand_trials|control_plane|"
-                         "control_plane_karpenter] [--workloads N] [--hours H] [--trials N] [--write FOLDER] [--freeze SCENARIO TRACE FILE]\n");
+                         "control_plane_karpenter] [--workloads N] [--replicas N] [--hours H] [--trials N] [--write FOLDER] [--freeze SCENARIO TRACE FILE]\n");
             return 2;
         }
     }
