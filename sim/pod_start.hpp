@@ -45,6 +45,7 @@ public:
         for (std::uint32_t p = 0; p < b.pod_slots; ++p) m_pods[p] = PodStages{};
         for (std::uint32_t n = 0; n < b.node_slots; ++n) m_nodes[n] = NodeCache{};
         for (std::uint32_t a = 0; a < b.artefacts; ++a) m_shared[a] = absent;
+        for (std::uint32_t p = 0; b.layers.size() > 0 && p < b.pod_slots; ++p) m_pulls[p] = LayerPull{};
         m_waiting.clear();
         m_moves = b.most_transfers > 0 || b.prefetches.size() > 0;
         if (!m_moves) return;

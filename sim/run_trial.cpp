@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <new>
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -49,6 +50,7 @@ void* TrialArena::memory(std::size_t bytes) {
 #if defined(__linux__)
     if (unit == huge) (void)madvise(m_memory.get(), size, MADV_HUGEPAGE);  // where it will not, all is as it was
 #endif
+    std::memset(m_memory.get(), 0, size);
     return m_memory.get();
 }
 

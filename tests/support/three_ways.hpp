@@ -3,11 +3,12 @@
 #include "tests/support/random_cluster.hpp"
 
 #include <catch2/catch.hpp>
+#include <cstring>
 
 namespace windtunnel::lab {
 
-/// Runs a trial with jumping servers, with step-by-step ones and in an interleaved arena, which must come out the same
-/// and keep the laws. The arena grows until the trial fits.
+/// Runs a trial with jumping servers, with step-by-step ones (in memory full of other things) and in an interleaved
+/// arena, which must come out the same and keep the laws. The arena grows until the trial fits.
 inline TrialOutcome run_three_ways(const BlueprintParts& parts, const std::vector<Request>& requests, TrialKey key) {
     for (std::uint32_t growth = 1;; growth *= 4) {
         const BlueprintBlock block = build(parts, growth);
@@ -18,6 +19,7 @@ inline TrialOutcome run_three_ways(const BlueprintParts& parts, const std::vecto
         TrialArena arena;
         TrialOutcome one = run_trial<ContiguousLayout, ArenaBank<ContiguousLayout>>(b, view, key, arena, fast);
         if (one.tally.status == TrialStatus::outgrew_arena && growth < 1024) continue;
+        std::memset(arena.memory(arena.size()), 0xbe, arena.size());
         const TrialOutcome two = run_trial<ContiguousLayout, StepwiseBank>(b, view, key, arena, none);
         const TrialOutcome three =
             run_trial<InterleavedLayout, ArenaBank<InterleavedLayout>>(b, view, key, arena, none);
