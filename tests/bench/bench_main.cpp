@@ -421,6 +421,7 @@ int main(int argc, char** argv) {
     windtunnel::report(windtunnel::one_replica, filter, "one_replica");
     windtunnel::report(windtunnel::prefix_1k, filter, "prefix_1k");
     windtunnel::report(windtunnel::mooncake_like, filter, "mooncake_like");
+    windtunnel::report(windtunnel::hybrid_like, filter, "hybrid_like");
     windtunnel::report(windtunnel::fleet_64, filter, "fleet_64");
     windtunnel::report(windtunnel::day_10m, filter, "day_10m");
     windtunnel::report_trials(filter, "thousand_trials", trials);
