@@ -22,7 +22,7 @@
 
 /// `windtunnel_bench [--filter NAME]`: how many requests per second the engine alone simulates, one JSON
 /// object per line. Reading, reporting and building the workload are outside the measured time.
-/// `--replicas 100` gives the control plane twice the pods and nodes under the same requests: what that costs is what grows
+/// `--replicas 25` gives the control plane half the pods and nodes under the same requests: what that saves is what grows
 /// with the cluster. `--write FOLDER` writes the control plane's manifests, for `windtunnel run FOLDER/scenario.yaml`; `--freeze SCENARIO
 /// TRACE FILE` writes a compiled scenario for tools/device_check.sh --replay.
 namespace windtunnel {
