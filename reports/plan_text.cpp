@@ -240,6 +240,11 @@ std::string prices_text(const PlanReport& r, const Style& style) {
     return out;
 }
 
+/// How far a cost lies from another: "12% more", "30% less" (spot machines may undercut the price of the perfect's).
+std::string beside(double cost, double other) {
+    return fmt::format("{:.0f}% {}", std::fabs(cost / other - 1) * 100, cost < other ? "less" : "more");
+}
+
 std::string perfect_text(const PlanReport& r, const Style& style) {
     if (!r.perfect || !r.perfect->complete) return "";
     const PerfectAutoscaler& p = *r.perfect;
@@ -257,11 +262,9 @@ std::string perfect_text(const PlanReport& r, const Style& style) {
         const double monthly = *p.usd / hours * 730;
         out += fmt::format("            {} USD/month", thousands(std::llround(monthly)));
         if (r.answer && monthly > 0)
-            out += fmt::format("; this plan pays {:.0f}% more",
-                               (mean_cost(r, r.finalists[*r.answer].configuration) / monthly - 1) * 100);
+            out += "; this plan pays " + beside(mean_cost(r, r.finalists[*r.answer].configuration), monthly);
         if (r.now && r.now->configuration.trials.count() > 0 && monthly > 0)
-            out += fmt::format(", the manifests as they are {:.0f}% more",
-                               (mean_cost(r, r.now->configuration) / monthly - 1) * 100);
+            out += ", the manifests as they are " + beside(mean_cost(r, r.now->configuration), monthly);
         out += '\n';
     }
     return out;

@@ -25,8 +25,8 @@ CompiledScenario two_pools() {
     s.name = "chat-on-l4";
     s.hash = 0xabc;
     s.parts.span = seconds(3600);
-    s.pools = {{"od", "g6.xlarge", "on-demand", 804'800'000, 1, 0, 4, "list", 0, 0, false, {}, {}},
-               {"spot", "g6.12xlarge", "spot", 1'000'000'000, 4, 0, 2, "list", 0, 0, false, {}, {}}};
+    s.pools = {{"od", "g6.xlarge", "on-demand", 804'800'000, 1, 0, 4, "list", 0, 0, false, {}, {}, {}},
+               {"spot", "g6.12xlarge", "spot", 1'000'000'000, 4, 0, 2, "list", 0, 0, false, {}, {}, {}}};
     s.warnings = {{{"k8s/a.yaml", 18, 3}, "spec.fallback", "is ignored"}};
     s.has_goodput = true;
     CompiledWorkload w;
