@@ -84,7 +84,7 @@ LoadedRun small_run(std::uint32_t trials) {
     LoadedRun run;
     run.scenario.name = "small";
     run.scenario.parts = bench_parts(server, 1, 0, {}, seconds(60));
-    run.scenario.pools = {{"l4", "g6.xlarge", "on-demand", 804'800'000, 1, 1, 1, "list", 0, 0, false, {}, {}}};
+    run.scenario.pools = {{"l4", "g6.xlarge", "on-demand", 804'800'000, 1, 1, 1, "list", 0, 0, false, {}, {}, {}}};
     run.scenario.parts.shapes[0].nano_usd_per_hour = 804'800'000;
     run.scenario.workloads.resize(1);
     run.workload = [spec](std::uint32_t trial) {
