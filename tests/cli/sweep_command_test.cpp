@@ -67,9 +67,10 @@ TEST_CASE(
                                     "' && timeout --preserve-status -s INT 0.4 " WINDTUNNEL_PROGRAM " " +
                                     command + "parts.jsonl >out 2>error; echo $? >code";
         REQUIRE(std::system(stopped.c_str()) == 0);
-        if (folder.read("code") == "130\n") CHECK(has(folder.read("error"), "interrupted: "));
-        // Killed while it wrote a line: the half line does not count.
         std::string kept = folder.read("parts.jsonl");
+        // On a loaded machine the signal may come before the program is up; then nothing was kept either.
+        if (folder.read("code") == "130\n" && !kept.empty()) CHECK(has(folder.read("error"), "interrupted: "));
+        // Killed while it wrote a line: the half line does not count.
         if (!kept.empty()) folder.write("parts.jsonl", kept + R"({"index":0,"values":{"minRep)");
         REQUIRE(std::system(stopped.c_str()) == 0);
         const auto rest = program::windtunnel_in(folder.path(), command + "parts.jsonl");
