@@ -3,8 +3,8 @@
 namespace windtunnel {
 
 /// While one lives, the first SIGINT (Ctrl-C) or SIGTERM sets a flag that a run looks at; a second ends the
-/// program as usual, unless it comes within half a second: then it is the same stop, sent to the program and to
-/// its process group.
+/// program as usual, unless it comes within half a second: then it is the same stop, sent to the program and
+/// to its process group.
 class InterruptGuard {
 public:
     InterruptGuard();
