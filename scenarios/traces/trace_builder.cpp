@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <unordered_map>
 #include <utility>
@@ -85,8 +86,37 @@ bool TraceBuilder::add(Instant arrival, Request request, std::int64_t line) {
     }
     m_last = at;
     request.arrival = at;
+    if (request.prefix_count > 0) narrow_blocks(request);
     m_trace.requests.push_back(request);
     return true;
+}
+
+namespace {
+/// Tokens that servers hash at a time (vLLM's and SGLang's block sizes, Mooncake's 512), the likeliest first.
+constexpr std::uint32_t block_sizes[] = {512, 16, 32, 64, 128, 256, 1024};
+}  // namespace
+
+void TraceBuilder::narrow_blocks(const Request& request) {
+    const std::uint32_t tokens = request.prompt_tokens, hashes = request.prefix_count;
+    for (std::size_t i = 0; i < std::size(block_sizes); ++i) {
+        if (tokens / block_sizes[i] != hashes) m_whole_blocks &= ~(1u << i);
+        if ((tokens + block_sizes[i] - 1) / block_sizes[i] != hashes) m_part_blocks &= ~(1u << i);
+    }
+    m_too_many_hashes |= hashes > tokens / m_trace.tokens_per_hash + 1;
+}
+
+/// Where the source does not say how many tokens a hash stands for and prompts have more hashes than blocks of 512 tokens,
+/// the size that fits every prompt.
+void TraceBuilder::infer_blocks() {
+    if (!m_too_many_hashes || m_options.tokens_per_hash != 0) return;
+    for (const std::uint32_t fits : {m_part_blocks, m_whole_blocks})
+        for (std::size_t i = 0; i < std::size(block_sizes); ++i) {
+            if ((fits >> i & 1u) == 0) continue;
+            m_trace.tokens_per_hash = block_sizes[i];
+            return note(fmt::format("a prefix hash stands for {} prompt tokens, as the numbers of hashes and tokens say", block_sizes[i]));
+        }
+    note(fmt::format("prompts have more prefix hashes than blocks of {} tokens; say how many tokens a hash stands for: windtunnel trace convert --tokens-per-hash, or a line \"# tokens_per_hash: N\" in CSV",
+                     m_trace.tokens_per_hash));
 }
 
 bool TraceBuilder::add_without_arrival(Request request, std::int64_t line) {
@@ -238,6 +268,7 @@ Result<Trace> TraceBuilder::finish() {
     }
     if (m_without_arrivals) draw_arrivals();
     if (failed()) return m_problem;
+    infer_blocks();
     if (m_failed > 0) {
         note(m_options.keep_failed
                  ? fmt::format("{} failed requests (0 output tokens) are kept as requests of 1 output token",

@@ -55,6 +55,10 @@ public:
     [[nodiscard]] const Problem& problem() const { return m_problem; }
     [[nodiscard]] bool failed() const { return !m_problem.message.empty(); }
     [[nodiscard]] const TraceReadOptions& options() const { return m_options; }
+    /// What the source itself says that a prefix hash stands for; the options' number wins.
+    void say_tokens_per_hash(std::uint32_t tokens) {
+        if (m_options.tokens_per_hash == 0) m_options.tokens_per_hash = m_trace.tokens_per_hash = tokens;
+    }
     void set_span(Tick span) { m_trace.span = span; }
     /// Counts a data row; messages name it.
     void next_row() { ++m_row; }
@@ -67,11 +71,17 @@ private:
     [[nodiscard]] bool intern(std::string_view name, const char* column, std::int64_t line, Names& known,
                               std::vector<std::string>& names, std::uint16_t& out);
     void draw_arrivals();
+    void narrow_blocks(const Request& request);
+    void infer_blocks();
 
     TraceReadOptions m_options;
     std::string m_file;
     bool m_rebase;
     bool m_without_arrivals = false;
+    /// Of `block_sizes`, one bit each: those of which every prompt so far has as many blocks, the last one in part or
+    /// not, as it has prefix hashes.
+    std::uint32_t m_whole_blocks = ~0u, m_part_blocks = ~0u;
+    bool m_too_many_hashes = false;  ///< more than a prompt has blocks of tokens_per_hash tokens
     Trace m_trace;
     Problem m_problem;
     std::uint64_t m_row = 0;

@@ -1,3 +1,4 @@
+#include "scenarios/traces/request_log.hpp"
 #include "scenarios/traces/trace_builder.hpp"
 #include "scenarios/traces/trace_formats.hpp"
 
@@ -6,12 +7,14 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <optional>
+#include <utility>
 
 namespace windtunnel {
 namespace {
 
 enum class Column { ignored, arrival, prompt, output, max_tokens, model, tenant, priority, prefix_hashes };
-enum class Clock { none, seconds, milliseconds, unix_time, civil };
+enum class Clock { none, seconds, milliseconds, unix_time, civil, log };
 
 constexpr std::size_t most_columns = 256;
 
@@ -20,6 +23,7 @@ struct Layout {
     std::string format;
     Clock clock = Clock::none;
     bool failures = false;  ///< 0 output tokens mean a failed request
+    std::optional<int> exponent;  ///< of a log's arrivals, where their name says their unit
     std::vector<Column> columns;
 };
 
@@ -70,8 +74,33 @@ bool contains(const std::vector<std::string>& names, const char* name) {
     return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-/// Azure and BurstGPT by their headers; everything else by the plain names.
-Layout recognise(const std::vector<std::string>& names) {
+/// The columns of a log of requests: of each meaning the name that says it best. Empty: it is none.
+std::optional<Layout> log_layout(const std::vector<std::string>& header) {
+    constexpr std::pair<LogMeaning, Column> meanings[] = {
+        {LogMeaning::arrival, Column::arrival},       {LogMeaning::prompt, Column::prompt}, {LogMeaning::output, Column::output},
+        {LogMeaning::max_tokens, Column::max_tokens}, {LogMeaning::model, Column::model},   {LogMeaning::tenant, Column::tenant}};
+    Layout layout;
+    layout.format = "request-log";
+    layout.clock = Clock::log;
+    layout.failures = true;
+    layout.columns.resize(header.size());
+    for (const auto& [meaning, column] : meanings) {
+        int best = -1, rank = 0;
+        for (std::size_t i = 0; i < header.size(); ++i) {
+            const LogName name = find_log_name(header[i]);
+            if (name.meaning != meaning || (best >= 0 && name.rank >= rank)) continue;
+            best = static_cast<int>(i);
+            rank = name.rank;
+            if (column == Column::arrival) layout.exponent = name.exponent;
+        }
+        if (best >= 0) layout.columns[static_cast<std::size_t>(best)] = column;
+        else if (column == Column::arrival || column == Column::prompt || column == Column::output) return std::nullopt;
+    }
+    return layout;
+}
+
+/// Azure and BurstGPT by their headers; everything else by the plain names, or those of logs.
+Layout recognise(const std::vector<std::string>& names, const std::vector<std::string>& header) {
     Layout layout;
     layout.columns.resize(names.size());
     const auto assign = [&](const char* name, Column column) {
@@ -104,6 +133,10 @@ Layout recognise(const std::vector<std::string>& names) {
                            : names[i] == "timestamp" ? Clock::civil
                                                      : Clock::seconds;
         }
+        const auto has = [&](Column column) { return std::find(layout.columns.begin(), layout.columns.end(), column) != layout.columns.end(); };
+        const bool has_prefixes = has(Column::prefix_hashes);
+        if (layout.clock == Clock::none || !has(Column::prompt) || !has(Column::output))
+            if (auto log = has_prefixes ? std::nullopt : log_layout(header)) return *log;
         if (layout.clock == Clock::none) layout.format = "lengths-csv";
     }
     return layout;
@@ -139,16 +172,15 @@ public:
         }
         if (contains(m_names, "client") && contains(m_names, "raterps") && contains(m_names, "pattern"))
             return read_servegen_trace(m_text, m_names, m_name, m_file, m_options);
-        m_layout = recognise(m_names);
+        m_layout = recognise(m_names, m_header);
         if (!check_columns()) return m_problem;
-        TraceBuilder builder(m_name, m_options, m_layout.clock == Clock::civil);
+        TraceBuilder builder(m_name, m_options, m_layout.clock == Clock::civil || m_layout.clock == Clock::log);
         reserve(builder);
         note_ignored(builder);
-        if (!read_rows(builder)) return builder.failed() ? builder.problem() : m_problem;
+        if (!read_rows(builder) || !add_log_rows(builder)) return builder.failed() ? builder.problem() : m_problem;
         if (m_span) builder.set_span(*m_span);
         if (m_start) builder.trace().start = m_start;
-        if (m_tokens_per_hash != 0 && m_options.tokens_per_hash == 0)
-            builder.trace().tokens_per_hash = m_tokens_per_hash;
+        if (m_tokens_per_hash != 0) builder.say_tokens_per_hash(m_tokens_per_hash);
         builder.trace().format =
             m_layout.format == "azure" ? (m_zoned ? "azure-2024" : "azure-2023") : m_layout.format;
         return builder.finish();
@@ -186,7 +218,8 @@ private:
             if (!m_text.next_line(line)) return false;
         } while (skipped(line));
         std::string error;
-        if (!split_csv_record(m_text, line, m_header, error)) return fail_here("", error);
+        m_separator = separator_of(line);
+        if (!split_csv_record(m_text, line, m_header, error, m_separator)) return fail_here("", error);
         if (m_header.size() > most_columns)
             return fail_here(
                 "", fmt::format("found {} columns, allowed: at most {}", m_header.size(), most_columns));
@@ -264,7 +297,7 @@ private:
             std::size_t count = 0;
             if (std::memchr(line.data(), '"', line.size()) != nullptr) {
                 std::string error;
-                if (!split_csv_record(m_text, line, unquoted, error))
+                if (!split_csv_record(m_text, line, unquoted, error, m_separator))
                     return builder.fail(m_text.line(), "", error, "RFC 4180 quoting");
                 count = unquoted.size();
                 for (std::size_t i = 0; i < std::min(count, columns); ++i) fields[i] = unquoted[i];
@@ -274,7 +307,7 @@ private:
             } else {
                 const char *from = line.data(), *const end = from + line.size();
                 for (const char* p = from;; ++p) {
-                    if (p != end && *p != ',') continue;
+                    if (p != end && *p != m_separator) continue;
                     if (count + 1 == columns && open_ended) p = end;
                     if (count < columns) fields[count] = {from, static_cast<std::size_t>(p - from)};
                     ++count;
@@ -337,11 +370,37 @@ private:
             request.output_tokens = std::max(request.output_tokens, 1u);
             request.prompt_tokens = std::max(request.prompt_tokens, 1u);
         }
+        if (m_layout.clock == Clock::log) {
+            m_log_rows.push_back({arrival, request, line});
+            return true;
+        }
         return m_layout.clock == Clock::none ? builder.add_without_arrival(request, line)
                                              : builder.add(arrival, request, line);
     }
 
+    /// A log's rows, which stand in the order in which they were written, by arrival.
+    bool add_log_rows(TraceBuilder& builder) {
+        const auto earlier = [](const LogRow& a, const LogRow& b) { return a.at < b.at; };
+        if (!std::is_sorted(m_log_rows.begin(), m_log_rows.end(), earlier))
+            builder.note("rows do not stand in the order in which their requests began; they were sorted");
+        std::stable_sort(m_log_rows.begin(), m_log_rows.end(), earlier);
+        for (const LogRow& row : m_log_rows)
+            if (!builder.add(row.at, row.request, row.line)) return false;
+        return true;
+    }
+
+    bool read_log_arrival(TraceBuilder& builder, std::string_view text, std::int64_t line, Instant& out) {
+        if (!m_clock.parse(text, m_layout.exponent, out))
+            return builder.fail(line, "arrival", text.empty() ? "nothing" : shown(text),
+                                "an ISO 8601 date and time such as 2024-05-10T00:00:00Z, or a number of seconds, "
+                                "milliseconds or nanoseconds since 1970");
+        if (m_first_arrival && m_clock.counts_from_start()) builder.count_from_start();
+        m_first_arrival = false;
+        return true;
+    }
+
     bool read_arrival(TraceBuilder& builder, std::string_view text, std::int64_t line, Instant& out) {
+        if (m_layout.clock == Clock::log) return read_log_arrival(builder, text, line, out);
         if (m_layout.clock == Clock::seconds) return builder.time(text, 0, "arrival", line, out);
         if (m_layout.clock == Clock::milliseconds) return builder.time(text, -3, "arrival", line, out);
         if (m_layout.clock == Clock::unix_time) return builder.time(text, m_unix_exponent, "arrival", line, out);
@@ -400,6 +459,12 @@ private:
         }
     }
 
+    struct LogRow {
+        Instant at;
+        Request request;
+        std::int64_t line = 0;
+    };
+
     TextInput& m_text;
     std::string m_name;
     std::filesystem::path m_file;
@@ -408,6 +473,9 @@ private:
     Layout m_layout;
     Problem m_problem;
     TimestampParser m_parser;
+    LogClock m_clock;
+    std::vector<LogRow> m_log_rows;
+    char m_separator = ',';
     bool m_zoned = false;
     std::optional<Tick> m_span;
     std::optional<WallClock> m_start;

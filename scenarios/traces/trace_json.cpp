@@ -26,6 +26,7 @@ enum class Field {
     output_lens,
     start_times,
     request_rate,
+    chat,  ///< of Qwen's traces, whose timestamps are seconds
 };
 
 struct FieldName {
@@ -65,6 +66,7 @@ constexpr FieldName field_names[] = {
     {"outputlens", Field::output_lens},
     {"starttimes", Field::start_times},
     {"requestrate", Field::request_rate},
+    {"parentchatid", Field::chat},
 };
 
 Field find_field(const std::string& key) {
@@ -81,7 +83,7 @@ struct Record {
     std::string model, tenant;
     std::vector<std::uint64_t> hashes;
     std::vector<std::string> input_lens, output_lens, start_times;
-    bool has_input_lens = false, has_output_lens = false, has_start_times = false;
+    bool has_input_lens = false, has_output_lens = false, has_start_times = false, has_chat = false;
 };
 
 /// Lets nlohmann's parser read a TextInput character by character; counts lines on the way.
@@ -132,7 +134,10 @@ public:
         if (m_bench) {
             if (!add_bench()) return builder().failed() ? builder().problem() : m_problem;
         }
-        builder().trace().format = m_bench ? "vllm-bench" : m_timestamps ? "mooncake" : "plain-jsonl";
+        builder().trace().format = m_bench        ? "vllm-bench"
+                                   : m_chats      ? "qwen-bailian"
+                                   : m_timestamps ? "mooncake"
+                                                  : "plain-jsonl";
         return builder().finish();
     }
 
@@ -173,7 +178,9 @@ public:
         return true;
     }
     bool key(std::string& name) {
-        if (m_depth == record_depth()) m_field = find_field(name);
+        if (m_depth != record_depth()) return true;
+        m_field = find_field(name);
+        m_record.has_chat |= m_field == Field::chat;
         return true;
     }
     bool end_object() {
@@ -278,9 +285,11 @@ private:
         Request request;
         Instant at;
         if (m_record.arrival) {
-            const int exponent = m_record.arrival_field == Field::arrival_s ? 0 : -3;
+            const bool in_seconds = m_record.arrival_field == Field::arrival_s || m_record.has_chat;
+            const int exponent = in_seconds ? 0 : -3;
             if (!builder().time(*m_record.arrival, exponent, "timestamp", m_line, at)) return false;
             m_timestamps = m_timestamps || m_record.arrival_field == Field::timestamp_ms;
+            m_chats = m_chats || m_record.has_chat;
             // The first time cannot be an offset from zero where it lies behind the clock's range: Unix time.
             if (!m_any_record && at.seconds >= 1'000'000'000) {
                 m_use_absolute = true;
@@ -353,7 +362,7 @@ private:
     bool m_use_absolute = false;
     Problem m_problem;
     int m_depth = 0, m_nested = 0;
-    bool m_top_array = false, m_any_record = false, m_timestamps = false;
+    bool m_top_array = false, m_any_record = false, m_timestamps = false, m_chats = false;
     Field m_field = Field::none;
     Record m_record;
     std::optional<Record> m_bench;

@@ -1,5 +1,6 @@
 #include "scenarios/traces/trace_reader.hpp"
 
+#include "scenarios/traces/request_log.hpp"
 #include "scenarios/traces/trace_builder.hpp"
 #include "scenarios/traces/trace_formats.hpp"
 
@@ -13,7 +14,8 @@ namespace {
 
 constexpr const char* known_formats =
     "a trace as CSV (Azure, BurstGPT, ServeGen clients, or columns arrival_s,prompt_tokens,output_tokens), "
-    "JSON lines (Mooncake, vLLM timed_trace) or a vLLM bench result, each plain, gzip or zstd";
+    "JSON lines (Mooncake, vLLM timed_trace), a vLLM bench result or a log of requests with their token counts "
+    "(LiteLLM, Langfuse, OpenTelemetry, ...), each plain, gzip or zstd";
 
 char first_meaningful(std::string_view bytes) {
     const std::size_t at = bytes.find_first_not_of(" \t\r\n");
@@ -35,8 +37,11 @@ Result<Trace> read_any(std::istream& in, const std::string& name, const std::fil
     if (first.find('\0') != std::string_view::npos)
         return problem_at(name, 0, {}, std::string("found binary data, allowed: ") + known_formats);
     const char c = first_meaningful(first);
-    Result<Trace> trace = c == '{' || c == '[' ? read_json_trace(text, name, options)
-                                               : read_csv_trace(text, name, file, options);
+    if (const std::string other = told_apart(first.substr(0, 1 << 16)); !other.empty())
+        return problem_at(name, 1, {}, other);
+    Result<Trace> trace = c != '{' && c != '['                      ? read_csv_trace(text, name, file, options)
+                          : is_json_log(first.substr(0, 1 << 16)) ? read_json_log(text, name, options)
+                                                                    : read_json_trace(text, name, options);
     // Damage to compressed data shows itself as a cut or senseless row, and by its checksum at the end only;
     // it is the truer message, so the rest is decompressed to see.
     if (!trace.ok() && source.encoding() != "plain") {

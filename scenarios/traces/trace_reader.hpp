@@ -32,7 +32,9 @@ struct TraceReadOptions {
 /// and tenant | | plain-csv     | CSV with arrival_s (or arrival_ms), prompt_tokens, output_tokens, and by
 /// choice model, tenant, priority, max_tokens, prefix_hashes | | lengths-csv   | CSV with num_prefill_tokens,
 /// num_decode_tokens (or the plain names) and no arrivals | | mooncake      | JSON lines with timestamp (ms),
-/// input_length, output_length, hash_ids; vLLM's timed_trace is the same | | plain-jsonl   | JSON lines with
+/// input_length, output_length, hash_ids; vLLM's timed_trace is the same | | qwen-bailian  | the same with
+/// parent_chat_id: timestamps in seconds | | request-log   | JSON of any nesting, or CSV, with a moment and token
+/// counts under the names of LiteLLM, Langfuse, OpenTelemetry and others (request_log.hpp); sorted by arrival | | plain-jsonl   | JSON lines with
 /// arrival_s (or arrival_time, arrived_at), prompt_tokens, output_tokens, ... | | vllm-bench    | vLLM bench
 /// result with input_lens, output_lens and start_times | | servegen      | CSV with client, start_s,
 /// rate_rps, cv, pattern, shape, scale; lengths from the sibling folder |
@@ -41,7 +43,9 @@ struct TraceReadOptions {
 /// quoted; blank lines and lines that begin with '#' are skipped ("# start: 2024-05-10T00:00:00Z", "# span_s:
 /// 3600" and "# tokens_per_hash: 512" are read); line ends may be CRLF; a byte-order mark and a missing last
 /// newline are fine. Columns that mean nothing here are ignored with a note. Prefix hashes are unsigned
-/// 64-bit numbers with spaces between, or the further fields of the row when the column is the last.
+/// 64-bit numbers with spaces between, or the further fields of the row when the column is the last. What one stands for
+/// is what the source or the caller says, else 512 tokens, or where prompts have more hashes than that the block size that
+/// fits them all. Columns are separated by commas, semicolons or tabs.
 ///
 /// t = 0 is the first request where times are civil times, and the source's own zero otherwise. Times are
 /// read exactly, by integers. One pass; memory is the requests. The first thing wrong ends the reading, with
