@@ -52,6 +52,9 @@ void EngineFlags::add_to(CLI::App& command, bool positional) {
     command.add_flag("--enforce-eager", r.enforce_eager, "no CUDA graphs")->group(engine);
     command.add_option("--swap-space", r.swap_space_gib, "GiB of host memory for swapped blocks (V0)")
         ->group(engine);
+    command.add_option("--max-loras", r.lora.slots, "LoRA adapters that a batch may use, as of --enable-lora; default: none")
+        ->group(engine);
+    command.add_option("--max-lora-rank", r.lora.rank, "the largest rank of these")->group(engine);
     constexpr const char* instead = "In place of the model of memory";
     command.add_option("--gpu-memory-bytes", r.gpu_memory_bytes, "memory of one GPU")->group(instead);
     command.add_option("--kv-cache-gib", r.kv_cache_gib, "the KV cache's size on one GPU, in GiB")

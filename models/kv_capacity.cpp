@@ -115,7 +115,7 @@ void lengthen_blocks(KvCapacity& c) {
 }
 
 /// Fills the ledger of the tightest stage.
-TightestStage tightest_stage(KvCapacity& c, std::size_t graphs) {
+TightestStage tightest_stage(KvCapacity& c, std::size_t graphs, const LoraSlots& lora) {
     const ModelParallelism parallelism{c.tensor_parallel, c.pipeline_parallel, c.expert_groups};
     TightestStage tightest;
     double tightest_per_layer = INFINITY;
@@ -126,8 +126,9 @@ TightestStage tightest_stage(KvCapacity& c, std::size_t graphs) {
         const double states = pools_states(c) ? 0.0
                                               : static_cast<double>(recurrent_state_bytes(c.shape, c.tensor_parallel)) *
                                                     w.recurrent_layers * c.limits.max_num_seqs;
+        const double adapters = lora_bytes(c.shape, w, c.tensor_parallel, lora);
         const double pool = c.gpu_memory_utilization * static_cast<double>(c.gpu.memory_bytes) - w.total() -
-                            m.activation - m.non_torch - m.cuda_graphs - states;
+                            m.activation - m.non_torch - m.cuda_graphs - states - adapters;
         if (pool / w.layers >= tightest_per_layer) continue;
         tightest_per_layer = pool / w.layers;
         tightest = {pool, w.attention_layers, w.recurrent_layers};
@@ -135,6 +136,7 @@ TightestStage tightest_stage(KvCapacity& c, std::size_t graphs) {
         c.activation_gib = m.activation / gib;
         c.non_torch_gib = m.non_torch / gib;
         c.cuda_graph_gib = m.cuda_graphs / gib;
+        c.lora_gib = adapters / gib;
     }
     return tightest;
 }
@@ -145,6 +147,7 @@ std::string ledger(const KvCapacity& c) {
         c.gpu_memory_utilization, c.total_gib, c.gpu_memory_utilization * c.total_gib, c.weights_gib,
         c.activation_gib, c.non_torch_gib);
     if (c.cuda_graph_gib > 0) text += fmt::format(", CUDA graphs {:.2f}", c.cuda_graph_gib);
+    if (c.lora_gib > 0) text += fmt::format(", LoRA slots {:.2f}", c.lora_gib);
     return text + fmt::format(" GiB per GPU = {:.2f} GiB for the KV cache", c.kv_cache_gib);
 }
 
@@ -218,7 +221,7 @@ Result<KvCapacity> kv_capacity(const KvRequest& request) {
     lengthen_blocks(c);
 
     TightestStage stage =
-        tightest_stage(c, request.enforce_eager ? 0 : graphs_captured(c, request.max_cudagraph_capture_size));
+        tightest_stage(c, request.enforce_eager ? 0 : graphs_captured(c, request.max_cudagraph_capture_size), request.lora);
     if (request.kv_cache_gib) {
         stage = {*request.kv_cache_gib * gib, 0, 0};
         for (int s = 0; s < c.pipeline_parallel; ++s) {

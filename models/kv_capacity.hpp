@@ -46,6 +46,7 @@ struct KvRequest {
     std::optional<KvShape> kv_shape;
     bool enforce_eager = false;
     double swap_space_gib = 4;  ///< V0 only
+    LoraSlots lora;
 };
 
 /// Layers of one kind that share block tables (hybrid models have several groups).
@@ -68,7 +69,7 @@ struct KvCapacity {
     std::int64_t longest_that_fits = 0;  ///< tokens of one request that the pool can hold
 
     double total_gib = 0, kv_cache_gib = 0, weights_gib = 0, activation_gib = 0, non_torch_gib = 0,
-           cuda_graph_gib = 0;
+           cuda_graph_gib = 0, lora_gib = 0;
     double gpu_memory_utilization = 0;
     int block_size = 16, max_model_len = 0, tensor_parallel = 1, pipeline_parallel = 1;
     int expert_groups = 1;  ///< data-parallel engines that share one set of experts

@@ -43,6 +43,7 @@ std::string kv_capacity_json(const KvCapacity& c) {
     out["gpu_memory_utilization"] = c.gpu_memory_utilization;
     out["gpu_memory_bytes"] = c.gpu.memory_bytes;
     out["cuda_graph_gib"] = rounded(c.cuda_graph_gib, 1e4);
+    if (c.lora_gib > 0) out["lora_gib"] = rounded(c.lora_gib, 1e4);
     if (c.profile.generation == EngineGeneration::v0) out["num_cpu_blocks"] = c.num_cpu_blocks;
     out["kv_groups"] = nlohmann::ordered_json::array();
     for (const KvGroup& g : c.groups) {
@@ -78,6 +79,7 @@ std::string kv_capacity_table(const KvCapacity& c) {
     gib_line("- activation peak", c.activation_gib);
     gib_line("- non-torch", c.non_torch_gib);
     if (c.cuda_graph_gib > 0) gib_line("- CUDA graphs (estimate)", c.cuda_graph_gib);
+    if (c.lora_gib > 0) gib_line("- slots for LoRA adapters", c.lora_gib);
     gib_line("= KV cache", c.kv_cache_gib);
     line("blocks", fmt::format("{:>10} of {} tokens, {:.3f} MiB each", c.num_gpu_blocks, c.block_size,
                                static_cast<double>(c.bytes_per_block) / 1048576.0));

@@ -125,6 +125,8 @@ private:
         require_between(m_problems, r.max_num_seqs, 1, 1'000'000, "max-num-seqs");
         require_between(m_problems, r.max_num_batched_tokens, 1, 4'000'000, "max-num-batched-tokens");
         require_between(m_problems, r.max_cudagraph_capture_size, 0, 65'536, "max-cudagraph-capture-size");
+        require_between<int>(m_problems, r.lora.slots, 0, 4'096, "max-loras");
+        require_between<int>(m_problems, r.lora.rank, 1, 1'024, "max-lora-rank");
         require_between<std::int64_t>(m_problems, r.gpu_memory_bytes, 1, std::int64_t{1} << 50,
                                       "gpu-memory-bytes");
         if (r.kv_cache_gib)

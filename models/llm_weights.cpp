@@ -1,5 +1,7 @@
 #include "models/llm_weights.hpp"
 
+#include "models/kv_layout.hpp"
+
 #include "models/expects.hpp"
 
 #include <algorithm>
@@ -65,6 +67,25 @@ StageWeights stage_weights(const LlmShape& shape, NumberType type, ModelParallel
     w.read_every_step =
         w.attention + w.recurrent + w.dense_mlp + w.router + (last ? table : 0.0) + (shape.multimodal ? 0.0 : w.other);
     return w;
+}
+
+double lora_bytes(const LlmShape& shape, const StageWeights& weights, int tensor_parallel, const LoraSlots& lora) {
+    const double tp = tensor_parallel, whole = shape.hidden_size / (lora.fully_sharded ? tp : 1.0);
+    double attention = 0;  // rows and columns of each pair of matrices, for one rank of the adapter
+    if (shape.mla) {
+        const LatentAttention& a = *shape.mla;
+        const double heads = shape.attention_heads / tp, query = heads * (a.nope_head_dim + a.rope_head_dim);
+        attention = (a.q_lora_rank > 0 ? whole + 2.0 * a.q_lora_rank : whole) + query + whole + 2.0 * a.kv_lora_rank + a.rope_head_dim +
+                    heads * (a.nope_head_dim + 2.0 * a.value_head_dim) + whole;
+    } else {
+        const double query = shape.attention_heads / tp * shape.head_dim;
+        attention = 4 * whole + (shape.gated_attention ? 3 : 2) * query + 2.0 * kv_heads_per_rank(shape.kv_heads, tensor_parallel) * shape.head_dim;
+    }
+    const double matrices = shape.gated_mlp ? 3 : 2;
+    const auto mlp = [&](double width) { return matrices * (whole + width / tp); };
+    const double shared = shape.moe && shape.moe->shared_width() > 0 ? mlp(shape.moe->shared_width()) : 0;
+    const double sum = attention * weights.attention_layers + mlp(shape.intermediate_size) * weights.dense_layers + shared * weights.routed_layers;
+    return 2.0 * lora.slots * lora.rank * sum;
 }
 
 }  // namespace windtunnel

@@ -43,6 +43,19 @@ struct StageWeights {
     double read_every_step = 0;
 };
 
+/// Room for LoRA adapters, which vLLM sets aside when it starts (--enable-lora).
+struct LoraSlots {
+    int slots = 0;  ///< adapters that a batch may use (--max-loras); 0 = none
+    int rank = 16;  ///< --max-lora-rank
+    bool fully_sharded = false;
+};
+
+/// Bytes of these slots on one rank of a stage with `weights`: two 16-bit matrices for each projection of attention, dense
+/// MLP and shared experts, the half that is not split over ranks whole on each of them unless fully sharded (vLLM 0.6 to
+/// 0.11, vllm/lora/layers: lora_a_stacked and lora_b_stacked; from general knowledge, not re-read, 2026-11). Routed experts,
+/// embeddings and the LM head are not counted.
+[[nodiscard]] double lora_bytes(const LlmShape& shape, const StageWeights& weights, int tensor_parallel, const LoraSlots& lora);
+
 /// `type` is the weights' type; embeddings, head, norms and routers stay in 16 bits.
 [[nodiscard]] StageWeights stage_weights(const LlmShape& shape, NumberType type, ModelParallelism parallelism,
                                          int stage);

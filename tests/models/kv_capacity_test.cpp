@@ -418,3 +418,25 @@ TEST_CASE("kv: sparse attention keeps fp8 rows of 656 bytes and its indexer's ke
     // 61 indexers of 1536 x 64 x 128 + 7168 x (128 + 64) weights beside V3's 671.03 billion.
     CHECK(static_cast<double>(c.shape.parameters) == Approx(671.03e9 + 61 * (12'582'912.0 + 1'376'256)).epsilon(1e-4));
 }
+
+TEST_CASE("kv: slots for LoRA adapters are taken off the pool") {
+    // Llama-3.1-8B, for one rank of an adapter and a layer: q, k, v and o have 4 x 4096 + 2 x 4096 + 2 x 1024 rows and columns,
+    // gate, up and down 3 x 4096 + 3 x 14336: 81,920. Of 32 layers, 64 ranks, 4 slots, 16 bits: 1.25 GiB.
+    KvRequest request = ask("meta-llama/Llama-3.1-8B", "l40s");
+    const double without = answer(request).kv_cache_gib;
+    request.lora = {4, 64};
+    const KvCapacity c = answer(request);
+    CHECK(c.lora_gib == Approx(1.25));
+    CHECK(c.kv_cache_gib == Approx(without - 1.25));
+    CHECK_THAT(kv_capacity_json(c), Catch::Matchers::Contains("\"lora_gib\": 1.25"));
+    CHECK_THAT(kv_capacity_table(c), Catch::Matchers::Contains("- slots for LoRA adapters       1.25 GiB"));
+    // On two ranks what is split halves: 4 x 4096 stay, 2 x 4096 and 2 x 1024 halve; 3 x 4096 stay, 3 x 14336 halve.
+    request.tensor_parallel = 2;
+    CHECK(answer(request).lora_gib == Approx(1.25 * (16'384 + 4'096 + 1'024 + 12'288 + 21'504) / 81'920));
+    request.lora.fully_sharded = true;
+    CHECK(answer(request).lora_gib == Approx(1.25 / 2));
+    request.lora.slots = 0;
+    CHECK(answer(request).lora_gib == 0);
+    request.lora.rank = 0;
+    CHECK_FALSE(kv_capacity(request).ok());
+}
