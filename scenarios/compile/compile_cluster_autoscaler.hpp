@@ -7,7 +7,7 @@
 namespace windtunnel {
 
 /// cluster-autoscaler's flags, as its Deployment states them or by default.
-void compile_cluster_autoscaler(const Scenario& scenario, BlueprintParts& parts);
+void compile_cluster_autoscaler(const Scenario& scenario, BlueprintParts& parts, Problems& warnings);
 
 /// Marks the templates whose pods keep cluster-autoscaler from removing their node (kubernetes.md 10.7.4).
 /// One object per workload, in their order; budgets have been compiled.

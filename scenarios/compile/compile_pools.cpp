@@ -330,6 +330,8 @@ std::vector<PoolDraft> compile_pools(const Scenario& scenario, CompiledScenario&
         draft.spec = spec;
         describe_shapes(spec, scenario, out.extended, draft, errors);
         draft.plan = plan_of(spec, cluster, errors);
+        if (const auto& autoscaler = scenario.manifests.cluster_autoscaler; autoscaler && autoscaler->balance_similar_groups)
+            draft.plan.balances = 1;  // its zones are alike
         describe_provisioning(spec, cloud_name(cluster.cloud), draft, parts, errors);
         drafts.push_back(std::move(draft));
     }
