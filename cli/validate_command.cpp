@@ -1,6 +1,7 @@
 #include "cli/command_line.hpp"
 #include "cli/console.hpp"
 #include "scenarios/compile/compile.hpp"
+#include "scenarios/compile/unsimulated.hpp"
 #include "scenarios/compile/validate_peak.hpp"
 #include "scenarios/compile/validate_text.hpp"
 
@@ -25,6 +26,9 @@ int run_validate(const ValidateFlags& flags) {
     Scenario scenario;
     Findings findings;
     read_scenario_into(flags.inputs, std::cin, scenario, findings);
+    // What a run would refuse of the model servers and whatever else takes GPUs.
+    for (const WorkloadObject& workload : scenario.manifests.workloads)
+        if (workload.server || workload.pod.gpus() > 0) refuse_unsimulated(scenario, workload, findings.errors, findings.warnings);
     PeakFinding peak;
     if (findings.errors.empty()) peak = peak_of(scenario);
     findings.warnings.insert(findings.warnings.end(), peak.unscaled.begin(), peak.unscaled.end());

@@ -3,6 +3,7 @@
 #include "models/step_time.hpp"
 #include "scenarios/compile/compile_batching.hpp"
 #include "scenarios/compile/compile_prefill.hpp"
+#include "scenarios/servers/other_servers.hpp"
 #include "scenarios/servers/speculation.hpp"
 #include "scenarios/traces/kv_groups.hpp"
 
@@ -59,6 +60,7 @@ KvRequest kv_request_of(const ModelServer& s, const std::string& gpu) {
     if (s.kv_cache_bytes) r.kv_cache_gib = static_cast<double>(*s.kv_cache_bytes) / 1073741824.0;
     r.kv_shape = s.kv_shape;
     r.enforce_eager = s.enforce_eager.value_or(false);
+    if (s.enable_lora) r.lora = s.lora;
     if (s.swap_space_gib) r.swap_space_gib = *s.swap_space_gib;
     return r;
 }
@@ -135,8 +137,7 @@ Result<ServerParts> compile_server(const ModelServer& server, const std::string&
     };
     if (server.batching) return compile_batching_server(server, gpu, profiles, facts, warnings);
     // The others batch continuously too; the importer has warned.
-    if (server.engine != "vllm" && server.engine != "sglang" && server.engine != "tgi")
-        refuse(fmt::format("found the model server {}, allowed: vllm, sglang, tgi", server.engine));
+    if (!is_simulated_as_vllm(server.engine)) refuse(fmt::format("found the model server {}, allowed: one that batches continuously, as vLLM", server.engine));
     if (server.model.empty())
         refuse(
             "found no model, allowed: --model, the model as vllm serve's argument, or workload.server.model");

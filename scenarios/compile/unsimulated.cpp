@@ -17,10 +17,10 @@ void refuse_unsimulated(const Scenario& scenario, const WorkloadObject& workload
         if (given) at(errors, key, "would change the result and is not simulated: " + what);
     };
     refuse(!pod.node_name.empty(), "nodeName", "pods bound to a node by name");
-    refuse(!pod.resource_claims.empty(), "resourceClaims", "dynamic resource allocation; use nvidia.com/gpu limits");
+    refuse(!pod.resource_claims.empty(), "resourceClaims", "dynamic resource allocation, but for whole GPUs (deviceClassName gpu.nvidia.com) that a ResourceClaimTemplate gives to one container; use nvidia.com/gpu limits");
     refuse(!pod.readiness_gates.empty(), "readinessGates", "conditions set by other controllers");
     refuse(!pod.scheduling_gates.empty(), "schedulingGates", "gates opened by other controllers");
-    refuse(pod.scheduler_name != "default-scheduler", "schedulerName", "schedulers other than default-scheduler");
+    refuse(pod.scheduler_name != "default-scheduler", "schedulerName", "schedulers other than default-scheduler, allowed: no schedulerName, with which the default one places the pods");
     for (const auto* labels : {&workload.meta.labels, &pod.labels})
         if (labels->contains("kueue.x-k8s.io/queue-name")) {
             errors.push_back({workload.meta.where, workload.meta.title(), "would change the result and is not simulated: the label kueue.x-k8s.io/queue-name, by which Kueue holds pods back; a ResourceQuota limits what is admitted"});

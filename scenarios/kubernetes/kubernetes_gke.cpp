@@ -306,10 +306,16 @@ ComputeClass decode_compute_class(Decoder& object, ObjectMeta meta) {
         rule.harmless({"storage", "maxPodsPerNode", "location", "nodeSystemConfig", "placement", "serviceAccount", "imageType", "imageStreaming", "maxRunDurationSeconds"});
         if (rule.has("reservations")) rule.warn("reservations", "which reservations there are and how many machines they hold, cluster.reservations says; without it the rule's machines are on demand, as many as are wanted");
         rule.quiet({"reservations"});
-        rule.unsupported({"tpu", "flexStart", "podFamily"}, "TPUs, flex-start and pod families");
+        const bool flexible = rule.has("flexStart") && rule.node().find("flexStart")->is_map() && rule.child("flexStart").boolean("enabled").value_or(true);
+        if (flexible) rule.warn("flexStart", "nodes that come when Google has some to spare are not simulated: this rule gives none, the others hold");
+        rule.quiet({"flexStart"});
+        rule.unsupported({"tpu"}, "TPUs, allowed: rules with GPUs");
+        rule.unsupported({"podFamily"}, "pod families, whose machines Autopilot chooses, allowed: machineType or machineFamily, with gpu");
         rule.finish();
-        out.rules.push_back(std::move(r));
+        if (!flexible) out.rules.push_back(std::move(r));
     }
+    if (out.rules.empty() && spec.has("priorities"))
+        spec.error("priorities", "found rules with flexStart alone, which is not simulated, allowed: a rule on demand or spot beside it");
     Decoder creation = spec.child("nodePoolAutoCreation");
     out.creates_pools = creation.boolean("enabled").value_or(false);
     creation.finish();

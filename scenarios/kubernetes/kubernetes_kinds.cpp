@@ -33,7 +33,7 @@ constexpr KindRow other_kinds[] = {
     {"Status", KindRole::note}, {"ComponentStatus", KindRole::note}, {"CSINode", KindRole::note}, {"CSIStorageCapacity", KindRole::note}, {"VolumeAttachment", KindRole::note},
     {"FlowSchema", KindRole::note}, {"PriorityLevelConfiguration", KindRole::note}, {"NodeMetrics", KindRole::note}, {"NodeFeature", KindRole::note}, {"NodeFeatureRule", KindRole::note},
     {"PodTemplate", KindRole::note}, {"ControllerRevision", KindRole::note}, {"PodMetrics", KindRole::note}, {"ClusterPolicy", KindRole::note}, {"AnalysisTemplate", KindRole::note}, {"ClusterAnalysisTemplate", KindRole::note}, {"AnalysisRun", KindRole::note}, {"NVIDIADriver", KindRole::note},
-    {"ResourceSlice", KindRole::note}, {"VerticalPodAutoscalerCheckpoint", KindRole::note}, {"NodeFeatureDiscovery", KindRole::note}, {"ValidatingAdmissionPolicy", KindRole::note}, {"ValidatingAdmissionPolicyBinding", KindRole::note},
+    {"ResourceSlice", KindRole::note}, {"ResourceClaim", KindRole::note}, {"ResourceClaimTemplate", KindRole::note}, {"DeviceClass", KindRole::note}, {"VerticalPodAutoscalerCheckpoint", KindRole::note}, {"NodeFeatureDiscovery", KindRole::note}, {"ValidatingAdmissionPolicy", KindRole::note}, {"ValidatingAdmissionPolicyBinding", KindRole::note},
     // They say how requests find a replica, which the scenario says here.
     {"VirtualService", KindRole::warn, "its routes, retries and time-outs are not read; the scenario's workload says routing, timeout_s and retry"},
     {"DestinationRule", KindRole::warn, "its load balancing is not read; the scenario's workload says routing"},
@@ -50,6 +50,12 @@ constexpr KindRow other_kinds[] = {
     {"AutoscalingMetric", KindRole::warn, "the metric that it exports has no series here; say its value in the scenario's metrics"},
     {"LocalModelCache", KindRole::warn, "the weights that it keeps on nodes are not there before a first start; the scenario's workload says cold_start"},
     {"XBackendTrafficPolicy", KindRole::warn, "its load balancing and retries are not read; the scenario's workload says routing and retry"},
+    {"LoraAdapter", KindRole::warn, "a request to the adapter takes as long as one to its base model; its memory is that of the slots of --enable-lora"},
+    {"ModelAdapter", KindRole::warn, "a request to the adapter takes as long as one to its base model; its memory is that of the slots of --enable-lora"},
+    {"Canary", KindRole::warn, "its shifting of traffic between two sets of pods is not simulated: its target is taken as one Deployment, which a rollout event replaces at once"},
+    {"MetricTemplate", KindRole::note}, {"AlertProvider", KindRole::note}, {"KeptnMetric", KindRole::note}, {"KeptnMetricsProvider", KindRole::note}, {"KeptnTaskDefinition", KindRole::note},
+    {"KeptnEvaluationDefinition", KindRole::note}, {"AnalysisDefinition", KindRole::note},
+    {"Queue", KindRole::warn, "the queue's capability and weight are not simulated; a ResourceQuota limits what a namespace may have"},
     {"KVCache", KindRole::warn, "the KV cache that it keeps for the servers is not simulated: every prompt is computed where it arrives"},
     {"DatadogMetric", KindRole::warn, "its query is Datadog's own; say the value of the metric datadogmetric@NAMESPACE:NAME in the scenario's metrics"},
     {"CacheServer", KindRole::warn, "the KV cache that it keeps for the servers is not simulated: every prompt is computed where it arrives"},
@@ -62,15 +68,12 @@ constexpr KindRow other_kinds[] = {
     {"VariantAutoscaling", KindRole::refuse, "llm-d's workload variant autoscaler; write the HorizontalPodAutoscaler or ScaledObject, and its metric in the scenario's metrics"},
    
     {"DatadogPodAutoscaler", KindRole::refuse, "Datadog's own autoscaler; write the HorizontalPodAutoscaler or ScaledObject"},
-    {"LoraAdapter", KindRole::refuse, "LoRA adapters take memory and time"},
-    {"ModelAdapter", KindRole::refuse, "LoRA adapters take memory and time"},
     {"StormService", KindRole::refuse, "AIBrix' groups of roles; write the Deployments or the LeaderWorkerSet it makes"},
     {"RayClusterFleet", KindRole::refuse, "AIBrix over Ray; write the LeaderWorkerSet or Deployment it makes"},
     {"NIMPipeline", KindRole::refuse, "NVIDIA's NIM operator; write its NIMServices"},
     {"RayJob", KindRole::refuse, "Ray; write a Job"},
     {"InferenceGraph", KindRole::refuse, "KServe; write the Deployments it makes"},
     {"RAGEngine", KindRole::refuse, "KAITO; write the Deployment it makes, and cluster.pools with its instanceType"},
-    {"DynamoGraphDeployment", KindRole::refuse, "Dynamo; write the Deployments it makes"},
     {"ModelService", KindRole::refuse, "llm-d's model service; render its chart: helm template ... | windtunnel run -f -"},
     {"DynamoComponentDeployment", KindRole::refuse, "Dynamo; write the Deployment it makes"},
     {"PodCliqueSet", KindRole::refuse, "Grove's groups of pods; write the LeaderWorkerSets or Deployments they come to"},
@@ -84,9 +87,6 @@ constexpr KindRow other_kinds[] = {
     {"CapacityBuffer", KindRole::refuse, "nodes kept ahead of pods; write pause pods, a Deployment of low priority"},
     {"Nodegroup", KindRole::refuse, "the EKS controller's node group; write eksctl's managedNodeGroups or cluster.pools"},
    
-    {"ResourceClaim", KindRole::refuse, "dynamic resource allocation"},
-    {"ResourceClaimTemplate", KindRole::refuse, "dynamic resource allocation"},
-    {"DeviceClass", KindRole::refuse, "dynamic resource allocation"},
 };
 
 /// Groups whose kinds configure access, traffic, certificates, text or observation: a kind of theirs that is in

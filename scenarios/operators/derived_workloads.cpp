@@ -25,7 +25,8 @@ constexpr Maker makers[] = {{"InferenceService", "serving.kserve.io", derive_inf
                             {"HTTPScaledObject", "http.keda.sh", derive_http_scaled_object},
                             {"Service", "serving.knative.dev", derive_knative_service},
                             {"InferenceSet", "kaito.sh", derive_kaito_inference_set},
-                            {"Workspace", "kaito.sh", derive_kaito_workspace}};
+                            {"Workspace", "kaito.sh", derive_kaito_workspace},
+                            {"DynamoGraphDeployment", "nvidia.com", derive_dynamo_graph}};
 
 std::string namespace_of(const Node& root) {
     const std::string name = root.text_at({"metadata", "namespace"});
@@ -76,6 +77,7 @@ void leave_to_their_makers(std::vector<Document>& documents) {
 
 void derive_workloads(std::vector<Document>& documents, Findings& findings) {
     leave_to_their_makers(documents);
+    resolve_device_claims(documents, findings);
     std::vector<Document> made;
     for (std::size_t i = 0; i < documents.size(); ++i) {
         const Node& root = documents[i].root;

@@ -16,9 +16,12 @@ namespace windtunnel {
 
 /// Adds the Deployments and autoscalers that operators make of their own objects (KServe's InferenceService and
 /// LLMInferenceService, the production stack's VLLMRuntime, KubeAI's Model, NIMService, AIBrix' PodAutoscaler,
-/// RayService and RayCluster, KAITO's Workspace and InferenceSet, Knative's Service, HTTPScaledObject) to the documents; Document::made_from names the object. Where the documents hold the made object
+/// RayService and RayCluster, KAITO's Workspace and InferenceSet, Knative's Service, HTTPScaledObject, DynamoGraphDeployment) to the documents; Document::made_from names the object. Where the documents hold the made object
 /// already, as a dump does, that one stands. Autoscalers of the operators' own are errors that say what to write.
 void derive_workloads(std::vector<Document>& documents, Findings& findings);
+
+/// Whole GPUs that pods claim through ResourceClaimTemplates become limits of nvidia.com/gpu. Other claims stay as they are.
+void resolve_device_claims(std::vector<Document>& documents, Findings& findings);
 
 /// What the makers below share: one object of an operator, and the documents that it becomes.
 class Derivation {
@@ -97,5 +100,6 @@ void derive_http_scaled_object(Derivation& d);
 void derive_knative_service(Derivation& d);
 void derive_kaito_inference_set(Derivation& d);
 void derive_kaito_workspace(Derivation& d);
+void derive_dynamo_graph(Derivation& d);
 
 }  // namespace windtunnel

@@ -93,7 +93,8 @@ std::optional<WorkspaceSpec> read_workspace(Derivation& d, Decoder& object, Deco
     if (!object.has("inference")) return object.missing("inference", "preset.name"), std::nullopt;
     Decoder inference = object.child("inference");
     inference.unsupported({"template"}, "a pod template of the workspace's own; write the Deployment");
-    inference.unsupported({"adapters"}, "LoRA adapters take memory and time");
+    if (inference.take("adapters"))
+        inference.warn("adapters", "a request to an adapter takes as long as one to its base model; memory for adapters is not taken off the KV cache");
     if (inference.take("config")) inference.warn("config", "is not read: vLLM's settings in that ConfigMap are taken as KAITO's own");
     if (!inference.has("preset")) return inference.missing("preset", "name, a model that KAITO knows"), std::nullopt;
     Decoder preset = inference.child("preset");

@@ -441,7 +441,7 @@ void derive_llm_inference_service(Derivation& d) {
     what.uri_path = model.path_of("uri");
     what.uri_where = model.where("uri");
     what.served = model.text("name").value_or(d.name());
-    model.unsupported({"lora"}, "LoRA adapters take memory and time");
+    if (model.take("lora")) model.warn("lora", "a request to an adapter takes as long as one to its base model; slots of memory for adapters are counted where the server's arguments say --enable-lora");
     model.quiet({"criticality", "storage"});
     model.finish();
     if (const Node* router = spec.take("router"); router && router->find("scheduler"))

@@ -40,7 +40,8 @@ void derive_vllm_runtime(Derivation& d) {
     take(model, "maxModelLen", "--max-model-len");
     take(model, "dtype", "--dtype");
     take(model, "maxNumSeqs", "--max-num-seqs");
-    if (model.boolean("enableLoRA").value_or(false)) model.error("enableLoRA", "would change the result and is not simulated: LoRA adapters take memory and time");
+    const bool adapters = model.boolean("enableLoRA").value_or(false);
+    if (adapters) words.push_back("--enable-lora");
     model.quiet({"enableTool", "toolCallParser", "chatTemplate"});
     model.finish();
     on(engine, "enableChunkedPrefill", "--enable-chunked-prefill");
@@ -49,6 +50,7 @@ void derive_vllm_runtime(Derivation& d) {
     take(engine, "pipelineParallelSize", "--pipeline-parallel-size");
     take(engine, "gpuMemoryUtilization", "--gpu-memory-utilization");
     take(engine, "port", "--port");
+    if (adapters) take(engine, "maxLoras", "--max-loras");
     for (std::string& word : engine.texts("extraArgs")) words.push_back(std::move(word));
     const bool v1 = engine.boolean("v1").value_or(true);
     engine.quiet({"maxLoras", "env", "hostIPC"});
@@ -96,7 +98,6 @@ void derive_kubeai_model(Derivation& d) {
     const std::string engine = spec.text("engine").value_or("VLLM");
     spec.quiet({"features", "owner", "files", "priorityClassName", "cacheProfile", "targetRequests", "scaleDownDelaySeconds", "env", "envFrom"});
     if (spec.take("loadBalancing")) spec.warn("loadBalancing", "is not read; the scenario's workload says routing");
-    spec.unsupported({"adapters"}, "LoRA adapters take memory and time");
     if (engine != "VLLM") return spec.error("engine", "found " + engine + ", whose engine is not simulated, allowed: VLLM");
     const std::int64_t least = spec.int32("minReplicas", 0).value_or(0);
     const auto most = spec.int32("maxReplicas", 0);
@@ -110,6 +111,7 @@ void derive_kubeai_model(Derivation& d) {
     if (!count || *count < 1) spec.error("resourceProfile", "found \"" + profile + "\", allowed: NAME:COUNT");
     Node container = container_of("server", spec.text("image").value_or("vllm/vllm-openai"), d.root());
     std::vector<std::string> words = {"vllm", "serve", model_of_uri(url), "--served-model-name", d.name(), "--port", "8000"};
+    if (spec.take("adapters")) words.push_back("--enable-lora");
     for (std::string& word : spec.texts("args")) words.push_back(std::move(word));
     put(container, "command", make_texts(words, spec.node()));
     Node list = make_list(d.root());
@@ -145,6 +147,15 @@ void derive_nim_service(Derivation& d) {
             const Node* probe = given->is_map() && (given->find("probe") || given->find("enabled")) ? given->find("probe") : given;
             if (probe) put(container, key, *probe);
         }
+    // Those that its operator adds ask whether the model is loaded; their path here is vLLM's.
+    for (const char* key : {"readinessProbe", "startupProbe"}) {
+        if (container.find(key)) continue;
+        Node probe = make_map(d.root());
+        put(map_at(probe, "httpGet"), "path", make_text("/v1/models", d.root()));
+        put(map_at(probe, "httpGet"), "port", make_integer(8000, d.root()));
+        if (std::string(key) == "startupProbe") put(probe, "failureThreshold", make_integer(120, d.root()));
+        put(container, key, std::move(probe));
+    }
     Node pod = make_map(d.root());
     for (const char* key : {"nodeSelector", "tolerations", "affinity", "podAffinity", "runtimeClassName", "schedulerName"})
         if (const Node* given = spec.take(key)) put(pod, key, *given);

@@ -195,6 +195,16 @@ void FlagReader::use(const GivenFlag& given) {
     else if (name == "max-cudagraph-capture-size") small(given, s.max_cudagraph_capture_size, 0, 1'000'000);
     else if (name == "stream-interval") small(given, s.stream_interval, 1, 1'000'000);
     else if (name == "port") small(given, s.port, 1, 65535);
+    else if (name == "max-loras") small(given, s.lora.slots, 1, 4096);
+    else if (name == "max-lora-rank") small(given, s.lora.rank, 1, 1024);
+    else if (name == "fully-sharded-loras") { flag(given, on); s.lora.fully_sharded = on.value_or(false); }
+    else if (name == "enable-lora") {
+        flag(given, on);
+        s.enable_lora = on.value_or(false);
+        if (s.enable_lora)
+            m_findings.warnings.push_back({place(given).where, place(given).path, "--enable-lora: the slots of its adapters are taken off the KV cache; a request to an adapter takes as long as one to the base model, "
+                                                                                "and finds prefixes that were computed for another"});
+    }
     else if (name == "kv-transfer-config") {
         if (const auto wrong = read_kv_transfer_config(value, s)) error(given, *wrong);
     }
@@ -226,7 +236,7 @@ std::size_t vllm_flags_begin(const std::vector<std::string>& command) {
         const std::string program = command[i].substr(command[i].rfind('/') + 1);
         const std::string next = i + 1 < command.size() ? command[i + 1] : "";
         if (program == "vllm" && next == "serve") return i + 2;
-        if (command[i] == "-m" && (next == "vllm.entrypoints.openai.api_server" || next == "vllm.entrypoints.api_server" || next == "huggingfaceserver")) return i + 2;
+        if (command[i] == "-m" && (next == "vllm.entrypoints.openai.api_server" || next == "vllm.entrypoints.api_server" || next == "huggingfaceserver" || next == "dynamo.vllm")) return i + 2;
         if (command[i] == "-m" && i + 2 < command.size() && next == "vllm.entrypoints.cli.main" && command[i + 2] == "serve") return i + 3;
         if (program == "api_server.py" && i > 0 && command[0].find("python") != std::string::npos) return i + 1;
     }
@@ -262,6 +272,24 @@ struct PlacedWords {
     std::vector<std::string> words;
     std::vector<WordPlace> places;  ///< as many as words, or none
 };
+
+/// Without the flags that Dynamo's worker has besides vLLM's (components/backends/vllm, 0.4 to 0.8).
+PlacedWords without_dynamo_flags(const PlacedWords& given) {
+    constexpr std::pair<const char*, int> own[] = {{"is-prefill-worker", 0}, {"is-decode-worker", 0}, {"connector", 1}, {"migration-limit", 1}, {"request-plane", 1}, {"store-kv", 1},
+                                                   {"endpoint", 1}, {"namespace", 1}, {"dyn-tool-call-parser", 1}, {"dyn-reasoning-parser", 1}, {"custom-jinja-template", 1}};
+    PlacedWords out;
+    for (std::size_t i = 0; i < given.words.size(); ++i) {
+        const std::string& word = given.words[i];
+        const auto* row = std::find_if(std::begin(own), std::end(own), [&](const auto& o) { return word.starts_with("--") && word.substr(2, word.find('=') == std::string::npos ? word.size() : word.find('=') - 2) == o.first; });
+        if (row == std::end(own)) {
+            out.words.push_back(word);
+            if (!given.places.empty()) out.places.push_back(given.places[i]);
+        } else if (word.find('=') == std::string::npos) {
+            for (int values = row->second; values > 0 && i + 1 < given.words.size() && !given.words[i + 1].starts_with("-"); --values) ++i;
+        }
+    }
+    return out;
+}
 
 /// The Hugging Face server's flags as vLLM's. `backend` is what --backend says.
 PlacedWords as_vllm_flags(const PlacedWords& given, std::string& backend) {
@@ -413,6 +441,7 @@ std::optional<ModelServer> read_model_server(const Container& container, Finding
     given.words.assign(command.begin() + static_cast<std::ptrdiff_t>(vllm_flags_begin(command)), command.end());
     for (std::size_t i = first_place; i < container.word_places.size(); ++i) given.places.push_back(container.word_places[i]);
     if (given.places.size() != given.words.size()) given.places.clear();
+    if (std::find(command.begin(), command.end(), "dynamo.vllm") != command.end()) given = without_dynamo_flags(given);
     if (is_huggingface_server(command)) {
         server.port = 8080;
         std::string backend;
@@ -514,6 +543,9 @@ ModelServer decode_model_server(Decoder& server, const ModelServer& base) {
     on_off("enable_chunked_prefill", out.chunked_prefill);
     on_off("async_scheduling", out.async_scheduling);
     on_off("enforce_eager", out.enforce_eager);
+    on_off("enable_lora", out.enable_lora);
+    count("max_loras", out.lora.slots, 1, 4096);
+    count("max_lora_rank", out.lora.rank, 1, 1024);
     number("gpu_memory_utilization", out.gpu_memory_utilization, 1e-6, 1);
     number("swap_space", out.swap_space_gib, 0, 1e6);
     number("acceptance_rate", out.acceptance_rate, 0, 1);

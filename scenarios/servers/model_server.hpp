@@ -50,7 +50,7 @@ enum class KvRole : std::uint8_t {
 /// `workload.server` or `windtunnel.dev/...` annotations declare. Names are unresolved (the model and GPU
 /// catalogues are asked by the compiler); an empty optional means vLLM's own default for its version.
 struct ModelServer {
-    std::string engine = "vllm";         ///< or "sglang", "tgi": simulated as vLLM, with a warning; or "batching"
+    std::string engine = "vllm";         ///< or "sglang", "tgi", "trtllm", "lmdeploy", "nim": as vLLM, with a warning; or "batching"
     std::string model;                   ///< Hugging Face id or path; "" = not said
     std::vector<std::string> served_model_names;
     std::string vllm_version;            ///< "0.8.5"; "" = unknown (the newest profile is used and named)
@@ -87,6 +87,8 @@ struct ModelServer {
     std::optional<Speculation> speculation;
     std::optional<double> acceptance_rate;         ///< of its drafts, each behind accepted ones; 0 to 1
     std::string load_format;                       ///< --load-format, "" = auto
+    bool enable_lora = false;
+    LoraSlots lora{1};                             ///< of --enable-lora
     KvRole kv_role = KvRole::none;                 ///< --kv-transfer-config
     bool kv_loss_fails = false;                    ///< its kv_load_failure_policy
     std::int32_t port = 8000;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "models/llm_catalog.hpp"
 #include "scenarios/commands/command_line.hpp"
 #include "scenarios/pods/kubernetes_pods.hpp"
 
@@ -14,7 +15,7 @@ namespace {
 /// What a flag of another server is in terms of ours.
 enum class Means : std::uint8_t {
     model, served_name, tensor_parallel, pipeline_parallel, data_parallel, context, sequences, batch_tokens, memory_share,
-    kv_dtype, dtype, quantization, load_format, port, no_prefix_cache, kv_role, refuse,
+    kv_dtype, dtype, quantization, load_format, port, no_prefix_cache, kv_role, stand_in, refuse,
 };
 
 struct OtherFlag {
@@ -35,14 +36,26 @@ constexpr OtherFlag sglang_flags[] = {
     {"disaggregation-mode", Means::kv_role},
     {"speculative-algorithm", Means::refuse, "speculative decoding"}, {"speculative-algo", Means::refuse, "speculative decoding"},
     {"enable-dp-attention", Means::refuse, "data parallel attention"}, {"cpu-offload-gb", Means::refuse, "weights in host memory"},
-    {"enable-hierarchical-cache", Means::refuse, "KV cache in host memory"}, {"lora-paths", Means::refuse, "LoRA adapters take memory and time"},
+    {"enable-hierarchical-cache", Means::refuse, "KV cache in host memory"}, {"lora-paths", Means::stand_in, "adapters: a request to one takes as long as one to the base model, and their memory is not taken off the KV cache"},
 };
 
 constexpr OtherFlag tgi_flags[] = {
     {"model-id", Means::model}, {"num-shard", Means::tensor_parallel}, {"max-total-tokens", Means::context},
     {"max-batch-size", Means::sequences}, {"max-batch-prefill-tokens", Means::batch_tokens}, {"cuda-memory-fraction", Means::memory_share},
     {"kv-cache-dtype", Means::kv_dtype}, {"dtype", Means::dtype}, {"quantize", Means::quantization}, {"port", Means::port},
-    {"speculate", Means::refuse, "speculative decoding"}, {"lora-adapters", Means::refuse, "LoRA adapters take memory and time"},
+    {"speculate", Means::refuse, "speculative decoding"}, {"lora-adapters", Means::stand_in, "adapters: a request to one takes as long as one to the base model, and their memory is not taken off the KV cache"},
+};
+
+/// TensorRT-LLM's trtllm-serve (tensorrt_llm/commands/serve.py, 0.17 to 1.1) and LMDeploy's api_server (lmdeploy/cli/serve.py,
+/// 0.6 to 0.10), from general knowledge, not re-read, 2026-11. Their shares of memory are of what the weights leave free.
+constexpr OtherFlag trtllm_flags[] = {
+    {"model", Means::model}, {"tp-size", Means::tensor_parallel}, {"pp-size", Means::pipeline_parallel}, {"max-seq-len", Means::context},
+    {"max-batch-size", Means::sequences}, {"max-num-tokens", Means::batch_tokens}, {"port", Means::port}, {"served-model-name", Means::served_name},
+    {"kv-cache-dtype", Means::kv_dtype},
+};
+constexpr OtherFlag lmdeploy_flags[] = {
+    {"model-path", Means::model}, {"model-name", Means::served_name}, {"tp", Means::tensor_parallel}, {"dp", Means::data_parallel}, {"session-len", Means::context},
+    {"max-batch-size", Means::sequences}, {"max-prefill-token-num", Means::batch_tokens}, {"server-port", Means::port}, {"dtype", Means::dtype},
 };
 
 bool contains(const std::string& text, const char* part) { return text.find(part) != std::string::npos; }
@@ -77,6 +90,7 @@ public:
                 else if (value != "null") error(given + " found \"" + value + "\", allowed: prefill, decode or null");
                 break;
             case Means::no_prefix_cache: s.prefix_caching = false; break;
+            case Means::stand_in: warn(given + " is simulated only in part: " + flag.why); break;
             case Means::refuse: error(given + " would change the result and is not simulated: " + flag.why); break;
         }
     }
@@ -105,7 +119,7 @@ private:
 /// Where the flags of a command begin: after `sglang.launch_server` or `sglang serve`; 0 = it starts no SGLang.
 std::size_t sglang_begin(const std::vector<std::string>& command) {
     for (std::size_t i = 0; i < command.size(); ++i) {
-        if (command[i] == "sglang.launch_server") return i + 1;
+        if (command[i] == "sglang.launch_server" || command[i] == "dynamo.sglang") return i + 1;
         const std::string program = command[i].substr(command[i].rfind('/') + 1);
         if (program == "sglang" && i + 1 < command.size() && command[i + 1] == "serve") return i + 2;
     }
@@ -115,6 +129,20 @@ std::size_t sglang_begin(const std::vector<std::string>& command) {
 std::size_t tgi_begin(const std::vector<std::string>& command) {
     for (std::size_t i = 0; i < command.size(); ++i)
         if (command[i].substr(command[i].rfind('/') + 1) == "text-generation-launcher") return i + 1;
+    return 0;
+}
+
+/// After `trtllm-serve MODEL`, `trtllm-serve serve MODEL`: the model's place.
+std::size_t trtllm_begin(const std::vector<std::string>& command) {
+    for (std::size_t i = 0; i < command.size(); ++i)
+        if (command[i].substr(command[i].rfind('/') + 1) == "trtllm-serve") return i + (i + 1 < command.size() && command[i + 1] == "serve" ? 2 : 1);
+    return 0;
+}
+
+/// After `lmdeploy serve api_server MODEL`: the model's place.
+std::size_t lmdeploy_begin(const std::vector<std::string>& command) {
+    for (std::size_t i = 0; i + 2 < command.size(); ++i)
+        if (command[i].substr(command[i].rfind('/') + 1) == "lmdeploy" && command[i + 1] == "serve" && command[i + 2] == "api_server") return i + 3;
     return 0;
 }
 
@@ -137,6 +165,15 @@ std::vector<std::string> read_flags(OtherReader& reader, const OtherFlag (&table
         else reader.use(*row, "--" + name, value);
     }
     return unread;
+}
+
+/// A server whose first word is the model.
+template <std::size_t N>
+std::vector<std::string> read_named_first(ModelServer& server, const std::string& title, const OtherFlag (&table)[N], const std::vector<std::string>& command, std::size_t begin,
+                                          Findings& findings) {
+    OtherReader reader(server, title, findings);
+    if (begin < command.size() && !command[begin].starts_with("-")) server.model = command[begin++];
+    return read_flags(reader, table, command, begin);
 }
 
 /// What the launcher reads from the environment besides and what would change the result (its documentation, v2 and v3).
@@ -162,6 +199,31 @@ std::vector<std::string> read_tgi_environment(OtherReader& reader, const Environ
     return unread;
 }
 
+bool command_is_own(const Container& container) { return !container.command.empty(); }
+
+/// The model of NVIDIA's image of it, "nim/meta/llama-3.1-8b-instruct"; "" = another image, or a model that is not known.
+std::string model_of_nim(const std::string& repository) {
+    if (!repository.starts_with("nim/") && !contains(repository, "/nim/")) return "";
+    std::string name = repository.substr(repository.rfind('/') + 1);
+    if (name.starts_with("llama3-")) name.insert(5, "-");  // as NVIDIA wrote it for Llama 3
+    return get_llm(name) ? name : "";
+}
+
+/// What an LLM's NIM reads from its environment (its documentation, 1.0 to 1.14); all else of NIM_ comes back.
+std::vector<std::string> read_nim_environment(OtherReader& reader, const Environment& environment) {
+    constexpr std::pair<const char*, OtherFlag> variables[] = {{"NIM_MAX_MODEL_LEN", {"max-model-len", Means::context}}, {"NIM_SERVER_PORT", {"port", Means::port}},
+                                                               {"NIM_TENSOR_PARALLEL_SIZE", {"tp", Means::tensor_parallel}}, {"NIM_PIPELINE_PARALLEL_SIZE", {"pp", Means::pipeline_parallel}}};
+    constexpr const char* harmless[] = {"NIM_CACHE_PATH", "NIM_LOG_LEVEL", "NIM_JSONL_LOGGING", "NIM_SERVED_MODEL_NAME", "NIM_HTTP_API_PORT", "NIM_GUIDED_DECODING_BACKEND", "NIM_ENABLE_OTEL"};
+    std::vector<std::string> unread;
+    for (const auto& [name, value] : environment) {
+        if (!name.starts_with("NIM_") || std::find(std::begin(harmless), std::end(harmless), name) != std::end(harmless)) continue;
+        const auto* row = std::find_if(std::begin(variables), std::end(variables), [&](const auto& v) { return name == v.first; });
+        if (row == std::end(variables)) unread.push_back(name);
+        else if (!value.empty()) reader.use(row->second, name, value);
+    }
+    return unread;
+}
+
 std::vector<std::string> first_of(std::vector<std::vector<std::string>> commands) {
     return commands.empty() ? std::vector<std::string>{} : std::move(commands[0]);
 }
@@ -184,7 +246,7 @@ ImageName split_image(const std::string& image) {
 std::string vllm_version_of_image(const std::string& image) {
     const auto [repository, tag] = split_image(image);
     // Their tags count the publisher's own releases.
-    for (const char* publisher : {"lmcache/", "rhaiis/", "kserve/", "nvidia/vllm", "llm-d/", "nim/", "huggingfaceserver"})
+    for (const char* publisher : {"lmcache/", "rhaiis/", "kserve/", "nvidia/vllm", "ai-dynamo/", "llm-d/", "nim/", "huggingfaceserver"})
         if (contains(repository, publisher) || contains(image, publisher)) return "";
     // rocm/vllm and some mirrors name the release after the platform: rocm6.4.1_vllm_0.9.1_20250715.
     const std::size_t named = tag.find("vllm");
@@ -222,6 +284,23 @@ std::optional<ModelServer> read_other_server(const Container& container, Finding
         OtherReader reader(server, title, findings);
         server.port = 30000;
         unread = read_flags(reader, sglang_flags, command, sglang_begin(command));
+    } else if (command = first_of(find_commands(words, context, [](const auto& c) { return trtllm_begin(c) > 0; })); !command.empty()) {
+        server.engine = "trtllm";
+        title = "TensorRT-LLM";
+        unread = read_named_first(server, title, trtllm_flags, command, trtllm_begin(command), findings);
+    } else if (command = first_of(find_commands(words, context, [](const auto& c) { return lmdeploy_begin(c) > 0; })); !command.empty()) {
+        server.engine = "lmdeploy";
+        title = "LMDeploy";
+        server.port = 23333;
+        unread = read_named_first(server, title, lmdeploy_flags, command, lmdeploy_begin(command), findings);
+    } else if (const std::string model = command_is_own(container) ? "" : model_of_nim(repository); !model.empty()) {
+        server.engine = "nim";
+        title = "NVIDIA NIM";
+        server.model = model;
+        // A NIM takes the profile that spreads over the GPUs it sees.
+        if (const std::int64_t gpus = container.resources.gpus(); gpus > 0 && gpus <= 1024) server.tensor_parallel = static_cast<std::int32_t>(gpus);
+        OtherReader reader(server, title, findings);
+        unread = read_nim_environment(reader, context.environment);
     } else {
         command = first_of(find_commands(words, context, [](const auto& c) { return tgi_begin(c) > 0; }));
         const bool image = contains(repository, "text-generation-inference");
@@ -248,6 +327,11 @@ std::optional<ModelServer> read_other_server(const Container& container, Finding
         reader.error("found tensor x pipeline x data parallel = " + std::to_string(needed) + " on " + std::to_string(gpus) +
                      " GPUs, allowed: at most the GPUs in resources.limits");
     return server;
+}
+
+bool is_simulated_as_vllm(const std::string& engine) {
+    constexpr const char* engines[] = {"vllm", "sglang", "tgi", "trtllm", "lmdeploy", "nim"};
+    return std::any_of(std::begin(engines), std::end(engines), [&](const char* e) { return engine == e; });
 }
 
 std::string name_of_unsimulated_server(const Container& container) {

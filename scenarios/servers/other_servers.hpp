@@ -13,6 +13,9 @@ namespace windtunnel {
 /// Empty: the container is neither. `pods`: with such GPUs that serve together.
 [[nodiscard]] std::optional<ModelServer> read_other_server(const Container& container, Findings& findings, const ShellContext& context, std::int64_t pods = 1);
 
+/// Whether a server's engine batches continuously, as vLLM does, and is simulated as that.
+[[nodiscard]] bool is_simulated_as_vllm(const std::string& engine);
+
 /// What a container runs whose engine is not simulated, by its image or command: "NVIDIA NIM", "Triton", "Ollama", ...; "" = unknown.
 [[nodiscard]] std::string name_of_unsimulated_server(const Container& container);
 

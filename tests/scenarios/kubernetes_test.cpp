@@ -129,11 +129,26 @@ TEST_CASE("kubernetes: vLLM is recognised however it is started") {
     CHECK(import_text(server_with("        image: ollama/ollama\n")).manifests.workloads[0].server.has_value() == false);
 }
 
+TEST_CASE("kubernetes: --enable-lora sets its slots aside, and a warning says what an adapter's requests cost") {
+    const auto manifest = [](const std::string& args) { return server_with("        image: vllm/vllm-openai:v0.9.1\n        args: [--model, m" + args + "]\n"); };
+    const Imported adapters = import_text(manifest(", --enable-lora, --max-loras, \"4\", --max-lora-rank=64, --lora-modules, sql=a/b, chat=c/d"));
+    CHECK(adapters.findings.errors.empty());
+    CHECK_THAT(lines(adapters.findings.warnings), Contains("slots of its adapters are taken off the KV cache"));
+    const ModelServer& server = *adapters.manifests.workloads[0].server;
+    CHECK(server.enable_lora);
+    CHECK(server.lora.slots == 4);
+    CHECK(server.lora.rank == 64);
+    // vLLM's defaults; without --enable-lora nothing is set aside.
+    CHECK(import_text(manifest(", --enable-lora")).manifests.workloads[0].server->lora.slots == 1);
+    CHECK_FALSE(import_text(manifest(", --max-loras, \"4\"")).manifests.workloads[0].server->enable_lora);
+}
+
 TEST_CASE("kubernetes: flags that vLLM does not know, or whose effect is not simulated, are errors") {
     const auto error = [](const std::string& args) { return errors_of(server_with("        image: vllm/vllm-openai:v0.9.1\n        args: [--model, m, " + args + "]\n")); };
     CHECK_THAT(error("--max-nums-seqs, \"8\""), Contains("--max-nums-seqs is no flag of vLLM; did you mean max-num-seqs?"));
     CHECK_THAT(error("--speculative-config, \"{}\""), Contains("neither method nor model"));
-    CHECK_THAT(error("--enable-lora"), Contains("LoRA"));
+    CHECK_THAT(error("--long-lora-scaling-factors, \"2\""), Contains("LoRA"));
+    CHECK_THAT(error("--max-loras, \"0\""), Contains("an integer from 1 to"));
     CHECK_THAT(error("--cpu-offload-gb, \"4\""), Contains("host memory"));
     CHECK(error("--cpu-offload-gb, \"0\"").empty());
     CHECK_THAT(error("--gpu-memory-utilization, \"95\""), Contains("above 0 and at most 1"));

@@ -428,6 +428,38 @@ spec:
     CHECK(c.outcome.tally.pools[0].nodes.value == 2);
 }
 
+TEST_CASE("cluster-autoscaler: similar groups are those whose nodes have the same labels, but for their group's and place's names") {
+    const std::string autoscaler = R"yaml(---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: cluster-autoscaler, namespace: kube-system}
+spec:
+  selector: {matchLabels: {app: cluster-autoscaler}}
+  template:
+    metadata: {labels: {app: cluster-autoscaler}}
+    spec:
+      containers:
+      - {name: cluster-autoscaler, image: "registry.k8s.io/autoscaling/cluster-autoscaler:v1.32.1", command: [./cluster-autoscaler, --cloud-provider=aws, --expander=least-nodes, --balance-similar-node-groups]}
+)yaml";
+    const auto groups = [&](const std::string& second) {
+        return autoscaler + "---\napiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\nmetadata: {name: demo, region: us-east-1}\nmanagedNodeGroups:\n"
+               "- {name: a, instanceType: g6.xlarge, minSize: 0, maxSize: 4, desiredCapacity: 0, labels: {role: gpu}}\n- {name: b, instanceType: g6.xlarge, minSize: 0, maxSize: 4, desiredCapacity: 0, " + second + "}\n" +
+               deployment("", "1");
+    };
+    const auto spread = [&](const std::string& second) {
+        const Compiled c = good(groups(second), "  cloud: aws\n  region: us-east-1\n", "events:\n  - {at_s: 60, scale: Deployment/chat, replicas: 4}\n");
+        return std::pair{static_cast<int>(c.scenario.parts.cluster_autoscaler.balance_similar), std::min(c.outcome.tally.pools[0].nodes.most, c.outcome.tally.pools[1].nodes.most)};
+    };
+    CHECK(spread("labels: {role: gpu}").first == 1);
+    CHECK(spread("labels: {role: gpu}").second == 2);  // the first node and three new ones: two of each
+    // Another way of buying, or another label, makes another kind of group: all new nodes are of one of them.
+    for (const char* other : {"labels: {role: gpu}, spot: true", "labels: {role: gpu, team: chat}"}) {
+        INFO(other);
+        CHECK(spread(other).first == 0);
+        CHECK(spread(other).second <= 1);
+    }
+}
+
 TEST_CASE("GKE: a ComputeClass's rules are tried in their order") {
     const std::string custom = R"yaml(---
 apiVersion: cloud.google.com/v1
@@ -453,6 +485,13 @@ spec:
     reserved.replace(reserved.find("spot: false"), 11, "spot: false, reservations: {affinity: Specific, specific: [{name: ours}]}");
     CHECK(good(reserved + deployment(pods, "1"), place).scenario.pools.size() == 2);
     CHECK_THAT(lines(import_text(reserved).findings.warnings), Contains("priorities[1].reservations") && Contains("cluster.reservations"));
+    // A flex-start rule gives no nodes, which is said; with nothing beside it there are none.
+    std::string flexible = custom;
+    flexible.replace(flexible.find("spot: true"), 10, "flexStart: {enabled: true}");
+    CHECK(good(flexible + deployment(pods, "1"), place).scenario.pools.size() == 1);
+    CHECK_THAT(lines(import_text(flexible).findings.warnings), Contains("priorities[0].flexStart") && Contains("this rule gives none"));
+    flexible.erase(flexible.find("  - {machineFamily: g2, spot: false}\n"), 37);
+    CHECK_THAT(lines(import_text(flexible).findings.errors), Contains("flexStart alone"));
 }
 
 TEST_CASE("AKS: the operator's pools and what az prints") {

@@ -136,13 +136,13 @@ TEST_CASE("public manifests: kinds of gateways and operators are notes, warnings
         CHECK(f.errors.empty());
         CHECK_THAT(lines(f.notes), Contains("does not change the result"));
     }
-    for (const char* kind : {"InferencePool", "InferenceModel", "InferenceObjective", "DestinationRule", "VirtualService", "BackendConfig", "HealthCheckPolicy", "CacheServer", "DatadogMetric", "LocalModelCache", "HelmChart"}) {
+    for (const char* kind : {"InferencePool", "InferenceModel", "InferenceObjective", "DestinationRule", "VirtualService", "BackendConfig", "HealthCheckPolicy", "CacheServer", "DatadogMetric", "LocalModelCache", "HelmChart", "LoraAdapter", "ModelAdapter"}) {
         INFO(kind);
         const Findings f = import_text(object(kind)).findings;
         CHECK(f.errors.empty());
         CHECK(f.warnings.size() == 1);
     }
-    for (const char* kind : {"InferenceGraph", "JobSet", "CapacityBuffer", "Nodegroup", "VerticalPodAutoscaler", "LoraAdapter", "StormService"}) {
+    for (const char* kind : {"InferenceGraph", "JobSet", "CapacityBuffer", "Nodegroup", "VerticalPodAutoscaler", "StormService"}) {
         INFO(kind);
         CHECK_THAT(lines(import_text(object(kind)).findings.errors), Contains("would change the result and is not simulated"));
     }
