@@ -2,6 +2,7 @@
 #include "models/arena.hpp"
 #include "models/expects.hpp"
 #include "models/request.hpp"
+#include "models/run_list.hpp"
 
 #include <cstdint>
 
@@ -40,12 +41,19 @@ struct PromptPaths {
             else
                 differs = middle;
         }
-        return static_cast<std::uint32_t>(std::uint64_t{differs} * prefixes.tokens_per_node / block_size);
+        return begin_of(differs);
     }
+
+    /// The first block that ends in the node in which `block` does, and the first that ends in a later one.
+    [[nodiscard]] WT_HD std::uint32_t node_begin(std::uint32_t block) const { return begin_of(step(block)); }
+    [[nodiscard]] WT_HD std::uint32_t node_end(std::uint32_t block) const { return begin_of(step(block) + 1); }
 
 private:
     [[nodiscard]] WT_HD std::uint32_t step(std::uint32_t block) const {
         return ((block + 1) * block_size - 1) / prefixes.tokens_per_node;
+    }
+    [[nodiscard]] WT_HD std::uint32_t begin_of(std::uint32_t step) const {
+        return static_cast<std::uint32_t>(std::uint64_t{step} * prefixes.tokens_per_node / block_size);
     }
 };
 
@@ -84,7 +92,7 @@ public:
         m_free_lists = arena.template take<std::uint32_t>(static_cast<std::size_t>(listed > 0 ? jobs : 0));
         m_list_count = listed > 0 ? static_cast<std::uint32_t>(jobs) : 0;
         m_capacity = jobs == 0 ? 0 : static_cast<std::uint32_t>(blocks + 2 * jobs + 4);
-        m_runs = arena.template take<Run>(m_capacity);
+        m_runs.take_memory(arena, m_capacity);
         std::uint32_t slots = 0;
         if (blocks > 0)
             for (slots = 16; slots < 2 * static_cast<std::uint64_t>(blocks); slots *= 2) {
@@ -97,11 +105,9 @@ public:
     /// Empty: `blocks` free blocks that hold nothing.
     WT_HD_COLD void start(std::int64_t blocks) {
         for (std::uint32_t i = 0; i < m_slots; ++i) m_table[i] = none;
-        m_unused = none;
-        m_fresh = 0;
         for (std::uint32_t i = 0; i < m_list_count; ++i) m_free_lists[i] = i;
         m_lists_left = m_list_count;
-        m_first = m_last = none;
+        m_runs.start();
         push_run(blocks, 0, nullptr);
     }
     [[nodiscard]] WT_HD bool enabled() const { return m_capacity > 0; }
@@ -138,7 +144,7 @@ public:
             std::uint32_t index = m_table[slot_of(key_of(paths.node(path, job.shared), job.shared))];
             const std::uint32_t end = common_end(paths, path, job.shared, blocks, m_runs[index]);
             if (end - job.shared < m_runs[index].length) index = cut(paths, index, end);
-            if (m_runs[index].holders == 0) unlink(index);
+            if (m_runs[index].holders == 0) m_runs.unlink(index);
             ++m_runs[index].holders;
             hold(job, index);
         }
@@ -156,8 +162,8 @@ public:
         job.left = none;
         m_runs[run].other = none;
         if (m_runs[run].length == 0) {
-            unlink(run);
-            give_back(run);
+            m_runs.unlink(run);
+            m_runs.give_back(run);
         } else {
             const std::uint32_t after = m_runs[run].next;
             join(after, join(run, m_runs[run].previous));
@@ -170,7 +176,7 @@ public:
     template <class Jobs>
     WT_HD_CALL void pop(std::int64_t blocks, Jobs& jobs) {
         while (blocks > 0) {
-            const std::uint32_t front = m_first;
+            const std::uint32_t front = m_runs.first();
             Run& run = m_runs[front];
             const std::int64_t taken = blocks < static_cast<std::int64_t>(run.length) ? blocks : run.length;
             run.length -= static_cast<std::uint32_t>(taken);
@@ -180,8 +186,8 @@ public:
                 forget(front);
             else if (run.other != none)
                 jobs[run.other].left = none;
-            unlink(front);
-            give_back(front);
+            m_runs.unlink(front);
+            m_runs.give_back(front);
         }
     }
 
@@ -197,7 +203,7 @@ public:
                 job.shared += blocks;
                 return;
             }
-            const std::uint32_t index = take_run();
+            const std::uint32_t index = m_runs.take();
             Run& made = m_runs[index];
             made.key = key;
             made.path = path;
@@ -240,7 +246,7 @@ public:
             job.shared -= run.length;
             if (--run.holders == 0) {
                 freed += run.length;
-                push_back(at);
+                m_runs.push_back(at);
             }
             at = parent;
         }
@@ -294,7 +300,7 @@ private:
     /// Cuts a run before the `at`-th block of its chain. It remains the second part, so that those who hold
     /// it have the first part too, by its parent; the first part is returned.
     WT_HD_COLD std::uint32_t cut(const PromptPaths& paths, std::uint32_t second, std::uint32_t at) {
-        const std::uint32_t first = take_run();
+        const std::uint32_t first = m_runs.take();
         Run &head = m_runs[first], &tail = m_runs[second];
         head = tail;
         head.has_followers = 1;
@@ -306,12 +312,7 @@ private:
         tail.key = key_of(paths.node(tail.path, at), at);
         m_table[slot_of(tail.key)] = second;
         if (head.holders > 0) return first;
-        head.previous = second;  // it is taken after the second
-        tail.next = first;
-        if (head.next != none)
-            m_runs[head.next].previous = first;
-        else
-            m_last = first;
+        m_runs.insert_behind(second, first);  // it is taken after the second
         return first;
     }
 
@@ -324,51 +325,20 @@ private:
         job.last = run;
         job.shared += m_runs[run].length;
     }
-    [[nodiscard]] WT_HD std::uint32_t take_run() {
-        if (m_unused == none) return m_fresh++;
-        const std::uint32_t index = m_unused;
-        m_unused = m_runs[index].next;
-        return index;
-    }
-    WT_HD void give_back(std::uint32_t index) {
-        m_runs[index].next = m_unused;
-        m_unused = index;
-    }
-
-    WT_HD void push_back(std::uint32_t index) {
-        Run& run = m_runs[index];
-        run.next = none;
-        run.previous = m_last;
-        if (m_last != none)
-            m_runs[m_last].next = index;
-        else
-            m_first = index;
-        m_last = index;
-    }
-    WT_HD void unlink(std::uint32_t index) {
-        const Run& run = m_runs[index];
-        if (run.previous != none)
-            m_runs[run.previous].next = run.next;
-        else
-            m_first = run.next;
-        if (run.next != none)
-            m_runs[run.next].previous = run.previous;
-        else
-            m_last = run.previous;
-    }
     /// Frees `blocks` that have no identity. A run that nobody comes back for grows the one before it.
     WT_HD std::uint32_t push_run(std::int64_t blocks, std::uint32_t full, JobBlocks* job) {
-        if (job == nullptr && m_last != none && is_dead_run(m_last)) {
-            m_runs[m_last].length += static_cast<std::uint32_t>(blocks);
-            return m_last;
+        const std::uint32_t last = m_runs.last();
+        if (job == nullptr && last != none && is_dead_run(last)) {
+            m_runs[last].length += static_cast<std::uint32_t>(blocks);
+            return last;
         }
-        const std::uint32_t index = take_run();
+        const std::uint32_t index = m_runs.take();
         Run& run = m_runs[index];
         run.key = 0;
         run.parent = run.other = none;
         run.holders = 0;
         run.length = static_cast<std::uint32_t>(blocks);
-        push_back(index);
+        m_runs.push_back(index);
         if (job != nullptr) job->left_full = full;
         return index;
     }
@@ -379,8 +349,8 @@ private:
     WT_HD std::uint32_t join(std::uint32_t a, std::uint32_t b) {
         if (a == none || b == none || !is_dead_run(a) || !is_dead_run(b)) return a;
         m_runs[b].length += m_runs[a].length;
-        unlink(a);
-        give_back(a);
+        m_runs.unlink(a);
+        m_runs.give_back(a);
         return b;
     }
 
@@ -408,14 +378,12 @@ private:
         m_table[hole] = none;
     }
 
-    ArenaArray<Run, Layout> m_runs;
+    RunList<Run, Layout> m_runs;
     ArenaArray<std::uint32_t, Layout>
         m_table;  ///< open addressing: the oldest run that begins with a content
     ArenaArray<std::uint32_t, Layout> m_lists, m_free_lists;  ///< [list][position]; those that nobody has
     std::uint32_t m_list_size = 0, m_list_count = 0, m_lists_left = 0;
     std::uint32_t m_capacity = 0, m_slots = 0, m_mask = 0;
-    std::uint32_t m_fresh = 0, m_unused = none;   ///< runs that were never used; a list of those that were
-    std::uint32_t m_first = none, m_last = none;  ///< the free list
 };
 
 }  // namespace windtunnel

@@ -2,9 +2,8 @@
 // Part of EngineSchedule: models/engine_schedule.hpp includes this at its end.
 
 /// Blocks of sequences whose window gives some back while prefixes are cached (models/group_cache.hpp): which
-/// block is freed when matters, so that each sequence that takes or frees one is visited, in order of
-/// admission. In a jump these are few: one in `block_size` steps of a sequence takes blocks, and one gives
-/// some back.
+/// block is freed when matters, so that each sequence that frees one is visited, in order of admission; in a jump
+/// these are few: one in `block_size` steps of a sequence gives some back. Who takes which block does not matter.
 ///
 /// Free blocks are taken from the front and go to the back, and a step is planned here only if those that
 /// were free before it are enough: so what it frees may go back before anything is taken.
@@ -38,47 +37,43 @@ WT_HD_COLD std::int64_t EngineSchedule<Layout>::steps_unshared(const Pool& pool,
 /// The next step's blocks of all who decode.
 template <class Layout>
 WT_HD_COLD void EngineSchedule<Layout>::take_blocks(Pool& pool) {
-    for (int kind = 0; kind < 2; ++kind)
-        for (std::uint32_t at = 0; at < m_order_size; ++at)
-            if (m_order[at] != no_job && in_batch(pool[m_order[at]]))
-                take_or_leave(pool, m_order[at], m_batch.computed(pool[m_order[at]]), kind == 0);
+    for (std::uint32_t at = 0; at < m_order_size; ++at) {
+        if (m_order[at] == no_job || !in_batch(pool[m_order[at]])) continue;
+        const std::int64_t computed = m_batch.computed(pool[m_order[at]]);
+        m_blocks.leave(pool, m_order[at], m_config->outside_window(computed));
+        m_blocks.note_blocks(pool, m_order[at], m_config->blocks_for(computed + 1));
+    }
+    m_blocks.take_by_block(m_batch.blocks_due());
 }
 
-template <class Layout>
-WT_HD void EngineSchedule<Layout>::take_or_leave(Pool& pool, JobIndex index, std::int64_t computed,
-                                                 bool frees) {
-    if (frees)
-        m_blocks.leave(pool, index, m_config->outside_window(computed));
-    else
-        m_blocks.extend(pool, index, m_config->blocks_for(computed + 1));
-}
-
-/// ... and those of the `steps` after it. m_turns: who is first to free or to take in a step, by the step's
-/// place in the cycle of a block; and behind each place in the order of admission the next one.
+/// ... and those of the `steps` after it. m_turns: who is first to free in a step, by the step's place in the cycle of
+/// a block; and behind each place in the order of admission the next one.
 template <class Layout>
 WT_HD_COLD void EngineSchedule<Layout>::take_blocks_of_jump(Pool& pool, std::int64_t steps) {
-    const std::int64_t cycle = m_config->block_size;
-    for (std::int64_t i = 0; i < 2 * cycle; ++i) m_turns[static_cast<std::size_t>(i)] = no_job;
-    const auto first = [&](std::int64_t step, int kind) {
-        return static_cast<std::size_t>(2 * (step % cycle) + kind);
-    };
-    const auto next = [&](std::uint32_t place, int kind) {
-        return static_cast<std::size_t>(2 * (cycle + place) + kind);
-    };
+    const auto cycle = static_cast<std::uint32_t>(m_config->block_size);
+    for (std::uint32_t i = 0; i < cycle; ++i) m_turns[i] = no_job;
     for (std::uint32_t at = m_order_size; at-- > 0;) {
         if (m_order[at] == no_job || !in_batch(pool[m_order[at]])) continue;
-        const std::int64_t filled = m_batch.computed(pool[m_order[at]]) % cycle;
-        const std::int64_t steps_until[2] = {m_config->window_tokens % cycle + 2 * cycle - 1 - filled,
-                                             cycle - filled};
-        for (int kind = 0; kind < 2; ++kind) {
-            m_turns[next(at, kind)] = m_turns[first(steps_until[kind], kind)];
-            m_turns[first(steps_until[kind], kind)] = at;
-        }
+        const std::int64_t computed = m_batch.computed(pool[m_order[at]]);
+        m_blocks.note_blocks(pool, m_order[at], m_config->blocks_for(computed + steps + 1));
+        if (m_config->outside_window(computed + steps) == m_config->outside_window(computed)) continue;
+        const std::uint32_t first = m_batch.release_place(computed);
+        m_turns[cycle + at] = m_turns[first];
+        m_turns[first] = at;
     }
-    for (std::int64_t step = 1; step <= steps; ++step)
-        for (int kind = 0; kind < 2; ++kind)
-            for (std::uint32_t at = m_turns[first(step, kind)]; at != no_job; at = m_turns[next(at, kind)])
-                take_or_leave(pool, m_order[at], m_batch.computed(pool[m_order[at]]) + step, kind == 0);
+    std::int64_t taken = 0;
+    std::uint32_t place = m_batch.step_in_block();
+    for (std::int64_t step = 1; step <= steps; ++step) {
+        place = place + 1 == cycle ? 0 : place + 1;
+        if (m_turns[place] != no_job) {
+            m_blocks.take_by_block(taken);
+            taken = 0;
+        }
+        for (std::uint32_t at = m_turns[place]; at != no_job; at = m_turns[cycle + at])
+            m_blocks.leave(pool, m_order[at], m_config->outside_window(m_batch.computed(pool[m_order[at]]) + step));
+        taken += m_batch.blocks_due_at(place);
+    }
+    m_blocks.take_by_block(taken);
 }
 
 }  // namespace windtunnel

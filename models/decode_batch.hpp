@@ -110,6 +110,16 @@ public:
     [[nodiscard]] WT_HD std::int64_t blocks_due(const Job& job) const {
         return static_cast<std::uint32_t>(computed(job)) % m_block_size == 0 ? m_groups : 0;
     }
+    /// A place in the cycle of a block: of the step that comes next; what they take in a step there; and where one with
+    /// `computed` tokens in the next step gives blocks back.
+    [[nodiscard]] WT_HD std::uint32_t step_in_block() const { return m_step_in_block; }
+    [[nodiscard]] WT_HD std::int64_t blocks_due_at(std::uint32_t place) const {
+        return std::int64_t{m_phase_count[place]} * m_groups;
+    }
+    [[nodiscard]] WT_HD std::uint32_t release_place(std::int64_t computed) const {
+        const std::int64_t over = (computed + 1 - m_config->window_tokens) % m_block_size;
+        return phase(over < 0 ? over + m_block_size : over);
+    }
     /// Blocks that they give back in the step that comes next.
     [[nodiscard]] WT_HD std::int64_t releases_due() const {
         return m_windows == 0 ? 0 : m_left_behind + std::int64_t{m_release_count[m_step_in_block]} * m_windows;

@@ -68,7 +68,7 @@ protected:
         m_waits = arena.template take<Wait>(seqs);
         m_blocks.take_memory(arena, receives ? 2 * max_num_seqs : max_num_seqs, caching, cached_blocks, listed, grouped);
         m_turns = arena.template take<std::uint32_t>(
-            grouped.blocks > 0 ? 2 * static_cast<std::size_t>(block_size) + 4 * seqs : 0);
+            grouped.blocks > 0 ? static_cast<std::size_t>(block_size) + 2 * seqs : 0);
         m_flights.take_memory(arena, stages, max_num_seqs);
     }
     WT_HD_COLD void start_schedule(const ServerConfig& config) {
@@ -431,7 +431,6 @@ protected:
     [[nodiscard]] WT_HD_COLD std::int64_t steps_unshared(const Pool& pool, std::int64_t limit) const;
     WT_HD_COLD void take_blocks(Pool& pool);
     WT_HD_COLD void take_blocks_of_jump(Pool& pool, std::int64_t steps);
-    WT_HD void take_or_leave(Pool& pool, JobIndex index, std::int64_t computed, bool frees);
     [[nodiscard]] WT_HD std::int64_t limited(std::int64_t tokens) const {
         return m_config->long_prefill_threshold > 0 ? min_of(tokens, m_config->long_prefill_threshold)
                                                     : tokens;

@@ -70,6 +70,15 @@ public:
         groups().extend(pool.blocks[index], static_cast<std::uint32_t>(blocks));
         m_free = groups().free();
     }
+    /// ... which it or others take by take_by_block.
+    WT_HD void note_blocks(Pool& pool, JobIndex index, std::int64_t blocks) const {
+        pool.blocks[index].shared = static_cast<std::uint32_t>(blocks);
+    }
+    WT_HD void take_by_block(std::int64_t blocks) {
+        if (blocks == 0) return;
+        groups().pop(blocks);
+        m_free = groups().free();
+    }
     /// Its window has left so many of them.
     WT_HD void leave(Pool& pool, JobIndex index, std::int64_t blocks) {
         if (pool.blocks[index].left >= blocks) return;

@@ -179,7 +179,7 @@ Case mooncake_like() {
 }
 
 /// The same conversations on servers whose layers are half of full attention, half with a window of 128 tokens, like
-/// gpt-oss: blocks are cached one by one.
+/// gpt-oss.
 Case hybrid_like() {
     ServerParts large = small_gpu(256, 60'000);
     large.max_model_len = 131'072;
