@@ -90,10 +90,10 @@ private:
                 push_vector(m_elements);
                 break;
             case PromqlOp::select:
-                select(op);
+                select(op, sum_after(pc));
                 break;
             case PromqlOp::range_select:
-                range_select(op);
+                range_select(op, op.check_duplicates ? nullptr : sum_after(pc));
                 break;
             case PromqlOp::subquery_begin:
                 return subquery_begin(op, pc);
@@ -185,28 +185,63 @@ private:
         return pc;
     }
 
+    /// The sum() that takes what a selector at `pc` gives; null where something else does.
+    WT_HD const PromqlInstruction* sum_after(std::int32_t pc) const {
+        if (pc + 1 >= m_program.instruction_count) return nullptr;
+        const PromqlInstruction& next = m_program.instructions[pc + 1];
+        const bool sums = static_cast<PromqlAggregate>(next.function) == PromqlAggregate::sum;
+        return next.op == PromqlOp::aggregate && sums && next.table >= 0 ? &next : nullptr;
+    }
+    /// Whether all pods of a stream go into one group of a sum: elements of +0 beside another change nothing in it.
+    WT_HD bool adds_zeros(const PromqlInstruction* sum, std::int32_t labels) const {
+        if (sum == nullptr) return false;
+        const std::int32_t word = m_program.words[sum->table + labels];
+        return word >= 0 && (word & 1) == 0;
+    }
+
     /// The latest sample of each series, unless it is older than the lookback or the series has ended.
-    WT_HD_CALL void select(const PromqlInstruction& op) {
+    WT_HD_CALL void select(const PromqlInstruction& op, const PromqlInstruction* sum) {
         const std::int32_t first = m_elements;
-        const std::int64_t at_ms = end_of(op);
+        const std::int64_t at_ms = end_of(op), start_ms = at_ms - op.range_ms;
         for (std::int32_t k = 0; k < op.count; ++k) {
             const std::int32_t s = m_program.words[op.table + 2 * k];
             const std::int32_t labels = m_program.words[op.table + 2 * k + 1];
             const StreamPlan& stream = m_store.streams[s];
             const std::int32_t slots = m_store.series[stream.first_series].slots_in_use;
+            if (knows_newest(m_store, s, start_ms, at_ms)) {
+                select_live(s, slots, labels, adds_zeros(sum, labels));
+                continue;
+            }
             for (std::int32_t slot = 0; slot < slots; ++slot) {
                 const SeriesState& state = m_store.series[stream.first_series + slot];
                 if (state.count == 0) continue;
                 const std::int64_t newest_ms = time_of_newest(m_store, state);
                 if (newest_ms > at_ms) {
                     select_past(op, s, slot, labels, at_ms);
-                } else if (state.newest.kind() == SampleKind::value &&
-                           !is_before_start(newest_ms, at_ms - op.range_ms)) {  // as it is, without an offset
+                } else if (state.newest.kind() == SampleKind::value && !is_before_start(newest_ms, start_ms)) {
                     add_sample(stream, slot, labels, state.generation, state.newest.value, newest_ms);
                 }
             }
         }
         push_vector(first);
+    }
+    /// The same of a stream whose live slots are all in the lookback; without those of +0 behind the first.
+    WT_HD void select_live(std::int32_t s, std::int32_t slots, std::int32_t labels, bool skips_zeros) {
+        const StreamPlan& stream = m_store.streams[s];
+        const std::int32_t first = m_elements;
+        const auto add = [&](std::int32_t slot) {
+            const SeriesState& state = m_store.series[stream.first_series + slot];
+            add_sample(stream, slot, labels, state.generation, state.newest.value, time_of_newest(m_store, state));
+            return !skips_zeros;
+        };
+        const SlotMarks* marks = marks_of(m_store, s);
+        for_slots(marks, slots, [](const SlotMarks& m) { return m.live; }, add);
+        if (!skips_zeros || m_elements == first) return;
+        const std::int64_t begun_at = m_workspace.elements[first].pod - stream.first_pod;
+        for_slots(marks, slots, [](const SlotMarks& m) { return m.live & m.nonzero; }, [&](std::int32_t slot) {
+            if (slot != begun_at) (void)add(slot);
+            return true;
+        });
     }
     WT_HD void add_sample(const StreamPlan& stream, std::int32_t slot, std::int32_t labels, std::uint32_t generation,
                           double value, std::int64_t time_ms) {
@@ -236,7 +271,7 @@ private:
         if (state.lost) fail(PromqlStatus::history_too_short);
     }
 
-    WT_HD_CALL void range_select(const PromqlInstruction& op) {
+    WT_HD_CALL void range_select(const PromqlInstruction& op, const PromqlInstruction* sum) {
         const PromqlRangeFunction function = static_cast<PromqlRangeFunction>(op.function);
         const bool has_parameter =
             function == PromqlRangeFunction::quantile || function == PromqlRangeFunction::predict_linear;
@@ -250,19 +285,57 @@ private:
             const std::int32_t labels = m_program.words[op.table + 2 * k + 1];
             const StreamPlan& stream = m_store.streams[s];
             const std::int32_t slots = m_store.series[stream.first_series].slots_in_use;
+            if (window.extrapolates() && knows_window(m_store, s, end_ms - op.range_ms, end_ms)) {
+                read_marked(window, s, slots, labels, adds_zeros(sum, labels));
+                continue;
+            }
             constexpr std::int32_t ahead = 8;  // so many series the memory has time for
             for (std::int32_t slot = 0; slot < ahead && slot < slots; ++slot) window.expect(stream, slot);
             for (std::int32_t slot = 0; slot < slots; ++slot) {
                 if (slot + ahead < slots) window.expect(stream, slot + ahead);
-                const PromqlStatus status = window.read(s, slot, [&](std::uint32_t generation, double value) {
-                    add_sample(stream, slot, labels, generation, value, m_now_ms);
-                });
-                if (status != PromqlStatus::ok) fail(status);
+                read_window(window, s, slot, labels);
             }
         }
         if (op.check_duplicates && has_duplicates(m_workspace.elements + first, m_elements - first))
             fail(PromqlStatus::duplicate_series);
         push_vector(first);
+    }
+
+    /// One slot of a range selector: the pods that lived in the window, oldest first.
+    WT_HD void read_window(PromqlWindow& window, std::int32_t s, std::int32_t slot, std::int32_t labels) {
+        const StreamPlan& stream = m_store.streams[s];
+        const std::int32_t first = m_elements;
+        const PromqlStatus status = window.read(s, slot, [&](std::uint32_t generation, double value) {
+            add_sample(stream, slot, labels, generation, value, m_now_ms);
+        });
+        if (status != PromqlStatus::ok) return fail(status);
+        for (std::int32_t i = first, j = m_elements - 1; window.extrapolates() && i < j; ++i, --j) {
+            const PromqlElement kept = m_workspace.elements[i];
+            m_workspace.elements[i] = m_workspace.elements[j];
+            m_workspace.elements[j] = kept;
+        }
+    }
+
+    /// One stream of a range selector by its marks: resting slots have not changed. Where zeros add nothing, one of them
+    /// stands for all, and for those that were stirred and have not varied.
+    WT_HD void read_marked(PromqlWindow& window, std::int32_t s, std::int32_t slots, std::int32_t labels,
+                           bool skips_zeros) {
+        const StreamPlan& stream = m_store.streams[s];
+        SlotMarks* marks = marks_of(m_store, s);
+        const std::int32_t first = m_elements;
+        const auto rest = [&](std::int32_t slot) {
+            add_sample(stream, slot, labels, m_store.series[stream.first_series + slot].generation, 0, m_now_ms);
+            return !skips_zeros;
+        };
+        if (skips_zeros) for_slots(marks, slots, [](const SlotMarks& m) { return m.live & ~m.stirred; }, rest);
+        const bool has_zero = m_elements > first;
+        const auto matters = [&](const SlotMarks& m) { return has_zero ? m.stirred & m.varied : m.stirred | m.live; };
+        for_slots(marks, slots, matters, [&](std::int32_t slot) {
+            if ((marks[slot / 64].stirred >> (slot % 64) & 1) == 0) return rest(slot) || true;
+            read_window(window, s, slot, labels);
+            settle(m_store, s, slot, m_store.activity[s].settled_ms);
+            return m_status == PromqlStatus::ok;
+        });
     }
 
     /// First time of the body: the first multiple of the step (in Unix time) inside the range.

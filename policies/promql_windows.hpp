@@ -14,6 +14,7 @@ WT_HD inline bool is_before_window(PromqlSemantics semantics, std::int64_t time_
 /// How many samples of a run, without the first, are not after `at_ms`; the first is not.
 WT_HD inline std::int64_t samples_until(const SeriesState& state, const SampleRun& run, std::int64_t at_ms) {
     if (run.repeats() == 0) return 0;
+    if (last_ms(state, run) <= at_ms) return run.repeats();
     const std::int64_t steps = (at_ms - run.first_ms()) / state.step_ms;
     return steps < run.repeats() ? steps : run.repeats();
 }
@@ -34,14 +35,17 @@ public:
           m_extrapolates(function == PromqlRangeFunction::rate || function == PromqlRangeFunction::increase ||
                          function == PromqlRangeFunction::delta) {}
 
+    /// Whether a series that keeps one value comes to 0.
+    [[nodiscard]] WT_HD bool extrapolates() const { return m_extrapolates; }
+
     /// Tells the memory what `read` is about to look at.
     WT_HD void expect(const StreamPlan& stream, std::int32_t slot) const {
         if (!is_before(m_store.series[stream.first_series + slot].newest.first_ms()))
             expect_window(m_store.view(), stream, slot);
     }
 
-    /// One slot's window, cut into one series for each pod that lived in it, oldest first: `found(generation, value)`
-    /// of each that has a value.
+    /// One slot's window, cut into one series for each pod that lived in it: `found(generation, value)` of each that has
+    /// a value, the oldest first, or the newest first where it `extrapolates`.
     template <class Found>
     WT_HD PromqlStatus read(std::int32_t stream_index, std::int32_t slot, const Found& found) {
         const SeriesState& state = m_store.series[m_store.streams[stream_index].first_series + slot];
@@ -70,40 +74,63 @@ private:
     WT_HD bool is_before(std::int64_t time_ms) const { return is_before_window(m_semantics, time_ms, m_start_ms); }
     WT_HD bool is_counter() const { return m_function != PromqlRangeFunction::delta; }
 
+    /// What the samples of one pod come to, found newest first.
+    struct Life {
+        PromqlPoint first, last;
+        std::int64_t count = 0;
+        std::int32_t resets = 0;  ///< values above the one behind them, which stand in the workspace
+    };
+
     template <class Found>
     WT_HD_CALL PromqlStatus read_samples(std::int32_t stream_index, std::int32_t slot, const Found& found) {
-        catch_up(m_store, stream_index, slot);
         const SeriesRuns runs = runs_of(m_store.view(), m_store.streams[stream_index], slot);
-        const SeriesState& state = runs.state;
-        if (m_extrapolates && state.steady > 0 && state.newest_ms <= m_end_ms) {
-            const std::uint32_t steady = state.steady < state.count ? state.steady : state.count;
-            std::uint32_t back = 0;
-            if (!is_before(state.newest.first_ms())) {
-                std::uint32_t& begin = m_store.series[m_store.streams[stream_index].first_series + slot].window_begin;
-                back = oldest_inside(runs, steady, begin);
-                begin = runs.place_of(back);
+        const std::int32_t index = m_store.streams[stream_index].first_series + slot;
+        const std::int64_t newest_ms = time_of_newest(m_store, runs.state);
+        Life life;  // as far as the steady runs tell
+        std::uint32_t told = 0;
+        if (m_extrapolates && runs.state.steady > 0 && newest_ms <= m_end_ms) {
+            SeriesState& state = m_store.series[index];
+            double value = 0;
+            const bool has_begin = m_store.begins != nullptr && state.window_begin != SeriesState::no_place;
+            if (has_begin && begins_at(state, m_store.begins[index])) {
+                if (rate_of_steady(state, m_store.begins[index].run, newest_ms, value)) found(state.generation, value);
+                return PromqlStatus::ok;
             }
+            const std::uint32_t steady = state.steady < state.count ? state.steady : state.count;
+            const std::uint32_t back = is_before(state.newest.first_ms()) ? 0 : oldest_inside(runs, steady);
             const SampleRun oldest = runs.at(back);
             const Reach reach = reach_of(runs, oldest, back, steady);
             if (reach == Reach::lost) return PromqlStatus::history_too_short;
             if (reach == Reach::known) {
-                double value = 0;
-                if (rate_of_steady(state, oldest, value)) found(state.generation, value);
+                state.window_begin = back == 0 ? SeriesState::no_place : runs.place_of(back);
+                if (m_store.begins != nullptr && back > 0)
+                    m_store.begins[index] = {oldest, back + 1 < state.count ? last_ms(state, runs.at(back + 1))
+                                                                            : StreamActivity::always};
+                if (rate_of_steady(state, oldest, newest_ms, value)) found(state.generation, value);
                 return PromqlStatus::ok;
             }
+            life = {{oldest.first_ms(), oldest.value}, {newest_ms, state.newest.value}, 1};
+            if (newest_ms > oldest.first_ms()) life.count += (newest_ms - oldest.first_ms()) / state.step_ms;
+            told = steady;
         }
-        return read_runs(runs, found);
+        catch_up(m_store, stream_index, slot);
+        return m_extrapolates ? read_lives(runs, told, life, found) : read_runs(runs, found);
     }
 
     // ---- a window in which one pod's counter only rose, scraped in step, as it nearly always is -----------------
 
+    /// Whether the window begins in this run, as the one before did.
+    WT_HD bool begins_at(const SeriesState& state, const WindowBegin& begin) const {
+        return is_before(begin.before_ms) && !is_before(last_ms(state, begin.run));
+    }
     /// The oldest of the newest `steady` runs that has a sample in the window; the newest has. From where it was
     /// found last, in strides that double, then by bisection: a window moves on little by little.
-    WT_HD std::uint32_t oldest_inside(const SeriesRuns& runs, std::uint32_t steady, std::uint32_t begin) const {
-        const auto is_inside = [&](std::uint32_t back) { return !is_before(last_ms(runs.state, runs.at(back))); };
-        std::uint32_t inside = 0, outside = steady, at = runs.back_of(begin);
+    WT_HD std::uint32_t oldest_inside(const SeriesRuns& runs, std::uint32_t steady) const {
+        std::uint32_t inside = 0, outside = steady;
+        const std::uint32_t begin = runs.state.window_begin;
+        std::uint32_t at = begin == SeriesState::no_place ? 0 : runs.back_of(begin);
         for (std::uint32_t stride = 1; at > inside && at < outside; stride *= 2) {
-            if (is_inside(at)) {
+            if (is_inside(runs, at)) {
                 inside = at;
                 at += stride;
             } else {
@@ -111,9 +138,16 @@ private:
                 at -= at > stride ? stride : at;
             }
         }
+        return bisect(runs, inside, outside);
+    }
+    WT_HD bool is_inside(const SeriesRuns& runs, std::uint32_t back) const {
+        return !is_before(last_ms(runs.state, runs.at(back)));
+    }
+    /// The oldest run with a sample in the window: `inside` has one, `outside` has none or does not count.
+    WT_HD std::uint32_t bisect(const SeriesRuns& runs, std::uint32_t inside, std::uint32_t outside) const {
         while (inside + 1 < outside) {
             const std::uint32_t middle = (inside + outside) / 2;
-            (is_inside(middle) ? inside : outside) = middle;
+            (is_inside(runs, middle) ? inside : outside) = middle;
         }
         return inside;
     }
@@ -132,14 +166,15 @@ private:
     }
 
     /// The first and the last sample and their number are all that counts. False for a single sample.
-    WT_HD bool rate_of_steady(const SeriesState& state, const SampleRun& oldest, double& value) const {
+    WT_HD bool rate_of_steady(const SeriesState& state, const SampleRun& oldest, std::int64_t newest_ms,
+                              double& value) const {
         const std::int64_t first_ms = oldest.first_ms() + samples_before(state, oldest) * state.step_ms;
-        if (first_ms >= state.newest_ms) return false;
+        if (first_ms >= newest_ms) return false;
         const double change = state.newest.value - oldest.value;
         value = 0;
         if (change != 0)
-            value = rate_of({first_ms, oldest.value}, {state.newest_ms, state.newest.value},
-                            (state.newest_ms - first_ms) / state.step_ms + 1, change);
+            value = rate_of({first_ms, oldest.value}, {newest_ms, state.newest.value},
+                            (newest_ms - first_ms) / state.step_ms + 1, change);
         return true;
     }
     WT_HD double rate_of(const PromqlPoint& first, const PromqlPoint& last, std::int64_t count, double change) const {
@@ -147,7 +182,68 @@ private:
                            m_function == PromqlRangeFunction::rate, m_semantics);
     }
 
-    // ---- any window -------------------------------------------------------------------------------------------
+    // ---- rate() and its like of any window --------------------------------------------------------------------
+
+    template <class Found>
+    WT_HD PromqlStatus read_lives(const SeriesRuns& runs, std::uint32_t back, Life life, const Found& found) {
+        const SeriesState& state = runs.state;
+        std::uint32_t generation = state.generation;
+        for (; back < state.count; ++back) {
+            const SampleRun run = runs.at(back);
+            if (run.first_ms() <= m_end_ms && is_before(last_ms(state, run))) break;
+            if (run.kind() == SampleKind::gone) {
+                end_life(life, generation--, found);
+                life = {};
+            }
+            if (run.kind() != SampleKind::value) {
+                if (life.count == 0) back = skip_steady(runs, run, back, life);
+            } else if (!add_earlier(state, run, life)) {
+                return PromqlStatus::workspace_overflow;
+            }
+        }
+        if (back == state.count && state.lost && !is_before(runs.at(back - 1).first_ms()))
+            return PromqlStatus::history_too_short;
+        end_life(life, generation, found);
+        return PromqlStatus::ok;
+    }
+    /// Before the end of a series: as many of its runs at once as are steady. Gives the place of the last it has added.
+    WT_HD std::uint32_t skip_steady(const SeriesRuns& runs, const SampleRun& end, std::uint32_t back, Life& life) const {
+        const SeriesState& state = runs.state;
+        const SteadyBefore steady = SteadyBefore::of(end.value);
+        if (steady.runs < 2 || steady.step_ms != state.step_ms || back + steady.runs >= state.count ||
+            end.first_ms() > m_end_ms || !is_inside(runs, back + 1))
+            return back;
+        const SampleRun newest = runs.at(back + 1);
+        back = bisect(runs, back + 1, back + 1 + steady.runs);
+        const SampleRun oldest = runs.at(back);
+        life.last = {last_ms(state, newest), newest.value};
+        life.first = {oldest.first_ms() + samples_before(state, oldest) * state.step_ms, oldest.value};
+        life.count = (life.last.time_ms - life.first.time_ms) / state.step_ms + 1;
+        return back;
+    }
+    WT_HD bool add_earlier(const SeriesState& state, const SampleRun& run, Life& life) {
+        if (run.first_ms() > m_end_ms) return true;
+        const std::int64_t begin = samples_before(state, run), end = samples_until(state, run, m_end_ms);
+        if (begin > end) return true;
+        if (life.count == 0) {
+            life.last = {run.first_ms() + end * state.step_ms, run.value};
+        } else if (life.first.value < run.value) {
+            if (life.resets >= m_point_capacity) return false;
+            m_points[life.resets++].value = run.value;
+        }
+        life.first = {run.first_ms() + begin * state.step_ms, run.value};
+        life.count += end - begin + 1;
+        return true;
+    }
+    template <class Found>
+    WT_HD void end_life(const Life& life, std::uint32_t generation, const Found& found) const {
+        if (life.count < 2) return;
+        double change = life.last.value - life.first.value;
+        for (std::int32_t i = life.resets; is_counter() && i-- > 0;) change += m_points[i].value;
+        found(generation, rate_of(life.first, life.last, life.count, change));
+    }
+
+    // ---- other functions, of all samples ------------------------------------------------------------------------
 
     /// Runs [newest, past_oldest) before the newest have samples in it; `generation`: whose the oldest are.
     struct Span {
@@ -176,57 +272,26 @@ private:
     WT_HD PromqlStatus read_runs(const SeriesRuns& runs, const Found& found) {
         Span span = span_of(runs);
         if (span.is_lost) return PromqlStatus::history_too_short;
-        Gathered of_pod;
+        std::int32_t points = 0;  // of one pod, oldest first
         for (std::uint32_t back = span.past_oldest; back-- > span.newest;) {
             const SampleRun run = runs.at(back);
-            if (run.kind() == SampleKind::value && !gather(runs.state, run, of_pod))
+            if (run.kind() == SampleKind::value && !gather(runs.state, run, points))
                 return PromqlStatus::workspace_overflow;
             const bool gone = run.kind() == SampleKind::gone;
             if (!gone && back > span.newest) continue;
             double value = 0;
-            if (value_of(of_pod, value)) found(span.generation, value);
-            of_pod = {};
+            if (points > 0 && apply_range_function(m_function, m_points, points, m_start_ms, m_end_ms, m_now_ms,
+                                                   m_parameter, m_semantics, value))
+                found(span.generation, value);
+            points = 0;
             if (gone) ++span.generation;
         }
         return PromqlStatus::ok;
     }
-
-    /// What the samples of one pod come to, oldest first; all of them stand in the workspace, unless
-    /// rate() and its like are asked for.
-    struct Gathered {
-        PromqlPoint first, last;
-        std::int64_t count = 0;
-        std::int32_t resets = 0;  ///< values below the one before them, which stand in the workspace
-    };
-    WT_HD bool gather(const SeriesState& state, const SampleRun& run, Gathered& of_pod) {
-        const std::int64_t begin = samples_before(state, run);
-        const std::int64_t end = last_ms(state, run) <= m_end_ms ? run.repeats() : samples_until(state, run, m_end_ms);
-        if (begin > end) return true;
-        if (!m_extrapolates) {
-            if (of_pod.count + end - begin >= m_point_capacity) return false;
-            for (std::int64_t i = begin; i <= end; ++i)
-                m_points[of_pod.count++] = {run.first_ms() + i * state.step_ms, run.value};
-            return true;
-        }
-        if (of_pod.count > 0 && run.value < of_pod.last.value) {
-            if (of_pod.resets >= m_point_capacity) return false;
-            m_points[of_pod.resets++] = of_pod.last;
-        }
-        of_pod.last = {run.first_ms() + end * state.step_ms, run.value};
-        if (of_pod.count == 0) of_pod.first = {run.first_ms() + begin * state.step_ms, run.value};
-        of_pod.count += end - begin + 1;
-        return true;
-    }
-    /// The function of them; false where it has no value.
-    WT_HD bool value_of(const Gathered& of_pod, double& value) {
-        if (!m_extrapolates)
-            return of_pod.count > 0 &&
-                   apply_range_function(m_function, m_points, static_cast<std::int32_t>(of_pod.count), m_start_ms,
-                                        m_end_ms, m_now_ms, m_parameter, m_semantics, value);
-        if (of_pod.count < 2) return false;
-        double change = of_pod.last.value - of_pod.first.value;
-        for (std::int32_t i = 0; is_counter() && i < of_pod.resets; ++i) change += m_points[i].value;
-        value = rate_of(of_pod.first, of_pod.last, of_pod.count, change);
+    WT_HD bool gather(const SeriesState& state, const SampleRun& run, std::int32_t& points) {
+        const std::int64_t begin = samples_before(state, run), end = samples_until(state, run, m_end_ms);
+        if (points + end - begin >= m_point_capacity) return false;
+        for (std::int64_t i = begin; i <= end; ++i) m_points[points++] = {run.first_ms() + i * state.step_ms, run.value};
         return true;
     }
 

@@ -8,7 +8,8 @@ namespace windtunnel {
 
 /// When each component next changes by itself: a tournament tree of fixed size over slots. The earliest slot
 /// wins; at one tick the lower slot does, so that what happens first is a matter of the slots' order (see
-/// sim/trial.hpp, "ranks") and not an accident of a heap. Setting a slot costs log2(slots).
+/// sim/trial.hpp, "ranks") and not an accident of a heap. Setting a slot costs log2(slots) where it is or was the
+/// earliest, and less the sooner another one beats it.
 template <class Layout>
 class Calendar {
 public:
@@ -40,6 +41,7 @@ public:
                 winner = rival;
                 best = rival_time;
             }
+            if (winner != slot && m_winner[node / 2] == winner) return;  // nothing has changed from here on
             m_winner[node / 2] = winner;
         }
         m_first = winner;

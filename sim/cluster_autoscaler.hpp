@@ -172,8 +172,12 @@ private:
         const IndexSet<Layout>& coming = s.nodes_in(NodeState::provisioning);
         for (std::uint32_t n = coming.first(); n != no_index && found.pods > 0; n = coming.next(n + 1))
             m_mind.admit(s, n);
+        std::uint32_t waiting = 0;
+        for (std::uint32_t t = 0; t < b.templates.size(); ++t)
+            if (m_pending[t].count > 0) m_pending[waiting++].waiting = t;
         for (std::uint32_t n = coming.first(); n != no_index && found.pods > 0; n = coming.next(n + 1))
-            for (std::uint32_t t = 0; t < b.templates.size() && found.pods > 0; ++t) {
+            for (std::uint32_t i = 0; i < waiting && found.pods > 0; ++i) {
+                const std::uint32_t t = m_pending[i].waiting;
                 if (m_pending[t].count == 0 || !b.templates[t].shapes.has(s.node(n).shape)) continue;
                 found.pods -= put_on(fleet, t, n);
             }

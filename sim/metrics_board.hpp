@@ -29,6 +29,9 @@ public:
         m_store.series = arena.template take_plain<SeriesState>(series);
         m_store.samples =
             arena.template take_plain<SampleRun>(static_cast<std::size_t>(b.scrape.sample_count));
+        m_store.activity = arena.template take_plain<StreamActivity>(b.streams.size());
+        m_store.marks = arena.template take_plain<SlotMarks>(mark_count(b));
+        m_store.begins = arena.template take_plain<WindowBegin>(series);
         m_workspace.elements =
             arena.template take_plain<PromqlElement>(static_cast<std::size_t>(b.scrape.workspace.elements));
         m_workspace.points =
@@ -64,7 +67,10 @@ public:
         m_store.epoch_ms = b.epoch_ms;
         m_workspace.element_capacity = b.scrape.workspace.elements;
         m_workspace.point_capacity = b.scrape.workspace.points;
+        m_store.newest_ms = StreamActivity::always;
         for (std::int32_t i = 0; i < b.scrape.series_count; ++i) m_store.series[i] = SeriesState{};
+        for (std::size_t i = 0; i < b.streams.size(); ++i) m_store.activity[i] = StreamActivity{};
+        for (std::size_t i = 0; i < mark_count(b); ++i) m_store.marks[i] = SlotMarks{};
         for (std::uint32_t w = 0; w < b.workloads.size(); ++w) {
             m_streams[w] = WorkloadStreams{};
             m_streams[w].phase = draw_phase(StreamPurpose::exporter_phase, 0x80000000u | w, 0);
@@ -304,6 +310,11 @@ private:
         return false;
     }
 
+    [[nodiscard]] WT_HD static std::size_t mark_count(const Blueprint& b) {
+        return static_cast<std::size_t>(
+            marks_needed(b.scrape.series_count, static_cast<std::int32_t>(b.streams.size())));
+    }
+
     /// A workload's streams by who serves them, linked by m_next, and when its exporters are scraped.
     struct WorkloadStreams {
         std::int32_t own = no_stream, node = no_stream, cluster = no_stream;
@@ -385,6 +396,7 @@ private:
         ScrapeClock& clock = m_clocks[loop * scrape_phases + phase];
         clock.last_ms = to_unix_ms(m_store.epoch_ms, now);
         ++clock.turns;
+        if (m_store.newest_ms < clock.last_ms) m_store.newest_ms = clock.last_ms;
         const IndexSet<Layout>& own = m_targets[loop * scrape_phases + phase];
         std::uint32_t ahead =
             own.first();  // where they are in memory has nothing to do with when they are scraped

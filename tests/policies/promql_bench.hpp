@@ -9,11 +9,11 @@
 namespace windtunnel {
 
 /// A sample store and the queries over it. Queries are compiled first, then samples are put, then values
-/// read.
+/// read. Without marks every query looks at every series.
 class Bench {
 public:
-    explicit Bench(MetricCatalog catalog, PromqlOptions options = {})
-        : compiler(std::move(catalog), std::move(options)) {}
+    explicit Bench(MetricCatalog catalog, PromqlOptions options = {}, bool with_marks = true)
+        : compiler(std::move(catalog), std::move(options)), keeps_marks(with_marks) {}
 
     std::size_t add(const std::string& query) {
         auto program = compiler.compile(query);
@@ -30,6 +30,13 @@ public:
         samples.assign(static_cast<std::size_t>(layout.sample_count), {});
         store = {layout.streams.data(), series.data(), samples.data(),
                  static_cast<std::int32_t>(layout.streams.size()), epoch_ms};
+        if (!keeps_marks) return;
+        activity.assign(layout.streams.size(), {});
+        marks.assign(static_cast<std::size_t>(marks_needed(layout.series_count, store.stream_count)), {});
+        begins.assign(series.size(), {});
+        store.activity = activity.data();
+        store.marks = marks.data();
+        store.begins = begins.data();
     }
 
     /// One scraped value; nothing when no query looks at the stream.
@@ -87,6 +94,10 @@ public:
     SampleLayout layout;
     std::vector<SeriesState> series;
     std::vector<SampleRun> samples;
+    bool keeps_marks;
+    std::vector<StreamActivity> activity;
+    std::vector<SlotMarks> marks;
+    std::vector<WindowBegin> begins;
     std::vector<PromqlElement> elements;
     std::vector<PromqlPoint> points;
     PromqlWorkspace workspace;
