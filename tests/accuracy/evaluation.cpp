@@ -11,12 +11,12 @@
 
 namespace windtunnel::accuracy {
 
-namespace {
-
 std::optional<double> value_of(const BenchReport& r, const std::string& metric) {
     const BenchLatency& l = metric.ends_with("ttft") ? r.ttft : metric.ends_with("tpot") ? r.tpot : r.e2el;
     return metric.starts_with("p99") ? l.p99 : l.mean;
 }
+
+namespace {
 
 std::string load_of(const MeasuredCase& c) {
     if (c.trace) return "open loop";

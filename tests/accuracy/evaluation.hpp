@@ -1,7 +1,9 @@
 #pragma once
+#include "reports/bench_prediction.hpp"
 #include "tests/accuracy/measured_case.hpp"
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,9 @@ struct Comparison {
 
     [[nodiscard]] double percent() const { return 100 * (predicted / measured - 1); }
 };
+
+/// A run's "mean_ttft", "p99_tpot" and the like; nothing where the run has none.
+[[nodiscard]] std::optional<double> value_of(const BenchReport& report, const std::string& metric);
 
 /// Runs every case through the prediction that `windtunnel bench` makes. What cannot be predicted stands in
 /// `problems`, a line each.

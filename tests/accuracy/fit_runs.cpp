@@ -1,4 +1,5 @@
 #include "reports/bench_prediction.hpp"
+#include "tests/accuracy/evaluation.hpp"
 #include "tests/accuracy/fit.hpp"
 #include "tests/accuracy/least_squares.hpp"
 
@@ -10,15 +11,6 @@
 #include <stdexcept>
 
 namespace windtunnel::accuracy {
-
-namespace {
-
-std::optional<double> value_of(const BenchReport& r, const std::string& metric) {
-    const BenchLatency& l = metric.ends_with("ttft") ? r.ttft : metric.ends_with("tpot") ? r.tpot : r.e2el;
-    return metric.starts_with("p99") ? l.p99 : l.mean;
-}
-
-}  // namespace
 
 StepTimeCoefficients with_profile(const StepTimeCoefficients& base, const Profile& profile) {
     StepTimeCoefficients out = base;

@@ -1,8 +1,8 @@
 #include "cli/run_command.hpp"
 #include "cli/run_trials.hpp"
 #include "scenarios/traces/bench_workload.hpp"
+#include "tests/support/program_run.hpp"
 
-#include <sys/wait.h>
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <cstdlib>
@@ -12,52 +12,17 @@
 #include <sstream>
 
 using namespace windtunnel;
+using program::Ended;
+using program::Folder;
+using program::has;
 using Json = nlohmann::ordered_json;
 
 namespace {
 
-/// A folder of its own for every test, removed after it.
-class Folder {
-public:
-    Folder() {
-        std::string name = (std::filesystem::temp_directory_path() / "windtunnel_cli_XXXXXX").string();
-        REQUIRE(mkdtemp(name.data()) != nullptr);
-        m_path = name;
-    }
-    ~Folder() { std::filesystem::remove_all(m_path); }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-    [[nodiscard]] std::string file(const std::string& name) const { return (m_path / name).string(); }
-    [[nodiscard]] std::string read(const std::string& name) const {
-        std::ifstream in(m_path / name, std::ios::binary);
-        return {std::istreambuf_iterator<char>(in), {}};
-    }
-    void write(const std::string& name, const std::string& text) const {
-        std::ofstream(m_path / name) << text;
-    }
-
-private:
-    std::filesystem::path m_path;
-};
-
-struct Ended {
-    int code = -1;
-    std::string out, error;
-};
+std::string file(const Folder& folder, const std::string& name) { return (folder.path() / name).string(); }
 
 /// Starts the program as a person would.
-Ended windtunnel_with(const std::string& arguments) {
-    const Folder folder;
-    const std::string command = std::string(WINDTUNNEL_PROGRAM) + " " + arguments + " >" +
-                                folder.file("out") + " 2>" + folder.file("error") + " </dev/null";
-    Ended ended;
-    ended.code = WEXITSTATUS(std::system(command.c_str()));
-    ended.out = folder.read("out");
-    ended.error = folder.read("error");
-    return ended;
-}
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+Ended windtunnel_with(const std::string& arguments) { return program::windtunnel_in(Folder().path(), arguments); }
 
 std::vector<std::string> keys(const Json& j) {
     std::vector<std::string> out;
@@ -221,7 +186,7 @@ TEST_CASE("cli bench: vLLM's keys, one row per request, the same bytes again and
         "bench --model Llama-3.1-8B-Instruct --gpu l4-24gb --max-model-len 8192 --num-prompts 40 "
         "--max-concurrency 8 --input-len 256 --output-len 32 "
         "--random-range-ratio 0.5 -o json --requests " +
-        folder.file("requests.csv");
+        file(folder, "requests.csv");
     const Ended e = windtunnel_with(arguments);
     REQUIRE(e.code == 0);
     const Json j = Json::parse(e.out);
@@ -245,7 +210,7 @@ TEST_CASE("cli bench: a trace is sent as it is") {
     folder.write("t.csv", "arrival_s,prompt_tokens,output_tokens\n0.5,100,4\n2.25,200,1\n");
     const std::string arguments =
         "bench --model Llama-3.1-8B-Instruct --gpu l4-24gb --max-model-len 8192 -o json -t " +
-        folder.file("t.csv") + " --requests " + folder.file("r.csv");
+        file(folder, "t.csv") + " --requests " + file(folder, "r.csv");
     const Ended e = windtunnel_with(arguments);
     REQUIRE(e.code == 0);
     CHECK(has(folder.read("r.csv"), "\n0,0.5,100,4,"));
@@ -260,7 +225,7 @@ TEST_CASE("cli bench: a trace is sent as it is") {
 
 TEST_CASE("cli trace: made, read and converted") {
     const Folder folder;
-    const std::string csv = folder.file("t.csv.gz");
+    const std::string csv = file(folder, "t.csv.gz");
     REQUIRE(
         windtunnel_with("trace synth " + csv + " --preset azure-conv-2023 --requests 50 --rate 5 --seed 3")
             .code == 0);
@@ -269,25 +234,25 @@ TEST_CASE("cli trace: made, read and converted") {
     const Json j = Json::parse(stats.out);
     CHECK(j["requests"] == 50);
     for (const char* key : {"prompt_tokens", "output_tokens", "span_s"}) CHECK(j[key].is_number());
-    CHECK(windtunnel_with("trace convert " + csv + " " + folder.file("half.csv") + " --keep 0.5").code == 0);
-    CHECK(Json::parse(windtunnel_with("trace stats " + folder.file("half.csv") + " -o json").out)["requests"]
+    CHECK(windtunnel_with("trace convert " + csv + " " + file(folder, "half.csv") + " --keep 0.5").code == 0);
+    CHECK(Json::parse(windtunnel_with("trace stats " + file(folder, "half.csv") + " -o json").out)["requests"]
               .get<int>() < 50);
     CHECK(windtunnel_with("trace").code == 2);
-    CHECK(windtunnel_with("trace convert " + csv + " " + folder.file("x.csv") + " --from -1").code == 2);
+    CHECK(windtunnel_with("trace convert " + csv + " " + file(folder, "x.csv") + " --from -1").code == 2);
     folder.write("back.csv", "arrival_s,prompt_tokens,output_tokens\n5,1,1\n4,1,1\n");
-    CHECK(has(windtunnel_with("trace stats " + folder.file("back.csv")).error, "back.csv:3"));
+    CHECK(has(windtunnel_with("trace stats " + file(folder, "back.csv")).error, "back.csv:3"));
 }
 
 TEST_CASE("run: results do not depend on threads, server or on being watched") {
     const Folder folder;
     const LoadedRun run = small_run(6);
-    RunFlags flags = json_to(folder.file("a.json"));
+    RunFlags flags = json_to(file(folder, "a.json"));
     flags.threads = 1;
     REQUIRE(run_loaded(run, flags, "") == 0);
-    flags = json_to(folder.file("b.json"));
+    flags = json_to(file(folder, "b.json"));
     flags.threads = 4;
     flags.server = "stepwise";
-    flags.requests = folder.file("r.csv");
+    flags.requests = file(folder, "r.csv");
     REQUIRE(run_loaded(run, flags, "") == 0);
     CHECK(folder.read("a.json") == folder.read("b.json"));
     const Json j = Json::parse(folder.read("a.json"));
@@ -327,7 +292,7 @@ TEST_CASE("run: interrupted, it keeps what is finished and says that it is not c
         return run.workload(trial);
     };
     const Folder folder;
-    RunFlags flags = json_to(folder.file("cut.json"));
+    RunFlags flags = json_to(file(folder, "cut.json"));
     flags.threads = 1;
     CHECK(run_loaded(cut, flags, "") == 130);
     const Json j = Json::parse(folder.read("cut.json"));
@@ -368,10 +333,10 @@ TEST_CASE("gallery: a wrong name, folder or declaration says what is wrong") {
     CHECK(nowhere.code == 2);
     CHECK(has(nowhere.error, "/nowhere"));
     const Folder folder;
-    std::filesystem::create_directory(folder.file("row"));
+    std::filesystem::create_directory(file(folder, "row"));
     folder.write("row/gallery.yaml",
                  "about: x\nvariants:\n  - {label: a, scenario: none.yaml}\nmetrics:\n  - {pth: requests.failed}\n");
-    const Ended broken = windtunnel_with("gallery list --gallery " + folder.file(""));
+    const Ended broken = windtunnel_with("gallery list --gallery " + file(folder, ""));
     CHECK(broken.code == 2);
     CHECK(has(broken.error, "none.yaml"));
     CHECK(has(broken.error, "pth"));

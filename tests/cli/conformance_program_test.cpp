@@ -12,17 +12,17 @@
 
 namespace {
 
-struct Ended {
+struct Checked {
     int code = -1;
     std::string output;
 };
 
 /// Runs the program on one file with this text.
-Ended run_on(const std::string& text) {
+Checked run_on(const std::string& text) {
     const auto path = std::filesystem::temp_directory_path() / ("windtunnel_conformance_" + std::to_string(getpid()) + ".json");
     std::ofstream(path) << text;
     const std::string command = std::string(WINDTUNNEL_CONFORMANCE_PROGRAM) + " " + path.string() + " 2>&1";
-    Ended ended;
+    Checked ended;
     FILE* pipe = popen(command.c_str(), "r");
     REQUIRE(pipe != nullptr);
     std::array<char, 256> part{};
@@ -40,13 +40,13 @@ std::string clamp_case(const std::string& kind, int expected) {
 }  // namespace
 
 TEST_CASE("conformance program: a right expectation passes") {
-    const Ended ended = run_on(clamp_case("clamp_without_behavior", 6));  // at most twice three
+    const Checked ended = run_on(clamp_case("clamp_without_behavior", 6));  // at most twice three
     CHECK(ended.code == 0);
     CHECK(ended.output == "1 passed, 0 failed\n");
 }
 
 TEST_CASE("conformance program: a wrong expectation is printed with its id and what came instead") {
-    const Ended ended = run_on(clamp_case("clamp_without_behavior", 7));
+    const Checked ended = run_on(clamp_case("clamp_without_behavior", 7));
     CHECK(ended.code == 1);
     CHECK(ended.output.find("X-1: ") == 0);
     CHECK(ended.output.find("\"replicas\":6") != std::string::npos);
@@ -68,7 +68,7 @@ TEST_CASE("conformance program: a key that no runner reads fails its case, a num
                more + R"(}, "expected": {"replicas": 6}}]})";
     };
     CHECK(run_on(with("")).code == 0);
-    const Ended ended = run_on(with(R"(, "speed": {"limit": [1]})"));
+    const Checked ended = run_on(with(R"(, "speed": {"limit": [1]})"));
     CHECK(ended.code == 1);
     CHECK(ended.output.find("input 'speed.limit[0]' is known to no runner") != std::string::npos);
 }

@@ -23,7 +23,7 @@ std::string pod(const std::string& name, const std::string& where, bool ready) {
            ", containers: [{name: vllm, image: x}]}\n  status: {phase: Running, conditions: [{type: Ready, status: '" + (ready ? "True" : "False") + "'}], containerStatuses: [{name: vllm, restartCount: 4}]}\n";
 }
 
-const char* const deployment = R"(- apiVersion: apps/v1
+const char* const dumped_deployment = R"(- apiVersion: apps/v1
   kind: Deployment
   metadata: {name: chat}
   spec:
@@ -50,7 +50,7 @@ const char* const deployment = R"(- apiVersion: apps/v1
   status: {currentReplicas: 3, desiredReplicas: 3}
 )";
 
-const char* const scenario = R"(apiVersion: windtunnel/v1
+const char* const dump_scenario = R"(apiVersion: windtunnel/v1
 kind: Scenario
 manifests: [dump.yaml]
 workload:
@@ -70,8 +70,8 @@ nlohmann::json run(const Folder& f, const std::string& arguments = "") {
 TEST_CASE("dump: nodes, replicas and readiness are those of the cluster") {
     const Folder f;
     const std::string head = "apiVersion: v1\nkind: List\nitems:\n";
-    f.write("scenario.yaml", scenario);
-    f.write("dump.yaml", head + node("a", "us-east-1a") + node("b", "us-east-1a") + node("c", "us-east-1b") + deployment + pod("chat-6d4-1", "a", true) + pod("chat-6d4-2", "b", true) + pod("chat-6d4-3", "c", false));
+    f.write("scenario.yaml", dump_scenario);
+    f.write("dump.yaml", head + node("a", "us-east-1a") + node("b", "us-east-1a") + node("c", "us-east-1b") + dumped_deployment + pod("chat-6d4-1", "a", true) + pod("chat-6d4-2", "b", true) + pod("chat-6d4-3", "c", false));
     const nlohmann::json out = run(f);
     // Three nodes that stay; two replicas are Ready, the third begins its start at t = 0.
     CHECK(out["capacity"]["nodes_mean"] == 3.0);
@@ -88,8 +88,8 @@ TEST_CASE("dump: nodes, replicas and readiness are those of the cluster") {
 TEST_CASE("dump: nodes of a pool that is named are its nodes at t = 0; broken and cordoned ones are left out") {
     const Folder f;
     const std::string head = "apiVersion: v1\nkind: List\nitems:\n";
-    f.write("scenario.yaml", std::string(scenario) + "cluster: {cloud: aws, region: us-east-1, pools: [{name: gpus, instance_type: g6.xlarge, min: 0, max: 8, initial: 5}]}\n");
-    f.write("dump.yaml", head + node("a", "us-east-1a") + node("b", "us-east-1a") + node("c", "us-east-1b", ", unschedulable: true") + node("d", "us-east-1b", "", "Unknown") + deployment + pod("chat-6d4-1", "a", true) +
+    f.write("scenario.yaml", std::string(dump_scenario) + "cluster: {cloud: aws, region: us-east-1, pools: [{name: gpus, instance_type: g6.xlarge, min: 0, max: 8, initial: 5}]}\n");
+    f.write("dump.yaml", head + node("a", "us-east-1a") + node("b", "us-east-1a") + node("c", "us-east-1b", ", unschedulable: true") + node("d", "us-east-1b", "", "Unknown") + dumped_deployment + pod("chat-6d4-1", "a", true) +
                              pod("chat-6d4-2", "b", true) + pod("chat-6d4-3", "c", false));
     const Ended said = windtunnel_in(f.path(), "validate scenario.yaml");
     CHECK(said.code == 0);

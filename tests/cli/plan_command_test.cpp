@@ -11,7 +11,7 @@ using program::has;
 namespace {
 
 /// The demo at three requests a second.
-void small_scenario(const program::Folder& folder) {
+void planned_scenario(const program::Folder& folder) {
     program::small_demo(folder, 6);
     folder.replace("scenario.yaml", "rate_rps: 5", "rate_rps: 3");
 }
@@ -25,7 +25,7 @@ const std::string goals = "--set 'thresholds=[p99 ttft_ms < 1500, mean tpot_ms <
 
 TEST_CASE("plan: the optimum of a grid of 120 that a sweep tries to the last, from a tenth of it") {
     const program::Folder folder;
-    small_scenario(folder);
+    planned_scenario(folder);
     for (const std::string& limits : {goals, std::string("--set 'thresholds=[p99 ttft_ms < 1400]' ")}) {
         const auto plan = program::windtunnel_in(
             folder.path(), "plan scenario.yaml -q --trials 8 --search-trials 2 -o json " + limits + two);
@@ -53,7 +53,7 @@ TEST_CASE("plan: the optimum of a grid of 120 that a sweep tries to the last, fr
 
 TEST_CASE("plan: the changed manifests and the patch reproduce what the plan says") {
     const program::Folder folder;
-    small_scenario(folder);
+    planned_scenario(folder);
     const std::string command = "plan scenario.yaml -q --trials 6 --search-trials 2 " + goals + two;
     const auto plan = program::windtunnel_in(folder.path(),
                                              command + "-o json -j1 --manifests-out changed --out plan.json");
@@ -82,7 +82,7 @@ TEST_CASE("plan: the changed manifests and the patch reproduce what the plan say
 
 TEST_CASE("plan: what it says to people, and of a clairvoyant") {
     const program::Folder folder;
-    small_scenario(folder);
+    planned_scenario(folder);
     const auto plan = program::windtunnel_in(
         folder.path(),
         "plan scenario.yaml --no-progress --color never --trials 6 --search-trials 2 --slo 'p99 ttft_ms < "
@@ -120,7 +120,7 @@ TEST_CASE(
     "plan: without a feasible configuration it says so, shows the nearest and ends with 1; interrupted with "
     "130") {
     const program::Folder folder;
-    small_scenario(folder);
+    planned_scenario(folder);
     const auto none = program::windtunnel_in(folder.path(),
                                              "plan scenario.yaml -q --color never --trials 4 --search-trials "
                                              "2 --set 'thresholds=[p99 ttft_ms < 1]' " +
@@ -142,7 +142,7 @@ TEST_CASE(
 
 TEST_CASE("plan: killed or interrupted it goes on from its checkpoint, and says the same bytes") {
     const program::Folder folder;
-    small_scenario(folder);
+    planned_scenario(folder);
     const std::string plan = "plan scenario.yaml -q --trials 6 --search-trials 2 -o json " + goals + two;
     const auto whole = program::windtunnel_in(folder.path(), plan);
     REQUIRE(whole.code == 0);
@@ -175,7 +175,7 @@ TEST_CASE("plan: killed or interrupted it goes on from its checkpoint, and says 
 
 TEST_CASE("plan: bad input is one clear error") {
     const program::Folder folder;
-    small_scenario(folder);
+    planned_scenario(folder);
     const auto error_of = [&](const std::string& flags) {
         const auto ended = program::windtunnel_in(folder.path(), "plan scenario.yaml -q --trials 2 " + flags);
         INFO(flags << ": " << ended.error);

@@ -47,7 +47,7 @@ void check_sums(const std::string& file, std::int64_t requests, std::int64_t pro
 /// More than its nodes can serve: time-outs, preemptions, scaling up to the limit and down again.
 const std::string busy = chat + " --set workload.synthetic.rate_rps=14 --set workload.timeout_s=20 --duration 9000";
 
-std::vector<std::string> keys(const Json& object) {
+std::vector<std::string> keys_of(const Json& object) {
     std::vector<std::string> out;
     for (const auto& [key, value] : object.items()) out.push_back(key);
     return out;
@@ -93,54 +93,54 @@ TEST_CASE("reality: the same inputs print the same bytes, on any number of threa
 
 TEST_CASE("reality: results have the contract's keys and types") {
     const Json r = Json::parse(run(chat + " --duration 1800"));
-    CHECK(keys(r) == std::vector<std::string>{"schema", "scenario", "seed", "trials", "backend", "complete", "requests", "tokens", "latency", "throughput",
+    CHECK(keys_of(r) == std::vector<std::string>{"schema", "scenario", "seed", "trials", "backend", "complete", "requests", "tokens", "latency", "throughput",
                                               "thresholds", "capacity", "cost", "warnings", "attempts", "prefix_cache", "cost_breakdown",
                                               "observed_trial", "autoscalers", "pods", "nodes", "starts", "fragmentation", "events", "events_omitted"});
     CHECK(r["schema"] == "windtunnel.results/v1");
-    CHECK(keys(r["scenario"]) == std::vector<std::string>{"name", "hash"});
+    CHECK(keys_of(r["scenario"]) == std::vector<std::string>{"name", "hash"});
     CHECK(r["scenario"]["name"] == "chat-on-l4");
     CHECK(r["seed"].is_number_integer());
     CHECK(r["trials"] == 1);
     CHECK(r["complete"].is_boolean());
-    CHECK(keys(r["requests"]) == std::vector<std::string>{"arrived", "completed", "rejected", "timed_out", "failed", "unfinished"});
+    CHECK(keys_of(r["requests"]) == std::vector<std::string>{"arrived", "completed", "rejected", "timed_out", "failed", "unfinished"});
     std::int64_t ends = 0;
     for (const auto& [key, value] : r["requests"].items()) {
         REQUIRE(value.is_number_integer());
         if (key != "arrived") ends += value.get<std::int64_t>();
     }
     CHECK(r["requests"]["arrived"] == ends);
-    CHECK(keys(r["tokens"]) == std::vector<std::string>{"prompt", "output"});
+    CHECK(keys_of(r["tokens"]) == std::vector<std::string>{"prompt", "output"});
     std::vector<std::string> latency;
     for (const char* metric : {"ttft", "tpot", "itl", "e2el"})
         for (const char* statistic : {"mean", "p50", "p90", "p99", "p99.9"}) latency.push_back(std::string(statistic) + "_" + metric + "_ms");
-    CHECK(keys(r["latency"]) == latency);
+    CHECK(keys_of(r["latency"]) == latency);
     for (const auto& [key, value] : r["latency"].items()) CHECK(value.is_number());
-    CHECK(keys(r["throughput"]) == std::vector<std::string>{"request_throughput", "output_throughput", "total_token_throughput", "request_goodput"});
-    CHECK(keys(r["capacity"]) == std::vector<std::string>{"replicas_mean", "replicas_max", "nodes_mean", "nodes_max", "cold_starts", "spot_evictions", "kv_preemptions", "gpu_busy_ratio"});
+    CHECK(keys_of(r["throughput"]) == std::vector<std::string>{"request_throughput", "output_throughput", "total_token_throughput", "request_goodput"});
+    CHECK(keys_of(r["capacity"]) == std::vector<std::string>{"replicas_mean", "replicas_max", "nodes_mean", "nodes_max", "cold_starts", "spot_evictions", "kv_preemptions", "gpu_busy_ratio"});
     for (const char* key : {"replicas_max", "nodes_max", "cold_starts", "spot_evictions", "kv_preemptions"}) {
         INFO(key);
         CHECK(r["capacity"][key].is_number_integer());
     }
-    CHECK(keys(r["cost"]) == std::vector<std::string>{"total_usd", "gpu_hours", "usd_per_million_output_tokens", "by_pool"});
+    CHECK(keys_of(r["cost"]) == std::vector<std::string>{"total_usd", "gpu_hours", "usd_per_million_output_tokens", "by_pool"});
     CHECK(is_decimal(r["cost"]["total_usd"]));
     CHECK(is_decimal(r["cost"]["usd_per_million_output_tokens"]));
     CHECK(r["cost"]["gpu_hours"].is_number());
     REQUIRE(r["cost"]["by_pool"].size() == 1);
-    CHECK(keys(r["cost"]["by_pool"][0]) == std::vector<std::string>{"pool", "capacity_type", "node_hours", "usd"});
+    CHECK(keys_of(r["cost"]["by_pool"][0]) == std::vector<std::string>{"pool", "capacity_type", "node_hours", "usd"});
     CHECK(is_decimal(r["cost"]["by_pool"][0]["usd"]));
     REQUIRE(r["thresholds"].size() == 4);
     for (const Json& t : r["thresholds"]) {
-        CHECK(keys(t) == std::vector<std::string>{"expr", "value", "ci95", "verdict"});
+        CHECK(keys_of(t) == std::vector<std::string>{"expr", "value", "ci95", "verdict"});
         CHECK((t["verdict"] == "pass" || t["verdict"] == "fail" || t["verdict"] == "inconclusive"));
     }
-    for (const Json& w : r["warnings"]) CHECK(keys(w) == std::vector<std::string>{"file", "line", "path", "message"});
+    for (const Json& w : r["warnings"]) CHECK(keys_of(w) == std::vector<std::string>{"file", "line", "path", "message"});
 }
 
 TEST_CASE("reality: with several trials one ci95 repeats the shape") {
     const Json r = Json::parse(run(chat + " --duration 1800 --trials 3"));
     REQUIRE(r.contains("ci95"));
     CHECK(r["trials"] == 3);
-    CHECK(keys(r["ci95"]["latency"]) == keys(r["latency"]));
+    CHECK(keys_of(r["ci95"]["latency"]) == keys_of(r["latency"]));
     for (const auto& [key, value] : r["ci95"]["latency"].items()) {
         INFO(key);
         REQUIRE(value.size() == 2);

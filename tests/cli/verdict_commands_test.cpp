@@ -11,7 +11,7 @@ using program::has;
 namespace {
 
 /// Twenty minutes of the demo on five replicas that KEDA may take to `most`.
-void small_scenario(const program::Folder& folder, int most = 8) {
+void judged_scenario(const program::Folder& folder, int most = 8) {
     program::small_demo(folder);
     folder.replace("k8s/scaledobject.yaml", "maxReplicaCount: 16", "maxReplicaCount: " + std::to_string(most));
 }
@@ -22,7 +22,7 @@ std::string quiet(const std::string& arguments) { return arguments + " -q --colo
 
 TEST_CASE("check: thresholds that hold give 0, that fail 1, and the line that binds") {
     const program::Folder folder;
-    small_scenario(folder);
+    judged_scenario(folder);
     const program::Ended good = program::windtunnel_in(
         folder.path(), quiet("check scenario.yaml --threshold 'failed < 1000000' --set 'thresholds=[]' --trials 4"));
     INFO(good.out << good.error);
@@ -46,7 +46,7 @@ TEST_CASE("check: thresholds that hold give 0, that fail 1, and the line that bi
 
 TEST_CASE("check: thresholds speak of alerts, of all rules or of one by its name") {
     const program::Folder folder;
-    small_scenario(folder);
+    judged_scenario(folder);
     folder.write("k8s/rules.yaml", "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: r}\nspec:\n  groups:\n  - name: g\n    rules:\n"
                                    "    - {alert: Busy, expr: \"sum(vllm:num_requests_running) > 0\", for: 1m}\n"
                                    "    - {alert: Never, expr: \"sum(vllm:num_requests_running) < 0\"}\n"
@@ -81,7 +81,7 @@ TEST_CASE("check: a pod that is restarted for ever is seen in CrashLoopBackOff, 
 
 TEST_CASE("check: a threshold in the middle of the interval is inconclusive after the last trial") {
     const program::Folder folder;
-    small_scenario(folder);
+    judged_scenario(folder);
     const program::Ended run = program::windtunnel_in(
         folder.path(), "run scenario.yaml --trials 4 -o json -q --set 'thresholds=[]'");
     REQUIRE(run.code == 0);
@@ -101,7 +101,7 @@ TEST_CASE("check: a threshold in the middle of the interval is inconclusive afte
 
 TEST_CASE("check: an unchanged configuration never regresses, whatever the seed") {
     const program::Folder folder;
-    small_scenario(folder);
+    judged_scenario(folder);
     REQUIRE(program::windtunnel_in(folder.path(), "run scenario.yaml --trials 8 -q --out base.json").code == 0);
     for (int seed = 1; seed <= 12; ++seed) {
         const program::Ended same = program::windtunnel_in(
@@ -120,8 +120,8 @@ TEST_CASE("check: an unchanged configuration never regresses, whatever the seed"
 
 TEST_CASE("check: a worse configuration regresses against a folder, a file and a commit, and a better one does not") {
     const program::Folder before, after;
-    small_scenario(before, 8);
-    small_scenario(after, 8);
+    judged_scenario(before, 8);
+    judged_scenario(after, 8);
     after.replace("scenario.yaml", "initial_replicas: 5", "initial_replicas: 4");
     const program::Ended worse = program::windtunnel_in(
         after.path(), quiet("check scenario.yaml --base " + before.path().string() + " --set 'thresholds=[]' --trials 6 --max-trials 12"));
@@ -150,7 +150,7 @@ TEST_CASE("check: a worse configuration regresses against a folder, a file and a
 
 TEST_CASE("check: every kind of report is written, and the tools that read them accept them") {
     const program::Folder folder;
-    small_scenario(folder);
+    judged_scenario(folder);
     const program::Ended run = program::windtunnel_in(
         folder.path(), quiet("check scenario.yaml --trials 4 --threshold 'p99 ttft_ms < 1' --report junit=j.xml --report markdown=m.md --report json=c.json"
                              " --report sarif=s.json --report gitlab=g.json --report github"));
@@ -172,7 +172,7 @@ TEST_CASE("check: every kind of report is written, and the tools that read them 
 
 TEST_CASE("diff: fields that differ, their effect, and what it costs") {
     const program::Folder folder;
-    small_scenario(folder);
+    judged_scenario(folder);
     const program::Ended same = program::windtunnel_in(folder.path(), quiet("diff scenario.yaml --base scenario.yaml --trials 3 --exit-code"));
     INFO(same.out << same.error);
     CHECK(same.code == 0);
@@ -193,7 +193,7 @@ TEST_CASE("diff: fields that differ, their effect, and what it costs") {
 
 TEST_CASE("cost: every part adds up to its total, to the micro-dollar") {
     const program::Folder folder;
-    small_scenario(folder);
+    judged_scenario(folder);
     const auto micro = [](const Json& usd) {
         std::string text = usd;
         text.erase(text.find('.'), 1);
@@ -228,7 +228,7 @@ TEST_CASE("cost: every part adds up to its total, to the micro-dollar") {
 
 TEST_CASE("run: precision is reached by as many trials as it takes, and says so") {
     const program::Folder folder;
-    small_scenario(folder);
+    judged_scenario(folder);
     const program::Ended run = program::windtunnel_in(folder.path(), "run scenario.yaml --precision 20% --max-trials 60 -o json -q");
     INFO(run.error);
     REQUIRE(run.code == 0);
@@ -270,7 +270,7 @@ std::string drawn(const program::Folder& folder, std::string page, std::string& 
 
 TEST_CASE("report: one page; its charts are drawn, without an error, in a browser") {
     const program::Folder folder;
-    small_scenario(folder);
+    judged_scenario(folder);
     const program::Ended run = program::windtunnel_in(folder.path(), "report scenario.yaml --trials 2 -q --out page.html");
     INFO(run.out << run.error);
     if (run.code == 2 && has(run.error, "built without the report page")) return;
@@ -317,7 +317,7 @@ TEST_CASE("report: spot machines, free and unusable GPUs and starts are on the p
 
 TEST_CASE("an interrupted check keeps what is finished, says so, and ends with 130") {
     const program::Folder folder;
-    small_scenario(folder);
+    judged_scenario(folder);
     const std::string command = "cd '" + folder.path().string() + "' && timeout --preserve-status -s INT 2 " WINDTUNNEL_PROGRAM
                                 " check scenario.yaml --trials 1000000 -q --out kept.json >out 2>error; echo $? >code";
     REQUIRE(std::system(command.c_str()) == 0);

@@ -7,7 +7,7 @@ using namespace windtunnel;
 
 namespace {
 
-constexpr const char* scenario = R"(apiVersion: windtunnel/v1
+constexpr const char* kinds_scenario = R"(apiVersion: windtunnel/v1
 kind: Scenario
 name: kinds
 manifests: m.yaml
@@ -118,7 +118,7 @@ std::string first_problem(const Result<LoadedRun>& loaded) {
 
 TEST_CASE("kinds of workloads: each has its controller in the blueprint, and a trial runs them all") {
     const program::Folder folder;
-    folder.write("scenario.yaml", scenario);
+    folder.write("scenario.yaml", kinds_scenario);
     // The quota over limits makes every container state one: the group's server does not.
     folder.write("m.yaml", manifests());
     CHECK_THAT(first_problem(load(folder)), Catch::Contains("container vllm states no limits.memory"));
@@ -166,7 +166,7 @@ TEST_CASE("kinds of workloads: each has its controller in the blueprint, and a t
 
 TEST_CASE("kinds of workloads: a Job with GPUs has to say how long it runs") {
     const program::Folder folder;
-    folder.write("scenario.yaml", scenario);
+    folder.write("scenario.yaml", kinds_scenario);
     folder.write("m.yaml", manifests());
     folder.replace("m.yaml", ", limits.memory: 1Ti", "");
     folder.replace("m.yaml", "{name: once, annotations: {windtunnel.dev/run-time-s: \"60\"}}", "{name: once}");

@@ -18,7 +18,7 @@ namespace {
 const char* const midflight = "spot-eviction-midflight/scenario.yaml";
 const std::string spot_of_pool = "cluster.pools[0].spot=";
 
-std::uint64_t failed(const Shown& shown) { return shown.outcome.tally.requests.failed; }
+std::uint64_t failed_requests(const Shown& shown) { return shown.outcome.tally.requests.failed; }
 double usd(const Shown& shown) {
     double sum = 0;
     for (std::size_t p = 0; p < shown.run.scenario.pools.size(); ++p) {
@@ -63,11 +63,11 @@ TEST_CASE("spot-eviction-midflight: 2 minutes and a drain save every request, 30
         CHECK(shown->broken == std::vector<std::string>{});
         CHECK(shown->outcome.tally.spot_evictions == 2);
     }
-    CHECK(failed(drained) == 0);
-    CHECK(failed(half) > 0);
-    CHECK(failed(none) > 2 * failed(half));
-    CHECK(failed(retried) == 0);
-    CHECK(retried.outcome.tally.retried >= failed(half));
+    CHECK(failed_requests(drained) == 0);
+    CHECK(failed_requests(half) > 0);
+    CHECK(failed_requests(none) > 2 * failed_requests(half));
+    CHECK(failed_requests(retried) == 0);
+    CHECK(retried.outcome.tally.retried >= failed_requests(half));
     CHECK(retried.outcome.tally.lost_output_tokens > 0);
     CHECK(drained.outcome.tally.lost_output_tokens == 0);
     // 120 s from the notice the machine is gone, whoever reacts: two nodes less for as long as others take to come.
@@ -97,7 +97,7 @@ TEST_CASE("spot-for-batch: split fails no user, and costs little more than all o
     CHECK(usd(split) < usd(demand));
     CHECK(split.outcome.tally.spot_evictions > 0);
     CHECK(demand.outcome.tally.spot_evictions == 0);
-    CHECK(failed(split) == 0);
+    CHECK(failed_requests(split) == 0);
     CHECK(split.outcome.tally.requests.unfinished == 0);
     CHECK(split.outcome.tally.redelivered > 0);
     CHECK(split.outcome.tally.requests.completed == demand.outcome.tally.requests.completed);

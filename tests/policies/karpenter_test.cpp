@@ -2,30 +2,19 @@
 #include "policies/karpenter_launch.hpp"
 #include "policies/karpenter_lifecycle.hpp"
 #include "policies/karpenter_rounds.hpp"
+#include "tests/support/node_amounts.hpp"
 
 #include <catch2/catch.hpp>
 #include <vector>
 
 using namespace windtunnel;
-
-namespace {
-
-ResourceAmounts amounts(std::int64_t cpu, std::int64_t memory, std::int64_t pods, std::int64_t gpus = 0) {
-    ResourceAmounts result;
-    result[resource_cpu_milli] = cpu;
-    result[resource_memory_bytes] = memory;
-    result[resource_pods] = pods;
-    result[resource_extended] = gpus;
-    return result;
-}
-
-}  // namespace
+using lab::node_amounts;
 
 namespace {
 
 /// Two GPU types, the larger one with spot capacity too.
 std::vector<KarpenterOffering> gpu_offerings() {
-    const ResourceAmounts one = amounts(8000, 64'000, 50, 1), four = amounts(48'000, 384'000, 200, 4);
+    const ResourceAmounts one = node_amounts(8000, 64'000, 50, 1), four = node_amounts(48'000, 384'000, 200, 4);
     return {{one, one, 1'000, OfferingKind::on_demand, 0, 0, 0},
             {four, four, 3'500, OfferingKind::on_demand, 0, 1, 0},
             {four, four, 1'200, OfferingKind::spot, 0, 1, 0}};
@@ -33,7 +22,7 @@ std::vector<KarpenterOffering> gpu_offerings() {
 
 KarpenterPodGroup gpu_group(std::int64_t gpus) {
     KarpenterPodGroup group;
-    group.request = amounts(4000, 16'000, 1, gpus);
+    group.request = node_amounts(4000, 16'000, 1, gpus);
     group.allowed = OfferingSet::first(3);
     return group;
 }
@@ -101,8 +90,8 @@ TEST_CASE("karpenter: pods share a planned node while some offering still holds 
 TEST_CASE("karpenter: an existing node is filled first and limits charge the largest type that may come") {
     Batch batch;
     batch.pool().limited = 1u << resource_extended;
-    batch.pool().remaining = amounts(0, 0, 0, 4);
-    batch.add_node(amounts(4000, 64'000, 10, 1), 0);
+    batch.pool().remaining = node_amounts(0, 0, 0, 4);
+    batch.add_node(node_amounts(4000, 64'000, 10, 1), 0);
     batch.add(gpu_group(1), 3).exclusive = 1;  // one per node
     const ProvisioningPlan plan = batch.run();
     CHECK(batch.pods[0].node == 0);
@@ -360,7 +349,7 @@ TEST_CASE("karpenter: a spread over hosts limits the pods of a node") {
     spread.host_label = 1;
     spread.host_skew = 2;
     batch.add(spread, 5);
-    batch.add_node(amounts(48'000, 384'000, 200, 4), 1);
+    batch.add_node(node_amounts(48'000, 384'000, 200, 4), 1);
     batch.nodes[0].labelled[1] = 1;  // room for one more
     CHECK(batch.run().claim_count == 2);
     CHECK(batch.nodes[0].labelled[1] == 2);
@@ -372,7 +361,7 @@ TEST_CASE("karpenter: like pods remember where they were refused, and it changes
     const auto build = [](bool alike) {
         Batch batch;
         batch.claims.resize(300);
-        for (int n = 0; n < 40; ++n) batch.add_node(amounts(48'000, 384'000, 200, n * 7 % 5), 1);
+        for (int n = 0; n < 40; ++n) batch.add_node(node_amounts(48'000, 384'000, 200, n * 7 % 5), 1);
         if (alike)
             batch.add(gpu_group(1), 300);
         else

@@ -1,22 +1,15 @@
 #include "policies/ca_estimator.hpp"
 #include "policies/ca_scale_down.hpp"
 #include "policies/ca_scale_up.hpp"
+#include "tests/support/node_amounts.hpp"
 
 #include <catch2/catch.hpp>
 #include <vector>
 
 using namespace windtunnel;
+using lab::node_amounts;
 
 namespace {
-
-ResourceAmounts amounts(std::int64_t cpu, std::int64_t memory, std::int64_t pods, std::int64_t gpus = 0) {
-    ResourceAmounts result;
-    result[resource_cpu_milli] = cpu;
-    result[resource_memory_bytes] = memory;
-    result[resource_pods] = pods;
-    result[resource_extended] = gpus;
-    return result;
-}
 
 CaNode node_of(const ResourceAmounts& free, std::int32_t zone = 0) {
     CaNode node;
@@ -39,11 +32,11 @@ TEST_CASE("cluster autoscaler: larger groups are packed first and small ones fil
     // Nodes of 1000 m: three pods of 600 m take three nodes; four of 200 m go two each into the 400 m left of
     // two.
     std::vector<CaPodGroup> groups(2);
-    groups[0].request = amounts(200, 10, 1);
+    groups[0].request = node_amounts(200, 10, 1);
     groups[0].count = 4;
-    groups[1].request = amounts(600, 10, 1);
+    groups[1].request = node_amounts(600, 10, 1);
     groups[1].count = 3;
-    const CaEstimate result = estimate(groups, node_of(amounts(1000, 1000, 110)), {}, 0);
+    const CaEstimate result = estimate(groups, node_of(node_amounts(1000, 1000, 110)), {}, 0);
     CHECK(result.nodes == 3);
     CHECK(result.scheduled_pods == 7);
     CHECK(groups[0].request[resource_cpu_milli] == 600);
@@ -51,11 +44,11 @@ TEST_CASE("cluster autoscaler: larger groups are packed first and small ones fil
 
 TEST_CASE("cluster autoscaler: a pod that fits no empty node opens one in vain and stops its group") {
     std::vector<CaPodGroup> groups(2);
-    groups[0].request = amounts(5000, 10, 1);
+    groups[0].request = node_amounts(5000, 10, 1);
     groups[0].count = 2;
-    groups[1].request = amounts(100, 10, 1);
+    groups[1].request = node_amounts(100, 10, 1);
     groups[1].count = 2;
-    const CaEstimate result = estimate(groups, node_of(amounts(1000, 1000, 110)), {}, 0);
+    const CaEstimate result = estimate(groups, node_of(node_amounts(1000, 1000, 110)), {}, 0);
     CHECK(result.nodes == 1);
     CHECK(result.scheduled_pods == 2);
 }
@@ -64,11 +57,11 @@ TEST_CASE("cluster autoscaler: once no node may be opened, later groups still fi
     // 10.4.2. Two nodes of 1000 m at most: two of the four 600 m pods, then 400 m free on each for two pods of
     // 200 m, of five.
     std::vector<CaPodGroup> groups(2);
-    groups[0].request = amounts(600, 10, 1);
+    groups[0].request = node_amounts(600, 10, 1);
     groups[0].count = 4;
-    groups[1].request = amounts(200, 10, 1);
+    groups[1].request = node_amounts(200, 10, 1);
     groups[1].count = 5;
-    const CaEstimate result = estimate(groups, node_of(amounts(1000, 1000, 110)), {}, 2);
+    const CaEstimate result = estimate(groups, node_of(node_amounts(1000, 1000, 110)), {}, 2);
     CHECK(result.nodes == 2);
     CHECK(groups[0].scheduled == 2);
     CHECK(groups[1].scheduled == 4);
@@ -76,22 +69,22 @@ TEST_CASE("cluster autoscaler: once no node may be opened, later groups still fi
 
 TEST_CASE("cluster autoscaler: a zone without room holds back a spread over zones") {
     std::vector<CaPodGroup> groups(1);
-    groups[0].request = amounts(200, 10, 1);
+    groups[0].request = node_amounts(200, 10, 1);
     groups[0].count = 8;
     groups[0].spread = {SpreadKey::zone, 2, 1};
-    const CaNode full_elsewhere = node_of(amounts(100, 100, 10), 1);
-    const CaEstimate result = estimate(groups, node_of(amounts(1000, 1000, 10), 0), {full_elsewhere}, 0);
+    const CaNode full_elsewhere = node_of(node_amounts(100, 100, 10), 1);
+    const CaEstimate result = estimate(groups, node_of(node_amounts(1000, 1000, 10), 0), {full_elsewhere}, 0);
     CHECK(result.scheduled_pods == 2);  // skew 2 against zone 1's zero
     CHECK(result.nodes == 1);
 }
 
 TEST_CASE("cluster autoscaler: a spread over hosts may use an old node, which then counts") {
     std::vector<CaPodGroup> groups(1);
-    groups[0].request = amounts(200, 10, 1);
+    groups[0].request = node_amounts(200, 10, 1);
     groups[0].count = 3;
     groups[0].spread = {SpreadKey::hostname, 1, 1};
     const CaEstimate result =
-        estimate(groups, node_of(amounts(1000, 1000, 10)), {node_of(amounts(1000, 1000, 10))}, 1);
+        estimate(groups, node_of(node_amounts(1000, 1000, 10)), {node_of(node_amounts(1000, 1000, 10))}, 1);
     // One new node takes a pod (1-0 <= 1), the second must go to the old node, the third anywhere again.
     CHECK(result.nodes == 2);
     CHECK(result.scheduled_pods == 3);
@@ -99,15 +92,15 @@ TEST_CASE("cluster autoscaler: a spread over hosts may use an old node, which th
 
 TEST_CASE("cluster autoscaler: too little memory for nodes is reported") {
     std::vector<CaPodGroup> groups(1);
-    groups[0].request = amounts(1000, 10, 1);
+    groups[0].request = node_amounts(1000, 10, 1);
     groups[0].count = 3;
-    CHECK(estimate(groups, node_of(amounts(1000, 1000, 10)), {}, 0, 2).node_memory_full);
+    CHECK(estimate(groups, node_of(node_amounts(1000, 1000, 10)), {}, 0, 2).node_memory_full);
 }
 
 TEST_CASE("cluster autoscaler: expanders keep exact ties and priority keeps all when nothing matches") {
-    CaOption small{amounts(4000, 4000, 0), 2, amounts(4000, 4000, 0), 4, 200, 0, false};
-    CaOption large{amounts(8000, 8000, 0), 1, amounts(4000, 4000, 0), 4, 150, 0, false};
-    CaOption wasteful{amounts(64'000, 64'000, 0), 1, amounts(4000, 4000, 0), 5, 900, 0, false};
+    CaOption small{node_amounts(4000, 4000, 0), 2, node_amounts(4000, 4000, 0), 4, 200, 0, false};
+    CaOption large{node_amounts(8000, 8000, 0), 1, node_amounts(4000, 4000, 0), 4, 150, 0, false};
+    CaOption wasteful{node_amounts(64'000, 64'000, 0), 1, node_amounts(4000, 4000, 0), 5, 900, 0, false};
     const CaOption options[] = {small, large, wasteful};
     CHECK(expand(CaExpander::least_waste, options, 3, 7) == 3);
     CHECK(expand(CaExpander::price, options, 3, 3) == 2);
@@ -118,9 +111,9 @@ TEST_CASE("cluster autoscaler: expanders keep exact ties and priority keeps all 
 
 TEST_CASE("cluster autoscaler: a GPU node is judged by its GPUs alone") {
     CaPod pods[1];
-    pods[0].request = amounts(9000, 9000, 1, 4);
+    pods[0].request = node_amounts(9000, 9000, 1, 4);
     CaNodeView node;
-    node.allocatable = amounts(10'000, 10'000, 110, 8);
+    node.allocatable = node_amounts(10'000, 10'000, 110, 8);
     node.pods = pods;
     node.pod_count = 1;
     const CaScaleDownRules rules;
@@ -157,9 +150,9 @@ TEST_CASE("cluster autoscaler: back-off doubles only after it has ended") {
 }
 
 TEST_CASE("cluster autoscaler: a chain of expanders ends at one option, ties are drawn") {
-    CaOption small{amounts(4000, 4000, 0), 2, amounts(4000, 4000, 0), 4, 200, 0, false};
-    CaOption large{amounts(8000, 8000, 0), 1, amounts(4000, 4000, 0), 4, 150, 0, false};
-    CaOption wasteful{amounts(64'000, 64'000, 0), 1, amounts(4000, 4000, 0), 5, 900, 0, false};
+    CaOption small{node_amounts(4000, 4000, 0), 2, node_amounts(4000, 4000, 0), 4, 200, 0, false};
+    CaOption large{node_amounts(8000, 8000, 0), 1, node_amounts(4000, 4000, 0), 4, 150, 0, false};
+    CaOption wasteful{node_amounts(64'000, 64'000, 0), 1, node_amounts(4000, 4000, 0), 5, 900, 0, false};
     const CaOption options[] = {small, large, wasteful};
     const CaExpander chain[] = {CaExpander::least_waste, CaExpander::price};
     CHECK(choose_option(chain, 2, options, 3, 12345) == 1);  // equal waste, cheaper
@@ -192,6 +185,6 @@ TEST_CASE("cluster autoscaler: which groups are options, balancing and overdue n
     CHECK(balance_groups(sizes, most, 3, 100) == 9);
     CHECK_FALSE(is_overdue({}, seconds(0), seconds(900)));
     CHECK(is_overdue({}, seconds(0), seconds(901)));
-    CHECK(pods_that_fit(amounts(1000, 10, 1, 2), amounts(9000, 1000, 110, 7), 100) == 3);
-    CHECK(pods_that_fit(amounts(1000, 10, 1), amounts(9000, 1000, 110), 2) == 2);
+    CHECK(pods_that_fit(node_amounts(1000, 10, 1, 2), node_amounts(9000, 1000, 110, 7), 100) == 3);
+    CHECK(pods_that_fit(node_amounts(1000, 10, 1), node_amounts(9000, 1000, 110), 2) == 2);
 }

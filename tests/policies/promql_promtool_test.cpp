@@ -213,7 +213,7 @@ private:
     }
 };
 
-std::string number(double v) {
+std::string number_text(double v) {
     if (std::isinf(v)) return v > 0 ? ".inf" : "-.inf";
     std::array<char, 40> text{};
     std::snprintf(text.data(), text.size(), "%.17g", v);
@@ -308,7 +308,7 @@ void compare_with_promtool(std::uint64_t seed, int count) {
                             else if (found->second.kind != SampleKind::value)
                                 series << "stale ";
                             else
-                                series << number(found->second.value) << " ";
+                                series << number_text(found->second.value) << " ";
                         }
                         series << "'\n";
                         for (const auto& [i, entry] : samples)
@@ -348,7 +348,7 @@ void compare_with_promtool(std::uint64_t seed, int count) {
                 const std::string pod = element.pod < 0 ? "" : pod_name(w, slot, element.generation);
                 text << "          - labels: '"
                      << text_of(bench.programs[q].label_sets[static_cast<std::size_t>(element.labels)], pod)
-                     << "'\n            value: " << number(element.value) << "\n";
+                     << "'\n            value: " << number_text(element.value) << "\n";
                 has_nan = has_nan || std::isnan(element.value);
             }
             if (result.status != PromqlStatus::ok) {

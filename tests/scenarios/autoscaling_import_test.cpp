@@ -8,7 +8,7 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-const std::string deployment = R"(apiVersion: apps/v1
+const std::string chat = R"(apiVersion: apps/v1
 kind: Deployment
 metadata: {name: chat}
 spec:
@@ -23,16 +23,16 @@ spec:
         resources: {requests: {cpu: "2", memory: 16Gi}, limits: {nvidia.com/gpu: 1}}
 )";
 
-struct Imported {
+struct Autoscaled {
     Manifests manifests;
     std::string errors, warnings;
 };
 
-Imported import_text(const std::string& text) {
-    auto documents = parse_documents(deployment + "---\n" + text, "k8s.yaml");
+Autoscaled with_chat(const std::string& text) {
+    auto documents = parse_documents(chat + "---\n" + text, "k8s.yaml");
     if (!documents) FAIL(to_string(documents.problems()[0]));
     Findings findings;
-    Imported out;
+    Autoscaled out;
     out.manifests = import_kubernetes(std::move(*documents), findings);
     for (const Problem& p : findings.errors) out.errors += to_string(p) + "\n";
     for (const Problem& p : findings.warnings) out.warnings += to_string(p) + "\n";
@@ -41,7 +41,7 @@ Imported import_text(const std::string& text) {
 
 HorizontalPodAutoscaler hpa_of(const std::string& version, const std::string& metrics,
                                const std::string& annotations = "") {
-    const Imported imported = import_text("apiVersion: autoscaling/" + version +
+    const Autoscaled imported = with_chat("apiVersion: autoscaling/" + version +
                                           "\nkind: HorizontalPodAutoscaler\nmetadata: {name: chat" + annotations +
                                           "}\nspec:\n  scaleTargetRef: {kind: Deployment, name: chat}\n"
                                           "  maxReplicas: 8\n" + metrics);
@@ -50,7 +50,7 @@ HorizontalPodAutoscaler hpa_of(const std::string& version, const std::string& me
 }
 
 std::string hpa_errors(const std::string& metrics, const std::string& version = "v2") {
-    return import_text("apiVersion: autoscaling/" + version +
+    return with_chat("apiVersion: autoscaling/" + version +
                        "\nkind: HorizontalPodAutoscaler\nmetadata: {name: chat}\nspec:\n"
                        "  scaleTargetRef: {kind: Deployment, name: chat}\n  maxReplicas: 8\n" + metrics)
         .errors;
@@ -62,13 +62,13 @@ std::string keda(const std::string& spec, const std::string& annotations = "") {
 }
 
 Trigger trigger_of(const std::string& type, const std::string& metadata) {
-    const Imported imported = import_text(keda("  triggers: [{type: " + type + ", metadata: {" + metadata + "}}]\n"));
+    const Autoscaled imported = with_chat(keda("  triggers: [{type: " + type + ", metadata: {" + metadata + "}}]\n"));
     CHECK(imported.errors == "");
     return imported.manifests.scaled_objects.at(0).triggers.at(0);
 }
 
 std::string trigger_errors(const std::string& type, const std::string& metadata) {
-    return import_text(keda("  triggers: [{type: " + type + ", metadata: {" + metadata + "}}]\n")).errors;
+    return with_chat(keda("  triggers: [{type: " + type + ", metadata: {" + metadata + "}}]\n")).errors;
 }
 
 }  // namespace
@@ -126,7 +126,7 @@ TEST_CASE("hpa import: v1 keeps further metrics and behavior in annotations") {
     const HorizontalPodAutoscaler none = hpa_of("v1", "");
     REQUIRE(none.metrics.size() == 1);
     CHECK(none.metrics[0].utilization_percent == 80);
-    CHECK_THAT(import_text("apiVersion: autoscaling/v1\nkind: HorizontalPodAutoscaler\nmetadata: {name: a, annotations: "
+    CHECK_THAT(with_chat("apiVersion: autoscaling/v1\nkind: HorizontalPodAutoscaler\nmetadata: {name: a, annotations: "
                            "{autoscaling.alpha.kubernetes.io/metrics: '[{'}}\nspec: {scaleTargetRef: {kind: Deployment, "
                            "name: chat}, maxReplicas: 3}\n").errors,
                Contains("the JSON that the API server writes"));
@@ -181,28 +181,28 @@ TEST_CASE("keda import: its webhook's checks") {
     const std::string hpa = "---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: chat-hpa}\n"
                             "spec: {scaleTargetRef: {kind: Deployment, name: chat}, maxReplicas: 3}\n";
     const std::string cron = "type: cron, metadata: {timezone: UTC, start: 0 8 * * *, end: 0 9 * * *, desiredReplicas: \"2\"}";
-    CHECK_THAT(import_text(keda("  triggers: [{name: a, " + cron + "}, {name: a, " + cron + "}]\n")).errors,
+    CHECK_THAT(with_chat(keda("  triggers: [{name: a, " + cron + "}, {name: a, " + cron + "}]\n")).errors,
                Contains("found the name a a second time (first on triggers[0])"));
-    CHECK_THAT(import_text(keda("  minReplicaCount: 2\n  idleReplicaCount: 2\n  triggers: [{" + cron + "}]\n")).errors,
+    CHECK_THAT(with_chat(keda("  minReplicaCount: 2\n  idleReplicaCount: 2\n  triggers: [{" + cron + "}]\n")).errors,
                Contains("below minReplicaCount 2"));
-    CHECK_THAT(import_text(keda("  minReplicaCount: 200\n  triggers: [{" + cron + "}]\n")).errors,
+    CHECK_THAT(with_chat(keda("  minReplicaCount: 200\n  triggers: [{" + cron + "}]\n")).errors,
                Contains("found 200 above maxReplicaCount 100"));
-    CHECK_THAT(import_text(keda("  advanced: {scalingModifiers: {formula: a + 1, target: \"2\"}}\n  triggers: [{" + cron + "}]\n")).errors,
+    CHECK_THAT(with_chat(keda("  advanced: {scalingModifiers: {formula: a + 1, target: \"2\"}}\n  triggers: [{" + cron + "}]\n")).errors,
                Contains("no trigger has a name"));
-    const Imported named =
-        import_text(keda("  advanced: {scalingModifiers: {formula: a + 1, target: \"2\", activationTarget: \"1\"}}\n"
+    const Autoscaled named =
+        with_chat(keda("  advanced: {scalingModifiers: {formula: a + 1, target: \"2\", activationTarget: \"1\"}}\n"
                          "  triggers: [{name: a, " + cron + "}]\n"));
     CHECK(named.errors == "");
     CHECK(named.manifests.scaled_objects.at(0).modifiers->activation_target == 1);
-    CHECK_THAT(import_text(keda("  triggers: [{" + cron + "}]\n", ", annotations: {autoscaling.keda.sh/paused-scale-inn: \"true\"}")).warnings,
+    CHECK_THAT(with_chat(keda("  triggers: [{" + cron + "}]\n", ", annotations: {autoscaling.keda.sh/paused-scale-inn: \"true\"}")).warnings,
                Contains("did you mean paused-scale-in"));
-    CHECK_THAT(import_text(keda("  triggers: [{" + cron + "}]\n", ", annotations: {autoscaling.keda.sh/paused-replicas: two}")).errors,
+    CHECK_THAT(with_chat(keda("  triggers: [{" + cron + "}]\n", ", annotations: {autoscaling.keda.sh/paused-replicas: two}")).errors,
                Contains("an integer of at least 0"));
     const std::string over = keda("  advanced: {horizontalPodAutoscalerConfig: {name: chat-hpa}}\n  triggers: [{" + cron + "}]\n",
                                   ", annotations: {scaledobject.keda.sh/transfer-hpa-ownership: \"true\"}");
-    CHECK(import_text(over + hpa).errors == "");
-    CHECK_THAT(import_text(keda("  triggers: [{" + cron + "}]\n") + hpa).errors, Contains("scales already"));
-    CHECK_THAT(import_text(keda("  fallback: {failureThreshold: 3, replicas: 2}\n"
+    CHECK(with_chat(over + hpa).errors == "");
+    CHECK_THAT(with_chat(keda("  triggers: [{" + cron + "}]\n") + hpa).errors, Contains("scales already"));
+    CHECK_THAT(with_chat(keda("  fallback: {failureThreshold: 3, replicas: 2}\n"
                                 "  triggers: [{type: cpu, metricType: Utilization, metadata: {value: \"50\"}}]\n")).errors,
                Contains("with another trigger"));
 }

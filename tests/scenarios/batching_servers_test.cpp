@@ -11,7 +11,7 @@ using namespace windtunnel;
 namespace {
 
 /// What a container of that image makes of a file that is mounted into it.
-std::optional<ModelServer> read(const std::string& image, const std::string& path, const std::string& text) {
+std::optional<ModelServer> read_server(const std::string& image, const std::string& path, const std::string& text) {
     Container container;
     container.image = image;
     ShellContext context;
@@ -23,7 +23,7 @@ std::optional<ModelServer> read(const std::string& image, const std::string& pat
 }  // namespace
 
 TEST_CASE("batching servers: Triton's config.pbtxt") {
-    const auto server = read("nvcr.io/nvidia/tritonserver:24.08-py3", "/models/bert/config.pbtxt", R"(
+    const auto server = read_server("nvcr.io/nvidia/tritonserver:24.08-py3", "/models/bert/config.pbtxt", R"(
 name: "bert"
 max_batch_size: 16
 dynamic_batching {
@@ -39,12 +39,12 @@ instance_group [ { count: 2 kind: KIND_GPU } ]
     CHECK(server->batching->preferred_sizes == std::vector<std::int32_t>{4, 8});
     CHECK(server->batching->instances == 2);
     // Without dynamic_batching a request is a batch, whatever the model could take.
-    CHECK(read("nvcr.io/nvidia/tritonserver:24.08-py3", "/models/bert/config.pbtxt", "max_batch_size: 16")
+    CHECK(read_server("nvcr.io/nvidia/tritonserver:24.08-py3", "/models/bert/config.pbtxt", "max_batch_size: 16")
               ->batching->max_batch_size == 1);
 }
 
 TEST_CASE("batching servers: TorchServe's and TensorFlow Serving's files, and no others") {
-    const auto torch = read("pytorch/torchserve:0.9.0-gpu", "/config/config.properties",
+    const auto torch = read_server("pytorch/torchserve:0.9.0-gpu", "/config/config.properties",
                             R"(inference_address=http://0.0.0.0:8080
 models={"bert": {"1.0": {"marName": "bert.mar", "minWorkers": 3, "maxWorkers": 3, "batchSize": 4, "maxBatchDelay": 50}}}
 )");
@@ -53,15 +53,15 @@ models={"bert": {"1.0": {"marName": "bert.mar", "minWorkers": 3, "maxWorkers": 3
     CHECK(torch->batching->queue_delay_ms == 50);
     CHECK(torch->batching->instances == 3);
     CHECK(torch->batching->delay_from_pick);
-    const auto tensorflow = read("tensorflow/serving:2.16.1-gpu", "/etc/batching.txt",
+    const auto tensorflow = read_server("tensorflow/serving:2.16.1-gpu", "/etc/batching.txt",
                                  "max_batch_size { value: 128 }\nbatch_timeout_micros { value: 5000 "
                                  "}\nnum_batch_threads { value: 2 }\n");
     REQUIRE(tensorflow);
     CHECK(tensorflow->batching->max_batch_size == 128);
     CHECK(tensorflow->batching->queue_delay_ms == 5);
     CHECK(tensorflow->batching->instances == 2);
-    CHECK_FALSE(read("nginx:1", "/models/bert/config.pbtxt", "max_batch_size: 16"));
-    CHECK_FALSE(read("nvcr.io/nvidia/tritonserver:24.08-py3", "/etc/other.conf", "x"));
+    CHECK_FALSE(read_server("nginx:1", "/models/bert/config.pbtxt", "max_batch_size: 16"));
+    CHECK_FALSE(read_server("nvcr.io/nvidia/tritonserver:24.08-py3", "/etc/other.conf", "x"));
 }
 
 TEST_CASE(

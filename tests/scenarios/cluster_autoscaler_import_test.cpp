@@ -44,16 +44,16 @@ data:
       - .*spot.*
 )yaml";
 
-struct Imported {
+struct CaImport {
     Manifests manifests;
     std::string errors;
     std::string warnings;
 };
 
-Imported import_text(const std::string& text) {
+CaImport import_flags(const std::string& text) {
     auto documents = parse_documents(text, "ca.yaml");
     if (!documents) FAIL(to_string(documents.problems()[0]));
-    Imported out;
+    CaImport out;
     Findings findings;
     out.manifests = import_kubernetes(std::move(*documents), findings);
     for (const Problem& p : findings.errors) out.errors += to_string(p) + "\n";
@@ -61,17 +61,17 @@ Imported import_text(const std::string& text) {
     return out;
 }
 
-Imported with(const std::string& from, const std::string& to) {
+CaImport with(const std::string& from, const std::string& to) {
     std::string text = deployed;
     const std::size_t at = text.find(from);
     REQUIRE(at != std::string::npos);
-    return import_text(text.replace(at, from.size(), to));
+    return import_flags(text.replace(at, from.size(), to));
 }
 
 }  // namespace
 
 TEST_CASE("cluster-autoscaler: its flags are read, and what is not given has the version's default") {
-    const Imported in = import_text(deployed);
+    const CaImport in = import_flags(deployed);
     INFO(in.errors);
     REQUIRE(in.errors.empty());
     REQUIRE(in.manifests.cluster_autoscaler);
@@ -90,7 +90,7 @@ TEST_CASE("cluster-autoscaler: its flags are read, and what is not given has the
     CHECK(ca.groups[0].name == "gpu-asg");
     CHECK(in.manifests.expander_priorities.at(50) == std::vector<std::string>{".*spot.*"});
 
-    const Imported plain = with("        - --expander=priority,least-waste\n", "");
+    const CaImport plain = with("        - --expander=priority,least-waste\n", "");
     CHECK(plain.manifests.cluster_autoscaler->expanders == std::vector<CaExpander>{CaExpander::random});
     CHECK(with("v1.32.1", "v1.35.0").manifests.cluster_autoscaler->loop.frequent_loops);
 }

@@ -31,7 +31,7 @@ Words vllm_of(const std::string& script, const Environment& environment = {}, co
     return {};
 }
 
-Imported server_with(const std::string& fields, const std::string& image = "vllm/vllm-openai:v0.10.2") {
+Imported commanded_with(const std::string& fields, const std::string& image = "vllm/vllm-openai:v0.10.2") {
     return import_text("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: s}\nspec:\n  selector: {matchLabels: {app: s}}\n  template:\n    metadata: {labels: {app: s}}\n    spec:\n      containers:\n      - name: c\n        image: " + image +
                        "\n        resources: {limits: {nvidia.com/gpu: 1}}\n        readinessProbe: {httpGet: {path: /health, port: 8000}}\n" + fields);
 }
@@ -121,7 +121,7 @@ TEST_CASE("vllm: options from a config file in a ConfigMap, under those of the c
     CHECK(s.engine_generation == "v1");
     CHECK_THAT(lines(in.findings.warnings), Contains("VLLM_ATTENTION_BACKEND chooses kernels") && Contains("VLLM_ATENTION_BACKEND is no variable of vLLM that is known") && Contains("VLLM_ATTENTION_BACKEND"));
     CHECK_THAT(lines(in.findings.notes), Contains("VLLM_LOGGING_LEVEL does not change the result"));
-    CHECK_THAT(lines(server_with("        args: [--config, /etc/none.yaml]\n").findings.errors), Contains("--config /etc/none.yaml is in no ConfigMap that is mounted there"));
+    CHECK_THAT(lines(commanded_with("        args: [--config, /etc/none.yaml]\n").findings.errors), Contains("--config /etc/none.yaml is in no ConfigMap that is mounted there"));
 }
 
 TEST_CASE("vllm: start scripts out of a ConfigMap, with what they write and count") {
@@ -146,23 +146,23 @@ TEST_CASE("vllm: start scripts out of a ConfigMap, with what they write and coun
 }
 
 TEST_CASE("vllm: beginnings of flags, folders of models, several servers in one script") {
-    const ModelServer shortened = *server_with("        args: [--model=Qwen/Qwen2.5-7B-Instruct, --max-num-batched-token=4096, --gpu-memory-util, '0.8']\n").manifests.workloads.at(0).server;
+    const ModelServer shortened = *commanded_with("        args: [--model=Qwen/Qwen2.5-7B-Instruct, --max-num-batched-token=4096, --gpu-memory-util, '0.8']\n").manifests.workloads.at(0).server;
     CHECK(shortened.max_num_batched_tokens == 4096);
     CHECK(shortened.gpu_memory_utilization == Approx(0.8));
-    CHECK_THAT(lines(server_with("        args: [--model=Qwen/Qwen2.5-7B-Instruct, --max-num=4]\n").findings.errors), Contains("--max-num is no flag of vLLM"));  // of two flags
-    const Imported folder = server_with("        args: [--model, /models/Llama-3.1-8B-Instruct]\n");
+    CHECK_THAT(lines(commanded_with("        args: [--model=Qwen/Qwen2.5-7B-Instruct, --max-num=4]\n").findings.errors), Contains("--max-num is no flag of vLLM"));  // of two flags
+    const Imported folder = commanded_with("        args: [--model, /models/Llama-3.1-8B-Instruct]\n");
     CHECK(folder.manifests.workloads.at(0).server->model == "Llama-3.1-8B-Instruct");
     CHECK_THAT(lines(folder.findings.warnings), Contains("\"/models/Llama-3.1-8B-Instruct\" is taken to be Llama-3.1-8B-Instruct"));
-    CHECK(server_with("        args: [--model, /cache/models--Qwen--Qwen2.5-7B-Instruct/snapshots/abc]\n").manifests.workloads.at(0).server->model == "Qwen/Qwen2.5-7B-Instruct");
-    CHECK(server_with("        args: [--model, /mnt/model]\n").manifests.workloads.at(0).server->model == "/mnt/model");
-    const Imported two = server_with("        command: [sh, -c, 'vllm serve Qwen/Qwen2.5-7B-Instruct & vllm serve other']\n");
+    CHECK(commanded_with("        args: [--model, /cache/models--Qwen--Qwen2.5-7B-Instruct/snapshots/abc]\n").manifests.workloads.at(0).server->model == "Qwen/Qwen2.5-7B-Instruct");
+    CHECK(commanded_with("        args: [--model, /mnt/model]\n").manifests.workloads.at(0).server->model == "/mnt/model");
+    const Imported two = commanded_with("        command: [sh, -c, 'vllm serve Qwen/Qwen2.5-7B-Instruct & vllm serve other']\n");
     CHECK_THAT(lines(two.findings.warnings), Contains("starts vLLM in 2 ways; the first is taken: vllm serve Qwen/Qwen2.5-7B-Instruct"));
-    CHECK_THAT(lines(server_with("        args: [--model=$(M)]\n        env: [{name: M, valueFrom: {secretKeyRef: {name: a, key: b}}}]\n").findings.errors), Contains("whose variable has no value in the manifest"));
+    CHECK_THAT(lines(commanded_with("        args: [--model=$(M)]\n        env: [{name: M, valueFrom: {secretKeyRef: {name: a, key: b}}}]\n").findings.errors), Contains("whose variable has no value in the manifest"));
 }
 
 TEST_CASE("vllm: variables that would change the result are refused or warned of") {
     const auto with = [](const std::string& variable, const std::string& value) {
-        return server_with("        args: [--model=Qwen/Qwen2.5-7B-Instruct]\n        env: [{name: " + variable + ", value: \"" + value + "\"}]\n").findings;
+        return commanded_with("        args: [--model=Qwen/Qwen2.5-7B-Instruct]\n        env: [{name: " + variable + ", value: \"" + value + "\"}]\n").findings;
     };
     CHECK_THAT(lines(with("VLLM_DP_SIZE", "2").errors), Contains("VLLM_DP_SIZE would change the result"));
     CHECK(with("VLLM_DP_SIZE", "1").errors.empty());

@@ -16,13 +16,13 @@ ModelServer serving(const char* model, const char* version = "0.11.0") {
     return s;
 }
 
-struct Compiled {
+struct CompiledServer {
     ServerParts parts;
     CompiledWorkload facts;
     Problems warnings;
 };
-Compiled compiled(const ModelServer& server, const char* gpu, bool shared_prefixes = false) {
-    Compiled out;
+CompiledServer compiled(const ModelServer& server, const char* gpu, bool shared_prefixes = false) {
+    CompiledServer out;
     const Result<ServerParts> parts = compile_server(server, gpu, {}, shared_prefixes, out.facts, out.warnings);
     if (!parts) FAIL(to_string(parts.problems().front()));
     out.parts = *parts;
@@ -34,32 +34,32 @@ Compiled compiled(const ModelServer& server, const char* gpu, bool shared_prefix
 TEST_CASE("compile server: pipeline stages are batches in flight, not a second step planned ahead") {
     ModelServer s = serving("Qwen/Qwen3-32B", "0.19.0");
     s.pipeline_parallel = 2;
-    const Compiled two = compiled(s, "h100-sxm-80gb");
+    const CompiledServer two = compiled(s, "h100-sxm-80gb");
     CHECK(two.parts.pipeline_stages == 2);
     CHECK_FALSE(two.parts.asynchronous);
     s.pipeline_parallel = 1;
-    const Compiled one = compiled(s, "h100-sxm-80gb");
+    const CompiledServer one = compiled(s, "h100-sxm-80gb");
     CHECK(one.parts.asynchronous);
     // Half of the layers lie on each GPU: their weights, and twice as many tokens for every byte of KV cache.
     CHECK(two.facts.capacity.weights_gib == Approx(one.facts.capacity.weights_gib / 2).epsilon(0.05));
     CHECK(two.parts.usable_blocks > 2 * one.parts.usable_blocks);
     s.pipeline_parallel = 2;
     s.speculation = Speculation{"ngram", "", 3};
-    Compiled out;
+    CompiledServer out;
     CHECK_FALSE(compile_server(s, "h100-sxm-80gb", {}, false, out.facts, out.warnings).ok());
 }
 
 TEST_CASE("compile server: drafts of the model's own layers leave scheduling asynchronous, others do not") {
     ModelServer s = serving("Qwen/Qwen3-32B", "0.19.0");
     s.speculation = Speculation{"eagle3", "a/b", 3};
-    const Compiled eagle = compiled(s, "h100-sxm-80gb");
+    const CompiledServer eagle = compiled(s, "h100-sxm-80gb");
     CHECK(eagle.parts.asynchronous);
     CHECK(eagle.parts.drops_last_hit);
     CHECK(eagle.parts.lookahead_tokens == 3);
     s.speculation->padded_batches = false;
     CHECK_FALSE(compiled(s, "h100-sxm-80gb").parts.asynchronous);
     s.speculation = Speculation{"ngram", "", 3};
-    const Compiled ngram = compiled(s, "h100-sxm-80gb");
+    const CompiledServer ngram = compiled(s, "h100-sxm-80gb");
     CHECK_FALSE(ngram.parts.asynchronous);
     CHECK_FALSE(ngram.parts.drops_last_hit);
     // A release that schedules synchronously goes on doing so.
@@ -73,14 +73,14 @@ TEST_CASE("compile server: the data parallel engines of a mixture hold a share o
     // whole (expert parallel) or cut. About 8 billion weights are not in experts: 15 GiB on each, and 53 of the experts.
     ModelServer s = serving("Qwen/Qwen3-235B-A22B");
     s.data_parallel = 8;
-    const Compiled cut = compiled(s, "h200-sxm-141gb");
+    const CompiledServer cut = compiled(s, "h200-sxm-141gb");
     s.expert_parallel = true;
-    const Compiled whole = compiled(s, "h200-sxm-141gb");
+    const CompiledServer whole = compiled(s, "h200-sxm-141gb");
     CHECK(whole.parts.data_parallel == 8);
     CHECK(whole.facts.capacity.weights_gib == Approx(68).margin(3));
     CHECK(cut.facts.capacity.weights_gib == Approx(whole.facts.capacity.weights_gib));
     s.data_parallel = 1;
-    Compiled out;
+    CompiledServer out;
     CHECK_FALSE(compile_server(s, "h200-sxm-141gb", {}, false, out.facts, out.warnings).ok());
     // A dense model's engines are copies.
     ModelServer dense = serving("Qwen/Qwen3-32B");
@@ -92,13 +92,13 @@ TEST_CASE("compile server: the data parallel engines of a mixture hold a share o
 TEST_CASE("compile server: windows give their blocks back, unless drafts make them count as full") {
     // gpt-oss-20b: twelve layers see 128 tokens, twelve see all; a block covers twelve layers of a kind.
     const ModelServer s = serving("openai/gpt-oss-20b");
-    const auto warns = [](const Compiled& c) {
+    const auto warns = [](const CompiledServer& c) {
         return std::any_of(c.warnings.begin(), c.warnings.end(), [](const Problem& p) {
             return p.message.find("sliding windows count as full attention") != std::string::npos;
         });
     };
     for (const bool shared_prefixes : {false, true}) {
-        const Compiled own = compiled(s, "l4-24gb", shared_prefixes);
+        const CompiledServer own = compiled(s, "l4-24gb", shared_prefixes);
         CHECK(own.parts.full_groups == 1);
         CHECK(own.parts.window_groups == 1);
         CHECK(own.parts.window_tokens == 128);
@@ -108,7 +108,7 @@ TEST_CASE("compile server: windows give their blocks back, unless drafts make th
     }
     ModelServer drafting = s;
     drafting.speculation = Speculation{"eagle3", "a/b", 3};
-    const Compiled drafts = compiled(drafting, "l4-24gb", true);
+    const CompiledServer drafts = compiled(drafting, "l4-24gb", true);
     CHECK(drafts.parts.window_groups == 0);
     CHECK(drafts.parts.prefix_caching);
     CHECK(drafts.parts.usable_blocks < drafts.facts.capacity.num_gpu_blocks / 2);
@@ -165,7 +165,7 @@ TEST_CASE("compile server: V0 swaps with --preemption-mode swap, V1 does not kno
     // 83.89 us over a PCIe 4 bus at 25 GB/s.
     ModelServer s = serving("meta-llama/Meta-Llama-3-8B-Instruct", "0.6.2");
     s.swap_preemption = true;
-    const Compiled c = compiled(s, "a100-sxm-80gb");
+    const CompiledServer c = compiled(s, "a100-sxm-80gb");
     CHECK(c.parts.swaps);
     CHECK(c.parts.swap_blocks == 2048);
     CHECK(c.parts.swap_block_time == Tick{8'388'608});
@@ -174,7 +174,7 @@ TEST_CASE("compile server: V0 swaps with --preemption-mode swap, V1 does not kno
     for (const bool v1 : {true, false}) {
         s.vllm_version = v1 ? "0.11.0" : "0.6.2";
         s.chunked_prefill = true;
-        Compiled out;
+        CompiledServer out;
         const Result<ServerParts> refused = compile_server(s, "a100-sxm-80gb", {}, false, out.facts, out.warnings);
         REQUIRE_FALSE(refused.ok());
         CHECK(refused.problems().front().message.find("--preemption-mode swap") != std::string::npos);

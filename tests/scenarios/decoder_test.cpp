@@ -16,7 +16,7 @@ Quantity quantity(const std::string& text) {
     return *result;
 }
 
-std::string refusal(const std::string& threshold) {
+std::string threshold_refusal(const std::string& threshold) {
     auto result = parse_threshold(threshold);
     REQUIRE_FALSE(result.ok());
     return result.problems()[0].message;
@@ -152,15 +152,15 @@ TEST_CASE("threshold: expressions become metric, statistic, comparison and limit
 }
 
 TEST_CASE("threshold: what cannot be read says why") {
-    CHECK_THAT(refusal("p99 tfft_ms < 5"), Contains("did you mean ttft_ms"));
-    CHECK_THAT(refusal("ttft_ms < 5"), Contains("needs a statistic"));
-    CHECK_THAT(refusal("p99 goodput > 99%"), Contains("takes no statistic"));
-    CHECK_THAT(refusal("goodput > 99"), Contains("a share from 0 to 1"));
-    CHECK_THAT(refusal("p99 ttft_ms = 5"), Contains("allowed: < <= > >="));
-    CHECK_THAT(refusal("p99 ttft_ms < fast"), Contains("is no number"));
-    CHECK_THAT(refusal("p99 ttft_ms < 5 USD"), Contains("the unit"));
-    CHECK_THAT(refusal("p100 ttft_ms < 5"), Contains("no statistic"));
-    CHECK_THAT(refusal(""), Contains("allowed: [STATISTIC]"));
-    CHECK_THAT(refusal("cost_per_hour < -3"), Contains("negative"));
-    CHECK_THAT(refusal("p99 ttft_ms <"), Contains("allowed:"));
+    CHECK_THAT(threshold_refusal("p99 tfft_ms < 5"), Contains("did you mean ttft_ms"));
+    CHECK_THAT(threshold_refusal("ttft_ms < 5"), Contains("needs a statistic"));
+    CHECK_THAT(threshold_refusal("p99 goodput > 99%"), Contains("takes no statistic"));
+    CHECK_THAT(threshold_refusal("goodput > 99"), Contains("a share from 0 to 1"));
+    CHECK_THAT(threshold_refusal("p99 ttft_ms = 5"), Contains("allowed: < <= > >="));
+    CHECK_THAT(threshold_refusal("p99 ttft_ms < fast"), Contains("is no number"));
+    CHECK_THAT(threshold_refusal("p99 ttft_ms < 5 USD"), Contains("the unit"));
+    CHECK_THAT(threshold_refusal("p100 ttft_ms < 5"), Contains("no statistic"));
+    CHECK_THAT(threshold_refusal(""), Contains("allowed: [STATISTIC]"));
+    CHECK_THAT(threshold_refusal("cost_per_hour < -3"), Contains("negative"));
+    CHECK_THAT(threshold_refusal("p99 ttft_ms <"), Contains("allowed:"));
 }

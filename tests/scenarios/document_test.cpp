@@ -21,7 +21,7 @@ Node parse_one(const std::string& text) {
 }
 
 /// The only problem of a text that must be refused.
-Problem refusal(const std::string& text, const DocumentLimits& limits = {}) {
+Problem document_refusal(const std::string& text, const DocumentLimits& limits = {}) {
     auto documents = parse_documents(text, "a.yaml", limits);
     REQUIRE_FALSE(documents.ok());
     CHECK(documents.problems().size() == 1);
@@ -55,11 +55,11 @@ TEST_CASE("document: scalars mean what they mean to Kubernetes") {
 }
 
 TEST_CASE("document: a duplicate key is refused with both lines") {
-    const Problem p = refusal("spec:\n  a: 1\n  b: 2\n  a: 3\n");
+    const Problem p = document_refusal("spec:\n  a: 1\n  b: 2\n  a: 3\n");
     CHECK(p.where.line == 4);
     CHECK_THAT(p.message, Contains("first in line 2"));
     CHECK(p.path == "a");
-    refusal(R"({"a": 1, "a": 1})");
+    document_refusal(R"({"a": 1, "a": 1})");
 }
 
 TEST_CASE("document: merge keys and aliases are resolved") {
@@ -67,7 +67,7 @@ TEST_CASE("document: merge keys and aliases are resolved") {
     CHECK(json_of("a: &a {x: 1}\nb: &b {x: 2, z: 3}\nc: {<<: [*a, *b]}\n") == R"({"a":{"x":1},"b":{"x":2,"z":3},"c":{"x":1,"z":3}})");
     CHECK(json_of("a: &v 5\nb: [*v, *v]\n") == R"({"a":5,"b":[5,5]})");
     CHECK(json_of("'<<': 1") == R"({"<<":1})");
-    CHECK_THAT(refusal("a: {<<: 3}").message, Contains("allowed: a map or a list of maps"));
+    CHECK_THAT(document_refusal("a: {<<: 3}").message, Contains("allowed: a map or a list of maps"));
 }
 
 TEST_CASE("document: an alias bomb is refused before it expands") {
@@ -78,13 +78,13 @@ TEST_CASE("document: an alias bomb is refused before it expands") {
         for (int k = 0; k < 9; ++k) bomb += ", " + before;
         bomb += "]\n";
     }
-    CHECK_THAT(refusal(bomb).message, Contains("once aliases are expanded"));
-    CHECK_THAT(refusal("a: &a [1, *a]").message, Contains("alias inside the very node"));
+    CHECK_THAT(document_refusal(bomb).message, Contains("once aliases are expanded"));
+    CHECK_THAT(document_refusal("a: &a [1, *a]").message, Contains("alias inside the very node"));
 }
 
 TEST_CASE("document: what is too deep or too large is refused") {
-    CHECK_THAT(refusal(std::string(300, '[') + std::string(300, ']')).message, Contains("200 deep"));
-    refusal(std::string(100'000, '['));
+    CHECK_THAT(document_refusal(std::string(300, '[') + std::string(300, ']')).message, Contains("200 deep"));
+    document_refusal(std::string(100'000, '['));
     std::string deep;
     for (int i = 0; i < 199; ++i) deep += '[';
     deep += "1";
@@ -92,40 +92,40 @@ TEST_CASE("document: what is too deep or too large is refused") {
     parse_one(deep);
     DocumentLimits limits;
     limits.bytes = 10;
-    CHECK_THAT(refusal("abcdefghijklmnop", limits).message, Contains("at most 10"));
+    CHECK_THAT(document_refusal("abcdefghijklmnop", limits).message, Contains("at most 10"));
     // Each alias adds its own depth: 150 + 150 is over 200.
     const std::string half(150, '['), close(150, ']');
-    CHECK_THAT(refusal("a: &a " + half + close + "\nb: " + half + "*a" + close).message, Contains("deep"));
+    CHECK_THAT(document_refusal("a: &a " + half + close + "\nb: " + half + "*a" + close).message, Contains("deep"));
 }
 
 TEST_CASE("document: what is no text is one clear error") {
-    CHECK_THAT(refusal(std::string("\x1F\x8B\x08zzz", 6)).message, Contains("gzip"));
-    CHECK_THAT(refusal(std::string("\xFF\xFE{\0", 4)).message, Contains("UTF-16"));
-    CHECK_THAT(refusal("a: 1\nb: \xC3(").message, Contains("not UTF-8"));
-    CHECK(refusal("a: 1\nb: \xC3(").where.line == 2);
-    CHECK_THAT(refusal(std::string("a: \0b", 5)).message, Contains("control character"));
-    CHECK_THAT(refusal("\xED\xA0\x80").message, Contains("not UTF-8"));  // a surrogate
+    CHECK_THAT(document_refusal(std::string("\x1F\x8B\x08zzz", 6)).message, Contains("gzip"));
+    CHECK_THAT(document_refusal(std::string("\xFF\xFE{\0", 4)).message, Contains("UTF-16"));
+    CHECK_THAT(document_refusal("a: 1\nb: \xC3(").message, Contains("not UTF-8"));
+    CHECK(document_refusal("a: 1\nb: \xC3(").where.line == 2);
+    CHECK_THAT(document_refusal(std::string("a: \0b", 5)).message, Contains("control character"));
+    CHECK_THAT(document_refusal("\xED\xA0\x80").message, Contains("not UTF-8"));  // a surrogate
     CHECK(json_of("\xEF\xBB\xBF" "a: é") == "{\"a\":\"é\"}");            // a byte-order mark is fine
 }
 
 TEST_CASE("document: broken YAML says where, and what may be the cause") {
-    CHECK(refusal("a: 1\nb: [1, 2\nc: 3\n").where.line >= 2);
-    CHECK_THAT(refusal("a:\n\tb: 1\n").message, Contains("line 2 is indented with a tab"));
-    CHECK_THAT(refusal("replicas: {{ .Values.replicas }}\n").message, Contains("helm template"));
-    CHECK_THAT(refusal("{{- if .Values.on }}\na: 1\n{{- end }}\n").message, Contains("helm template"));
-    CHECK_THAT(refusal("a: .nan").message, Contains("a finite number"));
-    CHECK_THAT(refusal("a: [1e999]").message, Contains("a finite number"));
-    CHECK_THAT(refusal("a: !Ref b").message, Contains("the tag !Ref"));
-    CHECK_THAT(refusal("a: !!int x").message, Contains("tag"));
-    CHECK_THAT(refusal("? [1, 2]\n: 3").message, Contains("a list as a key"));
-    refusal("}");  // yaml-cpp itself would return empty documents for ever
-    refusal("a: 1\n]\n");
-    refusal("a: \"x\n");
-    CHECK_THAT(refusal("- a\nb: 1\n").message, Contains("a second value"));
+    CHECK(document_refusal("a: 1\nb: [1, 2\nc: 3\n").where.line >= 2);
+    CHECK_THAT(document_refusal("a:\n\tb: 1\n").message, Contains("line 2 is indented with a tab"));
+    CHECK_THAT(document_refusal("replicas: {{ .Values.replicas }}\n").message, Contains("helm template"));
+    CHECK_THAT(document_refusal("{{- if .Values.on }}\na: 1\n{{- end }}\n").message, Contains("helm template"));
+    CHECK_THAT(document_refusal("a: .nan").message, Contains("a finite number"));
+    CHECK_THAT(document_refusal("a: [1e999]").message, Contains("a finite number"));
+    CHECK_THAT(document_refusal("a: !Ref b").message, Contains("the tag !Ref"));
+    CHECK_THAT(document_refusal("a: !!int x").message, Contains("tag"));
+    CHECK_THAT(document_refusal("? [1, 2]\n: 3").message, Contains("a list as a key"));
+    document_refusal("}");  // yaml-cpp itself would return empty documents for ever
+    document_refusal("a: 1\n]\n");
+    document_refusal("a: \"x\n");
+    CHECK_THAT(document_refusal("- a\nb: 1\n").message, Contains("a second value"));
     CHECK(parse_documents("a: 1\n...\n# note\nb: 2\n", "a.yaml")->size() == 2);
     CHECK(parse_documents("a: 1\n--- # note\nb: 2\n", "a.yaml")->size() == 2);
-    refusal("a: 'x\n\nb: 1\n");
-    refusal("a: [1, 2\n");
+    document_refusal("a: 'x\n\nb: 1\n");
+    document_refusal("a: [1, 2\n");
     CHECK(json_of("a: |+\n  x\n\n") == R"({"a":"x\n\n"})");
     CHECK(json_of("a: |\n  x") == R"({"a":"x\n"})");
 }

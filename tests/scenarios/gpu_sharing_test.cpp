@@ -18,14 +18,14 @@ Gpu card(const char* name) {
 
 bool fits(const char* gpu, const std::map<std::string, std::int32_t>& instances) { return place_mig_instances(card(gpu), instances).ok(); }
 
-struct Read {
+struct SharingRead {
     DevicePluginConfig plugin;
     std::map<std::string, std::vector<MigLayoutEntry>> layouts;
     Findings findings;
 };
 
-Read read(const std::string& plugin, const std::string& layouts = "version: v1\nmig-configs: {}\n") {
-    Read out;
+SharingRead read_sharing(const std::string& plugin, const std::string& layouts = "version: v1\nmig-configs: {}\n") {
+    SharingRead out;
     auto first = parse_documents(plugin, "plugin.yaml");
     auto second = parse_documents(layouts, "mig.yaml");
     REQUIRE(first.ok());
@@ -74,36 +74,36 @@ TEST_CASE("mig: the guide's layouts fit, and those whose memory slices overlap d
 
 TEST_CASE("mig: strategies decide under which names a node advertises its slices") {
     const Gpu h100 = card("h100-sxm-80gb");
-    const Read mixed = read("version: v1\nflags: {migStrategy: mixed}\n", layouts);
+    const SharingRead mixed = read_sharing("version: v1\nflags: {migStrategy: mixed}\n", layouts);
     REQUIRE(mixed.findings.errors.empty());
-    const auto of = [&](const Read& r, const char* name) { return advertised_resources(h100, 2, r.plugin, r.layouts.at(name)); };
+    const auto of = [&](const SharingRead& r, const char* name) { return advertised_resources(h100, 2, r.plugin, r.layouts.at(name)); };
     CHECK(*of(mixed, "all-1g.10gb") == Advertised{{"nvidia.com/mig-1g.10gb", 14}});
     CHECK(*of(mixed, "all-balanced") == Advertised{{"nvidia.com/mig-1g.10gb", 4}, {"nvidia.com/mig-2g.20gb", 2}, {"nvidia.com/mig-3g.40gb", 2}});
     CHECK(*of(mixed, "half") == Advertised{{"nvidia.com/gpu", 1}, {"nvidia.com/mig-3g.40gb", 2}});
     CHECK_THAT(to_string(of(mixed, "broken").problems()[0]), Contains("mig.yaml") && Contains("does not fit on one"));
-    const Read single = read("version: v1\nflags: {migStrategy: single}\n", layouts);
+    const SharingRead single = read_sharing("version: v1\nflags: {migStrategy: single}\n", layouts);
     CHECK(*of(single, "all-1g.10gb") == Advertised{{"nvidia.com/gpu", 14}});
     CHECK_THAT(of(single, "all-balanced").problems()[0].message, Contains("migStrategy mixed"));
-    const Read none = read("version: v1\n", layouts);
+    const SharingRead none = read_sharing("version: v1\n", layouts);
     CHECK(*of(none, "all-1g.10gb") == Advertised{{"nvidia.com/gpu", 2}});
 }
 
 TEST_CASE("gpu sharing: each GPU is advertised as many times as the configuration says") {
     const Gpu l4 = card("l4-24gb");
     const std::string slicing = "version: v1\nsharing:\n  timeSlicing:\n    renameByDefault: false\n    failRequestsGreaterThanOne: true\n    resources: [{name: nvidia.com/gpu, replicas: 4}]\n";
-    const Read r = read(slicing);
+    const SharingRead r = read_sharing(slicing);
     REQUIRE(r.findings.errors.empty());
     CHECK(r.plugin.fail_requests_greater_than_one);
     CHECK(*advertised_resources(l4, 2, r.plugin, {}) == Advertised{{"nvidia.com/gpu", 8}});
     std::string renamed = slicing;
     renamed.replace(renamed.find("false"), 5, "true");
-    CHECK(*advertised_resources(l4, 2, read(renamed).plugin, {}) == Advertised{{"nvidia.com/gpu.shared", 8}});
-    const Read mps = read("version: v1\nsharing: {mps: {resources: [{name: nvidia.com/gpu, replicas: 10}]}}\n");
+    CHECK(*advertised_resources(l4, 2, read_sharing(renamed).plugin, {}) == Advertised{{"nvidia.com/gpu.shared", 8}});
+    const SharingRead mps = read_sharing("version: v1\nsharing: {mps: {resources: [{name: nvidia.com/gpu, replicas: 10}]}}\n");
     CHECK(mps.plugin.mps);
     CHECK(mps.plugin.fail_requests_greater_than_one);
-    CHECK_THAT(lines(read("version: v1\nsharing: {mps: {resources: []}, timeSlicing: {resources: []}}\n").findings.errors), Contains("stands beside timeSlicing"));
-    CHECK_THAT(lines(read("version: v1\nsharing: {timeSlicing: {resources: [{name: nvidia.com/gpu, replicas: 1}]}}\n").findings.errors), Contains("replicas"));
-    CHECK_THAT(lines(read("version: v1\nflags: {migStrategy: mixd}\n").findings.errors), Contains("did you mean mixed?"));
+    CHECK_THAT(lines(read_sharing("version: v1\nsharing: {mps: {resources: []}, timeSlicing: {resources: []}}\n").findings.errors), Contains("stands beside timeSlicing"));
+    CHECK_THAT(lines(read_sharing("version: v1\nsharing: {timeSlicing: {resources: [{name: nvidia.com/gpu, replicas: 1}]}}\n").findings.errors), Contains("replicas"));
+    CHECK_THAT(lines(read_sharing("version: v1\nflags: {migStrategy: mixd}\n").findings.errors), Contains("did you mean mixed?"));
 }
 
 TEST_CASE("gpu sharing: what a pool's nodes advertise follows from its own words, its labels and the manifests") {

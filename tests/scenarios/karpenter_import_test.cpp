@@ -12,7 +12,7 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-const std::string node_class = R"yaml(---
+const std::string class_text = R"yaml(---
 apiVersion: karpenter.k8s.aws/v1
 kind: EC2NodeClass
 metadata: {name: gpu}
@@ -30,7 +30,7 @@ status:
   subnets: [{id: subnet-1, zone: us-east-1a, zoneID: use1-az1}, {id: subnet-2, zone: us-east-1b}]
 )yaml";
 
-const std::string node_pool = R"yaml(apiVersion: karpenter.sh/v1
+const std::string pool_text = R"yaml(apiVersion: karpenter.sh/v1
 kind: NodePool
 metadata: {name: gpu}
 spec:
@@ -58,13 +58,7 @@ spec:
   limits: {cpu: 1000, memory: 4000Gi, nvidia.com/gpu: 16}
 )yaml";
 
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-    const std::size_t at = text.find(from);
-    REQUIRE(at != std::string::npos);
-    return text.replace(at, from.size(), to);
-}
-
-std::string errors_with(const std::string& from, const std::string& to) { return lines(import_text(replaced(node_pool, from, to)).findings.errors); }
+std::string errors_with(const std::string& from, const std::string& to) { return lines(import_text(replaced(pool_text, from, to)).findings.errors); }
 
 ClusterSpec virginia() {
     ClusterSpec cluster;
@@ -82,7 +76,7 @@ std::vector<NodeOffering> offerings(const std::string& text, Findings& findings,
 }  // namespace
 
 TEST_CASE("karpenter: a NodePool of v1 says everything that the provisioner decides by") {
-    const Imported in = import_text(node_pool + node_class);
+    const Imported in = import_text(pool_text + class_text);
     INFO(lines(in.findings.errors));
     REQUIRE(in.findings.errors.empty());
     const KarpenterNodePool& pool = in.manifests.node_pools.at(0);
@@ -143,12 +137,12 @@ TEST_CASE("karpenter: v1beta1 keeps its own fields, and fields of the other vers
 }
 
 TEST_CASE("karpenter: a budget without nodes is one of a tenth, a template's annotation keeps its nodes") {
-    const Imported in = import_text(replaced(replaced(node_pool, "{nodes: \"0\", schedule", "{schedule"), "metadata: {labels", "metadata: {annotations: {karpenter.sh/do-not-disrupt: \"true\"}, labels") + node_class);
+    const Imported in = import_text(replaced(replaced(pool_text, "{nodes: \"0\", schedule", "{schedule"), "metadata: {labels", "metadata: {annotations: {karpenter.sh/do-not-disrupt: \"true\"}, labels") + class_text);
     INFO(lines(in.findings.errors));
     REQUIRE(in.findings.errors.empty());
     CHECK(in.manifests.node_pools[0].budgets[1].nodes == IntOrPercent{10, true});
     CHECK(in.manifests.node_pools[0].do_not_disrupt);
-    CHECK_FALSE(import_text(node_pool + node_class).manifests.node_pools[0].do_not_disrupt);
+    CHECK_FALSE(import_text(pool_text + class_text).manifests.node_pools[0].do_not_disrupt);
 }
 
 TEST_CASE("karpenter: broken NodePools are refused with what to write") {
@@ -165,12 +159,12 @@ TEST_CASE("karpenter: broken NodePools are refused with what to write") {
     CHECK_THAT(errors_with("weight: 10", "weight: 0"), Contains("from 1 to 100"));
     CHECK_THAT(errors_with("weight: 10", "wieght: 10"), Contains("did you mean weight?"));
     CHECK_THAT(errors_with("kubernetes.io/arch, operator: In, values: [amd64]", "karpenter.sh/capacity-type, operator: NotIn, values: [spot, on-demand]"), Contains("no node can meet"));
-    CHECK_THAT(lines(import_text(replaced(node_pool, "EC2NodeClass, name: gpu", "EC2NodeClass, name: gpus") + node_class).findings.errors), Contains("did you mean gpu?"));
+    CHECK_THAT(lines(import_text(replaced(pool_text, "EC2NodeClass, name: gpu", "EC2NodeClass, name: gpus") + class_text).findings.errors), Contains("did you mean gpu?"));
 }
 
 TEST_CASE("karpenter: requirements choose instance types, zones and capacity types with their prices") {
     Findings findings;
-    const auto found = offerings(node_pool + node_class, findings);
+    const auto found = offerings(pool_text + class_text, findings);
     REQUIRE(findings.errors.empty());
     REQUIRE(!found.empty());
     std::set<std::string> types, zones;
@@ -200,7 +194,7 @@ TEST_CASE("karpenter: a NodeOverlay changes the price that decides, not the one 
     const std::string on_demand = "  requirements: [{key: karpenter.sh/capacity-type, operator: In, values: [on-demand]}]\n";
     const auto with = [&](const std::string& overlays) {
         Findings findings;
-        auto found = offerings(node_pool + node_class + overlays, findings);
+        auto found = offerings(pool_text + class_text + overlays, findings);
         REQUIRE(findings.errors.empty());
         return found;
     };
@@ -216,14 +210,14 @@ TEST_CASE("karpenter: a NodeOverlay changes the price that decides, not the one 
         CHECK(std::abs(o.weighed_nano_usd_per_hour - expected) <= 1);
     }
     for (std::size_t i = 1; i < found.size(); ++i) CHECK(found[i - 1].weighed_nano_usd_per_hour <= found[i].weighed_nano_usd_per_hour);
-    const auto errors = [&](const std::string& spec) { return lines(import_text(node_pool + node_class + overlay("x", g6 + spec)).findings.errors); };
+    const auto errors = [&](const std::string& spec) { return lines(import_text(pool_text + class_text + overlay("x", g6 + spec)).findings.errors); };
     CHECK_THAT(errors("  priceAdjustment: 10%\n"), Contains("found \"10%\", allowed: a sign and USD an hour or a share"));
     CHECK_THAT(errors("  price: \"1\"\n  priceAdjustment: \"+1\"\n"), Contains("stands beside priceAdjustment"));
     CHECK_THAT(errors("  capacity: {example.com/fuse: 1}\n"), Contains("spec.capacity: would change the result"));
 }
 
 TEST_CASE("karpenter: podsPerCore and the node classes of other clouds are read") {
-    const Imported in = import_text(node_pool + replaced(node_class, "maxPods: 58", "maxPods: 58, podsPerCore: 2"));
+    const Imported in = import_text(pool_text + replaced(class_text, "maxPods: 58", "maxPods: 58, podsPerCore: 2"));
     CHECK(lines(in.findings.errors).empty());
     CHECK(*in.manifests.node_classes.at(0).pods_per_core == 2);
     const Imported google = import_text("apiVersion: karpenter.k8s.gcp/v1alpha1\nkind: GCENodeClass\nmetadata: {name: d}\nspec: {imageSelectorTerms: [{alias: ContainerOptimizedOS@latest}],"
@@ -235,30 +229,30 @@ TEST_CASE("karpenter: podsPerCore and the node classes of other clouds are read"
 
 TEST_CASE("karpenter: requirements that leave nothing name the one that did it") {
     Findings findings;
-    CHECK(offerings(replaced(node_pool, "Gt, values: [\"4\"]", "Gt, values: [\"9\"]"), findings).empty());
+    CHECK(offerings(replaced(pool_text, "Gt, values: [\"4\"]", "Gt, values: [\"9\"]"), findings).empty());
     CHECK_THAT(lines(findings.errors), Contains("requirements[2]") && Contains("Gt [9]") && Contains("4, 5, 6, 7"));
 
     Findings unknown;
-    CHECK(offerings(replaced(node_pool, "kubernetes.io/arch, operator: In, values: [amd64]", "node.kubernetes.io/instance-type, operator: In, values: [g6.xlrge]"), unknown).empty());
+    CHECK(offerings(replaced(pool_text, "kubernetes.io/arch, operator: In, values: [amd64]", "node.kubernetes.io/instance-type, operator: In, values: [g6.xlrge]"), unknown).empty());
     CHECK_THAT(lines(unknown.errors), Contains("g6.xlarge"));
 
     Findings cpu_only;
-    CHECK(offerings(replaced(node_pool, "values: [g]", "values: [hpc, x]"), cpu_only).empty());
+    CHECK(offerings(replaced(pool_text, "values: [g]", "values: [hpc, x]"), cpu_only).empty());
     CHECK(cpu_only.errors.empty());
     CHECK_THAT(lines(cpu_only.warnings), Contains("without GPUs"));
 
     Findings few;
-    offerings(replaced(node_pool, "minValues: 1", "minValues: 9"), few);
+    offerings(replaced(pool_text, "minValues: 1", "minValues: 9"), few);
     CHECK_THAT(lines(few.errors), Contains("minValues") && Contains("at most 2"));
 
     Findings nowhere;
-    offerings(node_pool, nowhere, ClusterSpec{});
+    offerings(pool_text, nowhere, ClusterSpec{});
     CHECK_THAT(lines(nowhere.errors), Contains("cluster.cloud"));
 }
 
 TEST_CASE("karpenter: validate says what a pool may launch, at what price, and which workloads run there") {
     const auto shown = [](const std::string& selector, const std::string& tolerations) {
-        Imported in = import_text(node_pool + node_class + R"(
+        Imported in = import_text(pool_text + class_text + R"(
 ---
 apiVersion: apps/v1
 kind: Deployment

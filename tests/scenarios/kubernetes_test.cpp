@@ -17,7 +17,7 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-const std::string deployment = R"(apiVersion: apps/v1
+const std::string chat_deployment = R"(apiVersion: apps/v1
 kind: Deployment
 metadata: {name: chat, labels: {app: chat}}
 spec:
@@ -42,12 +42,6 @@ spec:
         readinessProbe: {httpGet: {path: /v1/models, port: 8000}, initialDelaySeconds: 3}
         lifecycle: {preStop: {exec: {command: [sh, -c, "sleep 15"]}}}
 )";
-
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-    const std::size_t at = text.find(from);
-    REQUIRE(at != std::string::npos);
-    return text.replace(at, from.size(), to);
-}
 
 /// All errors of a text as lines.
 std::string errors_of(const std::string& text) { return lines(import_text(text).findings.errors); }
@@ -75,8 +69,8 @@ ModelServer server_of(const std::string& lines, int gpus = 1) {
 }  // namespace
 
 TEST_CASE("kubernetes: a Deployment of a vLLM server comes out typed") {
-    const Imported imported = import_text(deployment);
-    CHECK(errors_of(deployment).empty());
+    const Imported imported = import_text(chat_deployment);
+    CHECK(errors_of(chat_deployment).empty());
     REQUIRE(imported.manifests.workloads.size() == 1);
     const WorkloadObject& w = imported.manifests.workloads[0];
     CHECK(w.replicas == 2);
@@ -106,7 +100,7 @@ TEST_CASE("kubernetes: a Deployment of a vLLM server comes out typed") {
     CHECK(*w.server->max_model_len == 16000);  // vLLM: k is decimal, K is binary
     CHECK(*w.server->gpu_memory_utilization == 0.95);
     CHECK(*w.server->prefix_caching == false);
-    CHECK_THAT(notes_of(deployment), Contains("--disable-log-requests does not change the result"));
+    CHECK_THAT(notes_of(chat_deployment), Contains("--disable-log-requests does not change the result"));
     // Positions can be asked for later by path.
     CHECK(imported.manifests.where(w.meta, "spec.replicas").line == 5);
     CHECK(imported.manifests.where(w.meta, "spec.template.spec.containers[0].image").line == 17);
@@ -179,14 +173,14 @@ TEST_CASE("kubernetes: variables are looked up in the ConfigMaps that are there"
 }
 
 TEST_CASE("kubernetes: what guides warn of is a warning") {
-    CHECK(warnings_of(deployment).empty());
+    CHECK(warnings_of(chat_deployment).empty());
     const std::string server = server_with("        image: vllm/vllm-openai:v0.9.1\n        args: [--model=m]\n        livenessProbe: {httpGet: {path: /health, port: 8000}, initialDelaySeconds: 30}\n");
     CHECK_THAT(warnings_of(server), Contains("has no readinessProbe"));
     CHECK_THAT(warnings_of(server), Contains("about 60 s after its container starts"));  // 30 s + 3 x 10 s
     CHECK_THAT(warnings_of(replaced(server, "v0.9.1", "latest")), Contains("names no vLLM version"));
-    CHECK_THAT(warnings_of(replaced(deployment, "sleep 15", "sleep 120")), Contains("without time to drain"));
+    CHECK_THAT(warnings_of(replaced(chat_deployment, "sleep 15", "sleep 120")), Contains("without time to drain"));
     const std::string hpa = "---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: a}\nspec: {scaleTargetRef: {kind: Deployment, name: chat}, maxReplicas: 3}\n";
-    CHECK_THAT(warnings_of(deployment + hpa), Contains("k8s.yaml:5:13: spec.replicas: is set although HorizontalPodAutoscaler/a scales it"));
+    CHECK_THAT(warnings_of(chat_deployment + hpa), Contains("k8s.yaml:5:13: spec.replicas: is set although HorizontalPodAutoscaler/a scales it"));
 }
 
 TEST_CASE("kubernetes: a server that is not recognised can be declared by annotations") {
@@ -220,8 +214,8 @@ spec:
     scaleUp: {stabilizationWindowSeconds: 60, policies: [{type: Pods, value: 2, periodSeconds: 60}]}
     scaleDown: {selectPolicy: Disabled}
 )";
-    CHECK(errors_of(deployment + hpa).empty());
-    const Imported imported = import_text(deployment + hpa);
+    CHECK(errors_of(chat_deployment + hpa).empty());
+    const Imported imported = import_text(chat_deployment + hpa);
     const HorizontalPodAutoscaler& h = imported.manifests.horizontal_pod_autoscalers.at(0);
     CHECK(h.max_replicas == 8);
     REQUIRE(h.metrics.size() == 3);
@@ -236,15 +230,15 @@ spec:
     CHECK_FALSE(h.behavior->scale_down.policies.has_value());
 
     const std::string v1 = "---\napiVersion: autoscaling/v1\nkind: HorizontalPodAutoscaler\nmetadata: {name: a}\nspec: {scaleTargetRef: {kind: Deployment, name: chat}, maxReplicas: 3, targetCPUUtilizationPercentage: 50}\n";
-    CHECK_THAT(errors_of(deployment + replaced(hpa, "autoscaling/v2", "autoscaling/v2alpha1")), Contains("allowed for HorizontalPodAutoscaler: autoscaling/v2"));
-    CHECK_THAT(errors_of(deployment + replaced(hpa, "minReplicas: 2", "minReplicas: 9")), Contains("found 9 above maxReplicas 8"));
-    CHECK_THAT(errors_of(deployment + replaced(hpa, "minReplicas: 2", "minReplicas: 0")), Contains("KEDA"));
-    CHECK_THAT(errors_of(deployment + replaced(hpa, "averageUtilization: 70", "averageUtilisation: 70")), Contains("did you mean averageUtilization"));
-    CHECK_THAT(errors_of(deployment + replaced(hpa, "name: cpu", "name: nvidia.com/gpu")), Contains("allowed: cpu or memory"));
-    CHECK_THAT(errors_of(replaced(deployment, "cpu: 500m, ", "") + replaced(hpa, "name: chat}\n  minReplicas", "name: chatt}\n  minReplicas")), Contains("did you mean Deployment/chat"));
-    CHECK_THAT(errors_of(replaced(replaced(deployment, "cpu: 500m, ", ""), ", cpu: \"4\"", "") + hpa), Contains("requests no cpu"));
-    CHECK_THAT(errors_of(deployment + hpa + v1), Contains("scales already"));
-    CHECK_THAT(errors_of(deployment + hpa + hpa), Contains("a second time (first in k8s.yaml:26)"));
+    CHECK_THAT(errors_of(chat_deployment + replaced(hpa, "autoscaling/v2", "autoscaling/v2alpha1")), Contains("allowed for HorizontalPodAutoscaler: autoscaling/v2"));
+    CHECK_THAT(errors_of(chat_deployment + replaced(hpa, "minReplicas: 2", "minReplicas: 9")), Contains("found 9 above maxReplicas 8"));
+    CHECK_THAT(errors_of(chat_deployment + replaced(hpa, "minReplicas: 2", "minReplicas: 0")), Contains("KEDA"));
+    CHECK_THAT(errors_of(chat_deployment + replaced(hpa, "averageUtilization: 70", "averageUtilisation: 70")), Contains("did you mean averageUtilization"));
+    CHECK_THAT(errors_of(chat_deployment + replaced(hpa, "name: cpu", "name: nvidia.com/gpu")), Contains("allowed: cpu or memory"));
+    CHECK_THAT(errors_of(replaced(chat_deployment, "cpu: 500m, ", "") + replaced(hpa, "name: chat}\n  minReplicas", "name: chatt}\n  minReplicas")), Contains("did you mean Deployment/chat"));
+    CHECK_THAT(errors_of(replaced(replaced(chat_deployment, "cpu: 500m, ", ""), ", cpu: \"4\"", "") + hpa), Contains("requests no cpu"));
+    CHECK_THAT(errors_of(chat_deployment + hpa + v1), Contains("scales already"));
+    CHECK_THAT(errors_of(chat_deployment + hpa + hpa), Contains("a second time (first in k8s.yaml:26)"));
 }
 
 TEST_CASE("kubernetes: KEDA's ScaledObject keeps its triggers typed") {
@@ -272,8 +266,8 @@ spec:
     metricType: Utilization
     metadata: {value: "60"}
 )y";
-    CHECK(errors_of(deployment + keda).empty());
-    const Imported imported = import_text(deployment + keda);
+    CHECK(errors_of(chat_deployment + keda).empty());
+    const Imported imported = import_text(chat_deployment + keda);
     const ScaledObject& s = imported.manifests.scaled_objects.at(0);
     CHECK(s.polling_interval == seconds(15));
     CHECK(s.cooldown_period == seconds(120));
@@ -291,14 +285,14 @@ spec:
     CHECK(s.triggers[2].queue == "https://sqs/q");
     CHECK(s.triggers[3].utilization_percent == 60);
 
-    CHECK_THAT(errors_of(deployment + replaced(keda, "threshold: \"5\"", "threshold: 5")), Contains("write \"5\" in quotes"));
-    CHECK_THAT(errors_of(deployment + replaced(keda, "threshold: \"5\", ", "")), Contains("threshold: is missing"));
-    CHECK_THAT(errors_of(deployment + replaced(keda, "Asia/Kolkata", "Asia/Bangalore")), Contains("an IANA time zone"));
-    CHECK_THAT(errors_of(deployment + replaced(keda, "30 7 * * 1-5", "30 7 * *")), Contains("five cron fields"));
-    CHECK_THAT(errors_of(deployment + replaced(keda, "type: prometheus", "type: promethues")), Contains("did you mean prometheus"));
-    CHECK_THAT(errors_of(deployment + replaced(keda, "minReplicaCount: 1", "minReplicaCount: 11")), Contains("above maxReplicaCount 10"));
-    CHECK_THAT(errors_of(deployment + replaced(keda, "minReplicaCount: 1", "minReplicaCount: 1\n  idleReplicaCount: 1")), Contains("below minReplicaCount"));
-    CHECK_THAT(errors_of(deployment + replaced(keda, "maxReplicaCount: 10", "maxReplicas: 10")), Contains("did you mean maxReplicaCount"));
+    CHECK_THAT(errors_of(chat_deployment + replaced(keda, "threshold: \"5\"", "threshold: 5")), Contains("write \"5\" in quotes"));
+    CHECK_THAT(errors_of(chat_deployment + replaced(keda, "threshold: \"5\", ", "")), Contains("threshold: is missing"));
+    CHECK_THAT(errors_of(chat_deployment + replaced(keda, "Asia/Kolkata", "Asia/Bangalore")), Contains("an IANA time zone"));
+    CHECK_THAT(errors_of(chat_deployment + replaced(keda, "30 7 * * 1-5", "30 7 * *")), Contains("five cron fields"));
+    CHECK_THAT(errors_of(chat_deployment + replaced(keda, "type: prometheus", "type: promethues")), Contains("did you mean prometheus"));
+    CHECK_THAT(errors_of(chat_deployment + replaced(keda, "minReplicaCount: 1", "minReplicaCount: 11")), Contains("above maxReplicaCount 10"));
+    CHECK_THAT(errors_of(chat_deployment + replaced(keda, "minReplicaCount: 1", "minReplicaCount: 1\n  idleReplicaCount: 1")), Contains("below minReplicaCount"));
+    CHECK_THAT(errors_of(chat_deployment + replaced(keda, "maxReplicaCount: 10", "maxReplicas: 10")), Contains("did you mean maxReplicaCount"));
 }
 
 TEST_CASE("kubernetes: node groups of an eksctl ClusterConfig") {
@@ -344,47 +338,47 @@ nodeGroups:
 
 TEST_CASE("kubernetes: objects that do not fit together are refused") {
     const std::string service = "---\napiVersion: v1\nkind: Service\nmetadata: {name: chat}\nspec: {selector: {app: chat}, ports: [{port: 80}]}\n";
-    CHECK(errors_of(deployment + service).empty());
-    CHECK_THAT(warnings_of(deployment + replaced(service, "app: chat", "app: gateway")), Contains("k8s.yaml:29:18: spec.selector: found {app: gateway}"));
-    CHECK_THAT(errors_of(replaced(deployment, "selector: {matchLabels: {app: chat}}", "selector: {matchLabels: {app: x}}")), Contains("matches none of the template's labels"));
-    CHECK_THAT(errors_of(replaced(deployment, "replicas: 2", "replicas: -2")), Contains("k8s.yaml:5:13: spec.replicas: found -2"));
-    CHECK_THAT(errors_of(replaced(deployment, "replicas: 2", "replica: 2")), Contains("did you mean replicas"));
-    CHECK_THAT(errors_of(replaced(deployment, "memory: 16Gi", "memory: 16gi")), Contains("did you mean 16Gi?"));
-    CHECK_THAT(errors_of(replaced(deployment, "memory: 16Gi", "memory: 64Gi")), Contains("asks for more memory than the limit"));
-    CHECK_THAT(errors_of(replaced(deployment, "nvidia.com/gpu: 2", "nvidia.com/gpu: 1.5")), Contains("devices are not divided"));
-    CHECK_THAT(errors_of(replaced(deployment, "port: http}", "port: web}")), Contains("port name web"));
-    CHECK_THAT(errors_of(replaced(deployment, "maxSurge: 1, maxUnavailable: 0", "maxSurge: 0, maxUnavailable: 0")), Contains("at least one of them above 0"));
-    CHECK(errors_of(replaced(deployment, "nodeSelector:", "nodeName: n1\n      nodeSelector:")).empty());  // run refuses it
-    CHECK_THAT(errors_of(replaced(deployment, "nodeSelector:", "priorityClassName: high\n      nodeSelector:")), Contains("no PriorityClass"));
-    CHECK_THAT(warnings_of(replaced(deployment, "sleep 15", "curl localhost/drain")), Contains("is taken as no time"));
-    CHECK_THAT(errors_of(replaced(deployment, "sleep 15", "./drain.sh")), Contains("a command that sleeps"));
+    CHECK(errors_of(chat_deployment + service).empty());
+    CHECK_THAT(warnings_of(chat_deployment + replaced(service, "app: chat", "app: gateway")), Contains("k8s.yaml:29:18: spec.selector: found {app: gateway}"));
+    CHECK_THAT(errors_of(replaced(chat_deployment, "selector: {matchLabels: {app: chat}}", "selector: {matchLabels: {app: x}}")), Contains("matches none of the template's labels"));
+    CHECK_THAT(errors_of(replaced(chat_deployment, "replicas: 2", "replicas: -2")), Contains("k8s.yaml:5:13: spec.replicas: found -2"));
+    CHECK_THAT(errors_of(replaced(chat_deployment, "replicas: 2", "replica: 2")), Contains("did you mean replicas"));
+    CHECK_THAT(errors_of(replaced(chat_deployment, "memory: 16Gi", "memory: 16gi")), Contains("did you mean 16Gi?"));
+    CHECK_THAT(errors_of(replaced(chat_deployment, "memory: 16Gi", "memory: 64Gi")), Contains("asks for more memory than the limit"));
+    CHECK_THAT(errors_of(replaced(chat_deployment, "nvidia.com/gpu: 2", "nvidia.com/gpu: 1.5")), Contains("devices are not divided"));
+    CHECK_THAT(errors_of(replaced(chat_deployment, "port: http}", "port: web}")), Contains("port name web"));
+    CHECK_THAT(errors_of(replaced(chat_deployment, "maxSurge: 1, maxUnavailable: 0", "maxSurge: 0, maxUnavailable: 0")), Contains("at least one of them above 0"));
+    CHECK(errors_of(replaced(chat_deployment, "nodeSelector:", "nodeName: n1\n      nodeSelector:")).empty());  // run refuses it
+    CHECK_THAT(errors_of(replaced(chat_deployment, "nodeSelector:", "priorityClassName: high\n      nodeSelector:")), Contains("no PriorityClass"));
+    CHECK_THAT(warnings_of(replaced(chat_deployment, "sleep 15", "curl localhost/drain")), Contains("is taken as no time"));
+    CHECK_THAT(errors_of(replaced(chat_deployment, "sleep 15", "./drain.sh")), Contains("a command that sleeps"));
 }
 
 TEST_CASE("kubernetes: other kinds are notes, refusals or unknown") {
     const std::string quiet = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {t: \"{{ .Values.x }}\"}\n";
-    CHECK(errors_of(deployment + quiet).empty());
+    CHECK(errors_of(chat_deployment + quiet).empty());
     CHECK_THAT(notes_of(quiet), Contains("ConfigMap/c does not change the result"));
     CHECK_THAT(errors_of("apiVersion: karpenter.sh/v1\nkind: NodePool\nmetadata: {name: p}\n"), Contains("spec: is missing"));
     CHECK_THAT(errors_of("apiVersion: karpenter.sh/v1alpha1\nkind: NodeOverlay\nmetadata: {name: p}\n"), Contains("spec: is missing"));
     CHECK_THAT(errors_of("apiVersion: apps/v1\nkind: Deploymnet\nmetadata: {name: p}\n"), Contains("did you mean Deployment?"));
     CHECK_THAT(errors_of("apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: p}\n"), Contains("spec: is missing"));
     CHECK_THAT(errors_of("replicaCount: 3\n"), Contains("has no apiVersion and kind"));
-    CHECK_THAT(errors_of(replaced(deployment, "gpu: l4", "gpu: \"{{ .Values.gpu }}\"")), Contains("text of a template"));
+    CHECK_THAT(errors_of(replaced(chat_deployment, "gpu: l4", "gpu: \"{{ .Values.gpu }}\"")), Contains("text of a template"));
     CHECK_THAT(errors_of("- 1\n"), Contains("found a list"));
 
     const std::string monitor = "---\napiVersion: monitoring.coreos.com/v1\nkind: PodMonitor\nmetadata: {name: m}\nspec: {selector: {matchLabels: {app: chat}}, podMetricsEndpoints: [{port: http, interval: 30s}]}\n";
-    CHECK(errors_of(deployment + monitor).empty());
-    CHECK(*import_text(deployment + monitor).manifests.monitors.at(0).interval == seconds(30));
+    CHECK(errors_of(chat_deployment + monitor).empty());
+    CHECK(*import_text(chat_deployment + monitor).manifests.monitors.at(0).interval == seconds(30));
 
     const std::string cron = "---\napiVersion: batch/v1\nkind: CronJob\nmetadata: {name: up}\nspec:\n  schedule: 45 8 * * 1-5\n  timeZone: Europe/Berlin\n  jobTemplate: {spec: {template: {spec: {restartPolicy: OnFailure, containers: [{name: k, image: bitnami/kubectl, command: [kubectl, scale, deployment/chat, --replicas=4]}]}}}}\n";
-    CHECK(errors_of(deployment + cron).empty());
-    CHECK(import_text(deployment + cron).manifests.scaling_cron_jobs.at(0).replicas == 4);
-    CHECK_THAT(errors_of(deployment + replaced(cron, "deployment/chat", "deployment/chaat")), Contains("did you mean Deployment/chat"));
+    CHECK(errors_of(chat_deployment + cron).empty());
+    CHECK(import_text(chat_deployment + cron).manifests.scaling_cron_jobs.at(0).replicas == 4);
+    CHECK_THAT(errors_of(chat_deployment + replaced(cron, "deployment/chat", "deployment/chaat")), Contains("did you mean Deployment/chat"));
 
     const std::string budget = "---\napiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: b}\nspec: {selector: {matchLabels: {app: chat}}, maxUnavailable: 25%}\n";
-    CHECK(errors_of(deployment + budget).empty());
-    CHECK(*import_text(deployment + budget).manifests.pod_disruption_budgets.at(0).max_unavailable == IntOrPercent{25, true});
-    CHECK_THAT(errors_of(deployment + replaced(budget, ", maxUnavailable: 25%", "")), Contains("exactly one"));
+    CHECK(errors_of(chat_deployment + budget).empty());
+    CHECK(*import_text(chat_deployment + budget).manifests.pod_disruption_budgets.at(0).max_unavailable == IntOrPercent{25, true});
+    CHECK_THAT(errors_of(chat_deployment + replaced(budget, ", maxUnavailable: 25%", "")), Contains("exactly one"));
 }
 
 namespace {
@@ -442,7 +436,7 @@ seed: 7
 }  // namespace
 
 TEST_CASE("scenario: a file and its manifests become one typed scenario") {
-    const ScenarioFolder folder(scenario_text, deployment);
+    const ScenarioFolder folder(scenario_text, chat_deployment);
     CHECK(folder.errors().empty());
     const auto result = folder.read();
     REQUIRE(result.ok());
@@ -485,7 +479,7 @@ TEST_CASE("scenario: a file and its manifests become one typed scenario") {
 }
 
 TEST_CASE("scenario: --set reaches scenario and manifests") {
-    const ScenarioFolder folder(scenario_text, deployment);
+    const ScenarioFolder folder(scenario_text, chat_deployment);
     const auto result = folder.read({"thresholds[0]=p50 ttft_ms < 100", "workload.synthetic.rate_rps=0.5", "Deployment/chat:spec.replicas=5",
                                      "Deployment/chat:spec.template.spec.containers[vllm].args[4]=12000", "prometheus.scrape_interval_s=5"});
     REQUIRE_FALSE(result.ok());  // an argument must be text
@@ -502,7 +496,7 @@ TEST_CASE("scenario: --set reaches scenario and manifests") {
 }
 
 TEST_CASE("scenario: what is wrong is said all at once, each with its line") {
-    const auto errors = [](const std::string& from, const std::string& to) { return ScenarioFolder(replaced(scenario_text, from, to), deployment).errors(); };
+    const auto errors = [](const std::string& from, const std::string& to) { return ScenarioFolder(replaced(scenario_text, from, to), chat_deployment).errors(); };
     CHECK_THAT(errors("windtunnel/v1", "windtunnel/v2"), Contains("allowed: windtunnel/v1"));
     CHECK_THAT(errors("routing: least-requests", "routing: least-request"), Contains("scenario.yaml:7:12: workload.routing") && Contains("did you mean least-requests"));
     CHECK_THAT(errors("rate_rps: 5", "rate_rps: 0"), Contains("found 0, allowed: a number from"));
@@ -521,7 +515,7 @@ TEST_CASE("scenario: what is wrong is said all at once, each with its line") {
 }
 
 TEST_CASE("scenario: events name workloads and pools that are there") {
-    const auto errors = [](const std::string& events) { return ScenarioFolder(scenario_text + "events: " + events + "\n", deployment).errors(); };
+    const auto errors = [](const std::string& events) { return ScenarioFolder(scenario_text + "events: " + events + "\n", chat_deployment).errors(); };
     CHECK(errors("[{at_s: 60, rollout: Deployment/chat}, {at_s: 5, scale: Deployment/chat, replicas: 4}, {at_s: 9, lose_node: g6, count: 2}, {at_s: 1, no_metrics: true, duration_s: 30}]").empty());
     CHECK_THAT(errors("[{at_s: 60, rollout: Deployment/chatt}]"), Contains("did you mean Deployment/chat"));
     CHECK_THAT(errors("[{at_s: 60, lose_node: g5}]"), Contains("which is no pool") && Contains("events[0]"));
@@ -532,15 +526,15 @@ TEST_CASE("scenario: events name workloads and pools that are there") {
     CHECK_THAT(errors("[{at_s: 60, degrade: Deployment/chta, count: 1, slowdown: 3}]"), Contains("Deployment/chat"));
     CHECK_THAT(errors("[{at_s: 60, no_capacity: g6}]"), Contains("duration_s: is missing"));
     CHECK_THAT(errors("[{lose_node: g6, cuont: 1}]"), Contains("at_s: is missing") && Contains("did you mean count"));
-    const auto synthetic = [](const std::string& keys) { return ScenarioFolder(replaced(scenario_text, "rate_rps: 5, duration_s: 86400", keys), deployment).errors(); };
+    const auto synthetic = [](const std::string& keys) { return ScenarioFolder(replaced(scenario_text, "rate_rps: 5, duration_s: 86400", keys), chat_deployment).errors(); };
     CHECK_FALSE(synthetic("rate_rps: 5").empty());
     CHECK(synthetic("requests: 10, duration_s: 60").empty());
-    CHECK_FALSE(ScenarioFolder(replaced(scenario_text, "azure-conv-2023", "azure-conv-2099"), deployment).errors().empty());
+    CHECK_FALSE(ScenarioFolder(replaced(scenario_text, "azure-conv-2023", "azure-conv-2099"), chat_deployment).errors().empty());
 }
 
 TEST_CASE("scenario: flags stand in for the file's manifests and trace, and no file is needed") {
-    const ScenarioFolder folder(scenario_text, deployment);
-    std::istringstream manifests(deployment);
+    const ScenarioFolder folder(scenario_text, chat_deployment);
+    std::istringstream manifests(chat_deployment);
     ScenarioInputs inputs;
     inputs.manifests = {"-"};
     inputs.trace = "day.csv";
@@ -549,7 +543,7 @@ TEST_CASE("scenario: flags stand in for the file's manifests and trace, and no f
     REQUIRE_FALSE(none.ok());  // there is no list of pools to add to
     CHECK_THAT(none.problems()[0].message, Contains("allowed there: a list"));
     inputs.assignments = {"cluster.pools=[{name: p, instance_type: g6.12xlarge, max: 3}]"};
-    std::istringstream again(deployment);
+    std::istringstream again(chat_deployment);
     const auto result = read_scenario(inputs, again);
     REQUIRE(result.ok());
     CHECK(result->workloads[0].trace == "day.csv");
@@ -567,7 +561,7 @@ TEST_CASE("scenario: flags stand in for the file's manifests and trace, and no f
 }
 
 TEST_CASE("scenario: workload.server speaks over what the manifest says") {
-    const ScenarioFolder folder(replaced(scenario_text, "  timeout_s: 60", "  server: {gpu: l4, max_num_seqs: 8, kv_shape: \"32,8,128\"}"), deployment);
+    const ScenarioFolder folder(replaced(scenario_text, "  timeout_s: 60", "  server: {gpu: l4, max_num_seqs: 8, kv_shape: \"32,8,128\"}"), chat_deployment);
     const auto result = folder.read();
     REQUIRE(result.ok());
     const ModelServer& server = *result->server_of(result->workloads[0]);
@@ -576,9 +570,9 @@ TEST_CASE("scenario: workload.server speaks over what the manifest says") {
     CHECK(server.kv_shape->kv_heads == 8);
     CHECK(server.model == "meta-llama/Llama-3.1-8B-Instruct");  // the manifest's
     CHECK(server.tensor_parallel == 2);
-    CHECK_THAT(ScenarioFolder(replaced(scenario_text, "  timeout_s: 60", "  server: {gpux: l4, kv_shape: \"32,8\"}"), deployment).errors(),
+    CHECK_THAT(ScenarioFolder(replaced(scenario_text, "  timeout_s: 60", "  server: {gpux: l4, kv_shape: \"32,8\"}"), chat_deployment).errors(),
                Contains("workload.server.gpux") && Contains("LAYERS,KV_HEADS,HEAD_DIM"));
-    const std::string plain = replaced(replaced(deployment, "image: vllm/vllm-openai:v0.8.5.post1", "image: mine"), "args:", "args: []\n        command:");
+    const std::string plain = replaced(replaced(chat_deployment, "image: vllm/vllm-openai:v0.8.5.post1", "image: mine"), "args:", "args: []\n        command:");
     CHECK_THAT(ScenarioFolder(replaced(scenario_text, "  timeout_s: 60", "  server: {gpu: l4}"), plain).errors(), Contains("workload.server.model: is missing"));
     CHECK_THAT(ScenarioFolder(scenario_text, plain).errors(), Contains("no container of the manifests is a model server that is known (Deployment/chat)"));
 }
@@ -586,10 +580,10 @@ TEST_CASE("scenario: workload.server speaks over what the manifest says") {
 TEST_CASE("scenario: a monitor that selects the pods sets their scrape interval") {
     const std::string service = "---\napiVersion: v1\nkind: Service\nmetadata: {name: chat, labels: {m: y1}}\nspec: {selector: {app: chat}}\n";
     const std::string monitor = "---\napiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata: {name: m}\nspec: {selector: {matchLabels: {m: y1}}, endpoints: [{interval: 5s}]}\n";
-    const auto with = ScenarioFolder(scenario_text, deployment + service + monitor).read();
+    const auto with = ScenarioFolder(scenario_text, chat_deployment + service + monitor).read();
     REQUIRE(with.ok());
     CHECK(with->scrape_interval_of(with->manifests.workloads[0]) == seconds(5));
-    const auto other = ScenarioFolder(scenario_text, deployment + service + replaced(monitor, "m: y1", "m: other")).read();
+    const auto other = ScenarioFolder(scenario_text, chat_deployment + service + replaced(monitor, "m: y1", "m: other")).read();
     REQUIRE(other.ok());
     CHECK(other->scrape_interval_of(other->manifests.workloads[0]) == seconds(15));
 }

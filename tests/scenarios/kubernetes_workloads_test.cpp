@@ -11,20 +11,20 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-struct Read {
+struct WorkloadsRead {
     Manifests manifests;
     Findings findings;
 };
 
-Read read(const std::string& text) {
+WorkloadsRead read_workloads(const std::string& text) {
     auto documents = parse_documents(text, "k8s.yaml");
     if (!documents) FAIL(to_string(documents.problems()[0]));
-    Read out;
+    WorkloadsRead out;
     out.manifests = import_kubernetes(std::move(*documents), out.findings);
     return out;
 }
 
-std::string errors(const std::string& text) { return lines(read(text).findings.errors); }
+std::string errors(const std::string& text) { return lines(read_workloads(text).findings.errors); }
 
 /// A Deployment whose pod spec has these members besides one container, and the container these.
 std::string pod(const std::string& members, const std::string& container = "") {
@@ -33,7 +33,7 @@ std::string pod(const std::string& members, const std::string& container = "") {
 }
 
 PodTemplate decoded(const std::string& members, const std::string& container = "") {
-    const Read r = read(pod(members, container));
+    const WorkloadsRead r = read_workloads(pod(members, container));
     INFO(lines(r.findings.errors));
     REQUIRE(r.findings.errors.empty());
     return r.manifests.workloads.at(0).pod;
@@ -111,7 +111,7 @@ TEST_CASE("pod templates: volumes, annotations and hooks") {
 
     std::string text = pod("");
     text.replace(text.find("{labels: {a: b}}"), 16, "{labels: {a: b}, annotations: {controller.kubernetes.io/pod-deletion-cost: '-5', cluster-autoscaler.kubernetes.io/safe-to-evict: 'false', karpenter.sh/do-not-disrupt: 'true'}}");
-    const PodTemplate annotated = read(text).manifests.workloads.at(0).pod;
+    const PodTemplate annotated = read_workloads(text).manifests.workloads.at(0).pod;
     CHECK(annotated.deletion_cost == -5);
     CHECK(annotated.safe_to_evict == false);
     CHECK(annotated.do_not_disrupt);
@@ -145,7 +145,7 @@ TEST_CASE("pod templates: what the API server would refuse is an error that says
 
 TEST_CASE("workloads: StatefulSets, LeaderWorkerSets, DaemonSets and bare pods come out typed") {
     const std::string pods = "template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: x, resources: {requests: {cpu: 1}}}]}}";
-    const WorkloadObject sts = read(object("apps/v1", "StatefulSet", "spec: {replicas: 3, selector: {matchLabels: {a: b}}, podManagementPolicy: Parallel, updateStrategy: {rollingUpdate: "
+    const WorkloadObject sts = read_workloads(object("apps/v1", "StatefulSet", "spec: {replicas: 3, selector: {matchLabels: {a: b}}, podManagementPolicy: Parallel, updateStrategy: {rollingUpdate: "
         "{partition: 2, maxUnavailable: 50%}}, ordinals: {start: 5}, persistentVolumeClaimRetentionPolicy: {whenScaled: Delete}, volumeClaimTemplates: [{metadata: {name: w}, spec: "
         "{accessModes: [ReadWriteOnce], storageClassName: gp3, resources: {requests: {storage: 100Gi}}}}], " + pods + "}")).manifests.workloads.at(0);
     CHECK(sts.parallel);
@@ -156,19 +156,19 @@ TEST_CASE("workloads: StatefulSets, LeaderWorkerSets, DaemonSets and bare pods c
     CHECK(sts.volume_claims.at(0).request_bytes == 100LL << 30);
     CHECK(*sts.volume_claims[0].storage_class == "gp3");
 
-    const Read lws = read(object("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet", "spec: {replicas: 2, startupPolicy: LeaderReady, leaderWorkerTemplate: {size: 4, restartPolicy: None, workerTemplate: "
+    const WorkloadsRead lws = read_workloads(object("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet", "spec: {replicas: 2, startupPolicy: LeaderReady, leaderWorkerTemplate: {size: 4, restartPolicy: None, workerTemplate: "
         "{spec: {containers: [{name: c, image: x}]}}}}"));
     CHECK(lws.findings.errors.empty());
     CHECK(lws.manifests.workloads.at(0).group_size == 4);
     CHECK(lws.manifests.workloads[0].starts_after_leader_ready);
     CHECK_FALSE(lws.manifests.workloads[0].restarts_group);
 
-    const DaemonSetObject daemon = read(object("apps/v1", "DaemonSet", "spec: {selector: {matchLabels: {a: b}}, " + pods + "}")).manifests.daemon_sets.at(0);
+    const DaemonSetObject daemon = read_workloads(object("apps/v1", "DaemonSet", "spec: {selector: {matchLabels: {a: b}}, " + pods + "}")).manifests.daemon_sets.at(0);
     const auto tolerates = [&](const Taint& t) { return std::any_of(daemon.pod.tolerations.begin(), daemon.pod.tolerations.end(), [&](const Toleration& x) { return x.tolerates(t); }); };
     CHECK(tolerates({"node.kubernetes.io/unschedulable", "", TaintEffect::no_schedule}));
     CHECK_FALSE(tolerates({"nvidia.com/gpu", "", TaintEffect::no_schedule}));
-    CHECK(read(object("v1", "Pod", "spec: {restartPolicy: Never, containers: [{name: c, resources: {requests: {cpu: 3}}}]}")).manifests.bare_pods.at(0).pod.cpu_request_milli() == 3000);
-    CHECK(read(object("v1", "ReplicationController", "spec: {" + pods + "}")).manifests.workloads.at(0).selector.match_labels.at("a") == "b");
+    CHECK(read_workloads(object("v1", "Pod", "spec: {restartPolicy: Never, containers: [{name: c, resources: {requests: {cpu: 3}}}]}")).manifests.bare_pods.at(0).pod.cpu_request_milli() == 3000);
+    CHECK(read_workloads(object("v1", "ReplicationController", "spec: {" + pods + "}")).manifests.workloads.at(0).selector.match_labels.at("a") == "b");
 }
 
 TEST_CASE("jobs: what a CronJob's command scales is read, declared, or said to be unknown") {
@@ -178,7 +178,7 @@ TEST_CASE("jobs: what a CronJob's command scales is read, declared, or said to b
                "  jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: k, image: kubectl, command: " + command + "}]}}}}\n";
     };
     const auto jobs = [&](const std::string& text) {
-        const Read r = read(text);
+        const WorkloadsRead r = read_workloads(text);
         INFO(lines(r.findings.errors));
         REQUIRE(r.findings.errors.empty());
         return r.manifests.scaling_cron_jobs;
@@ -191,13 +191,13 @@ TEST_CASE("jobs: what a CronJob's command scales is read, declared, or said to b
     CHECK(jobs(cron("[kubectl, patch, deployment, d, --type=json, -p, '[{\"op\":\"replace\",\"path\":\"/spec/replicas\",\"value\":6}]']")).at(0).replicas == 6);
     CHECK(jobs(cron("[./prescale.sh]", ", annotations: {windtunnel.dev/scales: 'Deployment/d=8; hpa/x=min:2,max:7'}")).at(1).max_replicas == 7);
     CHECK(jobs(cron("[./report.sh]")).empty());
-    CHECK_THAT(lines(read(cron("[./report.sh]")).findings.notes), Contains("windtunnel.dev/scales"));
+    CHECK_THAT(lines(read_workloads(cron("[./report.sh]")).findings.notes), Contains("windtunnel.dev/scales"));
     CHECK_THAT(errors(cron("[sh, -c, 'kubectl scale deployment/$WHICH --replicas=2']")), Contains("or declare it"));
     CHECK_THAT(errors(cron("[kubectl, scale, deployment/e, --replicas=2]")), Contains("no manifest has"));
 }
 
 TEST_CASE("quotas and limit ranges: keys, defaults, and what admission would refuse") {
-    const Read quota = read(object("v1", "ResourceQuota", "spec: {hard: {cpu: '10', requests.nvidia.com/gpu: 4, pods: 20}, scopeSelector: {matchExpressions: [{scopeName: PriorityClass, operator: In, values: [high]}]}}"));
+    const WorkloadsRead quota = read_workloads(object("v1", "ResourceQuota", "spec: {hard: {cpu: '10', requests.nvidia.com/gpu: 4, pods: 20}, scopeSelector: {matchExpressions: [{scopeName: PriorityClass, operator: In, values: [high]}]}}"));
     CHECK(quota.manifests.resource_quotas.at(0).hard == std::map<std::string, std::int64_t>{{"requests.cpu", 10'000}, {"requests.nvidia.com/gpu", 4}, {"pods", 20}});
     CHECK(quota.manifests.resource_quotas[0].scopes.at(0).values.at(0) == "high");
     CHECK_THAT(errors(object("v1", "ResourceQuota", "spec: {hard: {limits.nvidia.com/gpu: 4}}")), Contains("allowed: requests.nvidia.com/gpu"));
@@ -205,7 +205,7 @@ TEST_CASE("quotas and limit ranges: keys, defaults, and what admission would ref
 
     // A maximum is also the default limit, which is also the default request.
     const std::string range = object("v1", "LimitRange", "spec: {limits: [{type: Container, max: {cpu: 2}, defaultRequest: {memory: 1Gi}}]}");
-    const PodTemplate p = read(pod("") + range).manifests.workloads.at(0).pod;
+    const PodTemplate p = read_workloads(pod("") + range).manifests.workloads.at(0).pod;
     CHECK(p.cpu_request_milli() == 2000);
     CHECK(p.memory_request_bytes() == 1LL << 30);
     CHECK_FALSE(p.containers[0].resources.memory_limit_bytes.has_value());
@@ -213,7 +213,7 @@ TEST_CASE("quotas and limit ranges: keys, defaults, and what admission would ref
 }
 
 TEST_CASE("dumps: nodes and owned pods are the start state, harmless objects are one note") {
-    const Read r = read(pod("") +
+    const WorkloadsRead r = read_workloads(pod("") +
         object("v1", "Node", "spec: {unschedulable: true, taints: [{key: k, effect: NoExecute, timeAdded: '2026-01-01T00:00:00Z'}]}\nstatus: {capacity: {cpu: 8, memory: 32Gi, nvidia.com/gpu: 1, pods: 58}, "
                "allocatable: {cpu: 7910m, memory: 30Gi, nvidia.com/gpu: 1, pods: 58}, conditions: [{type: Ready, status: Unknown}]}") +
         "---\napiVersion: v1\nkind: Pod\nmetadata: {name: d-1-a, generateName: d-1-, creationTimestamp: '2026-01-01T00:00:00Z', labels: {a: b}, ownerReferences: [{kind: ReplicaSet, name: d-1}]}\n"

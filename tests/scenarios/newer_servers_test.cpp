@@ -12,14 +12,7 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-const WorkloadObject& workload(const Imported& in, const std::string& name) {
-    for (const WorkloadObject& w : in.manifests.workloads)
-        if (w.meta.name == name) return w;
-    FAIL("no workload " + name + ": " + lines(in.findings.errors));
-    return in.manifests.workloads[0];
-}
-
-std::string deployment(const std::string& container, const std::string& pod = "") {
+std::string plain_deployment(const std::string& container, const std::string& pod = "") {
     return "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: chat}\nspec:\n  selector: {matchLabels: {app: chat}}\n  template:\n    metadata: {labels: {app: chat}}\n    spec:\n" + pod +
            "      containers:\n      - name: server\n" + container;
 }
@@ -27,7 +20,7 @@ std::string deployment(const std::string& container, const std::string& pod = ""
 }  // namespace
 
 TEST_CASE("other servers: trtllm-serve, lmdeploy and NIM's images are simulated as vLLM with their limits") {
-    const Imported trt = import_text(deployment("        image: nvcr.io/nvidia/tensorrt-llm/release:1.0.0\n        command: [trtllm-serve]\n"
+    const Imported trt = import_text(plain_deployment("        image: nvcr.io/nvidia/tensorrt-llm/release:1.0.0\n        command: [trtllm-serve]\n"
                                                 "        args: [Qwen/Qwen2.5-7B-Instruct, --tp_size, \"2\", --max_batch_size, \"64\", --max_num_tokens=4096, --max_seq_len, \"8192\", --kv_cache_free_gpu_memory_fraction, \"0.9\"]\n"
                                                 "        resources: {limits: {nvidia.com/gpu: 2}}\n"));
     CHECK(trt.findings.errors.empty());
@@ -40,23 +33,23 @@ TEST_CASE("other servers: trtllm-serve, lmdeploy and NIM's images are simulated 
     CHECK(t.max_model_len == 8192);
     CHECK_THAT(lines(trt.findings.warnings), Contains("runs TensorRT-LLM, which is simulated as vLLM's newest profile") && Contains("not read: --kv-cache-free-gpu-memory-fraction"));
 
-    const Imported lmd = import_text(deployment("        image: openmmlab/lmdeploy:v0.9.0-cu12\n        command: [/bin/sh, -c, \"lmdeploy serve api_server Qwen/Qwen2.5-7B-Instruct --session-len 8192 --server-port 23000\"]\n"
+    const Imported lmd = import_text(plain_deployment("        image: openmmlab/lmdeploy:v0.9.0-cu12\n        command: [/bin/sh, -c, \"lmdeploy serve api_server Qwen/Qwen2.5-7B-Instruct --session-len 8192 --server-port 23000\"]\n"
                                                 "        resources: {limits: {nvidia.com/gpu: 1}}\n"));
     CHECK(lmd.findings.errors.empty());
     CHECK(workload(lmd, "chat").server->engine == "lmdeploy");
     CHECK(workload(lmd, "chat").server->max_model_len == 8192);
     CHECK(workload(lmd, "chat").server->port == 23000);
 
-    const Imported nim = import_text(deployment("        image: nvcr.io/nim/meta/llama-3.1-8b-instruct:1.8.0\n        env: [{name: NIM_MAX_MODEL_LEN, value: \"16384\"}, {name: NIM_ENABLE_KV_CACHE_REUSE, value: \"1\"}]\n"
+    const Imported nim = import_text(plain_deployment("        image: nvcr.io/nim/meta/llama-3.1-8b-instruct:1.8.0\n        env: [{name: NIM_MAX_MODEL_LEN, value: \"16384\"}, {name: NIM_ENABLE_KV_CACHE_REUSE, value: \"1\"}]\n"
                                                 "        resources: {limits: {nvidia.com/gpu: 2}}\n"));
     CHECK(nim.findings.errors.empty());
     CHECK(workload(nim, "chat").server->model == "llama-3.1-8b-instruct");
     CHECK(workload(nim, "chat").server->tensor_parallel == 2);
     CHECK(workload(nim, "chat").server->max_model_len == 16384);
     CHECK_THAT(lines(nim.findings.warnings), Contains("not read: NIM_ENABLE_KV_CACHE_REUSE"));
-    CHECK(workload(import_text(deployment("        image: nvcr.io/nim/meta/llama3-8b-instruct:1.0.3\n        resources: {limits: {nvidia.com/gpu: 1}}\n")), "chat").server->model == "llama-3-8b-instruct");
+    CHECK(workload(import_text(plain_deployment("        image: nvcr.io/nim/meta/llama3-8b-instruct:1.0.3\n        resources: {limits: {nvidia.com/gpu: 1}}\n")), "chat").server->model == "llama-3-8b-instruct");
     // An image of a model that is not known is no server that is known.
-    const Imported other = import_text(deployment("        image: nvcr.io/nim/nvidia/nv-rerankqa-x:1.0\n        resources: {limits: {nvidia.com/gpu: 1}}\n"));
+    const Imported other = import_text(plain_deployment("        image: nvcr.io/nim/nvidia/nv-rerankqa-x:1.0\n        resources: {limits: {nvidia.com/gpu: 1}}\n"));
     CHECK_FALSE(workload(other, "chat").server);
     CHECK_THAT(lines(other.findings.warnings), Contains("runs NVIDIA NIM, whose engine is not simulated"));
 }
@@ -121,7 +114,7 @@ TEST_CASE("dynamic resource allocation: whole GPUs from a template are limits, o
     const auto claimed = [](const std::string& request) {
         return "apiVersion: resource.k8s.io/v1\nkind: DeviceClass\nmetadata: {name: gpu.nvidia.com}\nspec: {}\n---\napiVersion: resource.k8s.io/v1\nkind: ResourceClaimTemplate\nmetadata: {name: gpus}\n"
                "spec: {spec: {devices: {requests: [" + request + "]}}}\n---\n" +
-               deployment("        image: vllm/vllm-openai:v0.11.0\n        args: [--model, Qwen/Qwen2.5-7B-Instruct, -tp, \"2\"]\n        resources: {requests: {cpu: 4}, claims: [{name: gpu}]}\n",
+               plain_deployment("        image: vllm/vllm-openai:v0.11.0\n        args: [--model, Qwen/Qwen2.5-7B-Instruct, -tp, \"2\"]\n        resources: {requests: {cpu: 4}, claims: [{name: gpu}]}\n",
                           "      resourceClaims: [{name: gpu, resourceClaimTemplateName: gpus}]\n");
     };
     for (const char* request : {"{name: gpu, exactly: {deviceClassName: gpu.nvidia.com, allocationMode: ExactCount, count: 2}}", "{name: gpu, deviceClassName: gpu.nvidia.com, count: 2}"}) {

@@ -11,13 +11,6 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-const WorkloadObject& workload(const Imported& in, const std::string& name) {
-    for (const WorkloadObject& w : in.manifests.workloads)
-        if (w.meta.name == name) return w;
-    FAIL("no workload " + name + ": " + lines(in.findings.errors));
-    return in.manifests.workloads[0];
-}
-
 std::string service(const std::string& annotations, const std::string& predictor) {
     return "apiVersion: serving.kserve.io/v1beta1\nkind: InferenceService\nmetadata: {name: s, annotations: {" + annotations + "}}\nspec:\n  predictor:\n" + predictor +
            "    model:\n      modelFormat: {name: huggingface}\n      args: [--model_id=Qwen/Qwen2.5-7B-Instruct]\n      resources: {limits: {nvidia.com/gpu: \"1\"}}\n";

@@ -31,7 +31,7 @@ const std::string llm_d = server("ms-decode", ", llm-d.ai/role: decode", transfe
                           server("ms-prefill", ", llm-d.ai/role: prefill", transfers("kv_both"), 2);
 
 /// A scenario over standard input's manifests.
-Result<Scenario> read(const std::string& manifests, const std::vector<std::string>& set = {}) {
+Result<Scenario> read_pair(const std::string& manifests, const std::vector<std::string>& set = {}) {
     ScenarioInputs inputs;
     inputs.manifests = {"-"};
     inputs.assignments = {"workload.synthetic.rate_rps=2",
@@ -50,15 +50,15 @@ std::string text_of(const Problems& problems) {
     for (const Problem& p : problems) out += to_string(p) + "\n";
     return out;
 }
-std::string refusal(const std::string& manifests, const std::vector<std::string>& set = {}) {
-    const auto scenario = read(manifests, set);
+std::string pairing_refusal(const std::string& manifests, const std::vector<std::string>& set = {}) {
+    const auto scenario = read_pair(manifests, set);
     return scenario ? "" : text_of(scenario.problems());
 }
 
 }  // namespace
 
 TEST_CASE("prefill pairs: llm-d's labels pair two Deployments, and the blocks' bytes follow from the model") {
-    const auto scenario = read(llm_d);
+    const auto scenario = read_pair(llm_d);
     if (!scenario) FAIL(text_of(scenario.problems()));
     REQUIRE(scenario->workloads.size() == 1);
     CHECK(scenario->workloads[0].target_name == "ms-decode");
@@ -89,7 +89,7 @@ TEST_CASE("prefill pairs: kv_producer and kv_consumer, LMCache's roles and SGLan
     const std::string lmcache =
         server("d", "", transfers("kv_consumer", R"(,"kv_load_failure_policy":"fail")")) +
         server("p", "", transfers("kv_producer"));
-    const auto roles = read(lmcache);
+    const auto roles = read_pair(lmcache);
     if (!roles) FAIL(text_of(roles.problems()));
     CHECK(roles->workloads[0].target_name == "d");
     CHECK(roles->workloads[0].prefilled_by.at(0).target_name == "p");
@@ -103,7 +103,7 @@ TEST_CASE("prefill pairs: kv_producer and kv_consumer, LMCache's roles and SGLan
                   "lmsysorg/sglang:v0.4.9\n        command: [python3, -m, sglang.launch_server]\n"
                   "        args: [--model-path, meta-llama/Llama-3.1-8B-Instruct, --disaggregation-mode, " +
                   mode + "]\n        resources: {limits: {nvidia.com/gpu: 1}}\n---\n";
-    const auto modes = read(sglang);
+    const auto modes = read_pair(sglang);
     if (!modes) FAIL(text_of(modes.problems()));
     CHECK(modes->workloads[0].target_name == "sg-decode");
     CHECK(modes->workloads[0].prefilled_by.at(0).target_name == "sg-prefill");
@@ -118,7 +118,7 @@ TEST_CASE("prefill pairs: the production stack's variable LMCACHE_NIXL_ROLE, and
         one.insert(one.find(resources), "        env: [{name: LMCACHE_NIXL_ROLE, value: " + role + "}]\n");
         stack += one;
     }
-    const auto variables = read(stack);
+    const auto variables = read_pair(stack);
     if (!variables) FAIL(text_of(variables.problems()));
     CHECK(variables->workloads[0].target_name == "lm-receiver");
     CHECK(variables->workloads[0].prefilled_by.at(0).target_name == "lm-sender");
@@ -131,14 +131,14 @@ TEST_CASE("prefill pairs: the production stack's variable LMCACHE_NIXL_ROLE, and
                "meta-llama/Llama-3.1-8B-Instruct]\n          args: [--max-model-len, '8192']\n"
                "          resources: {limits: {nvidia.com/gpu: 1}, requests: {cpu: 4, memory: 16Gi}}\n---\n";
     };
-    const auto groups = read(group("decode") + group("prefill"));
+    const auto groups = read_pair(group("decode") + group("prefill"));
     if (!groups) FAIL(text_of(groups.problems()));
     CHECK(groups->workloads[0].target_name == "wide-decode");
     CHECK(groups->workloads[0].prefilled_by.at(0).target_name == "wide-prefill");
 }
 
 TEST_CASE("prefill pairs: KServe's LLMInferenceService with spec.prefill makes two Deployments") {
-    const auto scenario = read(
+    const auto scenario = read_pair(
         "apiVersion: serving.kserve.io/v1alpha1\nkind: LLMInferenceService\nmetadata: {name: chat}\nspec:\n  "
         "model: {uri: hf://meta-llama/Llama-3.1-8B-Instruct}\n  replicas: 1\n"
         "  template: {containers: [{name: main, resources: {limits: {nvidia.com/gpu: 1}}}]}\n  prefill:\n    "
@@ -152,7 +152,7 @@ TEST_CASE("prefill pairs: KServe's LLMInferenceService with spec.prefill makes t
 
 TEST_CASE("prefill pairs: the scenario's word, and what is ambiguous or cannot be") {
     const std::string plain = server("a", "", "") + server("b", "", "");
-    const auto said = read(plain, {"workload.target=Deployment/a", "workload.prefill.target=Deployment/b",
+    const auto said = read_pair(plain, {"workload.target=Deployment/a", "workload.prefill.target=Deployment/b",
                                    "workload.prefill.threshold_tokens=128", "workload.prefill.gb_per_s=25",
                                    "workload.prefill.latency_ms=5", "workload.prefill.on_kv_loss=fail",
                                    "workload.prefill.routing=least-requests"});
@@ -164,22 +164,22 @@ TEST_CASE("prefill pairs: the scenario's word, and what is ambiguous or cannot b
     CHECK(spec.fails == true);
     CHECK(said->workloads[0].prefilled_by.at(0).routing == RoutingSpec::least_requests);
 
-    CHECK_THAT(refusal(llm_d + server("other", ", llm-d.ai/role: prefill", transfers("kv_both"))),
+    CHECK_THAT(pairing_refusal(llm_d + server("other", ", llm-d.ai/role: prefill", transfers("kv_both"))),
                Contains("workload.prefill.target: is missing") && Contains("Deployment/ms-prefill") &&
                    Contains("Deployment/other"));
-    CHECK_THAT(refusal(llm_d, {"workload.target=Deployment/ms-prefill"}),
+    CHECK_THAT(pairing_refusal(llm_d, {"workload.target=Deployment/ms-prefill"}),
                Contains("computes prompts for others only"));
-    CHECK_THAT(refusal(plain, {"workload.target=Deployment/a", "workload.prefill.target=Deployment/c"}),
+    CHECK_THAT(pairing_refusal(plain, {"workload.target=Deployment/a", "workload.prefill.target=Deployment/c"}),
                Contains("found Deployment/c, which no manifest has"));
-    CHECK_THAT(refusal(plain, {"workload.target=Deployment/a", "workload.prefill.target=Deployment/b",
+    CHECK_THAT(pairing_refusal(plain, {"workload.target=Deployment/a", "workload.prefill.target=Deployment/b",
                                "workload.prefill.sped=1"}),
                Contains("sped"));
-    CHECK_THAT(refusal(server("a", "", transfers("kv_neither"))),
+    CHECK_THAT(pairing_refusal(server("a", "", transfers("kv_neither"))),
                Contains("found kv_role \"kv_neither\", allowed: kv_producer, kv_consumer or kv_both"));
 
     const auto compiled = [](const std::string& manifests) {
         const auto scenario =
-            read(manifests, {"workload.target=Deployment/a", "workload.prefill.target=Deployment/b"});
+            read_pair(manifests, {"workload.target=Deployment/a", "workload.prefill.target=Deployment/b"});
         if (!scenario) return text_of(scenario.problems());
         const auto source = WorkloadSource::make(*scenario, 1);
         const auto out = compile_scenario(*scenario, *source);

@@ -10,13 +10,13 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-PriceList accepted(const std::string& text) {
+PriceList list_accepted(const std::string& text) {
     std::istringstream in(text);
     auto list = read_price_list(in, "p");
     if (!list) FAIL(to_string(list.problems().front()));
     return std::move(*list);
 }
-std::string refusal(const std::string& text) {
+std::string list_refusal(const std::string& text) {
     std::istringstream in(text);
     const auto list = read_price_list(in, "p");
     REQUIRE_FALSE(list);
@@ -26,7 +26,7 @@ std::string refusal(const std::string& text) {
 }  // namespace
 
 TEST_CASE("price list: SkyPilot's catalogue, with what such lists get wrong") {
-    const PriceList list = accepted(
+    const PriceList list = list_accepted(
         "InstanceType,AcceleratorName,AcceleratorCount,GpuMemGiB,vCPUs,MemoryGiB,Price,Region,GpuInfo,SpotPrice,AvailabilityZone\n"
         "g6.xlarge,L4,1.0,24,4,16,0.8048,us-east-1,\"{'Gpus': [{'Name': 'L4'}]}\",0.3,us-east-1a\n"
         "g6f.large,L4,0.125,,2,8,0.2,us-east-1,,,us-east-1a\n"
@@ -45,11 +45,11 @@ TEST_CASE("price list: SkyPilot's catalogue, with what such lists get wrong") {
 }
 
 TEST_CASE("price list: Karpenter's prices, a FOCUS export and a list of one's own") {
-    const PriceList karpenter = accepted(R"({"prices": {"us-central1": {"on_demand": {"g2-standard-8": 0.853624271}, "spot": {"g2-standard-8": 0.34}}}})");
+    const PriceList karpenter = list_accepted(R"({"prices": {"us-central1": {"on_demand": {"g2-standard-8": 0.853624271}, "spot": {"g2-standard-8": 0.34}}}})");
     REQUIRE(karpenter.rows.size() == 1);
     CHECK(karpenter.rows[0].on_demand == 853'624'271);
     CHECK(karpenter.rows[0].gpu == "l4-24gb");
-    const PriceList focus = accepted(
+    const PriceList focus = list_accepted(
         "ProviderName,RegionId,ResourceType,PricingCategory,PricingUnit,ListUnitPrice,ContractedUnitPrice,ChargePeriodStart\n"
         "Amazon Web Services,us-east-1,g6.xlarge,Standard,Hours,0.8048,0.7,2026-01-01T00:00:00Z\n"
         "Amazon Web Services,us-east-1,g6.xlarge,Dynamic,Hours,0.35,,2026-01-01T00:00:00Z\n"
@@ -59,12 +59,12 @@ TEST_CASE("price list: Karpenter's prices, a FOCUS export and a list of one's ow
     CHECK(focus.rows[0].on_demand == 700'000'000);
     CHECK(focus.rows[0].spot == 350'000'000);
     // What is written is read back.
-    const PriceList again = accepted(price_csv(karpenter.rows));
+    const PriceList again = list_accepted(price_csv(karpenter.rows));
     CHECK(again.rows[0].on_demand == karpenter.rows[0].on_demand);
-    CHECK(accepted(skypilot_csv(karpenter.rows)).rows[0].spot == karpenter.rows[0].spot);
-    CHECK_THAT(refusal("a,b\n1,2\n"), Contains("allowed: SkyPilot's catalogue"));
-    CHECK_THAT(refusal("instance_type,region,price_usd_per_hour\ng6.xlarge,us-east-1,cheap\n"), Contains("p:2") && Contains("found \"cheap\""));
-    CHECK_THAT(refusal("instance_type,price_usd_per_hour\ng6.xlarge,1\n"), Contains("a region or zone"));
+    CHECK(list_accepted(skypilot_csv(karpenter.rows)).rows[0].spot == karpenter.rows[0].spot);
+    CHECK_THAT(list_refusal("a,b\n1,2\n"), Contains("allowed: SkyPilot's catalogue"));
+    CHECK_THAT(list_refusal("instance_type,region,price_usd_per_hour\ng6.xlarge,us-east-1,cheap\n"), Contains("p:2") && Contains("found \"cheap\""));
+    CHECK_THAT(list_refusal("instance_type,price_usd_per_hour\ng6.xlarge,1\n"), Contains("a region or zone"));
 }
 
 TEST_CASE("price list: filters name the nearest, and the cheapest comes first") {
@@ -80,7 +80,7 @@ TEST_CASE("price list: filters name the nearest, and the cheapest comes first") 
     const auto wrong = filtered(catalogue_prices(), filter);
     REQUIRE_FALSE(wrong);
     CHECK_THAT(wrong.problems().front().message, Contains("us-east-1"));
-    const PriceBook book(accepted("instance_type,region,zone,price_usd_per_hour,spot_usd_per_hour,committed_usd_per_hour\ng6.xlarge,us-east-1,,0.5,0.2,0.4\ng6.xlarge,us-east-1,us-east-1b,0.5,0.1,\n"));
+    const PriceBook book(list_accepted("instance_type,region,zone,price_usd_per_hour,spot_usd_per_hour,committed_usd_per_hour\ng6.xlarge,us-east-1,,0.5,0.2,0.4\ng6.xlarge,us-east-1,us-east-1b,0.5,0.1,\n"));
     CHECK(book.find("aws", "G6.XLARGE", "us-east-1a", CapacityType::spot) == 200'000'000);
     CHECK(book.find("aws", "g6.xlarge", "us-east-1b", CapacityType::spot) == 100'000'000);
     CHECK(book.find("aws", "g6.xlarge", "us-east-1", CapacityType::on_demand) == 400'000'000);

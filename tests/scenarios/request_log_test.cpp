@@ -10,20 +10,20 @@ using Catch::Contains;
 
 namespace {
 
-Result<Trace> read_text(const std::string& text) {
+Result<Trace> read_log(const std::string& text) {
     std::istringstream in(text);
     return read_trace(in, "log", {});
 }
 
 Trace accepted(const std::string& text) {
-    Result<Trace> result = read_text(text);
+    Result<Trace> result = read_log(text);
     INFO((result.ok() ? std::string() : to_string(result.problems().front())));
     REQUIRE(result.ok());
     return std::move(*result);
 }
 
 std::string refusal(const std::string& text) {
-    const Result<Trace> result = read_text(text);
+    const Result<Trace> result = read_log(text);
     REQUIRE_FALSE(result.ok());
     return to_string(result.problems().front());
 }

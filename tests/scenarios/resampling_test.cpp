@@ -56,7 +56,7 @@ struct Mean {
     [[nodiscard]] double margin() const { return 4 * std::sqrt((squares / n - value() * value()) / (n - 1)) + 1e-9; }
 };
 
-std::size_t between(const Trace& trace, double from_s, double to_s) {
+std::size_t count_between(const Trace& trace, double from_s, double to_s) {
     std::size_t n = 0;
     for (const Request& r : trace.requests) n += r.arrival >= from_seconds(from_s) && r.arrival < from_seconds(to_s) ? 1 : 0;
     return n;
@@ -87,7 +87,7 @@ TEST_CASE("resampling: blocks from anywhere keep the mean rate, everywhere, and 
         const Trace drawn = resample(trace, blocks_of(300), 11, trial, 0);
         CHECK(drawn.span == trace.span);
         all.add(static_cast<double>(drawn.requests.size()));
-        quarter.add(static_cast<double>(between(drawn, 0, 900)));
+        quarter.add(static_cast<double>(count_between(drawn, 0, 900)));
         std::size_t seams = 0;
         for (std::size_t i = 1; i < drawn.requests.size(); ++i) {
             const Request &a = drawn.requests[i - 1], &b = drawn.requests[i];
@@ -127,7 +127,7 @@ TEST_CASE("resampling: blocks stay near their place, or at their place of anothe
     std::size_t wrong = 0;
     for (std::uint32_t trial = 0; trial < 100; ++trial) {
         const Trace a = resample(trace, near, 5, trial, 0), b = resample(trace, seasonal, 5, trial, 0);
-        first_half.add(static_cast<double>(between(a, 0, 1800 - 720)));
+        first_half.add(static_cast<double>(count_between(a, 0, 1800 - 720)));
         for (const Request& r : a.requests) {
             const std::int64_t moved = r.arrival.count - source_of(trace, r).arrival.count;
             wrong += std::abs(moved) <= seconds(600).count ? 0 : 1;
@@ -150,7 +150,7 @@ TEST_CASE("resampling: growth thins and lays draws over each other, at the rate 
         spec.growth = std::move(growth);
         Mean mean;
         for (std::uint32_t trial = 0; trial < 200; ++trial)
-            mean.add(static_cast<double>(between(resample(trace, spec, 23, trial, 0), from_s, to_s)));
+            mean.add(static_cast<double>(count_between(resample(trace, spec, 23, trial, 0), from_s, to_s)));
         return mean;
     };
     // Alone, thinning has the binomial's spread: 5400 x 0.3 = 1620, sqrt(5400 x 0.3 x 0.7) = 33.7.

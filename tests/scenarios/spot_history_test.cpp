@@ -15,12 +15,12 @@ Result<SpotHistory> read_text(const std::string& text, const SpotReadOptions& op
     std::istringstream in(text);
     return read_spot_history(in, "h", options);
 }
-SpotHistory accepted(const std::string& text, const SpotReadOptions& options = {}) {
+SpotHistory history_accepted(const std::string& text, const SpotReadOptions& options = {}) {
     Result<SpotHistory> result = read_text(text, options);
     if (!result) FAIL(to_string(result.problems().front()));
     return std::move(*result);
 }
-std::string refusal(const std::string& text) {
+std::string history_refusal(const std::string& text) {
     const Result<SpotHistory> result = read_text(text);
     REQUIRE_FALSE(result.ok());
     return to_string(result.problems().front());
@@ -37,7 +37,7 @@ SpotCounts counts(const SpotHistory& history) {
 
 TEST_CASE("spot history: adds and removes by node") {
     // a lives 0..3600 s, b 0..7200, c 1800..7200 (the last row is the end): 1 + 2 + 1.5 node hours.
-    const SpotHistory h = accepted("0,add,a\n0,add,b\n1800000,add,c\n3600000,remove,a\r\n7200000,remove,b");
+    const SpotHistory h = history_accepted("0,add,a\n0,add,b\n1800000,add,c\n3600000,remove,a\r\n7200000,remove,b");
     const SpotCounts c = counts(h);
     CHECK(h.format == SpotFormat::node_events);
     CHECK(c.adds == 3);
@@ -57,7 +57,7 @@ TEST_CASE("spot history: adds and removes by node") {
 
 TEST_CASE("spot history: counts hold until the next row") {
     const SpotHistory h =
-        accepted("2021-12-11, 11:00:00, 2\n2021-12-11, 11:30:00, 5\n2021-12-11, 12:30:00, 4\n");
+        history_accepted("2021-12-11, 11:00:00, 2\n2021-12-11, 11:30:00, 5\n2021-12-11, 12:30:00, 4\n");
     const SpotCounts c = counts(h);
     CHECK(c.adds == 5);
     CHECK(c.removes == 1);
@@ -67,7 +67,7 @@ TEST_CASE("spot history: counts hold until the next row") {
 }
 
 TEST_CASE("spot history: a log of created instances recycles names, and a failed creation is no removal") {
-    const SpotHistory h = accepted(
+    const SpotHistory h = history_accepted(
         "[2020-03-01T10:00:00.000Z] Created instance i0 with 1 GPU(s) of type v100 in zone w1\n"
         "[2020-03-01T10:00:01.000Z] Instance i0 running in zone w1\n"
         "[2020-03-01T10:00:02.000Z] Instance i1 creation failed\n"
@@ -87,36 +87,36 @@ TEST_CASE("spot history: a log of created instances recycles names, and a failed
 
 TEST_CASE("spot history: arrays of availability say their step and which value is capacity, or are refused") {
     const SpotHistory h =
-        accepted(R"({"metadata": {"gap_seconds": 600, "polarity": "preempted"}, "data": [0, 1, 0, 0]})");
+        history_accepted(R"({"metadata": {"gap_seconds": 600, "polarity": "preempted"}, "data": [0, 1, 0, 0]})");
     const SpotCounts c = counts(h);
     CHECK(c.adds == 2);
     CHECK(c.removes == 1);
     CHECK(c.node_ms == 3 * 600'000);
     CHECK(c.span_ms == 4 * 600'000);
     CHECK(
-        has(refusal(R"({"metadata": {"gap_seconds": 600}, "data": [0, 1]})"), "--ones available|preempted"));
-    CHECK(has(refusal(R"({"data": [0, 2]})"), "--step"));
+        has(history_refusal(R"({"metadata": {"gap_seconds": 600}, "data": [0, 1]})"), "--ones available|preempted"));
+    CHECK(has(history_refusal(R"({"data": [0, 2]})"), "--step"));
     // More than one node cannot be "preempted yes or no": it is a count of what is there.
-    CHECK(counts(accepted(R"({"gap_seconds": 60, "data": [0, 2]})")).adds == 2);
+    CHECK(counts(history_accepted(R"({"gap_seconds": 60, "data": [0, 2]})")).adds == 2);
     CHECK(
-        has(refusal(R"({"gap_seconds": 60, "preempted": [0, 2]})"), "among what is said to be preemptions"));
-    CHECK(has(refusal(R"({"gap_seconds": 60, "data": [0, -1]})"), "data[1]"));
+        has(history_refusal(R"({"gap_seconds": 60, "preempted": [0, 2]})"), "among what is said to be preemptions"));
+    CHECK(has(history_refusal(R"({"gap_seconds": 60, "data": [0, -1]})"), "data[1]"));
     SpotReadOptions said;
     said.ones_are_available = true;
     said.step_s = 60;
-    CHECK(counts(accepted("[1, 1, 0]", said)).node_ms == 120'000);
+    CHECK(counts(history_accepted("[1, 1, 0]", said)).node_ms == 120'000);
 }
 
 TEST_CASE("spot history: zones of unequal length count over their own, and it is said") {
     const SpotHistory h =
-        accepted(R"({"metadata": {"gap_seconds": 60}, "availability": {"a": [1, 1, 1], "b": [2]}})");
+        history_accepted(R"({"metadata": {"gap_seconds": 60}, "availability": {"a": [1, 1, 1], "b": [2]}})");
     REQUIRE(h.warnings.size() == 1);
     CHECK(has(h.warnings[0].message, "1 to 3 samples"));
     CHECK(counts(h).node_ms == (3 + 2) * 60'000);
 }
 
 TEST_CASE("spot history: a price history of any order, the price before its window included") {
-    const SpotHistory h = accepted(R"({"NextToken": "", "SpotPriceHistory": [
+    const SpotHistory h = history_accepted(R"({"NextToken": "", "SpotPriceHistory": [
         {"AvailabilityZone": "a", "InstanceType": "p3.2xlarge", "ProductDescription": "Linux/UNIX", "SpotPrice": "2.0", "Timestamp": "2020-01-01T02:00:00.000Z"},
         {"AvailabilityZone": "a", "InstanceType": "p3.2xlarge", "ProductDescription": "Linux/UNIX", "SpotPrice": "1.000100", "Timestamp": "2020-01-01T00:00:00.000Z"},
         {"AvailabilityZone": "b", "InstanceType": "p3.2xlarge", "ProductDescription": "Linux/UNIX", "SpotPrice": "3", "Timestamp": "2020-01-01T04:00:00.000Z"}]})");
@@ -129,16 +129,16 @@ TEST_CASE("spot history: a price history of any order, the price before its wind
 }
 
 TEST_CASE("spot history: what cannot be told is refused, with the row") {
-    CHECK(has(refusal("0,add,a\n5,add,b\n4,remove,a\n"), "h:3: goes back in time"));
-    CHECK(has(refusal("0,add,a\n5,add,a\n"), "h:2: adds a, which is there already"));
-    CHECK(has(refusal("0,remove,a\n"), "h:1: removes a"));
-    CHECK(has(refusal("0,add,a\n1,grow,b\n"), "h:2: found"));
-    CHECK(has(refusal("hello world 1\n"), "allowed: ms,add|remove,node"));
-    CHECK(has(refusal("\n"), "found no rows"));
-    CHECK(has(refusal(""), "is empty"));
-    CHECK(has(refusal("{\"spot_advisor\": {}}"), "interruption bands"));
-    CHECK(has(refusal("{"), "no JSON"));
-    CHECK(has(refusal("{\"a\": 1}\n\n\n{\"a\": tru\n}\n"), "h:4: found text that is no JSON"));
+    CHECK(has(history_refusal("0,add,a\n5,add,b\n4,remove,a\n"), "h:3: goes back in time"));
+    CHECK(has(history_refusal("0,add,a\n5,add,a\n"), "h:2: adds a, which is there already"));
+    CHECK(has(history_refusal("0,remove,a\n"), "h:1: removes a"));
+    CHECK(has(history_refusal("0,add,a\n1,grow,b\n"), "h:2: found"));
+    CHECK(has(history_refusal("hello world 1\n"), "allowed: ms,add|remove,node"));
+    CHECK(has(history_refusal("\n"), "found no rows"));
+    CHECK(has(history_refusal(""), "is empty"));
+    CHECK(has(history_refusal("{\"spot_advisor\": {}}"), "interruption bands"));
+    CHECK(has(history_refusal("{"), "no JSON"));
+    CHECK(has(history_refusal("{\"a\": 1}\n\n\n{\"a\": tru\n}\n"), "h:4: found text that is no JSON"));
 }
 
 TEST_CASE("spot history: the recorded traces, by their own sums") {
@@ -202,36 +202,36 @@ TEST_CASE("spot fit: half of a study's machines say how the other half fares, an
 }
 
 TEST_CASE("spot history: nodes that come and go by other clocks and words") {
-    SpotHistory h = accepted("\xef\xbb\xbftimestamp,event,node\r\n2025-10-01T08:00:00+02:00,created,a\r\n2025-10-01T06:30:00Z,Preempted,a\r\n2025-10-01T06:30:00Z,launched,b\r\n2025-10-01T07:00:00Z,deleted,b\r\n");
+    SpotHistory h = history_accepted("\xef\xbb\xbftimestamp,event,node\r\n2025-10-01T08:00:00+02:00,created,a\r\n2025-10-01T06:30:00Z,Preempted,a\r\n2025-10-01T06:30:00Z,launched,b\r\n2025-10-01T07:00:00Z,deleted,b\r\n");
     CHECK(h.span_ms == 3'600'000);
     CHECK(h.start_unix_ms == 1'759'298'400'000);
     REQUIRE(h.markets[0].changes.size() == 4);
     CHECK((h.markets[0].changes[1].by == -1 && h.markets[0].changes[1].taken));
     CHECK_FALSE(h.markets[0].changes[3].taken);  // its owner deleted it
-    CHECK(accepted("time_s,event,node\n0.5,add,a\n60.25,remove,a\n").span_ms == 59'750);
-    CHECK(accepted("1700000000000,add,a\n1700000060000,remove,a\n").span_ms == 60'000);
+    CHECK(history_accepted("time_s,event,node\n0.5,add,a\n60.25,remove,a\n").span_ms == 59'750);
+    CHECK(history_accepted("1700000000000,add,a\n1700000060000,remove,a\n").span_ms == 60'000);
     // 1.7e9 may be milliseconds of a long record, or seconds since 1970.
-    CHECK(has(refusal("1700000000,add,a\n1700000060,remove,a\n"), "time_s,event,node"));
-    CHECK(accepted("ms,event,node\n1700000000,add,a\n1700000060,remove,a\n").span_ms == 60);
+    CHECK(has(history_refusal("1700000000,add,a\n1700000060,remove,a\n"), "time_s,event,node"));
+    CHECK(history_accepted("ms,event,node\n1700000000,add,a\n1700000060,remove,a\n").span_ms == 60);
 }
 
 TEST_CASE("spot history: tables of nodes by time, a column for each zone") {
-    SpotHistory h = accepted("timestamp,us-east-1a,us-east-1b\n2025-10-01 08:30,4,1\n2025-10-01 08:40,2,0\n2025-10-01 08:50,2,0\n");
+    SpotHistory h = history_accepted("timestamp,us-east-1a,us-east-1b\n2025-10-01 08:30,4,1\n2025-10-01 08:40,2,0\n2025-10-01 08:50,2,0\n");
     REQUIRE(h.markets.size() == 2);
     CHECK(h.markets[1].zone == "us-east-1b");
     CHECK(counts(h).node_ms == (5 * 600 + 2 * 600) * 1000);
-    CHECK(counts(accepted("time_s,nodes\n0,1\n600,0\n1200,0\n")).node_ms == 600'000);
-    CHECK(counts(accepted("timestamp,nodes\n1700000000,4\n1700000600,2\n")).node_ms == 4 * 600'000);
-    CHECK(counts(accepted("time_s,preempted\n0,1\n600,0\n1200,1\n")).node_ms == 600'000);
-    CHECK(has(refusal("timestamp,us-east-1a,us-east-1b\n2025-10-01 08:30,1,1\n2025-10-01 08:40,1,0\n"), "which of both is capacity"));
-    CHECK(has(refusal("time_s,nodes\n600,1\n0,2\n"), "goes back in time by 600.000 s"));
-    CHECK(has(refusal("time_s,nodes\n0,1.5\n"), "nodes: found \"1.5\""));
-    CHECK(has(refusal("timestamp,nodes\n0,1\n600,2\n"), "under a column time_s or ms"));
+    CHECK(counts(history_accepted("time_s,nodes\n0,1\n600,0\n1200,0\n")).node_ms == 600'000);
+    CHECK(counts(history_accepted("timestamp,nodes\n1700000000,4\n1700000600,2\n")).node_ms == 4 * 600'000);
+    CHECK(counts(history_accepted("time_s,preempted\n0,1\n600,0\n1200,1\n")).node_ms == 600'000);
+    CHECK(has(history_refusal("timestamp,us-east-1a,us-east-1b\n2025-10-01 08:30,1,1\n2025-10-01 08:40,1,0\n"), "which of both is capacity"));
+    CHECK(has(history_refusal("time_s,nodes\n600,1\n0,2\n"), "goes back in time by 600.000 s"));
+    CHECK(has(history_refusal("time_s,nodes\n0,1.5\n"), "nodes: found \"1.5\""));
+    CHECK(has(history_refusal("timestamp,nodes\n0,1\n600,2\n"), "under a column time_s or ms"));
 }
 
 TEST_CASE("spot history: prices as text, CSV, pages, lines, and by numbers of seconds") {
     const auto points = [](const std::string& text) {
-        const SpotHistory h = accepted(text);
+        const SpotHistory h = history_accepted(text);
         REQUIRE(h.prices.size() == 1);
         CHECK(h.prices[0].zone == "us-east-1a");
         std::vector<std::pair<std::int64_t, std::int64_t>> out;
@@ -247,8 +247,8 @@ TEST_CASE("spot history: prices as text, CSV, pages, lines, and by numbers of se
     CHECK(points(entry("0.301", "1700003600") + "\n" + entry("0.29", "1700000000") + "\n") == expected);
     CHECK(points("[" + entry("0.301", "1700003600000") + "," + entry("0.29", "1700000000000") + "]") == expected);
     CHECK(points(R"([{"SpotPriceHistory":[)" + entry("0.301", "\"2025-11-19T11:00:00Z\"") + R"(]},{"SpotPriceHistory":[)" + entry("0.29", "\"2025-11-19T10:00:00Z\"") + "]}]") == expected);
-    CHECK(has(refusal("Timestamp,InstanceType,AvailabilityZone,SpotPrice\n2025-11-20T10:00:00Z,g6.xlarge,us-east-1a,cheap\n"), "h:2"));
-    CHECK(has(refusal("Timestamp,InstanceType,AvailabilityZone,SpotPrice\nyesterday,g6.xlarge,us-east-1a,0.3\n"), "Timestamp: found \"yesterday\""));
+    CHECK(has(history_refusal("Timestamp,InstanceType,AvailabilityZone,SpotPrice\n2025-11-20T10:00:00Z,g6.xlarge,us-east-1a,cheap\n"), "h:2"));
+    CHECK(has(history_refusal("Timestamp,InstanceType,AvailabilityZone,SpotPrice\nyesterday,g6.xlarge,us-east-1a,0.3\n"), "Timestamp: found \"yesterday\""));
 }
 
 TEST_CASE("spot: prices in other currencies, by the month and with a decimal comma") {
@@ -264,9 +264,9 @@ TEST_CASE("spot: prices in other currencies, by the month and with a decimal com
     CHECK(first("spot_price", "0,35") == 350'000'000);
     CHECK(first("Spot Price (USD/hour)", "$0.35") == 350'000'000);
     CHECK(first("spot_price_per_month", "219") == 300'000'000);  // 730 hours
-    const auto refusal = [](const Result<SpotHistory>& history) { return history ? std::string() : to_string(history.problems().front()); };
-    CHECK_THAT(refusal(read("spot_price_eur", "0.35")), Catch::Matchers::Contains("found \"EUR\", allowed: USD"));
-    CHECK_THAT(refusal(read("Spot price (€)", "0.35")), Catch::Matchers::Contains("found \"EUR\", allowed: USD"));
-    CHECK_THAT(refusal(read("spot_price", "0.35", ";currency", ";GBP")), Catch::Matchers::Contains("currency: found \"GBP\", allowed: USD"));
-    CHECK_THAT(refusal(read("spot_price", "-0.35")), Catch::Matchers::Contains("allowed: USD per hour"));
+    const auto refused = [](const Result<SpotHistory>& history) { return history ? std::string() : to_string(history.problems().front()); };
+    CHECK_THAT(refused(read("spot_price_eur", "0.35")), Catch::Matchers::Contains("found \"EUR\", allowed: USD"));
+    CHECK_THAT(refused(read("Spot price (€)", "0.35")), Catch::Matchers::Contains("found \"EUR\", allowed: USD"));
+    CHECK_THAT(refused(read("spot_price", "0.35", ";currency", ";GBP")), Catch::Matchers::Contains("currency: found \"GBP\", allowed: USD"));
+    CHECK_THAT(refused(read("spot_price", "-0.35")), Catch::Matchers::Contains("allowed: USD per hour"));
 }

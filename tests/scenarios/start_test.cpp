@@ -32,7 +32,7 @@ std::vector<std::string> names(const StartGraph& graph, const std::vector<std::s
     return out;
 }
 
-const std::string service =
+const std::string chat_service =
     "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: chat}\nspec:\n  selector: {matchLabels: {app: chat}}\n  template:\n"
     "    metadata: {labels: {app: chat}}\n    spec:\n";
 std::string server(const std::string& model, const std::string& more = "", const std::string& args = "") {
@@ -40,14 +40,14 @@ std::string server(const std::string& model, const std::string& more = "", const
            "]\n        resources: {limits: {nvidia.com/gpu: 1, cpu: 3, memory: 12Gi}}\n" + more;
 }
 
-struct Read {
+struct StartRead {
     Problems errors;
     Scenario scenario;
     CompiledScenario compiled;
 };
 
 /// Reads and compiles manifests with a scenario around them.
-Read compile(const std::string& manifests, const std::string& workload = "", const std::string& cluster = "", const std::string& more = "") {
+StartRead compile(const std::string& manifests, const std::string& workload = "", const std::string& cluster = "", const std::string& more = "") {
     static int number = 0;
     const fs::path folder = fs::temp_directory_path() / ("windtunnel_start_" + std::to_string(::getpid()) + "_" + std::to_string(number++));
     fs::create_directories(folder);
@@ -59,7 +59,7 @@ Read compile(const std::string& manifests, const std::string& workload = "", con
     ScenarioInputs inputs;
     inputs.scenario_file = (folder / "scenario.yaml").string();
     std::istringstream nothing;
-    Read out;
+    StartRead out;
     auto scenario = read_scenario(inputs, nothing);
     fs::remove_all(folder);
     if (!scenario) {
@@ -130,17 +130,17 @@ TEST_CASE("start: where volumes keep the weights follows from the manifests") {
                       claim = "      volumes: [{name: m, persistentVolumeClaim: {claimName: models}}]\n";
     const std::string id = "meta-llama/Llama-3.1-8B-Instruct";
     const std::vector<std::tuple<std::string, std::string, WeightStorage, Kept, bool>> cases = {
-        {"hub, nothing kept", service + server(id), WeightStorage::hub, Kept::nowhere, true},
-        {"hub into a path of the node", service + host + server(id, cache), WeightStorage::hub, Kept::node, true},
-        {"hub into an emptyDir", service + empty + server(id, cache), WeightStorage::hub, Kept::pod, true},
-        {"hub into a shared volume", service + claim + server(id, cache), WeightStorage::hub, Kept::cluster, true},
-        {"in the image", service + server("/models/llama"), WeightStorage::in_image, Kept::nowhere, true},
-        {"a shared volume that has them", service + claim + server("/models/llama", mount), WeightStorage::file_server, Kept::cluster, false},
-        {"an init container fills a path of the node", service + host + sync + server("/models/llama", mount), WeightStorage::object_store, Kept::node, true},
+        {"hub, nothing kept", chat_service + server(id), WeightStorage::hub, Kept::nowhere, true},
+        {"hub into a path of the node", chat_service + host + server(id, cache), WeightStorage::hub, Kept::node, true},
+        {"hub into an emptyDir", chat_service + empty + server(id, cache), WeightStorage::hub, Kept::pod, true},
+        {"hub into a shared volume", chat_service + claim + server(id, cache), WeightStorage::hub, Kept::cluster, true},
+        {"in the image", chat_service + server("/models/llama"), WeightStorage::in_image, Kept::nowhere, true},
+        {"a shared volume that has them", chat_service + claim + server("/models/llama", mount), WeightStorage::file_server, Kept::cluster, false},
+        {"an init container fills a path of the node", chat_service + host + sync + server("/models/llama", mount), WeightStorage::object_store, Kept::node, true},
     };
     for (const auto& [what, manifest, storage, kept, downloads] : cases) {
         INFO(what);
-        const Read r = compile(manifest);
+        const StartRead r = compile(manifest);
         INFO(lines(r.errors));
         REQUIRE(r.errors.empty());
         const WorkloadObject& object = r.scenario.manifests.workloads.at(0);
@@ -160,8 +160,8 @@ TEST_CASE("start: where volumes keep the weights follows from the manifests") {
 }
 
 TEST_CASE("start: the scenario adds what manifests do not say") {
-    const std::string deployment = service + server("meta-llama/Llama-3.1-8B-Instruct");
-    const Read r = compile(deployment, "  cold_start: {image_gb: 5, weights: object_store, from: bucket, kept: node, compile_cache: cluster, host_factor: 2}\n",
+    const std::string deployment = chat_service + server("meta-llama/Llama-3.1-8B-Instruct");
+    const StartRead r = compile(deployment, "  cold_start: {image_gb: 5, weights: object_store, from: bucket, kept: node, compile_cache: cluster, host_factor: 2}\n",
                            "  sources: [{name: bucket, gb_per_s: 2}]\n");
     INFO(lines(r.errors));
     REQUIRE(r.errors.empty());
@@ -183,8 +183,8 @@ TEST_CASE("start: the scenario adds what manifests do not say") {
 }
 
 TEST_CASE("events: faults are lines of the scenario, at seconds or at a time of day") {
-    const std::string deployment = service + server("meta-llama/Llama-3.1-8B-Instruct");
-    const Read r = compile(deployment, "", "  sources: [{name: bucket, gb_per_s: 2}]\n",
+    const std::string deployment = chat_service + server("meta-llama/Llama-3.1-8B-Instruct");
+    const StartRead r = compile(deployment, "", "  sources: [{name: bucket, gb_per_s: 2}]\n",
                            "events:\n"
                            "  - {at: '10:00', rollout: Deployment/chat, error_share: 0.2, output_factor: 1.5}\n"
                            "  - {at: '11:00', load_test: Deployment/chat, synthetic: {rate_rps: 5, duration_s: 600, prompt_tokens: 100, output_tokens: 10}}\n"
@@ -229,11 +229,11 @@ TEST_CASE("events: faults are lines of the scenario, at seconds or at a time of 
 
 TEST_CASE("feasibility: a maximum flow says what cannot be placed, and which limit is full") {
     const auto flow = [](const std::string& replicas, const std::string& gpus, const std::string& more = "") {
-        std::string deployment = service + server("meta-llama/Llama-3.1-8B-Instruct");
+        std::string deployment = chat_service + server("meta-llama/Llama-3.1-8B-Instruct");
         deployment.replace(deployment.find("spec:\n"), 6, "spec:\n  replicas: " + replicas + "\n");
         const std::size_t at = deployment.find("nvidia.com/gpu: 1");
         deployment.replace(at, 17, "nvidia.com/gpu: " + gpus);
-        const Read r = compile(deployment + more);
+        const StartRead r = compile(deployment + more);
         INFO(lines(r.errors));
         REQUIRE(r.errors.empty());
         return find_shortages(r.compiled);
@@ -256,7 +256,7 @@ TEST_CASE("images: layers of the scenario or of a registry's manifest replace th
                                "  - image: vllm/vllm-openai\n    base: pytorch/pytorch\n    layers: [{name: vllm, gb: 0.9}]\n"
                                "  image_pulls: {downloads: 2, download_gb_per_s: 0.09, unpack_gb_per_s: 0.18, sigma: 0}\n";
     // Down 0-50 and 0-20, the third from 20 to 30; unpacked 50-75, 75-85, 85-90.
-    Read read = compile(service + server("meta-llama/Llama-3.1-8B-Instruct"), "", images);
+    StartRead read = compile(chat_service + server("meta-llama/Llama-3.1-8B-Instruct"), "", images);
     INFO(lines(read.errors));
     REQUIRE(read.errors.empty());
     const StartStage* pull = find(read.compiled.workloads[0].start, "image_pull");
@@ -269,7 +269,7 @@ TEST_CASE("images: layers of the scenario or of a registry's manifest replace th
     CHECK(read.compiled.parts.layers[1].unpacked == 4'000'000'000);
     CHECK(read.compiled.parts.layers[0].unpacked == 9'000'000'000);
     // Typical: 2.8 : 1.4 : 1.0.
-    read = compile(service + server("meta-llama/Llama-3.1-8B-Instruct"), "", "  images: [{image: \"docker.io/vllm/vllm-openai:v0.10.2\", layers: typical, gb: 10.4}]\n");
+    read = compile(chat_service + server("meta-llama/Llama-3.1-8B-Instruct"), "", "  images: [{image: \"docker.io/vllm/vllm-openai:v0.10.2\", layers: typical, gb: 10.4}]\n");
     INFO(lines(read.errors));
     REQUIRE(read.errors.empty());
     CHECK(find(read.compiled.workloads[0].start, "image_pull")->layers[0].bytes == Approx(5.6e9));
@@ -282,7 +282,7 @@ TEST_CASE("images: layers of the scenario or of a registry's manifest replace th
 
 TEST_CASE("images: what cannot be is refused with what to write") {
     const auto refusal = [](const std::string& images, const std::string& workload = "") {
-        return lines(compile(service + server("meta-llama/Llama-3.1-8B-Instruct"), workload, images).errors);
+        return lines(compile(chat_service + server("meta-llama/Llama-3.1-8B-Instruct"), workload, images).errors);
     };
     CHECK_THAT(refusal("  images: [{image: vllm/vllm-opnai, layers: [{name: a, gb: 1}]}]\n"), Contains("no container") && Contains("vllm/vllm-openai:v0.10.2"));
     CHECK_THAT(refusal("  images: [{image: vllm/vllm-openai}]\n"), Contains("layers") && Contains("manifest: FILE"));

@@ -59,7 +59,7 @@ bool same_requests(const Trace& a, const Trace& b) {
            std::memcmp(a.requests.data(), b.requests.data(), a.requests.size() * sizeof(Request)) == 0;
 }
 
-std::optional<fs::path> shared(const char* file) {
+std::optional<fs::path> shared_lengths(const char* file) {
     const fs::path path = fs::path(WINDTUNNEL_SOURCE_DIR) / "../shared/data" / file;
     if (fs::exists(path)) return path;
     WARN("not there, skipped: ../shared/data/" << file);
@@ -359,7 +359,7 @@ TEST_CASE("trace stats: hand-worked counts, windows, ties and quantiles") {
 
 TEST_CASE("trace stats: agree with published figures of the Azure and Mooncake traces") {
     // Figures of request_summaries_dev.json, computed by others.
-    if (const auto file = shared("requests/AzureLLMInferenceTrace_conv.csv")) {
+    if (const auto file = shared_lengths("requests/AzureLLMInferenceTrace_conv.csv")) {
         const Result<Trace> trace = read_trace(*file);
         REQUIRE(trace.ok());
         const TraceStats stats = trace_stats(*trace);
@@ -374,7 +374,7 @@ TEST_CASE("trace stats: agree with published figures of the Azure and Mooncake t
         REQUIRE(stats.rate_per_5min_rps.size() == 12);
         CHECK(stats.rate_per_5min_rps[11] == Approx(2.56));
     }
-    if (const auto file = shared("requests/mooncake_conversation_trace.jsonl")) {
+    if (const auto file = shared_lengths("requests/mooncake_conversation_trace.jsonl")) {
         const Result<Trace> trace = read_trace(*file);
         REQUIRE(trace.ok());
         const TraceStats stats = trace_stats(*trace);

@@ -19,14 +19,14 @@ Result<Trace> read_text(const std::string& text, const TraceReadOptions& options
 }
 
 /// The only problem of a refused text, as the user sees it.
-std::string refusal(const std::string& text, const TraceReadOptions& options = {}) {
+std::string trace_refusal(const std::string& text, const TraceReadOptions& options = {}) {
     const Result<Trace> result = read_text(text, options);
     REQUIRE_FALSE(result.ok());
     REQUIRE(result.problems().size() == 1);
     return to_string(result.problems().front());
 }
 
-Trace accepted(const std::string& text, const TraceReadOptions& options = {}) {
+Trace trace_accepted(const std::string& text, const TraceReadOptions& options = {}) {
     Result<Trace> result = read_text(text, options);
     INFO((result.ok() ? std::string() : to_string(result.problems().front())));
     REQUIRE(result.ok());
@@ -50,7 +50,7 @@ std::uint64_t output_sum(const Trace& trace) {
                            [](std::uint64_t sum, const Request& r) { return sum + r.output_tokens; });
 }
 
-std::optional<fs::path> shared(const char* file) {
+std::optional<fs::path> shared_trace(const char* file) {
     const fs::path path = fs::path(WINDTUNNEL_SOURCE_DIR) / "../shared/data" / file;
     if (fs::exists(path)) return path;
     WARN("not there, skipped: ../shared/data/" << file);
@@ -120,7 +120,7 @@ TEST_CASE("civil time: zones, separators and leap days are understood, nonsense 
 }
 
 TEST_CASE("prefix tree: equal nodes stand for equal beginnings, though hashes of blocks repeat behind others") {
-    const Trace trace = accepted(
+    const Trace trace = trace_accepted(
         "arrival_s,prompt_tokens,output_tokens,prefix_hashes\n"
         "0,1000,1,7 8\n1,1000,1,9 8\n2,1600,1,7 8 5\n3,10,1,\n4,600,1,7\n");
     CHECK(prefix_tree(trace) == std::vector<std::uint32_t>{0, 1, 2, 3, 0, 1, 4, 0});
@@ -128,7 +128,7 @@ TEST_CASE("prefix tree: equal nodes stand for equal beginnings, though hashes of
 }
 
 TEST_CASE("plain csv: columns are found by name in any order, with names, priorities and prefix hashes") {
-    const Trace trace = accepted(
+    const Trace trace = trace_accepted(
         "\xef\xbb\xbf# a comment\r\n# tokens_per_hash: 16\r\n\r\n"
         "Output Tokens,tenant,arrival_s,prompt_tokens,priority,model,prefix_hashes\r\n"
         "5,a,0,100,-1,llama,7 8\r\n"
@@ -153,7 +153,7 @@ TEST_CASE("plain csv: columns are found by name in any order, with names, priori
 }
 
 TEST_CASE("plain csv: start and span in comments are kept, milliseconds are a column of their own") {
-    const Trace trace = accepted(
+    const Trace trace = trace_accepted(
         "# start: 2024-05-10T00:00:00Z\n# span_s: "
         "60.5\narrival_ms,prompt_tokens,output_tokens\n1500.5,1,1\n");
     CHECK(trace.requests[0].arrival == Tick{150'050'000'000});
@@ -164,46 +164,46 @@ TEST_CASE("plain csv: start and span in comments are kept, milliseconds are a co
 
 TEST_CASE("plain csv: each mistake is one problem that names line, row, what was found and what is allowed") {
     const std::string header = "arrival_s,prompt_tokens,output_tokens\n";
-    CHECK(refusal(header + "0,1,1\n2,1,1\n1.5,1,1\n") ==
+    CHECK(trace_refusal(header + "0,1,1\n2,1,1\n1.5,1,1\n") ==
           "t.csv:4: arrival: row 3: found 1.5 s after the start, before the row above it at 2 s, allowed: "
           "times that never go backward");
-    CHECK_THAT(refusal(header + "-1,1,1\n"),
+    CHECK_THAT(trace_refusal(header + "-1,1,1\n"),
                Contains("t.csv:2: arrival: row 1: found \"-1\"") && Contains("at least 0"));
-    CHECK_THAT(refusal(header + "nan,1,1\n"), Contains("found \"nan\""));
-    CHECK_THAT(refusal(header + "1e9,1,1\n"), Contains("less than 46116860 s"));
+    CHECK_THAT(trace_refusal(header + "nan,1,1\n"), Contains("found \"nan\""));
+    CHECK_THAT(trace_refusal(header + "1e9,1,1\n"), Contains("less than 46116860 s"));
     CHECK_THAT(
-        refusal(header + "0,0,1\n"),
+        trace_refusal(header + "0,0,1\n"),
         Contains("t.csv:2: prompt_tokens: row 1: found \"0\", allowed: an integer from 1 to 2147483647"));
-    CHECK_THAT(refusal(header + "0,1,0\n"), Contains("output_tokens"));
-    CHECK_THAT(refusal(header + "0,1,-5\n"), Contains("found \"-5\""));
-    CHECK_THAT(refusal(header + "0,1,2.5\n"), Contains("found \"2.5\""));
-    CHECK_THAT(refusal(header + "0,1,99999999999999999999\n"), Contains("allowed: an integer"));
-    CHECK_THAT(refusal(header + "0,2147483648,1\n"), Contains("2147483647"));
-    CHECK_THAT(refusal(header + "0,1,\n"), Contains("found nothing"));
-    CHECK_THAT(refusal(header + "0,1\n"), Contains("found 2 fields, allowed: the header's 3"));
-    CHECK_THAT(refusal(header + "0,1,1,9\n"), Contains("found 4 fields"));
-    CHECK_THAT(refusal(header + "0,\"1,1\n"), Contains("never closed"));
-    CHECK_THAT(refusal(header + "0,\"1\"2,1\n"), Contains("misplaced quote"));
-    CHECK_THAT(refusal(header), Contains("found a header and no rows, allowed: at least one request"));
-    CHECK_THAT(refusal("arrival_s,promt_tokens,output_tokens\n0,1,1\n"),
+    CHECK_THAT(trace_refusal(header + "0,1,0\n"), Contains("output_tokens"));
+    CHECK_THAT(trace_refusal(header + "0,1,-5\n"), Contains("found \"-5\""));
+    CHECK_THAT(trace_refusal(header + "0,1,2.5\n"), Contains("found \"2.5\""));
+    CHECK_THAT(trace_refusal(header + "0,1,99999999999999999999\n"), Contains("allowed: an integer"));
+    CHECK_THAT(trace_refusal(header + "0,2147483648,1\n"), Contains("2147483647"));
+    CHECK_THAT(trace_refusal(header + "0,1,\n"), Contains("found nothing"));
+    CHECK_THAT(trace_refusal(header + "0,1\n"), Contains("found 2 fields, allowed: the header's 3"));
+    CHECK_THAT(trace_refusal(header + "0,1,1,9\n"), Contains("found 4 fields"));
+    CHECK_THAT(trace_refusal(header + "0,\"1,1\n"), Contains("never closed"));
+    CHECK_THAT(trace_refusal(header + "0,\"1\"2,1\n"), Contains("misplaced quote"));
+    CHECK_THAT(trace_refusal(header), Contains("found a header and no rows, allowed: at least one request"));
+    CHECK_THAT(trace_refusal("arrival_s,promt_tokens,output_tokens\n0,1,1\n"),
                Contains("t.csv:1: prompt_tokens: found no such column") &&
                    Contains("did you mean prompt_tokens by \"promt_tokens\"?"));
-    CHECK_THAT(refusal("arival_s,prompt_tokens,output_tokens\n0,1,1\n"),
+    CHECK_THAT(trace_refusal("arival_s,prompt_tokens,output_tokens\n0,1,1\n"),
                Contains("did you mean arrival_s by \"arival_s\"?"));
-    CHECK_THAT(refusal("arrival_s,prompt_tokens,output_tokens,output tokens\n0,1,1,1\n"),
+    CHECK_THAT(trace_refusal("arrival_s,prompt_tokens,output_tokens,output tokens\n0,1,1,1\n"),
                Contains("another column of the same meaning"));
-    CHECK_THAT(refusal("0,1,1\n"), Contains("allowed: a header with arrival_s"));
-    CHECK_THAT(refusal("arrival_s,prompt_tokens,output_tokens,priority\n0,1,1,99999\n"),
+    CHECK_THAT(trace_refusal("0,1,1\n"), Contains("allowed: a header with arrival_s"));
+    CHECK_THAT(trace_refusal("arrival_s,prompt_tokens,output_tokens,priority\n0,1,1,99999\n"),
                Contains("-32768 to 32767"));
-    CHECK_THAT(refusal("arrival_s,prompt_tokens,output_tokens,prefix_hashes\n0,1,1,12x\n"),
+    CHECK_THAT(trace_refusal("arrival_s,prompt_tokens,output_tokens,prefix_hashes\n0,1,1,12x\n"),
                Contains("prefix_hashes"));
-    CHECK_THAT(refusal(""), Contains("found an empty file"));
-    CHECK_THAT(refusal("\n\n"), Contains("found no rows"));
-    CHECK_THAT(refusal(std::string("MZ\0\0\1", 5)), Contains("found binary data"));
+    CHECK_THAT(trace_refusal(""), Contains("found an empty file"));
+    CHECK_THAT(trace_refusal("\n\n"), Contains("found no rows"));
+    CHECK_THAT(trace_refusal(std::string("MZ\0\0\1", 5)), Contains("found binary data"));
 }
 
 TEST_CASE("azure csv: 2023 and 2024 differ in the zone; t = 0 is the first row's civil time") {
-    const Trace old = accepted(
+    const Trace old = trace_accepted(
         "TIMESTAMP,ContextTokens,GeneratedTokens\r\n2023-11-16 23:59:59.9000001,10,5\r\n2023-11-17 "
         "00:00:00.1000002,11,6");
     CHECK(old.format == "azure-2023");
@@ -211,40 +211,40 @@ TEST_CASE("azure csv: 2023 and 2024 differ in the zone; t = 0 is the first row's
     CHECK(*old.start == WallClock{1'700'179'199, 900'000'100});
     CHECK(old.requests[0].arrival == Tick{0});
     CHECK(old.requests[1].arrival == Tick{20'000'010'000});  // 0.2000001 s
-    const Trace fresh = accepted(
+    const Trace fresh = trace_accepted(
         "TIMESTAMP,ContextTokens,GeneratedTokens\n2024-05-10 00:00:00.009930+00:00,10,5\n2024-05-10 "
         "00:00:01+00:00,11,6\n");
     CHECK(fresh.format == "azure-2024");
     CHECK(fresh.requests[1].arrival == Tick{99'007'000'000});
-    CHECK_THAT(refusal("TIMESTAMP,ContextTokens,GeneratedTokens\n2024-05-10,10,5\n"),
+    CHECK_THAT(trace_refusal("TIMESTAMP,ContextTokens,GeneratedTokens\n2024-05-10,10,5\n"),
                Contains("row 1: found \"2024-05-10\", allowed: an ISO 8601"));
 }
 
 TEST_CASE("plain csv: a column timestamp holds dates or numbers, as its first row tells") {
     const std::string header = "timestamp,prompt_tokens,output_tokens\n";
     // Seconds from the start: the gap before the first request stays, and there is no wall clock.
-    const Trace offsets = accepted(header + "0.390,10,5\n2.5,11,6\n");
+    const Trace offsets = trace_accepted(header + "0.390,10,5\n2.5,11,6\n");
     CHECK(offsets.requests[0].arrival == Tick{39'000'000'000});
     CHECK(offsets.requests[1].arrival == Tick{250'000'000'000});
     CHECK_FALSE(offsets.start);
     // Since 1970, in four units: t = 0 is the first row.
     for (const char* zeros : {"", "000", "000000", "000000000"}) {
         CAPTURE(zeros);
-        const Trace since = accepted(header + "1700179199" + zeros + ",10,5\n1700179201" + zeros + ",11,6\n");
+        const Trace since = trace_accepted(header + "1700179199" + zeros + ",10,5\n1700179201" + zeros + ",11,6\n");
         REQUIRE(since.start);
         CHECK(*since.start == WallClock{1'700'179'199, 0});
         CHECK(since.requests[1].arrival == Tick{200'000'000'000});
     }
-    CHECK(accepted(header + "2023-11-16 23:59:59,10,5\n2023-11-17 00:00:01,11,6\n").requests[1].arrival ==
+    CHECK(trace_accepted(header + "2023-11-16 23:59:59,10,5\n2023-11-17 00:00:01,11,6\n").requests[1].arrival ==
           Tick{200'000'000'000});
-    CHECK_THAT(refusal(header + "2023-11-16 23:59:59,10,5\n12,11,6\n"), Contains("row 2: found \"12\", allowed: an ISO 8601"));
-    CHECK_THAT(refusal(header + "1,10,5\n2023-11-16 23:59:59,11,6\n"), Contains("row 2: found \"2023-11-16 23:59:59\""));
-    CHECK_THAT(refusal(header + "soon,10,5\n"), Contains("or in every row a number of seconds"));
+    CHECK_THAT(trace_refusal(header + "2023-11-16 23:59:59,10,5\n12,11,6\n"), Contains("row 2: found \"12\", allowed: an ISO 8601"));
+    CHECK_THAT(trace_refusal(header + "1,10,5\n2023-11-16 23:59:59,11,6\n"), Contains("row 2: found \"2023-11-16 23:59:59\""));
+    CHECK_THAT(trace_refusal(header + "soon,10,5\n"), Contains("or in every row a number of seconds"));
 }
 
 TEST_CASE("azure csv: a row centuries before the first is refused like any that goes backward") {
     CHECK_THAT(
-        refusal(
+        trace_refusal(
             "TIMESTAMP,ContextTokens,GeneratedTokens\n5001-01-01 00:00:00,10,5\n2001-01-01 00:00:00,11,6\n"),
         Contains("row 2: found 94670812800 s before the first row, allowed: times that never go backward"));
 }
@@ -254,7 +254,7 @@ TEST_CASE("burstgpt csv: failed requests are left out with a count, or kept when
         "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
         "5,ChatGPT,472,18,490,Conversation log\n45,ChatGPT,1087,0,1087,Conversation "
         "log\n118,GPT-4,417,276,693,API log\n";
-    const Trace trace = accepted(text);
+    const Trace trace = trace_accepted(text);
     CHECK(trace.format == "burstgpt");
     REQUIRE(trace.requests.size() == 2);
     CHECK(trace.requests[0].arrival == seconds(5));
@@ -263,8 +263,8 @@ TEST_CASE("burstgpt csv: failed requests are left out with a count, or kept when
     CHECK_THAT(trace.notes.back().message, Contains("1 failed requests") && Contains("left out"));
     TraceReadOptions keep;
     keep.keep_failed = true;
-    CHECK(accepted(text, keep).requests.at(1).output_tokens == 1);
-    const Trace sessions = accepted(
+    CHECK(trace_accepted(text, keep).requests.at(1).output_tokens == 1);
+    const Trace sessions = trace_accepted(
         "Timestamp,Session ID,Elapsed time,Model,Request tokens,Response tokens,Total tokens,Log Type\n"
         "0.5,3,1.2,GPT-4,10,20,30,API log\n");
     CHECK(sessions.requests[0].arrival == Tick{50'000'000'000});
@@ -272,7 +272,7 @@ TEST_CASE("burstgpt csv: failed requests are left out with a count, or kept when
 }
 
 TEST_CASE("mooncake jsonl: milliseconds, ties and prefix hashes of 512 tokens") {
-    const Trace trace = accepted(
+    const Trace trace = trace_accepted(
         "{\"timestamp\": 0, \"input_length\": 1000, \"output_length\": 5, \"hash_ids\": [0, 1]}\n"
         "{\"timestamp\": 0, \"input_length\": 700, \"output_length\": 6, \"hash_ids\": [0, 9]}\n\n"
         "{\"timestamp\": 27.5, \"input_length\": 3, \"output_length\": 7}");
@@ -283,28 +283,28 @@ TEST_CASE("mooncake jsonl: milliseconds, ties and prefix hashes of 512 tokens") 
     CHECK((trace.requests[1].prefix == 3 && trace.requests[1].prefix_count == 2));
     CHECK(trace.requests[2].arrival == Tick{2'750'000'000});
     const std::string row = "{\"timestamp\": 5, \"input_length\": 1, \"output_length\": 1}\n";
-    CHECK_THAT(refusal(row + "{\"timestamp\": 4, \"input_length\": 1, \"output_length\": 1}"),
+    CHECK_THAT(trace_refusal(row + "{\"timestamp\": 4, \"input_length\": 1, \"output_length\": 1}"),
                Contains("t.csv:2: arrival: row 2: found 0.004 s"));
-    CHECK_THAT(refusal(row + "{\"timestamp\": 6, \"output_length\": 1}"),
+    CHECK_THAT(trace_refusal(row + "{\"timestamp\": 6, \"output_length\": 1}"),
                Contains("t.csv:2: input_length: row 2: found no such key"));
-    CHECK_THAT(refusal(row + "{\"timestamp\": 6, \"input_length\": 1, \"output_le"),
+    CHECK_THAT(trace_refusal(row + "{\"timestamp\": 6, \"input_length\": 1, \"output_le"),
                Contains("t.csv:2") && Contains("end of the file"));
-    CHECK_THAT(refusal(row + "{\"timestamp\": 6,, \"input_length\": 1}"), Contains("t.csv:2"));
-    CHECK_THAT(refusal(row + "hello"), Contains("allowed: a JSON object per line"));
-    CHECK_THAT(refusal("{\"timestamp\": -1, \"input_length\": 1, \"output_length\": 1}"),
+    CHECK_THAT(trace_refusal(row + "{\"timestamp\": 6,, \"input_length\": 1}"), Contains("t.csv:2"));
+    CHECK_THAT(trace_refusal(row + "hello"), Contains("allowed: a JSON object per line"));
+    CHECK_THAT(trace_refusal("{\"timestamp\": -1, \"input_length\": 1, \"output_length\": 1}"),
                Contains("found \"-1\""));
-    CHECK_THAT(refusal("{\"timestamp\": 1, \"input_length\": 0, \"output_length\": 1}"),
+    CHECK_THAT(trace_refusal("{\"timestamp\": 1, \"input_length\": 0, \"output_length\": 1}"),
                Contains("found \"0\""));
-    CHECK_THAT(refusal("{\"timestamp\": 1, \"input_length\": 1, \"output_length\": 1, \"hash_ids\": [-1]}"),
+    CHECK_THAT(trace_refusal("{\"timestamp\": 1, \"input_length\": 1, \"output_length\": 1, \"hash_ids\": [-1]}"),
                Contains("hash_ids"));
-    CHECK_THAT(refusal(row + "{\"input_length\": 1, \"output_length\": 1}"), Contains("no arrival time"));
-    CHECK_THAT(refusal("{}"), Contains("input_length"));
-    CHECK_THAT(refusal("[]"), Contains("no rows"));
-    CHECK_THAT(refusal("[[1]]"), Contains("an array of objects"));
+    CHECK_THAT(trace_refusal(row + "{\"input_length\": 1, \"output_length\": 1}"), Contains("no arrival time"));
+    CHECK_THAT(trace_refusal("{}"), Contains("input_length"));
+    CHECK_THAT(trace_refusal("[]"), Contains("no rows"));
+    CHECK_THAT(trace_refusal("[[1]]"), Contains("an array of objects"));
 }
 
 TEST_CASE("per-request json lines: unix times make t = 0 the first request") {
-    const Trace trace = accepted(
+    const Trace trace = trace_accepted(
         "{\"request_id\": \"a\", \"input_toks\": 12, \"output_toks\": 3, \"arrival_time\": "
         "1777142838.338653}\n"
         "{\"request_id\": \"b\", \"input_toks\": 13, \"output_toks\": 4, \"arrival_time\": "
@@ -318,36 +318,36 @@ TEST_CASE("vllm bench result: arrays become requests in order of their start tim
     const std::string arrays =
         "\"input_lens\": [10, 20, 30], \"output_lens\": [1, 0, 3], \"itls\": [[0.1, 0.2], [], [0.3]], "
         "\"generated_texts\": [\"x\"]";
-    const Trace trace = accepted("{\n \"request_rate\": \"inf\",\n" + arrays +
+    const Trace trace = trace_accepted("{\n \"request_rate\": \"inf\",\n" + arrays +
                                  ",\n \"start_times\": [100.5, 100.25, 100.0]\n}");
     CHECK(trace.format == "vllm-bench");
     REQUIRE(trace.requests.size() == 2);
     CHECK((trace.requests[0].prompt_tokens == 30 && trace.requests[0].arrival == Tick{0}));
     CHECK((trace.requests[1].prompt_tokens == 10 && trace.requests[1].arrival == Tick{50'000'000'000}));
     CHECK_FALSE(trace.start);
-    CHECK_THAT(refusal("{" + arrays + "}"), Contains("arrival rate"));
+    CHECK_THAT(trace_refusal("{" + arrays + "}"), Contains("arrival rate"));
     TraceReadOptions rate;
     rate.arrival_rate_rps = 10;
-    CHECK(accepted("{" + arrays + "}", rate).requests.size() == 2);
-    CHECK_THAT(refusal("{" + arrays + "}\n{" + arrays + "}"), Contains("one result a file"));
-    CHECK_THAT(refusal("{\"input_lens\": [1, 2], \"output_lens\": [1], \"start_times\": [0, 1]}"),
+    CHECK(trace_accepted("{" + arrays + "}", rate).requests.size() == 2);
+    CHECK_THAT(trace_refusal("{" + arrays + "}\n{" + arrays + "}"), Contains("one result a file"));
+    CHECK_THAT(trace_refusal("{\"input_lens\": [1, 2], \"output_lens\": [1], \"start_times\": [0, 1]}"),
                Contains("as many as input_lens: 2"));
 }
 
 TEST_CASE("lengths without arrivals: refused unless a rate is given, then Poisson and repeatable") {
     std::string text = "num_prefill_tokens,num_decode_tokens,num_total_tokens,pd_ratio\n";
-    CHECK_THAT(refusal(text + "3,4,7,0.75\n"),
+    CHECK_THAT(trace_refusal(text + "3,4,7,0.75\n"),
                Contains("t.csv:2: arrival: found token counts without arrival times") &&
                    Contains("arrival_rate_rps"));
     for (int i = 0; i < 20'000; ++i) text += "3,4,7,0.75\n";
     TraceReadOptions options;
     options.arrival_rate_rps = 20;
-    const Trace trace = accepted(text, options);
+    const Trace trace = trace_accepted(text, options);
     CHECK(trace.format == "lengths-csv");
     CHECK(to_seconds(trace.span) == Approx(1000).epsilon(0.03));  // 20000/20; sd 7 s
-    CHECK(accepted(text, options).requests.back().arrival == trace.requests.back().arrival);
+    CHECK(trace_accepted(text, options).requests.back().arrival == trace.requests.back().arrival);
     options.seed = 2;
-    CHECK(accepted(text, options).requests.back().arrival != trace.requests.back().arrival);
+    CHECK(trace_accepted(text, options).requests.back().arrival != trace.requests.back().arrival);
 }
 
 TEST_CASE("compression: gzip, several gzip members and zstd are read by content; cuts and damage are named") {
@@ -359,17 +359,17 @@ TEST_CASE("compression: gzip, several gzip members and zstd are read by content;
         compressed(head + rows.substr(0, 5000), "gzip") + compressed(rows.substr(5000), "gzip");
     const std::string frames =
         compressed(head + rows.substr(0, 5000), "zstd") + compressed(rows.substr(5000), "zstd");
-    const std::uint64_t expected = prompt_sum(accepted(head + rows));
+    const std::uint64_t expected = prompt_sum(trace_accepted(head + rows));
     for (const std::string& bytes :
          {compressed(head + rows, "gzip"), members, compressed(head + rows, "zstd"), frames}) {
-        const Trace trace = accepted(bytes);
+        const Trace trace = trace_accepted(bytes);
         CHECK(trace.requests.size() == 50'000);
         CHECK(prompt_sum(trace) == expected);
-        CHECK_THAT(refusal(bytes.substr(0, bytes.size() - 10)), Contains("truncated"));
-        CHECK_THAT(refusal(bytes.substr(0, bytes.size() / 2)), Contains("ends in the middle"));
+        CHECK_THAT(trace_refusal(bytes.substr(0, bytes.size() - 10)), Contains("truncated"));
+        CHECK_THAT(trace_refusal(bytes.substr(0, bytes.size() / 2)), Contains("ends in the middle"));
         std::string damaged = bytes;
         for (std::size_t i = 100; i < 200; ++i) damaged[i] = static_cast<char>(i);
-        CHECK_THAT(refusal(damaged), Contains("damaged"));
+        CHECK_THAT(trace_refusal(damaged), Contains("damaged"));
     }
 }
 
@@ -418,7 +418,7 @@ TEST_CASE("servegen: rates, gaps in the collection and borrowed lengths") {
 }
 
 TEST_CASE("public traces: sums are those that their publishers' files hold") {
-    if (const auto file = shared("requests/AzureLLMInferenceTrace_conv.csv")) {
+    if (const auto file = shared_trace("requests/AzureLLMInferenceTrace_conv.csv")) {
         const Result<Trace> trace = read_trace(*file);
         REQUIRE(trace.ok());
         CHECK(trace->format == "azure-2023");
@@ -427,7 +427,7 @@ TEST_CASE("public traces: sums are those that their publishers' files hold") {
         CHECK(output_sum(*trace) == 4'088'665);
         CHECK(trace->span == Tick{350'172'193'700'000});  // 18:15:46.6805900 to 19:14:08.4025270
     }
-    if (const auto file = shared("requests/mooncake_conversation_trace.jsonl")) {
+    if (const auto file = shared_trace("requests/mooncake_conversation_trace.jsonl")) {
         const Result<Trace> trace = read_trace(*file);
         REQUIRE(trace.ok());
         CHECK(trace->format == "mooncake");
@@ -436,7 +436,7 @@ TEST_CASE("public traces: sums are those that their publishers' files hold") {
         CHECK(output_sum(*trace) == 4'122'048);
         CHECK(trace->prefix_hashes.size() == 288'500);
     }
-    if (const auto file = shared("requests/arxiv_summarization_stats_llama2_tokenizer_filtered_v2.csv")) {
+    if (const auto file = shared_trace("requests/arxiv_summarization_stats_llama2_tokenizer_filtered_v2.csv")) {
         CHECK_FALSE(read_trace(*file).ok());
         TraceReadOptions options;
         options.arrival_rate_rps = 1;
@@ -445,13 +445,13 @@ TEST_CASE("public traces: sums are those that their publishers' files hold") {
         CHECK(trace->requests.size() == 28'257);
         CHECK(prompt_sum(*trace) == 73'131'321);
     }
-    if (const auto file = shared("measured/lss-rtxpro6000-llama8b/requests.jsonl"))
+    if (const auto file = shared_trace("measured/lss-rtxpro6000-llama8b/requests.jsonl"))
         CHECK(read_trace(*file)->requests.size() == 300);
 }
 
 TEST_CASE("public servegen service: a sampled day has the rates' requests and the distributions' lengths",
           "[long]") {
-    if (const auto file = shared("requests/servegen/reason_deepseek-r1_clients.csv")) {
+    if (const auto file = shared_trace("requests/servegen/reason_deepseek-r1_clients.csv")) {
         const Result<Trace> trace = read_trace(*file);
         REQUIRE(trace.ok());
         // The rates add up to 1,383,669 requests, the lengths to means of 1268.25 and 1527.42 tokens.

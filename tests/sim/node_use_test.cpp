@@ -13,11 +13,11 @@ namespace {
 constexpr std::int64_t price = 1000;  // nano-USD per hour
 
 /// One replica of one GPU on one of `nodes` nodes; a request a second that keeps it busy for eight steps of 10 ms.
-struct Case {
+struct NodeUseCase {
     BlueprintParts parts;
     std::vector<Request> requests;
 
-    explicit Case(std::uint32_t nodes) {
+    explicit NodeUseCase(std::uint32_t nodes) {
         ServerParts s;
         s.max_num_seqs = 4;
         s.max_num_batched_tokens = 64;
@@ -73,7 +73,7 @@ double node_seconds(const TrialOutcome& o, std::size_t row, NodeUse use) {
 }  // namespace
 
 TEST_CASE("node use: a replica is busy while its steps run, idle between them, and a node without pods is idle") {
-    const TrialOutcome o = Case(2).run();
+    const TrialOutcome o = NodeUseCase(2).run();
     // 3,600 requests x (one prefill step + 7 decode steps) x 10 ms = 288 s of 3,600 s.
     CHECK(node_seconds(o, 0, NodeUse::busy) == Approx(288));
     CHECK(node_seconds(o, 0, NodeUse::idle) == Approx(3312));
@@ -83,7 +83,7 @@ TEST_CASE("node use: a replica is busy while its steps run, idle between them, a
 }
 
 TEST_CASE("node use: a rollout's new pod starts for a minute, its old one drains for its preStop") {
-    Case c(2);
+    NodeUseCase c(2);
     const std::uint32_t revision = c.parts.add_revision(0, c.parts.templates[0]);
     c.parts.events.push_back({seconds(1000), ClusterEventKind::rollout, {}, 0, 1, revision});
     const TrialOutcome o = c.run();
@@ -100,7 +100,7 @@ TEST_CASE("node use: a rollout's new pod starts for a minute, its old one drains
 }
 
 TEST_CASE("node use: a dead node's time is lost until it is gone, and its minutes are degraded") {
-    Case c(1);
+    NodeUseCase c(1);
     c.parts.events.push_back({seconds(600), ClusterEventKind::lose_node, {}, 0, 1, 0});
     const TrialOutcome o = c.run();
     // Noticed 50 to 55 s later, given up 300 s after that: then the node goes.
@@ -116,7 +116,7 @@ TEST_CASE("node use: a dead node's time is lost until it is gone, and its minute
 }
 
 TEST_CASE("node use: pods take their share of a node's GPUs, and what no pod takes is nobody's") {
-    Case c(1);
+    NodeUseCase c(1);
     ShapePlan& shape = c.parts.shapes[0];
     shape.capacity = shape.allocatable = resource_amounts(4, 1000, 1000, 110);
     shape.gpus = 4;
@@ -128,7 +128,7 @@ TEST_CASE("node use: pods take their share of a node's GPUs, and what no pod tak
 }
 
 TEST_CASE("node use: the work of a request is its part of a replica full of requests like it, and its tenant's") {
-    Case c(1);
+    NodeUseCase c(1);
     const BlueprintBlock block = build(c.parts);
     const ServerConfig& server = block.blueprint().servers[0];
     const auto ms = [](const ServerConfig& of, std::int64_t prompt, std::int64_t output) {
@@ -142,7 +142,7 @@ TEST_CASE("node use: the work of a request is its part of a replica full of requ
     CHECK(ms(server, 100, 1) == 20);  // two steps
     CHECK(ms(server, 0, 0) == 0);     // never prefilled
     // With half the blocks only 2 decode together, and each takes twice as much of a step.
-    Case half(1);
+    NodeUseCase half(1);
     half.parts.servers[0].usable_blocks = 8;
     const BlueprintBlock small = build(half.parts);
     CHECK(ms(small.blueprint().servers[0], 40, 20) == 10 + 19 * 5);

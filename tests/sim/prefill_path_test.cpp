@@ -13,7 +13,7 @@ namespace {
 /// One answering pod and one for prompts, each on a node of its own. A step with n prompt tokens takes n ms,
 /// one without 10 ms. A block of 16 tokens is 1,000 bytes; 1,000 of them move in a millisecond, and 2 ms are
 /// lost to each transfer.
-struct Case {
+struct PathCase {
     BlueprintParts parts;
     WorkloadPlan answers, prompts;
     TemplateParts pods = lab::one_gpu_pods(1000, 1 << 20);
@@ -21,7 +21,7 @@ struct Case {
     std::map<std::uint32_t, RequestRecord> ends;
     std::vector<ServerParts> servers{server(), server()};
 
-    Case() {
+    PathCase() {
         parts.span = seconds(600);
         parts.drain_limit = seconds(600);
         parts.job_capacity = 1 << 10;
@@ -99,7 +99,7 @@ TEST_CASE(
     "steps") {
     // 64 tokens in 64 ms; 4 blocks are 4 ms on the link and 2 ms besides: 70 ms. The last token of the prompt
     // is computed again in a step of 1 ms, whose token is the client's first; two more follow in 10 ms each.
-    Case c;
+    PathCase c;
     c.request(Tick{}, 64, 3);
     const Tally t = c.run();
     CHECK(c.ends[0].prefill.prefilled == milliseconds(64));
@@ -121,7 +121,7 @@ TEST_CASE(
 TEST_CASE("prefill elsewhere: two transfers share the link") {
     // Both prompts in one step of 128 ms. Alone each would take 6 ms; together 8,000 bytes take the link 8
     // ms, in which the 2 ms of each are hidden. Then a step of 2 ms for both.
-    Case c;
+    PathCase c;
     c.request(Tick{}, 64, 1);
     c.request(Tick{}, 64, 1);
     (void)c.run();
@@ -135,7 +135,7 @@ TEST_CASE("prefill elsewhere: blocks are held until they are read, and a full an
     // 171 ms. The prefill server has 4: the second prompt can begin when the first has been read (70 ms), the
     // third when the second has: asked for at 171 ms, there at 177 ms. (What is freed between two steps
     // counts from the next tick on.)
-    Case c;
+    PathCase c;
     c.servers[0].usable_blocks = 5;
     c.servers[0].max_model_len = 80;
     c.servers[1].usable_blocks = 4;
@@ -156,14 +156,14 @@ TEST_CASE(
     "prefill elsewhere: a prefill server that dies during the transfer leaves the prompt to the answering "
     "one") {
     // At 66 ms: 64 tokens are computed anew, in 64 ms.
-    Case c;
+    PathCase c;
     c.request(Tick{}, 64, 1);
     c.lose(1, milliseconds(66));
     const Tally t = c.run();
     CHECK(c.ends[0].first_token == milliseconds(130));
     CHECK(t.kv_failures == 1);
     // kv_load_failure_policy fail.
-    Case fails;
+    PathCase fails;
     fails.request(Tick{}, 64, 1);
     fails.lose(1, milliseconds(66));
     fails.answers.prefill.fails = 1;
@@ -171,7 +171,7 @@ TEST_CASE(
     CHECK(fails.ends[0].end == RequestEnd::failed);
     // One that dies over the prompt fails the attempt. The next, when the cluster knows, finds no prefill
     // server.
-    Case early;
+    PathCase early;
     early.request(Tick{}, 64, 1);
     early.lose(1, milliseconds(30));
     early.answers.retry.attempts = 2;
@@ -183,14 +183,14 @@ TEST_CASE(
 
 TEST_CASE("prefill elsewhere: an answering server that dies takes its requests along, wherever they are") {
     for (const std::int64_t at : {30, 66, 75}) {
-        Case c;
+        PathCase c;
         c.request(Tick{}, 64, 3);
         c.lose(0, milliseconds(at));
         (void)c.run();
         CHECK(c.ends[0].end == RequestEnd::failed);
     }
     // What it did not read is held for so long: the second prompt finds no blocks before 64 + 100 ms.
-    Case held;
+    PathCase held;
     held.servers[1].usable_blocks = 4;
     held.servers[1].max_model_len = 64;
     held.answers.prefill.hold = milliseconds(100);
@@ -205,13 +205,13 @@ TEST_CASE("prefill elsewhere: an answering server that dies takes its requests a
 TEST_CASE(
     "prefill elsewhere: short prompts, and all while no prefill replica is ready, stay where they are "
     "answered") {
-    Case c;
+    PathCase c;
     c.answers.prefill.threshold = 65;
     c.request(Tick{}, 64, 1);
     const Tally t = c.run();
     CHECK(c.ends[0].first_token == milliseconds(64));
     CHECK(t.local_prefills == 1);
-    Case none;
+    PathCase none;
     none.prompts.initial_replicas = 0;
     none.request(Tick{}, 64, 1);
     (void)none.run();
@@ -223,7 +223,7 @@ TEST_CASE(
     // The second prompt has its first 48 tokens in common with the first: one block moves, in 1 + 2 ms.
     const std::vector<std::uint32_t> nodes{1, 2, 3, 4, 1, 2, 3, 5};
     for (const std::uint32_t threshold : {0u, 17u}) {
-        Case c;
+        PathCase c;
         c.parts.shared_prefixes = true;
         c.servers[0].prefix_caching = true;
         c.answers.prefill.threshold = threshold;

@@ -45,11 +45,11 @@ struct PodLog : LawObserver {
     }
 };
 
-struct Ran {
+struct LoggedRun {
     TrialOutcome outcome;
     PodLog log;
 };
-Ran run(const BlueprintParts& parts) {
+LoggedRun run_logged(const BlueprintParts& parts) {
     const BlueprintBlock block = build(parts);
     PodLog log(block.blueprint());
     TrialArena arena;
@@ -100,7 +100,7 @@ TEST_CASE("pause pods: a pod of higher priority takes their place, and they brin
     parts.add(workload(1), idle_pods(1, -10));
     parts.add(workload(0), idle_pods(1, 0));
     parts.schedule.push_back({seconds(100), 1, 1});
-    const Ran r = run(parts);
+    const LoggedRun r = run_logged(parts);
     CHECK(r.outcome.tally.pods_preempted == 1);
     CHECK(r.log.count(Occurrence::preempted) == 1);
     // The pause pod needs 10 s to end; the pod then starts in 60 s.
@@ -121,12 +121,12 @@ TEST_CASE("preemption: of two nodes the one whose pod no budget protects") {
     parts.templates[1].plan.preempts = 0;
     parts.add(workload(0), idle_pods(1, 0));
     parts.schedule.push_back({seconds(100), 2, 1});
-    CHECK(run(parts).log.times(0, PodState::terminating).size() == 1);
+    CHECK(run_logged(parts).log.times(0, PodState::terminating).size() == 1);
     DisruptionBudgetPlan budget;
     budget.spec.min_available = integer(1);
     budget.workloads[0] = 1;  // of the first workload
     parts.budgets.push_back(budget);
-    const Ran r = run(parts);
+    const LoggedRun r = run_logged(parts);
     CHECK(r.log.times(0, PodState::terminating).empty());
     CHECK(r.log.times(1, PodState::terminating).size() == 1);
 }
@@ -137,7 +137,7 @@ TEST_CASE("daemon sets: what their pods take of a node is not there for others")
         parts.shapes[0].daemons = resource_amounts(0, daemons, 0, 2);
         TemplateParts t = idle_pods(0);  // 400 of 1000 mCPU
         parts.add(workload(2), t);
-        CHECK(run(parts).log.times(0, PodState::ready).size() == (daemons == 0 ? 2u : 1u));
+        CHECK(run_logged(parts).log.times(0, PodState::ready).size() == (daemons == 0 ? 2u : 1u));
     }
 }
 
@@ -150,7 +150,7 @@ TEST_CASE("quota: pods beyond it are not created, and the set tries again ever l
     quota.hard = resource_amounts(2, 0, 0, 0);
     quota.workloads[0] = 3;
     parts.quotas.push_back(quota);
-    const Ran r = run(parts);
+    const LoggedRun r = run_logged(parts);
     CHECK(r.log.times(0, PodState::pending).size() == 2);
     // The n-th refusal is at 100 s + 5 ms (2^(n-1) - 1), up to the 19th at 1410.7 s; then every 1000 s: 21 in the hour.
     CHECK(r.outcome.tally.creations_refused == 21);
@@ -161,7 +161,7 @@ TEST_CASE("quota: pods beyond it are not created, and the set tries again ever l
     parts.schedule[0].replicas = 2;
     parts.add(workload(1), idle_pods(1));
     parts.schedule.push_back({seconds(1500), 1, 0});
-    const std::vector<double> made = run(parts).log.times(0, PodState::pending);
+    const std::vector<double> made = run_logged(parts).log.times(0, PodState::pending);
     REQUIRE(made.size() == 2);
     CHECK(made[1] == Approx(100 + 0.005 * (262144 - 1) + 1000).margin(0.001));
 }
@@ -179,12 +179,12 @@ TEST_CASE("quota: a terminating pod is charged to its end, so a surge pod needs 
     quota.workloads[0] = 1;
     quota.hard = resource_amounts(2, 0, 0, 0);
     parts.quotas = {quota};
-    const Ran stuck = run(parts);
+    const LoggedRun stuck = run_logged(parts);
     CHECK(stuck.outcome.tally.rollouts == 0);
     CHECK(stuck.outcome.tally.rollouts_stuck == 1);  // progressDeadlineSeconds 600 pass
     CHECK(stuck.log.count(Occurrence::rollout_deadline) == 1);
     parts.quotas[0].hard = resource_amounts(3, 0, 0, 0);
-    CHECK(run(parts).outcome.tally.rollouts == 1);
+    CHECK(run_logged(parts).outcome.tally.rollouts == 1);
 }
 
 TEST_CASE("stateful set: one ordinal after the other, from the highest down in an update") {
@@ -193,31 +193,31 @@ TEST_CASE("stateful set: one ordinal after the other, from the highest down in a
     w.max_unavailable = integer(1);
     parts.add(w, idle_pods(1));
     parts.cold = 1;
-    CHECK(run(parts).log.times(0, PodState::ready) == std::vector<double>{60, 120, 180});
+    CHECK(run_logged(parts).log.times(0, PodState::ready) == std::vector<double>{60, 120, 180});
     parts.workloads[0].ordinals.management = PodManagement::parallel;
-    CHECK(run(parts).log.times(0, PodState::ready) == std::vector<double>{60, 60, 60});
+    CHECK(run_logged(parts).log.times(0, PodState::ready) == std::vector<double>{60, 60, 60});
 
     parts.workloads[0].ordinals.management = PodManagement::ordered_ready;
     const std::uint32_t revision = parts.add_revision(0, parts.templates[0]);
     parts.events.push_back({seconds(1000), ClusterEventKind::rollout, {}, 0, 1, revision});
-    const Ran rolled = run(parts);
+    const LoggedRun rolled = run_logged(parts);
     // Each goes in 10 s and comes back in 60.
     CHECK(rolled.log.times_of_slot(2, PodState::ready) == std::vector<double>{180, 1070});
     CHECK(rolled.log.times_of_slot(1, PodState::ready) == std::vector<double>{120, 1140});
     CHECK(rolled.log.times_of_slot(0, PodState::ready) == std::vector<double>{60, 1210});
     CHECK(rolled.outcome.tally.rollouts == 1);
     parts.workloads[0].ordinals.partition = 2;
-    const Ran partly = run(parts);
+    const LoggedRun partly = run_logged(parts);
     CHECK(partly.log.times_of_slot(2, PodState::ready).size() == 2);
     CHECK(partly.log.times_of_slot(1, PodState::ready).size() == 1);
     parts.workloads[0].ordinals.on_delete = 1;
-    CHECK(run(parts).log.times_of_slot(2, PodState::ready).size() == 1);
+    CHECK(run_logged(parts).log.times_of_slot(2, PodState::ready).size() == 1);
 }
 
 TEST_CASE("stateful set: warm replicas are all there at t = 0") {
     BlueprintParts parts = cluster(3);
     parts.add(workload(3, WorkloadController::ordinals), idle_pods(1));
-    CHECK(run(parts).log.times(0, PodState::ready) == std::vector<double>{0, 0, 0});
+    CHECK(run_logged(parts).log.times(0, PodState::ready) == std::vector<double>{0, 0, 0});
 }
 
 TEST_CASE("groups: the leader serves when its last worker does, and one lost pod restarts them all") {
@@ -233,7 +233,7 @@ TEST_CASE("groups: the leader serves when its last worker does, and one lost pod
     parts.add(w, leader);
     parts.templates[0].plan.worker_template = static_cast<std::int32_t>(parts.add_revision(0, worker));
     parts.cold = 1;
-    const Ran started = run(parts);
+    const LoggedRun started = run_logged(parts);
     CHECK(started.log.times_of_slot(0, PodState::ready) == std::vector<double>{90});  // 60 s by itself
     CHECK(started.log.times_of_slot(1, PodState::ready) == std::vector<double>{90});
     CHECK(started.outcome.tally.ready_replicas.most == 1);
@@ -241,7 +241,7 @@ TEST_CASE("groups: the leader serves when its last worker does, and one lost pod
     parts.cold = 0;
     parts.pools[0].initial = 3;
     parts.events.push_back({seconds(100), ClusterEventKind::drain_node, {}, 0, 1, 0});
-    const Ran drained = run(parts);
+    const LoggedRun drained = run_logged(parts);
     // One of the two is evicted, the other follows; both are gone after 10 s, then 90 s.
     CHECK(drained.outcome.tally.evictions == 1);
     CHECK(drained.log.times_of_slot(0, PodState::ready) == std::vector<double>{0, 200});
@@ -256,7 +256,7 @@ TEST_CASE("job: completions in turns of its parallelism, with back-off after fai
     TemplateParts t = idle_pods(1);
     t.plan.run_time = seconds(40);
     parts.add(w, t);
-    const Ran done = run(parts);
+    const LoggedRun done = run_logged(parts);
     // Two at a time, 60 + 40 s each.
     CHECK(done.log.times(0, PodState::none) == std::vector<double>{100, 100, 200, 200});
     CHECK(done.outcome.tally.jobs_complete == 1);
@@ -264,16 +264,16 @@ TEST_CASE("job: completions in turns of its parallelism, with back-off after fai
 
     parts.workloads[0].job = {1, 1, 6, never};
     parts.templates[0].plan.failing_runs = 2;
-    const Ran retried = run(parts);
+    const LoggedRun retried = run_logged(parts);
     // Failures at 100 s and 10 s + 100 s later; then 20 s of back-off.
     CHECK(retried.log.times(0, PodState::none) == std::vector<double>{100, 210, 330});
     CHECK(retried.outcome.tally.jobs_complete == 1);
     parts.workloads[0].job.backoff_limit = 1;
-    const Ran failed = run(parts);
+    const LoggedRun failed = run_logged(parts);
     CHECK(failed.log.times(0, PodState::none) == std::vector<double>{100, 210});
     CHECK(failed.outcome.tally.jobs_failed == 1);
     parts.workloads[0].job.active_deadline = seconds(80);
-    CHECK(run(parts).log.times(0, PodState::terminating) == std::vector<double>{80});
+    CHECK(run_logged(parts).log.times(0, PodState::terminating) == std::vector<double>{80});
 }
 
 TEST_CASE("cron job: Forbid starts the missed run at the end of the one before, Replace ends that one, Allow adds") {
@@ -291,7 +291,7 @@ TEST_CASE("cron job: Forbid starts the missed run at the end of the one before, 
         parts.crons.push_back(cron);
         parts.add(w, t);
         parts.add(w, t);
-        const Ran r = run(parts);
+        const LoggedRun r = run_logged(parts);
         std::vector<double> created;
         for (const PodLog::Change& c : r.log.changes)
             if (c.pod.state == PodState::pending) created.push_back(c.at);
@@ -308,7 +308,7 @@ TEST_CASE("bare pods: made once, and by nobody again") {
     BlueprintParts parts = cluster(2);
     parts.add(workload(1, WorkloadController::bare_pod), idle_pods(1));
     parts.events.push_back({seconds(100), ClusterEventKind::drain_node, {}, 0, 1, 0});
-    const Ran r = run(parts);
+    const LoggedRun r = run_logged(parts);
     CHECK(r.log.times(0, PodState::pending).size() == 1);
     CHECK(r.log.times(0, PodState::none) == std::vector<double>{110});
 }
@@ -321,7 +321,7 @@ TEST_CASE("image pulls: one after the other on a node, and once for all pods of 
     t.stages = {{-1, 1, {}, seconds(100)}, {-1, 0, {}, seconds(5)}};
     parts.add(workload(2), t);
     parts.add(workload(1), t);
-    const Ran r = run(parts);
+    const LoggedRun r = run_logged(parts);
     CHECK(r.log.times(0, PodState::ready) == std::vector<double>{105, 105});
     CHECK(r.log.times(1, PodState::ready) == std::vector<double>{205});
 }

@@ -27,6 +27,22 @@ inline Imported import_text(const std::string& text) {
     return import_documents(std::move(*documents));
 }
 
+/// The workload of that name, which must be there.
+inline const WorkloadObject& workload(const Imported& in, const std::string& name) {
+    for (const WorkloadObject& w : in.manifests.workloads)
+        if (w.meta.name == name) return w;
+    FAIL("no workload " + name + ": " + lines(in.findings.errors));
+    return in.manifests.workloads[0];
+}
+
+/// `text` with the first `from`, which must be there, replaced.
+inline std::string replaced(std::string text, const std::string& from, const std::string& to) {
+    const std::size_t at = text.find(from);
+    INFO("not there: " << from);
+    REQUIRE(at != std::string::npos);
+    return text.replace(at, from.size(), to);
+}
+
 /// Of tests/scenarios/published.
 inline std::vector<Document> published(const std::string& name) {
     auto documents = read_documents({std::string(WINDTUNNEL_SOURCE_DIR) + "/tests/scenarios/published/" + name}, std::cin);
