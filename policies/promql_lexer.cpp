@@ -1,5 +1,7 @@
 #include "policies/promql_lexer.hpp"
 
+#include "models/lower_case.hpp"
+
 #include <array>
 #include <cctype>
 #include <cstdlib>
@@ -149,12 +151,6 @@ private:
 };
 
 }  // namespace
-
-std::string lower_case(std::string_view text) {
-    std::string out(text);
-    for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return out;
-}
 
 bool read_promql_duration(std::string_view text, std::int64_t& ms) {
     struct Unit {

@@ -29,7 +29,4 @@ std::vector<PromqlToken> lex_promql(std::string_view query, PromqlLexerError& er
 /// no duration.
 [[nodiscard]] bool read_promql_duration(std::string_view text, std::int64_t& ms);
 
-/// ASCII letters in lower case (PromQL's keywords do not mind theirs).
-[[nodiscard]] std::string lower_case(std::string_view text);
-
 }  // namespace windtunnel

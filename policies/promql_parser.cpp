@@ -1,5 +1,6 @@
 #include "policies/promql_parser.hpp"
 
+#include "models/lower_case.hpp"
 #include "policies/promql_lexer.hpp"
 
 #include <algorithm>

@@ -1,9 +1,9 @@
 #include "scenarios/node_labels.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <fmt/format.h>
 
+#include "models/lower_case.hpp"
 #include "models/gpu_catalog.hpp"
 #include "models/instance_types.hpp"
 
@@ -60,11 +60,6 @@ NodeGpus gpus_of(const PoolSpec& pool, const ClusterSpec& cluster, const std::st
     return out;
 }
 
-std::string lower(std::string text) {
-    for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return text;
-}
-
 /// What Karpenter writes on a node of EC2: "g6.2xlarge" is of category g, generation 6, family g6.
 void add_karpenter(Labels& labels, const PoolSpec& pool, const std::string& instance_type) {
     labels.try_emplace("karpenter.sh/capacity-type", pool.capacity == CapacityType::spot ? "spot" : "on-demand");
@@ -93,7 +88,7 @@ void add_gpus(Labels& labels, const PoolSpec& pool, CloudKind cloud, const NodeG
     }
     if (cloud == CloudKind::aws) {
         // The label by which the cluster autoscaler knows GPU nodes; its value is the cluster owner's choice.
-        if (known) labels.try_emplace("k8s.amazonaws.com/accelerator", accelerator.empty() ? lower(row->product) : accelerator);
+        if (known) labels.try_emplace("k8s.amazonaws.com/accelerator", accelerator.empty() ? lower_case(row->product) : accelerator);
         if (pool.path.starts_with("cluster.pools") && known && *row->karpenter != '\0') {
             labels.try_emplace("karpenter.k8s.aws/instance-gpu-name", row->karpenter);
             labels.try_emplace("karpenter.k8s.aws/instance-gpu-manufacturer", "nvidia");

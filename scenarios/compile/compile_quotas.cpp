@@ -1,8 +1,9 @@
 #include "scenarios/compile/compile_quotas.hpp"
 
+#include "models/lower_case.hpp"
+
 #include <fmt/format.h>
 #include <algorithm>
-#include <cctype>
 
 namespace windtunnel {
 namespace {
@@ -74,18 +75,13 @@ ResourceAmounts limits_of(const PodTemplate& pod, const ExtendedResources& exten
     return sum;
 }
 
-std::string lower(std::string text) {
-    for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return text;
-}
-
 /// "deployments.apps" is the resource of kind Deployment in the group apps; the core group has none.
 bool is_resource(const std::string& resource, const std::string& kind, const std::string& api_version) {
     const std::size_t dot = resource.find('.');
     const std::string plural = resource.substr(0, dot), group = dot == std::string::npos ? "" : resource.substr(dot + 1);
     const std::size_t slash = api_version.find('/');
     if (group != (slash == std::string::npos ? "" : api_version.substr(0, slash))) return false;
-    const std::string name = lower(kind);
+    const std::string name = lower_case(kind);
     return plural == name + "s" || plural == name + "es" || (name.ends_with("y") && plural == name.substr(0, name.size() - 1) + "ies");
 }
 

@@ -1,5 +1,7 @@
 #include "scenarios/kubernetes/kubernetes_clouds.hpp"
 
+#include "models/lower_case.hpp"
+
 #include <algorithm>
 
 namespace windtunnel {
@@ -62,8 +64,7 @@ void name_zones(NodeGroup& group, const std::string& region) {
 
 std::string as_region(std::string location) {
     std::erase(location, ' ');
-    std::transform(location.begin(), location.end(), location.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return location;  // "East US" and "eastus" are the same place
+    return lower_case(location);  // "East US" and "eastus" are the same place
 }
 
 std::vector<NodeGroup> read_profiles(Decoder& cluster, const std::string& location) {

@@ -1,6 +1,6 @@
 #include "scenarios/kubernetes/kubernetes_autoscaling.hpp"
 
-#include "policies/promql_lexer.hpp"
+#include "models/lower_case.hpp"
 #include "scenarios/kubernetes/kubernetes_monitoring.hpp"
 
 #include <algorithm>

@@ -1,6 +1,7 @@
 // Jobs and CronJobs, and what their commands do to replicas.
 #include "scenarios/kubernetes/kubernetes_jobs.hpp"
 
+#include "models/lower_case.hpp"
 #include "scenarios/kubernetes/autoscaling_fields.hpp"
 
 #include <algorithm>
@@ -19,7 +20,7 @@ std::string kind_of(std::string resource) {
         {"horizontalpodautoscaler", "HorizontalPodAutoscaler"}, {"horizontalpodautoscalers", "HorizontalPodAutoscaler"}, {"hpa", "HorizontalPodAutoscaler"},
         {"scaledobject", "ScaledObject"}, {"scaledobjects", "ScaledObject"}, {"so", "ScaledObject"},
         {"leaderworkerset", "LeaderWorkerSet"}, {"lws", "LeaderWorkerSet"}};
-    std::transform(resource.begin(), resource.end(), resource.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    resource = lower_case(resource);
     for (const auto& [name, kind] : names)
         if (resource == name) return kind;
     return "";

@@ -1,5 +1,6 @@
 #include "scenarios/markets/price_skus.hpp"
 
+#include "models/lower_case.hpp"
 #include "models/nearest_name.hpp"
 #include "scenarios/traces/trace_formats.hpp"
 
@@ -57,11 +58,6 @@ std::vector<std::string> regions_of_place(const std::string& place) {
         {"melbourne", {"australia-southeast2"}}, {"tel aviv", {"me-west1"}}};
     const auto found = known.find(place);
     return found == known.end() ? std::vector<std::string>() : found->second;
-}
-
-std::string lower_case(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    return text;
 }
 
 std::string text_in(const Json& item, const char* key) { return item.is_object() && item.contains(key) && item[key].is_string() ? item[key].get<std::string>() : std::string(); }

@@ -1,12 +1,13 @@
 #include "scenarios/servers/model_server.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <filesystem>
 
 #include <nlohmann/json.hpp>
+#include <span>
 
+#include "models/lower_case.hpp"
 #include "models/llm_catalog.hpp"
 #include "scenarios/commands/command_line.hpp"
 #include "scenarios/commands/vllm_flags.hpp"
@@ -137,8 +138,7 @@ private:
             out = !given.negated;
             return;
         }
-        std::string value = given.values[0];
-        std::transform(value.begin(), value.end(), value.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+        const std::string value = lower_case(given.values[0]);
         if (value == "true" || value == "1") out = true;
         else if (value == "false" || value == "0") out = false;
         else error(given, "found \"" + given.values[0] + "\", allowed: true or false");
@@ -256,16 +256,21 @@ bool has_vllm_entry_point(const std::string& image) {
            name.starts_with("llm-d-cuda") || name.starts_with("llm-d-aws");
 }
 
-/// A flag of KServe's Hugging Face server (python/huggingfaceserver, from general knowledge) and vLLM's for it.
-struct HuggingFaceFlag {
+/// A flag of a server that runs vLLM within it, and vLLM's for it.
+struct WrapperFlag {
     const char *name, *vllm;  ///< "" = of no effect here
     bool value = true;
 };
-constexpr HuggingFaceFlag huggingface_flags[] = {{"model-id", "model"}, {"model-name", "served-model-name"}, {"max-length", "max-model-len"}, {"model-dir", ""}, {"model-revision", "revision"},
+/// KServe's Hugging Face server (python/huggingfaceserver, from general knowledge).
+constexpr WrapperFlag huggingface_flags[] = {{"model-id", "model"}, {"model-name", "served-model-name"}, {"max-length", "max-model-len"}, {"model-dir", ""}, {"model-revision", "revision"},
                                                  {"tokenizer-revision", "tokenizer-revision"}, {"http-port", "port"}, {"grpc-port", ""}, {"workers", ""}, {"max-threads", ""}, {"max-asyncio-workers", ""},
                                                  {"enable-grpc", ""}, {"enable-docs-url", ""}, {"enable-latency-logging", ""}, {"log-config-file", ""}, {"access-log-format", ""}, {"task", ""},
                                                  {"disable-lower-case", "", false}, {"disable-special-tokens", "", false}, {"return-token-type-ids", "", false}, {"return-probabilities", "", false},
                                                  {"predictor-host", ""}, {"predictor-protocol", ""}, {"backend", ""}};
+
+/// Dynamo's worker (components/backends/vllm, 0.4 to 0.8, from general knowledge, not re-read, 2026-11).
+constexpr WrapperFlag dynamo_flags[] = {{"is-prefill-worker", "", false}, {"is-decode-worker", "", false}, {"connector", ""}, {"migration-limit", ""}, {"request-plane", ""}, {"store-kv", ""},
+                                        {"endpoint", ""}, {"namespace", ""}, {"dyn-tool-call-parser", ""}, {"dyn-reasoning-parser", ""}, {"custom-jinja-template", ""}};
 
 /// Words of a command line, and the place of each where that is known.
 struct PlacedWords {
@@ -273,26 +278,8 @@ struct PlacedWords {
     std::vector<WordPlace> places;  ///< as many as words, or none
 };
 
-/// Without the flags that Dynamo's worker has besides vLLM's (components/backends/vllm, 0.4 to 0.8).
-PlacedWords without_dynamo_flags(const PlacedWords& given) {
-    constexpr std::pair<const char*, int> own[] = {{"is-prefill-worker", 0}, {"is-decode-worker", 0}, {"connector", 1}, {"migration-limit", 1}, {"request-plane", 1}, {"store-kv", 1},
-                                                   {"endpoint", 1}, {"namespace", 1}, {"dyn-tool-call-parser", 1}, {"dyn-reasoning-parser", 1}, {"custom-jinja-template", 1}};
-    PlacedWords out;
-    for (std::size_t i = 0; i < given.words.size(); ++i) {
-        const std::string& word = given.words[i];
-        const auto* row = std::find_if(std::begin(own), std::end(own), [&](const auto& o) { return word.starts_with("--") && word.substr(2, word.find('=') == std::string::npos ? word.size() : word.find('=') - 2) == o.first; });
-        if (row == std::end(own)) {
-            out.words.push_back(word);
-            if (!given.places.empty()) out.places.push_back(given.places[i]);
-        } else if (word.find('=') == std::string::npos) {
-            for (int values = row->second; values > 0 && i + 1 < given.words.size() && !given.words[i + 1].starts_with("-"); --values) ++i;
-        }
-    }
-    return out;
-}
-
-/// The Hugging Face server's flags as vLLM's. `backend` is what --backend says.
-PlacedWords as_vllm_flags(const PlacedWords& given, std::string& backend) {
+/// Such a server's flags as vLLM's. `backend` is what --backend says.
+PlacedWords as_vllm_flags(const PlacedWords& given, std::span<const WrapperFlag> flags, std::string& backend) {
     PlacedWords out;
     const auto keep = [&](std::size_t i, std::string word) {
         out.words.push_back(std::move(word));
@@ -303,8 +290,8 @@ PlacedWords as_vllm_flags(const PlacedWords& given, std::string& backend) {
         const std::size_t equals = word.find('=');
         std::string name = word.starts_with("--") ? word.substr(2, equals == std::string::npos ? equals : equals - 2) : "";
         std::replace(name.begin(), name.end(), '_', '-');
-        const auto* row = std::find_if(std::begin(huggingface_flags), std::end(huggingface_flags), [&](const HuggingFaceFlag& f) { return name == f.name; });
-        if (row == std::end(huggingface_flags)) {
+        const auto row = std::find_if(flags.begin(), flags.end(), [&](const WrapperFlag& f) { return name == f.name; });
+        if (row == flags.end()) {
             keep(i, word);
             continue;
         }
@@ -441,11 +428,11 @@ std::optional<ModelServer> read_model_server(const Container& container, Finding
     given.words.assign(command.begin() + static_cast<std::ptrdiff_t>(vllm_flags_begin(command)), command.end());
     for (std::size_t i = first_place; i < container.word_places.size(); ++i) given.places.push_back(container.word_places[i]);
     if (given.places.size() != given.words.size()) given.places.clear();
-    if (std::find(command.begin(), command.end(), "dynamo.vllm") != command.end()) given = without_dynamo_flags(given);
+    std::string backend;
+    if (std::find(command.begin(), command.end(), "dynamo.vllm") != command.end()) given = as_vllm_flags(given, dynamo_flags, backend);
     if (is_huggingface_server(command)) {
         server.port = 8080;
-        std::string backend;
-        given = as_vllm_flags(given, backend);
+        given = as_vllm_flags(given, huggingface_flags, backend);
         if (backend == "huggingface") report("--backend huggingface runs the model without vLLM, which is not simulated, allowed: auto or vllm");
     }
     std::vector<std::string> positional;

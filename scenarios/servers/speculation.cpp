@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "models/lower_case.hpp"
 #include "scenarios/documents/suggest.hpp"
 
 namespace windtunnel {
@@ -37,9 +38,7 @@ const Method* find_method(const std::string& name) {
 }
 
 std::string method_of_model(const std::string& model) {
-    std::string lower = model;
-    std::transform(lower.begin(), lower.end(), lower.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    const std::string lower = lower_case(model);
     if (lower == "[ngram]" || lower == "ngram") return "ngram";
     for (const char* known : {"eagle3", "eagle", "medusa", "mtp"})
         if (lower.find(known) != std::string::npos) return known;
