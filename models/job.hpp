@@ -1,5 +1,6 @@
 #pragma once
 #include "models/block_cache.hpp"
+#include "models/linked_records.hpp"
 #include "models/request.hpp"
 #include "models/time.hpp"
 
@@ -105,56 +106,17 @@ struct JobPool {
 
 /// A first-come-first-served queue of jobs, linked through them; a preempted job goes back to the front.
 template <class Layout>
-struct JobQueue {
-    JobIndex head = no_job;
-    JobIndex tail = no_job;
+struct JobQueue : LinkedRecords {
     std::uint32_t size = 0;
 
-    [[nodiscard]] WT_HD bool empty() const { return head == no_job; }
-    WT_HD void push_back(const JobPool<Layout>& pool, JobIndex i) {
-        Job& job = pool[i];
-        job.next = no_job;
-        job.previous = tail;
-        if (tail != no_job)
-            pool[tail].next = i;
-        else
-            head = i;
-        tail = i;
-        ++size;
-    }
-    WT_HD void push_front(const JobPool<Layout>& pool, JobIndex i) {
-        Job& job = pool[i];
-        job.previous = no_job;
-        job.next = head;
-        if (head != no_job)
-            pool[head].previous = i;
-        else
-            tail = i;
-        head = i;
-        ++size;
-    }
-    /// Puts `i` in front of `after`, which is in this queue, or at the end when that is `no_job`.
+    WT_HD void push_back(const JobPool<Layout>& pool, JobIndex i) { insert_before(pool, i, no_job); }
+    WT_HD void push_front(const JobPool<Layout>& pool, JobIndex i) { insert_before(pool, i, head); }
     WT_HD void insert_before(const JobPool<Layout>& pool, JobIndex i, JobIndex after) {
-        if (after == no_job) return push_back(pool, i);
-        if (after == head) return push_front(pool, i);
-        const JobIndex before = pool[after].previous;
-        pool[i].previous = before;
-        pool[i].next = after;
-        pool[before].next = i;
-        pool[after].previous = i;
+        LinkedRecords::insert_before(pool, i, after);
         ++size;
     }
-    /// Takes `i` out, wherever it stands. Requires that it is in this queue.
     WT_HD void remove(const JobPool<Layout>& pool, JobIndex i) {
-        const JobIndex before = pool[i].previous, after = pool[i].next;
-        if (before != no_job)
-            pool[before].next = after;
-        else
-            head = after;
-        if (after != no_job)
-            pool[after].previous = before;
-        else
-            tail = before;
+        LinkedRecords::remove(pool, i);
         --size;
     }
     WT_HD JobIndex pop_front(const JobPool<Layout>& pool) {
