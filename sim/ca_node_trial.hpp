@@ -17,7 +17,6 @@ public:
         std::int32_t count = 0;
         std::uint32_t pod = no_index;
         std::int32_t placed = 0;  ///< others that find room on coming nodes
-        std::uint32_t waiting = 0;  ///< of the first few: the templates with pods, ascending
     };
 
     WT_HD CaNodeTrial(State& state, Mind& mind, const NodeRoom<Layout>& room, const Pending* pending,

@@ -19,6 +19,7 @@ public:
     WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
         const bool used = has_groups(b);
         m_pending = arena.template take_plain<Pending>(b.templates.size());
+        m_waiting = arena.template take_plain<std::uint32_t>(b.templates.size());
         m_groups = arena.template take_plain<CaPodGroup>(b.templates.size());
         m_backoff = arena.template take_plain<CaBackoff>(b.shapes.size());
         m_options = arena.template take_plain<CaOption>(ca_max_groups);
@@ -174,10 +175,10 @@ private:
             m_mind.admit(s, n);
         std::uint32_t waiting = 0;
         for (std::uint32_t t = 0; t < b.templates.size(); ++t)
-            if (m_pending[t].count > 0) m_pending[waiting++].waiting = t;
+            if (m_pending[t].count > 0) m_waiting[waiting++] = t;
         for (std::uint32_t n = coming.first(); n != no_index && found.pods > 0; n = coming.next(n + 1))
             for (std::uint32_t i = 0; i < waiting && found.pods > 0; ++i) {
-                const std::uint32_t t = m_pending[i].waiting;
+                const std::uint32_t t = m_waiting[i];
                 if (m_pending[t].count == 0 || !b.templates[t].shapes.has(s.node(n).shape)) continue;
                 found.pods -= put_on(fleet, t, n);
             }
@@ -354,12 +355,11 @@ private:
         return launched;
     }
     /// Whether new nodes are spread over two options: nodes of the same size that take the same pods, of one
-    /// pool that balances its zones, or anywhere with --balance-similar-node-groups.
+    /// pool that balances its zones, or of similar pools.
     [[nodiscard]] WT_HD bool is_balanced_with(const State& s, std::int32_t i, std::int32_t chosen) const {
-        const Blueprint& b = s.blueprint();
-        const std::uint32_t pool = m_option_groups[chosen].pool;
-        return (b.cluster_autoscaler.balance_similar ||
-                (b.pools[pool].balances && m_option_groups[i].pool == pool)) &&
+        const std::uint32_t pool = m_option_groups[chosen].pool, other = m_option_groups[i].pool;
+        const PoolPlan &plan = s.blueprint().pools[pool], &its = s.blueprint().pools[other];
+        return ((plan.balances && other == pool) || (plan.similar >= 0 && plan.similar == its.similar)) &&
                m_options[i].node == m_options[chosen].node &&
                m_options[i].pod_count == m_options[chosen].pod_count;
     }
@@ -411,6 +411,7 @@ private:
     CaNodeRemoval<Layout, Owner> m_removal;
     std::uint32_t* m_nodes = nullptr;      ///< [node_slots] scratch: nodes opened in mind, or to be drained
     Pending* m_pending = nullptr;          ///< [templates]
+    std::uint32_t* m_waiting = nullptr;    ///< the templates with pods, ascending
     CaPodGroup* m_groups = nullptr;        ///< [templates]
     CaBackoff* m_backoff = nullptr;        ///< [shapes], of the group that begins with it
     CaOption* m_options = nullptr;         ///< [ca_max_groups]

@@ -151,6 +151,7 @@ struct PoolPlan {
     std::uint8_t refills = 0;       ///< the cloud's group replaces by itself what a spot market took
     std::uint8_t padding[3] = {};
     std::uint8_t balances = 0;      ///< new nodes are spread over its zone groups (location policy BALANCED)
+    std::int32_t similar = -1;      ///< ... and over those of pools of one number (--balance-similar-node-groups); -1 = none
     std::int32_t karpenter = -1;    ///< index into Blueprint::karpenter_pools
     std::uint32_t group_minimum = 0;  ///< of every zone group, besides the pool's own
     std::uint32_t group_maximum = 0xffffffffu;
@@ -182,8 +183,7 @@ struct ClusterAutoscalerPlan {
     std::int32_t expander_count = 1;  ///< 0 = random
     std::int32_t max_parallel = 10;   ///< --max-scale-down-parallelism
     std::int32_t max_drain = 1;       ///< --max-drain-parallelism
-    std::uint8_t balance_similar = 0;  ///< --balance-similar-node-groups
-    std::uint8_t padding[3] = {};
+    std::uint8_t padding[4] = {};
     std::int32_t max_nodes_total = 0;  ///< --max-nodes-total; 0 = no bound
     Tick unremovable_recheck = seconds(300);  ///< --unremovable-node-recheck-timeout
     Tick max_graceful_termination = seconds(600);  ///< --max-graceful-termination-sec

@@ -499,7 +499,7 @@ Result<CompiledScenario> compile_scenario(const Scenario& scenario, const Worklo
                 break;
             }
     }
-    compile_cluster_autoscaler(scenario, parts, out.warnings);
+    compile_cluster_autoscaler(scenario, parts);
     out.has_goodput = !scenario.goodput.empty();
     parts.scrape.delay = scenario.prometheus.evaluation_delay;
     parts.scrape.metrics_server_resolution = metrics_server_resolution(scenario);

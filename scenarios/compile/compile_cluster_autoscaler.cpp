@@ -1,9 +1,8 @@
 #include "scenarios/compile/compile_cluster_autoscaler.hpp"
 
 #include <algorithm>
+#include <map>
 #include <vector>
-
-#include "scenarios/node_labels.hpp"
 
 namespace windtunnel {
 namespace {
@@ -22,33 +21,23 @@ constexpr const char* unlike_labels[] = {
     "topology.ebs.csi.aws.com/zone", "agentpool", "kubernetes.azure.com/agentpool", "topology.disk.csi.azure.com/zone", "cloud.google.com/gke-nodepool",
     "topology.gke.io/zone", "karpenter.sh/nodepool"};
 
-Labels compared_labels(const PoolSpec& pool, const ClusterSpec& cluster) {
-    Labels out = node_labels(pool, cluster, pool.instance_types.empty() ? "" : pool.instance_types.front(), "");
+Labels compared_labels(const PoolDraft& pool) {
+    Labels out = pool.shapes.empty() ? Labels{} : pool.shapes.front().labels;
     for (const char* key : unlike_labels) out.erase(key);
     return out;
 }
 
-/// --balance-similar-node-groups: groups whose nodes differ in a label are not similar, however large they are. Where no two
-/// pools are, only the zones of a pool are balanced; where some are and others not, a warning names two that are not.
-void compile_balancing(const Scenario& scenario, BlueprintParts& parts, Problems& warnings) {
-    const std::vector<PoolSpec>& pools = scenario.cluster.pools;
-    const PoolSpec* unlike[2] = {nullptr, nullptr};
-    bool any_alike = false;
-    for (std::size_t i = 0; i < pools.size(); ++i)
-        for (std::size_t j = 0; j < i; ++j) {
-            if (pools[i].instance_types != pools[j].instance_types) continue;  // of other sizes mostly, which the engine compares
-            if (compared_labels(pools[i], scenario.cluster) == compared_labels(pools[j], scenario.cluster)) any_alike = true;
-            else unlike[0] = &pools[j], unlike[1] = &pools[i];
-        }
-    if (any_alike && unlike[0])
-        warnings.push_back({unlike[1]->where, unlike[1]->path, "--balance-similar-node-groups spreads new nodes over " + unlike[0]->name + " and " + unlike[1]->name +
-                                                                   " here, though their labels differ: the cluster-autoscaler balances only those that are alike"});
-    parts.cluster_autoscaler.balance_similar = any_alike ? 1 : 0;
-}
-
 }  // namespace
 
-void compile_cluster_autoscaler(const Scenario& scenario, BlueprintParts& parts, Problems& warnings) {
+void mark_similar_pools(const Scenario& scenario, std::vector<PoolDraft>& pools) {
+    const auto& settings = scenario.manifests.cluster_autoscaler;
+    if (!settings || !settings->balance_similar_groups) return;
+    std::map<Labels, std::int32_t> numbers;
+    for (PoolDraft& pool : pools)
+        pool.plan.similar = numbers.try_emplace(compared_labels(pool), static_cast<std::int32_t>(numbers.size())).first->second;
+}
+
+void compile_cluster_autoscaler(const Scenario& scenario, BlueprintParts& parts) {
     ClusterAutoscalerPlan& plan = parts.cluster_autoscaler;
     plan.down.unneeded_time = scenario.cluster.scale_down_unneeded;
     if (const auto& settings = scenario.manifests.cluster_autoscaler) {
@@ -68,7 +57,6 @@ void compile_cluster_autoscaler(const Scenario& scenario, BlueprintParts& parts,
         plan.expander_count = 0;
         for (const CaExpander expander : settings->expanders)
             if (plan.expander_count < ca_longest_chain) plan.expanders[plan.expander_count++] = expander;
-        if (settings->balance_similar_groups) compile_balancing(scenario, parts, warnings);
     }
     // GKE prefers the pools of a ComputeClass by the order of its rules, before anything else.
     const auto ranked = [](const PoolSpec& pool) { return pool.priority.has_value(); };

@@ -4,6 +4,7 @@
 #include "models/instance_types.hpp"
 #include "models/nearest_name.hpp"
 #include "scenarios/compile/compile.hpp"
+#include "scenarios/compile/compile_cluster_autoscaler.hpp"
 #include "scenarios/compile/compile_spot.hpp"
 #include "scenarios/node_allocatable.hpp"
 #include "scenarios/node_labels.hpp"
@@ -330,13 +331,12 @@ std::vector<PoolDraft> compile_pools(const Scenario& scenario, CompiledScenario&
         draft.spec = spec;
         describe_shapes(spec, scenario, out.extended, draft, errors);
         draft.plan = plan_of(spec, cluster, errors);
-        if (const auto& autoscaler = scenario.manifests.cluster_autoscaler; autoscaler && autoscaler->balance_similar_groups)
-            draft.plan.balances = 1;  // its zones are alike
         describe_provisioning(spec, cloud_name(cluster.cloud), draft, parts, errors);
         drafts.push_back(std::move(draft));
     }
     set_priorities(scenario, drafts);
     compile_node_pools(scenario, out, drafts, errors);
+    mark_similar_pools(scenario, drafts);
     if (drafts.empty())
         errors.push_back({{scenario.file, 0, 0},
                           "cluster.pools",
