@@ -186,21 +186,14 @@ private:
     }
 
     Result<Trace> build() {
-        const auto earlier = [](const Row& a, const Row& b) { return a.at < b.at; };
-        const bool sorted = std::is_sorted(m_rows.begin(), m_rows.end(), earlier);
-        std::stable_sort(m_rows.begin(), m_rows.end(), earlier);
         TraceBuilder out(m_name, m_options, !m_from_start);
+        out.sort_by_arrival(m_rows);
         for (Row& row : m_rows) {
             out.next_row();
-            if (row.request.output_tokens == 0 || row.request.prompt_tokens == 0) {
-                if (out.drop_failed()) continue;
-                row.request.output_tokens = std::max(row.request.output_tokens, 1u);
-                row.request.prompt_tokens = std::max(row.request.prompt_tokens, 1u);
-            }
+            if (out.drops_failed(row.request)) continue;
             if (!out.model(row.model, row.line, row.request.model) || !out.tenant(row.tenant, row.line, row.request.tenant) || !out.add(row.at, row.request, row.line))
                 return out.problem();
         }
-        if (!sorted) out.note("records do not stand in the order in which their requests began; they were sorted");
         if (m_without_counts > 0) out.note(fmt::format("{} records without a moment or token counts are left out", m_without_counts));
         out.trace().format = "request-log";
         return out.finish();
@@ -249,7 +242,7 @@ bool LogClock::parse(std::string_view text, std::optional<int> exponent, Instant
     return false;
 }
 
-std::string told_apart(std::string_view head) {
+std::string found_instead(std::string_view head) {
     const std::string_view line = head.substr(0, head.find('\n'));
     if (head.find("\"resultType\"") != std::string_view::npos)
         return "found the answer of a query of Prometheus or Loki, which holds no requests; say its rate as workload.synthetic with rate_rps, profile: custom and points";

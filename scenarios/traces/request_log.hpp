@@ -38,9 +38,9 @@ private:
     bool m_from_start = false;
 };
 
-/// What is wrong with a file that begins with `head` and holds no requests, where that can be told: a range query's result,
-/// conversations as text, an access log. Empty: nothing of that kind.
-[[nodiscard]] std::string told_apart(std::string_view head);
+/// What a file that begins with `head` holds instead of requests, as an error's text, where that can be told: a range query's
+/// result, conversations as text, an access log. Empty: nothing of that kind.
+[[nodiscard]] std::string found_instead(std::string_view head);
 
 /// Whether JSON that begins with `head` is such a log.
 [[nodiscard]] bool is_json_log(std::string_view head);

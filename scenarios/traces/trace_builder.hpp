@@ -3,9 +3,11 @@
 #include "scenarios/traces/trace_reader.hpp"
 #include "scenarios/traces/trace_time.hpp"
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 namespace windtunnel {
 
@@ -42,10 +44,23 @@ public:
     /// Sets the problem "row N: found X, allowed: Y" at `line`; always false.
     bool fail(std::int64_t line, const char* column, std::string_view found, const std::string& allowed);
 
-    /// Notes one failed request; true when it is to be left out.
-    [[nodiscard]] bool drop_failed() {
+    /// A request without tokens in or out has failed: true when it is to be left out, else it gets one of each.
+    [[nodiscard]] bool drops_failed(Request& request) {
+        if (request.output_tokens > 0 && request.prompt_tokens > 0) return false;
         ++m_failed;
-        return !m_options.keep_failed;
+        if (!m_options.keep_failed) return true;
+        request.output_tokens = std::max(request.output_tokens, 1u);
+        request.prompt_tokens = std::max(request.prompt_tokens, 1u);
+        return false;
+    }
+    /// Puts rows of a log, which stand in the order in which they were written, in the order of their arrivals (Row::at), and
+    /// notes it where they were in another.
+    template <class Row>
+    void sort_by_arrival(std::vector<Row>& rows) {
+        const auto earlier = [](const Row& a, const Row& b) { return a.at < b.at; };
+        if (!std::is_sorted(rows.begin(), rows.end(), earlier))
+            note("requests do not stand in the order in which they began; they were sorted");
+        std::stable_sort(rows.begin(), rows.end(), earlier);
     }
     void note(std::string message);
     /// Arrivals are offsets, not moments of which the first one is t = 0. To be said before the first row.

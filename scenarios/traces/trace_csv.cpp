@@ -365,11 +365,7 @@ private:
             }
             if (!good) return false;
         }
-        if (m_layout.failures && (request.output_tokens == 0 || request.prompt_tokens == 0)) {
-            if (builder.drop_failed()) return true;
-            request.output_tokens = std::max(request.output_tokens, 1u);
-            request.prompt_tokens = std::max(request.prompt_tokens, 1u);
-        }
+        if (m_layout.failures && builder.drops_failed(request)) return true;
         if (m_layout.clock == Clock::log) {
             m_log_rows.push_back({arrival, request, line});
             return true;
@@ -380,10 +376,7 @@ private:
 
     /// A log's rows, which stand in the order in which they were written, by arrival.
     bool add_log_rows(TraceBuilder& builder) {
-        const auto earlier = [](const LogRow& a, const LogRow& b) { return a.at < b.at; };
-        if (!std::is_sorted(m_log_rows.begin(), m_log_rows.end(), earlier))
-            builder.note("rows do not stand in the order in which their requests began; they were sorted");
-        std::stable_sort(m_log_rows.begin(), m_log_rows.end(), earlier);
+        builder.sort_by_arrival(m_log_rows);
         for (const LogRow& row : m_log_rows)
             if (!builder.add(row.at, row.request, row.line)) return false;
         return true;

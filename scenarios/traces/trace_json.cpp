@@ -337,11 +337,7 @@ private:
                 return false;
             if (!to.tokens(bench.output_lens[i], "output_lens", m_line, true, request.output_tokens))
                 return false;
-            if (request.output_tokens == 0 || request.prompt_tokens == 0) {
-                if (to.drop_failed()) continue;
-                request.output_tokens = std::max(request.output_tokens, 1u);
-                request.prompt_tokens = std::max(request.prompt_tokens, 1u);
-            }
+            if (to.drops_failed(request)) continue;
             rows.emplace_back(at, request);
         }
         std::stable_sort(rows.begin(), rows.end(),

@@ -37,7 +37,7 @@ Result<Trace> read_any(std::istream& in, const std::string& name, const std::fil
     if (first.find('\0') != std::string_view::npos)
         return problem_at(name, 0, {}, std::string("found binary data, allowed: ") + known_formats);
     const char c = first_meaningful(first);
-    if (const std::string other = told_apart(first.substr(0, 1 << 16)); !other.empty())
+    if (const std::string other = found_instead(first.substr(0, 1 << 16)); !other.empty())
         return problem_at(name, 1, {}, other);
     Result<Trace> trace = c != '{' && c != '['                      ? read_csv_trace(text, name, file, options)
                           : is_json_log(first.substr(0, 1 << 16)) ? read_json_log(text, name, options)
