@@ -28,11 +28,6 @@ constexpr Maker makers[] = {{"InferenceService", "serving.kserve.io", derive_inf
                             {"Workspace", "kaito.sh", derive_kaito_workspace},
                             {"DynamoGraphDeployment", "nvidia.com", derive_dynamo_graph}};
 
-std::string namespace_of(const Node& root) {
-    const std::string name = root.text_at({"metadata", "namespace"});
-    return name.empty() ? "default" : name;
-}
-
 bool is_there(const std::vector<Document>& documents, const Node& object) {
     return std::any_of(documents.begin(), documents.end(), [&](const Document& d) {
         return d.root.text_at({"kind"}) == object.text_at({"kind"}) && d.root.text_at({"metadata", "name"}) == object.text_at({"metadata", "name"}) &&
@@ -41,6 +36,11 @@ bool is_there(const std::vector<Document>& documents, const Node& object) {
 }
 
 }  // namespace
+
+std::string namespace_of(const Node& root) {
+    const std::string name = root.text_at({"metadata", "namespace"});
+    return name.empty() ? "default" : name;
+}
 
 bool is_derived_kind(const std::string& kind, const std::string& api_version) {
     return std::any_of(std::begin(makers), std::end(makers), [&](const Maker& m) { return kind == m.kind && api_version.starts_with(std::string(m.group) + "/"); });
@@ -195,6 +195,17 @@ void default_readiness(Node& container) {
     Node probe = make_map(container);
     put(map_at(probe, "tcpSocket"), "port", port ? *port : make_integer(8080, container));
     put(container, "readinessProbe", std::move(probe));
+}
+
+void default_model_probes(Node& container, std::int64_t failures) {
+    for (const char* key : {"readinessProbe", "startupProbe"}) {
+        if (container.find(key)) continue;
+        Node probe = make_map(container);
+        put(map_at(probe, "httpGet"), "path", make_text("/v1/models", container));
+        put(map_at(probe, "httpGet"), "port", make_integer(8000, container));
+        if (std::string(key) == "startupProbe") put(probe, "failureThreshold", make_integer(failures, container));
+        put(container, key, std::move(probe));
+    }
 }
 
 void set_variable(Node& container, const std::string& name, const std::string& value) {

@@ -23,6 +23,9 @@ void derive_workloads(std::vector<Document>& documents, Findings& findings);
 /// Whole GPUs that pods claim through ResourceClaimTemplates become limits of nvidia.com/gpu. Other claims stay as they are.
 void resolve_device_claims(std::vector<Document>& documents, Findings& findings);
 
+/// An object's namespace, "default" where it says none.
+[[nodiscard]] std::string namespace_of(const Node& root);
+
 /// What the makers below share: one object of an operator, and the documents that it becomes.
 class Derivation {
 public:
@@ -66,6 +69,10 @@ private:
 
 /// A container without a readiness probe gets one on its first port, 8080 without any.
 void default_readiness(Node& container);
+
+/// A container without a readiness or startup probe gets one such as operators of model servers add, which answers once the
+/// model is loaded (theirs ask ports of their own; vLLM's path stands in). `failures` end the startup probe.
+void default_model_probes(Node& container, std::int64_t failures);
 
 /// A trigger of KEDA on the requests that are at a workload or wait for it, read as the HTTP add-on's scaler counts them, for
 /// each `target` a replica.

@@ -36,8 +36,7 @@ struct ClaimedTemplates {
 
     [[nodiscard]] std::optional<std::int64_t> gpus(const std::string& name, const std::string& name_space) const {
         for (const Document& d : documents) {
-            const std::string its = d.root.text_at({"metadata", "namespace"});
-            if (d.root.text_at({"kind"}) != "ResourceClaimTemplate" || d.root.text_at({"metadata", "name"}) != name || (its.empty() ? "default" : its) != name_space) continue;
+            if (d.root.text_at({"kind"}) != "ResourceClaimTemplate" || d.root.text_at({"metadata", "name"}) != name || namespace_of(d.root) != name_space) continue;
             Decoder object(d.root, "", d.file, findings);
             return whole_gpus(d.root, object);
         }
@@ -91,10 +90,8 @@ void resolve_within(Node& node, const std::string& name_space, const ClaimedTemp
 
 void resolve_device_claims(std::vector<Document>& documents, Findings& findings) {
     const ClaimedTemplates templates{documents, findings};
-    for (Document& d : documents) {
-        const std::string its = d.root.text_at({"metadata", "namespace"});
-        if (d.root.is_map() && d.root.find("spec")) resolve_within(d.root, its.empty() ? "default" : its, templates);
-    }
+    for (Document& d : documents)
+        if (d.root.is_map() && d.root.find("spec")) resolve_within(d.root, namespace_of(d.root), templates);
 }
 
 }  // namespace windtunnel

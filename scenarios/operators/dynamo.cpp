@@ -2,6 +2,7 @@
 // knowledge, not re-read, 2026-11).
 #include <algorithm>
 
+#include "models/lower_case.hpp"
 #include "scenarios/operators/derived_workloads.hpp"
 #include "scenarios/pods/kubernetes_pods.hpp"
 
@@ -57,16 +58,7 @@ void derive_service(Derivation& d, Decoder& services, const Node& given, bool ha
             if (member.key != "mainContainer" && member.key != "containers") put(pod_spec, member.key, member);
     const bool serves = gpus_of(container) > 0;
     const std::string part = serves && has_parts ? part_of(given, container) : "";
-    if (serves && !container.find("readinessProbe")) {
-        // Its operator gives workers a startup and a readiness probe on the system port, which answer once the model is loaded.
-        for (const char* key : {"readinessProbe", "startupProbe"}) {
-            Node probe = make_map(given);
-            put(map_at(probe, "httpGet"), "path", make_text("/v1/models", given));
-            put(map_at(probe, "httpGet"), "port", make_integer(8000, given));
-            if (std::string(key) == "startupProbe") put(probe, "failureThreshold", make_integer(720, given));
-            put(container, key, std::move(probe));
-        }
-    }
+    if (serves && !container.find("readinessProbe")) default_model_probes(container, 720);
     const auto replicas = service.int32("replicas", 0);
     if (Decoder nodes = service.child("multinode"); nodes.int32("nodeCount", 1).value_or(1) > 1)
         service.error("multinode", "found a server over several nodes, which is not simulated, allowed: one node, or a LeaderWorkerSet");
@@ -76,12 +68,10 @@ void derive_service(Derivation& d, Decoder& services, const Node& given, bool ha
     service.quiet({"componentType", "subComponentType", "dynamoNamespace", "resources", "extraPodSpec", "extraPodMetadata", "envFromSecret", "volumeMounts", "sharedMemory", "labels", "annotations",
                    "serviceName", "multinode", "autoscaling", "scalingAdapter", "globalDynamoNamespace", "modelRef", "pvc"});
     service.finish();
-    std::string name = d.name() + "-";
-    for (const char c : given.key) name += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     list_at(pod_spec, "containers").children.push_back(std::move(container));
     std::vector<std::pair<std::string, std::string>> labels = {{"nvidia.com/dynamo-graph-deployment-name", d.name()}, {"nvidia.com/dynamo-component", given.key}};
     if (!part.empty()) labels.emplace_back("llm-d.ai/role", part);
-    d.add_deployment(name, std::move(pod_spec), labels, replicas);
+    d.add_deployment(d.name() + "-" + lower_case(given.key), std::move(pod_spec), labels, replicas);
 }
 
 }  // namespace

@@ -147,15 +147,7 @@ void derive_nim_service(Derivation& d) {
             const Node* probe = given->is_map() && (given->find("probe") || given->find("enabled")) ? given->find("probe") : given;
             if (probe) put(container, key, *probe);
         }
-    // Those that its operator adds ask whether the model is loaded; their path here is vLLM's.
-    for (const char* key : {"readinessProbe", "startupProbe"}) {
-        if (container.find(key)) continue;
-        Node probe = make_map(d.root());
-        put(map_at(probe, "httpGet"), "path", make_text("/v1/models", d.root()));
-        put(map_at(probe, "httpGet"), "port", make_integer(8000, d.root()));
-        if (std::string(key) == "startupProbe") put(probe, "failureThreshold", make_integer(120, d.root()));
-        put(container, key, std::move(probe));
-    }
+    default_model_probes(container, 120);
     Node pod = make_map(d.root());
     for (const char* key : {"nodeSelector", "tolerations", "affinity", "podAffinity", "runtimeClassName", "schedulerName"})
         if (const Node* given = spec.take(key)) put(pod, key, *given);

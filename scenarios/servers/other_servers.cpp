@@ -24,6 +24,8 @@ struct OtherFlag {
     const char* why = "";
 };
 
+constexpr const char* adapters_in_part = "adapters: a request to one takes as long as one to the base model, and their memory is not taken off the KV cache";
+
 constexpr OtherFlag sglang_flags[] = {
     {"model-path", Means::model}, {"model", Means::model}, {"served-model-name", Means::served_name},
     {"tp", Means::tensor_parallel}, {"tp-size", Means::tensor_parallel}, {"tensor-parallel-size", Means::tensor_parallel},
@@ -36,14 +38,14 @@ constexpr OtherFlag sglang_flags[] = {
     {"disaggregation-mode", Means::kv_role},
     {"speculative-algorithm", Means::refuse, "speculative decoding"}, {"speculative-algo", Means::refuse, "speculative decoding"},
     {"enable-dp-attention", Means::refuse, "data parallel attention"}, {"cpu-offload-gb", Means::refuse, "weights in host memory"},
-    {"enable-hierarchical-cache", Means::refuse, "KV cache in host memory"}, {"lora-paths", Means::stand_in, "adapters: a request to one takes as long as one to the base model, and their memory is not taken off the KV cache"},
+    {"enable-hierarchical-cache", Means::refuse, "KV cache in host memory"}, {"lora-paths", Means::stand_in, adapters_in_part},
 };
 
 constexpr OtherFlag tgi_flags[] = {
     {"model-id", Means::model}, {"num-shard", Means::tensor_parallel}, {"max-total-tokens", Means::context},
     {"max-batch-size", Means::sequences}, {"max-batch-prefill-tokens", Means::batch_tokens}, {"cuda-memory-fraction", Means::memory_share},
     {"kv-cache-dtype", Means::kv_dtype}, {"dtype", Means::dtype}, {"quantize", Means::quantization}, {"port", Means::port},
-    {"speculate", Means::refuse, "speculative decoding"}, {"lora-adapters", Means::stand_in, "adapters: a request to one takes as long as one to the base model, and their memory is not taken off the KV cache"},
+    {"speculate", Means::refuse, "speculative decoding"}, {"lora-adapters", Means::stand_in, adapters_in_part},
 };
 
 /// TensorRT-LLM's trtllm-serve (tensorrt_llm/commands/serve.py, 0.17 to 1.1) and LMDeploy's api_server (lmdeploy/cli/serve.py,
