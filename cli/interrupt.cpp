@@ -17,6 +17,8 @@ constexpr double same_signal_s = 0.5;
 void handle(void (*handler)(int)) {
     struct sigaction action {};
     action.sa_handler = handler;
+    sigaddset(&action.sa_mask, SIGINT);  // neither comes while the other is noted
+    sigaddset(&action.sa_mask, SIGTERM);
     sigaction(SIGINT, &action, nullptr);
     sigaction(SIGTERM, &action, nullptr);
 }
@@ -28,9 +30,7 @@ extern "C" void note_signal(int number) {
     if (*static_cast<volatile bool*>(&interrupted_flag)) {
         const double since_s = static_cast<double>(now.tv_sec - interrupted_at.tv_sec) +
                                static_cast<double>(now.tv_nsec - interrupted_at.tv_nsec) * 1e-9;
-        if (since_s < same_signal_s) {
-            return;
-        }
+        if (since_s < same_signal_s) return;
         handle(SIG_DFL);
         raise(number);
         return;
