@@ -59,8 +59,12 @@ Problems apply_flags(const RunFlags& flags, Scenario& scenario) {
                                 "found \"" + expression +
                                     "\", but the scenario says of no request when it is good, allowed with: "
                                     "goodput: {ttft_ms: ..., tpot_ms: ...}"});
-        else if (threshold)
-            scenario.thresholds.push_back(std::move(*threshold));
+        else if (threshold) {
+            // Once is enough of what the scenario asks for already.
+            const auto same = [&](const Threshold& t) { return t.asks_same(*threshold); };
+            if (std::none_of(scenario.thresholds.begin(), scenario.thresholds.end(), same))
+                scenario.thresholds.push_back(std::move(*threshold));
+        }
         else
             for (Problem& p : threshold.take_problems()) {
                 p.path = "--threshold";

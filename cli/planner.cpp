@@ -223,24 +223,85 @@ bool Planner::run_finalists() {
     return true;
 }
 
+/// The configuration at a place over the search's trials; nullptr when it was interrupted.
+const Configuration* Planner::sought(const Place& place) {
+    const auto known = std::find(m_places.begin(), m_places.end(), place);
+    if (known != m_places.end()) return &m_report.tried[static_cast<std::size_t>(known - m_places.begin())];
+    const auto looked_at = m_around.find(place);
+    if (looked_at != m_around.end()) return &looked_at->second;
+    Configuration c = configuration_at(place);
+    if (!run(m_searching, c, m_rules.search_trials)) return nullptr;
+    return &m_around.emplace(place, std::move(c)).first->second;
+}
+
+/// What the finalists' trials said of a configuration; nullptr when it was none.
+const Finalist* Planner::judged(const Configuration& c) const {
+    const std::vector<std::string> own = c.point.assignments();
+    const auto at = std::find_if(
+        m_report.finalists.begin(), m_report.finalists.end(),
+        [&](const Finalist& f) { return f.configuration.point.assignments() == own; });
+    return at != m_report.finalists.end() ? &*at : nullptr;
+}
+
+Place Planner::place_of(const Configuration& c) const {
+    Place out;
+    for (std::size_t d = 0; d < m_report.dimensions.size(); ++d) {
+        const auto& choices = m_report.dimensions[d].choices;
+        const auto at = std::find_if(choices.begin(), choices.end(), [&](const Choice& one) {
+            return one.label == c.point.choices[d].label;
+        });
+        out.push_back(static_cast<std::uint16_t>(at - choices.begin()));
+    }
+    return out;
+}
+
+/// Runs a neighbour of the answer as the search would, and where it looks better than the answer as a
+/// finalist. It becomes the answer when it holds and is cheaper.
+bool Planner::look_at(const Place& neighbour) {
+    PlanReport& r = m_report;
+    const Configuration* c = sought(neighbour);
+    if (c == nullptr) return false;
+    const auto seen = [&](const Configuration& one) {
+        return place_result(one, r.objectives, r.cost(), r.probability);
+    };
+    const PlaceResult found = seen(*c);
+    if (!found.runs || !found.feasible || found.cost >= seen(r.sought).cost || judged(*c) != nullptr)
+        return true;
+    Finalist f;
+    f.configuration.point = c->point;
+    if (!judge(f)) return false;
+    const bool better =
+        f.holds && seen(f.configuration).cost < seen(r.finalists[*r.answer].configuration).cost;
+    r.finalists.push_back(std::move(f));
+    if (better) r.answer = r.finalists.size() - 1;
+    return true;
+}
+
+/// One step from the answer in each dimension, and on from there while one is better.
 bool Planner::look_around() {
     PlanReport& r = m_report;
     if (!r.answer) return true;
-    const std::vector<std::string> own = r.finalists[*r.answer].configuration.point.assignments();
-    const auto at = std::find_if(r.tried.begin(), r.tried.end(),
-                                 [&](const Configuration& c) { return c.point.assignments() == own; });
-    const Place answer = m_places[static_cast<std::size_t>(at - r.tried.begin())];
-    for (const Place& p : neighbours_of(answer, m_lattice)) {
+    Place answer;
+    std::vector<Place> around;
+    for (std::optional<std::size_t> from; from != r.answer;) {
+        from = r.answer;
+        answer = place_of(r.finalists[*from].configuration);
+        const Configuration* const here = sought(answer);
+        if (here == nullptr) return false;
+        r.sought = *here;
+        around = neighbours_of(answer, m_lattice);
+        for (std::size_t i = 0; i < around.size() && r.answer == from; ++i)
+            if (!look_at(around[i])) return false;
+    }
+    for (const Place& p : around) {
         PlanStep s;
         while (p[s.dimension] == answer[s.dimension]) ++s.dimension;
         s.from = r.dimensions[s.dimension].choices[answer[s.dimension]].label;
         s.to = r.dimensions[s.dimension].choices[p[s.dimension]].label;
-        const auto known = std::find(m_places.begin(), m_places.end(), p);
-        s.configuration = known != m_places.end()
-                              ? r.tried[static_cast<std::size_t>(known - m_places.begin())]
-                              : configuration_at(p);
-        if (known == m_places.end() && !run(m_searching, s.configuration, m_rules.search_trials))
-            return false;
+        const Configuration& c = *sought(p);
+        const Finalist* const f = judged(c);
+        s.configuration = f != nullptr ? f->configuration : c;
+        s.is_finalist = f != nullptr;
         r.steps.push_back(std::move(s));
     }
     return true;

@@ -3,6 +3,7 @@
 #include "cli/plan_file.hpp"
 #include "reports/plan.hpp"
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,10 +47,14 @@ private:
     bool search();
     bool run_finalists();
     bool look_around();
+    bool look_at(const Place& neighbour);
     bool run(ConfigurationRunner& runner, Configuration& configuration, std::uint32_t trials);
     bool judge(Finalist& finalist);
     [[nodiscard]] Place present_place();
     [[nodiscard]] Configuration configuration_at(const Place& place) const;
+    [[nodiscard]] Place place_of(const Configuration& configuration) const;
+    [[nodiscard]] const Configuration* sought(const Place& place);
+    [[nodiscard]] const Finalist* judged(const Configuration& configuration) const;
 
     RunFlags m_flags, m_fresh_flags;
     const PlanRules& m_rules;
@@ -57,7 +62,8 @@ private:
     ConfigurationRunner m_searching, m_fresh;
     std::optional<LoadedRun> m_now, m_answer;
     std::vector<LatticeDimension> m_lattice;
-    std::vector<Place> m_places;  ///< [tried]
+    std::vector<Place> m_places;              ///< [tried]
+    std::map<Place, Configuration> m_around;  ///< what only the look around an answer ran, over the search's trials
     PlanReport m_report;
     PlanFile m_file;
     Problems m_unwritten;

@@ -85,6 +85,15 @@ const Measure& PlanReport::cost() const {
     return *find_measure(measures, "replicas_mean");
 }
 
+double PlanReport::mean_cost(const Configuration& c) const {
+    return cost().estimate_of(c.trials).value.value_or(0);
+}
+
+double PlanReport::change_of(const PlanStep& step) const {
+    const Configuration& own = step.is_finalist ? finalists[*answer].configuration : sought;
+    return mean_cost(step.configuration) - mean_cost(own);
+}
+
 const Configuration* PlanReport::nearest() const {
     const Configuration* out = nullptr;
     double least = 0;
@@ -115,6 +124,7 @@ std::string plan_json(const PlanReport& r) {
         } else {
             const PlaceResult p = place_result(s.configuration, r.objectives, r.cost(), r.probability);
             one[r.cost().name] = p.cost;
+            one["change"] = r.change_of(s);
             one["feasible"] = p.feasible;
         }
         steps.push_back(std::move(one));

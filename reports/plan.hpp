@@ -22,7 +22,8 @@ struct Finalist {
 struct PlanStep {
     std::size_t dimension = 0;
     std::string from, to;
-    Configuration configuration;  ///< over the search's trials
+    Configuration configuration;  ///< over the search's trials, or the finalists' when it is one
+    bool is_finalist = false;
 };
 
 /// What a plan found.
@@ -40,8 +41,9 @@ struct PlanReport {
     bool complete = true;               ///< false: interrupted
     std::uint64_t trials_run = 0;       ///< of all kinds
     std::optional<Finalist> now;        ///< the manifests as they are, over the finalists' trials
-    std::vector<Finalist> finalists;    ///< cheapest first; the last that was run may be the answer
+    std::vector<Finalist> finalists;    ///< in the order they were run in
     std::optional<std::size_t> answer;  ///< in `finalists`
+    Configuration sought;               ///< the answer over the search's trials
     std::vector<PlanStep> steps;        ///< about the answer
     std::vector<FieldChange> changes;   ///< from now to the answer
     std::optional<PerfectAutoscaler> perfect;
@@ -49,6 +51,10 @@ struct PlanReport {
 
     /// cost_per_month; where nothing has a price, the mean number of replicas.
     [[nodiscard]] const Measure& cost() const;
+    /// Mean cost, in units of cost().
+    [[nodiscard]] double mean_cost(const Configuration& c) const;
+    /// What a step costs beyond the answer, over the same trials.
+    [[nodiscard]] double change_of(const PlanStep& step) const;
     /// The tried one that comes nearest to meeting all objectives; nullptr when none ran.
     [[nodiscard]] const Configuration* nearest() const;
 };

@@ -24,10 +24,6 @@ std::string shown(const Measure& m, const std::optional<double>& v) {
     return in_unit_of(m.unit, *v);
 }
 
-double mean_cost(const PlanReport& r, const Configuration& c) {
-    return r.cost().estimate_of(c.trials).value.value_or(0);
-}
-
 std::string met_text(const PlanReport& r, const Finalist& f) {
     const std::size_t n = f.configuration.trials.count();
     const auto interval = probability_interval(f.standing.met, n);
@@ -70,10 +66,10 @@ std::string head_text(const PlanReport& r, const Style& style) {
 std::string verdict_text(const PlanReport& r, const Style& style) {
     if (r.answer) {
         const Finalist& f = r.finalists[*r.answer];
-        std::string out = style.green(" ✓ ") + style.bold(money(r.cost(), mean_cost(r, f.configuration)));
+        std::string out = style.green(" ✓ ") + style.bold(money(r.cost(), r.mean_cost(f.configuration)));
         if (r.now && r.now->configuration.trials.count() > 0) {
-            const double now = mean_cost(r, r.now->configuration),
-                         change = now - mean_cost(r, f.configuration);
+            const double now = r.mean_cost(r.now->configuration),
+                         change = now - r.mean_cost(f.configuration);
             if (r.changes.empty())
                 out += ": what there is now is the cheapest";
             else if (now > 0)
@@ -94,7 +90,7 @@ std::string verdict_text(const PlanReport& r, const Style& style) {
                     : std::string("no answer yet\n"));
     if (const Configuration* near = r.nearest(); near != nullptr) {
         const Standing s = standing_of(near->trials, r.objectives);
-        out += fmt::format("   nearest: {}, {} of {} futures met all\n", money(r.cost(), mean_cost(r, *near)),
+        out += fmt::format("   nearest: {}, {} of {} futures met all\n", money(r.cost(), r.mean_cost(*near)),
                            s.met, near->trials.count());
         for (std::size_t d = 0; d < r.dimensions.size(); ++d)
             out += fmt::format("     {} = {}\n", r.dimensions[d].name, near->point.choices[d].label);
@@ -191,14 +187,12 @@ std::string binding_text(const PlanReport& r, const Style& style) {
 
 std::string steps_text(const PlanReport& r, const Style& style) {
     std::string out;
-    const Finalist& f = r.finalists[*r.answer];
     for (const PlanStep& s : r.steps) {
         std::string what;
         if (s.configuration.state == ConfigurationState::refused) {
             what = "cannot be run";
         } else {
-            const std::size_t n = std::min(s.configuration.trials.count(), f.configuration.trials.count());
-            const double change = mean_cost(r, s.configuration) - mean_cost(r, f.configuration);
+            const double change = r.change_of(s);
             what = fmt::format("{}{}", change < 0 ? "−" : "+", money(r.cost(), std::fabs(change)));
             const PlaceResult p = place_result(s.configuration, r.objectives, r.cost(), r.probability);
             if (p.feasible) {
@@ -209,7 +203,7 @@ std::string steps_text(const PlanReport& r, const Style& style) {
                 const Estimate e = estimate(s.configuration.trials.thresholds[worst]);
                 what +=
                     fmt::format(", misses {} ({})", r.objectives[worst].expression,
-                                e.value && n > 0 ? in_unit_of(r.objectives[worst].metric, *e.value) : "–");
+                                e.value ? in_unit_of(r.objectives[worst].metric, *e.value) : "–");
             }
         }
         out +=
@@ -222,7 +216,7 @@ std::string steps_text(const PlanReport& r, const Style& style) {
 /// What each objective costs: the cheapest of those tried that meet all others.
 std::string prices_text(const PlanReport& r, const Style& style) {
     std::string out;
-    const double own = mean_cost(r, r.finalists[*r.answer].configuration);
+    const double own = r.mean_cost(r.sought);
     for (std::size_t i = 0; i < r.objectives.size(); ++i) {
         double least = own;
         for (const Configuration& c : r.tried) {
@@ -262,9 +256,9 @@ std::string perfect_text(const PlanReport& r, const Style& style) {
         const double monthly = *p.usd / hours * 730;
         out += fmt::format("            {} USD/month", thousands(std::llround(monthly)));
         if (r.answer && monthly > 0)
-            out += "; this plan pays " + beside(mean_cost(r, r.finalists[*r.answer].configuration), monthly);
+            out += "; this plan pays " + beside(r.mean_cost(r.finalists[*r.answer].configuration), monthly);
         if (r.now && r.now->configuration.trials.count() > 0 && monthly > 0)
-            out += ", the manifests as they are " + beside(mean_cost(r, r.now->configuration), monthly);
+            out += ", the manifests as they are " + beside(r.mean_cost(r.now->configuration), monthly);
         out += '\n';
     }
     return out;

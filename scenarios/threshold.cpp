@@ -127,6 +127,11 @@ bool Threshold::holds(double value) const {
     return false;
 }
 
+bool Threshold::asks_same(const Threshold& other) const {
+    return metric == other.metric && statistic == other.statistic && alert == other.alert &&
+           quantile == other.quantile && comparison == other.comparison && limit == other.limit;
+}
+
 bool Threshold::looks_at_goodput() const {
     return metric == ThresholdMetric::goodput || metric == ThresholdMetric::request_goodput ||
            metric == ThresholdMetric::degraded_minutes;

@@ -40,6 +40,8 @@ struct Threshold {
     std::string path;        ///< `thresholds[0]`
 
     [[nodiscard]] bool holds(double value) const;
+    /// Whether it asks the same of the same number, however it is written.
+    [[nodiscard]] bool asks_same(const Threshold& other) const;
     /// Whether it needs to know when a request is good.
     [[nodiscard]] bool looks_at_goodput() const;
 };

@@ -80,6 +80,29 @@ TEST_CASE("plan: the changed manifests and the patch reproduce what the plan say
     CHECK_FALSE(has(yaml.out, "kind: Deployment"));  // unchanged
 }
 
+TEST_CASE("plan: no step from the answer is cheaper and holds, however little was searched; what is asked twice counts once") {
+    const program::Folder folder;
+    planned_scenario(folder);
+    const auto plan = program::windtunnel_in(
+        folder.path(), "plan scenario.yaml -q --trials 6 --search-trials 2 --budget 1 -o json --slo 'p99 ttft_ms<1500' --slo "
+                       "'p99_ttft_ms < 1.5s' " +
+                           goals + two);
+    INFO(plan.error);
+    REQUIRE(plan.code == 0);
+    const Json found = Json::parse(plan.out);
+    CHECK(found["objectives"].size() == 2);
+    CHECK(found["search"]["configurations"] == 1);
+    CHECK(found["finalists"].size() > 1);  // it went on from what there is
+    CHECK(found["answer"]["metrics"]["cost_per_month"]["value"] < found["now"]["metrics"]["cost_per_month"]["value"]);
+    std::size_t dearer = 0;
+    for (const Json& step : found["sensitivity"]) {
+        if (!step["feasible"]) continue;
+        CHECK(step["change"] >= 0);
+        ++dearer;
+    }
+    CHECK(dearer > 0);
+}
+
 TEST_CASE("plan: what it says to people, and of a clairvoyant") {
     const program::Folder folder;
     planned_scenario(folder);
