@@ -2,6 +2,7 @@
 #include "gpu/kv_write.hpp"
 #include "models/kv_capacity.hpp"
 #include "tests/support/host_attention.hpp"
+#include "tests/support/rounds.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -76,7 +77,7 @@ TEST_CASE("small floats: to nearest with ties to even, as the formats say") {
 }
 
 TEST_CASE("paged attention: the kernel's body equals the reference on random calls, however they are split") {
-    const std::uint64_t calls = std::getenv("WINDTUNNEL_LONG") ? 2000 : 16;
+    const std::uint64_t calls = lab::rounds(16, 1000);
     for (std::uint64_t i = 0; i < calls; ++i) {
         const AttentionCase c = random_attention_case(i, 300);
         REQUIRE(attention_refusal(c.problem).empty());

@@ -1,15 +1,14 @@
+#include "tests/support/rounds.hpp"
 #include "tests/support/server_lab.hpp"
 
 #include <catch2/catch.hpp>
-#include <cstdlib>
 
 using namespace windtunnel;
 using namespace windtunnel::lab;
 
 namespace {
 
-/// WINDTUNNEL_LONG=1 (make test-all) runs 50,000 random workloads instead of 2,000.
-std::uint64_t workloads() { return std::getenv("WINDTUNNEL_LONG") ? 50'000 : 2'000; }
+std::uint64_t workloads() { return lab::rounds(2'000, 50'000); }
 
 Experiment plain(std::vector<Arrival> arrivals) {
     Experiment e;

@@ -428,51 +428,6 @@ spec:
     CHECK(c.outcome.tally.pools[0].nodes.value == 2);
 }
 
-TEST_CASE("cluster-autoscaler: similar groups are those whose nodes have the same labels, but for their group's and place's names") {
-    const std::string autoscaler = R"yaml(---
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: cluster-autoscaler, namespace: kube-system}
-spec:
-  selector: {matchLabels: {app: cluster-autoscaler}}
-  template:
-    metadata: {labels: {app: cluster-autoscaler}}
-    spec:
-      containers:
-      - {name: cluster-autoscaler, image: "registry.k8s.io/autoscaling/cluster-autoscaler:v1.32.1", command: [./cluster-autoscaler, --cloud-provider=aws, --expander=least-nodes, --balance-similar-node-groups]}
-)yaml";
-    const auto groups = [&](const std::string& second) {
-        return autoscaler + "---\napiVersion: eksctl.io/v1alpha5\nkind: ClusterConfig\nmetadata: {name: demo, region: us-east-1}\nmanagedNodeGroups:\n"
-               "- {name: a, instanceType: g6.xlarge, minSize: 0, maxSize: 4, desiredCapacity: 0, labels: {role: gpu}}\n- {name: b, instanceType: g6.xlarge, minSize: 0, maxSize: 4, desiredCapacity: 0, " + second + "}\n" +
-               deployment("", "1");
-    };
-    const auto spread = [&](const std::string& second) {
-        const Compiled c = good(groups(second), "  cloud: aws\n  region: us-east-1\n", "events:\n  - {at_s: 60, scale: Deployment/chat, replicas: 4}\n");
-        const std::vector<PoolPlan>& pools = c.scenario.parts.pools;
-        return std::pair{pools[0].similar == pools[1].similar ? 1 : 0, std::min(c.outcome.tally.pools[0].nodes.most, c.outcome.tally.pools[1].nodes.most)};
-    };
-    CHECK(spread("labels: {role: gpu}").first == 1);
-    CHECK(spread("labels: {role: gpu}").second == 2);  // the first node and three new ones: two of each
-    // Another way of buying, or another label, makes another kind of group: all new nodes are of one of them.
-    for (const char* other : {"labels: {role: gpu}, spot: true", "labels: {role: gpu, team: chat}"}) {
-        INFO(other);
-        CHECK(spread(other).first == 0);
-        CHECK(spread(other).second <= 1);
-    }
-    // Beside two that are alike a third that is not stays out: the six after the first are spread over those two, unless the
-    // third is chosen, which then fills up before the two share what is left. Over three groups they would be 2, 2 and 3.
-    const Compiled mixed = good(groups("labels: {role: gpu}}\n- {name: c, instanceType: g6.xlarge, minSize: 0, maxSize: 4, desiredCapacity: 0, spot: true, labels: {role: gpu}"),
-                                "  cloud: aws\n  region: us-east-1\n", "events:\n  - {at_s: 60, scale: Deployment/chat, replicas: 7}\n");
-    const std::vector<PoolPlan>& pools = mixed.scenario.parts.pools;
-    CHECK(pools[0].similar == pools[1].similar);
-    CHECK(pools[2].similar != pools[0].similar);
-    const auto most = [&](std::size_t pool) { return static_cast<int>(mixed.outcome.tally.pools[pool].nodes.most); };
-    INFO(most(0) << ' ' << most(1) << ' ' << most(2));
-    CHECK(most(0) + most(1) + most(2) == 7);
-    CHECK((most(2) <= 1 || most(2) == 4));
-    CHECK(std::abs(most(0) - most(1)) <= 1);
-}
-
 TEST_CASE("GKE: a ComputeClass's rules are tried in their order") {
     const std::string custom = R"yaml(---
 apiVersion: cloud.google.com/v1

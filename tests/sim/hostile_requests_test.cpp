@@ -1,9 +1,9 @@
 // Whatever may go wrong with requests at once, on random clusters.
 #include "tests/support/random_cluster.hpp"
 #include "tests/support/request_ends.hpp"
+#include "tests/support/rounds.hpp"
 
 #include <catch2/catch.hpp>
-#include <cstdlib>
 #include <random>
 
 using namespace windtunnel;
@@ -106,7 +106,7 @@ BlueprintParts hostile_cluster(std::uint64_t seed, std::vector<Request>& request
 }  // namespace
 
 TEST_CASE("requests: whatever goes wrong, each ends once, and fast, stepwise and interleaved trials are one") {
-    const std::uint64_t trials = std::getenv("WINDTUNNEL_LONG") ? 20'000 : 800;
+    const std::uint64_t trials = lab::rounds(800, 20'000);
     std::uint64_t ends[6] = {}, grown = 0, retried = 0, redelivered = 0, dead = 0, errors = 0, wrong = 0, duplicates = 0;
     // The last one is a seed that once found a mistake.
     for (std::uint64_t i = 1; i <= trials + 1; ++i) {

@@ -1,4 +1,5 @@
 #include "tests/support/node_lab.hpp"
+#include "tests/support/rounds.hpp"
 #include "tests/support/three_ways.hpp"
 
 #include <random>
@@ -169,7 +170,7 @@ BlueprintParts random_shapes(std::uint64_t seed, std::vector<Request>& requests)
 }  // namespace
 
 TEST_CASE("random pools of several shapes: fast = stepwise = interleaved, the laws and the limits hold") {
-    const std::uint64_t trials = std::getenv("WINDTUNNEL_LONG") ? 5000 : 150;
+    const std::uint64_t trials = lab::rounds(150, 5000);
     std::uint64_t completed = 0, launched = 0, dropped = 0;
     // The last one is a seed that once found a mistake.
     for (std::uint64_t i = 1; i <= trials + 1; ++i) {

@@ -1,5 +1,6 @@
 #include "sim/laws.hpp"
 #include "tests/support/random_cluster.hpp"
+#include "tests/support/rounds.hpp"
 
 #include <catch2/catch.hpp>
 #include <cmath>
@@ -128,7 +129,7 @@ double erlang_c(int c, double load) {  // probability to wait, offered load a = 
 TEST_CASE(
     "trial: fast and stepwise servers, contiguous and interleaved arenas give the same trial, and the laws "
     "hold") {
-    const std::uint64_t trials = std::getenv("WINDTUNNEL_LONG") ? 20'000 : 600;
+    const std::uint64_t trials = lab::rounds(600, 20'000);
     std::uint64_t ends[6] = {}, grown = 0, hits = 0;
     // The last one is a seed that once found a mistake.
     for (std::uint64_t i = 1; i <= trials + 1; ++i) {
