@@ -128,6 +128,19 @@ void check_numbers(CLI::App& app) {
         check_numbers(*command);
 }
 
+/// What scripts give every command is taken by those, too, that have nothing to colour or to keep quiet about.
+void take_talk_flags(CLI::App& command) {
+    const auto inner = command.get_subcommands([](const CLI::App*) { return true; });
+    for (CLI::App* c : inner) take_talk_flags(*c);
+    if (!inner.empty()) return;
+    constexpr const char* hidden = "";
+    if (command.get_option_no_throw("--color") == nullptr)
+        command.add_option("--color")->check(CLI::IsMember({"auto", "always", "never"}))->group(hidden);
+    if (command.get_option_no_throw("--quiet") == nullptr) command.add_flag("-q,--quiet")->group(hidden);
+    if (command.get_option_no_throw("--no-progress") == nullptr)
+        command.add_flag("--no-progress")->group(hidden);
+}
+
 int act(const CLI::App& app, const Invocation& invocation) {
     if (!invocation.action) {
         print_line(app.help());
@@ -175,6 +188,7 @@ int run_command_line(int argc, const char* const* argv) {
     add_gallery_command(app, invocation);
     add_version_command(app, invocation);
     check_numbers(app);
+    take_talk_flags(app);
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& success) {  // help and version

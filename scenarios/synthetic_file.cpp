@@ -141,6 +141,8 @@ SyntheticSpec decode_synthetic(Decoder& synthetic) {
     if (out.cv && (out.process == ArrivalProcess::poisson || out.process == ArrivalProcess::constant))
         synthetic.error("cv", "stands beside arrival " + std::string(out.process == ArrivalProcess::poisson ? "poisson" : "constant") + ", allowed: with gamma or weibull");
     decode_profile(synthetic, out);
+    if (synthetic.has("input_tokens")) synthetic.error("input_tokens", "is no known key; did you mean prompt_tokens?");
+    synthetic.quiet({"input_tokens"});
     out.prompt = decode_length(synthetic, "prompt_tokens");
     out.output = decode_length(synthetic, "output_tokens");
     if (synthetic.has("shared_prefix")) {

@@ -193,6 +193,7 @@ TEST_CASE("bad input: the scenario that the rows spoil answers, as do its copies
 TEST_CASE("bad input: scenario files") {
     check_refused({
         {"unknown key", in_scenario("trials: 1", "trails: 1"), {"scenario.yaml:21", "trails", "trials"}},
+        {"others' word for prompts", in_scenario("rate_rps: 2", "rate_rps: 2\n    input_tokens: 500"), {"scenario.yaml:9", "input_tokens", "prompt_tokens"}},
         {"wrong type", in_scenario("rate_rps: 2", "rate_rps: fast"), {"scenario.yaml:8:15", "workload.synthetic.rate_rps", "\"fast\""}},
         {"negative rate", in_scenario("rate_rps: 2", "rate_rps: -2"), {"scenario.yaml:8:15", "workload.synthetic.rate_rps", "-2"}},
         {"NaN", in_scenario("rate_rps: 2", "rate_rps: .nan"), {"scenario.yaml:8:15: workload.synthetic.rate_rps", ".nan"}},

@@ -107,6 +107,19 @@ TEST_CASE("cli: unknown flags and commands are usage errors that name the neares
     CHECK(windtunnel_with("run x.yaml -o yaml").code == 2);
 }
 
+TEST_CASE("cli: every command takes the flags that scripts give all of them") {
+    const std::string demo = WINDTUNNEL_SOURCE_DIR "/scenarios/gallery/chat-on-l4/";
+    for (const std::string& command :
+         {std::string("version"), std::string("kv --model Qwen/Qwen3-8B --gpu l40s-48gb"),
+          std::string("prices --type g6.xlarge"), "validate -f " + demo + "k8s", std::string("gallery list"),
+          std::string("bench --model Qwen/Qwen3-8B --gpu l40s-48gb --num-prompts 10")}) {
+        const Ended ended = windtunnel_with(command + " --color never -q --no-progress");
+        INFO(command << ": " << ended.error);
+        CHECK(ended.code == 0);
+        CHECK(has(windtunnel_with(command + " --color pink").error, "pink"));
+    }
+}
+
 TEST_CASE("cli: missing files are input errors that name them") {
     for (const char* arguments :
          {"run nosuch.yaml", "run -f nosuch", "trace stats nosuch.csv", "validate -f nosuch",
