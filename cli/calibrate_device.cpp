@@ -1,5 +1,6 @@
 #include "cli/calibrate_device.hpp"
 
+#include "models/bytes.hpp"
 #include "cli/command_line.hpp"
 #include "cli/console.hpp"
 #include "cli/engine_flags.hpp"
@@ -124,8 +125,8 @@ int calibrate_with(const DeviceCalibration& what, const DeviceIdentity& device, 
     if (what.json) return print_data(step_profile_json(profile)) ? answered : run_broke;
     const std::string table =
         fmt::format("{}, {}, {:.1f} GiB (free {:.1f}): {}; {} points measured, {} known from before\n\n",
-                    device.name, device.driver, static_cast<double>(device.memory_bytes) / 1073741824.0,
-                    static_cast<double>(device.free_bytes) / 1073741824.0, capacity->gpu.name, found.measured,
+                    device.name, device.driver, static_cast<double>(device.memory_bytes) / gib,
+                    static_cast<double>(device.free_bytes) / gib, capacity->gpu.name, found.measured,
                     found.known) +
         device_fit_table(fit, found.times, *capacity, what.compare.empty() ? "shipped" : "compared", *other);
     return print_data(table) ? answered : run_broke;

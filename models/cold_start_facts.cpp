@@ -1,5 +1,6 @@
 #include "models/cold_start_facts.hpp"
 
+#include "models/bytes.hpp"
 #include "models/embedded_model_data.hpp"
 #include "models/instance_types.hpp"
 #include "models/nearest_name.hpp"
@@ -46,7 +47,7 @@ double host_factor_of(const KvCapacity& c, const ColdStartOptions& options) {
 }
 
 double whole_weights(const KvCapacity& c) {
-    return c.weights_gib * 1073741824.0 * c.tensor_parallel * c.pipeline_parallel;
+    return c.weights_gib * gib * c.tensor_parallel * c.pipeline_parallel;
 }
 
 void add_image(std::vector<ColdStartStage>& stages, const KvCapacity& c, const ColdStartOptions& options) {

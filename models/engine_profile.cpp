@@ -1,5 +1,7 @@
 #include "models/engine_profile.hpp"
 
+#include "models/bytes.hpp"
+
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -7,8 +9,6 @@
 
 namespace windtunnel {
 namespace {
-
-constexpr std::int64_t gib = std::int64_t{1} << 30;
 
 Problem bad_version(std::string_view text) {
     return {

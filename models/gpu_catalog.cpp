@@ -14,7 +14,7 @@ namespace {
 
 using nlohmann::json;
 
-struct Catalog {
+struct GpuCatalog {
     std::vector<Gpu> gpus;
     std::map<std::string, std::size_t> by_name;  ///< folded names and aliases
 };
@@ -54,9 +54,9 @@ Gpu read_gpu(const json& entry) {
     return gpu;
 }
 
-const Catalog& catalog() {
-    static const Catalog the_catalog = [] {
-        Catalog c;
+const GpuCatalog& gpu_catalog() {
+    static const GpuCatalog the_catalog = [] {
+        GpuCatalog c;
         const json file = json::parse(embedded_model_data("gpus.json"));
         for (const json& entry : file.at("gpus")) {
             const std::size_t index = c.gpus.size();
@@ -105,10 +105,10 @@ Gpu share_of(const Gpu& whole, int clients) {
 
 Problem unknown(std::string_view name) {
     std::vector<std::string> known;
-    for (const auto& [alias, index] : catalog().by_name) known.push_back(alias);
+    for (const auto& [alias, index] : gpu_catalog().by_name) known.push_back(alias);
     std::vector<std::string> nearest;
     for (const std::string& alias : nearest_names(name, known, 6)) {
-        const std::string& canonical = catalog().gpus[catalog().by_name.at(alias)].name;
+        const std::string& canonical = gpu_catalog().gpus[gpu_catalog().by_name.at(alias)].name;
         if (std::find(nearest.begin(), nearest.end(), canonical) == nearest.end())
             nearest.push_back(canonical);
     }
@@ -148,14 +148,14 @@ double Gpu::flops(NumberType type) const {
     return sixteen;
 }
 
-const std::vector<Gpu>& all_gpus() { return catalog().gpus; }
+const std::vector<Gpu>& all_gpus() { return gpu_catalog().gpus; }
 
 Result<ResolvedGpu> get_gpu(std::string_view name) {
     const std::size_t slash = name.find('/');
     const std::string card = folded_name(name.substr(0, slash));
-    const auto found = catalog().by_name.find(card);
-    if (found == catalog().by_name.end()) return unknown(name.substr(0, slash));
-    const Gpu& whole = catalog().gpus[found->second];
+    const auto found = gpu_catalog().by_name.find(card);
+    if (found == gpu_catalog().by_name.end()) return unknown(name.substr(0, slash));
+    const Gpu& whole = gpu_catalog().gpus[found->second];
     ResolvedGpu resolved{whole, {}};
     if (card == "a100" || card == "v100" || card == "h100")
         resolved.note =

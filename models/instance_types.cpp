@@ -16,7 +16,7 @@ namespace {
 
 using nlohmann::json;
 
-struct Catalog {
+struct MachineCatalog {
     std::vector<Cloud> clouds;
     std::vector<InstanceType> types;
 };
@@ -45,9 +45,9 @@ InstanceType read_type(const json& entry) {
     return type;
 }
 
-const Catalog& catalog() {
-    static const Catalog the_catalog = [] {
-        Catalog c;
+const MachineCatalog& machine_catalog() {
+    static const MachineCatalog the_catalog = [] {
+        MachineCatalog c;
         const json file = json::parse(embedded_model_data("instance_types.json"));
         for (const json& entry : file.at("clouds")) {
             Cloud cloud;
@@ -84,8 +84,8 @@ std::optional<CapacityType> find_capacity_type(std::string_view name) {
     return std::nullopt;
 }
 
-const std::vector<Cloud>& all_clouds() { return catalog().clouds; }
-const std::vector<InstanceType>& all_instance_types() { return catalog().types; }
+const std::vector<Cloud>& all_clouds() { return machine_catalog().clouds; }
+const std::vector<InstanceType>& all_instance_types() { return machine_catalog().types; }
 
 Result<const Cloud*> get_cloud(std::string_view name) {
     std::string folded = folded_name(name);

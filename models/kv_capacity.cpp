@@ -1,5 +1,6 @@
 #include "models/kv_capacity.hpp"
 
+#include "models/bytes.hpp"
 #include "models/kv_memory.hpp"
 #include "models/kv_request.hpp"
 
@@ -10,8 +11,6 @@
 
 namespace windtunnel {
 namespace {
-
-constexpr double gib = 1073741824.0;
 
 KvBlockLayout layer_layout(const KvCapacity& c) {
     KvBlockLayout layout;

@@ -1,11 +1,11 @@
 #include "models/kv_memory.hpp"
 
+#include "models/bytes.hpp"
+
 #include <algorithm>
 
 namespace windtunnel {
 namespace {
-
-constexpr double gib = 1073741824.0;
 
 double activation_peak(const LlmShape& shape, const Gpu& gpu, const EngineProfile& profile,
                        const BatchLimits& limits, ModelParallelism parallelism, bool last_stage) {

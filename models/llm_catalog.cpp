@@ -121,16 +121,16 @@ constexpr std::array<QuantisedSuffix, 26> quantised_suffixes = {{
     {"-fp16", NumberType::fp16},
 }};
 
-struct Catalog {
+struct LlmCatalog {
     std::vector<LlmShape> models;
     std::vector<std::string> ids;
     std::map<std::string, std::size_t> by_id;   ///< folded, with and without organisation
     std::map<std::string, std::size_t> by_key;  ///< shape_key; the first of the file wins
 };
 
-const Catalog& catalog() {
-    static const Catalog the_catalog = [] {
-        Catalog c;
+const LlmCatalog& llm_catalog() {
+    static const LlmCatalog the_catalog = [] {
+        LlmCatalog c;
         std::map<std::string, json> entries;
         const json file = json::parse(embedded_model_data("llms.json"));
         for (json entry : file.at("models")) {
@@ -161,7 +161,7 @@ const Catalog& catalog() {
 }
 
 std::optional<std::size_t> find_exact(const std::string& folded) {
-    const auto& names = catalog().by_id;
+    const auto& names = llm_catalog().by_id;
     auto found = names.find(folded);
     if (found == names.end()) found = names.find(without_organisation(folded));
     if (found == names.end()) return std::nullopt;
@@ -182,7 +182,7 @@ Result<ResolvedLlm> read_file(const std::string& path) {
 
 }  // namespace
 
-std::vector<std::string> all_llm_ids() { return catalog().ids; }
+std::vector<std::string> all_llm_ids() { return llm_catalog().ids; }
 
 Result<ResolvedLlm> get_llm(std::string_view name) {
     const std::string path(name);
@@ -193,7 +193,7 @@ Result<ResolvedLlm> get_llm(std::string_view name) {
         return read_file(path + "/config.json");
 
     std::string folded = folded_name(name);
-    if (const auto index = find_exact(folded)) return ResolvedLlm{catalog().models[*index], {}};
+    if (const auto index = find_exact(folded)) return ResolvedLlm{llm_catalog().models[*index], {}};
 
     std::optional<NumberType> type;
     for (bool cut = true; cut;) {
@@ -209,8 +209,8 @@ Result<ResolvedLlm> get_llm(std::string_view name) {
     std::optional<std::size_t> index = find_exact(folded);
     bool renamed = false;
     if (!index && !shape_key(folded).empty()) {
-        const auto found = catalog().by_key.find(shape_key(folded));
-        if (found != catalog().by_key.end()) {
+        const auto found = llm_catalog().by_key.find(shape_key(folded));
+        if (found != llm_catalog().by_key.end()) {
             index = found->second;
             renamed = true;
         }
@@ -222,8 +222,8 @@ Result<ResolvedLlm> get_llm(std::string_view name) {
             fmt::format(
                 "found '{}', which is no model of the catalogue; did you mean {}? A model that it lacks "
                 "can be given as the path of its Hugging Face config.json",
-                name, spoken_list(nearest_names(name, catalog().ids)))};
-    ResolvedLlm resolved{catalog().models[*index], {}};
+                name, spoken_list(nearest_names(name, llm_catalog().ids)))};
+    ResolvedLlm resolved{llm_catalog().models[*index], {}};
     if (type) resolved.shape.stored_type = *type;
     if (renamed)
         resolved.note = fmt::format("'{}' read as '{}', which has the same shape", name, resolved.shape.id);

@@ -1,5 +1,7 @@
 #include "reports/calibration.hpp"
 
+#include "models/bytes.hpp"
+
 #include <fmt/format.h>
 #include <algorithm>
 #include <fstream>
@@ -12,8 +14,6 @@ namespace windtunnel {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr double gib = 1073741824.0;
 
 DecodeStack stack_of(const LlmShape& s) {
     return {s.layers,   s.hidden_size,       s.attention_heads, s.kv_heads,

@@ -1,5 +1,7 @@
 #include "scenarios/node_allocatable.hpp"
 
+#include "models/bytes.hpp"
+
 #include <algorithm>
 
 namespace windtunnel {
@@ -22,7 +24,7 @@ std::int64_t allocatable_cpu(std::int64_t milli) {
 /// AKS, and others as they do, 25% of the first 4 GiB, 20% of the next 4, 10% of the next 8, 6% up to 128, 2% above, and 100 MiB
 /// (docs, 2025).
 std::int64_t allocatable_memory(std::int64_t bytes, CloudKind cloud) {
-    constexpr std::int64_t mib = 1 << 20, gib = 1 << 30;
+    constexpr std::int64_t mib = 1 << 20;
     if (cloud == CloudKind::aws) return bytes - (255 + 11 * 58 + 100) * mib;
     std::int64_t reserved = 100 * mib, from = 0;
     const struct {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <set>
 
+#include "models/bytes.hpp"
 #include "models/gpu_catalog.hpp"
 #include "models/instance_types.hpp"
 #include "scenarios/node_allocatable.hpp"
@@ -55,7 +56,7 @@ const InstanceType* cheapest_machine(const Demand& d, const ClusterSpec& cluster
     for (const InstanceType& type : all_instance_types()) {
         if (type.cloud != "gcp" || type.name.find("-t4") != std::string::npos || !allowed(type)) continue;
         const auto price = instance_price(type, cluster.region, spot ? CapacityType::spot : CapacityType::on_demand);
-        const auto memory = static_cast<std::int64_t>(type.memory_gib * 1073741824.0);
+        const auto memory = static_cast<std::int64_t>(type.memory_gib * gib);
         if (!price || allocatable_cpu(std::int64_t{type.vcpus} * 1000) < d.cpu_milli || allocatable_memory(memory, CloudKind::gcp) < d.memory_bytes) continue;
         if (best != nullptr && *price >= least) continue;
         best = &type;

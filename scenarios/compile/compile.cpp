@@ -1,5 +1,6 @@
 #include "scenarios/compile/compile.hpp"
 
+#include "models/bytes.hpp"
 #include "scenarios/compile/compile_autoscalers.hpp"
 #include "scenarios/compile/compile_cluster_autoscaler.hpp"
 #include "scenarios/compile/compile_costs.hpp"
@@ -199,8 +200,7 @@ private:
                           fmt::format("its pods ({} {}, CPU {} m, memory {:.1f} GiB) fit on no node of any "
                                       "pool{}, allowed: a pool whose nodes take them",
                                       resource.empty() || resource == "nvidia.com/gpu" ? "GPUs" : resource, pod.gpus(), needs[resource_cpu_milli],
-                                      static_cast<double>(needs[resource_memory_bytes]) / 1073741824.0,
-                                      places.why));
+                                      static_cast<double>(needs[resource_memory_bytes]) / gib, places.why));
         meet_gpus(places, pools);
         if (!declared->gpu.empty()) {
             const auto resolved = get_gpu(declared->gpu);

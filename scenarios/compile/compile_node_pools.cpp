@@ -3,6 +3,8 @@
 #include "scenarios/node_allocatable.hpp"
 #include "scenarios/node_labels.hpp"
 
+#include "models/bytes.hpp"
+
 #include <fmt/format.h>
 #include <algorithm>
 #include <map>
@@ -179,7 +181,7 @@ private:
         out.reservation = offering.reservation;
         plan.kind = out.reservation >= 0 ? OfferingKind::reserved : plan.spot ? OfferingKind::spot : OfferingKind::on_demand;
         const std::int64_t cpu = std::int64_t{type.vcpus} * 1000;
-        const auto memory = static_cast<std::int64_t>(type.memory_gib * 1073741824.0);
+        const auto memory = static_cast<std::int64_t>(type.memory_gib * gib);
         std::int64_t pods = pool.max_pods ? *pool.max_pods : node_class && node_class->max_pods ? *node_class->max_pods : 110;
         // The kubelet's podsPerCore is a further bound; 0 is none.
         const auto per_core = pool.pods_per_core ? pool.pods_per_core : node_class ? node_class->pods_per_core : std::nullopt;

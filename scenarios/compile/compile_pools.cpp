@@ -1,5 +1,6 @@
 #include "scenarios/compile/compile_pools.hpp"
 
+#include "models/bytes.hpp"
 #include "models/cold_start_facts.hpp"
 #include "models/instance_types.hpp"
 #include "models/nearest_name.hpp"
@@ -53,14 +54,14 @@ Result<ShapeDraft> describe_type(const PoolSpec& spec, const ClusterSpec& cluste
             with.gpu = row->gpu;
             with.gpus_per_node = static_cast<std::int32_t>(row->gpu_count);
             with.cpu_milli = allocatable_cpu(static_cast<std::int64_t>(row->vcpus * 1000));
-            with.memory_bytes = allocatable_memory(static_cast<std::int64_t>(row->memory_gib * 1073741824.0), cluster.cloud);
+            with.memory_bytes = allocatable_memory(static_cast<std::int64_t>(row->memory_gib * gib), cluster.cloud);
             return describe_type(with, cluster, type_name);
         }
         if (!type)
             return at(spec, "instance_type",
                       type.problems().front().message +
                           " (or describe it: gpu, gpus_per_node, cpu, memory, price_usd_per_hour)");
-        const auto bytes = static_cast<std::int64_t>((*type)->memory_gib * 1073741824.0);
+        const auto bytes = static_cast<std::int64_t>((*type)->memory_gib * gib);
         if (gpus == 0) gpus = (*type)->gpu_count;
         if (cpu == 0) cpu = allocatable_cpu(whole_cpu = (*type)->vcpus * 1000);
         if (memory == 0) memory = allocatable_memory(whole_memory = bytes, cluster.cloud);

@@ -1,5 +1,6 @@
 #include "scenarios/compile/compile_server.hpp"
 
+#include "models/bytes.hpp"
 #include "models/step_time.hpp"
 #include "scenarios/compile/compile_batching.hpp"
 #include "scenarios/compile/compile_prefill.hpp"
@@ -57,7 +58,7 @@ KvRequest kv_request_of(const ModelServer& s, const std::string& gpu) {
     r.block_size = s.block_size;
     r.max_cudagraph_capture_size = s.max_cudagraph_capture_size;
     r.gpu_memory_bytes = s.gpu_memory_bytes;
-    if (s.kv_cache_bytes) r.kv_cache_gib = static_cast<double>(*s.kv_cache_bytes) / 1073741824.0;
+    if (s.kv_cache_bytes) r.kv_cache_gib = static_cast<double>(*s.kv_cache_bytes) / gib;
     r.kv_shape = s.kv_shape;
     r.enforce_eager = s.enforce_eager.value_or(false);
     if (s.enable_lora) r.lora = s.lora;

@@ -1,5 +1,6 @@
 #include "scenarios/compile/compile_start.hpp"
 
+#include "models/bytes.hpp"
 #include "scenarios/commands/command_line.hpp"
 #include "scenarios/documents/suggest.hpp"
 
@@ -212,7 +213,7 @@ bool memory_holds(const std::vector<PoolSpec>& pools, const ClusterSpec& cluster
     for (const PoolSpec& pool : pools)
         for (const std::string& name : pool.instance_types) {
             const auto type = get_instance_type(cloud_name(cluster.cloud), name);
-            if (type && (*type)->gpu_count > 0 && (*type)->memory_gib * 1073741824.0 < 1.2 * bytes) return false;
+            if (type && (*type)->gpu_count > 0 && (*type)->memory_gib * gib < 1.2 * bytes) return false;
         }
     return true;
 }
@@ -242,7 +243,7 @@ std::vector<StartStage> stages_of_facts(const Scenario& scenario, const Workload
         problems = facts.problems();
         return {};
     }
-    const double weights = capacity.weights_gib * 1073741824.0 * capacity.tensor_parallel * capacity.pipeline_parallel;
+    const double weights = capacity.weights_gib * gib * capacity.tensor_parallel * capacity.pipeline_parallel;
     const bool cached_reads = memory_holds(scenario.cluster.pools, scenario.cluster, weights);
     const Kept downloaded = say.kept.value_or(manifest.kept), compiled = say.compile_cache.value_or(manifest.compile_cache);
     const std::string image = object.server_container < object.pod.containers.size() ? object.pod.containers[object.server_container].image : "";

@@ -1,5 +1,6 @@
 #include "scenarios/compile/node_places.hpp"
 
+#include "models/bytes.hpp"
 #include "scenarios/node_labels.hpp"
 
 #include <fmt/format.h>
@@ -24,7 +25,7 @@ std::string shortage(const ResourceAmounts& needs, const ResourceAmounts& has, c
         return fmt::format("a node has {} m of CPU to give", has[resource_cpu_milli]);
     if (has[resource_memory_bytes] < needs[resource_memory_bytes])
         return fmt::format("a node has {:.1f} GiB of memory to give",
-                           static_cast<double>(has[resource_memory_bytes]) / 1073741824.0);
+                           static_cast<double>(has[resource_memory_bytes]) / gib);
     return fmt::format("a node has room for {} pods besides its own", has[resource_pods]);
 }
 

@@ -1,5 +1,7 @@
 #include "scenarios/compile/validate_text.hpp"
 
+#include "models/bytes.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -81,7 +83,7 @@ std::string needs_text(const PodTemplate& pod) {
         if (amount > 0) parts.push_back(fmt::format("{} {}", amount, name));
     if (parts.empty()) parts.emplace_back("no GPU");
     if (const auto cpu = pod.cpu_request_milli(); cpu > 0) parts.push_back(fmt::format("CPU {:g}", static_cast<double>(cpu) / 1000));
-    if (const auto memory = pod.memory_request_bytes(); memory > 0) parts.push_back(fmt::format("memory {:.4g} GiB", static_cast<double>(memory) / 1073741824.0));
+    if (const auto memory = pod.memory_request_bytes(); memory > 0) parts.push_back(fmt::format("memory {:.4g} GiB", static_cast<double>(memory) / gib));
     return join(parts);
 }
 
@@ -188,7 +190,7 @@ std::vector<NodeOffering> offerings_for(const PodTemplate& pod, const KarpenterN
                 asked != pod.node_selector.end() && !labels.contains(asked->first) && r.expression.matches({{asked->first, asked->second}}))
                 labels.insert(*asked);
         const bool too_small = o.type->gpu_count < pod.gpus() || o.type->vcpus * 1000 < pod.cpu_request_milli() ||
-                               o.type->memory_gib * 1073741824.0 < static_cast<double>(pod.memory_request_bytes());
+                               o.type->memory_gib * gib < static_cast<double>(pod.memory_request_bytes());
         return too_small || !unmet_label(pod, labels).empty();
     });
     return out;

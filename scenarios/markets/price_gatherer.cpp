@@ -1,4 +1,5 @@
 #include "models/gpu_catalog.hpp"
+#include "models/bytes.hpp"
 #include "models/nearest_name.hpp"
 #include "scenarios/documents/quantity.hpp"
 #include "scenarios/markets/price_readers.hpp"
@@ -374,12 +375,12 @@ void PriceGatherer::settle(PriceRow& row) {
     };
     std::string card = row.gpu;
     if (const auto known = get_gpu(card); known && !card.empty()) {
-        const double gib = static_cast<double>(known->gpu.memory_bytes) / 1073741824.0;
+        const double card_gib = static_cast<double>(known->gpu.memory_bytes) / gib;
         // Some lists give the memory of all cards together, or in MiB.
-        if (row.gpu_memory_gib > 0 && (row.gpu_memory_gib > 1.5 * gib || row.gpu_memory_gib < gib / 1.5) && row.gpu_count >= 1) {
-            say("memory", fmt::format("says {:g} GiB of GPU memory, but a {} has {:.0f} GiB{}: the GPU's own is taken", row.gpu_memory_gib, known->gpu.name, gib,
-                                      std::abs(row.gpu_memory_gib / row.gpu_count / gib - 1) < 0.25 ? " (it is the sum over its GPUs)"
-                                      : std::abs(row.gpu_memory_gib / 1024 / gib - 1) < 0.25       ? " (it is in MiB)"
+        if (row.gpu_memory_gib > 0 && (row.gpu_memory_gib > 1.5 * card_gib || row.gpu_memory_gib < card_gib / 1.5) && row.gpu_count >= 1) {
+            say("memory", fmt::format("says {:g} GiB of GPU memory, but a {} has {:.0f} GiB{}: the GPU's own is taken", row.gpu_memory_gib, known->gpu.name, card_gib,
+                                      std::abs(row.gpu_memory_gib / row.gpu_count / card_gib - 1) < 0.25 ? " (it is the sum over its GPUs)"
+                                      : std::abs(row.gpu_memory_gib / 1024 / card_gib - 1) < 0.25       ? " (it is in MiB)"
                                                                                                    : ""));
             row.gpu_memory_gib = 0;
         }

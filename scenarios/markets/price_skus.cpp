@@ -96,10 +96,10 @@ SkuSubject subject_of(const std::string& description) {
 /// "h", "GiBy.h", "GiBy.mo", and the words that tables have for them; "" = another.
 std::string unit_of(const std::string& text) {
     std::string unit = lower_case(text);
-    const bool gib = says(unit, "giby") || says(unit, "gibibyte") || says(unit, "gib");
+    const bool gibibytes = says(unit, "giby") || says(unit, "gibibyte") || says(unit, "gib");
     const bool month = says(unit, "mo");
     const bool hour = !month && (unit == "h" || says(unit, ".h") || says(unit, "hour") || unit == "hrs" || unit.ends_with(" h"));
-    return gib && month ? "GiB month" : gib && hour ? "GiB h" : hour ? "h" : "";
+    return gibibytes && month ? "GiB month" : gibibytes && hour ? "GiB h" : hour ? "h" : "";
 }
 
 const char* bought(PriceWay way) { return way == PriceWay::spot ? "on spot" : way == PriceWay::committed ? "committed for a year" : "on demand"; }

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
+#include "models/bytes.hpp"
 #include "models/lower_case.hpp"
 #include "models/llm_catalog.hpp"
 #include "scenarios/commands/command_line.hpp"
@@ -545,7 +546,7 @@ ModelServer decode_model_server(Decoder& server, const ModelServer& base) {
     if (const auto given = server.integer("max_model_len", 1, 100'000'000)) out.max_model_len = given;
     if (const auto given = server.integer("num_gpu_blocks_override", 1, 1'000'000'000)) out.num_gpu_blocks_override = given;
     if (const auto given = server.integer("gpu_memory_bytes", 1)) out.gpu_memory_bytes = given;
-    if (const auto gib = server.number("kv_cache_gib", 0, 1e6)) out.kv_cache_bytes = std::llround(*gib * 1073741824.0);
+    if (const auto size = server.number("kv_cache_gib", 0, 1e6)) out.kv_cache_bytes = std::llround(*size * gib);
     if (const auto given = server.text("kv_shape")) {
         out.kv_shape = parse_kv_shape(*given);
         if (!out.kv_shape) server.error("kv_shape", "found \"" + *given + "\", allowed: LAYERS,KV_HEADS,HEAD_DIM");
