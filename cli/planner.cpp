@@ -234,13 +234,12 @@ const Configuration* Planner::sought(const Place& place) {
     return &m_around.emplace(place, std::move(c)).first->second;
 }
 
-/// What the finalists' trials said of a configuration; nullptr when it was none.
-const Finalist* Planner::judged(const Configuration& c) const {
+/// Where a configuration stands among the finalists.
+std::optional<std::size_t> Planner::judged(const Configuration& c) const {
     const std::vector<std::string> own = c.point.assignments();
-    const auto at = std::find_if(
-        m_report.finalists.begin(), m_report.finalists.end(),
-        [&](const Finalist& f) { return f.configuration.point.assignments() == own; });
-    return at != m_report.finalists.end() ? &*at : nullptr;
+    for (std::size_t i = 0; i < m_report.finalists.size(); ++i)
+        if (m_report.finalists[i].configuration.point.assignments() == own) return i;
+    return std::nullopt;
 }
 
 Place Planner::place_of(const Configuration& c) const {
@@ -255,29 +254,36 @@ Place Planner::place_of(const Configuration& c) const {
     return out;
 }
 
-/// Runs a neighbour of the answer as the search would, and where it looks better than the answer as a
-/// finalist. It becomes the answer when it holds and is cheaper.
-bool Planner::look_at(const Place& neighbour) {
+/// Runs a place as the search would, and where it looks cheaper than the answer, or as cheap when that is
+/// enough, as a finalist. It becomes the answer when it holds and is so.
+bool Planner::look_at(const Place& place, bool as_cheap) {
     PlanReport& r = m_report;
-    const Configuration* c = sought(neighbour);
-    if (c == nullptr) return false;
     const auto seen = [&](const Configuration& one) {
         return place_result(one, r.objectives, r.cost(), r.probability);
     };
+    const auto is_better = [&](double cost, double own) { return cost < own || (as_cheap && cost == own); };
+    const Configuration* c = sought(place);
+    if (c == nullptr) return false;
     const PlaceResult found = seen(*c);
-    if (!found.runs || !found.feasible || found.cost >= seen(r.sought).cost || judged(*c) != nullptr)
-        return true;
-    Finalist f;
-    f.configuration.point = c->point;
-    if (!judge(f)) return false;
-    const bool better =
-        f.holds && seen(f.configuration).cost < seen(r.finalists[*r.answer].configuration).cost;
-    r.finalists.push_back(std::move(f));
-    if (better) r.answer = r.finalists.size() - 1;
+    if (!found.runs || !found.feasible || !is_better(found.cost, seen(r.sought).cost)) return true;
+    std::optional<std::size_t> at = judged(*c);
+    if (!at) {
+        Finalist f;
+        f.configuration.point = c->point;
+        if (!judge(f)) return false;
+        at = r.finalists.size();
+        r.finalists.push_back(std::move(f));
+    }
+    const Finalist &one = r.finalists[*at], &own = r.finalists[*r.answer];
+    if (one.holds && is_better(seen(one.configuration).cost, seen(own.configuration).cost)) {
+        r.answer = at;
+        r.sought = *c;
+    }
     return true;
 }
 
-/// One step from the answer in each dimension, and on from there while one is better.
+/// One step from the answer in each dimension, and on from there while one is cheaper. What may stay as it is
+/// at the same cost stays.
 bool Planner::look_around() {
     PlanReport& r = m_report;
     if (!r.answer) return true;
@@ -291,7 +297,12 @@ bool Planner::look_around() {
         r.sought = *here;
         around = neighbours_of(answer, m_lattice);
         for (std::size_t i = 0; i < around.size() && r.answer == from; ++i)
-            if (!look_at(around[i])) return false;
+            if (!look_at(around[i], false)) return false;
+        for (std::size_t d = 0; d < answer.size() && r.answer == from; ++d) {
+            Place kept = answer;
+            kept[d] = static_cast<std::uint16_t>(r.dimensions[d].present.value_or(answer[d]));
+            if (kept != answer && !look_at(kept, true)) return false;
+        }
     }
     for (const Place& p : around) {
         PlanStep s;
@@ -299,9 +310,9 @@ bool Planner::look_around() {
         s.from = r.dimensions[s.dimension].choices[answer[s.dimension]].label;
         s.to = r.dimensions[s.dimension].choices[p[s.dimension]].label;
         const Configuration& c = *sought(p);
-        const Finalist* const f = judged(c);
-        s.configuration = f != nullptr ? f->configuration : c;
-        s.is_finalist = f != nullptr;
+        const std::optional<std::size_t> finalist = judged(c);
+        s.is_finalist = finalist.has_value();
+        s.configuration = finalist ? r.finalists[*finalist].configuration : c;
         r.steps.push_back(std::move(s));
     }
     return true;

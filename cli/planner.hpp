@@ -47,14 +47,14 @@ private:
     bool search();
     bool run_finalists();
     bool look_around();
-    bool look_at(const Place& neighbour);
+    bool look_at(const Place& place, bool as_cheap);
     bool run(ConfigurationRunner& runner, Configuration& configuration, std::uint32_t trials);
     bool judge(Finalist& finalist);
     [[nodiscard]] Place present_place();
     [[nodiscard]] Configuration configuration_at(const Place& place) const;
     [[nodiscard]] Place place_of(const Configuration& configuration) const;
     [[nodiscard]] const Configuration* sought(const Place& place);
-    [[nodiscard]] const Finalist* judged(const Configuration& configuration) const;
+    [[nodiscard]] std::optional<std::size_t> judged(const Configuration& configuration) const;
 
     RunFlags m_flags, m_fresh_flags;
     const PlanRules& m_rules;

@@ -74,7 +74,7 @@ TEST_CASE("plan: the changed manifests and the patch reproduce what the plan say
     const auto patch = program::windtunnel_in(folder.path(), command + "-o patch");
     CHECK(patch.code == 0);
     CHECK(has(patch.out, "kind: Kustomization\n"));
-    CHECK(has(patch.out, "path: \"/spec/triggers/0/metadata/threshold\""));
+    CHECK(has(patch.out, "path: \"/spec/minReplicaCount\""));
     const auto yaml = program::windtunnel_in(folder.path(), command + "-o yaml");
     CHECK(has(yaml.out, "# scaledobject.yaml\n"));
     CHECK_FALSE(has(yaml.out, "kind: Deployment"));  // unchanged
@@ -84,14 +84,14 @@ TEST_CASE("plan: no step from the answer is cheaper and holds, however little wa
     const program::Folder folder;
     planned_scenario(folder);
     const auto plan = program::windtunnel_in(
-        folder.path(), "plan scenario.yaml -q --trials 6 --search-trials 2 --budget 1 -o json --slo 'p99 ttft_ms<1500' --slo "
+        folder.path(), "plan scenario.yaml -q --trials 6 --search-trials 2 --budget 2 -o json --set ScaledObject/chat:spec.minReplicaCount=9 --slo 'p99 ttft_ms<1500' --slo "
                        "'p99_ttft_ms < 1.5s' " +
                            goals + two);
     INFO(plan.error);
     REQUIRE(plan.code == 0);
     const Json found = Json::parse(plan.out);
     CHECK(found["objectives"].size() == 2);
-    CHECK(found["search"]["configurations"] == 1);
+    CHECK(found["search"]["configurations"] == 2);
     CHECK(found["finalists"].size() > 1);  // it went on from what there is
     CHECK(found["answer"]["metrics"]["cost_per_month"]["value"] < found["now"]["metrics"]["cost_per_month"]["value"]);
     std::size_t dearer = 0;
@@ -101,6 +101,25 @@ TEST_CASE("plan: no step from the answer is cheaper and holds, however little wa
         ++dearer;
     }
     CHECK(dearer > 0);
+}
+
+TEST_CASE("plan: what costs the same either way stays as it is") {
+    const program::Folder folder;
+    planned_scenario(folder);
+    // With as many replicas at least as at most the threshold does nothing, whatever it is.
+    const auto plan = program::windtunnel_in(
+        folder.path(),
+        "plan scenario.yaml -q --trials 6 --search-trials 2 -o json --slo 'p99 ttft_ms < 1500' --set 'thresholds=[]' "
+        "--set ScaledObject/chat:spec.maxReplicaCount=8 --vary ScaledObject/chat:spec.minReplicaCount=8 --vary "
+        "'ScaledObject/chat:spec.triggers[0].metadata.threshold=4:26:2'");
+    INFO(plan.out << plan.error);
+    REQUIRE(plan.code == 0);
+    const Json found = Json::parse(plan.out);
+    for (const Json& change : found["changes"]) {
+        INFO(change);
+        CHECK_FALSE(has(change["path"].get<std::string>(), "threshold"));
+    }
+    CHECK(found["search"]["configurations"] > 1);
 }
 
 TEST_CASE("plan: what it says to people, and of a clairvoyant") {
