@@ -275,10 +275,7 @@ bool Planner::look_at(const Place& place, bool as_cheap) {
         r.finalists.push_back(std::move(f));
     }
     const Finalist &one = r.finalists[*at], &own = r.finalists[*r.answer];
-    if (one.holds && is_better(seen(one.configuration).cost, seen(own.configuration).cost)) {
-        r.answer = at;
-        r.sought = *c;
-    }
+    if (one.holds && is_better(seen(one.configuration).cost, seen(own.configuration).cost)) r.answer = at;
     return true;
 }
 

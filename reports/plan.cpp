@@ -91,7 +91,9 @@ double PlanReport::mean_cost(const Configuration& c) const {
 
 double PlanReport::change_of(const PlanStep& step) const {
     const Configuration& own = step.is_finalist ? finalists[*answer].configuration : sought;
-    return mean_cost(step.configuration) - mean_cost(own);
+    // A finalist that failed early ran no more of them than that took.
+    const ConfigurationTrials same = own.trials.first(step.configuration.trials.count());
+    return mean_cost(step.configuration) - cost().estimate_of(same).value.value_or(0);
 }
 
 const Configuration* PlanReport::nearest() const {
