@@ -1,12 +1,12 @@
 #include "cli/calibrate_device.hpp"
 
-#include "models/bytes.hpp"
 #include "cli/command_line.hpp"
 #include "cli/console.hpp"
 #include "cli/engine_flags.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/progress.hpp"
 #include "gpu/batch_replay.hpp"
+#include "models/bytes.hpp"
 #include "reports/atomic_file.hpp"
 
 #include <fmt/format.h>

@@ -64,12 +64,12 @@ Problems apply_flags(const RunFlags& flags, Scenario& scenario) {
             const auto same = [&](const Threshold& t) { return t.asks_same(*threshold); };
             if (std::none_of(scenario.thresholds.begin(), scenario.thresholds.end(), same))
                 scenario.thresholds.push_back(std::move(*threshold));
-        }
-        else
+        } else {
             for (Problem& p : threshold.take_problems()) {
                 p.path = "--threshold";
                 problems.push_back(std::move(p));
             }
+        }
     }
     return problems;
 }

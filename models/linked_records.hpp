@@ -27,10 +27,6 @@ struct LinkedRecords {
     WT_HD void push_back(const Records& records, std::uint32_t i) {
         insert_before(records, i, none);
     }
-    template <class Records>
-    WT_HD void push_front(const Records& records, std::uint32_t i) {
-        insert_before(records, i, head);
-    }
     /// Takes `i` out, wherever it stands. Requires that it is in this list.
     template <class Records>
     WT_HD void remove(const Records& records, std::uint32_t i) {
