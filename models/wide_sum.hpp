@@ -17,15 +17,11 @@ struct WideSum {
         high += low < value ? 1 : 0;
     }
     /// Adds `value * times`, exact. Both factors may use all 64 bits.
-    WT_HD_CALL constexpr void add_product(std::uint64_t value, std::uint64_t times) {
-        const std::uint64_t a0 = value & 0xffffffffu, a1 = value >> 32;
-        const std::uint64_t b0 = times & 0xffffffffu, b1 = times >> 32;
-        const std::uint64_t p00 = a0 * b0, p01 = a0 * b1, p10 = a1 * b0, p11 = a1 * b1;
-        const std::uint64_t middle = (p00 >> 32) + (p01 & 0xffffffffu) + (p10 & 0xffffffffu);
-        const std::uint64_t product_low = (middle << 32) | (p00 & 0xffffffffu);
-        const std::uint64_t product_high = p11 + (p01 >> 32) + (p10 >> 32) + (middle >> 32);
-        add(product_low);
-        high += product_high;
+    WT_HD constexpr void add_product(std::uint64_t value, std::uint64_t times) {
+        __extension__ using Wide = unsigned __int128;
+        const Wide product = static_cast<Wide>(value) * times;
+        add(static_cast<std::uint64_t>(product));
+        high += static_cast<std::uint64_t>(product >> 64);
     }
     WT_HD constexpr void merge(const WideSum& other) {
         add(other.low);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <new>
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -37,21 +36,25 @@ double Distribution::mean_ticks() const {
 }
 
 void* TrialArena::memory(std::size_t bytes) {
-    if (m_size >= bytes) return m_memory.get();
+    if (m_size >= bytes) return m_memory;
     // A large cluster's arrays go far beyond what a TLB covers in pages of 4 KiB; the system is asked for huge ones.
     constexpr std::size_t line = 64, huge = std::size_t{2} << 20;
     const std::size_t unit = bytes < 2 * huge ? line : huge;
-    m_memory.reset();
+    m_owned.reset();
+    m_memory = nullptr;
     m_size = 0;
     const std::size_t size = (bytes + unit - 1) / unit * unit;
-    m_memory.reset(std::aligned_alloc(unit, size));
-    if (m_memory == nullptr) throw std::bad_alloc();
+    // Fresh pages of the system are zero already, and those that the trial never touches cost nothing.
+    std::size_t room = size + unit;
+    m_owned.reset(std::calloc(room, 1));
+    if (m_owned == nullptr) throw std::bad_alloc();
+    m_memory = m_owned.get();
+    (void)std::align(unit, size, m_memory, room);
     m_size = size;
 #if defined(__linux__)
-    if (unit == huge) (void)madvise(m_memory.get(), size, MADV_HUGEPAGE);  // where it will not, all is as it was
+    if (unit == huge) (void)madvise(m_memory, size, MADV_HUGEPAGE);  // where it will not, all is as it was
 #endif
-    std::memset(m_memory.get(), 0, size);
-    return m_memory.get();
+    return m_memory;
 }
 
 TrialOutcome run_trial(const Blueprint& blueprint, WorkloadView workload, TrialKey key, TrialArena& arena,

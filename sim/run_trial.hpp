@@ -50,7 +50,8 @@ private:
     struct Release {
         void operator()(void* memory) const { std::free(memory); }
     };
-    std::unique_ptr<void, Release> m_memory;
+    std::unique_ptr<void, Release> m_owned;
+    void* m_memory = nullptr;  ///< the first aligned byte of it
     std::size_t m_size = 0;
 };
 
