@@ -460,7 +460,7 @@ private:
 
     // ---- the start of a step or jump -----------------------------------------------------------------
 
-    WT_HD void plan(Pool& pool, Fault& fault, Tick now) {
+    WT_HD_HOT void plan(Pool& pool, Fault& fault, Tick now) {
         m_from = now;
         m_steps = 1;
         m_step_growth = 0;
@@ -514,7 +514,7 @@ private:
 
     /// The running steps and the planned one are the decode batch alone, with `context` tokens in the first
     /// of them; finds how many follow that are too.
-    WT_HD void plan_jump(const Pool& pool, std::int64_t context) {
+    WT_HD_HOT void plan_jump(const Pool& pool, std::int64_t context) {
         const ServerConfig& config = *m_config;
         const std::uint32_t segment = config.segment_of(context);
         m_step_growth = config.attention[segment].ticks_per_token * m_batch.size();

@@ -68,7 +68,7 @@ public:
     WT_HD void forget(const Job& job, JobIndex index) { m_heap.remove(job.end_step, index); }
     /// Leaves the batch, with what it has: its outputs, its computed tokens and, in end_step, the blocks of each
     /// windowed group that it has given back.
-    WT_HD void leave(Job& job, JobIndex index) {
+    WT_HD_HOT void leave(Job& job, JobIndex index) {
         const std::int64_t tokens = computed(job);
         const std::int64_t before = m_windows > 0 ? leave_window(job, index, tokens) : 0;
         job.outputs = outputs(job);
@@ -79,7 +79,7 @@ public:
         m_context -= tokens + 1;
     }
     /// `steps` steps have passed.
-    WT_HD void advance(std::int64_t steps) {
+    WT_HD_HOT void advance(std::int64_t steps) {
         m_context += steps * m_size;
         m_steps_done += static_cast<std::uint32_t>(steps);
         if (steps == 1)

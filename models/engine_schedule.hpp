@@ -79,6 +79,7 @@ protected:
         m_wait_count = m_wait_rows = 0;
         m_prompts_only = false;
         m_plain_order = !config.in_turn() && !config.prefill_first;
+        m_plain_blocks = !config.in_turn() && !config.prefix_caching && config.groups() == 1;
         m_partial = m_unannounced = no_job;
         m_receiving = m_unread = {};
         m_receptions = m_open_receptions = 0;
@@ -311,40 +312,50 @@ protected:
     }
 
     /// Part B: the head of the queue, and the next, while they fit in the step that begins at `since`.
-    WT_HD_CALL void admit(Pool& pool, Load& load, Tick since) {
+    WT_HD_HOT void admit(Pool& pool, Load& load, Tick since) {
+        if (m_plain_blocks)
+            admit_with<true>(pool, load, since);
+        else
+            admit_with<false>(pool, load, since);
+    }
+    /// `plain`: an engine that caches no prefixes, with one group of layers, no drafts, no pipeline and no limit on prompts.
+    template <bool plain>
+    WT_HD_CALL void admit_with(Pool& pool, Load& load, Tick since) {
         while (!m_waiting.empty() && load.budget > 0 &&
                m_running < static_cast<std::uint32_t>(m_config->max_num_seqs)) {
             const JobIndex index = m_waiting.head;
             Job& job = pool[index];
             // What was preempted while it was on its way through the stages waits for its token.
-            if (m_flights.pipelined() && m_flights.has(index)) break;
+            if (!plain && m_flights.pipelined() && m_flights.has(index)) break;
             if (job.state != JobState::waiting) {
                 if (!admit_remote(pool, index, load, since)) break;
                 continue;
             }
             const std::int64_t whole = static_cast<std::int64_t>(job.prompt_tokens) + job.outputs;
-            const typename KvBlocks<Layout>::Found found = m_blocks.find(pool, index, whole);
+            const typename KvBlocks<Layout>::Found found =
+                plain ? typename KvBlocks<Layout>::Found{} : m_blocks.find(pool, index, whole);
             const std::int64_t cached = found.blocks() * m_config->block_size, rest = whole - cached;
-            const std::int64_t asked = limited(rest), chunk = min_of(asked, load.budget);
+            const std::int64_t asked = plain ? rest : limited(rest), chunk = min_of(asked, load.budget);
             if (chunk < asked && !m_config->chunked_prefill) break;
-            const std::int64_t need = (m_config->blocks_for(cached + chunk) - found.blocks()) * m_config->groups();
+            const std::int64_t need = (m_config->blocks_for(cached + chunk) - found.blocks()) * (plain ? 1 : m_config->groups());
             const std::int64_t kept =
                 m_running > 0 || m_config->prefill_first ? m_config->watermark_blocks : 0;
-            if ((m_config->reserve_full_sequence ? most_of(whole, cached) - found.in_use
+            if ((m_config->reserve_full_sequence ? (plain ? m_config->blocks_for(whole) : most_of(whole, cached)) - found.in_use
                                                  : need + found.idle()) +
                     kept >
                 m_blocks.free())
                 break;
             m_waiting.pop_front(pool);
             pool.note_scheduled(index, since);
-            m_blocks.take_found(pool, index, found, m_totals);
-            if (m_blocks.by_block())
+            if (!plain) m_blocks.take_found(pool, index, found, m_totals);
+            if (!plain && m_blocks.by_block())
                 m_blocks.extend(pool, index, m_config->blocks_for(cached + chunk));
             else
                 m_blocks.take(pool, need);
             job.computed = static_cast<std::uint32_t>(cached);
             compute(pool, index, chunk, load);
-            job.end_step = static_cast<std::uint32_t>(drafting()   ? found.blocks() + need
+            job.end_step = static_cast<std::uint32_t>(plain        ? 0
+                                                      : drafting() ? found.blocks() + need
                                                       : windowed() ? m_config->outside_window(cached)
                                                                    : 0);
             join_running(pool, index, chunk == rest);
@@ -512,7 +523,7 @@ protected:
         m_landing_count = m_fresh_count;
         m_fresh_count = 0;
     }
-    WT_HD void advance_batch(Pool& pool, std::int64_t steps) {
+    WT_HD_HOT void advance_batch(Pool& pool, std::int64_t steps) {
         if (steps > 1) {
             if (m_blocks.by_block())
                 take_blocks_of_jump(pool, steps - 1);
@@ -590,6 +601,7 @@ protected:
     std::uint32_t m_wait_count = 0, m_wait_rows = 0;
     bool m_preempted = false;     ///< by the last planning
     bool m_plain_order = true;    ///< everybody who runs is in every step, in order of admission
+    bool m_plain_blocks = false;  ///< see admit_with
     bool m_prompts_only = false;  ///< V0: the planned step leaves the decode batch as it is
 };
 

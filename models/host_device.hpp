@@ -24,3 +24,13 @@
 #else
 #define WT_HD_CALL
 #endif
+
+/// WT_HD_CALL for what every step or request passes: on a CPU, where saving and restoring registers costs more than
+/// some of it does, a part of its callers.
+#if defined(__CUDACC__)
+#define WT_HD_HOT __host__ __device__ __noinline__
+#elif defined(__OPTIMIZE__)
+#define WT_HD_HOT __attribute__((always_inline))
+#else
+#define WT_HD_HOT
+#endif

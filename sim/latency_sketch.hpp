@@ -76,7 +76,7 @@ public:
         for (std::uint32_t i = 0; i < SketchBuckets::count; ++i) m_buckets[i] = 0;
         m_totals = {};
     }
-    WT_HD_CALL void add(Tick duration, std::uint64_t times = 1) {
+    WT_HD_HOT void add(Tick duration, std::uint64_t times = 1) {
         m_buckets[SketchBuckets::index_of(duration)] += times;
         WideSum sum;
         sum.add_product(static_cast<std::uint64_t>(duration.count), times);

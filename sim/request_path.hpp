@@ -203,7 +203,7 @@ protected:
         job.replica = held_by_router;
     }
 
-    WT_HD_CALL void route(JobIndex index, std::uint32_t w) {
+    WT_HD_HOT void route(JobIndex index, std::uint32_t w) {
         Router<Layout>& router = m_routers[w];
         ++router.arrived;
         const WorkloadPlan& plan = m_blueprint.workloads[w];
@@ -221,7 +221,7 @@ protected:
         return router.choose(plan, m_key, m_jobs[index].request, t == no_track ? 1 : m_attempts[t].attempt);
     }
 
-    WT_HD_CALL void send(JobIndex index, Router<Layout>& router, const WorkloadPlan& plan, std::uint32_t local) {
+    WT_HD_HOT void send(JobIndex index, Router<Layout>& router, const WorkloadPlan& plan, std::uint32_t local) {
         const std::uint32_t p = plan.first_pod + local;
         router.ranking.add_request(local);
         ++router.sent;
@@ -239,7 +239,7 @@ protected:
         if (plan.prefill.workload >= 0 && static_cast<Self*>(this)->prefills_elsewhere(index, plan.prefill)) return;
         hand_to_server(index, p);
     }
-    WT_HD void hand_to_server(JobIndex index, std::uint32_t p) {
+    WT_HD_HOT void hand_to_server(JobIndex index, std::uint32_t p) {
         if (m_blueprint.most_turns > 1) static_cast<Self*>(this)->engine_works(p, true);
         if (m_board.enabled()) m_board.server_works(p);
         m_servers[p].arrive(m_jobs, index, m_now, seen_from(p));
@@ -288,7 +288,7 @@ protected:
     // ---- ends ------------------------------------------------------------------------------------------
 
     /// The request that this job stands for ends, and the job with it.
-    WT_HD_CALL void end_job(JobIndex index, RequestEnd how, Tick now) {
+    WT_HD_HOT void end_job(JobIndex index, RequestEnd how, Tick now) {
         count_answer(index, how);
         record(index, how, now);
         const std::uint32_t t = track_of(index);
@@ -302,7 +302,7 @@ protected:
         m_attempts.end(t);
         count_end(how, now);
     }
-    WT_HD_CALL void count_end(RequestEnd how, Tick now) {
+    WT_HD_HOT void count_end(RequestEnd how, Tick now) {
         m_tally->requests.count(how);
         m_tally->ended_at = now;
         --m_in_flight;
@@ -319,13 +319,13 @@ protected:
         ++m_routers[m_blueprint.workload_of_model[model]].answered[static_cast<std::size_t>(how)];
     }
     /// The job is over; what it stood for may go on.
-    WT_HD_CALL void release(JobIndex index) {
+    WT_HD_HOT void release(JobIndex index) {
         leave_replica(index);
         if (m_attempts.enabled()) m_attempts.detach(index);
         m_jobs[index].request = no_request;
         m_jobs.give_back(index);
     }
-    WT_HD void leave_replica(JobIndex index) {
+    WT_HD_HOT void leave_replica(JobIndex index) {
         Job& job = m_jobs[index];
         if (m_pairs.enabled()) static_cast<Self*>(this)->part_from_prefill(index);
         if (job.replica >= waits_to_retry) return;
