@@ -27,8 +27,7 @@ public:
     WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
         const auto series = static_cast<std::size_t>(b.scrape.series_count);
         m_store.series = arena.template take_plain<SeriesState>(series);
-        m_store.samples =
-            arena.template take_plain<SampleRun>(static_cast<std::size_t>(b.scrape.sample_count));
+        m_store.samples = arena.template take_plain<SampleRun>(static_cast<std::size_t>(b.scrape.sample_count));
         m_store.activity = arena.template take_plain<StreamActivity>(b.streams.size());
         m_store.marks = arena.template take_plain<SlotMarks>(mark_count(b));
         m_store.begins = arena.template take_plain<WindowBegin>(series);
@@ -55,12 +54,13 @@ public:
         m_pods = arena.template take<PodWatch>(m_enabled ? b.pod_slots : 0);
         m_buckets = arena.template take<std::uint64_t>(
             m_enabled ? std::size_t{b.pod_slots} * (b.histogram_bounds.size() + b.histograms.size()) : 0);
-        m_sums =
-            arena.template take<std::int64_t>(m_enabled ? std::size_t{b.pod_slots} * b.histograms.size() : 0);
+        m_sums = arena.template take<std::int64_t>(m_enabled ? std::size_t{b.pod_slots} * b.histograms.size() : 0);
     }
 
     WT_HD_COLD void start(const Blueprint& b, TrialKey key) {
         m_blueprint = &b;
+        m_kept = 0;
+        for (const HistogramPlan& plan : b.histograms) m_kept |= 1u << static_cast<std::uint32_t>(plan.kind);
         m_key = key;
         m_store.streams = b.streams.data();
         m_store.stream_count = static_cast<std::int32_t>(b.streams.size());
@@ -145,8 +145,7 @@ public:
             m_targets[watch.own_set].add(p);
         }
         if (watch.node_set == no_set && streams.node != no_stream) {
-            watch.node_set = static_cast<std::uint16_t>(
-                m_blueprint->scrape_loops.size() * scrape_phases +
+            watch.node_set = static_cast<std::uint16_t>(m_blueprint->scrape_loops.size() * scrape_phases +
                 draw_phase(StreamPurpose::exporter_phase, pod.node == no_index ? p : pod.node, 0));
             m_targets[watch.node_set].add(p);
         }
@@ -179,9 +178,12 @@ public:
         observe(job.replica, HistogramKind::request_inference_time, now - first.at);
     }
     /// So many observations (`weight`) of a duration, or of a number of tokens.
-    WT_HD_COLD void observe(std::uint32_t p, HistogramKind kind, Tick value, std::int64_t weight = 1) {
-        const Blueprint& b = *m_blueprint;
+    WT_HD void observe(std::uint32_t p, HistogramKind kind, Tick value, std::int64_t weight = 1) {
         stir(p);
+        if ((m_kept >> static_cast<std::uint32_t>(kind) & 1) != 0) observe_kept(p, kind, value, weight);
+    }
+    WT_HD_COLD void observe_kept(std::uint32_t p, HistogramKind kind, Tick value, std::int64_t weight) {
+        const Blueprint& b = *m_blueprint;
         for (std::size_t h = 0; h < b.histograms.size(); ++h) {
             const HistogramPlan& plan = b.histograms[h];
             if (plan.kind != kind) continue;
@@ -349,8 +351,7 @@ private:
     [[nodiscard]] WT_HD Tick offset_of(std::uint32_t loop, std::uint32_t phase) const {
         return {m_blueprint->scrape_loops[loop].count * phase / scrape_phases};
     }
-    [[nodiscard]] WT_HD std::size_t bucket_index(std::uint32_t p, std::size_t histogram,
-                                                 std::uint32_t bucket) const {
+    [[nodiscard]] WT_HD std::size_t bucket_index(std::uint32_t p, std::size_t histogram, std::uint32_t bucket) const {
         const std::size_t width = m_blueprint->histogram_bounds.size() + m_blueprint->histograms.size();
         return p * width + m_blueprint->histograms[histogram].first_bound + histogram + bucket;
     }
@@ -552,8 +553,7 @@ private:
                 return static_cast<double>(use.gpu_memory_mib - use.gpu_memory_used_mib);
             case SeriesKind::cpu_seconds_total:  // since it started, from whole ticks
                 return (static_cast<double>(use.idle_milli) * to_seconds(c.looked_at - c.started) +
-                        static_cast<double>(use.busy_milli - use.idle_milli) * to_seconds(c.busy)) /
-                       1000.0;
+                        static_cast<double>(use.busy_milli - use.idle_milli) * to_seconds(c.busy)) / 1000.0;
             case SeriesKind::memory_bytes:
                 return static_cast<double>(use.memory_bytes);
             case SeriesKind::one:
@@ -580,14 +580,14 @@ private:
     }
 
     const Blueprint* m_blueprint = nullptr;
+    std::uint32_t m_kept = 0;  ///< a bit per HistogramKind that some query reads
     TrialKey m_key;
     bool m_enabled = false;
     WorkloadStreams* m_streams = nullptr;  ///< [workloads]
     std::int32_t* m_next = nullptr;        ///< [streams]
     Tick* m_due = nullptr;                 ///< [scrape_loops] when its next offset is
     std::uint64_t* m_turn = nullptr;       ///< [scrape_loops] offsets that have passed
-    IndexSet<Layout>* m_targets =
-        nullptr;                      ///< [loop, or behind the last: exporters on nodes][phase] pods awake
+    IndexSet<Layout>* m_targets = nullptr;  ///< [loop, or behind the last: exporters on nodes][phase] pods awake
     ScrapeClock* m_clocks = nullptr;  ///< [loop][phase]
     std::uint32_t m_asleep = 0;       ///< pods
     SampleStore m_store;
