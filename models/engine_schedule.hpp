@@ -130,8 +130,7 @@ protected:
             step.time = m_config->decode_step[static_cast<std::size_t>(load.decodes)] +
                         m_config->attention_time(load.context);
         } else {
-            step.time =
-                m_config->mixed_step_time(load.tokens, step.rows + m_fresh_count, load.pairs, load.context);
+            step.time = m_config->mixed_step_time(load.tokens, step.rows + m_fresh_count, load.pairs, load.context);
         }
         if (m_config->swaps) step.time += m_swap.take_time();
     }
@@ -267,8 +266,7 @@ protected:
         } else if (given > 0 && job.state == JobState::prefilling) {
             load.tokens += given;
             load.prompts += given;
-            load.pairs +=
-                std::int64_t{given} * (job.computed - given) + std::int64_t{given} * (given + 1) / 2;
+            load.pairs += std::int64_t{given} * (job.computed - given) + std::int64_t{given} * (given + 1) / 2;
             if (rest_of(job) > 0) return;
             m_given[job.place] = 1;
             become_fresh(pool, index);
@@ -313,10 +311,7 @@ protected:
 
     /// Part B: the head of the queue, and the next, while they fit in the step that begins at `since`.
     WT_HD_HOT void admit(Pool& pool, Load& load, Tick since) {
-        if (m_plain_blocks)
-            admit_with<true>(pool, load, since);
-        else
-            admit_with<false>(pool, load, since);
+        return m_plain_blocks ? admit_with<true>(pool, load, since) : admit_with<false>(pool, load, since);
     }
     /// `plain`: an engine that caches no prefixes, with one group of layers, no drafts, no pipeline and no limit on prompts.
     template <bool plain>
@@ -338,8 +333,7 @@ protected:
             const std::int64_t asked = plain ? rest : limited(rest), chunk = min_of(asked, load.budget);
             if (chunk < asked && !m_config->chunked_prefill) break;
             const std::int64_t need = (m_config->blocks_for(cached + chunk) - found.blocks()) * (plain ? 1 : m_config->groups());
-            const std::int64_t kept =
-                m_running > 0 || m_config->prefill_first ? m_config->watermark_blocks : 0;
+            const std::int64_t kept = m_running > 0 || m_config->prefill_first ? m_config->watermark_blocks : 0;
             if ((m_config->reserve_full_sequence ? (plain ? m_config->blocks_for(whole) : most_of(whole, cached)) - found.in_use
                                                  : need + found.idle()) +
                     kept >
@@ -443,8 +437,7 @@ protected:
     WT_HD_COLD void take_blocks(Pool& pool);
     WT_HD_COLD void take_blocks_of_jump(Pool& pool, std::int64_t steps);
     [[nodiscard]] WT_HD std::int64_t limited(std::int64_t tokens) const {
-        return m_config->long_prefill_threshold > 0 ? min_of(tokens, m_config->long_prefill_threshold)
-                                                    : tokens;
+        return m_config->long_prefill_threshold > 0 ? min_of(tokens, m_config->long_prefill_threshold) : tokens;
     }
     /// A chunk of a prompt goes into the step that is being planned.
     WT_HD void compute(Pool& pool, JobIndex index, std::int64_t chunk, Load& load) {
@@ -466,11 +459,9 @@ protected:
     [[nodiscard]] WT_HD static bool comes_before(const Pool& pool, JobIndex a, JobIndex b) {
         const Job &first = pool[a], &second = pool[b];
         if (second.state == JobState::received) return false;  // whoever waits without blocks goes behind
-        const std::int32_t p = pool.requests[first.request].priority,
-                           q = pool.requests[second.request].priority;
+        const std::int32_t p = pool.requests[first.request].priority, q = pool.requests[second.request].priority;
         if (p != q) return p < q;
-        return first.arrival != second.arrival ? first.arrival < second.arrival
-                                               : first.request < second.request;
+        return first.arrival != second.arrival ? first.arrival < second.arrival : first.request < second.request;
     }
     /// From whichever end its place is nearer.
     WT_HD_COLD void insert_by_priority(Pool& pool, JobIndex index) {
@@ -595,8 +586,7 @@ protected:
     std::uint32_t m_order_size = 0;
     std::uint32_t m_fresh_count = 0, m_landing_count = 0, m_done_count = 0;
     std::uint32_t m_running = 0;  ///< everything in m_order
-    std::uint32_t m_loose =
-        0;                  ///< `in_turn`: of these, in the middle of a prefill or left out of the last step
+    std::uint32_t m_loose = 0;  ///< `in_turn`: of these, in the middle of a prefill or left out of the last step
     ServerGauges m_totals;  ///< counters up to the last boundary; gauges unused
     std::uint32_t m_wait_count = 0, m_wait_rows = 0;
     bool m_preempted = false;     ///< by the last planning
