@@ -313,7 +313,7 @@ protected:
     WT_HD_HOT void admit(Pool& pool, Load& load, Tick since) {
         return m_plain_blocks ? admit_with<true>(pool, load, since) : admit_with<false>(pool, load, since);
     }
-    /// `plain`: an engine that caches no prefixes, with one group of layers, no drafts, no pipeline and no limit on prompts.
+    /// `plain`: an engine that caches no prefixes, with one group of layers, in which nobody is left out of a step (`in_turn`).
     template <bool plain>
     WT_HD_CALL void admit_with(Pool& pool, Load& load, Tick since) {
         while (!m_waiting.empty() && load.budget > 0 &&
