@@ -32,6 +32,7 @@ int run_validate(const ValidateFlags& flags) {
     PeakFinding peak;
     if (findings.errors.empty()) peak = peak_of(scenario);
     findings.warnings.insert(findings.warnings.end(), peak.unscaled.begin(), peak.unscaled.end());
+    findings.errors.insert(findings.errors.end(), peak.refused.begin(), peak.refused.end());
     const std::string text = validate_text(scenario, findings, flags.verbose, [&](const PoolSpec& pool) {
         const auto price = pool_price(pool, scenario.cluster);
         return price ? std::optional<double>(static_cast<double>(price->nano_usd_per_hour) / 1e9)

@@ -186,6 +186,7 @@ void describe_shapes(const PoolSpec& spec, const Scenario& scenario, const Exten
                 draft.shapes.push_back(std::move(shape));
             }
     if (sold.size() == types.size() && !draft.refused) return;
+    draft.refused = true;
     errors.insert(errors.end(), problems.begin(), problems.end());
 }
 

@@ -24,7 +24,7 @@ struct PoolDraft {
     std::vector<ShapeDraft> shapes;  ///< by zone, then in the order of the pool's instance types
     std::uint32_t first_shape = 0;   ///< the blueprint's index of its first shape
     bool by_karpenter = false;
-    bool refused = false;            ///< its nodes could not be described, which is among the errors
+    bool refused = false;            ///< its nodes could not be described or have no price, which is among the errors
 };
 
 /// Resolves the pools of the scenario and of its manifests: instance types x zones x ways of buying, with sizes,

@@ -53,9 +53,10 @@ PeakFinding peak_of(const Scenario& scenario) {
     const Scenario probe = with_one_request_each(scenario);
     if (probe.workloads.empty()) return {};
     const Result<WorkloadSource> source = WorkloadSource::make(probe, probe.seed);
-    const auto unknown = [&](const std::string& why) { return PeakFinding{has_nodes ? "not known" + why + "\n" : "", false, {}}; };
+    const auto unknown = [&](const std::string& why) { return PeakFinding{has_nodes ? "not known" + why + "\n" : "", false, {}, {}}; };
     if (!source) return unknown(": " + to_string(source.problems().front()));
     const Result<CompiledScenario> compiled = compile_scenario(probe, *source);
+    if (!compiled && !scenario.workloads.empty()) return {"", false, {}, compiled.problems()};
     if (!compiled) return unknown(", a run would be refused: " + to_string(compiled.problems().front()));
     PeakFinding out;
     out.unscaled = compiled->unscaled;
