@@ -25,6 +25,13 @@ struct InterleavedLayout {
 #endif
 #endif
 
+/// A hint that memory is touched soon; a GPU hides its waits by itself.
+WT_HD inline void expect_memory([[maybe_unused]] const void* at) {
+#ifndef __CUDA_ARCH__
+    __builtin_prefetch(at);
+#endif
+}
+
 /// An array inside a trial's arena. Trivially copyable; does not own. Sanitizers see no bounds inside an arena: where
 /// they are on, it checks its own.
 template <class T, class Layout>
@@ -65,7 +72,8 @@ public:
     template <class T>
     WT_HD ArenaArray<T, Layout> take(std::size_t count) {
         static_assert(std::is_trivially_destructible_v<T> && alignof(T) <= 16);
-        const std::size_t offset = (m_used + 15) / 16 * 16;
+        constexpr std::size_t unit = alignment_of(sizeof(T));
+        const std::size_t offset = (m_used + unit - 1) / unit * unit;
         m_used = offset + count * sizeof(T);
         if (m_memory == nullptr || m_used > m_size) return ArenaArray<T, Layout>{};
         return ArenaArray<T, Layout>{reinterpret_cast<T*>(m_memory + offset * Layout::lanes) + m_lane, count};
@@ -75,7 +83,7 @@ public:
     template <class T>
     WT_HD T* take_plain(std::size_t count) {
         static_assert(std::is_trivially_destructible_v<T> && alignof(T) <= 16);
-        constexpr std::size_t line = 64, unit = sizeof(T) % line == 0 ? line : 16;  // no element on two lines
+        constexpr std::size_t unit = alignment_of(sizeof(T));
         const std::size_t offset = (m_used + unit - 1) / unit * unit;
         const std::size_t bytes = (count * sizeof(T) + unit - 1) / unit * unit;
         m_used = offset + bytes;
@@ -86,6 +94,9 @@ public:
     [[nodiscard]] WT_HD bool overflowed() const { return m_memory != nullptr && m_used > m_size; }
 
 private:
+    /// Elements of a line of memory's size, or of several, begin on one.
+    WT_HD static constexpr std::size_t alignment_of(std::size_t size) { return size % 64 == 0 ? 64 : 16; }
+
     unsigned char* m_memory = nullptr;
     std::size_t m_size = 0;
     std::size_t m_used = 0;

@@ -482,6 +482,7 @@ private:
             return;
         }
         if (!m_current.there) return rest_or_pause(fault, now);
+        m_batch.expect_done(pool);
         m_activity = m_current.decodes ? Activity::decoding : Activity::mixed;
         m_until = now + m_current.time;
         if (!m_current.batch_only || m_preempted || m_single || m_wait_rows > 0)

@@ -50,6 +50,10 @@ public:
     [[nodiscard]] WT_HD bool one_is_done() const {
         return !m_heap.empty() && m_heap.first_step() == m_steps_done;
     }
+    /// Tells the memory what the end of the next that is done touches.
+    WT_HD void expect_done(const Pool& pool) const {
+        if (!m_heap.empty()) expect_memory(&pool.requests[pool[m_heap.job_at(0)].request]);
+    }
     /// The count of steps would not fit any more.
     [[nodiscard]] WT_HD bool counted_out() const { return m_steps_done >= 0xf0000000u; }
 

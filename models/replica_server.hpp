@@ -41,6 +41,12 @@ public:
         for (std::uint32_t i = 0; i < m_ranks; ++i) rank(i).start(config);
     }
 
+    /// Tells the memory that it is called soon.
+    WT_HD void expect() const {
+        const auto* at = reinterpret_cast<const char*>(this);
+        for (std::size_t line = 0; line < sizeof(*this); line += 64) expect_memory(at + line);
+    }
+
     [[nodiscard]] WT_HD Tick next_change() const {
         if (m_plain) return m_first.next_change();
         if (m_whole) return m_batches.next_change();

@@ -1,5 +1,5 @@
 #pragma once
-#include "models/host_device.hpp"
+#include "models/arena.hpp"
 #include "models/time.hpp"
 #include "policies/stream_activity.hpp"
 
@@ -174,17 +174,16 @@ WT_HD inline std::int64_t last_ms(const SeriesState& state, const SampleRun& run
     return run.first_ms() + std::int64_t{run.repeats()} * state.step_ms;
 }
 
-/// A hint that memory is touched soon; a GPU hides its waits by itself.
-WT_HD inline void expect_memory([[maybe_unused]] const void* at) {
-#ifndef __CUDA_ARCH__
-    __builtin_prefetch(at);
-#endif
-}
-
 /// Tells the memory that a window of a series is asked for soon.
 WT_HD inline void expect_window(const SampleStoreView& store, const StreamPlan& stream, std::int32_t slot) {
     const SeriesRuns runs = runs_of(store, stream, slot);
     if (runs.state.window_begin != SeriesState::no_place) expect_memory(runs.ring + runs.state.window_begin);
+}
+
+/// ... that it gets a sample.
+WT_HD inline void expect_append(const SampleStore& store, std::int32_t stream_index, std::int32_t slot) {
+    const SeriesRuns runs = runs_of(store.view(), store.streams[stream_index], slot);
+    expect_memory(runs.ring + runs.state.next);
 }
 
 namespace sample_store_detail {

@@ -13,14 +13,18 @@ template <class Layout>
 class Calendar {
 public:
     WT_HD void take_memory(Arena<Layout>& arena, std::uint32_t slots) { m_times.take_memory(arena, slots); }
-    WT_HD void clear() { m_times.fill(never); }
-    WT_HD void set(std::uint32_t slot, Tick time) { m_times.set(slot, time); }
-    [[nodiscard]] WT_HD Tick time(std::uint32_t slot) const { return m_times[slot]; }
+    WT_HD void clear() { m_times.fill(key_of(never)); }
+    /// Requires a time that is not before t = 0.
+    WT_HD void set(std::uint32_t slot, Tick time) { m_times.set(slot, key_of(time)); }
+    [[nodiscard]] WT_HD Tick time(std::uint32_t slot) const { return time_of(m_times[slot]); }
     [[nodiscard]] WT_HD std::uint32_t first() const { return m_times.place_of_least(); }
-    [[nodiscard]] WT_HD Tick first_time() const { return m_times.least(); }
+    [[nodiscard]] WT_HD Tick first_time() const { return time_of(m_times.least()); }
 
 private:
-    LeastTree<Tick, Layout> m_times;
+    [[nodiscard]] WT_HD static std::uint64_t key_of(Tick time) { return static_cast<std::uint64_t>(time.count); }
+    [[nodiscard]] WT_HD static Tick time_of(std::uint64_t key) { return {static_cast<std::int64_t>(key)}; }
+
+    LeastTree<Layout> m_times;
 };
 
 }  // namespace windtunnel

@@ -5,6 +5,7 @@
 #include "sim/container_status.hpp"
 #include "sim/fleet.hpp"
 #include "sim/object_series.hpp"
+#include "sim/pod_histograms.hpp"
 
 namespace windtunnel {
 
@@ -52,15 +53,12 @@ public:
             if (m_targets != nullptr) m_targets[i] = set;
         }
         m_pods = arena.template take<PodWatch>(m_enabled ? b.pod_slots : 0);
-        m_buckets = arena.template take<std::uint64_t>(
-            m_enabled ? std::size_t{b.pod_slots} * (b.histogram_bounds.size() + b.histograms.size()) : 0);
-        m_sums = arena.template take<std::int64_t>(m_enabled ? std::size_t{b.pod_slots} * b.histograms.size() : 0);
+        m_histograms.take_memory(arena, b, m_enabled);
     }
 
     WT_HD_COLD void start(const Blueprint& b, TrialKey key) {
         m_blueprint = &b;
-        m_kept = 0;
-        for (const HistogramPlan& plan : b.histograms) m_kept |= 1u << static_cast<std::uint32_t>(plan.kind);
+        m_histograms.start(b);
         m_key = key;
         m_store.streams = b.streams.data();
         m_store.stream_count = static_cast<std::int32_t>(b.streams.size());
@@ -128,10 +126,7 @@ public:
         m_pods[p].node_set = before.node_set;
         m_pods[p].cpu_milli = m_blueprint->workloads[pod.workload].cpu.idle_milli;
         m_pods[p].started = m_pods[p].looked_at = m_pods[p].cpu_looked_at = now;
-        const std::size_t width = m_blueprint->histogram_bounds.size() + m_blueprint->histograms.size();
-        for (std::size_t i = 0; i < width; ++i) m_buckets[p * width + i] = 0;
-        for (std::size_t h = 0; h < m_blueprint->histograms.size(); ++h)
-            m_sums[p * m_blueprint->histograms.size() + h] = 0;
+        m_histograms.restart(p);
         pod_discovered(p, pod);
     }
     /// It has a node: Prometheus' service discovery knows it.
@@ -149,6 +144,13 @@ public:
                 draw_phase(StreamPurpose::exporter_phase, pod.node == no_index ? p : pod.node, 0));
             m_targets[watch.node_set].add(p);
         }
+    }
+    /// Tells the memory that something happens to a pod's engine soon.
+    WT_HD void expect_pod(std::uint32_t p, std::uint32_t w) const {
+        expect_memory(&m_pods[p]);
+        const auto slot = static_cast<std::int32_t>(p - m_blueprint->workloads[w].first_pod);
+        for (std::int32_t s = m_streams[w].own; s != no_stream; s = m_next[s])
+            expect_memory(&m_store.series[m_store.streams[s].first_series + slot]);
     }
     /// A request comes to its server: from now on it says something else.
     WT_HD void server_works(std::uint32_t p) { stir(p); }
@@ -180,18 +182,7 @@ public:
     /// So many observations (`weight`) of a duration, or of a number of tokens.
     WT_HD void observe(std::uint32_t p, HistogramKind kind, Tick value, std::int64_t weight = 1) {
         stir(p);
-        if ((m_kept >> static_cast<std::uint32_t>(kind) & 1) != 0) observe_kept(p, kind, value, weight);
-    }
-    WT_HD_COLD void observe_kept(std::uint32_t p, HistogramKind kind, Tick value, std::int64_t weight) {
-        const Blueprint& b = *m_blueprint;
-        for (std::size_t h = 0; h < b.histograms.size(); ++h) {
-            const HistogramPlan& plan = b.histograms[h];
-            if (plan.kind != kind) continue;
-            std::uint32_t i = 0;
-            while (i < plan.bound_count && b.histogram_bounds[plan.first_bound + i] < value) ++i;
-            m_buckets[bucket_index(p, h, i)] += static_cast<std::uint64_t>(weight);
-            m_sums[p * b.histograms.size() + h] += value.count * weight;
-        }
+        m_histograms.observe(p, kind, value, weight);
     }
 
     /// Its pod is gone: the series end at once, the slot's next pod starts new ones.
@@ -351,10 +342,6 @@ private:
     [[nodiscard]] WT_HD Tick offset_of(std::uint32_t loop, std::uint32_t phase) const {
         return {m_blueprint->scrape_loops[loop].count * phase / scrape_phases};
     }
-    [[nodiscard]] WT_HD std::size_t bucket_index(std::uint32_t p, std::size_t histogram, std::uint32_t bucket) const {
-        const std::size_t width = m_blueprint->histogram_bounds.size() + m_blueprint->histograms.size();
-        return p * width + m_blueprint->histograms[histogram].first_bound + histogram + bucket;
-    }
 
     /// Something happens to a pod's engine: what its own /metrics say may change.
     WT_HD void stir(std::uint32_t p) {
@@ -399,15 +386,16 @@ private:
         ++clock.turns;
         if (m_store.newest_ms < clock.last_ms) m_store.newest_ms = clock.last_ms;
         const IndexSet<Layout>& own = m_targets[loop * scrape_phases + phase];
-        std::uint32_t ahead =
-            own.first();  // where they are in memory has nothing to do with when they are scraped
-        for (int i = 0; i < 4 && ahead != no_index; ++i, ahead = own.next(ahead + 1))
-            expect_scrape(host, ahead);
+        // Where they are in memory has nothing to do with when they are scraped: it is told ahead, in three stages.
+        std::uint32_t pods = own.first(), series = pods, samples = pods;
+        const auto look_ahead = [&](int stage) {
+            if (pods != no_index) expect_memory(&host.pod(pods)), pods = own.next(pods + 1);
+            if (stage > 2 && series != no_index) expect_scrape(host, series), series = own.next(series + 1);
+            if (stage > 5 && samples != no_index) expect_samples(host, samples), samples = own.next(samples + 1);
+        };
+        for (int stage = 0; stage < 8; ++stage) look_ahead(stage);
         for (std::uint32_t p = own.first(); p != no_index; p = own.next(p + 1)) {
-            if (ahead != no_index) {
-                expect_scrape(host, ahead);
-                ahead = own.next(ahead + 1);
-            }
+            look_ahead(8);
             scrape_pod(host, p, now);
         }
         if (loop != 0) return;
@@ -422,12 +410,14 @@ private:
     /// Tells the memory what scrape_pod is about to touch.
     template <class Host>
     WT_HD void expect_scrape(const Host& host, std::uint32_t p) const {
-        const std::uint32_t workload = host.pod(p).workload;
-        expect_memory(&m_pods[p]);
-        for (std::int32_t s = m_streams[workload].own; s != no_stream; s = m_next[s])
-            expect_memory(
-                &m_store.series[m_store.streams[s].first_series +
-                                static_cast<std::int32_t>(p - m_blueprint->workloads[workload].first_pod)]);
+        host.expect_gauges_of(p);
+        expect_pod(p, host.pod(p).workload);
+    }
+    template <class Host>
+    WT_HD void expect_samples(const Host& host, std::uint32_t p) const {
+        const std::uint32_t w = host.pod(p).workload;
+        const auto slot = static_cast<std::int32_t>(p - m_blueprint->workloads[w].first_pod);
+        for (std::int32_t s = m_streams[w].own; s != no_stream; s = m_next[s]) expect_append(m_store, s, slot);
     }
 
     /// A pod's own /metrics. Until its engine runs, and while it is cut off, it is not up and its series end.
@@ -559,28 +549,17 @@ private:
             case SeriesKind::one:
                 return 1;
             case SeriesKind::histogram_bucket:
-                return static_cast<double>(count_up_to(s.histogram, p, static_cast<std::uint32_t>(s.extra)));
+                return m_histograms.bucket(s.histogram, p, static_cast<std::uint32_t>(s.extra));
             case SeriesKind::histogram_count:
-                return static_cast<double>(
-                    count_up_to(s.histogram, p, m_blueprint->histograms[s.histogram].bound_count));
-            case SeriesKind::histogram_sum: {
-                const std::int64_t sum = m_sums[p * m_blueprint->histograms.size() + s.histogram];
-                return counts_tokens(m_blueprint->histograms[s.histogram].kind) ? static_cast<double>(sum)
-                                                                                : to_seconds(Tick{sum});
-            }
+                return m_histograms.count(s.histogram, p);
+            case SeriesKind::histogram_sum:
+                return m_histograms.sum(s.histogram, p);
             default:
                 return 0;
         }
     }
-    [[nodiscard]] WT_HD std::uint64_t count_up_to(std::size_t histogram, std::uint32_t p,
-                                                  std::uint32_t bucket) const {
-        std::uint64_t n = 0;
-        for (std::uint32_t i = 0; i <= bucket; ++i) n += m_buckets[bucket_index(p, histogram, i)];
-        return n;
-    }
 
     const Blueprint* m_blueprint = nullptr;
-    std::uint32_t m_kept = 0;  ///< a bit per HistogramKind that some query reads
     TrialKey m_key;
     bool m_enabled = false;
     WorkloadStreams* m_streams = nullptr;  ///< [workloads]
@@ -593,8 +572,7 @@ private:
     SampleStore m_store;
     PromqlWorkspace m_workspace;
     ArenaArray<PodWatch, Layout> m_pods;
-    ArenaArray<std::uint64_t, Layout> m_buckets;  ///< [pod][histogram bounds and +Inf], not cumulative
-    ArenaArray<std::int64_t, Layout> m_sums;      ///< [pod][histogram], ticks or tokens
+    PodHistograms<Layout> m_histograms;
 };
 
 }  // namespace windtunnel

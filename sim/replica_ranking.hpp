@@ -47,7 +47,7 @@ private:
         m_keys.set(replica, (requests << 40) | (turn & ((std::uint64_t{1} << 40) - 1)));
     }
 
-    LeastTree<std::uint64_t, Layout> m_keys;
+    LeastTree<Layout> m_keys;
     std::uint32_t m_present = 0;
     std::uint64_t m_turn = 0;
 };

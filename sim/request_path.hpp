@@ -91,6 +91,7 @@ public:
 protected:
     static constexpr std::uint16_t held_by_router = 0xffffu;
     static constexpr std::uint16_t waits_to_retry = 0xfffeu;  ///< in m_retries
+    static constexpr std::uint32_t caches_hold = 512;  ///< about so many servers' states fit into a core's own caches
 
     WT_HD_COLD void take_router_memory(Arena<Layout>& arena) {
         const Blueprint& b = m_blueprint;
@@ -208,7 +209,7 @@ protected:
         ++router.arrived;
         const WorkloadPlan& plan = m_blueprint.workloads[w];
         const std::uint32_t local = router.held.empty() ? choose(router, plan, index) : no_index;
-        if (local != no_index) return send(index, router, plan, local);
+        if (local != no_index) return send(index, w, local);
         if (!plan.hold) return attempt_failed(index, RequestEnd::failed, m_now);
         if (plan.hold_limit > 0 && router.held.size >= plan.hold_limit)
             return plan.hands_out() ? end_job(index, RequestEnd::rejected, m_now)
@@ -221,8 +222,11 @@ protected:
         return router.choose(plan, m_key, m_jobs[index].request, t == no_track ? 1 : m_attempts[t].attempt);
     }
 
-    WT_HD_HOT void send(JobIndex index, Router<Layout>& router, const WorkloadPlan& plan, std::uint32_t local) {
+    WT_HD_HOT void send(JobIndex index, std::uint32_t w, std::uint32_t local) {
+        Router<Layout>& router = m_routers[w];
+        const WorkloadPlan& plan = m_blueprint.workloads[w];
         const std::uint32_t p = plan.first_pod + local;
+        if (m_blueprint.pod_slots > caches_hold) expect_send(p, w);
         router.ranking.add_request(local);
         ++router.sent;
         m_jobs[index].replica = static_cast<std::uint16_t>(p);
@@ -238,6 +242,12 @@ protected:
         }
         if (plan.prefill.workload >= 0 && static_cast<Self*>(this)->prefills_elsewhere(index, plan.prefill)) return;
         hand_to_server(index, p);
+    }
+    /// Tells the memory what `send` is about to touch.
+    WT_HD void expect_send(std::uint32_t p, std::uint32_t w) const {
+        expect_memory(&m_fleet.pod(p));
+        m_servers[p].expect();
+        if (m_board.enabled()) m_board.expect_pod(p, w);
     }
     WT_HD_HOT void hand_to_server(JobIndex index, std::uint32_t p) {
         if (m_blueprint.most_turns > 1) static_cast<Self*>(this)->engine_works(p, true);
@@ -261,7 +271,7 @@ protected:
             const std::uint32_t local = choose(router, plan, router.held.head);
             if (local == no_index) return;
             note_hold(m_jobs[router.held.head], m_now);
-            send(router.held.pop_front(m_jobs), router, plan, local);
+            send(router.held.pop_front(m_jobs), w, local);
         }
     }
 

@@ -231,6 +231,7 @@ public:
     [[nodiscard]] WT_HD ServerGauges gauges_of(std::uint32_t p, Tick now) const {
         return m_servers[p].gauges(m_jobs, now);
     }
+    WT_HD void expect_gauges_of(std::uint32_t p) const { m_servers[p].expect(); }
     /// Whether its server has nothing to do until a request comes.
     [[nodiscard]] WT_HD bool server_rests(std::uint32_t p) const { return m_servers[p].next_change() == never; }
     [[nodiscard]] WT_HD double workload_reading(SeriesKind source, std::uint32_t w) const {
@@ -353,6 +354,7 @@ private:
     WT_HD_COLD void act(std::uint32_t slot) {
         m_last_step = m_now;  // every step of this tick is over
         m_last_replica = no_index;
+        if (m_server_calendar.first_time() != never) m_servers[m_server_calendar.first()].expect();
         if (slot < m_slots.first_timer) {
             m_fleet.advance(slot, m_now, m_fault);
         } else if (slot == m_slots.events) {
