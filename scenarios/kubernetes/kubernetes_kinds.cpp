@@ -48,6 +48,7 @@ constexpr KindRow other_kinds[] = {
     {"HelmChart", KindRole::warn, "what its chart makes is not among these manifests; render it: helm template ... | windtunnel run -f -"},
     {"ResourceGraphDefinition", KindRole::warn, "what its instances make is not read through it; write the objects themselves"},
     {"AutoscalingMetric", KindRole::warn, "the metric that it exports has no series here; say its value in the scenario's metrics"},
+    {"VariantAutoscaling", KindRole::warn, "llm-d's workload variant autoscaler is not simulated: the metric that it exports (wva_desired_replicas, earlier inferno_desired_replicas) has no series here; say its value in the scenario's metrics"},
     {"LocalModelCache", KindRole::warn, "the weights that it keeps on nodes are not there before a first start; the scenario's workload says cold_start"},
     {"XBackendTrafficPolicy", KindRole::warn, "its load balancing and retries are not read; the scenario's workload says routing and retry"},
     {"LoraAdapter", KindRole::warn, "a request to the adapter takes as long as one to its base model; its memory is that of the slots of --enable-lora"},
@@ -65,7 +66,6 @@ constexpr KindRow other_kinds[] = {
     {"Provisioner", KindRole::refuse, "an object of Karpenter before v0.32; write it as a NodePool (apiVersion karpenter.sh/v1): spec.requirements, taints and labels go into spec.template, ttlSecondsAfterEmpty and consolidation into spec.disruption (karpenter-convert does it)"},
     {"AWSNodeTemplate", KindRole::refuse, "an object of Karpenter before v0.32; write it as an EC2NodeClass (apiVersion karpenter.k8s.aws/v1)"},
     {"VerticalPodAutoscaler", KindRole::refuse, "vertical autoscaling; with updatePolicy.updateMode \"Off\" it only recommends"},
-    {"VariantAutoscaling", KindRole::refuse, "llm-d's workload variant autoscaler; write the HorizontalPodAutoscaler or ScaledObject, and its metric in the scenario's metrics"},
    
     {"DatadogPodAutoscaler", KindRole::refuse, "Datadog's own autoscaler; write the HorizontalPodAutoscaler or ScaledObject"},
     {"StormService", KindRole::refuse, "AIBrix' groups of roles; write the Deployments or the LeaderWorkerSet it makes"},
