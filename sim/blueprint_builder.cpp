@@ -36,6 +36,18 @@ public:
         std::copy(values.begin(), values.end(), at);
         link(*span, at, values.size());
     }
+    /// The same of a table that many have alike, as servers of one model on one kind of GPU do: equal ones stand in the
+    /// block once, which is what caches have room for.
+    void fill_shared(BlobSpan<Tick>* span, const std::vector<Tick>& values) {
+        const auto alike = [&](const SharedTable& t) { return *t.values == values; };
+        const auto found = std::find_if(m_shared.begin(), m_shared.end(), alike);
+        if (found != m_shared.end()) {
+            if (span != nullptr) link(*span, reinterpret_cast<const Tick*>(m_memory + found->at), values.size());
+            return;
+        }
+        fill(span, values);
+        m_shared.push_back({&values, m_used - values.size() * sizeof(Tick)});
+    }
     template <class T>
     static void link(BlobSpan<T>& span, const T* first, std::size_t count) {
         span.distance =
@@ -45,8 +57,13 @@ public:
     [[nodiscard]] std::size_t used() const { return m_used; }
 
 private:
+    struct SharedTable {
+        const std::vector<Tick>* values = nullptr;
+        std::size_t at = 0;
+    };
     unsigned char* m_memory;
     std::size_t m_used = 0;
+    std::vector<SharedTable> m_shared;
 };
 
 /// Gives templates that ask for the same and may go to the same shapes one fit class; returns the first of each.
@@ -300,8 +317,8 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
             to->host_wait = from.host_wait;
         }
         out.fill(to ? &to->preferred_sizes : nullptr, from.preferred_sizes);
-        out.fill(to ? &to->decode_step : nullptr, from.cost.decode_step);
-        out.fill(to ? &to->mixed_step : nullptr, from.cost.mixed_step);
+        out.fill_shared(to ? &to->decode_step : nullptr, from.cost.decode_step);
+        out.fill_shared(to ? &to->mixed_step : nullptr, from.cost.mixed_step);
         out.fill(to ? &to->attention : nullptr, from.cost.attention);
     }
 }
