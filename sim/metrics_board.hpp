@@ -148,7 +148,7 @@ public:
     /// Tells the memory that something happens to a pod's engine soon.
     WT_HD void expect_pod(std::uint32_t p, std::uint32_t w) const {
         expect_memory(&m_pods[p]);
-        const auto slot = static_cast<std::int32_t>(p - m_blueprint->workloads[w].first_pod);
+        const auto slot = slot_of(p, w);
         for (std::int32_t s = m_streams[w].own; s != no_stream; s = m_next[s])
             expect_memory(&m_store.series[m_store.streams[s].first_series + slot]);
     }
@@ -192,7 +192,7 @@ public:
         if (watch.own_set != no_set) m_targets[watch.own_set].remove(p);
         if (watch.node_set != no_set) m_targets[watch.node_set].remove(p);
         watch = PodWatch{};
-        const auto slot = static_cast<std::int32_t>(p - m_blueprint->workloads[workload].first_pod);
+        const auto slot = slot_of(p, workload);
         const WorkloadStreams& streams = m_streams[workload];
         const std::int32_t firsts[] = {streams.own, streams.node, streams.cluster_pods};
         for (const std::int32_t first : firsts)
@@ -343,6 +343,11 @@ private:
         return {m_blueprint->scrape_loops[loop].count * phase / scrape_phases};
     }
 
+    /// A pod's place in the streams of its workload.
+    [[nodiscard]] WT_HD std::int32_t slot_of(std::uint32_t p, std::uint32_t workload) const {
+        return static_cast<std::int32_t>(p - m_blueprint->workloads[workload].first_pod);
+    }
+
     /// Something happens to a pod's engine: what its own /metrics say may change.
     WT_HD void stir(std::uint32_t p) {
         if (!m_pods[p].quiet) return;
@@ -351,7 +356,7 @@ private:
     }
     WT_HD_COLD void wake(std::uint32_t p) {
         PodWatch& watch = m_pods[p];
-        const auto slot = static_cast<std::int32_t>(p - m_blueprint->workloads[watch.workload].first_pod);
+        const auto slot = slot_of(p, watch.workload);
         for (std::int32_t s = m_streams[watch.workload].own; s != no_stream; s = m_next[s])
             wake_up(m_store, s, slot);
         m_targets[watch.own_set].add(p);
@@ -389,9 +394,18 @@ private:
         // Where they are in memory has nothing to do with when they are scraped: it is told ahead, in three stages.
         std::uint32_t pods = own.first(), series = pods, samples = pods;
         const auto look_ahead = [&](int stage) {
-            if (pods != no_index) expect_memory(&host.pod(pods)), pods = own.next(pods + 1);
-            if (stage > 2 && series != no_index) expect_scrape(host, series), series = own.next(series + 1);
-            if (stage > 5 && samples != no_index) expect_samples(host, samples), samples = own.next(samples + 1);
+            if (pods != no_index) {
+                expect_memory(&host.pod(pods));
+                pods = own.next(pods + 1);
+            }
+            if (stage > 2 && series != no_index) {
+                expect_scrape(host, series);
+                series = own.next(series + 1);
+            }
+            if (stage > 5 && samples != no_index) {
+                expect_samples(host, samples);
+                samples = own.next(samples + 1);
+            }
         };
         for (int stage = 0; stage < 8; ++stage) look_ahead(stage);
         for (std::uint32_t p = own.first(); p != no_index; p = own.next(p + 1)) {
@@ -416,7 +430,7 @@ private:
     template <class Host>
     WT_HD void expect_samples(const Host& host, std::uint32_t p) const {
         const std::uint32_t w = host.pod(p).workload;
-        const auto slot = static_cast<std::int32_t>(p - m_blueprint->workloads[w].first_pod);
+        const auto slot = slot_of(p, w);
         for (std::int32_t s = m_streams[w].own; s != no_stream; s = m_next[s]) expect_append(m_store, s, slot);
     }
 
@@ -425,7 +439,7 @@ private:
     WT_HD_COLD void scrape_pod(const Host& host, std::uint32_t p, Tick now) {
         const Blueprint& b = *m_blueprint;
         const Pod& pod = host.pod(p);
-        const auto slot = static_cast<std::int32_t>(p - b.workloads[pod.workload].first_pod);
+        const auto slot = slot_of(p, pod.workload);
         const std::int32_t server = host.server_of(p);
         const bool up = pod.serves() && server >= 0 && !is_out(OutageKind::workload, pod.workload, now);
         PodWatch& watch = m_pods[p];
@@ -464,7 +478,7 @@ private:
     WT_HD_COLD void scrape_node_of(const Host& host, std::uint32_t p, Tick now) {
         const Blueprint& b = *m_blueprint;
         const Pod& pod = host.pod(p);
-        const auto slot = static_cast<std::int32_t>(p - b.workloads[pod.workload].first_pod);
+        const auto slot = slot_of(p, pod.workload);
         const bool runs = pod.serves() && host.server_of(p) >= 0;
         PodWatch& watch = m_pods[p];
         if (runs) {
@@ -497,7 +511,7 @@ private:
         for (std::uint32_t p = existing.next(plan.first_pod); p < plan.first_pod + plan.pod_slots;
              p = existing.next(p + 1))
             for (std::int32_t s = streams.cluster_pods; s != no_stream; s = m_next[s]) {
-                const auto slot = static_cast<std::int32_t>(p - plan.first_pod);
+                const auto slot = slot_of(p, w);
                 const double value =
                     pod_object_value(b, host, b.stream_sources[static_cast<std::size_t>(s)], p, now);
                 if (value < 0)

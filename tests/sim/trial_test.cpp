@@ -276,6 +276,22 @@ TEST_CASE("calendar: the earliest slot comes first and the lower slot wins a tie
     }
 }
 
+TEST_CASE("a blueprint holds step times that servers have alike once, and others apart") {
+    BlueprintParts parts = cluster(clockwork(8, milliseconds(10), milliseconds(10)), 1);
+    parts.span = seconds(1);
+    parts.servers.push_back(parts.servers[0]);
+    parts.servers.push_back(clockwork(8, milliseconds(10), milliseconds(20)));
+    const BlueprintBlock block = build(parts);
+    const auto& servers = block.blueprint().servers;
+    CHECK(servers[0].decode_step.data() == servers[1].decode_step.data());
+    CHECK(servers[0].mixed_step.data() == servers[1].mixed_step.data());
+    for (std::size_t s = 0; s < parts.servers.size(); ++s) {
+        CHECK(std::equal(servers[s].decode_step.begin(), servers[s].decode_step.end(), parts.servers[s].cost.decode_step.begin(), parts.servers[s].cost.decode_step.end()));
+        CHECK(std::equal(servers[s].mixed_step.begin(), servers[s].mixed_step.end(), parts.servers[s].cost.mixed_step.begin(), parts.servers[s].cost.mixed_step.end()));
+    }
+    CHECK((servers[0].decode_step.data() != servers[2].decode_step.data() || servers[0].mixed_step.data() != servers[2].mixed_step.data()));
+}
+
 TEST_CASE("a blueprint keeps an autoscaler's plan to the last member") {
     BlueprintParts parts = cluster(clockwork(1, milliseconds(10), milliseconds(10)), 1);
     parts.span = seconds(1);
