@@ -237,10 +237,17 @@ TEST_CASE("export: an Indexed Job's pods run the parts of the run, and our own r
 #if defined(WINDTUNNEL_MPI_PROGRAM)
 namespace {
 
+/// mpirun of `count` ranks. What it puts beside its sockets goes into the test's own folder: others run at the same time, and
+/// each cleans up when it ends.
+std::string mpirun(const program::Folder& folder, int count) {
+    return "env TMPDIR='" + folder.path().string() + "' mpirun --oversubscribe --allow-run-as-root -n " + std::to_string(count) + " ";
+}
+
 program::Ended ranks(const program::Folder& folder, int count, const std::string& arguments) {
-    return program::run_in(folder.path(),
-                           "mpirun --oversubscribe --allow-run-as-root -n " + std::to_string(count) + " " WINDTUNNEL_MPI_PROGRAM,
-                           arguments);
+    const auto run = [&] { return program::run_in(folder.path(), mpirun(folder, count) + WINDTUNNEL_MPI_PROGRAM, arguments); };
+    const program::Ended ended = run();
+    // On a busy machine mpirun (Open MPI 4.1) was seen, once, to say this of a rank that had ended well, its output whole.
+    return ended.code == 1 && has(ended.error, "exiting improperly") ? run() : ended;
 }
 
 }  // namespace
@@ -266,7 +273,7 @@ TEST_CASE("mpi: a run that lost a rank goes on from its checkpoint, and gives th
     small_demo(folder);
     const std::string run = "run scenario.yaml -q -o json --trials 60 ";
     REQUIRE(in(folder, run + "--out whole.json").code == 0);
-    folder.write("lose.sh", "mpirun --oversubscribe --allow-run-as-root -n 3 " WINDTUNNEL_MPI_PROGRAM " " + run +
+    folder.write("lose.sh", mpirun(folder, 3) + WINDTUNNEL_MPI_PROGRAM " " + run +
                                 "--checkpoint c --out ranks.json >/dev/null 2>&1 & job=$!\n"
                                 "for i in $(seq 3000); do [ \"$(cat c 2>/dev/null | wc -l)\" -ge 5 ] && break; sleep 0.01; done\n"
                                 "kill -KILL $(pgrep -P $job | tail -1)\n"
@@ -300,7 +307,7 @@ TEST_CASE("mpi: sweep and plan under one, two and four ranks say the bytes of on
     }
     // A rank is killed once the file has something to go on from.
     const auto lose = [&](const std::string& command, const std::string& file) {
-        folder.write("lose.sh", "mpirun --oversubscribe --allow-run-as-root -n 3 " WINDTUNNEL_MPI_PROGRAM " " + command +
+        folder.write("lose.sh", mpirun(folder, 3) + WINDTUNNEL_MPI_PROGRAM " " + command +
                                     " >/dev/null 2>&1 & job=$!\n"
                                     "for i in $(seq 3000); do [ \"$(cat " + file + " 2>/dev/null | wc -l)\" -ge 3 ] && break; sleep 0.01; done\n"
                                     "kill -KILL $(pgrep -P $job | tail -1)\n"
@@ -337,8 +344,7 @@ TEST_CASE("mpi: an input error is said once and ends all ranks; one that only a 
                                "exec " WINDTUNNEL_MPI_PROGRAM " run $file -q -o json --trials 8\n");
     for (const auto& [file, words] : {std::pair{"other.yaml", "rank 1 runs something else"},
                                       std::pair{"nowhere.yaml", "rank 1 ended before the run did"}}) {
-        const program::Ended ended = program::run_in(
-            folder.path(), "mpirun --oversubscribe --allow-run-as-root -n 3 bash as_rank.sh", file);
+        const program::Ended ended = program::run_in(folder.path(), mpirun(folder, 3) + "bash as_rank.sh", file);
         INFO(ended.error);
         CHECK(ended.code == 3);
         CHECK(has(ended.error, words));
