@@ -6,6 +6,7 @@
 namespace windtunnel {
 
 inline constexpr std::int32_t no_node = -1;
+inline constexpr std::int64_t not_scored = INT64_MIN;
 
 /// numFeasibleNodesToFind: all below 100 nodes; else a share of them, adaptive unless a percentage is set.
 WT_HD constexpr std::int32_t feasible_nodes_to_find(std::int32_t nodes, std::int64_t percentage = 0) {
@@ -91,6 +92,19 @@ struct ScoreRange {
     }
 };
 
+/// A node's `room_score`; a view that keeps them works one out once for all pods alike, until the node changes.
+template <class View>
+WT_HD std::int64_t room_score_of(const View& view, const SchedulerProfile& profile, const PodRules& rules, std::int32_t node) {
+    if constexpr (requires { view.kept_room_score(node); }) {
+        std::int64_t& kept = view.kept_room_score(node);
+        if (kept == not_scored)
+            kept = room_score(profile, rules, view.free(node), view.allocatable(node), view.used(node));
+        return kept;
+    } else {
+        return room_score(profile, rules, view.free(node), view.allocatable(node), view.used(node));
+    }
+}
+
 /// Raw scores, normalised and summed.
 template <class View, class Feasible>
 WT_HD_CALL void score_nodes(const View& view, const SchedulerProfile& profile, const PodRules& rules,
@@ -110,12 +124,10 @@ WT_HD_CALL void score_nodes(const View& view, const SchedulerProfile& profile, c
     }
     for (std::int32_t f = 0; f < count; ++f) {
         FeasibleNode& c = feasible[f];
-        const ResourceAmounts &free = view.free(c.node), &all = view.allocatable(c.node);
         c.score = profile.taint_toleration * normalized_score(c.soft_taints, taints.largest, true) +
                   profile.node_affinity * normalized_score(c.preference, preference.largest, false) +
                   profile.inter_pod_affinity * affinity_score(c.affinity, affinity.least, affinity.largest) +
-                  profile.resources_fit * fit_score(profile, rules, free, all, view.used(c.node)) +
-                  profile.balanced_allocation * balanced_score(profile, rules, free, all) +
+                  room_score_of(view, profile, rules, c.node) +
                   profile.image_locality * image_score(view.image_bytes(rules, c.node), rules.containers);
         if (soft_spread && !c.spread_ignored)
             c.score += profile.topology_spread * spread_score(c.spread, spread.least, spread.largest);
@@ -151,8 +163,11 @@ WT_HD_CALL ScheduleResult schedule_one(const View& view, const SchedulerProfile&
     const std::int32_t wanted = feasible_nodes_to_find(nodes, profile.percentage_of_nodes);
     const std::int32_t first = result.next_start;
     std::int32_t looked = nodes;  // round the ring, unless enough are found before
+    bool has_room = false;  // whatever is looked at
+    if constexpr (requires { view.knows_room(); }) has_room = view.knows_room();
     const auto look = [&](std::int32_t n) {
-        const NodeVerdict v = filter_node(view, rules, state, n);
+        const NodeVerdict v = has_room ? scheduler_detail::filter_with_room(view, rules, state, n)
+                                       : filter_node(view, rules, state, n);
         if (!v.passes()) return result.rejected.count(v);
         feasible[result.feasible++].node = n;
         if (result.feasible == wanted) looked = n < first ? n - first + nodes + 1 : n - first + 1;

@@ -82,6 +82,17 @@ WT_HD NodeVerdict affinity_verdict(const View& view, const PodRules& rules, cons
     return {};
 }
 
+/// The filters behind NodeResourcesFit, of a node that passes those before and has room.
+template <class View>
+WT_HD NodeVerdict filter_with_room(const View& view, const PodRules& rules, const FilterState& state,
+                                   std::int32_t node) {
+    NodeVerdict v = view.volumes(rules, node);
+    if (!v.passes()) return v;
+    v = spread_verdict(view, rules, state, node);
+    if (!v.passes()) return v;
+    return affinity_verdict(view, rules, state, node);
+}
+
 template <class View>
 WT_HD NodeVerdict filter_once(const View& view, const PodRules& rules, const FilterState& state,
                               std::int32_t node, const ResourceAmounts& extra) {
@@ -89,11 +100,7 @@ WT_HD NodeVerdict filter_once(const View& view, const PodRules& rules, const Fil
     if (!v.passes()) return v;
     v = resource_verdict(rules.needs, view.free(node), view.allocatable(node), extra);
     if (!v.passes()) return v;
-    v = view.volumes(rules, node);
-    if (!v.passes()) return v;
-    v = spread_verdict(view, rules, state, node);
-    if (!v.passes()) return v;
-    return affinity_verdict(view, rules, state, node);
+    return filter_with_room(view, rules, state, node);
 }
 
 }  // namespace scheduler_detail

@@ -155,10 +155,17 @@ WT_HD_CALL constexpr std::int64_t balanced_score(const SchedulerProfile& profile
     return static_cast<std::int64_t>((1 - deviation) * static_cast<double>(max_node_score));
 }
 
+/// What the scores of a node's room come to, weighted: they hang on nothing but the node and what the pod asks for.
+WT_HD_CALL constexpr std::int64_t room_score(const SchedulerProfile& profile, const PodRules& rules, const ResourceAmounts& free,
+                                             const ResourceAmounts& allocatable, const ScoringUse& used) {
+    return profile.resources_fit * fit_score(profile, rules, free, allocatable, used) +
+           profile.balanced_allocation * balanced_score(profile, rules, free, allocatable);
+}
+
 /// ImageLocality of `bytes` = sum over the pod's images on the node of size x (share of nodes that have it).
 WT_HD constexpr std::int64_t image_score(std::int64_t bytes, std::int32_t containers) {
     const std::int64_t mebibyte = 1024 * 1024, low = 23 * mebibyte, high = 1000 * mebibyte * containers;
-    if (bytes < low) bytes = low;
+    if (bytes <= low) return 0;
     if (bytes > high) bytes = high;
     return high > low ? max_node_score * (bytes - low) / (high - low) : 0;
 }

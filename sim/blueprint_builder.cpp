@@ -73,7 +73,8 @@ std::vector<std::uint32_t> classify(std::vector<TemplatePlan>& templates) {
         TemplatePlan& plan = templates[t];
         const auto alike = [&](std::uint32_t other) {
             const TemplatePlan& first = templates[other];
-            return plan.needs == first.needs && plan.shapes.is_subset_of(first.shapes) &&
+            return plan.needs == first.needs && plan.scoring_cpu_milli == first.scoring_cpu_milli &&
+                   plan.scoring_memory == first.scoring_memory && plan.shapes.is_subset_of(first.shapes) &&
                    first.shapes.is_subset_of(plan.shapes) && plan.tainted.is_subset_of(first.tainted) &&
                    first.tainted.is_subset_of(plan.tainted);
         };

@@ -261,7 +261,7 @@ struct TemplatePlan {
     std::uint32_t required_terms = 0;   ///< its OR-ed required node-affinity terms, in their order; 0 = fewer than two
     std::uint32_t preferred_terms = 0;  ///< behind them the preferred ones, the heaviest first
     std::int32_t first_wish = -1;  ///< its wishes between nodes are Blueprint::shape_wishes [first + shape]; -1 = none
-    std::uint32_t fit_class = 0;  ///< templates with the same needs and shapes have the same
+    std::uint32_t fit_class = 0;  ///< templates with the same needs, as they are scored too, and shapes have the same
     std::uint32_t first_stage = 0;
     std::uint32_t stage_count = 0;
     std::uint32_t container_stage = 0;  ///< from this stage on its containers run (phase Running)

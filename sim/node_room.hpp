@@ -1,5 +1,5 @@
 #pragma once
-#include "policies/scheduler_filters.hpp"
+#include "policies/scheduler_cycle.hpp"
 #include "sim/cluster_state.hpp"
 
 namespace windtunnel {
@@ -23,6 +23,7 @@ public:
             Class dry;
             (m_classes.valid() ? m_classes[c] : dry).open.take_memory(arena, b.node_slots);
         }
+        m_scores = arena.template take<std::int64_t>(classes * b.node_slots);
         m_shape = arena.template take<std::uint16_t>(b.node_slots);
         m_ready_by_shape = arena.template take<std::uint32_t>(b.shapes.size());
         m_rank = arena.template take<std::uint32_t>(b.node_slots);
@@ -33,7 +34,10 @@ public:
             m_classes[c].open.clear();
             m_classes[c].refused = RejectionCounts{};
         }
-        for (std::size_t i = 0; i < b.fit_classes.size() * m_slots; ++i) m_verdicts[i] = not_ready;
+        for (std::size_t i = 0; i < b.fit_classes.size() * m_slots; ++i) {
+            m_verdicts[i] = not_ready;
+            m_scores[i] = not_scored;
+        }
         for (std::size_t n = 0; n < m_slots; ++n) m_shape[n] = no_shape;
         for (std::size_t i = 0; i < b.shapes.size(); ++i) m_ready_by_shape[i] = 0;
         m_count = 0;
@@ -76,6 +80,10 @@ public:
     [[nodiscard]] WT_HD const IndexSet<Layout>& open(std::uint32_t fit_class) const {
         return m_classes[fit_class].open;
     }
+    /// What a class's pods score for a node's room; `not_scored` since the node changed.
+    [[nodiscard]] WT_HD std::int64_t& kept_score(std::uint32_t fit_class, std::uint32_t n) const {
+        return m_scores[fit_class * m_slots + n];
+    }
     /// Why the other Ready nodes have none.
     [[nodiscard]] WT_HD_COLD RejectionCounts refusals(const Blueprint& b, std::uint32_t fit_class) const {
         RejectionCounts counts = m_classes[fit_class].refused;
@@ -111,6 +119,7 @@ private:
         if (ready) ++m_ready_by_shape[node.shape];
         for (std::uint32_t c = 0; c < b.fit_classes.size(); ++c) {
             Class& of = m_classes[c];
+            m_scores[c * m_slots + n] = not_scored;
             std::uint16_t& kept = m_verdicts[c * m_slots + n];
             std::uint16_t now = not_ready;
             if (ready) {
@@ -140,6 +149,7 @@ private:
 
     ArenaArray<Class, Layout> m_classes;
     ArenaArray<std::uint16_t, Layout> m_verdicts;  ///< [class][node slot]
+    ArenaArray<std::int64_t, Layout> m_scores;     ///< [class][node slot], for the node's room
     ArenaArray<std::uint16_t, Layout> m_shape;     ///< [node slot] at the last look; no_shape = not Ready
     ArenaArray<std::uint32_t, Layout> m_ready_by_shape;  ///< [shape] Ready nodes
     ArenaArray<std::uint32_t, Layout> m_rank;            ///< [node slot] its number

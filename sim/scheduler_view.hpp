@@ -41,14 +41,16 @@ public:
     }
 
     [[nodiscard]] WT_HD std::int32_t nodes() const { return m_room.nodes(); }
-    /// With pods nominated somewhere every node is looked at: they count as if they were there.
+    /// With pods nominated somewhere every node is looked at: they count as if they were there. Else only those that
+    /// pass every filter up to NodeResourcesFit.
+    [[nodiscard]] WT_HD bool knows_room() const { return !m_state.has_nominated(); }
     [[nodiscard]] WT_HD std::int32_t next_candidate(std::int32_t n) const {
-        if (n >= nodes() || m_state.has_nominated()) return n;
+        if (n >= nodes() || !knows_room()) return n;
         const std::uint32_t next = m_room.open(m_template->fit_class).next(slot(n));
         return next == no_index ? nodes() : m_room.number_of(next);
     }
     [[nodiscard]] WT_HD RejectionCounts refusals() const {
-        if (m_state.has_nominated()) return {};
+        if (!knows_room()) return {};
         return m_room.refusals(m_state.blueprint(), m_template->fit_class);
     }
     [[nodiscard]] WT_HD NodeVerdict before_fit(const PodRules&, std::int32_t n) const {
@@ -94,6 +96,9 @@ public:
         return sum;
     }
     [[nodiscard]] WT_HD ScoringUse used(std::int32_t n) const { return at(n).used; }
+    [[nodiscard]] WT_HD std::int64_t& kept_room_score(std::int32_t n) const {
+        return m_room.kept_score(m_template->fit_class, slot(n));
+    }
     [[nodiscard]] WT_HD std::int64_t soft_taints(const PodRules&, std::int32_t n) const { return wish(n).soft_taints; }
     [[nodiscard]] WT_HD std::int64_t preference(const PodRules&, std::int32_t n) const { return wish(n).preference; }
     /// Of the pod's images that the node has: size x share of the nodes that have it, each cut to whole bytes.
