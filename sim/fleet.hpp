@@ -29,7 +29,7 @@ public:
     WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
         m_state.take_memory(arena, b);
         m_kubelet.take_memory(arena, b);
-        m_controllers.take_memory(arena);
+        m_controllers.take_memory(arena, b);
         m_quotas.take_memory(arena, b);
         m_crons.take_memory(arena, b);
         m_scheduler.take_memory(arena, b);

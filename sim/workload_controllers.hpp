@@ -1,5 +1,6 @@
 #pragma once
 #include "policies/creation.hpp"
+#include "policies/heap_sort.hpp"
 #include "policies/replica_set.hpp"
 #include "policies/rollout.hpp"
 #include "policies/rollout_status.hpp"
@@ -26,7 +27,11 @@ public:
     using State = ClusterState<Layout, Owner>;
     using Parts = Fleet<Layout, Owner>;
 
-    WT_HD_COLD void take_memory(Arena<Layout>& arena) {
+    WT_HD_COLD void take_memory(Arena<Layout>& arena, const Blueprint& b) {
+        std::uint32_t most = 0;
+        for (const WorkloadPlan& w : b.workloads)
+            if (w.controller == WorkloadController::deployment && w.pod_slots > most) most = w.pod_slots;
+        m_candidates = arena.template take_plain<Candidate>(most);
         m_old = arena.template take_plain<ReplicaSetState>(rollout_max_sets);
         m_old_revisions = arena.template take_plain<std::uint32_t>(rollout_max_sets);
     }
@@ -92,6 +97,12 @@ public:
     }
 
 private:
+    /// A pod of a ReplicaSet that is to be made smaller.
+    struct Candidate {
+        ReplicaSetPod seen;
+        std::uint32_t pod = no_index;
+    };
+
     [[nodiscard]] WT_HD_COLD bool sync_once(Parts& fleet, std::uint32_t w, Tick now, Fault& fault) {
         State& s = fleet.state();
         WorkloadState& state = s.workload(w);
@@ -109,7 +120,7 @@ private:
         }
         state.check_at = never;
         if (size_sets(s, w, now)) state.sync_due = 1;
-        return make_pods(fleet, w, now, fault);
+        return make_pods(fleet, w, now);
     }
 
     [[nodiscard]] WT_HD static RolloutSpec spec_of(const WorkloadPlan& plan, const WorkloadState& state) {
@@ -184,17 +195,11 @@ private:
 
     /// The ReplicaSets: as many pods of each revision as its set wants; deletions first. False when a creation
     /// was refused, which ends the sync of that set.
-    [[nodiscard]] WT_HD_COLD static bool make_pods(Parts& fleet, std::uint32_t w, Tick now, Fault& fault) {
+    [[nodiscard]] WT_HD_COLD bool make_pods(Parts& fleet, std::uint32_t w, Tick now) {
         State& s = fleet.state();
         const WorkloadPlan& plan = s.blueprint().workloads[w];
         const std::uint32_t end = plan.first_template + plan.template_count;
-        for (std::uint32_t t = plan.first_template; t < end; ++t)
-            while (s.revision(t).active > static_cast<std::uint32_t>(s.revision(t).set.replicas) &&
-                   !fault.broken()) {
-                const std::uint32_t p = pod_to_delete(s, w, t, now);
-                s.pod(p).removed = true;
-                fleet.delete_pod(p, now, fault);
-            }
+        for (std::uint32_t t = plan.first_template; t < end; ++t) delete_surplus(fleet, w, t, now);
         bool accepted = true;
         for (std::uint32_t t = plan.first_template; t < end; ++t) {
             const std::int32_t missing = s.revision(t).set.replicas - static_cast<std::int32_t>(s.revision(t).active);
@@ -229,24 +234,35 @@ private:
         s.owner().note(OccurrenceRecord{Occurrence::rollout_completed, w, state.revision, 0, now});
     }
 
-    [[nodiscard]] WT_HD_COLD static std::uint32_t pod_to_delete(const State& s, std::uint32_t w,
-                                                                std::uint32_t revision, Tick now) {
-        const WorkloadPlan& plan = s.blueprint().workloads[w];
-        ReplicaSetPod first;
-        std::uint32_t first_index = no_index;
-        const std::uint32_t end = plan.first_pod + plan.pod_slots;
-        for (std::uint32_t p = s.existing().next(plan.first_pod); p < end; p = s.existing().next(p + 1)) {
-            if (!s.pod(p).active() || s.pod(p).revision != revision) continue;
-            const ReplicaSetPod c = as_replica_set_sees(s, p);
-            if (first_index == no_index || deleted_before(c, first, now)) {
-                first = c;
-                first_index = p;
-            }
+    /// Deletes what a ReplicaSet has too many of. All are chosen as they stand before the first of them goes: the ranks are
+    /// counted once (getPodsToDelete), so that two on one node may both go although either alone would rank like the rest.
+    WT_HD_COLD void delete_surplus(Parts& fleet, std::uint32_t w, std::uint32_t revision, Tick now) {
+        State& s = fleet.state();
+        const auto wanted = static_cast<std::uint32_t>(s.revision(revision).set.replicas);
+        if (s.revision(revision).active <= wanted) return;
+        std::uint32_t surplus = s.revision(revision).active - wanted;
+        if (surplus > replica_set_burst) {
+            surplus = replica_set_burst;
+            s.workload(w).sync_due = 1;
         }
-        return first_index;
+        const WorkloadPlan& plan = s.blueprint().workloads[w];
+        std::int32_t count = 0;
+        const std::uint32_t end = plan.first_pod + plan.pod_slots;
+        for (std::uint32_t p = s.existing().next(plan.first_pod); p < end; p = s.existing().next(p + 1))
+            if (s.pod(p).active() && s.pod(p).revision == revision) m_candidates[count++] = {as_replica_set_sees(fleet, p), p};
+        Heap candidates(m_candidates, count, [now](const Candidate& a, const Candidate& b) {
+            return deleted_before(a.seen, b.seen, now);
+        });
+        for (; surplus > 0 && !candidates.empty(); --surplus) {
+            const std::uint32_t p = candidates.take().pod;
+            if (!s.pod(p).active()) continue;  // went with another
+            s.pod(p).removed = true;
+            fleet.delete_active_pod(p, now);
+        }
     }
 
-    [[nodiscard]] WT_HD_COLD static ReplicaSetPod as_replica_set_sees(const State& s, std::uint32_t p) {
+    [[nodiscard]] WT_HD_COLD static ReplicaSetPod as_replica_set_sees(const Parts& fleet, std::uint32_t p) {
+        const State& s = fleet.state();
         const Pod& pod = s.pod(p);
         ReplicaSetPod c;
         c.assigned = pod.node != no_index;
@@ -254,15 +270,18 @@ private:
         c.phase = c.ready || (c.assigned && pod.stage >= s.template_of(pod).container_stage)
                       ? PodPhase::running
                       : PodPhase::pending;
-        if (c.assigned)
+        if (c.assigned) {
             for (std::uint32_t q = s.node(pod.node).first_pod; q != no_index; q = s.pod(q).next_on_node)
                 c.rank += s.pod(q).workload == pod.workload && s.pod(q).active() ? 1 : 0;
+            c.restarts = static_cast<std::int32_t>(fleet.kubelet().restarts(p));
+        }
         c.ready_since = pod.ready_since;
         c.created = pod.created;
         c.uid = s.pod_draw(StreamPurpose::scheduling_tie, p, 0);
         return c;
     }
 
+    Candidate* m_candidates = nullptr;         ///< scratch of one deletion
     ReplicaSetState* m_old = nullptr;          ///< scratch of one sync: the sets of the old revisions
     std::uint32_t* m_old_revisions = nullptr;  ///< ... and whose they are
     RetryBucket m_retries;                     ///< of the controllers' work queues

@@ -19,11 +19,11 @@ BlueprintParts waiting(std::uint32_t pods, std::uint32_t most, std::int64_t gpus
     parts.add(pool, gpu_nodes(gpus, 4));
     return parts;
 }
-/// Three nodes of two GPUs for six pods; at 1000 s three pods are left, one on each.
-BlueprintParts half_empty() {
+/// Three nodes of two GPUs for six pods; from `at` on three pods go one by one, and one on each node is left.
+BlueprintParts half_empty(Tick at = seconds(1000)) {
     BlueprintParts parts = up_and_down(6, seconds(3 * 3600));
     parts.templates[0].plan.shapes = ShapeSet::first(1);
-    parts.schedule = {{seconds(103), 0, 6}, {seconds(1000), 0, 3}};
+    parts.schedule = {{seconds(103), 0, 6}, {at, 0, 5}, {at + milliseconds(1), 0, 4}, {at + milliseconds(2), 0, 3}};
     PoolPlan pool;
     pool.node_slots = 4;
     parts.add(pool, gpu_nodes(2, 4));
@@ -176,10 +176,9 @@ TEST_CASE("cluster autoscaler: pods that shun each other are not moved onto one 
 
 TEST_CASE("cluster autoscaler: moved pods get ten minutes at most, whatever their grace") {
     Runs runs;
-    BlueprintParts parts = half_empty();
+    BlueprintParts parts = half_empty(seconds(4500));  // those that the ReplicaSet ends have the whole hour
     parts.templates[0].plan.pre_stop = seconds(3000);
     parts.templates[0].plan.grace = seconds(3600);
-    parts.schedule[1].at = seconds(4500);  // those that the ReplicaSet ends have the whole hour
     (void)runs.run(parts);
     const std::vector<NodeChange> draining = of_state(*runs.log, NodeState::draining);
     REQUIRE(draining.size() >= 1);

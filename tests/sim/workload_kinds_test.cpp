@@ -131,6 +131,20 @@ TEST_CASE("preemption: of two nodes the one whose pod no budget protects") {
     CHECK(r.log.times(1, PodState::terminating).size() == 1);
 }
 
+TEST_CASE("replica set: those it deletes together are ranked once, so two on one node go before the youngest on another") {
+    BlueprintParts parts = cluster(1, true);
+    parts.add(workload(2), idle_pods(0));  // 800 of the node's 1000 mCPU
+    parts.schedule.push_back({seconds(100), 0, 3});
+    parts.schedule.push_back({seconds(1000), 0, 1});
+    parts.span = seconds(1200);
+    const LoggedRun r = run_logged(parts);
+    REQUIRE(r.log.times_of_slot(2, PodState::ready).size() == 1);  // on the second node
+    // Ranked anew after the first, the two that are left would tie, and the youngest would go.
+    CHECK(r.log.times_of_slot(0, PodState::terminating) == std::vector<double>{1000});
+    CHECK(r.log.times_of_slot(1, PodState::terminating) == std::vector<double>{1000});
+    CHECK(r.log.times_of_slot(2, PodState::terminating).empty());
+}
+
 TEST_CASE("daemon sets: what their pods take of a node is not there for others") {
     for (const std::int64_t daemons : {0, 300}) {
         BlueprintParts parts = cluster(1);
