@@ -60,7 +60,12 @@ ScaledBy scaled_by(const Scenario& scenario, const WorkloadObject& workload) {
     if (const ScaledObject* object = scaler.scaled_object) {
         std::vector<std::string> parts;
         for (const Trigger& trigger : object->triggers) parts.push_back(trigger_text(trigger));
-        return describe(object->meta, object->min_replicas, object->max_replicas, parts);
+        ScaledBy scaled = describe(object->meta, object->min_replicas, object->max_replicas, parts);
+        if (object->idle_replicas) {
+            scaled.text += fmt::format("; {} while no trigger is active", *object->idle_replicas);
+            scaled.least = std::min(scaled.least, *object->idle_replicas);
+        }
+        return scaled;
     }
     return {fmt::format("nothing: {} {}", workload.replicas, workload.replicas == 1 ? "replica" : "replicas"), workload.replicas, workload.replicas};
 }

@@ -465,17 +465,24 @@ TEST_CASE("scenario: a file and its manifests become one typed scenario") {
     CHECK(s.metrics[0].expression == "vllm:num_requests_waiting");
     CHECK(s.prometheus.scrape_interval == seconds(15));
 
-    std::istringstream none;
-    Scenario again;
-    Findings findings;
-    ScenarioInputs inputs;
-    inputs.scenario_file = (folder.folder / "scenario.yaml").string();
-    read_scenario_into(inputs, none, again, findings);
-    const std::string text = validate_text(again, findings, true);
+    const auto said_of = [](const ScenarioFolder& files) {
+        std::istringstream none;
+        Scenario again;
+        Findings findings;
+        ScenarioInputs inputs;
+        inputs.scenario_file = (files.folder / "scenario.yaml").string();
+        read_scenario_into(inputs, none, again, findings);
+        return validate_text(again, findings, true);
+    };
+    const std::string text = said_of(folder);
     CHECK_THAT(text, Contains("requests   synthetic azure-conv-2023, routing least-requests"));
     CHECK_THAT(text, Contains("serves     vllm 0.8.5, meta-llama/Llama-3.1-8B-Instruct, tp 2"));
     CHECK_THAT(text, Contains("scaled by  nothing: 2 replicas"));
     CHECK_THAT(text, Contains("runs on    g6 (g6.12xlarge, on-demand, 0 to 8 nodes, 4.6016 USD/h)"));
+    const std::string idles = chat_deployment + "---\napiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: chat}\n"
+                              "spec:\n  scaleTargetRef: {name: chat}\n  minReplicaCount: 1\n  maxReplicaCount: 10\n  idleReplicaCount: 0\n"
+                              "  triggers: [{type: prometheus, metadata: {serverAddress: http://p, query: up, threshold: \"5\"}}]\n";
+    CHECK_THAT(said_of(ScenarioFolder(scenario_text, idles)), Contains(": 1 to 10 replicas on prometheus: up / 5; 0 while no trigger is active"));
 }
 
 TEST_CASE("scenario: --set reaches scenario and manifests") {
