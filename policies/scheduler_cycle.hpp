@@ -6,7 +6,6 @@
 namespace windtunnel {
 
 inline constexpr std::int32_t no_node = -1;
-inline constexpr std::int64_t not_scored = INT64_MIN;
 
 /// numFeasibleNodesToFind: all below 100 nodes; else a share of them, adaptive unless a percentage is set.
 WT_HD constexpr std::int32_t feasible_nodes_to_find(std::int32_t nodes, std::int64_t percentage = 0) {
@@ -95,13 +94,13 @@ struct ScoreRange {
 /// A node's `room_score`; a view that keeps them works one out once for all pods alike, until the node changes.
 template <class View>
 WT_HD std::int64_t room_score_of(const View& view, const SchedulerProfile& profile, const PodRules& rules, std::int32_t node) {
+    const auto score = [&] { return room_score(profile, rules, view.free(node), view.allocatable(node), view.used(node)); };
     if constexpr (requires { view.kept_room_score(node); }) {
         std::int64_t& kept = view.kept_room_score(node);
-        if (kept == not_scored)
-            kept = room_score(profile, rules, view.free(node), view.allocatable(node), view.used(node));
+        if (kept == not_scored) kept = score();
         return kept;
     } else {
-        return room_score(profile, rules, view.free(node), view.allocatable(node), view.used(node));
+        return score();
     }
 }
 
@@ -163,9 +162,7 @@ WT_HD_CALL ScheduleResult schedule_one(const View& view, const SchedulerProfile&
     const std::int32_t wanted = feasible_nodes_to_find(nodes, profile.percentage_of_nodes);
     const std::int32_t first = result.next_start;
     std::int32_t looked = nodes;  // round the ring, unless enough are found before
-    bool has_room = false;  // whatever is looked at
-    if constexpr (requires { view.knows_room(); }) has_room = view.knows_room();
-    const auto look = [&](std::int32_t n) {
+    const auto look = [&](std::int32_t n, bool has_room) {
         const NodeVerdict v = has_room ? scheduler_detail::filter_with_room(view, rules, state, n)
                                        : filter_node(view, rules, state, n);
         if (!v.passes()) return result.rejected.count(v);
@@ -173,16 +170,17 @@ WT_HD_CALL ScheduleResult schedule_one(const View& view, const SchedulerProfile&
         if (result.feasible == wanted) looked = n < first ? n - first + nodes + 1 : n - first + 1;
     };
     if constexpr (requires { view.next_candidate(first); }) {
+        const bool has_room = view.knows_room();
         for (std::int32_t n = view.next_candidate(first); n < nodes && result.feasible < wanted;
              n = view.next_candidate(n + 1))
-            look(n);
+            look(n, has_room);
         for (std::int32_t n = view.next_candidate(0); n < first && result.feasible < wanted;
              n = view.next_candidate(n + 1))
-            look(n);
+            look(n, has_room);
         if (result.feasible == 0) result.rejected.add(view.refusals());
     } else {
-        for (std::int32_t n = first; n < nodes && result.feasible < wanted; ++n) look(n);
-        for (std::int32_t n = 0; n < first && result.feasible < wanted; ++n) look(n);
+        for (std::int32_t n = first; n < nodes && result.feasible < wanted; ++n) look(n, false);
+        for (std::int32_t n = 0; n < first && result.feasible < wanted; ++n) look(n, false);
     }
     result.evaluated += looked;
     result.next_start = (first + looked) % nodes;

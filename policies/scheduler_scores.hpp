@@ -155,6 +155,8 @@ WT_HD_CALL constexpr std::int64_t balanced_score(const SchedulerProfile& profile
     return static_cast<std::int64_t>((1 - deviation) * static_cast<double>(max_node_score));
 }
 
+inline constexpr std::int64_t not_scored = INT64_MIN;
+
 /// What the scores of a node's room come to, weighted: they hang on nothing but the node and what the pod asks for.
 WT_HD_CALL constexpr std::int64_t room_score(const SchedulerProfile& profile, const PodRules& rules, const ResourceAmounts& free,
                                              const ResourceAmounts& allocatable, const ScoringUse& used) {

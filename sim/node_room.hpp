@@ -1,5 +1,6 @@
 #pragma once
-#include "policies/scheduler_cycle.hpp"
+#include "policies/scheduler_filters.hpp"
+#include "policies/scheduler_scores.hpp"
 #include "sim/cluster_state.hpp"
 
 namespace windtunnel {

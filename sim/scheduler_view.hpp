@@ -41,8 +41,8 @@ public:
     }
 
     [[nodiscard]] WT_HD std::int32_t nodes() const { return m_room.nodes(); }
-    /// With pods nominated somewhere every node is looked at: they count as if they were there. Else only those that
-    /// pass every filter up to NodeResourcesFit.
+    /// Whether candidates are only those that pass every filter up to NodeResourcesFit. With pods nominated somewhere
+    /// every node is one: they count as if they were there.
     [[nodiscard]] WT_HD bool knows_room() const { return !m_state.has_nominated(); }
     [[nodiscard]] WT_HD std::int32_t next_candidate(std::int32_t n) const {
         if (n >= nodes() || !knows_room()) return n;
@@ -96,6 +96,7 @@ public:
         return sum;
     }
     [[nodiscard]] WT_HD ScoringUse used(std::int32_t n) const { return at(n).used; }
+    /// Of the pod's fit class; `not_scored` until somebody writes it.
     [[nodiscard]] WT_HD std::int64_t& kept_room_score(std::int32_t n) const {
         return m_room.kept_score(m_template->fit_class, slot(n));
     }

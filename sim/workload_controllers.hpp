@@ -255,7 +255,7 @@ private:
         });
         for (; surplus > 0 && !candidates.empty(); --surplus) {
             const std::uint32_t p = candidates.take().pod;
-            if (!s.pod(p).active()) continue;  // went with another
+            if (!s.pod(p).active()) continue;  // preempted since, for one that found room
             s.pod(p).removed = true;
             fleet.delete_active_pod(p, now);
         }
