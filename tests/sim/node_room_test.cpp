@@ -79,6 +79,28 @@ TEST_CASE("index set: members in order, across empty stretches") {
     }
 }
 
+TEST_CASE("fit classes: pods that are scored otherwise are of another, whatever they need") {
+    BlueprintParts parts;
+    parts.workload_of_model = {};
+    parts.span = seconds(1);
+    PoolPlan pool;
+    pool.node_slots = 1;
+    parts.add(pool, lab::one_gpu_nodes(4000, 64));
+    for (const std::int64_t containers : {1, 1, 2}) {  // without requests
+        TemplateParts pod = lab::one_gpu_pods(0, 0);
+        pod.plan.server = -1;
+        pod.plan.scoring_cpu_milli = 100 * containers;
+        WorkloadPlan w;
+        w.pod_slots = 1;
+        parts.add(w, pod);
+    }
+    const BlueprintBlock block = build(parts);
+    const Blueprint& b = block.blueprint();
+    CHECK(b.fit_classes.size() == 2);
+    CHECK(b.templates[0].fit_class == b.templates[1].fit_class);
+    CHECK(b.templates[0].fit_class != b.templates[2].fit_class);
+}
+
 TEST_CASE("node room: after any changes it knows what asking every node would say") {
     std::mt19937_64 random(3);
     const auto below = [&](std::uint32_t n) { return static_cast<std::uint32_t>(random() % n); };
@@ -119,7 +141,14 @@ TEST_CASE("node room: after any changes it knows what asking every node would sa
                     static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(node.free[kind] + 1));
             nodes.changed.add(n);
         }
+        std::vector<std::int64_t> scores;
+        for (std::uint32_t n = 0; n < b.node_slots; ++n) {
+            scores.push_back(nodes.changed.has(n) ? not_scored : n);
+            for (std::uint32_t c = 0; c < b.fit_classes.size(); ++c) nodes.room.kept_score(c, n) = n;
+        }
         nodes.room.refresh(nodes);
+        for (std::uint32_t n = 0; n < b.node_slots; ++n)
+            for (std::uint32_t c = 0; c < b.fit_classes.size(); ++c) CHECK(nodes.room.kept_score(c, n) == scores[n]);
         CHECK(nodes.changed.size() == 0);
         std::int32_t number = 0;
         for (std::uint32_t n = 0; n < b.node_slots; ++n) {
