@@ -38,6 +38,22 @@ struct ScheduleResult {
 
 namespace scheduler_detail {
 
+/// How many domains of a key the feasible nodes lie in, without those that spreading ignores.
+template <class View, class Feasible>
+WT_HD std::int64_t distinct_domains(const View& view, std::int32_t key, const Feasible& feasible, std::int32_t count) {
+    std::int64_t distinct = 0;
+    const std::int32_t all = view.domains(key);
+    for (std::int32_t first = 0; first < all; first += 64) {
+        std::uint64_t seen = 0;
+        for (std::int32_t f = 0; f < count; ++f) {
+            const std::int32_t d = view.domain(key, feasible[f].node);
+            if (!feasible[f].spread_ignored && d >= first && d < first + 64) seen |= std::uint64_t{1} << (d - first);
+        }
+        for (; seen != 0; seen &= seen - 1) ++distinct;
+    }
+    return distinct;
+}
+
 /// Raw spreading and inter-pod scores of the feasible nodes.
 template <class View, class Feasible>
 WT_HD_CALL void score_topology(const View& view, const PodRules& rules, Feasible& feasible, std::int32_t count) {
@@ -65,7 +81,7 @@ WT_HD_CALL void score_topology(const View& view, const PodRules& rules, Feasible
         const SpreadRule& rule = rules.spread[i];
         if (rule.hard) continue;
         std::int64_t domains = counted;  // hostname: the feasible nodes; other keys: their distinct values
-        if (!view.is_hostname(rule.key)) domains = view.distinct_domains(rule.key, feasible, count);
+        if (!view.is_hostname(rule.key)) domains = distinct_domains(view, rule.key, feasible, count);
         weight[i] = scheduler_log(domains + 2);
     }
     for (std::int32_t f = 0; f < count; ++f) {

@@ -23,9 +23,10 @@
 ///                                                            NodeResourcesFit let pass, or nodes()
 ///   RejectionCounts refusals()                               why they refuse the others
 /// and, for scores:
-///   ScoringUse used(node)                                    with 100 mCPU / 200 MiB for pods that ask
-///   nothing std::int64_t soft_taints(rules, node), preference(rules, node), image_bytes(rules, node) bool
-///   is_hostname(key); std::int64_t distinct_domains(key, feasible, count)   over the feasible nodes
+///   ScoringUse used(node)                                    with 100 mCPU / 200 MiB for containers that ask
+///                                                            for nothing
+///   std::int64_t soft_taints(rules, node), preference(rules, node), image_bytes(rules, node)
+///   bool is_hostname(key)
 namespace windtunnel {
 
 /// Why a filter refuses a node; in the order of the default filters (7.2).

@@ -116,21 +116,6 @@ public:
         return sum;
     }
     [[nodiscard]] WT_HD bool is_hostname(std::int32_t key) const { return key == topology_hostname; }
-    template <class Feasible>
-    [[nodiscard]] WT_HD std::int64_t distinct_domains(std::int32_t key, const Feasible& feasible,
-                                                      std::int32_t count) const {
-        std::int64_t distinct = 0;
-        const std::int32_t all = domains(key);
-        for (std::int32_t first = 0; first < all; first += 64) {
-            std::uint64_t seen = 0;
-            for (std::int32_t f = 0; f < count; ++f) {
-                const std::int32_t d = domain(key, feasible[f].node);
-                if (d >= first && d < first + 64) seen |= std::uint64_t{1} << (d - first);
-            }
-            for (; seen != 0; seen &= seen - 1) ++distinct;
-        }
-        return distinct;
-    }
 
     WT_HD void remove(std::int32_t p) { change(p, -1); }
     WT_HD void restore(std::int32_t p) { change(p, 1); }

@@ -8,13 +8,16 @@ using namespace windtunnel::lab;
 
 namespace {
 
-/// The lab's cluster, and an index of the nodes with room; counts how many nodes the filters are asked about.
+/// The lab's cluster, and an index of the nodes with room; counts how many nodes are asked the filters up to
+/// NodeResourcesFit, and how many those behind it. `room_known` = the cycle may take the index's word for the former.
 struct IndexedCluster : LabCluster {
     const PodRules* asked = nullptr;
-    mutable std::int64_t looks = 0;
+    bool room_known;
+    mutable std::int64_t looks = 0, looks_behind_fit = 0;
     std::vector<bool> open;
 
-    explicit IndexedCluster(const LabCluster& c, const PodRules& rules) : LabCluster(c), asked(&rules) {
+    IndexedCluster(const LabCluster& c, const PodRules& rules, bool room_known_of_open)
+        : LabCluster(c), asked(&rules), room_known(room_known_of_open) {
         counts.cells = cells.data();
         counts.plans = plans.data();
         for (std::int32_t n = 0; n < nodes(); ++n) open.push_back(verdict(n).passes());
@@ -27,6 +30,11 @@ struct IndexedCluster : LabCluster {
         ++looks;
         return LabCluster::before_fit(rules, n);
     }
+    [[nodiscard]] NodeVerdict volumes(const PodRules& rules, std::int32_t n) const {
+        ++looks_behind_fit;
+        return LabCluster::volumes(rules, n);
+    }
+    [[nodiscard]] bool knows_room() const { return room_known; }
     [[nodiscard]] std::int32_t next_candidate(std::int32_t n) const {
         while (n < nodes() && !open[static_cast<std::size_t>(n)]) ++n;
         return n;
@@ -36,6 +44,28 @@ struct IndexedCluster : LabCluster {
         for (std::int32_t n = 0; n < nodes(); ++n)
             if (!open[static_cast<std::size_t>(n)]) counted.count(verdict(n));
         return counted;
+    }
+};
+
+/// The lab's cluster with a label of racks besides, whose pods a counter of its own counts.
+struct RackCluster : LabCluster {
+    static constexpr std::int32_t rack_key = 2, rack_counter = 2 * sets;
+    std::vector<std::int32_t> racks;  ///< [node] -1: no label
+
+    explicit RackCluster(const LabCluster& c) : LabCluster(c) {
+        counts.cells = cells.data();
+        counts.plans = plans.data();
+    }
+    [[nodiscard]] std::int32_t domain(std::int32_t key, std::int32_t n) const {
+        return key == rack_key ? racks[static_cast<std::size_t>(n)] : LabCluster::domain(key, n);
+    }
+    [[nodiscard]] std::int32_t domains(std::int32_t key) const {
+        return key == rack_key ? nodes() : LabCluster::domains(key);
+    }
+    [[nodiscard]] std::int32_t pods_in(std::int32_t counter, std::int32_t d) const {
+        if (counter != rack_counter) return LabCluster::pods_in(counter, d);
+        return static_cast<std::int32_t>(std::count_if(
+            pods.begin(), pods.end(), [&](const LabPod& p) { return racks[static_cast<std::size_t>(p.node)] == d; }));
     }
 };
 
@@ -84,7 +114,7 @@ TEST_CASE("scheduler: with an index of nodes with room a cycle ends as without")
         const std::uint64_t tie = random();
         const int start = below(2 * nodes);
         const ScheduleResult plain = cluster.schedule(rules, tie, -1, start);
-        IndexedCluster indexed(cluster, rules);
+        IndexedCluster indexed(cluster, rules, below(2) == 0);
         std::vector<FeasibleNode> feasible(static_cast<std::size_t>(nodes));
         const ScheduleResult quick =
             schedule_one(indexed, SchedulerProfile{}, rules, -1, start, tie, feasible.data());
@@ -108,12 +138,40 @@ TEST_CASE("scheduler: a cycle looks at the nodes with room, however many are ful
         LabCluster cluster = lab_cluster(nodes, amounts(1, 8000, 64, 110));
         for (int n = 0; n < nodes - 3; ++n)
             cluster.node_list[static_cast<std::size_t>(n)].free = amounts(0, 0, 0, 0);
-        const IndexedCluster indexed(cluster, rules);
-        std::vector<FeasibleNode> feasible(static_cast<std::size_t>(nodes));
-        const ScheduleResult found =
-            schedule_one(indexed, SchedulerProfile{}, rules, -1, 5, 0, feasible.data());
-        CHECK(found.feasible == 3);
-        CHECK(found.next_start == 5);  // round the whole ring, as if it had asked every node
-        CHECK(indexed.looks == 3);
+        for (const bool room_known : {false, true}) {
+            const IndexedCluster indexed(cluster, rules, room_known);
+            std::vector<FeasibleNode> feasible(static_cast<std::size_t>(nodes));
+            const ScheduleResult found =
+                schedule_one(indexed, SchedulerProfile{}, rules, -1, 5, 0, feasible.data());
+            CHECK(found.feasible == 3);
+            CHECK(found.next_start == 5);  // round the whole ring, as if it had asked every node
+            CHECK(indexed.looks == (room_known ? 0 : 3));
+            CHECK(indexed.looks_behind_fit == 3);
+        }
     }
+}
+
+TEST_CASE("scheduler scores: a node without one of the keys counts in no domain of the others") {
+    LabCluster cluster = lab_cluster(3, amounts(8, 8000, 64, 110));
+    cluster.make_counters(true);
+    for (int n = 0; n < 3; ++n) cluster.node_list[static_cast<std::size_t>(n)].zone = n;
+    PodRules rules = rules_for(amounts(1, 100, 1));
+    for (const int node : {0, 0, 1}) {
+        LabPod pod;
+        pod.rules = &rules;
+        (void)cluster.bind(pod, node);
+    }
+    RackCluster racks(cluster);
+    racks.racks = {0, 0, -1};
+    const SpreadRule spread[] = {{1, zone_key, 1, 1, false, true, {}},
+                                 {RackCluster::rack_counter, RackCluster::rack_key, 1, 1, false, true, {}}};
+    rules.spread = spread;
+    rules.spread_count = 2;
+    std::vector<FeasibleNode> feasible(3);
+    for (int n = 0; n < 3; ++n) feasible[static_cast<std::size_t>(n)].node = n;
+    scheduler_detail::score_topology(racks, rules, feasible, 3);
+    // Two zones count (ln 4 each pod) and one rack (ln 3): 2 x 1.386 + 3 x 1.099 and 1 x 1.386 + 3 x 1.099.
+    CHECK(feasible[0].spread == 6);
+    CHECK(feasible[1].spread == 5);
+    CHECK(feasible[2].spread_ignored);
 }

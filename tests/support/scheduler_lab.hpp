@@ -140,14 +140,6 @@ struct LabCluster {
     [[nodiscard]] std::int64_t preference(const PodRules&, std::int32_t) const { return 0; }
     [[nodiscard]] std::int64_t image_bytes(const PodRules&, std::int32_t) const { return 0; }
     [[nodiscard]] bool is_hostname(std::int32_t key) const { return key == hostname_key; }
-    template <class Feasible>
-    [[nodiscard]] std::int64_t distinct_domains(std::int32_t key, const Feasible& f,
-                                                std::int32_t count) const {
-        std::set<int> seen;
-        for (std::int32_t i = 0; i < count; ++i)
-            if (domain(key, f[i].node) >= 0) seen.insert(domain(key, f[i].node));
-        return static_cast<std::int64_t>(seen.size());
-    }
     [[nodiscard]] std::int32_t first_pod(std::int32_t n) const { return pod_after(-1, n); }
     [[nodiscard]] std::int32_t next_pod(std::int32_t p) const { return pod_after(p, pods[p].node); }
     [[nodiscard]] std::int32_t pod_after(std::int32_t p, std::int32_t n) const {
