@@ -1,5 +1,4 @@
 #include "policies/scheduler_message.hpp"
-#include "policies/scheduler_queue.hpp"
 #include "tests/support/scheduler_lab.hpp"
 
 #include <catch2/catch.hpp>
@@ -13,106 +12,7 @@ namespace {
 
 constexpr std::int64_t gib = std::int64_t{1} << 30;
 
-struct LabQueue {
-    explicit LabQueue(std::size_t n, bool pop_from_backoff)
-        : pods(n), a(n), b(n), u(n), queue(pods.data(), a.data(), b.data(), u.data(), pop_from_backoff) {}
-    std::vector<QueuedPod> pods;
-    std::vector<std::uint32_t> a, b, u;
-    SchedulingQueue<QueuedPod*, std::uint32_t*> queue;
-};
-
-constexpr std::uint32_t bit_of(Rejection r) { return std::uint32_t{1} << static_cast<int>(r); }
-const auto anyone = [](std::uint32_t) { return true; };
-
 }  // namespace
-
-TEST_CASE("scheduler queue: higher priority first, then earlier enqueue time") {
-    LabQueue q(4, true);
-    q.queue.push(0, 0, seconds(1));
-    q.queue.push(1, 5, seconds(3));
-    q.queue.push(2, 5, seconds(2));
-    q.queue.push(3, 0, seconds(0));
-    std::vector<std::uint32_t> order;
-    for (std::uint32_t p; (p = q.queue.pop()) != q.queue.nobody;) order.push_back(p);
-    CHECK(order == std::vector<std::uint32_t>{2, 1, 3, 0});
-}
-
-TEST_CASE("scheduler queue: back-off of 1, 2, 4, 8, 10, 10 s by failed attempts") {
-    const std::int64_t expected[] = {1, 2, 4, 8, 10, 10, 10};
-    for (int i = 0; i < 7; ++i) CHECK(scheduling_backoff(i + 1) == seconds(expected[i]));
-    CHECK(scheduling_backoff(1000) == seconds(10));
-}
-
-TEST_CASE("scheduler queue: an event that helps brings a pod back through what is left of its back-off") {
-    LabQueue q(2, false);
-    q.queue.push(0, 0, Tick{});
-    CHECK(q.queue.pop() == 0);
-    q.queue.failed(0, bit_of(Rejection::resources), milliseconds(300));
-    CHECK(q.queue.pop() == q.queue.nobody);
-    SECTION("one that does not help changes nothing") {
-        CHECK(q.queue.event(SchedulingEvent::pod_being_deleted, milliseconds(400), anyone) == 0);
-        CHECK(q.queue.event(SchedulingEvent::pod_room_freed, milliseconds(400),
-                            [](std::uint32_t) { return false; }) == 0);
-        CHECK(q.queue.size(QueuePlace::unschedulable) == 1);
-    }
-    SECTION("before the back-off ends it waits, and is collected on the whole second") {
-        CHECK(q.queue.event(SchedulingEvent::pod_room_freed, milliseconds(400), anyone) == 1);
-        CHECK_FALSE(q.queue.has_next());
-        CHECK(q.queue.next_backoff_flush() == seconds(2));  // 0.3 s + 1 s, then the next whole second
-        q.queue.flush_backoff(milliseconds(1999));
-        CHECK_FALSE(q.queue.has_next());
-        q.queue.flush_backoff(seconds(2));
-        CHECK(q.queue.pop() == 0);
-    }
-    SECTION("after the back-off it is active at once") {
-        CHECK(q.queue.event(SchedulingEvent::node_added, milliseconds(1300), anyone) == 1);
-        CHECK(q.queue.pop() == 0);
-    }
-    SECTION("without an event it is tried when older than five minutes") {
-        q.queue.flush_old(seconds(300));
-        CHECK_FALSE(q.queue.has_next());
-        q.queue.flush_old(seconds(330));
-        CHECK(q.queue.pop() == 0);
-    }
-}
-
-TEST_CASE("scheduler queue: an idle scheduler takes pods from back-off, but not after an internal error") {
-    LabQueue q(2, true);
-    for (std::uint32_t p = 0; p < 2; ++p) {
-        q.queue.push(p, 0, Tick{});
-        CHECK(q.queue.pop() == p);
-        q.queue.failed(p, bit_of(Rejection::taint), Tick{});
-    }
-    q.pods[0].internal_error = true;
-    CHECK(q.queue.event(SchedulingEvent::node_added, milliseconds(10), anyone) == 2);
-    CHECK(q.queue.size(QueuePlace::backoff) == 2);
-    CHECK(q.queue.pop() == 1);
-    CHECK(q.queue.pop() == q.queue.nobody);
-    q.queue.flush_backoff(seconds(1));
-    CHECK(q.queue.pop() == 0);
-}
-
-TEST_CASE("scheduler queue: removal keeps the order of the rest") {
-    std::mt19937_64 rng(7);
-    for (int round = 0; round < 50; ++round) {
-        LabQueue q(40, true);
-        std::vector<std::uint32_t> left;
-        for (std::uint32_t p = 0; p < 40; ++p) {
-            q.queue.push(p, static_cast<std::int32_t>(rng() % 4), Tick{static_cast<std::int64_t>(rng() % 9)});
-            if (rng() % 3 != 0) left.push_back(p);
-        }
-        for (std::uint32_t p = 0; p < 40; ++p)
-            if (std::find(left.begin(), left.end(), p) == left.end()) q.queue.remove(p);
-        std::sort(left.begin(), left.end(), [&](std::uint32_t x, std::uint32_t y) {
-            const QueuedPod &l = q.pods[x], &r = q.pods[y];
-            if (l.priority != r.priority) return l.priority > r.priority;
-            return l.enqueued != r.enqueued ? l.enqueued < r.enqueued : x < y;
-        });
-        std::vector<std::uint32_t> order;
-        for (std::uint32_t p; (p = q.queue.pop()) != q.queue.nobody;) order.push_back(p);
-        CHECK(order == left);
-    }
-}
 
 TEST_CASE("scheduler filters: the first filter that refuses gives the reason, short resources all count") {
     LabCluster c = lab_cluster(4, amounts(1, 4000, 8 * gib, 2));
