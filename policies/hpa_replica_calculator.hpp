@@ -121,13 +121,14 @@ WT_HD constexpr HpaProposal propose_from_pods(const HpaSpec& spec, const HpaMetr
             case HpaPodGroup::missing:
                 ++missing;
                 missing_request += sample.request_milli;
-                missing_fill +=
-                    utilization ? sample.request_milli * fallback_percent / 100 : metric.target_milli;
+                missing_fill = saturating_add(
+                    missing_fill,
+                    utilization ? sample.request_milli * fallback_percent / 100 : metric.target_milli);
                 break;
             case HpaPodGroup::ready:
                 ++ready;
                 ++sum.pods;
-                sum.usage += sample.value_milli;
+                sum.usage = saturating_add(sum.usage, sample.value_milli);
                 sum.request += sample.request_milli;
                 break;
         }
@@ -141,7 +142,7 @@ WT_HD constexpr HpaProposal propose_from_pods(const HpaSpec& spec, const HpaMetr
         if (sum.request == 0) return {HpaMetricError::no_known_pods};
     } else {
         // Unlisted pods have no request and so do not touch a utilization, but they do touch an average.
-        sum.usage += input.stray_total_milli;
+        sum.usage = saturating_add(sum.usage, input.stray_total_milli);
     }
 
     const auto first = hpa_detail::usage_ratio(sum, utilization, metric.target_milli);
@@ -153,7 +154,7 @@ WT_HD constexpr HpaProposal propose_from_pods(const HpaSpec& spec, const HpaMetr
         return proposal;
     }
     if (missing > 0 && first.ratio != 1.0) {
-        if (first.ratio < 1.0) sum.usage += missing_fill;
+        if (first.ratio < 1.0) sum.usage = saturating_add(sum.usage, missing_fill);
         sum.request += missing_request;
         sum.pods += missing;
         sum.entries += missing;

@@ -126,13 +126,14 @@ WT_HD constexpr std::int32_t cleanup_unhealthy(RolloutSets sets, std::int32_t bu
     return rollout_detail::take_from_old(sets, budget, true);
 }
 
-/// Removes old replicas as far as enough are available in all; returns how many.
-WT_HD constexpr std::int32_t scale_down_old(const RolloutSpec& spec, RolloutSets sets) {
-    const std::int32_t spare = total_available(sets) - (spec.replicas - effective_max_unavailable(spec));
+/// Removes old replicas as far as enough of the `available` stay; returns how many.
+WT_HD constexpr std::int32_t scale_down_old(const RolloutSpec& spec, RolloutSets sets, std::int32_t available) {
+    const std::int32_t spare = available - (spec.replicas - effective_max_unavailable(spec));
     return spare > 0 ? rollout_detail::take_from_old(sets, spare, false) : 0;
 }
 
-/// Scales the old sets down. New pods that are not available block this; unhealthy old ones go first.
+/// Scales the old sets down. New pods that are not available block this; unhealthy old ones go first. Pods of a set that
+/// wants none any more do not count as available.
 WT_HD constexpr bool reconcile_old_sets(const RolloutSpec& spec, RolloutSets sets) {
     const std::int32_t new_replicas = sets.newest != nullptr ? sets.newest->replicas : 0;
     const std::int32_t new_available = sets.newest != nullptr ? sets.newest->available : 0;
@@ -141,8 +142,11 @@ WT_HD constexpr bool reconcile_old_sets(const RolloutSpec& spec, RolloutSets set
     const std::int32_t least = spec.replicas - effective_max_unavailable(spec);
     const std::int32_t budget = total - least - (new_replicas - new_available);
     if (budget <= 0) return false;
+    std::int32_t leaving = 0;
+    for (std::int32_t i = 0; i < sets.old_count; ++i)
+        if (sets.old[i].replicas == 0) leaving += sets.old[i].available;
     const std::int32_t cleaned = cleanup_unhealthy(sets, budget);
-    return cleaned + scale_down_old(spec, sets) > 0;
+    return cleaned + scale_down_old(spec, sets, total_available(sets) - leaving) > 0;
 }
 
 /// Whether the Deployment was resized since its sets were last scaled.

@@ -13,7 +13,7 @@ inline PodPhase read_phase(const std::string& name) {
     if (name == "Running") return PodPhase::running;
     if (name == "Succeeded") return PodPhase::succeeded;
     if (name == "Failed") return PodPhase::failed;
-    if (name == "Unknown") return PodPhase::unknown;
+    if (name == "Unknown" || name.empty()) return PodPhase::unknown;
     throw std::runtime_error("found phase '" + name +
                              "', allowed: Pending, Running, Succeeded, Failed, Unknown");
 }
@@ -28,6 +28,9 @@ inline ReadyCondition read_ready(const Json& pod) {
     throw std::runtime_error("found ready " + ready.dump() + ", allowed: True, False, Unknown");
 }
 
+/// The time that upstream's fixtures do not set: very long ago.
+inline constexpr double unset_time_s = -1e9;
+
 /// A pod whose stamps are relative to now = 0.
 inline HpaPod read_pod(const Json& pod) {
     HpaPod result;
@@ -36,7 +39,7 @@ inline HpaPod read_pod(const Json& pod) {
     result.started = given(pod, "start_offset_s");
     result.start = ticks_or(pod, "start_offset_s", 0.0);
     result.ready = read_ready(pod);
-    result.ready_transition = ticks_or(pod, "ready_transition_offset_s", 0.0);
+    result.ready_transition = ticks_or(pod, "ready_transition_offset_s", unset_time_s);
     return result;
 }
 
@@ -52,7 +55,7 @@ inline HpaScalingRules read_rules(const Json& rules, HpaScalingRules defaults) {
         defaults.select = HpaSelectPolicy::disabled;
     else if (select != "Max")
         throw std::runtime_error("found select_policy '" + select + "', allowed: Max, Min, Disabled");
-    if (given(rules, "policies")) {
+    if (!list(rules, "policies").empty()) {
         defaults.policy_count = 0;
         for (const Json& policy : list(rules, "policies")) {
             if (defaults.policy_count == hpa_max_policies)

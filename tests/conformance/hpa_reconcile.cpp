@@ -110,7 +110,8 @@ std::optional<Json> run_hpa_reconcile(const Case& c) {
     snapshot.spec_replicas = required<std::int32_t>(input, "spec_replicas");
     snapshot.status_replicas = required<std::int32_t>(input, "status_replicas");
 
-    // Pods are Running and Ready. Where no requests are listed there are status_replicas pods without any.
+    // Pods are Running and Ready. Where no requests are listed there are status_replicas pods: without any if the list
+    // is empty, with 1 CPU each, as upstream's fixture has it, if there is no list.
     std::vector<HpaPodSample> requests;
     for (const Json& request : list(input, "pods_cpu_request_milli")) {
         HpaPodSample sample;
@@ -119,7 +120,8 @@ std::optional<Json> run_hpa_reconcile(const Case& c) {
     }
     if (requests.empty()) {
         HpaPodSample sample;
-        sample.has_request = false;
+        sample.has_request = !given(input, "pods_cpu_request_milli");
+        sample.request_milli = sample.has_request ? 1000 : 0;
         requests.assign(static_cast<std::size_t>(snapshot.status_replicas), sample);
     }
     std::vector<HpaPod> pods(requests.size());
@@ -157,7 +159,10 @@ std::optional<Json> run_hpa_reconcile(const Case& c) {
             continue;
         }
         std::vector<std::int64_t>& series = values.emplace_back();
-        for (const Json& value : metric_values) series.push_back(read<std::int64_t>(value));
+        // Of an object there is one value; a list that other metrics use as well begins with it.
+        const bool single = spec.metrics[spec.metric_count - 1].kind == HpaMetricKind::object;
+        for (const Json& value : metric_values)
+            if (!single || series.empty()) series.push_back(read<std::int64_t>(value));
         metric_input.values_milli = series.data();
         metric_input.value_count = static_cast<std::int32_t>(series.size());
     }

@@ -44,11 +44,16 @@ HpaPodSample read_requests(const Json& pod, const std::optional<std::string>& co
     return sample;
 }
 
+/// The container whose metric is asked for; none where the pods' are.
+std::optional<std::string> container_of(const Json& input) {
+    const auto name = value_or<std::string>(input, "container", "");
+    return name.empty() ? std::nullopt : std::optional(name);
+}
+
 Scene read_scene(const Json& input, HpaMetricInput& metric) {
     Scene scene;
     std::map<std::string, std::size_t> index;
-    std::optional<std::string> container;
-    if (given(input, "container")) container = required<std::string>(input, "container");
+    const std::optional<std::string> container = container_of(input);
     for (const Json& pod : list(input, "pods")) {
         index[required<std::string>(pod, "name")] = scene.pods.size();
         scene.pods.push_back(read_pod(pod));
@@ -59,7 +64,7 @@ Scene read_scene(const Json& input, HpaMetricInput& metric) {
         if (container && !field(item, "containers").contains(*container)) metric.failed = true;
         const auto usage = usage_of(item, container);
         const auto found = index.find(required<std::string>(item, "pod"));
-        const Tick timestamp = ticks_or(item, "timestamp_offset_s", 0.0);
+        const Tick timestamp = ticks_or(item, "timestamp_offset_s", unset_time_s);
         const Tick window = ticks_or(item, "window_s", 0.0);
         if (!usage) continue;
         if (found == index.end()) {
@@ -91,8 +96,8 @@ std::optional<HpaMetricSpec> read_metric(const std::string& kind, const Json& in
     const bool cpu = value_or<std::string>(input, "resource", "") == "cpu";
     if (kind == "resource_utilization")
         return HpaMetricSpec{
-            given(input, "container") ? HpaMetricKind::container_resource : HpaMetricKind::resource,
-            HpaTargetKind::utilization, cpu, required<std::int64_t>(input, "target_utilization_percent")};
+            container_of(input) ? HpaMetricKind::container_resource : HpaMetricKind::resource,
+            HpaTargetKind::utilization, cpu, value_or<std::int64_t>(input, "target_utilization_percent", 0)};
     if (kind == "pods_average")
         return HpaMetricSpec{HpaMetricKind::pods, HpaTargetKind::average_value, false, target};
     if (kind == "object_value")
@@ -138,7 +143,7 @@ std::optional<Json> run_hpa_group_pods(const Case& c) {
     for (const Json& item : list(c.input, "pod_metrics")) {
         HpaPodSample sample;
         sample.present = true;
-        sample.timestamp = ticks_or(item, "timestamp_offset_s", 0.0);
+        sample.timestamp = ticks_or(item, "timestamp_offset_s", unset_time_s);
         sample.window = ticks_or(item, "window_s", 0.0);
         samples[required<std::string>(item, "pod")] = sample;
     }

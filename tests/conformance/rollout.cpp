@@ -89,7 +89,7 @@ std::optional<Json> run_deployment_rolling(const Case& c) {
         return Json{
             {"cleaned", cleanup_unhealthy(sets.view(), required<std::int32_t>(input, "max_cleanup"))}};
     if (c.kind == "scale_down_old") {
-        const bool scaled = scale_down_old(spec, sets.view()) > 0;
+        const bool scaled = scale_down_old(spec, sets.view(), total_available(sets.view())) > 0;
         return Json{{"scaled", scaled}, {"old_rs", sets.old_sizes()}};
     }
     if (c.kind == "proportional_scale") {

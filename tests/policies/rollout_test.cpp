@@ -78,6 +78,15 @@ TEST_CASE("rollout: unhealthy old pods go first and do not need new ones") {
     CHECK(deployment.old[0].replicas == 8);
 }
 
+TEST_CASE("rollout: pods of a set that wants none any more are not counted as available") {
+    Deployment deployment = rolling(10, integer(2), integer(2));
+    deployment.newest = {4, 4, 3, 10, 12};
+    deployment.old = {{5, 5, 2, 10, 12}, {0, 3, 1, 10, 12}};
+    // 9 of the sets that want pods are available and 8 must stay; the 3 of the last set are leaving.
+    CHECK(reconcile_old_sets(deployment.spec, deployment.sets()));
+    CHECK(deployment.old[0].replicas == 4);
+}
+
 TEST_CASE("rollout: Recreate waits until the last old pod is gone") {
     Deployment deployment = rolling(3, integer(0), integer(0));
     deployment.spec.strategy = RolloutStrategy::recreate;
