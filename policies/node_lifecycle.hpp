@@ -37,7 +37,7 @@ WT_HD constexpr ZoneHealth zone_health(std::int32_t ready, std::int32_t not_read
     return ZoneHealth::normal;
 }
 
-/// Time between two taints in a zone (--node-eviction-rate 0.1, --secondary-node-eviction-rate 0.01,
+/// Time between two taints in a zone of `nodes` nodes (setLimiterInZone; --node-eviction-rate 0.1, --secondary-node-eviction-rate 0.01,
 /// --large-cluster-size-threshold 50); `never` = none.
 WT_HD constexpr Tick taint_interval(ZoneHealth health, bool all_zones_disrupted, std::int32_t nodes) {
     if (all_zones_disrupted) return {INT64_MAX};

@@ -7,6 +7,9 @@
 /// 3.4, v1.31.13).
 namespace windtunnel {
 
+/// A pod's restartPolicy: which of its ended containers the kubelet starts again.
+enum class RestartPolicy : std::uint8_t { always, on_failure, do_not };
+
 /// A doubling delay per key that forgets after a quiet time.
 struct BackoffRules {
     Tick initial = seconds(10);
@@ -17,27 +20,30 @@ struct BackoffRules {
 /// Containers and images alike: 10 s, 20, 40, ... 300 s.
 inline constexpr BackoffRules kubelet_backoff{};
 
-/// A container's restarts (key: pod, container, spec). The record lives as long as the pod.
+/// A container's restarts (key: pod, container, spec).
 ///
 /// The first exit restarts at once and opens the record at 10 s; the following wait for what the record says,
 /// counted from the container's exit, and double it. Exit codes make no difference, nor do liveness kills. A
-/// container that exits more than 10 min after the last decision to start it begins anew.
+/// record is dropped 10 min after the last decision to start the container, be it running or waiting then (the
+/// kubelet's housekeeping: HandlePodCleanups calls backOff.GC [kubelet_pods.go, read in v1.20.2, 2026-11]): one
+/// that runs for 350 s never waits longer than 250 s, and begins anew after that.
 struct RestartBackoff {
     Tick delay;          ///< 0 = no record
     Tick last_decision;  ///< to start the container again
 
-    [[nodiscard]] WT_HD bool lapsed(Tick exit, const BackoffRules& rules) const {
-        return delay.count == 0 || exit - last_decision > rules.forget;
+    [[nodiscard]] WT_HD bool lapsed(Tick now, const BackoffRules& rules) const {
+        return delay.count == 0 || now - last_decision > rules.forget;
     }
-    /// When the back-off of a container that exited at `exit` is over.
+    /// When the back-off of a container that exited at `exit` is over, if its record stays.
     [[nodiscard]] WT_HD Tick expires(Tick exit, const BackoffRules& rules) const {
         return lapsed(exit, rules) ? exit : exit + delay;
     }
     /// The pod is synced at `now`: may the container start, in which case the record moves on? Waiting until
     /// then it is in CrashLoopBackOff.
     [[nodiscard]] WT_HD bool try_restart(Tick exit, Tick now, const BackoffRules& rules) {
-        if (now < expires(exit, rules)) return false;
-        delay = lapsed(exit, rules) ? rules.initial : min(2 * delay, rules.longest);
+        const bool anew = lapsed(now, rules);
+        if (!anew && now < exit + delay) return false;
+        delay = anew ? rules.initial : min(2 * delay, rules.longest);
         last_decision = now;
         return true;
     }
@@ -69,32 +75,12 @@ struct PullBackoff {
     }
 };
 
-/// Pulls on one node, one after the other in the order they were asked for (serializeImagePulls, on by
-/// default). The registry limit of 5 pulls a second never binds pulls that take seconds.
-struct SerialPulls {
-    Tick free;  ///< when the last of the queue is done
-
-    /// Queues a pull that takes `duration` once its turn comes; returns when it ends.
-    WT_HD Tick pull(Tick now, Tick duration) {
-        free = max(now, free) + duration;
-        return free;
-    }
-};
-
 enum class ImagePullPolicy : std::uint8_t { if_not_present, always, present_only };
 
 /// Whether the node asks the registry for an image. `always` does for an image that is there, too: its
 /// manifest is compared and no layer moves.
 WT_HD constexpr bool asks_registry(ImagePullPolicy policy, bool present) {
     return policy == ImagePullPolicy::always || (policy == ImagePullPolicy::if_not_present && !present);
-}
-
-/// A Job's delay after `failures` >= 1 failed pods since its last success, from the last one's finish: 10 s
-/// doubling up to 10 min (kubernetes.md 3.4).
-WT_HD constexpr Tick job_pod_backoff(std::int32_t failures) {
-    Tick delay = seconds(10);
-    for (std::int32_t i = 1; i < failures && delay < seconds(600); ++i) delay = 2 * delay;
-    return min(delay, seconds(600));
 }
 
 }  // namespace windtunnel

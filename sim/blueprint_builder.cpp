@@ -154,12 +154,13 @@ void lay_out(Layouter& out, const BlueprintParts& parts, std::uint32_t growth) {
         append(counted_by, from.counted_by, plan.first_counted, plan.counted_count);
         plan.first_kind = from.kind_servers.empty() ? -1 : static_cast<std::int32_t>(kind_servers.size());
         kind_servers.insert(kind_servers.end(), from.kind_servers.begin(), from.kind_servers.end());
-        // A pod that asks for no cpu or memory counts 100 mCPU and 200 MiB in scores (kubernetes.md 7.3).
+        // A container that asks for no cpu or memory counts 100 mCPU and 200 MiB in scores (kubernetes.md 7.3); a pod
+        // whose containers are not known is taken for one.
         const PodRules defaults;
-        if (plan.scoring_cpu_milli == 0)
+        if (plan.scoring_cpu_milli < 0)
             plan.scoring_cpu_milli = plan.needs[resource_cpu_milli] > 0 ? plan.needs[resource_cpu_milli]
                                                                         : defaults.scoring_cpu_milli;
-        if (plan.scoring_memory == 0)
+        if (plan.scoring_memory < 0)
             plan.scoring_memory = plan.needs[resource_memory_bytes] > 0 ? plan.needs[resource_memory_bytes]
                                                                         : defaults.scoring_memory;
         templates.push_back(plan);

@@ -112,6 +112,7 @@ struct ClusterNode {
     std::uint64_t dead_devices = 0;  ///< fallen off the bus, a bit each
     Tick comes_at;                ///< provisioning: when it will be Ready, if nobody gives it up before
     Tick deleted_at;              ///< draining: since when
+    Tick tainted_at;              ///< lost: since when its taint drives pods away
     Tick unremovable_until;       ///< cluster-autoscaler: not looked at again before
     std::uint32_t seat = 0;       ///< spot: its seat in the market
     std::uint32_t replaced_by = no_index;  ///< spot: the node that comes for it

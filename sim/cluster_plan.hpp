@@ -11,7 +11,9 @@
 #include "policies/container_probes.hpp"
 #include "policies/disruption_budget.hpp"
 #include "policies/karpenter_provisioning.hpp"
+#include "policies/node_lifecycle.hpp"
 #include "policies/resources.hpp"
+#include "policies/restart_backoff.hpp"
 #include "policies/retry.hpp"
 #include "policies/rollout.hpp"
 #include "policies/scheduler_rules.hpp"
@@ -284,8 +286,8 @@ struct TemplatePlan {
     std::uint32_t affinity_count = 0;
     std::uint32_t first_counted = 0;    ///< Blueprint::counted_by: the counters that count its pods
     std::uint32_t counted_count = 0;
-    std::int64_t scoring_cpu_milli = 0;  ///< as the scheduler scores it; 0 = what it asks for, or the default
-    std::int64_t scoring_memory = 0;
+    std::int64_t scoring_cpu_milli = -1;  ///< as the scheduler scores it; below 0 = what it asks for, or the default
+    std::int64_t scoring_memory = -1;
     Tick run_time = never;             ///< its containers end by themselves after that long: a job's pod
     std::int32_t failing_runs = 0;     ///< of a job: so many of its pods fail before one succeeds
     std::int32_t worker_template = -1; ///< of a group's leader: what its workers are made from
@@ -296,6 +298,8 @@ struct TemplatePlan {
     Tick exit_takes;                    ///< from SIGTERM to the process's end, with nothing to drain
     Tick pre_stop;                      ///< between deletion and SIGTERM
     Tick grace;                         ///< between deletion and SIGKILL
+    Tick lost_toleration = default_lost_toleration;  ///< of its node's being unreachable; `never` = it stays for ever
+    RestartPolicy restart_policy = RestartPolicy::always;
 };
 
 // ---- workloads -----------------------------------------------------------------------------------------

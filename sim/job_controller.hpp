@@ -56,6 +56,7 @@ public:
         BatchJobSpec spec = plan.job;
         spec.parallelism = static_cast<std::int32_t>(state.desired);
         state.job.active = static_cast<std::int32_t>(state.active);
+        if (spec.counts_restarts) state.job.restarts = restarts_of_active(fleet, plan);
         const BatchJobDecision decision = sync_batch_job(spec, state.job, now);
         state.check_at = decision.look_again;
         if (decision.outcome != BatchJobOutcome::running) {
@@ -79,6 +80,12 @@ public:
     }
 
 private:
+    [[nodiscard]] WT_HD_COLD static std::int32_t restarts_of_active(const Parts& fleet, const WorkloadPlan& plan) {
+        std::int32_t sum = 0;
+        for (std::uint32_t p = plan.first_pod; p < plan.first_pod + plan.pod_slots; ++p)
+            if (fleet.state().pod(p).active()) sum += static_cast<std::int32_t>(fleet.kubelet().restarts(p));
+        return sum;
+    }
     /// Deletes `count` pods, those without a node first.
     WT_HD_COLD static void remove(Parts& fleet, std::uint32_t w, std::int32_t count, Tick now, Fault& fault) {
         State& s = fleet.state();

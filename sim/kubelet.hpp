@@ -549,6 +549,7 @@ private:
         KubeletPod& k = m_pods[p];
         if (!pod.active()) return fleet.pod_gone(p, now);
         end_process(fleet, p, now);
+        if (s.template_of(pod).restart_policy == RestartPolicy::do_not) return fleet.pod_ends(p, false, now);
         m_start.container_ended(s, p, now);
         k.running = k.stopping = k.draining = false;
         k.waits_for_group = false;

@@ -53,7 +53,8 @@ public:
             case LossStage::noticed:
                 return try_taint(fleet.state(), n, now);
             case LossStage::tainted:
-                return give_up(fleet, n, now, fault);
+                if (fleet.state().node(n).spot == SpotStage::gone) return give_up(fleet, n, now, fault);
+                return evict(fleet, n, now, fault);
         }
     }
 
@@ -92,22 +93,55 @@ private:
         if (at > now) return s.wake_node(n, at);
         m_next_taint[zone] = next_taint_at(now, interval, now);
         s.node(n).loss = LossStage::tainted;
-        s.wake_node(n, now + default_lost_toleration);
+        s.node(n).tainted_at = now;
+        s.wake_node(n, next_eviction(s, n));
+    }
+    /// When the first toleration of its pods ends; without pods that wait for theirs, when the node is taken to be
+    /// given up: the default toleration after the taint.
+    [[nodiscard]] WT_HD_COLD static Tick next_eviction(const State& s, std::uint32_t n) {
+        const Tick tainted = s.node(n).tainted_at;
+        Tick first = never;
+        bool waits = false;
+        for (std::uint32_t p = s.node(n).first_pod; p != no_index; p = s.pod(p).next_on_node) {
+            if (!s.pod(p).active()) continue;
+            waits = true;
+            const Tick toleration = s.template_of(s.pod(p)).lost_toleration;
+            if (toleration != never) first = min(first, tainted + toleration);
+        }
+        return waits ? first : tainted + default_lost_toleration;
+    }
+    /// Pods whose toleration has ended are replaced. The node stays while one is left that tolerates its taint.
+    WT_HD_COLD void evict(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
+        State& s = fleet.state();
+        const Tick tainted = s.node(n).tainted_at;
+        for (std::uint32_t p = s.node(n).first_pod; p != no_index && !fault.broken();) {
+            const Tick toleration = s.template_of(s.pod(p)).lost_toleration;
+            if (!s.pod(p).active() || toleration == never || now < tainted + toleration) {
+                p = s.pod(p).next_on_node;
+                continue;
+            }
+            const std::uint32_t w = s.pod(p).workload;
+            fleet.delete_pod(p, now, fault);
+            fleet.controllers().sync(fleet, w, now, fault);
+            p = s.node(n).first_pod;  // a sync may take others with it
+        }
+        const Tick next = next_eviction(s, n);
+        if (next > now) return s.wake_node(n, next);
+        give_up(fleet, n, now, fault);
     }
     /// Between two taints in a zone, by how many of its nodes do not answer.
     [[nodiscard]] WT_HD_COLD static Tick interval_of(const State& s, std::uint32_t zone) {
-        std::int32_t up = 0, down = 0, nodes = 0;
+        std::int32_t up = 0, down = 0;
         for (const NodeState state :
              {NodeState::ready, NodeState::cordoned, NodeState::draining, NodeState::lost}) {
             const IndexSet<Layout>& in_state = s.nodes_in(state);
-            nodes += static_cast<std::int32_t>(in_state.size());
             for (std::uint32_t n = in_state.first(); n != no_index; n = in_state.next(n + 1)) {
                 if (s.shape_of(s.node(n)).zone != zone) continue;
                 const bool silent = state == NodeState::lost && s.node(n).loss != LossStage::unnoticed;
                 ++(silent ? down : up);
             }
         }
-        return taint_interval(zone_health(up, down), false, nodes);
+        return taint_interval(zone_health(up, down), false, up + down);
     }
     WT_HD_COLD void give_up(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
         State& s = fleet.state();

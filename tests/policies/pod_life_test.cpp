@@ -32,6 +32,19 @@ TEST_CASE("restart back-off: more than ten minutes of run begin it anew") {
     CHECK(record.expires(seconds(620), kubelet_backoff) == seconds(630));
 }
 
+TEST_CASE("restart back-off: a record is dropped ten minutes after a start, also while the container waits") {
+    // It runs for 350 s: from the seventh exit on it waits at most 250 s, and begins anew after that.
+    RestartBackoff record;
+    Tick start{};
+    std::vector<std::int64_t> waits;
+    for (int i = 0; i < 9; ++i) {
+        const Tick exit = start + seconds(350);
+        for (start = exit; !record.try_restart(exit, start, kubelet_backoff);) start = start + seconds(1);
+        waits.push_back((start - exit).count / ticks_per_second);
+    }
+    CHECK(waits == std::vector<std::int64_t>{0, 10, 20, 40, 80, 160, 251, 10, 20});
+}
+
 TEST_CASE("restart back-off: the restart comes with the pod's next sync") {
     constexpr std::uint64_t most = ~std::uint64_t{0};
     // Up to 1.34: every 10 to 15 s, whatever is left.
@@ -52,23 +65,10 @@ TEST_CASE("image pulls: failures back off from the first one on; a node pulls on
     CHECK(record.failed(seconds(30), kubelet_backoff) == seconds(70));
     CHECK(record.failed(seconds(631), kubelet_backoff) == seconds(641));  // 601 s later: anew
 
-    SerialPulls node;
-    CHECK(node.pull(seconds(0), seconds(300)) == seconds(300));
-    CHECK(node.pull(seconds(20), seconds(200)) == seconds(500));
-    CHECK(node.pull(seconds(700), seconds(5)) == seconds(705));
-
     CHECK(asks_registry(ImagePullPolicy::if_not_present, false));
     CHECK_FALSE(asks_registry(ImagePullPolicy::if_not_present, true));
     CHECK(asks_registry(ImagePullPolicy::always, true));
     CHECK_FALSE(asks_registry(ImagePullPolicy::present_only, false));
-}
-
-TEST_CASE("job pods: 10 s doubling to ten minutes") {
-    CHECK(job_pod_backoff(1) == seconds(10));
-    CHECK(job_pod_backoff(3) == seconds(40));
-    CHECK(job_pod_backoff(6) == seconds(320));
-    CHECK(job_pod_backoff(7) == seconds(600));
-    CHECK(job_pod_backoff(1000) == seconds(600));
 }
 
 TEST_CASE("termination: preStop runs inside the grace, SIGKILL leaves at least 2 s") {

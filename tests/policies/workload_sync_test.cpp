@@ -201,6 +201,19 @@ TEST_CASE("stateful set: maxUnavailable replaces several, counting those that ar
     CHECK(stateful_max_unavailable({1, PodManagement::parallel, false, 0, percent(50)}) == 1);
 }
 
+TEST_CASE("batch job: with restarts in place a limit of 2 is reached by two of them, one of 0 by the first") {
+    for (const std::int32_t limit : {0, 1, 2}) {
+        const BatchJobSpec spec{1, 1, limit, never, true};
+        BatchJobCounts counts;
+        counts.active = 1;
+        counts.restarts = limit > 0 ? limit - 1 : 0;
+        CHECK(sync_batch_job(spec, counts, seconds(1)).outcome == BatchJobOutcome::running);
+        ++counts.restarts;
+        CHECK(sync_batch_job(spec, counts, seconds(1)).outcome == BatchJobOutcome::failed);
+        CHECK(sync_batch_job({1, 1, limit, never}, counts, seconds(1)).outcome == BatchJobOutcome::running);
+    }
+}
+
 TEST_CASE("batch job: as many at once as are left, a back-off after failures, and a limit to them") {
     BatchJobSpec spec{3, 5, 2, never};
     BatchJobCounts counts;

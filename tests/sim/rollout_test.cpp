@@ -180,6 +180,23 @@ TEST_CASE("node loss: requests fail until it is noticed, and the pod is replaced
     CHECK(r.outcome.tally.pools[0].nodes.value == 2);
 }
 
+TEST_CASE("node loss: a pod stays for as long as it tolerates that its node does not answer") {
+    const auto tolerating = [](Tick time) {
+        BlueprintParts parts = replicas_on(2, 3);
+        parts.events.push_back({seconds(100), ClusterEventKind::lose_node, {}, 0, 1, 0});
+        for (TemplateParts& t : parts.templates) t.plan.lost_toleration = time;
+        return run(parts);
+    };
+    const Ran soon = tolerating(seconds(30)), usual = tolerating(seconds(300)), later = tolerating(seconds(400));
+    CHECK(usual.seen.done - soon.seen.done == seconds(270));
+    CHECK(later.seen.done - usual.seen.done == seconds(100));
+    CHECK(soon.outcome.tally.pools[0].nodes.value == 2);
+    // Nobody replaces a pod that stays for ever, and its node is not given up.
+    const Ran stays = tolerating(never);
+    CHECK(stays.seen.of_revision(0) == 1);
+    CHECK(stays.outcome.tally.pools[0].nodes.value == 3);
+}
+
 TEST_CASE("drain: a budget holds the last warm replica until its successor serves") {
     for (const bool budget : {false, true}) {
         BlueprintParts parts = replicas_on(2, 3);

@@ -290,6 +290,34 @@ TEST_CASE("job: completions in turns of its parallelism, with back-off after fai
     CHECK(run_logged(parts).log.times(0, PodState::terminating) == std::vector<double>{80});
 }
 
+TEST_CASE("job: with restartPolicy Never a failed pod is replaced, with OnFailure restarts in place fail the Job") {
+    const auto losing_a_gpu = [](RestartPolicy policy, std::int32_t limit) {
+        BlueprintParts parts = cluster(1);
+        parts.shapes[0].capacity = parts.shapes[0].allocatable = resource_amounts(2, 8000, 1 << 20, 10);
+        parts.shapes[0].gpus = 2;
+        parts.shapes[0].devices[0].count = 2;
+        WorkloadPlan w = workload(1, WorkloadController::batch_job);
+        w.job.parallelism = w.job.completions = 2;
+        w.job.backoff_limit = limit;
+        w.job.counts_restarts = policy == RestartPolicy::on_failure;
+        TemplateParts t = idle_pods(1);
+        t.plan.restart_policy = policy;
+        t.plan.run_time = seconds(400);
+        parts.add(w, t);
+        parts.events = {{seconds(100), ClusterEventKind::lose_gpu, {}, 0, 1, 0}};
+        return run_logged(parts).outcome.tally;
+    };
+    // The pod on the dead GPU fails; another takes its place when the other GPU is free.
+    const auto never_restarts = losing_a_gpu(RestartPolicy::do_not, 2);
+    CHECK(never_restarts.jobs_complete == 1);
+    CHECK(never_restarts.container_restarts == 0);
+    for (const std::int32_t limit : {0, 2}) {
+        const auto restarts = losing_a_gpu(RestartPolicy::on_failure, limit);
+        CHECK(restarts.jobs_failed == 1);
+        CHECK(restarts.container_restarts == static_cast<std::uint64_t>(limit > 0 ? limit : 1));
+    }
+}
+
 TEST_CASE("cron job: Forbid starts the missed run at the end of the one before, Replace ends that one, Allow adds") {
     const auto starts = [](CronConcurrency concurrency) {
         BlueprintParts parts = cluster(4);
