@@ -121,6 +121,10 @@ std::string unmet_label(const PodTemplate& pod, const Labels& labels) {
     if (pod.required_node_affinity.empty()) return "";
     std::string reason;
     for (const NodeAffinityTerm& term : pod.required_node_affinity) {
+        if (term.empty()) {
+            if (reason.empty()) reason = "its node affinity has a term without expressions, which matches no node";
+            continue;
+        }
         const auto failed = std::find_if(term.expressions.begin(), term.expressions.end(),
                                          [&](const SelectorExpression& e) { return !is_set_up_label(e.key) && !e.matches(labels); });
         if (failed == term.expressions.end()) return "";
@@ -144,7 +148,7 @@ std::string untolerated_taint(const PodTemplate& pod, const std::vector<Taint>& 
 }
 
 bool matches(const NodeAffinityTerm& term, const Labels& labels) {
-    return std::all_of(term.expressions.begin(), term.expressions.end(), [&](const SelectorExpression& e) { return is_set_up_label(e.key) || e.matches(labels); });
+    return !term.empty() && std::all_of(term.expressions.begin(), term.expressions.end(), [&](const SelectorExpression& e) { return is_set_up_label(e.key) || e.matches(labels); });
 }
 
 std::int32_t preference_for(const PodTemplate& pod, const Labels& labels) {

@@ -245,6 +245,13 @@ void take_problems(Problems problems, Findings& findings) {
     for (Problem& p : problems) findings.errors.push_back(std::move(p));
 }
 
+/// An object of a cluster's API.
+bool is_manifest(const Document& document) {
+    const std::string version = document.root.text_at({"apiVersion"});
+    const std::string kind = document.root.text_at({"kind"});
+    return !version.empty() && !version.starts_with("windtunnel/") && !kind.empty() && kind != "Scenario";
+}
+
 }  // namespace
 
 const WorkloadObject* Scenario::target_of(const WorkloadSpec& workload) const {
@@ -302,6 +309,11 @@ void read_scenario_into(const ScenarioInputs& inputs, std::istream& standard_inp
         auto documents = read_documents({inputs.scenario_file}, standard_input);
         if (!documents) {
             take_problems(documents.take_problems(), findings);
+            return;
+        }
+        if (!documents->empty() && std::all_of(documents->begin(), documents->end(), is_manifest)) {
+            const Document& first = documents->front();
+            findings.errors.push_back({first.where(first.root), "", "found manifests (" + first.root.text_at({"kind"}) + "), allowed: a scenario; manifests are given with -f " + inputs.scenario_file});
             return;
         }
         if (documents->size() != 1) {

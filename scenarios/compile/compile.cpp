@@ -178,8 +178,8 @@ private:
                           "found no model server in its containers, allowed: a vLLM command line, "
                           "windtunnel.dev/ annotations, or workload.server in the scenario");
         const PodTemplate& pod = m_object.pod;
-        ResourceAmounts& needs = m_pod.plan.needs;
-        needs = m_out.extended.needs_of(pod);
+        m_out.extended.ask(pod, m_pod.plan);
+        const ResourceAmounts& needs = m_pod.plan.needs;
         const std::string resource = pod.gpu_resource();
         const bool engine = !declared->batching || !declared->batching->timed();  // whatever is timed may run on CPUs
         const std::int64_t wanted = engine ? std::int64_t{declared->tensor_parallel} * declared->pipeline_parallel * declared->data_parallel : 0;
@@ -220,7 +220,7 @@ private:
     /// among them runs, idle, if it can be told.
     void idle(const std::vector<PoolDraft>& pools, const ModelServer* declared) {
         const PodTemplate& pod = m_object.pod;
-        m_pod.plan.needs = m_out.extended.needs_of(pod);
+        m_out.extended.ask(pod, m_pod.plan);
         const NodePlaces places = places_of(pod, m_out.extended, pools, m_scenario.cluster);
         m_pod.plan.shapes = places.admitted;
         m_pod.plan.do_not_disrupt = pod.do_not_disrupt ? 1 : 0;
@@ -243,7 +243,7 @@ private:
         TemplateParts worker = m_pod;
         const WorkloadObject* own =
             m_scenario.manifests.find_workload(m_object.meta.kind, m_object.meta.name, m_object.meta.name_space);
-        if (own != nullptr) worker.plan.needs = m_out.extended.needs_of(own->pod);
+        if (own != nullptr) m_out.extended.ask(own->pod, worker.plan);
         worker.plan.server = -1;
         worker.kind_servers.clear();
         const auto w = static_cast<std::uint32_t>(m_out.parts.workloads.size() - 1);

@@ -77,6 +77,8 @@ void compile_inference_probes(const ServerParts& server, TemplatePlan& plan) {
 
 void compile_pod_life(const WorkloadObject& workload, Tick endpoint_delay, TemplatePlan& plan) {
     plan.grace = workload.pod.termination_grace;
+    plan.lost_toleration = workload.pod.lost_toleration();
+    plan.restart_policy = workload.pod.restart_policy;
     plan.endpoint_delay = endpoint_delay;
     const HealthFamily family = family_of(workload);
     plan.drains = sigterm_behaviour(family) == SigtermBehaviour::drain ? 1 : 0;
@@ -85,8 +87,10 @@ void compile_pod_life(const WorkloadObject& workload, Tick endpoint_delay, Templ
     if (workload.server_container >= workload.pod.containers.size()) return;
     const Container& c = workload.pod.containers[workload.server_container];
     if (always_pulls(c)) plan.pull = pull_always;
-    plan.pre_stop = c.pre_stop_sleep.value_or(Tick{});
-    plan.pre_stop_drains = c.pre_stop && c.pre_stop->waits_until_idle ? 1 : 0;
+    if (c.pre_stop) {
+        plan.pre_stop = c.pre_stop->time.value_or(Tick{});
+        plan.pre_stop_drains = c.pre_stop->waits_until_idle ? 1 : 0;
+    }
     ContainerProbeRules& rules = plan.probes.rules;
     std::int64_t tokens = 0;
     const auto read = [&](const std::optional<Probe>& probe, int place, ProbeRule& rule, bool& has) {

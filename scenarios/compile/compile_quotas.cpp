@@ -8,7 +8,8 @@
 namespace windtunnel {
 namespace {
 
-bool holds(const QuotaScopeRule& rule, const PodTemplate& pod) {
+/// `priority_class` is the name that admission has written into the pod; "" = none.
+bool holds(const QuotaScopeRule& rule, const PodTemplate& pod, const std::string& priority_class) {
     switch (rule.scope) {
         case QuotaScope::terminating: return pod.active_deadline.has_value();
         case QuotaScope::not_terminating: return !pod.active_deadline.has_value();
@@ -21,12 +22,12 @@ bool holds(const QuotaScopeRule& rule, const PodTemplate& pod) {
                    std::any_of(pod.pod_anti_affinity.begin(), pod.pod_anti_affinity.end(), crosses);
         }
         case QuotaScope::priority_class: {
-            const bool named = std::find(rule.values.begin(), rule.values.end(), pod.priority_class) != rule.values.end();
+            const bool named = std::find(rule.values.begin(), rule.values.end(), priority_class) != rule.values.end();
             switch (rule.op) {
                 case SelectorOperator::in: return named;
-                case SelectorOperator::not_in: return !pod.priority_class.empty() && !named;
-                case SelectorOperator::does_not_exist: return pod.priority_class.empty();
-                default: return !pod.priority_class.empty();
+                case SelectorOperator::not_in: return !named;  // as a selector does: also without a class
+                case SelectorOperator::does_not_exist: return priority_class.empty();
+                default: return !priority_class.empty();
             }
         }
     }
@@ -56,23 +57,13 @@ std::string silent_container(const PodTemplate& pod, std::int32_t kind, bool ove
     return "";
 }
 
-/// The sum of its containers' limits of cpu, memory and ephemeral storage.
+/// Its limits of cpu, memory and ephemeral storage, as quotas charge them.
 ResourceAmounts limits_of(const PodTemplate& pod, const ExtendedResources& extended) {
-    ResourceAmounts sum;
-    const std::int32_t disk = extended.place("ephemeral-storage");
-    const auto add = [&](const Resources& r) {
-        sum[resource_cpu_milli] += r.cpu_limit_milli.value_or(0);
-        sum[resource_memory_bytes] += r.memory_limit_bytes.value_or(0);
-        if (disk >= 0) sum[disk] += r.ephemeral_storage_limit_bytes.value_or(0);
-    };
-    if (pod.pod_resources) {
-        add(*pod.pod_resources);
-        return sum;
-    }
-    for (const Container& c : pod.containers) add(c.resources);
-    for (const Container& c : pod.init_containers)
-        if (c.restartable_init) add(c.resources);
-    return sum;
+    ResourceAmounts limits;
+    limits[resource_cpu_milli] = pod.cpu_limit_milli();
+    limits[resource_memory_bytes] = pod.memory_limit_bytes();
+    if (const std::int32_t disk = extended.place("ephemeral-storage"); disk >= 0) limits[disk] = pod.ephemeral_storage_limit_bytes();
+    return limits;
 }
 
 /// "deployments.apps" is the resource of kind Deployment in the group apps; the core group has none.
@@ -193,9 +184,11 @@ void compile_quotas(const Scenario& scenario, const std::vector<const WorkloadOb
         QuotaPlan plans[2];
         for (std::uint32_t w = 0; w < objects.size(); ++w) {
             const PodTemplate& pod = objects[w]->pod;
+            const PriorityClass* given = scenario.manifests.priority_class_of(pod);
+            const std::string priority_class = given != nullptr ? given->meta.name : pod.priority_class;
             if (objects[w]->meta.name_space != quota.meta.name_space ||
                 !std::all_of(quota.scopes.begin(), quota.scopes.end(),
-                             [&](const QuotaScopeRule& rule) { return holds(rule, pod); }))
+                             [&](const QuotaScopeRule& rule) { return holds(rule, pod, priority_class); }))
                 continue;
             for (QuotaPlan& plan : plans) plan.workloads[w / 64] |= std::uint64_t{1} << (w % 64);
             for (const auto& [key, amount] : quota.hard) {

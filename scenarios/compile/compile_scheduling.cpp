@@ -90,11 +90,10 @@ private:
     /// kubernetes.md 7.4.1; the two classes that every cluster has, by their documented values.
     void priority(const PodTemplate& pod, TemplatePlan& plan) const {
         bool preempts = true;
-        for (const PriorityClass& c : m_scenario.manifests.priority_classes)
-            if (pod.priority_class.empty() ? c.global_default : c.meta.name == pod.priority_class) {
-                plan.priority = c.value;
-                preempts = c.preempts;
-            }
+        if (const PriorityClass* its = m_scenario.manifests.priority_class_of(pod)) {
+            plan.priority = its->value;
+            preempts = its->preempts;
+        }
         if (pod.priority_class == "system-cluster-critical") plan.priority = 2'000'000'000;
         if (pod.priority_class == "system-node-critical") plan.priority = 2'000'001'000;
         plan.priority = pod.priority.value_or(plan.priority);

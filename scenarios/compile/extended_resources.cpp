@@ -58,6 +58,12 @@ ResourceAmounts ExtendedResources::needs_of(const PodTemplate& pod) const {
     return needs;
 }
 
+void ExtendedResources::ask(const PodTemplate& pod, TemplatePlan& plan) const {
+    plan.needs = needs_of(pod);
+    plan.scoring_cpu_milli = pod.scored_cpu_milli();
+    plan.scoring_memory = pod.scored_memory_bytes();
+}
+
 void ExtendedResources::put(const std::vector<DeviceUnits>& devices, ShapePlan& shape) const {
     std::uint32_t first = 0;
     for (const DeviceUnits& d : devices) {

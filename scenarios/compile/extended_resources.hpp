@@ -21,6 +21,8 @@ public:
 
     /// What the scheduler counts of one pod.
     [[nodiscard]] ResourceAmounts needs_of(const PodTemplate& pod) const;
+    /// Fills in what a pod takes of its node, and what of it the scheduler's scores see.
+    void ask(const PodTemplate& pod, TemplatePlan& plan) const;
 
     /// Fills in what a node has: units by name, and the devices behind them. Ephemeral storage bounds no node.
     void put(const std::vector<DeviceUnits>& devices, ShapePlan& shape) const;

@@ -27,7 +27,9 @@ void refuse_unsimulated(const Scenario& scenario, const WorkloadObject& workload
             break;
         }
     const auto has_fields = [](const NodeAffinityTerm& t) { return !t.fields.empty(); };
-    refuse(std::any_of(pod.required_node_affinity.begin(), pod.required_node_affinity.end(), has_fields), "affinity", "matchFields; write matchExpressions over node labels");
+    const auto prefers_fields = [&](const PreferredNodeTerm& t) { return has_fields(t.term); };
+    refuse(std::any_of(pod.required_node_affinity.begin(), pod.required_node_affinity.end(), has_fields) ||
+               std::any_of(pod.preferred_node_affinity.begin(), pod.preferred_node_affinity.end(), prefers_fields), "affinity", "matchFields; write matchExpressions over node labels");
     if (const auto early = pod.annotations.find(early_health_annotation); early != pod.annotations.end() && early->second != "true" && early->second != "false")
         errors.push_back({pod.where, spec, "metadata.annotations: " + std::string(early_health_annotation) + ": found \"" + early->second + "\", allowed: \"true\" or \"false\""});
     if (workload.kind == WorkloadKind::leader_worker_set && workload.group_size > 1)
@@ -41,6 +43,13 @@ void refuse_unsimulated(const Scenario& scenario, Problems& errors) {
     const auto refuse_gpus = [&](const ObjectMeta& meta, const PodTemplate& pod, const char* what) {
         if (pod.gpus() > 0) errors.push_back({meta.where, meta.title(), std::string("would change the result and is not simulated: ") + what});
     };
+    const auto refuse_rule = [&](const ObjectMeta& meta, const JobObject& job) {
+        if (job.run_time && !job.rule_of_its_end.empty())
+            errors.push_back({meta.where, meta.title(), "would change the result and is not simulated: " + job.rule_of_its_end + ", allowed: completions, parallelism, backoffLimit and activeDeadlineSeconds"});
+    };
+    for (const JobObject& j : m.jobs) refuse_rule(j.meta, j);
+    for (const CronJobObject& j : m.cron_jobs) refuse_rule(j.meta, j.job);
+    for (const ScaledJobObject& j : m.scaled_jobs) refuse_rule(j.meta, j.job);
     const std::string untimed = "a Job with GPUs that does not say how long its pods run, allowed: annotation windtunnel.dev/run-time-s: \"600\"";
     for (const JobObject& j : m.jobs)
         if (!j.run_time) refuse_gpus(j.meta, j.pod, untimed.c_str());

@@ -104,6 +104,7 @@ void compile_kind(const OtherWorkload& other, WorkloadPlan& plan, TemplatePlan& 
     // Neither given: one pod, once.
     if (!job.completions && job.parallelism <= 1) plan.job.completions = 1;
     plan.job.backoff_limit = job.backoff_limit;
+    plan.job.counts_restarts = job.pod.restart_policy == RestartPolicy::on_failure;
     plan.job.active_deadline = job.active_deadline.value_or(never);
     plan.initial_replicas = job.suspended ? 0 : 1;
     plan.pod_slots = static_cast<std::uint32_t>(2 * std::max(job.parallelism, 1) + 4);
@@ -155,7 +156,6 @@ void compile_cron_jobs(const std::deque<OtherWorkload>& others, std::size_t firs
 }
 
 void compile_daemon_sets(const Scenario& scenario, std::vector<PoolDraft>& pools, CompiledScenario& out) {
-    const PodRules defaults;  // what a pod without requests counts in scores
     for (const DaemonSetObject& set : scenario.manifests.daemon_sets) {
         const ResourceAmounts needs = out.extended.needs_of(set.pod);
         for (PoolDraft& pool : pools) {
@@ -169,10 +169,8 @@ void compile_daemon_sets(const Scenario& scenario, std::vector<PoolDraft>& pools
                     continue;
                 }
                 shape.daemons += needs;
-                shape.daemon_scoring_cpu_milli +=
-                    needs[resource_cpu_milli] > 0 ? needs[resource_cpu_milli] : defaults.scoring_cpu_milli;
-                shape.daemon_scoring_memory +=
-                    needs[resource_memory_bytes] > 0 ? needs[resource_memory_bytes] : defaults.scoring_memory;
+                shape.daemon_scoring_cpu_milli += set.pod.scored_cpu_milli();
+                shape.daemon_scoring_memory += set.pod.scored_memory_bytes();
             }
             if (small)
                 out.warnings.push_back({set.meta.where, set.meta.title(),

@@ -50,6 +50,8 @@ public:
                                         std::int64_t least = std::numeric_limits<std::int64_t>::min(),
                                         std::int64_t most = std::numeric_limits<std::int64_t>::max());
     std::optional<std::int32_t> int32(const std::string& key, std::int32_t least, std::int32_t most = INT32_MAX);
+    /// Whole seconds of at least `least`; what is longer than a run can be, such as 2147483647 for "never", is cut to that.
+    std::optional<Tick> whole_seconds(const std::string& key, std::int64_t least);
     std::optional<double> number(const std::string& key, double least, double most);
     /// A number of seconds, or of milliseconds for keys that end in `_ms`.
     std::optional<Tick> duration(const std::string& key, double least, double most);

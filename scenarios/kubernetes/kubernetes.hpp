@@ -63,6 +63,8 @@ struct Manifests {
     std::vector<AdapterRule> adapter_rules;       ///< of prometheus-adapter's ConfigMap
     std::vector<Document> documents;              ///< what they were read from; ObjectMeta::document indexes it
 
+    /// The class that admission gives a pod: the one that it names, else the global default; null where there is none.
+    [[nodiscard]] const PriorityClass* priority_class_of(const PodTemplate& pod) const;
     [[nodiscard]] const WorkloadObject* find_workload(const std::string& kind, const std::string& name,
                                                       const std::string& name_space) const;
     /// The position of a field of an object ("spec.maxReplicas"), or of the nearest ancestor that stands

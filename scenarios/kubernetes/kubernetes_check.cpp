@@ -42,7 +42,24 @@ public:
         }
         for (const auto& workload : m_manifests.workloads) {
             check_pod(workload);
+            for (const PodTemplate* pod : {&workload.pod, workload.leader ? &*workload.leader : nullptr}) {
+                if (pod == nullptr) continue;
+                check_mounts(*pod, workload.volume_claims);
+                check_pre_stop(*pod, server_of(workload, *pod));
+            }
             lint(workload);
+        }
+        for (const auto& set : m_manifests.daemon_sets) {
+            check_mounts(set.pod, {});
+            check_pre_stop(set.pod, nullptr);
+        }
+        for (const auto& job : m_manifests.jobs) check_mounts(job.pod, {});
+        for (const auto& pod : m_manifests.bare_pods) check_mounts(pod.pod, {});
+        for (const auto& job : m_manifests.scaled_jobs) check_mounts(job.job.pod, {});
+        for (const auto& cron : m_manifests.cron_jobs) {
+            check_mounts(cron.job.pod, {});
+            const auto schedule = CronSchedule::parse(cron.schedule, CronDescriptors::allowed, m_manifests.where(cron.meta, "spec.schedule"), "spec.schedule");
+            if (!schedule && !cron.schedule.empty()) m_findings.errors.insert(m_findings.errors.end(), schedule.problems().begin(), schedule.problems().end());
         }
         check_node_pools();
         check_ambiguous_selectors();
@@ -233,8 +250,45 @@ private:
                 if (!number && !c.ports.contains(port))
                     m_findings.errors.push_back({(*probe)->where, c.path, "found the port name " + port + ", which the container does not declare, allowed: a number or one of its ports' names"});
             }
-            if (c.pre_stop_sleep && *c.pre_stop_sleep >= workload.pod.termination_grace)
-                m_findings.warnings.push_back({c.where, c.path, "sleeps in preStop as long as terminationGracePeriodSeconds or longer: the server is killed without time to drain"});
+        }
+    }
+
+    /// The API server takes no template whose containers mount what is no volume of it (a StatefulSet's claims are).
+    void check_mounts(const PodTemplate& pod, const std::vector<VolumeClaim>& claims) {
+        std::vector<std::string> known;
+        for (const Volume& v : pod.volumes) known.push_back(v.name);
+        for (const VolumeClaim& claim : claims) known.push_back(claim.meta.name);
+        for (const auto* list : {&pod.containers, &pod.init_containers})
+            for (const Container& c : *list)
+                for (const VolumeMount& mount : c.volume_mounts) {
+                    if (mount.volume.empty() || std::find(known.begin(), known.end(), mount.volume) != known.end()) continue;
+                    const std::string allowed = known.empty() ? "names under volumes, of which there are none" : join(known);
+                    m_findings.errors.push_back({mount.where, c.path + ".volumeMounts", "mounts " + mount.volume + ", which is no volume of the pod, allowed: " + allowed + did_you_mean(mount.volume, known)});
+                }
+    }
+
+    /// The container whose end is that of a pod's serving; null where none serves.
+    [[nodiscard]] static const Container* server_of(const WorkloadObject& workload, const PodTemplate& pod) {
+        const bool serves = &pod == (workload.leader ? &*workload.leader : &workload.pod) && (workload.server || pod.gpus() > 0);
+        return serves && workload.server_container < pod.containers.size() ? &pod.containers[workload.server_container] : nullptr;
+    }
+    /// The time that the server's preStop hook takes shapes what is simulated, so it must be known; others' do not.
+    void check_pre_stop(const PodTemplate& pod, const Container* server) {
+        const std::string declare = ", or the pod's annotation windtunnel.dev/pre-stop-s: SECONDS";
+        for (const Container& c : pod.containers) {
+            if (!c.pre_stop) continue;
+            const LifecycleHook& hook = *c.pre_stop;
+            const std::string path = c.path + ".lifecycle.preStop";
+            if (&c != server) {
+                m_findings.notes.push_back({hook.where, path, "does not change the result: a pod ends with its model server, whose hook alone is simulated"});
+            } else if (hook.time) {
+                if (*hook.time >= pod.termination_grace)
+                    warn(c.where, c.path, "sleeps in preStop as long as terminationGracePeriodSeconds or longer: the server is killed without time to drain");
+            } else if (hook.calls_only) {
+                warn(hook.where, path, "calls something: how long that takes is unknown and is taken as no time; declare it: the pod's annotation windtunnel.dev/pre-stop-s: SECONDS");
+            } else if (!hook.waits_until_idle) {
+                m_findings.errors.push_back({hook.where, path + ".exec", "found \"" + join(hook.command, " ") + "\", allowed: a command that sleeps (sleep 30), whose time is known" + declare});
+            }
         }
     }
 
@@ -257,6 +311,8 @@ private:
             if (&other != &c && other.resources.gpus() > 0)
                 warn(other.where, other.path, "takes GPUs beside the server " + c.name + ": what it does with them is not simulated");
         if (workload.server->engine == "vllm" && workload.server->path.starts_with(c.path)) lint_probes(workload, pod, c);
+        if (pod.lost_toleration() == never)
+            warn(pod.where, pod.path + ".tolerations", "tolerates for ever that its node does not answer: where a node is lost its pods are not replaced; tolerate the taints that the pool has, by their keys");
         const auto scaled = m_scaled.find(&workload);
         if (scaled != m_scaled.end() && workload.replicas_given && !workload.status)
             warn(m_manifests.where(workload.meta, "spec.replicas"), "spec.replicas", "is set although " + scaled->second->title() + " scales it: each apply resets the replicas");

@@ -3,6 +3,7 @@
 #include "scenarios/kubernetes/autoscaling_fields.hpp"
 
 #include <algorithm>
+#include <map>
 
 namespace windtunnel {
 
@@ -272,6 +273,15 @@ void decode_status(Decoder& object, HorizontalPodAutoscaler& out) {
         out.current_replicas = static_cast<std::int32_t>(current->integer);
 }
 
+/// The controller looks the kind up in the group that the target names; in another it finds none and scales nothing.
+void check_group(Decoder& target) {
+    const std::map<std::string, std::string> groups = {{"Deployment", "apps/"}, {"StatefulSet", "apps/"}, {"ReplicaSet", "apps/"}, {"LeaderWorkerSet", "leaderworkerset.x-k8s.io/"}, {"Rollout", "argoproj.io/"}};
+    const std::string kind = target.text("kind").value_or(""), version = target.text("apiVersion").value_or("");
+    const auto group = groups.find(kind);
+    if (group != groups.end() && !version.starts_with(group->second))
+        target.warn("apiVersion", "found \"" + version + "\", where the controller finds no " + kind + " and scales nothing (FailedGetScale); it is simulated as " + group->second + "...");
+}
+
 }  // namespace
 
 std::optional<ScalingBehavior> decode_behavior(Decoder& owner) {
@@ -290,6 +300,7 @@ HorizontalPodAutoscaler decode_horizontal_pod_autoscaler(Decoder& object, Object
     else {
         Decoder target = spec.child("scaleTargetRef");
         if (!target.has("kind")) target.missing("kind", "Deployment, StatefulSet or ReplicaSet");
+        check_group(target);
         out.target = decode_scale_target(std::move(target));
     }
     out.min_replicas = spec.int32("minReplicas", 0).value_or(1);

@@ -531,6 +531,12 @@ void Importer::read_server(Decoder& object, WorkloadObject& out) {
 
 }  // namespace
 
+const PriorityClass* Manifests::priority_class_of(const PodTemplate& pod) const {
+    const auto is_its = [&](const PriorityClass& c) { return pod.priority_class.empty() ? c.global_default : c.meta.name == pod.priority_class; };
+    const auto found = std::find_if(priority_classes.begin(), priority_classes.end(), is_its);
+    return found == priority_classes.end() ? nullptr : &*found;
+}
+
 const WorkloadObject* Manifests::find_workload(const std::string& kind, const std::string& name, const std::string& name_space) const {
     for (const WorkloadObject& w : workloads)
         if (w.meta.kind == kind && w.meta.name == name && w.meta.name_space == name_space) return &w;

@@ -31,6 +31,7 @@ struct JobObject {
     bool suspended = false;
     std::optional<Tick> active_deadline;
     std::optional<Tick> ttl_after_finished;
+    std::string rule_of_its_end;               ///< podFailurePolicy, successPolicy, ...: the first that it has; "" = none
     std::optional<Tick> run_time;              ///< annotation windtunnel.dev/run-time-s: of each pod
     std::vector<ScaleAction> actions;
     bool effect_declared = false;              ///< what it does is known; else it only holds its resources

@@ -336,6 +336,7 @@ KarpenterNodeClass decode_ec2_node_class(Decoder& object, ObjectMeta meta, bool 
     }
     if (spec.has("capacityReservationSelectorTerms"))
         spec.note("capacityReservationSelectorTerms", "which reservations there are and how many nodes they hold, cluster.reservations says");
+    spec.unsupported({"placementGroupSelector"}, "placement groups");
     spec.harmless({"userData", "tags", "metadataOptions", "detailedMonitoring", "associatePublicIPAddress", "context", "ipPrefixCount", "networkInterfaces"});
     spec.finish();
     const Node* status = object.take("status");

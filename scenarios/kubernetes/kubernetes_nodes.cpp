@@ -138,8 +138,14 @@ PodDisruptionBudget decode_pod_disruption_budget(Decoder& object, ObjectMeta met
     out.min_available = spec.int_or_percent("minAvailable");
     out.max_unavailable = spec.int_or_percent("maxUnavailable");
     out.always_allow_unhealthy = spec.choice<bool>("unhealthyPodEvictionPolicy", {{"IfHealthyBudget", false}, {"AlwaysAllow", true}}).value_or(false);
-    if (spec.has("minAvailable") == spec.has("maxUnavailable"))
-        spec.error("", "has " + std::string(spec.has("minAvailable") ? "both minAvailable and maxUnavailable" : "neither minAvailable nor maxUnavailable") + ", allowed: exactly one");
+    for (const auto& [key, bound] : {std::pair("minAvailable", out.min_available), std::pair("maxUnavailable", out.max_unavailable)})
+        if (bound && bound->percent && bound->value > 100) spec.error(key, "found " + std::to_string(bound->value) + "%, allowed: at most 100%");
+    if (spec.has("minAvailable") && spec.has("maxUnavailable")) spec.error("", "has both minAvailable and maxUnavailable, allowed: exactly one");
+    if (!spec.has("minAvailable") && !spec.has("maxUnavailable")) {
+        // The API server takes it; no disruption is ever allowed (its controller expects no pods).
+        spec.warn("", "has neither minAvailable nor maxUnavailable: it lets no pod be evicted; write one of them");
+        out.max_unavailable = IntOrPercent{0, false};
+    }
     spec.finish();
     return out;
 }

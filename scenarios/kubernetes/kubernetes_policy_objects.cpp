@@ -100,6 +100,10 @@ LimitRangeObject decode_limit_range(Decoder& object, ObjectMeta meta) {
     out.meta = std::move(meta);
     Decoder spec = object.child("spec");
     for (Decoder& item : spec.children("limits")) {
+        if (item.text("type").value_or("").find('/') != std::string::npos) {
+            item.note("type", "is another system's, whose rules are not simulated");
+            continue;
+        }
         LimitRangeItem entry;
         using Type = LimitRangeItem::Type;
         entry.type = item.choice<Type>("type", {{"Container", Type::container}, {"Pod", Type::pod}, {"PersistentVolumeClaim", Type::claim}}).value_or(Type::container);
@@ -128,14 +132,46 @@ LimitRangeObject decode_limit_range(Decoder& object, ObjectMeta meta) {
             for (const auto& [key, amount] : entry.default_limit) entry.default_request.try_emplace(key, amount);
             for (const auto& [key, amount] : entry.min) entry.default_request.try_emplace(key, amount);
         }
-        for (const auto& [key, amount] : entry.min)
-            if (const auto most = entry.max.find(key); most != entry.max.end() && amount > most->second) item.error("min", "is above max for " + key + ", allowed: at most max");
+        const auto at_most = [&](const char* field, const auto& amounts, const char* bound, const auto& bounds) {
+            for (const auto& [key, amount] : amounts)
+                if (const auto most = bounds.find(key); most != bounds.end() && amount > most->second) item.error(field, std::string("is above ") + bound + " for " + key + ", allowed: at most that");
+        };
+        at_most("min", entry.min, "max", entry.max);
+        if (entry.type == Type::container) {
+            at_most("default", entry.default_limit, "max", entry.max);
+            at_most("defaultRequest", entry.default_request, "default", entry.default_limit);
+            at_most("min", entry.min, "default", entry.default_limit);
+            at_most("min", entry.min, "defaultRequest", entry.default_request);
+        }
+        for (const auto& [key, milli] : entry.max_ratio_milli)
+            if (milli < 1000) item.error("maxLimitRequestRatio", "is below 1 for " + key + ", allowed: at least 1");
         item.finish();
         out.items.push_back(std::move(entry));
     }
     spec.finish();
     return out;
 }
+
+namespace {
+
+/// What a pod's containers have together of a resource, as limitranger adds up: nothing where one of them says nothing,
+/// unless an init container asks for it, and never less than an init container asks for.
+std::optional<std::int64_t> in_all_containers(const PodTemplate& pod, std::optional<std::int64_t> Resources::*of) {
+    if (pod.pod_resources && (*pod.pod_resources).*of) return (*pod.pod_resources).*of;
+    std::optional<std::int64_t> sum = 0;
+    for (const Container& c : pod.containers) sum = sum && c.resources.*of ? std::optional(*sum + *(c.resources.*of)) : std::nullopt;
+    for (const Container& c : pod.init_containers)
+        if (const auto asked = c.resources.*of) sum = std::max(sum.value_or(0), *asked);
+    return sum;
+}
+
+/// Whether a ratio of limit to request is refused: it is above the largest, or there is none to look at.
+bool exceeds_ratio(std::optional<std::int64_t> limit, std::optional<std::int64_t> request, std::int64_t most_milli) {
+    if (!limit || !request || *limit <= 0 || *request <= 0) return true;
+    return static_cast<double>(*limit) * 1000 > static_cast<double>(most_milli) * static_cast<double>(*request);
+}
+
+}  // namespace
 
 void apply_limit_range(const LimitRangeObject& range, PodTemplate& pod, const std::string& place, Findings& findings) {
     struct Field {
@@ -168,8 +204,7 @@ void apply_limit_range(const LimitRangeObject& range, PodTemplate& pod, const st
                     if (request && limit && *request > *limit) refuse(c.where, c.path, "requests more " + name + " than the default limit");
                     if (least && (!request || *request < *least)) refuse(c.where, c.path, "requests less " + name + " than the minimum");
                     if (most && (!limit || *limit > *most)) refuse(c.where, c.path, "may use more " + name + " than the maximum");
-                    if (ratio && request && limit && *request > 0 && static_cast<double>(*limit) * 1000 > static_cast<double>(*ratio) * static_cast<double>(*request))
-                        refuse(c.where, c.path, "has a larger ratio of limit to request in " + name + " than maxLimitRequestRatio");
+                    if (ratio && exceeds_ratio(limit, request, *ratio)) refuse(c.where, c.path, "has a larger ratio of limit to request in " + name + ", or none, than maxLimitRequestRatio");
                 }
     }
     for (const LimitRangeItem& item : range.items) {
@@ -186,7 +221,6 @@ void apply_limit_range(const LimitRangeObject& range, PodTemplate& pod, const st
     }
     for (const LimitRangeItem& item : range.items) {
         if (item.type != LimitRangeItem::Type::pod) continue;
-        const std::int64_t requests[] = {pod.cpu_request_milli(), pod.memory_request_bytes(), pod.ephemeral_storage_bytes()};
         const auto devices = pod.extended_requests();
         for (const auto* bounds : {&item.min, &item.max})
             for (const auto& [name, amount] : *bounds) {
@@ -196,10 +230,13 @@ void apply_limit_range(const LimitRangeObject& range, PodTemplate& pod, const st
                 if (bounds == &item.min ? has < amount : has > amount)
                     refuse(pod.where, pod.path, std::string("asks for ") + (bounds == &item.min ? "less " : "more ") + name + " in all its containers than the " + (bounds == &item.min ? "minimum" : "maximum"));
             }
-        for (std::size_t i = 0; i < 3; ++i) {
-            const auto least = find(item.min, fields[i].name), most = find(item.max, fields[i].name);
-            if (least && requests[i] < *least) refuse(pod.where, pod.path, std::string("requests less ") + fields[i].name + " in all its containers than the minimum");
-            if (most && requests[i] > *most) refuse(pod.where, pod.path, std::string("requests more ") + fields[i].name + " in all its containers than the maximum");
+        for (const Field& f : fields) {
+            const auto request = in_all_containers(pod, f.request), limit = in_all_containers(pod, f.limit);
+            const auto least = find(item.min, f.name), most = find(item.max, f.name), ratio = find(item.max_ratio_milli, f.name);
+            const std::string name = f.name;
+            if (least && (!request || *request < *least)) refuse(pod.where, pod.path, "requests less " + name + " in all its containers than the minimum");
+            if (most && (!limit || *limit > *most)) refuse(pod.where, pod.path, "may use more " + name + " in all its containers than the maximum");
+            if (ratio && exceeds_ratio(limit, request, *ratio)) refuse(pod.where, pod.path, "has a larger ratio of limit to request in " + name + ", or none, in all its containers than maxLimitRequestRatio");
         }
     }
 }

@@ -31,7 +31,6 @@ void decode_rolling(Decoder rolling, IntOrPercent& surge, IntOrPercent& unavaila
     if (unavailable.percent && unavailable.value > 100) rolling.error("maxUnavailable", "found " + std::to_string(unavailable.value) + "%, allowed: at most 100%");
     if (rolling.has("maxSurge") && rolling.has("maxUnavailable") && surge.value == 0 && unavailable.value == 0)
         rolling.error("maxUnavailable", "found 0 with maxSurge 0, allowed: at least one of them above 0");
-    rolling.quiet({"partition"});
     rolling.finish();
 }
 
@@ -41,9 +40,11 @@ void decode_deployment(Decoder& spec, WorkloadObject& out) {
     if (out.recreate && strategy.has("rollingUpdate")) strategy.error("rollingUpdate", "stands beside type Recreate, allowed: only with RollingUpdate");
     decode_rolling(strategy.child("rollingUpdate"), out.max_surge, out.max_unavailable);
     strategy.finish();
-    out.progress_deadline = seconds(spec.int32("progressDeadlineSeconds", 0, 40'000'000).value_or(600));
-    if (spec.has("progressDeadlineSeconds") && out.progress_deadline <= out.min_ready)
-        spec.error("progressDeadlineSeconds", "found no more than minReadySeconds, allowed: more");
+    out.progress_deadline = spec.whole_seconds("progressDeadlineSeconds", 0).value_or(seconds(600));
+    if (out.progress_deadline <= out.min_ready) {
+        if (spec.has("progressDeadlineSeconds")) spec.error("progressDeadlineSeconds", "found no more than minReadySeconds, allowed: more");
+        else spec.error("minReadySeconds", "found no less than progressDeadlineSeconds, which is 600 where it is not set, allowed: less");
+    }
     out.paused = spec.boolean("paused").value_or(false);
 }
 
@@ -66,7 +67,7 @@ void decode_rollout(Decoder& spec, WorkloadObject& out) {
         strategy.warn(key, "its steps, pauses, analyses and weights are not simulated: a rollout event replaces its pods as a Deployment's, within maxSurge and maxUnavailable");
     }
     strategy.finish();
-    out.progress_deadline = seconds(spec.int32("progressDeadlineSeconds", 0, 40'000'000).value_or(600));
+    out.progress_deadline = spec.whole_seconds("progressDeadlineSeconds", 0).value_or(seconds(600));
     out.paused = spec.boolean("paused").value_or(false);
     spec.quiet({"analysis", "progressDeadlineAbort", "rollbackWindow", "restartAt"});
 }
@@ -190,7 +191,7 @@ WorkloadObject decode_workload(Decoder& object, ObjectMeta meta) {
         out.selector = decode_label_selector(spec.child("selector"));
     }
     check_selector(spec, out.selector, out.pod);
-    out.min_ready = seconds(spec.int32("minReadySeconds", 0, 40'000'000).value_or(0));
+    out.min_ready = spec.whole_seconds("minReadySeconds", 0).value_or(seconds(0));
     if (out.kind == WorkloadKind::stateful_set) decode_stateful_set(spec, out);
     if (kind == "Rollout") decode_rollout(spec, out);
     else if (out.kind == WorkloadKind::deployment) decode_deployment(spec, out);
@@ -209,7 +210,7 @@ DaemonSetObject decode_daemon_set(Decoder& object, ObjectMeta meta) {
     if (!spec.has("template")) spec.missing("template", "the pod template");
     out.pod = decode_pod_template(spec.child("template"));
     check_selector(spec, out.selector, out.pod);
-    out.min_ready = seconds(spec.int32("minReadySeconds", 0, 40'000'000).value_or(0));
+    out.min_ready = spec.whole_seconds("minReadySeconds", 0).value_or(seconds(0));
     Decoder strategy = spec.child("updateStrategy");
     out.on_delete = strategy.choice<bool>("type", {{"RollingUpdate", false}, {"OnDelete", true}}).value_or(false);
     decode_rolling(strategy.child("rollingUpdate"), out.max_surge, out.max_unavailable);
@@ -248,9 +249,18 @@ Service decode_service(Decoder& object, ObjectMeta meta) {
     out.client_ip_affinity = spec.choice<bool>("sessionAffinity", {{"None", false}, {"ClientIP", true}}).value_or(false);
     out.headless = spec.text("clusterIP").value_or("") == "None";
     out.publish_not_ready = spec.boolean("publishNotReadyAddresses").value_or(false);
-    spec.quiet({"ports", "type", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "loadBalancerIP", "loadBalancerClass", "loadBalancerSourceRanges",
-                "externalTrafficPolicy", "internalTrafficPolicy", "externalIPs", "externalName", "healthCheckNodePort",
-                "allocateLoadBalancerNodePorts", "sessionAffinityConfig", "trafficDistribution"});
+    (void)spec.choice<int>("type", {{"ClusterIP", 0}, {"NodePort", 0}, {"LoadBalancer", 0}, {"ExternalName", 0}});
+    for (Decoder& port : spec.children("ports")) {
+        (void)port.int32("port", 1, 65535);
+        if (!port.has("port")) port.missing("port", "a port number");
+        port.quiet({"name", "protocol", "targetPort", "nodePort", "appProtocol"});
+        port.finish();
+    }
+    for (const char* key : {"internalTrafficPolicy", "trafficDistribution"})
+        if (spec.has(key) && spec.text(key) != "Cluster") spec.warn(key, "prefers near endpoints; simulated are requests from outside the nodes, which it does not sort");
+    spec.quiet({"clusterIPs", "ipFamilies", "ipFamilyPolicy", "loadBalancerIP", "loadBalancerClass", "loadBalancerSourceRanges",
+                "externalTrafficPolicy", "externalIPs", "externalName", "healthCheckNodePort",
+                "allocateLoadBalancerNodePorts", "sessionAffinityConfig"});
     spec.finish();
     return out;
 }

@@ -143,14 +143,7 @@ std::optional<LifecycleHook> decode_hook(Decoder& lifecycle, const std::string& 
         out.action = LifecycleHook::Action::tcp_socket;
         hook.error("tcpSocket", "is no action of a lifecycle hook any more, allowed: sleep, exec or httpGet");
     }
-    if (!out.time && !out.waits_until_idle && key == "preStop") {
-        if (out.calls_only)
-            hook.warn("", "calls something: how long that takes is unknown and is taken as no time");
-        else if (out.action == LifecycleHook::Action::exec)
-            hook.error("exec", "found \"" + join(out.command, " ") + "\", allowed: a command that sleeps (sleep 30), whose time is known");
-    } else if (!out.time && key == "postStart") {
-        hook.note("", "does not change the result: it is taken to return at once");
-    }
+    if (!out.time && key == "postStart") hook.note("", "does not change the result: it is taken to return at once");
     hook.quiet({"sleep", "exec", "httpGet", "tcpSocket"});
     hook.finish();
     return out;
@@ -164,9 +157,13 @@ std::vector<EnvironmentVariable> decode_environment(Decoder& container) {
         variable.value = item.text("value").value_or("");
         if (item.has("valueFrom")) {
             variable.known = false;
+            if (!variable.value.empty()) item.error("valueFrom", "stands beside value, allowed: one of them");
             const Node& source = *item.take("valueFrom");
             variable.config_map = source.text_at({"configMapKeyRef", "name"});
             variable.config_key = source.text_at({"configMapKeyRef", "key"});
+            Decoder from = item.child("valueFrom");
+            from.quiet({"configMapKeyRef", "secretKeyRef", "fieldRef", "resourceFieldRef", "fileKeyRef"});
+            from.finish();
         }
         item.finish();
         out.push_back(std::move(variable));
@@ -286,13 +283,17 @@ Container decode_container(Decoder& container) {
     out.command = decode_words(container, "command", out.word_places);
     out.args = decode_words(container, "args", out.word_places);
     out.environment = decode_environment(container);
-    for (const Decoder& source : container.children("envFrom"))
+    for (Decoder& source : container.children("envFrom")) {
         if (const std::string name = source.node().text_at({"configMapRef", "name"}); !name.empty()) out.config_maps.push_back(name);
+        source.quiet({"configMapRef", "secretRef", "prefix"});
+        source.finish();
+    }
     out.resources = decode_resources(container.child("resources"));
     for (Decoder& port : container.children("ports")) {
         const auto number = port.int32("containerPort", 1, 65535);
         if (!port.has("containerPort")) port.missing("containerPort", "a port number");
         const std::string name = port.text("name").value_or("");
+        if (!name.empty() && out.ports.contains(name)) port.error("name", "found \"" + name + "\" a second time, allowed: each port's name once");
         if (number) out.ports[name.empty() ? std::to_string(*number) : name] = *number;
         const std::string protocol = port.choice<std::string>("protocol", {{"TCP", "TCP"}, {"UDP", "UDP"}, {"SCTP", "SCTP"}}).value_or("TCP");
         const std::string ip = port.text("hostIP").value_or("");
@@ -305,7 +306,6 @@ Container decode_container(Decoder& container) {
     Decoder lifecycle = container.child("lifecycle");
     out.pre_stop = decode_hook(lifecycle, "preStop");
     out.post_start = decode_hook(lifecycle, "postStart");
-    if (out.pre_stop) out.pre_stop_sleep = out.pre_stop->time;
     lifecycle.harmless({"stopSignal"});
     lifecycle.finish();
     if (const auto policy = container.choice<bool>("restartPolicy", {{"Always", true}, {"Never", false}, {"OnFailure", false}})) {
@@ -315,7 +315,7 @@ Container decode_container(Decoder& container) {
     container.unsupported({"restartPolicyRules"}, "restart rules of a container");
     out.image_pull_policy = container.choice<std::string>("imagePullPolicy", {{"Always", "Always"}, {"IfNotPresent", "IfNotPresent"}, {"Never", "Never"}}).value_or("");
     for (Decoder& mount : container.children("volumeMounts")) {
-        VolumeMount entry{mount.required_text("name"), mount.required_text("mountPath"), mount.boolean("readOnly").value_or(false), mount.text("subPath").value_or("")};
+        VolumeMount entry{mount.required_text("name"), mount.required_text("mountPath"), mount.boolean("readOnly").value_or(false), mount.text("subPath").value_or(""), mount.where()};
         mount.quiet({"subPathExpr", "mountPropagation", "recursiveReadOnly"});
         mount.finish();
         out.volume_mounts.push_back(std::move(entry));

@@ -5,6 +5,9 @@
 #include <set>
 #include <sstream>
 
+#include "policies/node_lifecycle.hpp"
+#include "policies/scheduler_rules.hpp"
+
 namespace windtunnel {
 namespace {
 
@@ -64,6 +67,7 @@ void decode_affinity(Decoder affinity, PodTemplate& out) {
     Decoder node = affinity.child("nodeAffinity");
     Decoder terms = node.child(required_terms);
     if (node.has(required_terms) && !terms.has("nodeSelectorTerms")) terms.missing("nodeSelectorTerms", "at least one term");
+    if (terms.has("nodeSelectorTerms") && terms.children("nodeSelectorTerms").empty()) terms.error("nodeSelectorTerms", "is empty, allowed: at least one term");
     for (Decoder& term : terms.children("nodeSelectorTerms")) out.required_node_affinity.push_back(decode_node_term(term));
     terms.finish();
     for (Decoder& weighted : node.children(preferred_terms)) {
@@ -108,6 +112,10 @@ ConfigMapFiles config_map_files(const Node& source) {
     return out;
 }
 
+const std::vector<std::string> volume_sources = {"awsElasticBlockStore", "azureDisk", "azureFile", "cephfs", "cinder", "fc", "flexVolume", "flocker", "gcePersistentDisk", "gitRepo",
+                                                 "glusterfs", "iscsi", "photonPersistentDisk", "portworxVolume", "quobyte", "rbd", "scaleIO", "storageos", "vsphereVolume",
+                                                 "emptyDir", "hostPath", "persistentVolumeClaim", "ephemeral", "nfs", "csi", "configMap", "secret", "projected", "downwardAPI", "image"};
+
 Volume decode_volume(Decoder& item) {
     Volume out;
     out.where = item.where();
@@ -151,10 +159,14 @@ Volume decode_volume(Decoder& item) {
             for (const Node& s : sources->children)
                 if (const Node* source = s.find("configMap")) out.config_maps.push_back(config_map_files(*source));
     }
-    item.quiet({"awsElasticBlockStore", "azureDisk", "azureFile", "cephfs", "cinder", "fc", "flexVolume", "flocker", "gcePersistentDisk", "gitRepo",
-                "glusterfs", "iscsi", "photonPersistentDisk", "portworxVolume", "quobyte", "rbd", "scaleIO", "storageos", "vsphereVolume",
-                "emptyDir", "hostPath", "persistentVolumeClaim", "ephemeral", "nfs", "csi", "configMap", "secret", "projected", "downwardAPI", "image"});
+    item.quiet(volume_sources);
     item.finish();
+    const auto is_source = [](const Node& member) { return std::find(volume_sources.begin(), volume_sources.end(), member.key) != volume_sources.end(); };
+    const auto& members = item.node().children;
+    if (std::count_if(members.begin(), members.end(), is_source) > 1) {
+        const auto second = std::find_if(std::find_if(members.begin(), members.end(), is_source) + 1, members.end(), is_source);
+        item.error(second->key, "is a second source of the volume " + out.name + ", allowed: one");
+    }
     return out;
 }
 
@@ -174,38 +186,82 @@ void read_annotations(Decoder& metadata, PodTemplate& out) {
         if (*text == "true" || *text == "false") out.safe_to_evict = *text == "true";
         else annotations.error("cluster-autoscaler.kubernetes.io/safe-to-evict", "found \"" + *text + "\", allowed: \"true\" or \"false\"");
     }
+    if (const std::string* text = find(pre_stop_annotation)) {
+        out.pre_stop_time = declared_seconds(*text);
+        if (!out.pre_stop_time) annotations.error(pre_stop_annotation, "found \"" + *text + "\", allowed: a number of seconds in quotes");
+    }
     for (const char* key : {"karpenter.sh/do-not-disrupt", "karpenter.sh/do-not-evict", "karpenter.sh/do-not-consolidate"})
         if (const std::string* text = find(key); text && *text == "true") out.do_not_disrupt = true;
 }
 
 /// The containers' demands as the scheduler adds them up, KEP-753: sidecars that stand before an init
-/// container run beside it.
+/// container run beside it. `get` gives the demand of a list, empty where it has none, which of a container
+/// counts as `missing`.
 template <class Get>
-std::int64_t request_of(const PodTemplate& pod, Get get, bool pod_level) {
+std::int64_t request_of(const PodTemplate& pod, Get get, bool pod_level, std::int64_t missing = 0) {
+    const auto of = [&](const Container& c) { return get(c.resources).value_or(missing); };
     std::int64_t running = 0, sidecars = 0, peak = 0;
-    for (const Container& c : pod.containers) running += get(c.resources);
+    for (const Container& c : pod.containers) running += of(c);
     for (const Container& c : pod.init_containers) {
-        if (c.restartable_init) sidecars += get(c.resources);
-        peak = std::max(peak, sidecars + (c.restartable_init ? 0 : get(c.resources)));
+        if (c.restartable_init) sidecars += of(c);
+        peak = std::max(peak, sidecars + (c.restartable_init ? 0 : of(c)));
     }
     std::int64_t sum = std::max(running + sidecars, peak);
-    if (pod_level && pod.pod_resources && get(*pod.pod_resources) > 0) sum = get(*pod.pod_resources);
-    return sum + get(pod.overhead);
+    if (pod_level && pod.pod_resources && get(*pod.pod_resources).value_or(0) > 0) sum = *get(*pod.pod_resources);
+    return sum + get(pod.overhead).value_or(0);
+}
+
+std::optional<std::int64_t> cpu_request(const Resources& r) { return r.cpu_request_milli; }
+std::optional<std::int64_t> memory_request(const Resources& r) { return r.memory_request_bytes; }
+
+/// A pod's own resources. What they do not request its containers request together; where these request none, the limit
+/// is the request (KEP-2837, defaultPodRequests [from general knowledge, not re-read, 2026-11]).
+Resources decode_pod_resources(Decoder resources, const PodTemplate& pod) {
+    Resources out = decode_resources(resources);
+    Decoder requests = resources.child("requests");
+    const std::pair<const char*, std::optional<std::int64_t> Resources::*> kinds[] = {{"cpu", &Resources::cpu_request_milli}, {"memory", &Resources::memory_request_bytes}};
+    for (const auto& [name, of] : kinds) {
+        const auto get = [of = of](const Resources& r) { return r.*of; };
+        const auto states = [&](const Container& c) { return get(c.resources).has_value(); };
+        if (std::none_of(pod.containers.begin(), pod.containers.end(), states) && std::none_of(pod.init_containers.begin(), pod.init_containers.end(), states)) continue;
+        const std::int64_t sum = request_of(pod, get, false);
+        if (!requests.has(name)) out.*of = sum;
+        else if (out.*of && *(out.*of) < sum) resources.error("requests", std::string("asks for less ") + name + " than its containers together, allowed: at least their sum");
+    }
+    return out;
 }
 
 }  // namespace
 
 std::int64_t PodTemplate::cpu_request_milli() const {
-    return request_of(*this, [](const Resources& r) { return r.cpu_request_milli.value_or(0); }, true);
+    return request_of(*this, cpu_request, true);
 }
 std::int64_t PodTemplate::memory_request_bytes() const {
-    return request_of(*this, [](const Resources& r) { return r.memory_request_bytes.value_or(0); }, true);
+    return request_of(*this, memory_request, true);
+}
+std::int64_t PodTemplate::cpu_limit_milli() const {
+    const std::int64_t limit = request_of(*this, [](const Resources& r) { return r.cpu_limit_milli; }, true);
+    return limit > 0 ? limit + overhead.cpu_request_milli.value_or(0) : 0;
+}
+std::int64_t PodTemplate::memory_limit_bytes() const {
+    const std::int64_t limit = request_of(*this, [](const Resources& r) { return r.memory_limit_bytes; }, true);
+    return limit > 0 ? limit + overhead.memory_request_bytes.value_or(0) : 0;
+}
+std::int64_t PodTemplate::ephemeral_storage_limit_bytes() const {
+    const std::int64_t limit = request_of(*this, [](const Resources& r) { return r.ephemeral_storage_limit_bytes; }, false);
+    return limit > 0 ? limit + overhead.ephemeral_storage_bytes.value_or(0) : 0;
+}
+std::int64_t PodTemplate::scored_cpu_milli() const {
+    return request_of(*this, cpu_request, true, PodRules{}.scoring_cpu_milli);
+}
+std::int64_t PodTemplate::scored_memory_bytes() const {
+    return request_of(*this, memory_request, true, PodRules{}.scoring_memory);
 }
 std::int64_t PodTemplate::ephemeral_storage_bytes() const {
-    return request_of(*this, [](const Resources& r) { return r.ephemeral_storage_bytes.value_or(0); }, false);
+    return request_of(*this, [](const Resources& r) { return r.ephemeral_storage_bytes; }, false);
 }
 std::int64_t PodTemplate::gpus() const {
-    return request_of(*this, [](const Resources& r) { return r.gpus(); }, false);
+    return request_of(*this, [](const Resources& r) { return std::optional(r.gpus()); }, false);
 }
 std::string PodTemplate::gpu_resource() const {
     for (const auto* list : {&containers, &init_containers})
@@ -223,9 +279,21 @@ std::map<std::string, std::int64_t> PodTemplate::extended_requests() const {
     for (auto& [name, amount] : out)
         amount = request_of(*this, [&key = name](const Resources& r) {
             const auto found = r.extended.find(key);
-            return found == r.extended.end() ? std::int64_t{0} : found->second;
+            return found == r.extended.end() ? std::nullopt : std::optional(found->second);
         }, false);
     return out;
+}
+
+Tick PodTemplate::lost_toleration() const {
+    const Taint unreachable{"node.kubernetes.io/unreachable", "", TaintEffect::no_execute};
+    bool tolerates = false;
+    Tick shortest = never;
+    for (const Toleration& t : tolerations) {
+        if (!t.tolerates(unreachable)) continue;
+        tolerates = true;
+        if (t.toleration_time) shortest = min(shortest, *t.toleration_time);
+    }
+    return tolerates ? shortest : default_lost_toleration;
 }
 
 std::vector<HostPort> PodTemplate::host_ports() const {
@@ -258,6 +326,13 @@ bool PodTemplate::has_local_storage() const {
     });
 }
 
+std::optional<Tick> declared_seconds(const std::string& text) {
+    const Node number = resolve_plain_scalar(text);
+    const bool numeric = number.kind == Node::Kind::integer || number.kind == Node::Kind::number;
+    if (!numeric || !(number.number >= 0 && number.number < 4e7)) return std::nullopt;
+    return from_seconds(number.number);
+}
+
 PodTemplate decode_pod_template(Decoder pod_template, const std::vector<RestartPolicy>& allowed) {
     PodTemplate out;
     out.where = pod_template.where();
@@ -281,15 +356,27 @@ PodTemplate decode_pod_template(Decoder pod_template, const std::vector<RestartP
             if (init && !container.restartable_init && (container.startup_probe || container.readiness_probe || container.liveness_probe))
                 item.error("", "has a probe, allowed on an init container only with restartPolicy Always");
             if (!init && container.restartable_init) item.error("restartPolicy", "stands on a container, allowed: on init containers (sidecars)");
+            if (container.pre_stop && !container.pre_stop->time && !container.pre_stop->waits_until_idle) container.pre_stop->time = out.pre_stop_time;
             (init ? out.init_containers : out.containers).push_back(std::move(container));
         }
     if (pod_template.has("spec") && out.containers.empty()) spec.missing("containers", "at least one container");
-    if (spec.has("resources")) out.pod_resources = decode_resources(spec.child("resources"));
+    if (spec.has("resources")) out.pod_resources = decode_pod_resources(spec.child("resources"), out);
     decode_resource_list(spec.child("overhead"), false, out.overhead);
     out.node_selector = spec.text_map("nodeSelector");
     out.node_name = spec.text("nodeName").value_or("");
     decode_affinity(spec.child("affinity"), out);
-    for (Decoder& item : spec.children("topologySpreadConstraints")) out.topology_spread.push_back(decode_spread(item));
+    std::set<std::pair<std::string, bool>> spreads;
+    for (Decoder& item : spec.children("topologySpreadConstraints")) {
+        const TopologySpread rule = decode_spread(item);
+        if (!spreads.insert({rule.topology_key, rule.do_not_schedule}).second)
+            item.error("topologyKey", "found " + rule.topology_key + " a second time with the same whenUnsatisfiable, allowed: each such pair once");
+        out.topology_spread.push_back(rule);
+    }
+    for (const Container& c : out.containers)
+        for (const Container& other : out.containers)
+            for (const HostPort& port : c.host_ports)
+                if (&other > &c && std::any_of(other.host_ports.begin(), other.host_ports.end(), [&](const HostPort& p) { return p.port == port.port && p.protocol == port.protocol && p.ip == port.ip; }))
+                    spec.error("containers", "take the host port " + std::to_string(port.port) + " twice (" + c.name + ", " + other.name + "), allowed: each port of the node once");
     out.tolerations = decode_tolerations(spec, "tolerations");
     out.priority_class = spec.text("priorityClassName").value_or("");
     out.priority = spec.int32("priority", INT32_MIN);
@@ -298,22 +385,16 @@ PodTemplate decode_pod_template(Decoder pod_template, const std::vector<RestartP
     for (Decoder& gate : spec.children("schedulingGates")) out.scheduling_gates.push_back(gate.required_text("name"));
     for (Decoder& gate : spec.children("readinessGates")) out.readiness_gates.push_back(gate.required_text("conditionType"));
     for (Decoder& claim : spec.children("resourceClaims")) out.resource_claims.push_back(claim.required_text("name"));
-    for (Decoder& item : spec.children("volumes")) out.volumes.push_back(decode_volume(item));
-    for (const auto* list : {&out.containers, &out.init_containers})
-        for (const Container& c : *list)
-            for (const VolumeMount& mount : c.volume_mounts) {
-                const auto has_name = [&](const Volume& v) { return v.name == mount.volume; };
-                if (mount.volume.empty() || std::any_of(out.volumes.begin(), out.volumes.end(), has_name)) continue;
-                if (!spec.has("volumes")) continue;  // a StatefulSet's claims
-                std::vector<std::string> known;
-                for (const Volume& v : out.volumes) known.push_back(v.name);
-                if (!nearest_name(mount.volume, known).empty())
-                    spec.findings().warnings.push_back({c.where, c.path + ".volumeMounts", "mounts " + mount.volume + ", which is no volume of the pod" + did_you_mean(mount.volume, known)});
-            }
-    out.termination_grace = seconds(spec.int32("terminationGracePeriodSeconds", 0, 40'000'000).value_or(30));
+    std::set<std::string> volumes;
+    for (Decoder& item : spec.children("volumes")) {
+        out.volumes.push_back(decode_volume(item));
+        if (const std::string& name = out.volumes.back().name; !name.empty() && !volumes.insert(name).second)
+            item.error("name", "found \"" + name + "\" a second time, allowed: each volume's name once");
+    }
+    out.termination_grace = spec.whole_seconds("terminationGracePeriodSeconds", 0).value_or(seconds(30));
     out.runtime_class = spec.text("runtimeClassName").value_or("");
     out.host_network = spec.boolean("hostNetwork").value_or(false);
-    if (const auto time = spec.int32("activeDeadlineSeconds", 1, 40'000'000)) out.active_deadline = seconds(*time);
+    if (const auto time = spec.whole_seconds("activeDeadlineSeconds", 1)) out.active_deadline = *time;
     const std::vector<std::pair<std::string, RestartPolicy>> policies = {{"Always", RestartPolicy::always}, {"OnFailure", RestartPolicy::on_failure}, {"Never", RestartPolicy::do_not}};
     if (const auto policy = spec.choice("restartPolicy", policies)) {
         out.restart_policy = *policy;
@@ -325,6 +406,7 @@ PodTemplate decode_pod_template(Decoder pod_template, const std::vector<RestartP
     } else if (std::find(allowed.begin(), allowed.end(), RestartPolicy::always) == allowed.end() && pod_template.has("spec") && !spec.has("restartPolicy")) {
         spec.missing("restartPolicy", "OnFailure or Never");
     }
+    spec.unsupported({"schedulingGroup"}, "groups of pods that are scheduled together");
     spec.harmless({"hostIPC", "hostPID", "shareProcessNamespace", "dnsConfig", "hostUsers", "securityContext", "subdomain", "hostname", "hostAliases",
                    "setHostnameAsFQDN", "os", "hostnameOverride", "workloadRef"});
     spec.quiet({"serviceAccountName", "serviceAccount", "automountServiceAccountToken", "imagePullSecrets", "dnsPolicy", "enableServiceLinks", "ephemeralContainers"});

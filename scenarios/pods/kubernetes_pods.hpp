@@ -1,6 +1,7 @@
 #pragma once
 #include "models/problem.hpp"
 #include "models/time.hpp"
+#include "policies/restart_backoff.hpp"
 #include "scenarios/documents/decoder.hpp"
 #include "scenarios/documents/quantity.hpp"
 
@@ -111,7 +112,7 @@ struct LifecycleHook {
     enum class Action : std::uint8_t { sleep, exec, http_get, tcp_socket };
 
     Action action = Action::sleep;
-    std::optional<Tick> time;          ///< sleep.seconds, the `sleep N` of a command, or the annotation's
+    std::optional<Tick> time;          ///< sleep.seconds, the `sleep N` of a command, or a preStop's annotation
     bool waits_until_idle = false;     ///< a loop over the server's gauges of running or waiting requests
     bool calls_only = false;           ///< an HTTP call (curl, wget, httpGet): answers at once unless declared
     std::vector<std::string> command;  ///< of exec
@@ -132,6 +133,7 @@ struct VolumeMount {
     std::string path;
     bool read_only = false;
     std::string sub_path;  ///< "" = the whole volume
+    SourcePosition where = {};
 };
 
 /// A word of a container's command or args, and where it stands.
@@ -153,7 +155,6 @@ struct Container {
     std::optional<Probe> startup_probe;
     std::optional<Probe> readiness_probe;
     std::optional<Probe> liveness_probe;
-    std::optional<Tick> pre_stop_sleep;         ///< pre_stop's time, where it is known
     std::optional<LifecycleHook> pre_stop;
     std::optional<LifecycleHook> post_start;    ///< the container counts as running when it has returned
     std::vector<HostPort> host_ports;
@@ -172,6 +173,9 @@ struct Container {
 struct NodeAffinityTerm {
     std::vector<SelectorExpression> expressions;  ///< over node labels
     std::vector<SelectorExpression> fields;       ///< matchFields: key metadata.name, In or NotIn one value
+
+    /// Such a term matches no node.
+    [[nodiscard]] bool empty() const { return expressions.empty() && fields.empty(); }
 };
 
 /// preferredDuringScheduling...: adds `weight` (1 to 100) to the score of the nodes that match.
@@ -230,7 +234,8 @@ struct Volume {
 };
 
 /// When a container that ended is started again.
-enum class RestartPolicy : std::uint8_t { always, on_failure, do_not };
+/// Of a pod: the seconds that its preStop hooks take whose time is not to be told.
+inline constexpr const char* pre_stop_annotation = "windtunnel.dev/pre-stop-s";
 
 struct PodTemplate {
     Labels labels;
@@ -258,6 +263,7 @@ struct PodTemplate {
     RestartPolicy restart_policy = RestartPolicy::always;
     std::optional<Tick> active_deadline;
     Tick termination_grace = seconds(30);
+    std::optional<Tick> pre_stop_time;              ///< windtunnel.dev/pre-stop-s: of preStop hooks whose time is not to be told
     std::string runtime_class;
     bool host_network = false;                      ///< every containerPort is a host port
     std::int32_t deletion_cost = 0;                 ///< controller.kubernetes.io/pod-deletion-cost
@@ -272,12 +278,23 @@ struct PodTemplate {
     [[nodiscard]] std::int64_t cpu_request_milli() const;
     [[nodiscard]] std::int64_t memory_request_bytes() const;
     [[nodiscard]] std::int64_t ephemeral_storage_bytes() const;
+    /// The containers' limits, added up like their requests; overhead counts where there is a limit.
+    [[nodiscard]] std::int64_t cpu_limit_milli() const;
+    [[nodiscard]] std::int64_t memory_limit_bytes() const;
+    [[nodiscard]] std::int64_t ephemeral_storage_limit_bytes() const;
+    /// The requests as the scheduler's scores have them: a container without a request counts 100 mCPU and 200 MiB
+    /// (kubernetes.md 7.3), one that asks for 0 counts 0.
+    [[nodiscard]] std::int64_t scored_cpu_milli() const;
+    [[nodiscard]] std::int64_t scored_memory_bytes() const;
     [[nodiscard]] std::int64_t gpus() const;
     [[nodiscard]] std::string gpu_resource() const;
     /// All extended resources by name.
     [[nodiscard]] std::map<std::string, std::int64_t> extended_requests() const;
     /// All ports it takes on its node (with host_network also its containers' ports).
     [[nodiscard]] std::vector<HostPort> host_ports() const;
+    /// How long it stays on a node that has become unreachable: the shortest of its tolerations of that taint, for ever
+    /// (`never`) where none of them has an end, and what admission gives it where it has none (kubernetes.md 5.7.4).
+    [[nodiscard]] Tick lost_toleration() const;
     /// No container requests or limits cpu or memory (quality of service BestEffort).
     [[nodiscard]] bool best_effort() const;
     /// It has a volume that keeps cluster-autoscaler from draining its node: hostPath, or emptyDir on disk.
@@ -296,6 +313,8 @@ void decode_resource_list(Decoder list, bool limits, Resources& out);
 [[nodiscard]] std::vector<Toleration> decode_tolerations(Decoder& map, const std::string& key);
 /// Whether the name is that of GPUs, slices or shares of GPUs.
 [[nodiscard]] bool is_gpu_resource(const std::string& name);
+/// An annotation's text as a time: a number of seconds from 0 up to 40 million; empty where it is none.
+[[nodiscard]] std::optional<Tick> declared_seconds(const std::string& text);
 /// A whole text as an integer.
 [[nodiscard]] std::optional<std::int64_t> to_integer(const std::string& text);
 [[nodiscard]] LabelSelector decode_label_selector(Decoder selector);

@@ -564,7 +564,7 @@ std::optional<ModelServer> read_server_annotations(const std::map<std::string, s
     map.line = where.line;
     map.column = where.column;
     for (const auto& [key, value] : annotations) {
-        if (!key.starts_with(prefix) || key == early_health_annotation) continue;
+        if (!key.starts_with(prefix) || key == early_health_annotation || key == pre_stop_annotation) continue;
         Node member = resolve_plain_scalar(value);  // annotations are text; "2" means 2 here
         for (const char* text_key : {"vllm_version", "vllm-version", "kv_shape", "kv-shape", "preferred_batch_sizes", "preferred-batch-sizes"})
             if (key.substr(prefix.size()) == text_key) member.kind = Node::Kind::string;

@@ -92,7 +92,7 @@ TEST_CASE("kubernetes: a Deployment of a vLLM server comes out typed") {
     CHECK(c.readiness_probe->initial_delay == seconds(3));
     CHECK(c.readiness_probe->period == seconds(10));
     CHECK_FALSE(c.liveness_probe.has_value());
-    CHECK(*c.pre_stop_sleep == seconds(15));
+    CHECK(*c.pre_stop->time == seconds(15));
     REQUIRE(w.server.has_value());
     CHECK(w.server->model == "meta-llama/Llama-3.1-8B-Instruct");
     CHECK(w.server->vllm_version == "0.8.5");
@@ -378,7 +378,11 @@ TEST_CASE("kubernetes: other kinds are notes, refusals or unknown") {
     const std::string budget = "---\napiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: b}\nspec: {selector: {matchLabels: {app: chat}}, maxUnavailable: 25%}\n";
     CHECK(errors_of(chat_deployment + budget).empty());
     CHECK(*import_text(chat_deployment + budget).manifests.pod_disruption_budgets.at(0).max_unavailable == IntOrPercent{25, true});
-    CHECK_THAT(errors_of(chat_deployment + replaced(budget, ", maxUnavailable: 25%", "")), Contains("exactly one"));
+    CHECK_THAT(errors_of(chat_deployment + replaced(budget, "maxUnavailable", "minAvailable: 1, maxUnavailable")), Contains("exactly one"));
+    CHECK_THAT(errors_of(chat_deployment + replaced(budget, "25%", "125%")), Contains("at most 100%"));
+    const std::string unbounded = chat_deployment + replaced(budget, ", maxUnavailable: 25%", "");
+    CHECK_THAT(warnings_of(unbounded), Contains("lets no pod be evicted"));
+    CHECK(*import_text(unbounded).manifests.pod_disruption_budgets.at(0).max_unavailable == IntOrPercent{0, false});
 }
 
 namespace {

@@ -90,7 +90,29 @@ TEST_CASE("pod templates: requests add up as the scheduler adds them") {
     CHECK_FALSE(p.best_effort());
     CHECK(decoded(inits + ", overhead: {cpu: 250m}", two).cpu_request_milli() == 5250);
     CHECK(decoded(inits + ", resources: {requests: {cpu: 6}}", two).cpu_request_milli() == 6000);
+    // The pod's own limit is its request only where no container requests any.
+    CHECK(decoded("resources: {limits: {cpu: 8}}", two).cpu_request_milli() == 2000);
+    CHECK(decoded("resources: {limits: {cpu: 8}}").cpu_request_milli() == 8000);
+    CHECK_THAT(errors(pod("resources: {requests: {cpu: 1}}", two)), Contains("asks for less cpu than its containers together"));
     CHECK(decoded("").best_effort());
+    // Limits likewise; overhead counts where there is one.
+    const std::string limited = "initContainers: [{name: i, resources: {limits: {cpu: 8}}}], overhead: {cpu: 250m, memory: 1Gi}";
+    p = decoded(limited, "resources: {limits: {cpu: 7}}");
+    CHECK(p.cpu_limit_milli() == 8250);
+    CHECK(p.memory_limit_bytes() == 0);
+}
+
+TEST_CASE("pod templates: a container without a request counts 100 mCPU and 200 MiB in scores") {
+    const std::string beside = "containers: [{name: c, image: x, resources: {requests: {cpu: 4}}}, {name: d, image: x}]";
+    const auto of = [&](const std::string& containers) {
+        return read_workloads(object("apps/v1", "Deployment", "spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {" + containers + "}}}")).manifests.workloads.at(0).pod;
+    };
+    CHECK(of(beside).scored_cpu_milli() == 4100);
+    CHECK(of(beside).scored_memory_bytes() == 400LL << 20);
+    CHECK(of(beside + ", resources: {requests: {cpu: 6}}, overhead: {cpu: 250m}").scored_cpu_milli() == 6250);
+    CHECK(of("containers: [{name: c, image: x, resources: {requests: {cpu: 0}}}]").scored_cpu_milli() == 0);
+    // While it starts, an init container of 1 CPU beside the sidecar before it; then the two that stay.
+    CHECK(of("initContainers: [{name: s, image: x, restartPolicy: Always}, {name: i, image: x, resources: {requests: {cpu: 1}}}], " "containers: [{name: c, image: x}]").scored_cpu_milli() == 1100);
 }
 
 TEST_CASE("pod templates: volumes, annotations and hooks") {
@@ -133,6 +155,14 @@ TEST_CASE("pod templates: what the API server would refuse is an error that says
         {"restartPolicy: Never", "", "found Never, allowed here: Always"},
         {"affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 101, preference: {}}]}}", "", "from 1 to 100"},
         {"topologySpreadConstraints: [{maxSkew: 1, topologyKey: z, whenUnsatisfiable: ScheduleAnyway, minDomains: 2}]", "", "with whenUnsatisfiable DoNotSchedule"},
+        {"affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: []}}}", "", "is empty, allowed: at least one term"},
+        {"volumes: [{name: v, emptyDir: {}}, {name: v, persistentVolumeClaim: {claimName: m}}]", "", "found \"v\" a second time"},
+        {"volumes: [{name: v, emptyDir: {}, persistentVolumeClaim: {claimName: m}}]", "", "persistentVolumeClaim: is a second source of the volume v"},
+        {"topologySpreadConstraints: [{maxSkew: 1, topologyKey: z, whenUnsatisfiable: ScheduleAnyway}, {maxSkew: 2, topologyKey: z, whenUnsatisfiable: ScheduleAnyway}]", "", "found z a second time"},
+        {"", "ports: [{containerPort: 1, name: a}, {containerPort: 2, name: a}]", "found \"a\" a second time"},
+        {"", "env: [{name: A, valueFrom: {configMapRef: {name: c, key: k}}}]", "did you mean configMapKeyRef"},
+        {"", "env: [{name: A, value: b, valueFrom: {secretKeyRef: {name: c, key: k}}}]", "stands beside value"},
+        {"", "envFrom: [{configMapref: {name: c}}]", "did you mean configMapRef"},
         {"tolerations: [{key: a, operator: Exists, tolerationSeconds: 5}]", "", "NoExecute"},
         {"volumes: [{name: v, emptyDir: {medium: memory}}]", "", "did you mean Memory"},
         {"nodeSelektor: {a: b}", "", "did you mean nodeSelector"},
@@ -210,6 +240,23 @@ TEST_CASE("quotas and limit ranges: keys, defaults, and what admission would ref
     CHECK(p.memory_request_bytes() == 1LL << 30);
     CHECK_FALSE(p.containers[0].resources.memory_limit_bytes.has_value());
     CHECK_THAT(errors(pod("", "resources: {limits: {cpu: 3}}") + range), Contains("may use more cpu than the maximum"));
+
+    // Rules that contradict themselves, and another system's.
+    const auto rule = [](const std::string& text) { return object("v1", "LimitRange", "spec: {limits: [{" + text + "}]}"); };
+    CHECK_THAT(errors(rule("type: Container, max: {cpu: 1}, default: {cpu: 2}")), Contains("default: is above max for cpu"));
+    CHECK_THAT(errors(rule("type: Container, default: {cpu: 1}, defaultRequest: {cpu: 2}")), Contains("defaultRequest: is above default for cpu"));
+    CHECK_THAT(errors(rule("type: Container, min: {cpu: 2}, defaultRequest: {cpu: 1}")), Contains("min: is above defaultRequest for cpu"));
+    CHECK_THAT(errors(rule("type: Container, maxLimitRequestRatio: {cpu: 500m}")), Contains("is below 1 for cpu"));
+    CHECK(errors(rule("type: openshift.io/Image, max: {storage: 1Gi}")).empty());
+
+    // Of a whole pod its limits count, and what has none is refused; so is a ratio of which one half is missing.
+    const auto of_pod = [](const std::string& rule) { return object("v1", "LimitRange", "spec: {limits: [{type: Pod, " + rule + "}]}"); };
+    const auto both = [](const char* request, const char* limit) { return pod("", std::string("resources: {requests: {cpu: ") + request + "}, limits: {cpu: " + limit + "}}"); };
+    CHECK(errors(both("1", "2") + of_pod("max: {cpu: 2}, min: {cpu: 1}, maxLimitRequestRatio: {cpu: 2}")).empty());
+    CHECK_THAT(errors(both("1", "3") + of_pod("max: {cpu: 2}")), Contains("may use more cpu in all its containers than the maximum"));
+    CHECK_THAT(errors(both("1", "3") + of_pod("maxLimitRequestRatio: {cpu: 2}")), Contains("has a larger ratio of limit to request in cpu, or none, in all its containers"));
+    CHECK_THAT(errors(pod("", "resources: {requests: {cpu: 1}}") + of_pod("max: {cpu: 2}")), Contains("may use more cpu in all its containers"));
+    CHECK_THAT(errors(pod("", "resources: {limits: {memory: 1Gi}}") + of_pod("min: {cpu: 1}")), Contains("requests less cpu in all its containers"));
 }
 
 TEST_CASE("dumps: nodes and owned pods are the start state, harmless objects are one note") {

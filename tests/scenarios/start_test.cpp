@@ -249,6 +249,15 @@ TEST_CASE("feasibility: a maximum flow says what cannot be placed, and which lim
     REQUIRE(quota.size() == 1);
     CHECK(quota[0].placed == 3);
     CHECK(quota[0].limits == std::vector<std::string>{"ResourceQuota/gpus"});
+    // Scopes of priority classes: a pod without one is in NotIn, and in the class that is the global default.
+    const auto of_class = [](const std::string& scope) {
+        return "---\napiVersion: v1\nkind: ResourceQuota\nmetadata: {name: gpus}\nspec: {hard: {requests.nvidia.com/gpu: 3}, scopeSelector: {matchExpressions: [{scopeName: PriorityClass, operator: " + scope + "}]}}\n";
+    };
+    const std::string by_default = "---\napiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: std}\nvalue: 10\nglobalDefault: true\n";
+    CHECK(flow("4", "1", of_class("NotIn, values: [high]")).size() == 1);
+    CHECK(flow("4", "1", of_class("In, values: [std]")).empty());
+    CHECK(flow("4", "1", of_class("In, values: [std]") + by_default).size() == 1);
+    CHECK(flow("4", "1", of_class("NotIn, values: [std]") + by_default).empty());
 }
 
 TEST_CASE("images: layers of the scenario or of a registry's manifest replace the pull of a whole image") {
