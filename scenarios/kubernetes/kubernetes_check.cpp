@@ -63,6 +63,11 @@ public:
         }
         check_node_pools();
         check_ambiguous_selectors();
+        const PriorityClass* by_default = nullptr;
+        for (const PriorityClass& c : m_manifests.priority_classes) {
+            if (c.global_default && by_default) error(c.meta, "globalDefault", "is true, as that of " + by_default->meta.title() + " is, allowed: one class that is the default");
+            if (c.global_default && !by_default) by_default = &c;
+        }
     }
 
 private:
@@ -279,7 +284,9 @@ private:
             if (!c.pre_stop) continue;
             const LifecycleHook& hook = *c.pre_stop;
             const std::string path = c.path + ".lifecycle.preStop";
-            if (&c != server) {
+            if (hook.action == LifecycleHook::Action::sleep && hook.time && *hook.time > pod.termination_grace)
+                m_findings.errors.push_back({hook.where, path + ".sleep.seconds", "is above terminationGracePeriodSeconds, which is " + std::to_string(pod.termination_grace.count / ticks_per_second) + ", allowed: at most that"});
+            else if (&c != server) {
                 m_findings.notes.push_back({hook.where, path, "does not change the result: a pod ends with its model server, whose hook alone is simulated"});
             } else if (hook.time) {
                 if (*hook.time >= pod.termination_grace)

@@ -47,15 +47,33 @@ void take_amount(Decoder& owner, const std::string& key, MetricTargetType type, 
     if (out.target_milli <= 0) owner.error(key, "found a target of 0 or less, allowed: above 0");
 }
 
+/// The type of the only target that is given, where the controller looks at that and not at `type`: of all but Object
+/// metrics, and only where such a metric can have it (horizontal.go, computeStatusForExternalMetric and its like [read in v1.20.2, 2026-11]).
+std::optional<MetricTargetType> only_target(Decoder& target, MetricSource source) {
+    const bool resource = source == MetricSource::resource || source == MetricSource::container_resource;
+    std::optional<MetricTargetType> given;
+    for (const auto& [key, type] : {std::pair("averageUtilization", MetricTargetType::utilization), std::pair("averageValue", MetricTargetType::average_value), std::pair("value", MetricTargetType::value)}) {
+        if (!target.has(key)) continue;
+        const bool possible = type == MetricTargetType::average_value || (type == MetricTargetType::utilization ? resource : source == MetricSource::external);
+        if (given || !possible || source == MetricSource::object) return std::nullopt;
+        given = type;
+    }
+    return given;
+}
+
 /// Reads `target:` of a v2 metric.
 void decode_metric_target(Decoder target, HpaMetric& out) {
     const bool resource = is_resource(out);
     if (!target.has("type")) target.missing("type", "Utilization, AverageValue or Value");
-    const auto type = target.choice("type", metric_target_types());
+    auto type = target.choice("type", metric_target_types());
     if (!type) {
         target.quiet({"averageUtilization", "averageValue", "value"});
         target.finish();
         return;
+    }
+    if (const auto given = only_target(target, out.source); given && *given != *type) {
+        target.warn("type", "found " + *target.text("type") + " beside another target: the controller goes by the one that is given, whatever the type says");
+        type = given;
     }
     const char* wanted = *type == MetricTargetType::utilization ? "averageUtilization"
                          : *type == MetricTargetType::value     ? "value"

@@ -156,6 +156,8 @@ PriorityClass decode_priority_class(Decoder& object, ObjectMeta meta) {
     if (!object.has("value")) object.missing("value", "an integer");
     out.value = object.int32("value", INT32_MIN, 2'000'001'000).value_or(0);
     out.global_default = object.boolean("globalDefault").value_or(false);
+    const bool of_the_system = out.meta.name == "system-cluster-critical" || out.meta.name == "system-node-critical";
+    if (!of_the_system && out.value > 1'000'000'000) object.error("value", "found " + std::to_string(out.value) + ", allowed: at most 1000000000, above which are the system's own");
     out.preempts = object.choice<bool>("preemptionPolicy", {{"PreemptLowerPriority", true}, {"Never", false}}).value_or(true);
     object.quiet({"description"});
     return out;

@@ -71,6 +71,8 @@ ResourceQuotaObject decode_resource_quota(Decoder& object, ObjectMeta meta) {
             hard.error(key, "is no resource that a quota knows" + did_you_mean(key, {"requests.cpu", "requests.memory", "limits.cpu", "limits.memory", "pods", "requests.storage", "persistentvolumeclaims", "requests.nvidia.com/gpu"}));
         else
             out.hard[canonical(key)] = amount;
+        const bool divided = is_cpu(key) || key.find("memory") != std::string::npos || key.find("storage") != std::string::npos || key.find("hugepages-") != std::string::npos;
+        if (const auto quantity = hard.quantity(key); !divided && quantity && quantity->milli_ceil() % 1000 != 0) hard.error(key, "found a part of one, allowed: whole numbers");
     }
     for (const std::string& name : spec.texts("scopes")) {
         const auto found = std::find_if(scopes.begin(), scopes.end(), [&](const auto& s) { return s.first == name; });
@@ -85,9 +87,15 @@ ResourceQuotaObject decode_resource_quota(Decoder& object, ObjectMeta meta) {
                                                              {"DoesNotExist", SelectorOperator::does_not_exist}}).value_or(SelectorOperator::exists);
         rule.values = item.texts("values");
         if ((rule.op == SelectorOperator::in || rule.op == SelectorOperator::not_in) && rule.values.empty()) item.error("values", "is empty, allowed: at least one value");
+        if (!item.has("operator")) item.missing("operator", "In, NotIn, Exists or DoesNotExist");
+        const bool of_values = rule.scope == QuotaScope::priority_class || rule.scope == QuotaScope::volume_attributes_class;
+        if (!of_values && rule.op != SelectorOperator::exists) item.error("operator", "stands with a scope that takes no values, allowed: Exists");
         item.finish();
         out.scopes.push_back(std::move(rule));
     }
+    const auto has = [&](QuotaScope scope) { return std::any_of(out.scopes.begin(), out.scopes.end(), [&](const QuotaScopeRule& r) { return r.scope == scope; }); };
+    if (has(QuotaScope::terminating) && has(QuotaScope::not_terminating)) spec.error("scopes", "found Terminating and NotTerminating, allowed: one of them");
+    if (has(QuotaScope::best_effort) && has(QuotaScope::not_best_effort)) spec.error("scopes", "found BestEffort and NotBestEffort, allowed: one of them");
     selector.finish();
     spec.finish();
     Decoder status = object.child("status");

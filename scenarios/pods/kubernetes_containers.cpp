@@ -23,6 +23,7 @@ std::optional<Probe> decode_probe(Decoder& container, const std::string& key, bo
             return "";
         }
         if (node->is_list() || node->is_map()) action.error("port", "found " + describe(*node) + ", allowed: a port number or the name of one");
+        if (node->kind == Node::Kind::integer && (node->integer < 1 || node->integer > 65535)) action.error("port", "found " + node->text + ", allowed: 1 to 65535");
         return node->text;
     };
     if (probe.has("httpGet")) {

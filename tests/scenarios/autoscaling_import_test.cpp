@@ -137,7 +137,9 @@ TEST_CASE("hpa import: targets that do not fit their type are refused, dumps bri
         return hpa_errors("  metrics: [{type: External, external: {metric: {name: q}, target: " + target + "}}]\n");
     };
     CHECK(external("{type: Value, value: 3}") == "");
-    CHECK_THAT(external("{type: Value, averageValue: 3}"), Contains("value: is missing"));
+    CHECK(external("{type: Value, averageValue: 3}") == "");  // the controller goes by the value that is there
+    const HorizontalPodAutoscaler by_value = hpa_of("v2", "  metrics: [{type: External, external: {metric: {name: q}, target: {type: Value, averageValue: 3}}}]\n");
+    CHECK(by_value.metrics.at(0).target == MetricTargetType::average_value);
     CHECK_THAT(external("{type: Value, value: 3, averageValue: 3}"), Contains("stands beside type Value"));
     CHECK_THAT(external("{type: Utilization, averageUtilization: 3}"), Contains("AverageValue or Value"));
     CHECK_THAT(external("{type: Value, value: 0}"), Contains("above 0"));

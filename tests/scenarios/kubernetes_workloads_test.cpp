@@ -156,6 +156,7 @@ TEST_CASE("pod templates: what the API server would refuse is an error that says
         {"affinity: {nodeAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 101, preference: {}}]}}", "", "from 1 to 100"},
         {"topologySpreadConstraints: [{maxSkew: 1, topologyKey: z, whenUnsatisfiable: ScheduleAnyway, minDomains: 2}]", "", "with whenUnsatisfiable DoNotSchedule"},
         {"affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: []}}}", "", "is empty, allowed: at least one term"},
+        {"", "livenessProbe: {tcpSocket: {port: 65536}}", "found 65536, allowed: 1 to 65535"},
         {"volumes: [{name: v, emptyDir: {}}, {name: v, persistentVolumeClaim: {claimName: m}}]", "", "found \"v\" a second time"},
         {"volumes: [{name: v, emptyDir: {}, persistentVolumeClaim: {claimName: m}}]", "", "persistentVolumeClaim: is a second source of the volume v"},
         {"topologySpreadConstraints: [{maxSkew: 1, topologyKey: z, whenUnsatisfiable: ScheduleAnyway}, {maxSkew: 2, topologyKey: z, whenUnsatisfiable: ScheduleAnyway}]", "", "found z a second time"},
@@ -232,6 +233,16 @@ TEST_CASE("quotas and limit ranges: keys, defaults, and what admission would ref
     CHECK(quota.manifests.resource_quotas[0].scopes.at(0).values.at(0) == "high");
     CHECK_THAT(errors(object("v1", "ResourceQuota", "spec: {hard: {limits.nvidia.com/gpu: 4}}")), Contains("allowed: requests.nvidia.com/gpu"));
     CHECK_THAT(errors(object("v1", "ResourceQuota", "spec: {hard: {request.cpu: 4}}")), Contains("did you mean requests.cpu"));
+
+    const auto quota_of = [](const std::string& spec) { return errors(object("v1", "ResourceQuota", "spec: {" + spec + "}")); };
+    CHECK_THAT(quota_of("hard: {requests.nvidia.com/gpu: 0.5}"), Contains("found a part of one"));
+    CHECK(quota_of("hard: {cpu: 500m, memory: 1.5Gi, pods: 2}").empty());
+    CHECK_THAT(quota_of("hard: {pods: 2}, scopes: [Terminating, NotTerminating]"), Contains("allowed: one of them"));
+    CHECK_THAT(quota_of("hard: {pods: 2}, scopeSelector: {matchExpressions: [{scopeName: BestEffort, operator: In, values: [a]}]}"), Contains("takes no values"));
+    CHECK_THAT(quota_of("hard: {pods: 2}, scopeSelector: {matchExpressions: [{scopeName: BestEffort}]}"), Contains("operator: is missing"));
+    const auto priority = [](const std::string& name, const std::string& rest) { return "---\napiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: " + name + "}\n" + rest + "\n"; };
+    CHECK_THAT(errors(priority("a", "value: 1000000001")), Contains("allowed: at most 1000000000"));
+    CHECK_THAT(errors(priority("a", "value: 1\nglobalDefault: true") + priority("b", "value: 2\nglobalDefault: true")), Contains("as that of PriorityClass/a is"));
 
     // A maximum is also the default limit, which is also the default request.
     const std::string range = object("v1", "LimitRange", "spec: {limits: [{type: Container, max: {cpu: 2}, defaultRequest: {memory: 1Gi}}]}");

@@ -45,6 +45,7 @@ TEST_CASE("pod checks: the time of the model server's preStop must be known, oth
     CHECK(import_text(sleeps).manifests.workloads.at(0).pod.containers.at(0).pre_stop->time == seconds(7));
 
     CHECK_THAT(pod_warnings(server_and_proxy("Deployment", "lifecycle: {preStop: {httpGet: {path: /drain, port: 8000}}}", nothing)), Contains("taken as no time"));
+    CHECK_THAT(pod_errors(server_and_proxy("Deployment", nothing, "lifecycle: {preStop: {sleep: {seconds: 31}}}")), Contains("is above terminationGracePeriodSeconds, which is 30"));
     CHECK_THAT(pod_warnings(server_and_proxy("Deployment", "lifecycle: {preStop: {sleep: {seconds: 30}}}", nothing)), Contains("killed without time to drain"));
     const std::string daemons = "apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: node-agent}\nspec:\n  selector: {matchLabels: {a: b}}\n  template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: x, " + drain + "}]}}\n";
     CHECK(pod_errors(daemons).empty());
