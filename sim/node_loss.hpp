@@ -94,11 +94,12 @@ private:
         m_next_taint[zone] = next_taint_at(now, interval, now);
         s.node(n).loss = LossStage::tainted;
         s.node(n).tainted_at = now;
-        s.wake_node(n, next_eviction(s, n));
+        s.wake_node(n, next_eviction(s, n, now));
     }
     /// When the first toleration of its pods ends; without pods that wait for theirs, when the node is taken to be
-    /// given up: the default toleration after the taint.
-    [[nodiscard]] WT_HD_COLD static Tick next_eviction(const State& s, std::uint32_t n) {
+    /// given up: the default toleration after the taint. Where all tolerate it for ever it is looked at every minute:
+    /// somebody else may have taken them.
+    [[nodiscard]] WT_HD_COLD static Tick next_eviction(const State& s, std::uint32_t n, Tick now) {
         const Tick tainted = s.node(n).tainted_at;
         Tick first = never;
         bool waits = false;
@@ -108,7 +109,8 @@ private:
             const Tick toleration = s.template_of(s.pod(p)).lost_toleration;
             if (toleration != never) first = min(first, tainted + toleration);
         }
-        return waits ? first : tainted + default_lost_toleration;
+        if (!waits) return tainted + default_lost_toleration;
+        return first == never ? now + seconds(60) : first;
     }
     /// Pods whose toleration has ended are replaced. The node stays while one is left that tolerates its taint.
     WT_HD_COLD void evict(Fleet<Layout, Owner>& fleet, std::uint32_t n, Tick now, Fault& fault) {
@@ -125,7 +127,7 @@ private:
             fleet.controllers().sync(fleet, w, now, fault);
             p = s.node(n).first_pod;  // a sync may take others with it
         }
-        const Tick next = next_eviction(s, n);
+        const Tick next = next_eviction(s, n, now);
         if (next > now) return s.wake_node(n, next);
         give_up(fleet, n, now, fault);
     }

@@ -191,10 +191,17 @@ TEST_CASE("node loss: a pod stays for as long as it tolerates that its node does
     CHECK(usual.seen.done - soon.seen.done == seconds(270));
     CHECK(later.seen.done - usual.seen.done == seconds(100));
     CHECK(soon.outcome.tally.pools[0].nodes.value == 2);
-    // Nobody replaces a pod that stays for ever, and its node is not given up.
+    // Nobody replaces a pod that stays for ever, and its node is not given up until somebody takes the pod.
     const Ran stays = tolerating(never);
     CHECK(stays.seen.of_revision(0) == 1);
     CHECK(stays.outcome.tally.pools[0].nodes.value == 3);
+    BlueprintParts parts = replicas_on(2, 3);
+    parts.events.push_back({seconds(100), ClusterEventKind::lose_node, {}, 0, 1, 0});
+    roll_out(parts, seconds(600));
+    for (TemplateParts& t : parts.templates) t.plan.lost_toleration = never;
+    const Ran taken = run(parts);
+    CHECK(taken.seen.of_revision(1) == 2);
+    CHECK(taken.outcome.tally.pools[0].launched == stays.outcome.tally.pools[0].launched + 1);  // in its place
 }
 
 TEST_CASE("drain: a budget holds the last warm replica until its successor serves") {
