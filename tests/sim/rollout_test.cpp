@@ -204,6 +204,27 @@ TEST_CASE("node loss: a pod stays for as long as it tolerates that its node does
     CHECK(taken.outcome.tally.pools[0].launched == stays.outcome.tally.pools[0].launched + 1);  // in its place
 }
 
+TEST_CASE("node loss: whether a zone that mostly does not answer is tainted goes by its own nodes, not by the cluster's") {
+    // From 55% and three nodes on a zone of at most 50 nodes is left alone, however large the other is. The first few
+    // are tainted before so many are noticed; they leave 6 of 10 at the least.
+    for (const std::uint32_t lost : {3u, 9u}) {
+        BlueprintParts parts = replicas_on(10, 10);
+        PoolPlan elsewhere;
+        elsewhere.node_slots = elsewhere.initial = elsewhere.minimum = 60;
+        ShapePlan shape = lab::one_gpu_nodes(1000, 1000);
+        shape.zone = 1;
+        parts.add(elsewhere, shape);
+        parts.events.push_back({seconds(100), ClusterEventKind::lose_node, {}, 0, lost, 0});
+        CAPTURE(lost);
+        const std::size_t ready = run(parts).seen.of_revision(0);
+        // Their pods fit on no other pool: they come back on nodes that take the place of those that are given up.
+        if (lost == 3)
+            CHECK(ready == 10);
+        else
+            CHECK(ready <= 5);
+    }
+}
+
 TEST_CASE("drain: a budget holds the last warm replica until its successor serves") {
     for (const bool budget : {false, true}) {
         BlueprintParts parts = replicas_on(2, 3);
