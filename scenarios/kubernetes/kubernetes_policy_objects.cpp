@@ -197,6 +197,13 @@ void apply_limit_range(const LimitRangeObject& range, PodTemplate& pod, const st
         const auto found = amounts.find(key);
         return found == amounts.end() ? std::optional<std::int64_t>{} : std::optional(found->second);
     };
+    const auto hold = [&](const LimitRangeItem& item, const Field& f, std::optional<std::int64_t> request, std::optional<std::int64_t> limit, const SourcePosition& where, const std::string& path, const std::string& of) {
+        const auto least = find(item.min, f.name), most = find(item.max, f.name), ratio = find(item.max_ratio_milli, f.name);
+        const std::string name = f.name;
+        if (least && (!request || *request < *least)) refuse(where, path, "requests less " + name + of + " than the minimum");
+        if (most && (!limit || *limit > *most)) refuse(where, path, "may use more " + name + of + " than the maximum");
+        if (ratio && exceeds_ratio(limit, request, *ratio)) refuse(where, path, "has a larger ratio of limit to request in " + name + ", or none," + of + " than maxLimitRequestRatio");
+    };
     for (const LimitRangeItem& item : range.items) {
         if (item.type != LimitRangeItem::Type::container) continue;
         for (auto* list : {&pod.containers, &pod.init_containers})
@@ -207,12 +214,8 @@ void apply_limit_range(const LimitRangeObject& range, PodTemplate& pod, const st
                     auto& limit = c.resources.*f.limit;
                     if (!limit) limit = find(item.default_limit, f.name);
                     if (!request) request = find(item.default_request, f.name);
-                    const auto least = find(item.min, f.name), most = find(item.max, f.name), ratio = find(item.max_ratio_milli, f.name);
-                    const std::string name = f.name;
-                    if (request && limit && *request > *limit) refuse(c.where, c.path, "requests more " + name + " than the default limit");
-                    if (least && (!request || *request < *least)) refuse(c.where, c.path, "requests less " + name + " than the minimum");
-                    if (most && (!limit || *limit > *most)) refuse(c.where, c.path, "may use more " + name + " than the maximum");
-                    if (ratio && exceeds_ratio(limit, request, *ratio)) refuse(c.where, c.path, "has a larger ratio of limit to request in " + name + ", or none, than maxLimitRequestRatio");
+                    if (request && limit && *request > *limit) refuse(c.where, c.path, std::string("requests more ") + f.name + " than the default limit");
+                    hold(item, f, request, limit, c.where, c.path, "");
                 }
     }
     for (const LimitRangeItem& item : range.items) {
@@ -238,14 +241,7 @@ void apply_limit_range(const LimitRangeObject& range, PodTemplate& pod, const st
                 if (bounds == &item.min ? has < amount : has > amount)
                     refuse(pod.where, pod.path, std::string("asks for ") + (bounds == &item.min ? "less " : "more ") + name + " in all its containers than the " + (bounds == &item.min ? "minimum" : "maximum"));
             }
-        for (const Field& f : fields) {
-            const auto request = in_all_containers(pod, f.request), limit = in_all_containers(pod, f.limit);
-            const auto least = find(item.min, f.name), most = find(item.max, f.name), ratio = find(item.max_ratio_milli, f.name);
-            const std::string name = f.name;
-            if (least && (!request || *request < *least)) refuse(pod.where, pod.path, "requests less " + name + " in all its containers than the minimum");
-            if (most && (!limit || *limit > *most)) refuse(pod.where, pod.path, "may use more " + name + " in all its containers than the maximum");
-            if (ratio && exceeds_ratio(limit, request, *ratio)) refuse(pod.where, pod.path, "has a larger ratio of limit to request in " + name + ", or none, in all its containers than maxLimitRequestRatio");
-        }
+        for (const Field& f : fields) hold(item, f, in_all_containers(pod, f.request), in_all_containers(pod, f.limit), pod.where, pod.path, " in all its containers");
     }
 }
 
