@@ -131,9 +131,8 @@ std::optional<std::int64_t> Decoder::integer(const std::string& key, std::int64_
 }
 
 std::optional<Tick> Decoder::whole_seconds(const std::string& key, std::int64_t least) {
-    constexpr std::int64_t longest = 40'000'000;  // the clock ends after 1.46 years
     const auto value = integer(key, least);
-    return value ? std::optional(seconds(std::min(*value, longest))) : std::nullopt;
+    return value ? std::optional(seconds(std::min(*value, longest_seconds))) : std::nullopt;
 }
 
 std::optional<std::int32_t> Decoder::int32(const std::string& key, std::int32_t least, std::int32_t most) {

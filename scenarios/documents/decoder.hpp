@@ -16,6 +16,9 @@
 
 namespace windtunnel {
 
+/// The longest time that a file can name, in seconds: the clock ends after 1.46 years.
+inline constexpr std::int64_t longest_seconds = 40'000'000;
+
 /// What reading the user's files brought to light.
 struct Findings {
     Problems errors;    ///< stop the run
@@ -50,7 +53,7 @@ public:
                                         std::int64_t least = std::numeric_limits<std::int64_t>::min(),
                                         std::int64_t most = std::numeric_limits<std::int64_t>::max());
     std::optional<std::int32_t> int32(const std::string& key, std::int32_t least, std::int32_t most = INT32_MAX);
-    /// Whole seconds of at least `least`; what is longer than a run can be, such as 2147483647 for "never", is cut to that.
+    /// Whole seconds of at least `least`, cut to longest_seconds: 2147483647 stands for "never" in many manifests.
     std::optional<Tick> whole_seconds(const std::string& key, std::int64_t least);
     std::optional<double> number(const std::string& key, double least, double most);
     /// A number of seconds, or of milliseconds for keys that end in `_ms`.

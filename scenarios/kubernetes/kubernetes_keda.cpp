@@ -7,8 +7,6 @@
 namespace windtunnel {
 namespace {
 
-constexpr std::int32_t longest_seconds = 40'000'000;  // the clock ends after 1.46 years
-
 /// The value of a KEDA annotation; "" when it is not there.
 std::string annotation(const ObjectMeta& meta, const std::string& name) {
     const auto found = meta.annotations.find("autoscaling.keda.sh/" + name);
@@ -123,9 +121,9 @@ ScaledObject decode_scaled_object(Decoder& object, ObjectMeta meta) {
     Decoder spec = object.child("spec");
     if (!spec.has("scaleTargetRef")) spec.missing("scaleTargetRef", "name of what is scaled");
     else out.target = decode_scale_target(spec.child("scaleTargetRef"));
-    out.polling_interval = seconds(spec.int32("pollingInterval", 1, longest_seconds).value_or(30));
-    out.cooldown_period = seconds(spec.int32("cooldownPeriod", 0, longest_seconds).value_or(300));
-    out.initial_cooldown_period = seconds(spec.int32("initialCooldownPeriod", 0, longest_seconds).value_or(0));
+    out.polling_interval = spec.whole_seconds("pollingInterval", 1).value_or(seconds(30));
+    out.cooldown_period = spec.whole_seconds("cooldownPeriod", 0).value_or(seconds(300));
+    out.initial_cooldown_period = spec.whole_seconds("initialCooldownPeriod", 0).value_or(seconds(0));
     out.idle_replicas = spec.int32("idleReplicaCount", 0);
     out.min_replicas = spec.int32("minReplicaCount", 0).value_or(0);
     out.max_replicas = spec.int32("maxReplicaCount", 1).value_or(100);

@@ -79,7 +79,7 @@ std::vector<Toleration> decode_tolerations(Decoder& map, const std::string& key)
         if (item.text("effect").value_or("") != "") toleration.effect = decode_taint_effect(item, "effect");
         if (const auto time = item.integer("tolerationSeconds")) {
             // 0 and less evict at once.
-            toleration.toleration_time = seconds(std::clamp<std::int64_t>(*time, 0, 40'000'000));
+            toleration.toleration_time = seconds(std::clamp<std::int64_t>(*time, 0, longest_seconds));
             if (toleration.effect != TaintEffect::no_execute) item.error("effect", "found tolerationSeconds without it, allowed with tolerationSeconds: NoExecute");
         }
         item.finish();
