@@ -279,7 +279,7 @@ private:
     }
     /// The time that the server's preStop hook takes shapes what is simulated, so it must be known; others' do not.
     void check_pre_stop(const PodTemplate& pod, const Container* server) {
-        const std::string declare = ", or the pod's annotation windtunnel.dev/pre-stop-s: SECONDS";
+        const std::string declare = std::string("the pod's annotation ") + pre_stop_annotation + ": SECONDS";
         for (const Container& c : pod.containers) {
             if (!c.pre_stop) continue;
             const LifecycleHook& hook = *c.pre_stop;
@@ -292,9 +292,9 @@ private:
                 if (*hook.time >= pod.termination_grace)
                     warn(c.where, c.path, "sleeps in preStop as long as terminationGracePeriodSeconds or longer: the server is killed without time to drain");
             } else if (hook.calls_only) {
-                warn(hook.where, path, "calls something: how long that takes is unknown and is taken as no time; declare it: the pod's annotation windtunnel.dev/pre-stop-s: SECONDS");
+                warn(hook.where, path, "calls something: how long that takes is unknown and is taken as no time; declare it: " + declare);
             } else if (!hook.waits_until_idle) {
-                m_findings.errors.push_back({hook.where, path + ".exec", "found \"" + join(hook.command, " ") + "\", allowed: a command that sleeps (sleep 30), whose time is known" + declare});
+                m_findings.errors.push_back({hook.where, path + ".exec", "found \"" + join(hook.command, " ") + "\", allowed: a command that sleeps (sleep 30), whose time is known, or " + declare});
             }
         }
     }

@@ -2,8 +2,10 @@
 #include "scenarios/pods/kubernetes_pods.hpp"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <sstream>
+#include <tuple>
 
 #include "policies/node_lifecycle.hpp"
 #include "policies/scheduler_rules.hpp"
@@ -329,7 +331,7 @@ bool PodTemplate::has_local_storage() const {
 std::optional<Tick> declared_seconds(const std::string& text) {
     const Node number = resolve_plain_scalar(text);
     const bool numeric = number.kind == Node::Kind::integer || number.kind == Node::Kind::number;
-    if (!numeric || !(number.number >= 0 && number.number < 4e7)) return std::nullopt;
+    if (!numeric || !(number.number >= 0 && number.number < static_cast<double>(longest_seconds))) return std::nullopt;
     return from_seconds(number.number);
 }
 
@@ -372,11 +374,11 @@ PodTemplate decode_pod_template(Decoder pod_template, const std::vector<RestartP
             item.error("topologyKey", "found " + rule.topology_key + " a second time with the same whenUnsatisfiable, allowed: each such pair once");
         out.topology_spread.push_back(rule);
     }
+    std::map<std::tuple<std::int32_t, std::string, std::string>, std::string> takers;  // of host ports
     for (const Container& c : out.containers)
-        for (const Container& other : out.containers)
-            for (const HostPort& port : c.host_ports)
-                if (&other > &c && std::any_of(other.host_ports.begin(), other.host_ports.end(), [&](const HostPort& p) { return p.port == port.port && p.protocol == port.protocol && p.ip == port.ip; }))
-                    spec.error("containers", "take the host port " + std::to_string(port.port) + " twice (" + c.name + ", " + other.name + "), allowed: each port of the node once");
+        for (const HostPort& port : c.host_ports)
+            if (const auto [taker, first] = takers.try_emplace({port.port, port.protocol, port.ip}, c.name); !first)
+                spec.error("containers", "take the host port " + std::to_string(port.port) + " twice (" + taker->second + ", " + c.name + "), allowed: each port of the node once");
     out.tolerations = decode_tolerations(spec, "tolerations");
     out.priority_class = spec.text("priorityClassName").value_or("");
     out.priority = spec.int32("priority", INT32_MIN);

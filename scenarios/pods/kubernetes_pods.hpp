@@ -313,7 +313,7 @@ void decode_resource_list(Decoder list, bool limits, Resources& out);
 [[nodiscard]] std::vector<Toleration> decode_tolerations(Decoder& map, const std::string& key);
 /// Whether the name is that of GPUs, slices or shares of GPUs.
 [[nodiscard]] bool is_gpu_resource(const std::string& name);
-/// An annotation's text as a time: a number of seconds from 0 up to 40 million; empty where it is none.
+/// An annotation's text as a time: a number of seconds from 0 up to longest_seconds; empty where it is none.
 [[nodiscard]] std::optional<Tick> declared_seconds(const std::string& text);
 /// A whole text as an integer.
 [[nodiscard]] std::optional<std::int64_t> to_integer(const std::string& text);
